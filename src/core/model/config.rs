@@ -1,0 +1,143 @@
+//! `tenantry.toml`, as it is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::Name;
+
+/// The estate's configuration: what is true of the whole, apart from its tenants.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "tenantry.toml")]
+pub struct EstateConfig {
+    pub estate: EstateTable,
+    #[serde(default)]
+    pub store: StoreTable,
+    #[serde(default)]
+    pub secrets: SecretsTable,
+    #[serde(default)]
+    pub limits: LimitsTable,
+    /// The systems that resources live in, by name.
+    #[serde(default)]
+    pub targets: BTreeMap<Name, TargetTable>,
+    /// Overrides by environment, chosen with `--env`.
+    #[serde(default)]
+    pub environments: BTreeMap<Name, EnvironmentTable>,
+}
+
+/// What the estate is called.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EstateTable {
+    /// Stands in every mark. Never change it: resources that carry the old name would no longer be owned.
+    pub name: Name,
+}
+
+/// Where the journal, the inventory and the locks are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreTable {
+    /// SQLite file, relative to the estate. `.tenantry/store.db` if neither this nor `url` is given.
+    pub path: Option<String>,
+    /// PostgreSQL URL, as `env:NAME` or `file:PATH`, for a store that several runners share.
+    pub url: Option<String>,
+}
+
+/// Where secrets are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsTable {
+    /// Encrypted file, relative to the estate. `.tenantry/secrets.age` if absent. If every target is simulated and this is
+    /// absent, secrets are kept in the sandbox.
+    pub path: Option<String>,
+    /// The age identity that opens it, as `env:NAME` or `file:PATH`.
+    pub identity: Option<String>,
+}
+
+/// What a run may do at most.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsTable {
+    /// The most deletions in one plan without an Approval: a number, or a share of the resources that exist, such as `"5%"`.
+    pub max_deletes: MaxDeletes,
+    /// Owners that are written at the same time.
+    #[schemars(range(min = 1, max = 256))]
+    pub parallelism: usize,
+    /// Bytes that a file of the estate may have.
+    pub max_file_bytes: u64,
+    /// Seconds that a lock outlives the last sign of life of its holder.
+    #[schemars(range(min = 5, max = 86_400))]
+    pub lease_seconds: u32,
+}
+
+/// A number of resources, or a share of those that exist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MaxDeletes {
+    Number(u64),
+    /// A percentage from 0 to 100, such as `"5%"`.
+    Share(#[schemars(regex(pattern = r"^(100|[0-9]{1,2})%$"))] String),
+}
+
+impl MaxDeletes {
+    /// The number of deletions that is allowed where `existing` resources exist. A share is rounded down, but not to
+    /// nothing unless it is nothing.
+    pub fn of(&self, existing: usize) -> usize {
+        match self {
+            Self::Number(number) => usize::try_from(*number).unwrap_or(usize::MAX),
+            Self::Share(share) => match share.trim_end_matches('%').parse::<usize>() {
+                Ok(0) | Err(_) => 0,
+                Ok(percent) => (existing * percent / 100).max(1),
+            },
+        }
+    }
+}
+
+impl Default for LimitsTable {
+    fn default() -> Self {
+        Self {
+            // Ten is more than one tenant's ordinary edit removes and less than a mistake in a tier does.
+            max_deletes: MaxDeletes::Number(10),
+            parallelism: 8,
+            max_file_bytes: 4 << 20,
+            lease_seconds: 60,
+        }
+    }
+}
+
+/// One configured system. Settings beyond these are the provider's own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TargetTable {
+    /// The provider, such as `postgres`.
+    pub provider: Arc<str>,
+    /// Whether the sandbox stands in for it.
+    #[serde(default)]
+    pub sandbox: bool,
+    /// Whether it is used where a tenant's placement says nothing and there are several.
+    #[serde(default)]
+    pub default: bool,
+    /// The most connections or requests at a time.
+    #[schemars(range(min = 1, max = 256))]
+    pub concurrency: Option<usize>,
+    /// The most writes a second.
+    #[schemars(range(min = 1))]
+    pub rate: Option<u32>,
+    /// The provider's own settings. Secrets only as `env:NAME` or `file:PATH`.
+    #[serde(flatten)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What is different in one environment. Tables are laid over the estate's own, field by field.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentTable {
+    pub store: Option<StoreTable>,
+    pub secrets: Option<SecretsTable>,
+    /// Fields of targets; a target that the estate does not have is added.
+    #[schemars(with = "BTreeMap<Name, serde_json::Map<String, serde_json::Value>>")]
+    pub targets: BTreeMap<Name, serde_json::Map<String, serde_json::Value>>,
+}

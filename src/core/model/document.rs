@@ -1,0 +1,294 @@
+//! The documents of an estate, as they are written.
+//!
+//! Field descriptions here become the JSON Schemas in `schemas/` and so what an editor shows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::Name;
+use super::quantity::Quota;
+use super::value::Value;
+use crate::core::diagnostics::{FileId, Origin, SourceFiles, Span};
+
+/// The only version of documents so far.
+pub const API_VERSION: &str = "tenantry.dev/v1";
+
+/// A document with its positions.
+#[derive(Clone, Debug)]
+pub struct Document<S> {
+    pub metadata: Metadata,
+    pub spec: S,
+    pub positions: Positions,
+}
+
+/// Where each value of a document stands.
+#[derive(Clone, Debug)]
+pub struct Positions {
+    pub file: FileId,
+    /// Spans by JSON pointer within the document, the root's under the empty pointer.
+    spans: Box<[(u64, Span)]>,
+}
+
+impl Positions {
+    pub fn new<P: AsRef<str>>(file: FileId, spans: impl IntoIterator<Item = (P, Span)>) -> Self {
+        let mut spans: Vec<_> =
+            spans.into_iter().map(|(pointer, span)| (pointer_hash(pointer.as_ref()), span)).collect();
+        spans.sort_unstable_by_key(|(hash, _)| *hash);
+        Self { file, spans: spans.into() }
+    }
+
+    /// The place of a JSON pointer, or of the nearest value around it.
+    pub fn origin(&self, pointer: &str) -> Origin {
+        let mut pointer = pointer;
+        loop {
+            if let Some(origin) = self.exact(pointer) {
+                return origin;
+            }
+            match pointer.rfind('/') {
+                Some(at) => pointer = &pointer[..at],
+                None => return Origin { file: self.file, span: Span::default() },
+            }
+        }
+    }
+
+    /// The place of a JSON pointer, if the document has it.
+    pub fn exact(&self, pointer: &str) -> Option<Origin> {
+        let hash = pointer_hash(pointer);
+        let index = self.spans.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
+        Some(Origin { file: self.file, span: self.spans[index].1 })
+    }
+}
+
+/// FNV-1a. Positions are kept by the hash of their pointer, because ten thousand documents have a million of them; two
+/// pointers that collide would only show a message at the wrong line.
+fn pointer_hash(pointer: &str) -> u64 {
+    pointer.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What every document has.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// The document's name, unique among its kind.
+    pub name: Name,
+    /// Names that the document had before. Renames without recreating anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previously: Vec<Name>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// A customer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantSpec {
+    /// The customer's name as people write it.
+    pub display_name: Arc<str>,
+    /// The tier that the tenant is on.
+    pub tier: Name,
+    pub phase: Phase,
+    /// Which target of a provider to use, by the provider's placement key: `{database: us-1, cluster: us-east}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub placement: BTreeMap<Arc<str>, Arc<str>>,
+    /// Overrides of the tier's quotas.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<Arc<str>, Quota>,
+    /// Features beyond the tier's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Arc<str>>,
+    /// Personal data: masked wherever output may be kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contacts: BTreeMap<Arc<str>, Contact>,
+    /// The user's own values, laid over the tier's. Checked by `schemas/tenant.schema.json` if that exists.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub values: BTreeMap<Arc<str>, Value>,
+}
+
+/// A person or office of the tenant.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contact {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Arc<str>>,
+}
+
+/// Where a tenant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Trial,
+    Active,
+    Suspended,
+    Deleting,
+    Deleted,
+}
+
+/// The plan that tenants are on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TierSpec {
+    /// The order of upgrades: a higher rank is a larger plan.
+    pub rank: u32,
+    /// Blueprints of scope `tenant` for each tenant of the tier, and of scope `tier` once for the tier.
+    pub blueprints: Vec<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<Arc<str>, Quota>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Arc<str>>,
+    /// The user's own values; a tenant's are laid over them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub values: BTreeMap<Arc<str>, Value>,
+}
+
+/// What a tier costs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Price {
+    /// ISO 4217, lower case.
+    #[schemars(regex(pattern = "^[a-z]{3}$"))]
+    pub currency: Arc<str>,
+    /// In whole units of the currency with its decimals, as text so that nothing is rounded: `"4999.00"`.
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub amount: Arc<str>,
+    pub interval: Interval,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_days: Option<u32>,
+}
+
+/// How often a price is charged.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Interval {
+    Month,
+    Year,
+}
+
+/// The resources that a tenant, a tier or the estate is made of.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlueprintSpec {
+    pub scope: Scope,
+    pub resources: Vec<ResourceTemplate>,
+}
+
+/// What a blueprint is made once for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    Tenant,
+    Tier,
+    /// Every blueprint of this scope is used, without being named anywhere.
+    Estate,
+}
+
+/// One resource of a blueprint. Texts may hold `${…}` expressions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceTemplate {
+    /// An identifier: letters, digits and underscores.
+    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"), length(max = 63))]
+    pub id: Arc<str>,
+    /// The kind of resource, such as `postgres.schema`.
+    pub kind: Arc<str>,
+    /// The target to use, in place of the tenant's placement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// Whether the resource exists at all: a boolean, or an expression that yields one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BooleanOrExpression>")]
+    pub when: Option<Value>,
+    /// A list of texts, or an expression that yields one: one resource for each, available as `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ListOrExpression>")]
+    pub for_each: Option<Value>,
+    /// Ids of resources that have to exist first, beyond those that expressions refer to: of this blueprint, or of the
+    /// estate as `estate/ID`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Arc<str>>,
+    /// Deleting it needs an Approval, whatever its kind.
+    #[serde(default)]
+    pub protect: bool,
+    /// Take over a resource of this identity that nobody marked.
+    #[serde(default)]
+    pub adopt: bool,
+    /// JSON pointers of fields of the spec that are masked wherever they are shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<Arc<str>>,
+    /// Ids that the resource had before. Renames without recreating anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previously: Vec<Arc<str>>,
+    /// As the kind defines it.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub spec: Value,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum BooleanOrExpression {
+    Boolean(bool),
+    Expression(String),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ListOrExpression {
+    List(Vec<String>),
+    Expression(String),
+}
+
+/// Leave for something that a guard refuses. Counts only in the revision that is applied.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalSpec {
+    /// What is allowed.
+    pub allow: Vec<Allowance>,
+    /// For which resources: addresses, in which `*` stands for any characters, such as `acme-corp/*`. For `massDelete`
+    /// the addresses that do not count against the limit.
+    #[schemars(length(min = 1))]
+    pub addresses: Vec<Arc<str>>,
+    /// Why.
+    #[schemars(length(min = 1))]
+    pub reason: Arc<str>,
+    /// Until when it counts, as RFC 3339 time or as a date (its end, UTC).
+    pub expires: Arc<str>,
+}
+
+/// What an Approval can allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Allowance {
+    /// Deleting or replacing a protected or data-bearing resource.
+    Delete,
+    /// More deletions than the limit.
+    MassDelete,
+}
+
+/// Everything that was read of an estate.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    pub config: super::config::EstateConfig,
+    /// `tenantry.toml`'s own positions; pointers as if it were JSON.
+    pub config_positions: Positions,
+    pub tenants: Vec<Document<TenantSpec>>,
+    pub tiers: Vec<Document<TierSpec>>,
+    pub blueprints: Vec<Document<BlueprintSpec>>,
+    pub approvals: Vec<Document<ApprovalSpec>>,
+    pub files: SourceFiles,
+    /// The commit, if the estate was read from one or its work tree has no uncommitted change.
+    pub revision: Option<Arc<str>>,
+}

@@ -1,0 +1,12 @@
+//! The words of Tenantry as types.
+
+pub mod address;
+pub mod config;
+pub mod document;
+pub mod kind;
+pub mod mark;
+pub mod names;
+pub mod quantity;
+pub mod resource;
+pub mod secret;
+pub mod value;

@@ -1,0 +1,115 @@
+//! A resource as the repository asks for it, and as the target answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::address::Address;
+use super::kind::Kind;
+use super::mark::Mark;
+use super::value::{Map, Value};
+use crate::core::diagnostics::Origin;
+
+/// What a resource is called in its target.
+pub type Identity = Arc<str>;
+
+/// Name of a target in `tenantry.toml`.
+pub type TargetName = Arc<str>;
+
+/// A resource that the repository asks for.
+#[derive(Clone)]
+pub struct Desired {
+    pub address: Address,
+    pub kind: Arc<Kind>,
+    pub target: TargetName,
+    /// Nothing while a field of the identity is only known after apply.
+    pub identity: Option<Identity>,
+    /// Normalised.
+    pub spec: Arc<Map>,
+    /// Pointers of the spec that the blueprint declares sensitive, besides those of the kind.
+    pub sensitive: Arc<[Arc<str>]>,
+    /// Deleting needs an Approval even where no data is lost.
+    pub protect: bool,
+    /// A resource of this identity that carries no mark is taken over.
+    pub adopt: bool,
+    /// Addresses that have to exist before this one.
+    pub depends_on: Vec<Address>,
+    /// Where the blueprint declares it.
+    pub origin: Origin,
+}
+
+/// What a target answers for one identity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    Absent,
+    Present(Present),
+    /// It could not be told: a failed, denied or truncated read.
+    Unknown(Arc<str>),
+}
+
+/// A resource that exists.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Present {
+    /// As the target has it, normalised; without write-only fields.
+    pub spec: Arc<Map>,
+    /// Nothing if there is none, or if the kind keeps its marks in the inventory.
+    pub mark: Option<Mark>,
+    pub outputs: Arc<Map>,
+}
+
+/// All that one target answers for one kind.
+#[derive(Clone, Debug, Default)]
+pub struct KindObservation {
+    /// Every wanted identity, and everything else that carries this estate's mark.
+    pub resources: std::collections::HashMap<Identity, Observed>,
+    /// Why the list of marked resources may have gaps, if it may.
+    pub incomplete: Option<Arc<str>>,
+}
+
+/// Observations by target and kind.
+pub type Observations = BTreeMap<(TargetName, &'static str), KindObservation>;
+
+impl KindObservation {
+    /// What is known of one identity. What was not answered is unknown, never absent.
+    pub fn get(&self, identity: &str) -> Observed {
+        match (self.resources.get(identity), &self.incomplete) {
+            (Some(observed), _) => observed.clone(),
+            (None, Some(reason)) => Observed::Unknown(reason.clone()),
+            (None, None) => Observed::Unknown("the target gave no answer for it".into()),
+        }
+    }
+
+    /// An observation that failed as a whole.
+    pub fn unknown(reason: impl Into<Arc<str>>) -> Self {
+        Self { resources: Default::default(), incomplete: Some(reason.into()) }
+    }
+}
+
+/// What the inventory holds of an address: what was last written there.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    pub address: Address,
+    pub kind: Arc<str>,
+    pub target: TargetName,
+    pub identity: Identity,
+    /// The spec as JSON text, secrets as references. Text, because it is only looked into where something differs.
+    pub spec: Arc<str>,
+    /// Outputs as JSON text.
+    pub outputs: Arc<str>,
+    /// Counts the writes at this address; part of every idempotency key.
+    pub generation: u64,
+    /// Whether the blueprint asked for protection when it was written, for when the blueprint no longer says.
+    pub protect: bool,
+    /// The addresses it was written after, so that it can be deleted before them.
+    pub depends_on: Vec<Address>,
+}
+
+impl Applied {
+    /// The spec that was last written; nothing if the stored text is not a map.
+    pub fn spec_value(&self) -> Option<Map> {
+        match serde_json::from_str::<Value>(&self.spec) {
+            Ok(Value::Map(map)) => Some(Map::clone(&map)),
+            _ => None,
+        }
+    }
+}

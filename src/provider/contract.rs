@@ -1,0 +1,205 @@
+//! What every provider keeps.
+//!
+//! Flow: the engine opens a [`Reader`] per target and asks once for everything it wants to know ([`Reader::observe`]).
+//! The planner compares. Only `apply` opens a [`Writer`] and hands it batches of steps. Afterwards the engine observes
+//! again; an estate that was just applied must plan empty.
+//!
+//! Guaranteed by the engine: steps arrive in an order in which each can be done; no deferred value is left in a
+//! [`Step::spec`]; a step was journalled before it arrives; nothing is updated or deleted that is not owned.
+//!
+//! Assumed of the provider: the number of requests of `observe` depends on pages and kinds, never on the number of
+//! resources; a read that failed, was denied or came back short is *unknown*, never *absent*; a write may be repeated
+//! ("already exists" with our own mark and "already gone" are success); an error never holds a secret.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::core::model::kind::Kind;
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{Desired, Identity, KindObservation, Present};
+use crate::core::model::value::Map;
+
+/// A sort of target.
+pub trait Provider: Send + Sync {
+    /// As `provider = "…"` names it in `tenantry.toml`.
+    fn name(&self) -> &'static str;
+
+    /// The key of a tenant's `placement` that chooses among targets of this provider, such as `database`.
+    fn placement_key(&self) -> &'static str;
+
+    fn kinds(&self) -> Vec<Kind>;
+
+    /// JSON Schema of the provider's own settings in a target's table.
+    fn settings_schema(&self) -> schemars::Schema;
+
+    /// A connection that only reads. Opening does not connect yet: an outage shows when observing.
+    ///
+    /// # Errors
+    /// If the settings make no sense.
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError>;
+
+    /// A connection that writes. Never called by `plan` or `drift`.
+    ///
+    /// # Errors
+    /// If the settings make no sense.
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError>;
+}
+
+/// A target's table in `tenantry.toml`, with `env:` and `file:` references already looked up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The target's name.
+    pub target: Arc<str>,
+    pub estate: Arc<str>,
+    /// The provider's own settings, checked against its schema; values that were references are in `secrets`.
+    pub values: serde_json::Map<String, serde_json::Value>,
+    /// Settings that came from `env:NAME` or `file:PATH`.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// The most connections or requests at a time.
+    pub concurrency: usize,
+}
+
+impl Settings {
+    /// A setting as text, wherever it came from. The caller keeps it out of messages.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        use secrecy::ExposeSecret as _;
+        match self.secrets.get(name) {
+            Some(secret) => Some(secret.expose_secret()),
+            None => self.values.get(name).and_then(|value| value.as_str()),
+        }
+    }
+}
+
+/// Everything that is wanted of one target.
+pub struct ObserveRequest<'a> {
+    pub estate: &'a str,
+    /// Desired resources by kind, in order of address; those without an identity yet are not among them. A kind whose
+    /// list is empty is asked only for what carries the estate's mark.
+    pub wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
+    /// Identities by kind that the inventory knows and the repository no longer asks for.
+    pub known: BTreeMap<&'static str, Vec<Known<'a>>>,
+}
+
+/// A resource that was applied once and is no longer asked for: its identity and the spec that was last written.
+pub struct Known<'a> {
+    pub identity: &'a Identity,
+    pub spec: Map,
+}
+
+/// The reading half of a provider.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// Reads every requested kind in bulk. An answer is expected for each kind of the request and, within it, for each
+    /// wanted and known identity, and for everything else that carries this estate's mark.
+    async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation>;
+
+    /// Tells whether the target answers and what it is, for `doctor`: product and version in one line.
+    ///
+    /// # Errors
+    /// If it does not.
+    async fn probe(&self) -> Result<String, ProviderError>;
+}
+
+/// The writing half of a provider.
+#[async_trait]
+pub trait Writer: Send + Sync {
+    /// Writes the steps in their order. If all kinds of a batch are transactional it is one transaction: all or nothing.
+    /// A batch with a kind that is not has one step only.
+    ///
+    /// # Errors
+    /// With the index of the step that failed; of a transaction, nothing was done.
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
+}
+
+/// One thing to do in a target.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub kind: Arc<Kind>,
+    pub identity: Identity,
+    pub action: StepAction,
+    /// The mark that the resource carries afterwards; of a deletion, the one it must carry now.
+    pub mark: Mark,
+    /// Derived from estate, address and generation: the same for every repetition of this very write.
+    pub idempotency_key: Arc<str>,
+}
+
+/// What a [`Step`] does.
+#[derive(Clone, Debug)]
+pub enum StepAction {
+    /// `spec` has all values in the clear. `secrets` are the pointers of those that are secret.
+    Create { spec: Map, secrets: Vec<String> },
+    /// `before` is what was observed, `changed` the pointers that differ. `removed` are pointers that were applied once
+    /// and are no longer asked for.
+    Update { spec: Map, before: Present, changed: Vec<String>, removed: Vec<String>, secrets: Vec<String> },
+    /// `before` is what was observed.
+    Delete { before: Present },
+}
+
+/// What the target told of a finished step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Written {
+    pub outputs: Map,
+}
+
+/// A failed batch.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct WriteError {
+    /// Index in the batch of the step that failed. Those before it were done, unless the batch is a transaction.
+    pub step: usize,
+    #[source]
+    pub error: ProviderError,
+}
+
+/// A failed request to a target.
+///
+/// The message says what was attempted; the source says why, with the server's own text; secrets stand in neither.
+#[derive(Debug, thiserror::Error)]
+#[error("{attempted}: {cause}")]
+pub struct ProviderError {
+    pub class: ErrorClass,
+    /// Such as `creating schema "tenant_acme"`.
+    pub attempted: String,
+    /// The server's own words, masked.
+    pub cause: String,
+    /// What the user can do about it, where that is known.
+    pub remedy: Option<String>,
+}
+
+/// What a failed request means for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The same request may succeed later: an outage, a timeout, a serialization failure.
+    Retryable,
+    /// The target asks to slow down, and perhaps for how long.
+    Throttled { retry_after: Option<Duration> },
+    /// Credentials or privileges do not suffice.
+    Denied,
+    /// Somebody else's resource, or somebody else's change, stands in the way.
+    Conflict,
+    /// Repeating it is of no use.
+    Fatal,
+}
+
+impl ErrorClass {
+    /// Whether the same request may be tried again.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Retryable | Self::Throttled { .. })
+    }
+}
+
+impl ProviderError {
+    pub fn new(class: ErrorClass, attempted: impl Into<String>, cause: impl std::fmt::Display) -> Self {
+        Self { class, attempted: attempted.into(), cause: cause.to_string(), remedy: None }
+    }
+
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}

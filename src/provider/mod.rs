@@ -1,0 +1,3 @@
+//! The systems that tenants live in, behind one contract.
+
+pub mod contract;

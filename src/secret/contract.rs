@@ -1,0 +1,45 @@
+//! What every secret store keeps.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::core::model::secret::SecretReference;
+
+/// The one place where secrets' values live.
+///
+/// Stored first, used second: a value is put here before any target sees it, so a crash between the two is repaired by
+/// writing the stored one again.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// The values of those that exist. One read, however many are asked for.
+    async fn get(
+        &self,
+        references: &[SecretReference],
+    ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
+
+    /// Stores values that are not there yet and returns what is stored now: where another run was faster, its value.
+    async fn put(
+        &self,
+        secrets: BTreeMap<SecretReference, SecretString>,
+    ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
+
+    /// The estate's key for hashes of secrets; nothing until the first value was put.
+    async fn hash_key(&self) -> Result<Option<SecretString>, SecretStoreError>;
+
+    /// Every reference that is stored, in order. No values.
+    async fn list(&self) -> Result<Vec<SecretReference>, SecretStoreError>;
+
+    /// Where it is, without credentials, for messages.
+    fn location(&self) -> String;
+}
+
+/// A secret store that cannot do what was asked. Never holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretStoreError {
+    #[error("the secrets at {location} cannot be opened: {cause}")]
+    Locked { location: String, cause: String },
+    #[error("the secrets at {location} cannot be used while {attempted}: {cause}")]
+    Failed { location: String, attempted: &'static str, cause: String },
+}

@@ -1,0 +1,3 @@
+//! Secrets: generated once, kept in one store, only referred to elsewhere.
+
+pub mod contract;

@@ -1,0 +1,3 @@
+//! Tenantry's own record: journal, inventory, locks.
+
+pub mod contract;
