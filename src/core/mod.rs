@@ -1,4 +1,11 @@
 //! The pure rooms: no IO, no clock, no randomness. Time and secrets' hashes come in as arguments.
 
+pub mod desired;
 pub mod diagnostics;
+pub mod diff;
+pub mod expression;
+pub mod lifecycle;
 pub mod model;
+pub mod plan;
+pub mod policy;
+pub mod resolve;

@@ -33,6 +33,8 @@ pub struct Desired {
     pub adopt: bool,
     /// Addresses that have to exist before this one.
     pub depends_on: Vec<Address>,
+    /// Addresses that this resource had before it was renamed.
+    pub previously: Vec<Address>,
     /// Where the blueprint declares it.
     pub origin: Origin,
 }

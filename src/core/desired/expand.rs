@@ -1,0 +1,597 @@
+//! One owner's resources from its composition.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::blueprint::{Blueprints, CompiledResource, code_of};
+use super::order::topological;
+use super::{Inputs, OwnerResources};
+use crate::core::diagnostics::{Diagnostic, Origin, codes};
+use crate::core::expression::{Compiled, ExpressionError, Failure, Problem, Resources, Scope, field_of};
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::kind::FieldReference;
+use crate::core::model::resource::{Desired, TargetName};
+use crate::core::model::value::{Deferred, Map, Part, Value};
+use crate::core::resolve::{ResolvedTenant, suggest};
+
+/// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
+#[derive(Default)]
+pub struct Problems(BTreeMap<(Option<Origin>, codes::Code, String), (Diagnostic, Vec<Owner>)>);
+
+impl Problems {
+    fn add(&mut self, diagnostic: Diagnostic, owner: &Owner) {
+        let place = diagnostic.label.as_ref().map(|label| label.origin);
+        let key = (place, diagnostic.code, diagnostic.message.clone());
+        let (_, owners) = self.0.entry(key).or_insert_with(|| (diagnostic, Vec::new()));
+        if owners.last() != Some(owner) {
+            owners.push(owner.clone());
+        }
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        for (key, (diagnostic, owners)) in other.0 {
+            self.0.entry(key).or_insert_with(|| (diagnostic, Vec::new())).1.extend(owners);
+        }
+    }
+
+    pub fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
+        self.0.into_values().map(|(mut diagnostic, owners)| {
+            let who = match owners.as_slice() {
+                [] => return diagnostic,
+                [one] => format!("for {one}"),
+                [one, two] => format!("for {one} and {two}"),
+                [one, more @ ..] => format!("for {one} and {} more", more.len()),
+            };
+            match &mut diagnostic.label {
+                Some(label) if label.text.is_empty() => label.text = who,
+                Some(label) => label.text = format!("{} ({who})", label.text),
+                None => diagnostic.message = format!("{} ({who})", diagnostic.message),
+            }
+            diagnostic
+        })
+    }
+}
+
+/// What every owner's expansion shares.
+pub struct Context<'a, 'e> {
+    pub inputs: &'a Inputs<'e>,
+    pub blueprints: &'a Blueprints<'e>,
+    /// The resources of the estate and of the tiers, to which a tenant's may refer by name.
+    pub shared: &'a [OwnerResources],
+}
+
+/// The resources of one owner while they are being made.
+struct Built<'a> {
+    context: &'a Context<'a, 'a>,
+    resources: RefCell<Vec<Desired>>,
+    by_id: RefCell<HashMap<Arc<str>, Entry>>,
+}
+
+enum Entry {
+    One(usize),
+    Each(Vec<(Arc<str>, usize)>),
+    /// Its `when` is false.
+    Left,
+    /// It has a problem that was reported.
+    Broken,
+}
+
+impl<'e> Context<'_, 'e> {
+    /// Makes the resources of one owner. Those with problems are left out, and so is what refers to them.
+    pub fn expand(
+        &self,
+        owner: Owner,
+        composition: &[Arc<CompiledResource<'e>>],
+        variables: &[(&'static str, Value)],
+        tenant: Option<&ResolvedTenant<'_>>,
+        problems: &mut Problems,
+    ) -> OwnerResources {
+        let scope = Scope::new(&owner, variables, self.blueprints.slots());
+        let built = Built {
+            context: self,
+            resources: RefCell::new(Vec::with_capacity(composition.len())),
+            by_id: RefCell::new(HashMap::with_capacity(composition.len())),
+        };
+        for resource in composition {
+            let entry = self.resource(resource, &owner, &scope, tenant, &built, problems);
+            built.by_id.borrow_mut().insert(resource.template.id.clone(), entry);
+        }
+        let by_id = built.by_id.into_inner();
+        let mut resources = built.resources.into_inner();
+        self.order(&owner, composition, &by_id, &mut resources, problems);
+        OwnerResources { owner, resources }
+    }
+
+    fn resource(
+        &self,
+        resource: &CompiledResource<'e>,
+        owner: &Owner,
+        scope: &Scope<'_>,
+        tenant: Option<&ResolvedTenant<'_>>,
+        built: &Built<'_>,
+        problems: &mut Problems,
+    ) -> Entry {
+        let evaluate = |compiled: &Compiled, pointer: &str, problems: &mut Problems| {
+            let value = compiled.evaluate(scope, None, built, &mut pointer.to_owned());
+            value.map_err(|problem| self.report(resource, &problem, owner, problems))
+        };
+        if let Some(when) = &resource.when {
+            match evaluate(when, "/when", problems) {
+                Ok(Value::Bool(true)) => {}
+                Ok(Value::Bool(false)) => return Entry::Left,
+                Ok(other) => {
+                    problems.add(wrong_type(resource, "/when", "true or false", &other), owner);
+                    return Entry::Broken;
+                }
+                Err(()) => return Entry::Broken,
+            }
+        }
+        let keys: Option<Vec<Value>> = match &resource.for_each {
+            None => None,
+            Some(for_each) => match evaluate(for_each, "/forEach", problems) {
+                Ok(Value::List(items)) => Some(items.to_vec()),
+                Ok(other) => {
+                    problems.add(wrong_type(resource, "/forEach", "a list of texts", &other), owner);
+                    return Entry::Broken;
+                }
+                Err(()) => return Entry::Broken,
+            },
+        };
+        let target_name = match &resource.target {
+            None => None,
+            Some(target) => match evaluate(target, "/target", problems) {
+                Ok(Value::Text(name)) => Some(name),
+                Ok(other) => {
+                    problems.add(wrong_type(resource, "/target", "a target's name", &other), owner);
+                    return Entry::Broken;
+                }
+                Err(()) => return Entry::Broken,
+            },
+        };
+        let target = match self.target(resource, target_name, tenant) {
+            Ok(target) => target,
+            Err(diagnostic) => {
+                problems.add(*diagnostic, owner);
+                return Entry::Broken;
+            }
+        };
+        match keys {
+            None => match evaluate(&resource.spec, "/spec", problems) {
+                Ok(spec) => match self.build(resource, owner, None, &target, &spec, problems) {
+                    Some(desired) => Entry::One(built.push(desired)),
+                    None => Entry::Broken,
+                },
+                Err(()) => Entry::Broken,
+            },
+            Some(keys) => {
+                let mut entries: Vec<(Arc<str>, usize)> = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let Value::Text(each) = &key else {
+                        problems.add(wrong_type(resource, "/forEach", "a list of texts", &key), owner);
+                        continue;
+                    };
+                    if entries.iter().any(|(known, _)| known == each) {
+                        let message = format!("`forEach` of resource `{}` has {each:?} twice", resource.template.id);
+                        let diagnostic = Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
+                            .at(resource.origin("/forEach"), "each of it becomes one resource")
+                            .help("remove the repetition");
+                        problems.add(diagnostic, owner);
+                        continue;
+                    }
+                    let spec = match resource.spec.evaluate(scope, Some(&key), built, &mut "/spec".to_owned()) {
+                        Ok(spec) => spec,
+                        Err(problem) => {
+                            self.report(resource, &problem, owner, problems);
+                            continue;
+                        }
+                    };
+                    if let Some(desired) = self.build(resource, owner, Some(each.clone()), &target, &spec, problems) {
+                        entries.push((each.clone(), built.push(desired)));
+                    }
+                }
+                Entry::Each(entries)
+            }
+        }
+    }
+
+    fn report(&self, resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
+        // What refers to a resource that has a problem of its own would only repeat it.
+        if problem.error.message.is_empty() {
+            return;
+        }
+        let mut diagnostic = Diagnostic::error(
+            code_of(problem.error.failure),
+            format!(
+                "expression `{}` of resource `{}`: {}",
+                problem.source, resource.template.id, problem.error.message
+            ),
+        )
+        .at(resource.origin(&problem.pointer), "");
+        diagnostic.help.clone_from(&problem.error.help);
+        problems.add(diagnostic, owner);
+    }
+
+    /// The target that a resource goes to: its own, else the tenant's placement, else the only or default one.
+    fn target(
+        &self,
+        resource: &CompiledResource<'_>,
+        named: Option<TargetName>,
+        tenant: Option<&ResolvedTenant<'_>>,
+    ) -> Result<TargetName, Box<Diagnostic>> {
+        let provider = resource.kind.provider();
+        let targets = &self.inputs.environment.targets;
+        let candidates = || targets.iter().filter(|(_, table)| &*table.provider == provider);
+        let names = || candidates().map(|(name, _)| &**name);
+        let check = |name: &TargetName, origin: Origin| match targets.get(name) {
+            Some(table) if &*table.provider == provider => Ok(name.clone()),
+            Some(table) => Err(Box::new(
+                Diagnostic::error(
+                    codes::UNKNOWN_TARGET,
+                    format!(
+                        "target `{name}` is of provider `{}`, but {} needs `{provider}`",
+                        table.provider, resource.kind.name
+                    ),
+                )
+                .at(origin, "chosen here")
+                .help(suggest(
+                    name,
+                    names(),
+                    &format!("targets of {provider} are"),
+                    "declare one in tenantry.toml",
+                )),
+            )),
+            None => Err(Box::new(
+                Diagnostic::error(codes::UNKNOWN_TARGET, format!("target `{name}` does not exist"))
+                    .at(origin, "chosen here")
+                    .help(suggest(name, names(), &format!("targets of {provider} are"), "declare it in tenantry.toml")),
+            )),
+        };
+        if let Some(name) = named {
+            return check(&name, resource.origin("/target"));
+        }
+        let key = self.inputs.placement_keys.get(provider).copied().unwrap_or(provider);
+        if let Some(tenant) = tenant
+            && let Some(name) = tenant.document.spec.placement.get(key)
+        {
+            return check(name, tenant.document.positions.origin(&format!("/spec/placement/{key}")));
+        }
+        let mut all = candidates();
+        match (all.next(), all.next()) {
+            (Some((only, _)), None) => Ok(only.clone()),
+            (None, _) => Err(Box::new(
+                Diagnostic::error(codes::UNKNOWN_TARGET, format!("no target has the provider `{provider}`"))
+                    .at(resource.origin("/kind"), format!("needs a target of {provider}"))
+                    .help("declare one in tenantry.toml: [targets.NAME] with provider = \"…\""),
+            )),
+            (Some(_), Some(_)) => match candidates().filter(|(_, table)| table.default).collect::<Vec<_>>().as_slice() {
+                [(only, _)] => Ok((*only).clone()),
+                _ => Err(Box::new(
+                    Diagnostic::error(codes::AMBIGUOUS_TARGET, format!("several targets have the provider `{provider}`"))
+                        .at(resource.origin("/kind"), "which one is meant")
+                        .help(format!(
+                            "write `placement: {{{key}: NAME}}` in the tenant, `target: NAME` in the resource, or `default = true` in one target; targets are {}",
+                            names().collect::<Vec<_>>().join(", ")
+                        )),
+                )),
+            },
+        }
+    }
+
+    fn build(
+        &self,
+        resource: &CompiledResource<'e>,
+        owner: &Owner,
+        each: Option<Arc<str>>,
+        target: &TargetName,
+        spec: &Value,
+        problems: &mut Problems,
+    ) -> Option<Desired> {
+        let kind = &resource.kind;
+        let address = Address { owner: owner.clone(), id: resource.template.id.clone(), each: each.clone() };
+        let Value::Map(spec) = spec else {
+            problems.add(wrong_type(resource, "/spec", "a mapping", spec), owner);
+            return None;
+        };
+        let before = problems.0.len();
+        self.check_schema(resource, spec, owner, problems);
+        if problems.0.len() > before {
+            return None;
+        }
+        for (pointer, message) in (kind.check)(spec) {
+            let diagnostic = Diagnostic::error(
+                codes::RESOURCE_SCHEMA,
+                format!("{} `{}`: {message}", kind.name, resource.template.id),
+            )
+            .at(resource.origin(&format!("/spec{pointer}")), "");
+            problems.add(diagnostic, owner);
+        }
+        for limit in kind.name_limits {
+            let value =
+                if limit.pointer.is_empty() { None } else { Value::Map(spec.clone()).pointer(limit.pointer).cloned() };
+            if let Some(Value::Text(name)) = value
+                && name.len() > limit.bytes
+            {
+                let message = format!("`{name}` has {} bytes, but {} takes {}", name.len(), limit.source, limit.bytes);
+                let diagnostic = Diagnostic::error(codes::NAME_TOO_LONG, message)
+                    .at(resource.origin(&format!("/spec{}", limit.pointer)), "too long")
+                    .help("shorten it with a hash: ${ident(tenant.name, 40)} or ${dnsLabel(tenant.name, 40)}");
+                problems.add(diagnostic, owner);
+            }
+        }
+        if problems.0.len() > before {
+            return None;
+        }
+        let spec = Arc::new((kind.normalise)(spec));
+        let renamed =
+            |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.clone() };
+        let owners = self.previous_owners(owner);
+        let previously = std::iter::once(owner)
+            .chain(&owners)
+            .flat_map(|owner| {
+                std::iter::once(&resource.template.id)
+                    .chain(&resource.template.previously)
+                    .map(move |id| renamed(owner, id))
+            })
+            .filter(|old| *old != address)
+            .collect();
+        Some(Desired {
+            identity: kind.identity_of(&spec),
+            address,
+            kind: kind.clone(),
+            target: target.clone(),
+            spec,
+            sensitive: resource.template.sensitive.as_slice().into(),
+            protect: resource.template.protect,
+            adopt: resource.template.adopt,
+            depends_on: Vec::new(),
+            previously,
+            origin: resource.place(),
+        })
+    }
+
+    fn previous_owners(&self, owner: &Owner) -> Vec<Owner> {
+        let estate = self.inputs.estate;
+        match owner {
+            Owner::Estate => Vec::new(),
+            Owner::Tier(name) => (estate.tiers.iter())
+                .filter(|tier| tier.metadata.name.as_str() == &**name)
+                .flat_map(|tier| tier.metadata.previously.iter().map(|name| Owner::Tier(name.shared())))
+                .collect(),
+            Owner::Tenant(name) => (estate.tenants)
+                .binary_search_by(|tenant| tenant.metadata.name.as_str().cmp(name))
+                .map(|at| &estate.tenants[at].metadata.previously)
+                .map(|previously| previously.iter().map(|name| Owner::Tenant(name.shared())).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn check_schema(&self, resource: &CompiledResource<'_>, spec: &Arc<Map>, owner: &Owner, problems: &mut Problems) {
+        let Some(validator) = self.blueprints.validator(&resource.kind) else { return };
+        let value = Value::Map(spec.clone());
+        let json = value.to_json();
+        if validator.is_valid(&json) {
+            return;
+        }
+        for error in validator.iter_errors(&json) {
+            let pointer = error.instance_path().to_string();
+            if matches!(value.pointer(&pointer), Some(Value::Deferred(_))) {
+                continue;
+            }
+            let diagnostic = Diagnostic::error(
+                codes::RESOURCE_SCHEMA,
+                format!("{} `{}`: {error}", resource.kind.name, resource.template.id),
+            )
+            .at(resource.origin(&format!("/spec{pointer}")), "")
+            .help(format!("`tenantry schema {}` shows the form", resource.kind.name));
+            problems.add(diagnostic, owner);
+        }
+    }
+
+    /// Adds to each resource what it depends on, and brings all into an order that respects it.
+    fn order(
+        &self,
+        owner: &Owner,
+        composition: &[Arc<CompiledResource<'e>>],
+        by_id: &HashMap<Arc<str>, Entry>,
+        resources: &mut Vec<Desired>,
+        problems: &mut Problems,
+    ) {
+        let needs: HashMap<&Arc<str>, &Arc<CompiledResource<'e>>> =
+            composition.iter().map(|resource| (&resource.template.id, resource)).collect();
+        let named = NameIndex::new(resources);
+        let mut edges: Vec<Vec<usize>> = Vec::with_capacity(resources.len());
+        let mut outside: Vec<Vec<Address>> = Vec::with_capacity(resources.len());
+        for (index, desired) in resources.iter().enumerate() {
+            let mut inner = Vec::new();
+            let mut outer = Vec::new();
+            if let Some(compiled) = needs.get(&desired.address.id) {
+                for id in &compiled.needs {
+                    match by_id.get(id) {
+                        Some(Entry::One(at)) => inner.push(*at),
+                        Some(Entry::Each(entries)) => inner.extend(entries.iter().map(|(_, at)| *at)),
+                        Some(Entry::Left | Entry::Broken) | None => {}
+                    }
+                }
+                let estate = self.shared.iter().filter(|shared| shared.owner == Owner::Estate);
+                outer.extend(
+                    estate
+                        .flat_map(|shared| &shared.resources)
+                        .filter(|shared| compiled.needs_estate.contains(&shared.address.id))
+                        .map(|shared| shared.address.clone()),
+                );
+            }
+            for reference in desired.kind.references {
+                for name in referenced_names(&desired.spec, reference) {
+                    match named.find(&desired.target, reference.kind, name) {
+                        Some(at) if at != index => inner.push(at),
+                        Some(_) => {}
+                        None => outer.extend(
+                            self.shared
+                                .iter()
+                                .flat_map(|shared| &shared.resources)
+                                .filter(|shared| {
+                                    shared.target == desired.target
+                                        && shared.kind.name == reference.kind
+                                        && last_name(shared) == Some(name)
+                                })
+                                .map(|shared| shared.address.clone()),
+                        ),
+                    }
+                }
+            }
+            inner.sort_unstable();
+            inner.dedup();
+            outer.sort();
+            outer.dedup();
+            edges.push(inner);
+            outside.push(outer);
+        }
+        let order = match topological(&edges) {
+            Ok(order) => order,
+            Err(circle) => {
+                let names: Vec<String> = circle.iter().map(|at| resources[*at].address.to_string()).collect();
+                let message = format!("resources need each other in a circle: {}", names.join(" → "));
+                let diagnostic = Diagnostic::error(codes::CIRCULAR_REFERENCE, message)
+                    .at(resources[circle[0]].origin, "one of them")
+                    .help("one of them names the other by a field that its kind takes for a reference");
+                problems.add(diagnostic, owner);
+                return;
+            }
+        };
+        for (index, (inner, outer)) in edges.iter().zip(outside).enumerate() {
+            let mut addresses: Vec<Address> = inner.iter().map(|at| resources[*at].address.clone()).collect();
+            addresses.extend(outer);
+            addresses.shrink_to_fit();
+            resources[index].depends_on = addresses;
+        }
+        if !order.is_sorted() {
+            let mut unordered: Vec<Option<Desired>> = resources.drain(..).map(Some).collect();
+            resources.extend(order.into_iter().filter_map(|at| unordered[at].take()));
+        }
+    }
+}
+
+/// Resources of one owner by the name that others call them.
+struct NameIndex(HashMap<(TargetName, &'static str, Arc<str>), usize>);
+
+impl NameIndex {
+    fn new(resources: &[Desired]) -> Self {
+        let named = resources.iter().enumerate().filter(|(_, desired)| !desired.kind.identity.is_empty());
+        Self(
+            named
+                .filter_map(|(at, desired)| {
+                    let name = desired.spec.get(desired.kind.identity.last()?)?.as_str()?;
+                    Some(((desired.target.clone(), desired.kind.name, Arc::from(name)), at))
+                })
+                .collect(),
+        )
+    }
+
+    fn find(&self, target: &TargetName, kind: &'static str, name: &str) -> Option<usize> {
+        self.0.get(&(target.clone(), kind, Arc::from(name))).copied()
+    }
+}
+
+fn last_name(desired: &Desired) -> Option<&str> {
+    desired.spec.get(desired.kind.identity.last()?)?.as_str()
+}
+
+fn referenced_names<'v>(spec: &'v Map, reference: &FieldReference) -> Vec<&'v str> {
+    let Some(field) = reference.pointer.strip_prefix('/') else { return Vec::new() };
+    match spec.get(field) {
+        Some(Value::Text(name)) => vec![name],
+        Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn wrong_type(resource: &CompiledResource<'_>, pointer: &str, wanted: &str, got: &Value) -> Diagnostic {
+    let field = pointer.trim_start_matches('/');
+    Diagnostic::error(
+        codes::EXPRESSION_TYPE,
+        format!("`{field}` of resource `{}` must be {wanted}, not a {}", resource.template.id, got.type_name()),
+    )
+    .at(resource.origin(pointer), "")
+}
+
+impl Built<'_> {
+    fn push(&self, desired: Desired) -> usize {
+        let mut resources = self.resources.borrow_mut();
+        resources.push(desired);
+        resources.len() - 1
+    }
+
+    fn of(&self, desired: &Desired, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
+        let [field, rest @ ..] = path else {
+            return Ok(Value::Map(desired.spec.clone()));
+        };
+        let name = format!("resources.{}", desired.address.id);
+        if let Some((output, _)) = desired.kind.outputs.iter().find(|(output, _)| *output == &**field)
+            && !desired.spec.contains(field)
+        {
+            return match self.context.inputs.outputs.get(&desired.address).and_then(|outputs| outputs.get(output)) {
+                Some(value) => field_of(value, &format!("{name}.{output}"), rest),
+                None => {
+                    let part = Part::Output { address: desired.address.clone(), name: (*output).into() };
+                    Ok(Value::Deferred(Arc::new(Deferred { parts: vec![part] })))
+                }
+            };
+        }
+        field_of(&Value::Map(desired.spec.clone()), &name, path)
+    }
+}
+
+impl Resources for Built<'_> {
+    fn field(&self, id: &str, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
+        let resources = self.resources.borrow();
+        let by_id = self.by_id.borrow();
+        let computation =
+            |message: String, help: Option<String>| ExpressionError { failure: Failure::Computation, message, help };
+        match by_id.get(id) {
+            Some(Entry::One(at)) => self.of(&resources[*at], path),
+            Some(Entry::Each(entries)) => {
+                let [key, path @ ..] = path else {
+                    return Err(computation(
+                        format!("`{id}` is one resource for each of its `forEach`"),
+                        Some(format!("write resources.{id}[\"…\"].FIELD")),
+                    ));
+                };
+                match entries.iter().find(|(each, _)| each == key) {
+                    Some((_, at)) => self.of(&resources[*at], path),
+                    None => Err(computation(format!("there is no `{id}` for {key:?}"), None)),
+                }
+            }
+            Some(Entry::Left) => {
+                Err(computation(format!("resource `{id}` does not exist here"), Some("its `when` is false".into())))
+            }
+            Some(Entry::Broken) => Err(computation(String::new(), None)),
+            None => Err(ExpressionError {
+                failure: Failure::UnknownResource,
+                message: format!("there is no resource `{id}` here"),
+                help: None,
+            }),
+        }
+    }
+
+    fn whole(&self, id: &str) -> Option<Value> {
+        let resources = self.resources.borrow();
+        let with_outputs = |desired: &Desired| {
+            let outputs = desired.kind.outputs.iter().filter_map(|(output, _)| {
+                let name = Arc::from(*output);
+                let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
+                Some((name, value))
+            });
+            Value::from(
+                desired.spec.iter().map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>(),
+            )
+        };
+        match self.by_id.borrow().get(id)? {
+            Entry::One(at) => Some(with_outputs(&resources[*at])),
+            Entry::Each(entries) => {
+                Some(Value::map(entries.iter().map(|(each, at)| (each.clone(), with_outputs(&resources[*at])))))
+            }
+            Entry::Left | Entry::Broken => None,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Blueprint × tenant → desired resources, with their order.
+//!
+//! Blueprints are compiled once ([`blueprint`]); each owner is then expanded by itself ([`expand`]), so owners can be
+//! expanded on several threads and the result does not depend on how many. What concerns several owners, such as two of
+//! them wanting one identity, is checked afterwards over all.
+
+mod blueprint;
+mod expand;
+mod order;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::diagnostics::{Diagnostic, Origin, codes};
+use super::model::address::{Address, Owner};
+use super::model::document::{Estate, Phase, Scope};
+use super::model::kind::Catalogue;
+use super::model::resource::{Desired, Identity, TargetName};
+use super::model::value::{Map, Value};
+use super::resolve::{Environment, Resolved, ResolvedTenant};
+
+pub use blueprint::Blueprints;
+use expand::Problems;
+pub use order::topological;
+
+/// Outputs of resources that exist, by address: what expressions may use before the run has ended.
+pub type Outputs = HashMap<Address, Arc<Map>>;
+
+/// The resources of one owner, in an order in which they can be created.
+pub struct OwnerResources {
+    pub owner: Owner,
+    pub resources: Vec<Desired>,
+}
+
+/// What goes into the expansion.
+pub struct Inputs<'a> {
+    pub estate: &'a Estate,
+    pub environment: &'a Environment,
+    pub catalogue: &'a Catalogue,
+    /// The provider's placement key by provider.
+    pub placement_keys: &'a BTreeMap<&'static str, &'static str>,
+    pub outputs: &'a Outputs,
+    /// RFC 3339.
+    pub now: &'a str,
+    pub threads: usize,
+}
+
+/// Expands every owner: the estate first, then tiers, then tenants, each in order of name.
+pub fn desired(
+    inputs: &Inputs<'_>,
+    blueprints: &Blueprints<'_>,
+    resolved: &Resolved<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<OwnerResources> {
+    let now = Value::from(inputs.now);
+    let mut problems = Problems::default();
+    let mut all = Vec::with_capacity(resolved.tenants.len() + resolved.tiers.len() + 1);
+
+    let shared = expand::Context { inputs, blueprints, shared: &[] };
+    let variables = [("estate", resolved.estate.clone()), ("now", now.clone())];
+    let estate =
+        shared.expand(Owner::Estate, blueprints.composition(Scope::Estate, None), &variables, None, &mut problems);
+    all.push(estate);
+    for tier in &resolved.tiers {
+        let owner = Owner::Tier(tier.document.metadata.name.shared());
+        let composition = blueprints.composition(Scope::Tier, Some(tier.document.metadata.name.as_str()));
+        let variables = [("tier", tier.value.clone()), ("estate", resolved.estate.clone()), ("now", now.clone())];
+        all.push(shared.expand(owner, composition, &variables, None, &mut problems));
+    }
+
+    let tier_values: BTreeMap<&str, &Value> =
+        resolved.tiers.iter().map(|tier| (tier.document.metadata.name.as_str(), &tier.value)).collect();
+    let chunk = resolved.tenants.len().div_ceil(inputs.threads.max(1)).max(1);
+    let common = all.as_slice();
+    let expanded: Vec<(Vec<OwnerResources>, Problems)> = std::thread::scope(|threads| {
+        let workers: Vec<_> = resolved
+            .tenants
+            .chunks(chunk)
+            .map(|tenants| {
+                let (now, tier_values) = (&now, &tier_values);
+                threads.spawn(move || {
+                    let context = expand::Context { inputs, blueprints, shared: common };
+                    let mut problems = Problems::default();
+                    let resources = tenants
+                        .iter()
+                        .map(|tenant| {
+                            let tier = tier_values.get(tenant.tier.metadata.name.as_str()).copied().cloned();
+                            context.tenant(tenant, tier.unwrap_or_default(), &resolved.estate, now, &mut problems)
+                        })
+                        .collect();
+                    (resources, problems)
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    for (resources, found) in expanded {
+        all.extend(resources);
+        problems.merge(found);
+    }
+    diagnostics.extend(problems.into_diagnostics());
+    report_duplicate_identities(&all, diagnostics);
+    all
+}
+
+impl expand::Context<'_, '_> {
+    fn tenant(
+        &self,
+        tenant: &ResolvedTenant<'_>,
+        tier: Value,
+        estate: &Value,
+        now: &Value,
+        problems: &mut Problems,
+    ) -> OwnerResources {
+        let owner = Owner::Tenant(tenant.name());
+        // Nothing is asked for any more: whatever the inventory still has of the tenant is to be deleted.
+        if tenant.phase() == Phase::Deleted {
+            return OwnerResources { owner, resources: Vec::new() };
+        }
+        let composition = self.blueprints.composition(Scope::Tenant, Some(tenant.tier.metadata.name.as_str()));
+        let variables =
+            [("tenant", tenant.value.clone()), ("tier", tier), ("estate", estate.clone()), ("now", now.clone())];
+        self.expand(owner, composition, &variables, Some(tenant), problems)
+    }
+}
+
+fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen: HashMap<(&TargetName, &'static str, &Identity), &Desired> = HashMap::new();
+    for desired in all.iter().flat_map(|owner| &owner.resources) {
+        let Some(identity) = &desired.identity else { continue };
+        if let Some(first) = seen.insert((&desired.target, desired.kind.name, identity), desired) {
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::DUPLICATE_IDENTITY,
+                    format!(
+                        "{} and {} would both be {} `{identity}` in target `{}`",
+                        first.address, desired.address, desired.kind.name, desired.target
+                    ),
+                )
+                .at(desired.origin, format!("of {}", desired.address))
+                .related(first.origin, format!("of {}", first.address))
+                .help("make the name depend on what tells the two apart, such as ${ident(tenant.name)} or ${each}"),
+            );
+        }
+    }
+}
+
+/// Where a field of a resource got its value: the place that a user would edit to change it.
+pub fn provenance(
+    blueprints: &Blueprints<'_>,
+    resolved: &Resolved<'_>,
+    address: &Address,
+    pointer: &str,
+) -> Option<Origin> {
+    let tenant = address.owner.tenant().and_then(|name| {
+        let at = resolved.tenants.binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name)).ok()?;
+        Some(&resolved.tenants[at])
+    });
+    let resource = match (&address.owner, tenant) {
+        (_, Some(tenant)) => blueprints.find(Scope::Tenant, Some(tenant.tier.metadata.name.as_str()), &address.id)?,
+        (Owner::Tier(tier), _) => blueprints.find(Scope::Tier, Some(tier), &address.id)?,
+        (Owner::Estate, _) => blueprints.find(Scope::Estate, None, &address.id)?,
+        (Owner::Tenant(_), None) => return None,
+    };
+    let from_tenant = resource.leading_paths(pointer).into_iter().find_map(|path| match (path, tenant) {
+        ([root, rest @ ..], Some(tenant)) if &**root == "tenant" => tenant.provenance(rest),
+        ([root, rest @ ..], Some(tenant)) if &**root == "tier" => {
+            let mut pointer = String::from("/spec");
+            rest.iter().for_each(|step| super::model::value::push_token(&mut pointer, step));
+            tenant.tier.positions.exact(&pointer)
+        }
+        _ => None,
+    });
+    Some(from_tenant.unwrap_or_else(|| resource.origin(&format!("/spec{pointer}"))))
+}

@@ -1,0 +1,197 @@
+//! Two specs, field by field.
+
+use std::sync::Arc;
+
+use crate::core::model::kind::Kind;
+use crate::core::model::value::{Map, Value, push_token};
+
+/// A field that differs between desired and observed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// JSON pointer.
+    pub pointer: Arc<str>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    /// The target changed it since it was applied.
+    pub drift: bool,
+    /// The repository changed it since it was applied.
+    pub pending: bool,
+}
+
+/// Whether every owned field is as desired. Does not see fields that were removed from the blueprint.
+pub fn is_same(kind: &Kind, desired: &Map, observed: &Map) -> bool {
+    desired.iter().all(|(name, value)| {
+        if kind.write_only.is_empty() && kind.owned_by_key.is_empty() {
+            return same_value(value, observed.get(name));
+        }
+        let mut pointer = String::new();
+        push_token(&mut pointer, name);
+        same_field(kind, &pointer, value, observed.get(name))
+    })
+}
+
+fn same_value(desired: &Value, observed: Option<&Value>) -> bool {
+    match (desired, observed) {
+        // A secret is compared by its hash; an output that is not known yet differs from everything.
+        (Value::Deferred(deferred), _) => deferred.has_secret() && !deferred.has_output(),
+        (Value::Null, None) => true,
+        (Value::Map(a), Some(Value::Map(b))) if Value::Map(a.clone()).has_deferred() => {
+            a.iter().all(|(key, value)| same_value(value, b.get(key))) && b.iter().all(|(key, _)| a.contains(key))
+        }
+        (desired, Some(observed)) => desired == observed,
+        (_, None) => false,
+    }
+}
+
+fn same_field(kind: &Kind, pointer: &str, desired: &Value, observed: Option<&Value>) -> bool {
+    if kind.write_only.contains(&pointer) {
+        return true;
+    }
+    match desired {
+        Value::Map(map) if owned_by_key(kind, pointer) => map.iter().all(|(key, value)| {
+            let mut pointer = pointer.to_owned();
+            push_token(&mut pointer, key);
+            same_field(kind, &pointer, value, observed.and_then(|observed| observed.get(key)))
+        }),
+        other => same_value(other, observed),
+    }
+}
+
+fn owned_by_key(kind: &Kind, pointer: &str) -> bool {
+    kind.owned_by_key
+        .iter()
+        .any(|owned| pointer.strip_prefix(owned).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Every owned field that differs, in order of pointer.
+pub fn compare(kind: &Kind, desired: &Map, observed: &Map, applied: Option<&Map>) -> Vec<Difference> {
+    let mut comparison = Comparison { kind, differences: Vec::new() };
+    comparison.fields("", desired, Some(observed), applied, true);
+    comparison.differences.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+    comparison.differences
+}
+
+struct Comparison<'a> {
+    kind: &'a Kind,
+    differences: Vec<Difference>,
+}
+
+impl Comparison<'_> {
+    fn fields(&mut self, parent: &str, desired: &Map, observed: Option<&Map>, applied: Option<&Map>, by_key: bool) {
+        let pointer_of = |name: &str| {
+            let mut pointer = parent.to_owned();
+            push_token(&mut pointer, name);
+            pointer
+        };
+        for (name, value) in desired.iter() {
+            let pointer = pointer_of(name);
+            if self.kind.write_only.contains(&pointer.as_str()) {
+                continue;
+            }
+            let observed = observed.and_then(|observed| observed.get(name));
+            let applied_value = applied.and_then(|applied| applied.get(name));
+            match (value, observed) {
+                (Value::Map(map), Some(Value::Map(below))) => {
+                    let applied = applied_value.and_then(Value::as_map);
+                    self.fields(&pointer, map, Some(below), applied, owned_by_key(self.kind, &pointer));
+                }
+                _ if same_value(value, observed) => {}
+                _ => self.differ(pointer, observed, Some(value), applied.map(|_| applied_value)),
+            }
+        }
+        let Some(observed) = observed else { return };
+        for (name, value) in observed.iter().filter(|(name, _)| !desired.contains(name)) {
+            let applied_value = applied.and_then(|applied| applied.get(name));
+            // Of a map that is owned key by key, and of the spec itself, a key that was never asked for is not ours.
+            if (by_key && applied_value.is_none()) || value.is_null() {
+                continue;
+            }
+            self.differ(pointer_of(name), Some(value), None, applied.map(|_| applied_value));
+        }
+    }
+
+    fn differ(
+        &mut self,
+        pointer: String,
+        before: Option<&Value>,
+        after: Option<&Value>,
+        applied: Option<Option<&Value>>,
+    ) {
+        let (drift, pending) = match applied {
+            None => (false, true),
+            // A reference to a secret, or to an output, is kept as the text that describes it.
+            Some(applied) => {
+                let texts_differ = |a: Option<&Value>, b: Option<&Value>| {
+                    a.filter(|a| !a.is_null()).map(Value::to_json) != b.filter(|b| !b.is_null()).map(Value::to_json)
+                };
+                let (drift, pending) = (texts_differ(applied, before), texts_differ(applied, after));
+                if drift || pending { (drift, pending) } else { (false, true) }
+            }
+        };
+        self.differences.push(Difference {
+            pointer: pointer.into(),
+            before: before.filter(|value| !value.is_null()).cloned(),
+            after: after.cloned(),
+            drift,
+            pending,
+        });
+    }
+}
+
+/// Whether a secret stands anywhere in a spec.
+pub fn has_secret(spec: &Map) -> bool {
+    fn within(value: &Value) -> bool {
+        match value {
+            Value::Deferred(deferred) => deferred.has_secret(),
+            Value::List(items) => items.iter().any(within),
+            Value::Map(map) => map.iter().any(|(_, value)| within(value)),
+            _ => false,
+        }
+    }
+    spec.iter().any(|(_, value)| within(value))
+}
+
+/// The differences of a resource whose secrets are not the ones that were written.
+pub fn secret_differences(desired: &Map, applied: Option<&Map>) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let applied = applied.map(|applied| Value::from(applied.clone()));
+    Value::from(desired.clone()).for_each_leaf(&mut |pointer, value| {
+        let Value::Deferred(deferred) = value else { return };
+        if !deferred.has_secret() {
+            return;
+        }
+        let known = applied.as_ref().map(|applied| applied.pointer(pointer).map(Value::to_json));
+        let pending = known != Some(Some(value.to_json()));
+        differences.push(Difference {
+            pointer: pointer.into(),
+            before: known.flatten().map(Value::from),
+            after: Some(value.clone()),
+            drift: !pending,
+            pending,
+        });
+    });
+    differences
+}
+
+/// The fields of `observed` that `desired` has, and those at `besides`.
+pub fn project(kind: &Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
+    fn fields(kind: &Kind, parent: &str, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
+        observed
+            .iter()
+            .filter_map(|(name, value)| {
+                let mut pointer = parent.to_owned();
+                push_token(&mut pointer, name);
+                let named = besides.iter().any(|other| **other == *pointer);
+                match (desired.get(name), value) {
+                    (Some(Value::Map(desired)), Value::Map(map)) if owned_by_key(kind, &pointer) => {
+                        Some((name.clone(), fields(kind, &pointer, map, desired, besides).into()))
+                    }
+                    (Some(_), value) => Some((name.clone(), value.clone())),
+                    (None, value) if named => Some((name.clone(), value.clone())),
+                    (None, _) => None,
+                }
+            })
+            .collect()
+    }
+    fields(kind, "", observed, desired, besides)
+}

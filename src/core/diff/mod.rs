@@ -1,0 +1,195 @@
+//! Desired × observed × applied → what differs, and whose doing it is.
+//!
+//! Synchronous and without IO. Only owned fields count: those that the blueprint names, and those that it named when the
+//! resource was last applied. A field that the target has and nobody asked for is left alone.
+
+mod compare;
+
+use std::sync::Arc;
+
+pub use compare::{Difference, compare};
+
+use super::diagnostics::{Code, codes};
+use super::model::address::Address;
+use super::model::kind::MarkPlace;
+use super::model::resource::{Applied, Desired, Observed, Present};
+use super::model::value::Map;
+use super::plan::Cause;
+
+/// What is known of one desired resource.
+pub struct Known<'a> {
+    pub estate: &'a str,
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    /// What was last written at the address, or at one that it had before.
+    pub applied: Option<&'a Applied>,
+    /// Whether a write was begun at this very address and identity and never seen to end.
+    pub begun: bool,
+    /// Keyed hash of the secret values that should be written; nothing if there are none or they do not exist yet.
+    pub secret_hash: Option<&'a str>,
+}
+
+/// What is to be done about one desired resource.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    Unchanged,
+    Create {
+        cause: Cause,
+    },
+    Update(Update),
+    Replace(Update),
+    /// Nothing may be done.
+    Blocked {
+        code: Code,
+        reason: String,
+    },
+}
+
+/// A change of something that exists.
+#[derive(Debug, PartialEq)]
+pub struct Update {
+    pub differences: Vec<Difference>,
+    pub cause: Cause,
+    /// It carries no mark and is taken over.
+    pub adopts: bool,
+    /// The address in its mark, if it is an earlier one.
+    pub renamed_from: Option<Address>,
+    pub present: Present,
+}
+
+/// Whose a present resource is.
+#[derive(Debug, PartialEq)]
+pub enum Ownership {
+    Ours { renamed_from: Option<Address> },
+    Nobodys,
+    Others(String),
+}
+
+/// Tells whose a resource is that stands where one is desired.
+pub fn ownership(known: &Known<'_>, present: &Present) -> Ownership {
+    let Known { estate, desired, applied, begun, .. } = known;
+    match &present.mark {
+        Some(mark) if *mark.estate != **estate => {
+            Ownership::Others(format!("it belongs to the estate `{}`", mark.estate))
+        }
+        Some(mark) if mark.address == desired.address => Ownership::Ours { renamed_from: None },
+        Some(mark) if desired.previously.contains(&mark.address) => {
+            Ownership::Ours { renamed_from: Some(mark.address.clone()) }
+        }
+        Some(mark) => Ownership::Others(format!("it carries the mark of {}", mark.address)),
+        None if desired.kind.mark == MarkPlace::Inventory => match applied {
+            Some(applied)
+                if Some(&applied.identity) == desired.identity.as_ref() && applied.target == desired.target =>
+            {
+                let renamed = (applied.address != desired.address).then(|| applied.address.clone());
+                Ownership::Ours { renamed_from: renamed }
+            }
+            _ if *begun => Ownership::Ours { renamed_from: None },
+            _ => Ownership::Nobodys,
+        },
+        None => Ownership::Nobodys,
+    }
+}
+
+/// Compares one desired resource with what is there.
+pub fn diff(known: &Known<'_>) -> Verdict {
+    let Known { desired, observed, applied, .. } = known;
+    let present = match observed {
+        Observed::Unknown(reason) => {
+            return Verdict::Blocked { code: codes::UNKNOWN_STATE, reason: format!("its state is unknown: {reason}") };
+        }
+        Observed::Absent => {
+            let cause = match applied {
+                None => Cause::Pending,
+                Some(applied) if Some(&applied.identity) != desired.identity.as_ref() => Cause::Pending,
+                Some(applied) if applied.spec_value().is_some_and(|spec| spec == *desired.spec) => Cause::Drift,
+                Some(_) => Cause::Both,
+            };
+            return Verdict::Create { cause };
+        }
+        Observed::Present(present) => present,
+    };
+    let (adopts, renamed_from) = match ownership(known, present) {
+        Ownership::Ours { renamed_from } => (false, renamed_from),
+        Ownership::Nobodys if desired.adopt => (true, None),
+        Ownership::Nobodys => {
+            let identity = desired.identity.as_deref().unwrap_or_default();
+            return Verdict::Blocked {
+                code: codes::CONFLICT,
+                reason: format!(
+                    "{} `{identity}` exists in `{}` and is not managed by this estate",
+                    desired.kind.name, desired.target
+                ),
+            };
+        }
+        Ownership::Others(whose) => {
+            let identity = desired.identity.as_deref().unwrap_or_default();
+            return Verdict::Blocked {
+                code: codes::CONFLICT,
+                reason: format!("{} `{identity}` exists in `{}`, but {whose}", desired.kind.name, desired.target),
+            };
+        }
+    };
+    // The common case first: nothing is allocated and the inventory is not looked into.
+    if !adopts
+        && renamed_from.is_none()
+        && compare::is_same(&desired.kind, &desired.spec, &present.spec)
+        && secret_is_same(known, present)
+        && removed_nothing(known, present)
+    {
+        return Verdict::Unchanged;
+    }
+    let applied_spec = applied.and_then(Applied::spec_value);
+    let mut differences = compare(&desired.kind, &desired.spec, &present.spec, applied_spec.as_ref());
+    if !secret_is_same(known, present) {
+        differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
+    }
+    if differences.is_empty() && !adopts && renamed_from.is_none() {
+        return Verdict::Unchanged;
+    }
+    let drift = differences.iter().any(|difference| difference.drift);
+    let pending = adopts || renamed_from.is_some() || differences.iter().any(|difference| difference.pending);
+    let cause = match (drift, pending) {
+        (true, true) => Cause::Both,
+        (true, false) => Cause::Drift,
+        (false, _) => Cause::Pending,
+    };
+    let replaces = differences.iter().any(|difference| {
+        desired.kind.immutable.iter().any(|pointer| {
+            difference.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    });
+    let update = Update { differences, cause, adopts, renamed_from, present: present.clone() };
+    if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
+}
+
+fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
+    // Where the target has no room for a mark there is no hash to compare.
+    if known.desired.kind.mark == MarkPlace::Inventory || !compare::has_secret(&known.desired.spec) {
+        return true;
+    }
+    let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
+    known.secret_hash.is_some() && written == known.secret_hash
+}
+
+/// Whether everything that was applied once is still asked for; only then may extra fields of the target be ignored
+/// without looking at the inventory's text.
+fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
+    let same_fields = |a: &Map, b: &Map| a.len() == b.len();
+    match known.applied {
+        None => true,
+        Some(_) if same_fields(&known.desired.spec, &present.spec) && known.desired.kind.owned_by_key.is_empty() => {
+            true
+        }
+        Some(applied) => {
+            let Some(spec) = applied.spec_value() else { return true };
+            spec == *known.desired.spec
+                || compare(&known.desired.kind, &known.desired.spec, &present.spec, Some(&spec)).is_empty()
+        }
+    }
+}
+
+/// The fields of an observed spec that the estate owns: those that are desired, and those named besides.
+pub fn owned(kind: &super::model::kind::Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
+    compare::project(kind, observed, desired, besides)
+}

@@ -1,0 +1,212 @@
+//! Tenantry's own functions. Those of CEL's standard library and its `strings` extension are there besides.
+//!
+//! | function | result |
+//! |---|---|
+//! | `ident(text[, limit])` | the identifier form: `acme-corp` → `acme_corp`; at most `limit` bytes (63) |
+//! | `dnsLabel(text[, limit])` | the DNS-label form, at most `limit` bytes (63) |
+//! | `quantity(quota)` | a quota as a whole number: `10M` → `10000000`, `500Gi` → `536870912000` |
+//! | `unlimited(quota, encoding)` | `encoding` where the quota is `unlimited`, else `quantity(quota)` |
+//! | `isUnlimited(quota)` | whether it is |
+//! | `sha256(text)` | the hash in hexadecimal |
+//! | `json(value)` | the value as JSON text |
+//! | `secret(name[, version])` | a reference to a secret of this owner; a higher version is a rotation |
+
+use cel::Program;
+use cel::common::ast::Expr;
+use sha2::{Digest as _, Sha256};
+
+use super::{ExpressionError, Failure, deferred_error};
+use crate::core::model::address::Owner;
+use crate::core::model::names::{self, Name};
+use crate::core::model::quantity::Quota;
+use crate::core::model::secret::SecretReference;
+use crate::core::model::value::{Deferred, Part, Value};
+
+/// PostgreSQL's `NAMEDATALEN` less one, which is also the longest DNS label.
+const DEFAULT_LIMIT: i64 = 63;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    Ident,
+    DnsLabel,
+    Quantity,
+    Unlimited,
+    IsUnlimited,
+    Sha256,
+    Json,
+    Secret,
+}
+
+impl Function {
+    pub const ALL: [Self; 8] = [
+        Self::Ident,
+        Self::DnsLabel,
+        Self::Quantity,
+        Self::Unlimited,
+        Self::IsUnlimited,
+        Self::Sha256,
+        Self::Json,
+        Self::Secret,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ident => "ident",
+            Self::DnsLabel => "dnsLabel",
+            Self::Quantity => "quantity",
+            Self::Unlimited => "unlimited",
+            Self::IsUnlimited => "isUnlimited",
+            Self::Sha256 => "sha256",
+            Self::Json => "json",
+            Self::Secret => "secret",
+        }
+    }
+
+    fn usage(self) -> &'static str {
+        match self {
+            Self::Ident => "ident(text) or ident(text, limit)",
+            Self::DnsLabel => "dnsLabel(text) or dnsLabel(text, limit)",
+            Self::Quantity => "quantity(quota)",
+            Self::Unlimited => "unlimited(quota, encoding)",
+            Self::IsUnlimited => "isUnlimited(quota)",
+            Self::Sha256 => "sha256(text)",
+            Self::Json => "json(value)",
+            Self::Secret => "secret(name) or secret(name, version)",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
+    }
+
+    pub fn call(self, owner: &Owner, arguments: &[Value]) -> Result<Value, ExpressionError> {
+        if let Some(Value::Deferred(deferred)) = arguments.iter().find(|argument| argument.has_deferred()) {
+            return Err(deferred_error(deferred));
+        }
+        let wrong = || {
+            let types: Vec<_> = arguments.iter().map(Value::type_name).collect();
+            ExpressionError::new(Failure::Type, format!("{}({}) does not exist", self.name(), types.join(", ")))
+                .help(format!("write {}", self.usage()))
+        };
+        Ok(match (self, arguments) {
+            (Self::Ident, [Value::Text(text)]) => names::identifier(text, DEFAULT_LIMIT as usize).into(),
+            (Self::Ident, [Value::Text(text), Value::Integer(limit)]) => {
+                names::identifier(text, name_limit(*limit)?).into()
+            }
+            (Self::DnsLabel, [Value::Text(text)]) => names::dns_label(text, DEFAULT_LIMIT as usize).into(),
+            (Self::DnsLabel, [Value::Text(text), Value::Integer(limit)]) => {
+                names::dns_label(text, name_limit(*limit)?).into()
+            }
+            (Self::Quantity, [quota]) => match quota_of(quota)? {
+                Quota::Limited(quantity) => quantity.value().into(),
+                Quota::Unlimited => {
+                    return Err(ExpressionError::new(Failure::Computation, "`unlimited` is not a number")
+                        .help("write unlimited(quota, encoding) with what the target takes for it, such as 0 or -1"));
+                }
+            },
+            (Self::Unlimited, [quota, encoding]) => match quota_of(quota)? {
+                Quota::Limited(quantity) => quantity.value().into(),
+                Quota::Unlimited => encoding.clone(),
+            },
+            (Self::IsUnlimited, [quota]) => (quota_of(quota)? == Quota::Unlimited).into(),
+            (Self::Sha256, [Value::Text(text)]) => names::hex(&Sha256::digest(text.as_bytes())).into(),
+            (Self::Json, [value]) => value.to_json().to_string().into(),
+            (Self::Secret, [Value::Text(name)]) => secret(owner, name, 1)?,
+            (Self::Secret, [Value::Text(name), Value::Integer(version)]) => secret(owner, name, *version)?,
+            _ => return Err(wrong()),
+        })
+    }
+}
+
+fn name_limit(limit: i64) -> Result<usize, ExpressionError> {
+    // Ten bytes hold one letter, the separator and the hash.
+    usize::try_from(limit).ok().filter(|limit| *limit >= 10).ok_or_else(|| {
+        ExpressionError::new(Failure::Computation, format!("a name cannot be shortened to {limit} bytes; at least 10"))
+    })
+}
+
+fn quota_of(value: &Value) -> Result<Quota, ExpressionError> {
+    Quota::from_json(&value.to_json()).map_err(|error| {
+        ExpressionError::new(Failure::Computation, format!("{} is not a quota: {error}", value.to_json()))
+    })
+}
+
+fn secret(owner: &Owner, name: &str, version: i64) -> Result<Value, ExpressionError> {
+    let name = Name::new(name)
+        .map_err(|error| ExpressionError::new(Failure::Computation, format!("secret({name:?}): {error}")))?;
+    let version = u32::try_from(version).ok().filter(|version| *version > 0).ok_or_else(|| {
+        ExpressionError::new(
+            Failure::Computation,
+            format!("secret({name}): a version is counted from 1, not {version}"),
+        )
+    })?;
+    let reference = SecretReference { owner: owner.clone(), name: name.shared(), version };
+    Ok(Value::Deferred(std::sync::Arc::new(Deferred { parts: vec![Part::Secret(reference)] })))
+}
+
+/// Finds calls of functions that do not exist, so that a typing error shows before any tenant is evaluated.
+pub fn check_calls(program: &Program) -> Result<(), ExpressionError> {
+    let references = program.references();
+    let own = Function::ALL.map(Function::name);
+    for name in references.functions() {
+        let is_word = name.chars().all(|c| c.is_ascii_alphanumeric());
+        if is_word && !own.contains(&name) && !STANDARD.contains(&name) {
+            let error = ExpressionError::new(Failure::Computation, format!("there is no function `{name}`"));
+            return Err(match crate::core::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {
+                Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
+                None => error.help(format!("functions are {}, and those of CEL", own.join(", "))),
+            });
+        }
+    }
+    if let Expr::Unspecified = program.expression().expr {
+        return Err(ExpressionError::new(Failure::Syntax, "the expression is empty"));
+    }
+    Ok(())
+}
+
+/// Functions of the CEL specification's standard library and of the `strings` extension.
+const STANDARD: [&str; 43] = [
+    "all",
+    "bool",
+    "bytes",
+    "charAt",
+    "contains",
+    "double",
+    "duration",
+    "dyn",
+    "endsWith",
+    "exists",
+    "existsOne",
+    "filter",
+    "format",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "has",
+    "indexOf",
+    "int",
+    "join",
+    "lastIndexOf",
+    "lowerAscii",
+    "map",
+    "matches",
+    "max",
+    "min",
+    "replace",
+    "reverse",
+    "size",
+    "split",
+    "startsWith",
+    "string",
+    "substring",
+    "trim",
+    "uint",
+    "upperAscii",
+];

@@ -1,0 +1,439 @@
+//! Desired × observed × applied → a plan.
+//!
+//! Synchronous and without IO. Same input, same plan: everything is in order of owner, and within an owner in order of
+//! creation, deletions last and in reverse.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::orphans;
+use super::{Action, Blocked, Cause, Change, FieldChange, Finding, Place, Plan, Transition};
+use crate::core::desired::OwnerResources;
+use crate::core::diagnostics::{Code, Severity, codes};
+use crate::core::diff::{self, Known, Update, Verdict};
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::config::LimitsTable;
+use crate::core::model::document::{ApprovalSpec, Document, Phase};
+use crate::core::model::kind::Catalogue;
+use crate::core::model::resource::{Applied, Desired, Observations, Observed};
+use crate::core::model::value::Value;
+use crate::core::policy;
+
+/// Everything that a plan is made from.
+pub struct Inputs<'a> {
+    pub estate: &'a Arc<str>,
+    pub environment: Option<&'a Arc<str>>,
+    pub revision: Option<&'a Arc<str>>,
+    /// RFC 3339; also what approvals are checked against.
+    pub now: jiff::Timestamp,
+    pub simulated: bool,
+    pub catalogue: &'a Catalogue,
+    pub limits: &'a LimitsTable,
+    pub approvals: &'a [Document<ApprovalSpec>],
+    pub desired: &'a [OwnerResources],
+    /// The phase that each tenant's document asks for.
+    pub phases: &'a BTreeMap<Arc<str>, Phase>,
+    /// Earlier names of tenants and tiers, with what they are called now.
+    pub renamed: &'a BTreeMap<Owner, Owner>,
+    /// The phase that each tenant was last applied in.
+    pub applied_phases: &'a BTreeMap<Arc<str>, Arc<str>>,
+    pub inventory: &'a BTreeMap<Address, Applied>,
+    /// Addresses with a write that was begun and never seen to end, and the identity it was for.
+    pub begun: &'a HashSet<(Address, Arc<str>)>,
+    pub observed: &'a Observations,
+    pub secret_hashes: &'a HashMap<Address, Arc<str>>,
+    /// Which owners the plan is for.
+    pub selected: &'a dyn Fn(&Owner) -> bool,
+    /// Where a user would edit a field of a desired resource: address, pointer.
+    pub place: &'a dyn Fn(&Address, &str) -> Option<Place>,
+}
+
+/// Makes a plan.
+pub fn build(inputs: &Inputs<'_>) -> Plan {
+    let mut draft = Draft::default();
+    for owner in inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner)) {
+        for desired in &owner.resources {
+            resource(inputs, desired, &mut draft);
+        }
+    }
+    orphans::plan(inputs, &mut draft);
+    let transitions = transitions(inputs, &mut draft);
+    block_dependents(inputs, &mut draft);
+
+    let existing = inputs.inventory.len();
+    let verdict = policy::guard(&policy::Guarded {
+        changes: &draft.changes,
+        approvals: inputs.approvals,
+        limits: inputs.limits,
+        existing,
+        now: inputs.now,
+        tenants: inputs.phases.len(),
+        applied_tenants: inputs.applied_phases.values().filter(|phase| &***phase != Phase::Deleted.as_str()).count(),
+    });
+    draft.findings.extend(verdict.findings);
+
+    let mut transitions = transitions;
+    let held: BTreeSet<&Owner> = draft.blocked.iter().map(|blocked| &blocked.address.owner).collect();
+    // Resources that could not be deleted still belong to somebody.
+    transitions.retain(|transition| {
+        transition.to.as_ref() != Phase::Deleted.as_str() || !held.contains(&Owner::Tenant(transition.tenant.clone()))
+    });
+    let mut changes = order(draft.changes);
+    changes.shrink_to_fit();
+    draft.blocked.sort_by(|a, b| a.address.cmp(&b.address));
+    draft.findings.sort_by(|a, b| {
+        (!a.refuses, a.severity, &a.code, &a.address, &a.message)
+            .cmp(&(!b.refuses, b.severity, &b.code, &b.address, &b.message))
+    });
+    Plan {
+        estate: inputs.estate.clone(),
+        environment: inputs.environment.cloned(),
+        revision: inputs.revision.cloned(),
+        created_at: inputs.now.to_string().into(),
+        simulated: inputs.simulated,
+        changes,
+        blocked: draft.blocked,
+        findings: draft.findings,
+        transitions,
+        approvals: verdict.approvals,
+        unchanged: draft.unchanged,
+    }
+}
+
+/// What has been found so far.
+#[derive(Default)]
+pub struct Draft {
+    pub changes: Vec<Change>,
+    pub blocked: Vec<Blocked>,
+    pub findings: Vec<Finding>,
+    pub unchanged: usize,
+    /// Old identities that a replacement deletes.
+    pub replaced: HashSet<(Arc<str>, &'static str, Arc<str>)>,
+}
+
+impl Draft {
+    pub fn block(&mut self, desired: &Desired, code: Code, reason: impl Into<Arc<str>>) {
+        self.blocked.push(Blocked {
+            address: desired.address.clone(),
+            kind: desired.kind.name.into(),
+            target: desired.target.clone(),
+            identity: desired.identity.clone(),
+            code: code.0.into(),
+            reason: reason.into(),
+        });
+    }
+}
+
+/// What was last applied at an address, or at one that it had before.
+fn applied_at<'a>(inputs: &Inputs<'a>, desired: &Desired) -> Option<&'a Applied> {
+    std::iter::once(&desired.address).chain(&desired.previously).find_map(|address| inputs.inventory.get(address))
+}
+
+fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
+    let applied = applied_at(inputs, desired);
+    if let Some(applied) = applied
+        && (applied.target != desired.target || *applied.kind != *desired.kind.name)
+    {
+        let (what, from, to) = if applied.target == desired.target {
+            ("kind", &*applied.kind, desired.kind.name)
+        } else {
+            ("target", &*applied.target, &*desired.target)
+        };
+        let reason = format!("it would move from {what} `{from}` to `{to}`, and what it holds would not move with it");
+        let help = "give the new resource another id and keep the old one until its data has moved";
+        draft.findings.push(
+            Finding::new(codes::TARGET_CHANGED, Severity::Error, format!("{}: {reason}", desired.address))
+                .of(&desired.address)
+                .help(help),
+        );
+        draft.block(desired, codes::TARGET_CHANGED, reason);
+        return;
+    }
+    let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
+    let observed = match (&desired.identity, observation) {
+        // What has no name yet cannot exist yet.
+        (None, _) => Observed::Absent,
+        (Some(identity), Some(observation)) => observation.get(identity),
+        (Some(_), None) => Observed::Unknown("its target was not asked".into()),
+    };
+    let begun = desired.identity.as_ref().is_some_and(|identity| {
+        std::iter::once(&desired.address)
+            .chain(&desired.previously)
+            .any(|address| inputs.begun.contains(&(address.clone(), identity.clone())))
+    });
+    let known = Known {
+        estate: inputs.estate,
+        desired,
+        observed: &observed,
+        applied,
+        begun,
+        secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
+    };
+    let renamed_identity = applied.filter(|applied| Some(&applied.identity) != desired.identity.as_ref());
+    match diff::diff(&known) {
+        Verdict::Unchanged => draft.unchanged += 1,
+        Verdict::Blocked { code, reason } => {
+            let mut finding =
+                Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
+            finding.origin = (inputs.place)(&desired.address, "");
+            finding.help = (code == codes::CONFLICT)
+                .then(|| "choose another name, or write `adopt: true` on the resource to take it over".to_owned());
+            draft.findings.push(finding);
+            draft.block(desired, code, reason);
+        }
+        Verdict::Create { cause } => {
+            let mut change = change(desired, applied, Action::Create, cause);
+            change.fields = Vec::new();
+            change.reason = match (cause, renamed_identity) {
+                (Cause::Pending, Some(_)) => "its name in the target changed".into(),
+                (Cause::Pending, None) => "asked for and not there yet".into(),
+                (_, _) => "deleted outside Tenantry".into(),
+            };
+            if cause != Cause::Pending && desired.kind.loses_data {
+                draft.findings.push(
+                    Finding::new(
+                        codes::RECREATES_DATA,
+                        Severity::Warning,
+                        format!("{} disappeared outside Tenantry and would come back empty", desired.address),
+                    )
+                    .of(&desired.address)
+                    .help("restore it from a backup first if its data is still needed"),
+                );
+            }
+            if let Some(old) = renamed_identity {
+                replace_identity(inputs, desired, old, &mut change, draft);
+            }
+            change.origin = (inputs.place)(&desired.address, "");
+            draft.changes.push(change);
+        }
+        Verdict::Update(update) | Verdict::Replace(update) if update.differences.is_empty() => {
+            let action = if update.adopts { Action::Adopt } else { Action::Update };
+            draft.changes.push(updated(inputs, desired, applied, action, update));
+        }
+        Verdict::Update(update) => {
+            let action = if update.adopts { Action::Adopt } else { Action::Update };
+            draft.changes.push(updated(inputs, desired, applied, action, update));
+        }
+        Verdict::Replace(update) => draft.changes.push(updated(inputs, desired, applied, Action::Replace, update)),
+    }
+}
+
+/// A resource whose name in the target changes is made anew; the old one is deleted once the new one is there.
+fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, change: &mut Change, draft: &mut Draft) {
+    let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
+    let observed =
+        observation.map_or(Observed::Unknown("its target was not asked".into()), |all| all.get(&old.identity));
+    let Observed::Present(present) = observed else { return };
+    let ours = match &present.mark {
+        Some(mark) => {
+            *mark.estate == **inputs.estate
+                && (mark.address == desired.address || desired.previously.contains(&mark.address))
+        }
+        None => desired.kind.mark == crate::core::model::kind::MarkPlace::Inventory,
+    };
+    if !ours {
+        return;
+    }
+    change.action = Action::Replace;
+    change.reason = format!("its name in the target changes from `{}`", old.identity).into();
+    change.before = Some(present.spec.clone());
+    change.replaces = Some(old.identity.clone());
+    change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
+    draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
+}
+
+fn field(difference: diff::Difference) -> FieldChange {
+    FieldChange { path: difference.pointer, before: difference.before, after: difference.after }
+}
+
+fn updated(
+    inputs: &Inputs<'_>,
+    desired: &Desired,
+    applied: Option<&Applied>,
+    action: Action,
+    update: Update,
+) -> Change {
+    let Update { differences, cause, adopts, renamed_from, present } = update;
+    let mut change = change(desired, applied, action, cause);
+    let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
+    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &besides)));
+    let immutable = differences
+        .iter()
+        .find(|difference| desired.kind.immutable.iter().any(|pointer| difference.pointer.starts_with(pointer)));
+    change.reason = match (action, cause, &renamed_from) {
+        (Action::Replace, _, _) => {
+            format!("{} cannot change while it lives", immutable.map_or("a field", |difference| &*difference.pointer))
+                .into()
+        }
+        _ if adopts => "exists without a mark and is taken over".into(),
+        (_, _, Some(old)) if differences.is_empty() => format!("renamed from {old}").into(),
+        (_, Cause::Drift, _) => "changed outside Tenantry".into(),
+        (_, Cause::Both, _) => "changed in the repository and outside Tenantry".into(),
+        (_, Cause::Pending, _) => "changed in the repository".into(),
+    };
+    let first = differences.first().map_or("", |difference| &*difference.pointer);
+    change.origin = (inputs.place)(&desired.address, first);
+    change.fields = differences.into_iter().map(field).collect();
+    change.renamed_from = renamed_from;
+    change
+}
+
+fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: Cause) -> Change {
+    let mut sensitive: Vec<Arc<str>> = desired.kind.sensitive.iter().map(|pointer| Arc::from(*pointer)).collect();
+    sensitive.extend(desired.sensitive.iter().cloned());
+    Value::Map(desired.spec.clone()).for_each_leaf(&mut |pointer, value| {
+        if matches!(value, Value::Deferred(deferred) if deferred.has_secret()) {
+            sensitive.push(pointer.into());
+        }
+    });
+    sensitive.sort();
+    sensitive.dedup();
+    let generation = applied.map_or(0, |applied| applied.generation) + 1;
+    Change {
+        address: desired.address.clone(),
+        kind: desired.kind.name.into(),
+        target: desired.target.clone(),
+        identity: desired.identity.clone(),
+        action,
+        cause,
+        reason: "".into(),
+        before: None,
+        after: Some(desired.spec.clone()),
+        fields: Vec::new(),
+        sensitive,
+        depends_on: desired.depends_on.clone(),
+        protected: desired.protect,
+        loses_data: desired.kind.loses_data,
+        origin: None,
+        renamed_from: None,
+        replaces: None,
+        generation,
+    }
+}
+
+fn transitions(inputs: &Inputs<'_>, draft: &mut Draft) -> Vec<Transition> {
+    let mut transitions = Vec::new();
+    let mut refused: BTreeSet<Owner> = BTreeSet::new();
+    for (tenant, phase) in inputs.phases {
+        let owner = Owner::Tenant(tenant.clone());
+        if !(inputs.selected)(&owner) {
+            continue;
+        }
+        let earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let applied = std::iter::once(tenant).chain(earlier).find_map(|name| inputs.applied_phases.get(name));
+        let from = applied.and_then(|name| Phase::named(name));
+        if applied.is_some() && from == Some(*phase) {
+            continue;
+        }
+        if phase.may_follow(from) {
+            transitions.push(Transition { tenant: tenant.clone(), from: applied.cloned(), to: phase.as_str().into() });
+            continue;
+        }
+        // A tenant that is gone and was never known here needs nothing, so there is nothing to refuse.
+        if from.is_none() && !draft.changes.iter().any(|change| change.address.owner == owner) {
+            continue;
+        }
+        let mut finding = match from {
+            Some(from) => {
+                let next: Vec<&str> = from.next().iter().map(|phase| phase.as_str()).collect();
+                Finding::refusal(
+                    codes::PHASE_TRANSITION,
+                    format!("tenant {tenant} cannot go from phase `{}` to `{}`", from.as_str(), phase.as_str()),
+                )
+                .help(match next.as_slice() {
+                    [] => "`deleted` is final: a returning customer is a new tenant".to_owned(),
+                    next => format!("from `{}` a tenant goes to {}", from.as_str(), next.join(" or ")),
+                })
+            }
+            None => Finding::refusal(
+                codes::PHASE_TRANSITION,
+                format!("tenant {tenant} was never applied and cannot begin in phase `{}`", phase.as_str()),
+            )
+            .help("begin with trial, active or suspended"),
+        };
+        finding.origin = (inputs.place)(&Address { owner: owner.clone(), id: "".into(), each: None }, "/spec/phase");
+        draft.findings.push(finding);
+        refused.insert(owner);
+    }
+    let (kept, stopped): (Vec<Change>, Vec<Change>) =
+        std::mem::take(&mut draft.changes).into_iter().partition(|change| !refused.contains(&change.address.owner));
+    draft.changes = kept;
+    draft.blocked.extend(
+        stopped
+            .into_iter()
+            .map(|change| block(change, codes::PHASE_TRANSITION, "its tenant's phase cannot be reached")),
+    );
+    transitions
+}
+
+pub fn block(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Blocked {
+    Blocked {
+        address: change.address,
+        kind: change.kind,
+        target: change.target,
+        identity: change.identity,
+        code: code.0.into(),
+        reason: reason.into(),
+    }
+}
+
+/// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.
+fn block_dependents(inputs: &Inputs<'_>, draft: &mut Draft) {
+    if draft.blocked.is_empty() {
+        return;
+    }
+    let mut blocked: HashSet<Address> = draft.blocked.iter().map(|blocked| blocked.address.clone()).collect();
+    let mut kept_alive: HashSet<Address> = HashSet::new();
+    for address in &blocked {
+        if let Some(applied) = inputs.inventory.get(address) {
+            kept_alive.extend(applied.depends_on.iter().cloned());
+        }
+    }
+    loop {
+        let (stopped, kept): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut draft.changes).into_iter().partition(|change| match change.action {
+                Action::Delete => kept_alive.contains(&change.address),
+                Action::Forget => false,
+                _ => change.depends_on.iter().any(|needed| blocked.contains(needed)),
+            });
+        draft.changes = kept;
+        if stopped.is_empty() {
+            return;
+        }
+        for change in stopped {
+            let reason = match change.action {
+                Action::Delete => "something that needs it cannot be deleted".to_owned(),
+                _ => {
+                    let needed = change.depends_on.iter().find(|needed| blocked.contains(*needed));
+                    format!("it needs {}, which is blocked", needed.map(ToString::to_string).unwrap_or_default())
+                }
+            };
+            blocked.insert(change.address.clone());
+            kept_alive.extend(change.depends_on.iter().cloned());
+            draft.blocked.push(block(change, codes::DEPENDS_ON_BLOCKED, reason));
+        }
+    }
+}
+
+/// By owner, in order of creation, deletions last and in reverse.
+fn order(changes: Vec<Change>) -> Vec<Change> {
+    let (mut deletions, mut writes): (Vec<Change>, Vec<Change>) =
+        changes.into_iter().partition(|change| matches!(change.action, Action::Delete | Action::Forget));
+    writes.sort_by(|a, b| a.address.owner.cmp(&b.address.owner));
+    let positions: HashMap<Address, usize> =
+        deletions.iter().enumerate().map(|(index, change)| (change.address.clone(), index)).collect();
+    let needs: Vec<Vec<usize>> = deletions
+        .iter()
+        .map(|change| change.depends_on.iter().filter_map(|needed| positions.get(needed).copied()).collect())
+        .collect();
+    // The stored dependencies come from plans that had an order; a circle can only come from a damaged store, and then
+    // any order is as good as another.
+    let order = crate::core::desired::topological(&needs).unwrap_or_else(|_| (0..deletions.len()).collect());
+    let mut by_rank: Vec<(usize, Change)> = Vec::with_capacity(deletions.len());
+    let mut ranks = vec![0; deletions.len()];
+    order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
+    by_rank.extend(deletions.drain(..).enumerate().map(|(index, change)| (ranks[index], change)));
+    by_rank.sort_by(|(a_rank, a), (b_rank, b)| b.address.owner.cmp(&a.address.owner).then(b_rank.cmp(a_rank)));
+    writes.extend(by_rank.into_iter().map(|(_, change)| change));
+    writes
+}

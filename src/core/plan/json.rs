@@ -1,0 +1,303 @@
+//! The form in which a plan is shown to programs, and saved.
+//!
+//! Both are the JSON of `schemas/plan.schema.json`. The shown form masks sensitive fields; the saved form has them, and the
+//! parts of deferred values, because it is applied exactly. The digest covers the saved form without `digest` and
+//! `createdAt`: an edited or cut file is refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition};
+use crate::core::model::address::Address;
+use crate::core::model::names::hex;
+use crate::core::model::value::{Deferred, Map, Value};
+
+/// What stands in place of a masked value.
+pub const MASK: &str = "(sensitive)";
+
+/// Why a saved plan cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum InvalidPlan {
+    #[error("it is not a saved plan: {0}")]
+    Malformed(String),
+    #[error("it has format {found}; this version reads format {FORMAT_VERSION}")]
+    Format { found: u64 },
+    #[error("it was changed after it was saved: its digest does not fit its content")]
+    Digest,
+    #[error("it was made without the values of sensitive fields; save it with `plan --out FILE`")]
+    Masked,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PlanJson {
+    format_version: u32,
+    tool: Tool,
+    estate: Arc<str>,
+    environment: Option<Arc<str>>,
+    revision: Option<Arc<str>>,
+    created_at: Arc<str>,
+    digest: String,
+    simulated: bool,
+    summary: Summary,
+    changes: Vec<ChangeJson>,
+    blocked: Vec<Blocked>,
+    findings: Vec<Finding>,
+    transitions: Vec<Transition>,
+    approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether anything is blocked or refused, so that the plan is not the whole of what was asked for.
+    errored: bool,
+    /// Whether sensitive values are masked, so that it cannot be applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    masked: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tool {
+    name: String,
+    version: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChangeJson {
+    address: Address,
+    tenant: Option<Arc<str>>,
+    kind: Arc<str>,
+    target: Arc<str>,
+    identity: Option<Arc<str>>,
+    action: Action,
+    cause: Cause,
+    reason: Arc<str>,
+    before: Option<Value>,
+    after: Option<Value>,
+    unknown_after: Vec<String>,
+    sensitive: Vec<Arc<str>>,
+    fields: Vec<FieldJson>,
+    depends_on: Vec<Address>,
+    protected: bool,
+    loses_data: bool,
+    origin: Option<Place>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renamed_from: Option<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<Arc<str>>,
+    generation: u64,
+    /// The parts of values in `after` that are put together while applying, by pointer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    deferred: BTreeMap<String, Deferred>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldJson {
+    path: Arc<str>,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// The plan as programs see it; `masked` as it may be kept in a log.
+pub fn to_json(plan: &Plan, masked: bool) -> serde_json::Value {
+    let mut json = serde_json::to_value(form(plan, masked)).expect("a plan has no maps with other keys than texts");
+    let digest = digest_of(&json);
+    json["digest"] = digest.into();
+    json
+}
+
+/// The digest of a plan, in hexadecimal.
+pub fn digest(plan: &Plan) -> String {
+    digest_of(&serde_json::to_value(form(plan, false)).expect("a plan has no maps with other keys than texts"))
+}
+
+fn digest_of(json: &serde_json::Value) -> String {
+    let mut json = json.clone();
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("digest");
+        fields.remove("createdAt");
+    }
+    // Objects of serde_json are sorted by key, so the text is canonical.
+    hex(&Sha256::digest(json.to_string().as_bytes()))
+}
+
+/// Reads a saved plan back.
+///
+/// # Errors
+/// If it is no plan, of another format, changed, or masked.
+pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
+    let malformed = |error: serde_json::Error| InvalidPlan::Malformed(error.to_string());
+    let json: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
+    match json.get("formatVersion").and_then(serde_json::Value::as_u64) {
+        Some(found) if found == u64::from(FORMAT_VERSION) => {}
+        Some(found) => return Err(InvalidPlan::Format { found }),
+        None => return Err(InvalidPlan::Malformed("it has no `formatVersion`".into())),
+    }
+    if json.get("digest").and_then(serde_json::Value::as_str) != Some(&digest_of(&json)) {
+        return Err(InvalidPlan::Digest);
+    }
+    let form: PlanJson = serde_json::from_value(json).map_err(malformed)?;
+    if form.masked {
+        return Err(InvalidPlan::Masked);
+    }
+    let unchanged = form.summary.unchanged;
+    Ok(Plan {
+        estate: form.estate,
+        environment: form.environment,
+        revision: form.revision,
+        created_at: form.created_at,
+        simulated: form.simulated,
+        changes: form.changes.into_iter().map(change).collect(),
+        blocked: form.blocked,
+        findings: form.findings,
+        transitions: form.transitions,
+        approvals: form.approvals,
+        unchanged,
+    })
+}
+
+fn form(plan: &Plan, masked: bool) -> PlanJson {
+    let Plan {
+        estate,
+        environment,
+        revision,
+        created_at,
+        simulated,
+        changes,
+        blocked,
+        findings,
+        transitions,
+        approvals,
+        unchanged: _,
+    } = plan;
+    PlanJson {
+        format_version: FORMAT_VERSION,
+        tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
+        estate: estate.clone(),
+        environment: environment.clone(),
+        revision: revision.clone(),
+        created_at: created_at.clone(),
+        digest: String::new(),
+        simulated: *simulated,
+        summary: plan.summary(),
+        changes: changes.iter().map(|change| change_form(change, masked)).collect(),
+        blocked: blocked.clone(),
+        findings: findings.clone(),
+        transitions: transitions.clone(),
+        approvals: approvals.clone(),
+        errored: plan.is_refused() || !blocked.is_empty(),
+        masked,
+    }
+}
+
+/// Whether a pointer is one of the sensitive ones, or beneath or around one.
+pub fn is_sensitive(change: &Change, pointer: &str) -> bool {
+    change.sensitive.iter().any(|sensitive| {
+        pointer.strip_prefix(&**sensitive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || sensitive.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
+fn mask(change: &Change, spec: &Arc<Map>) -> Value {
+    change.sensitive.iter().fold(Value::Map(spec.clone()), |value, pointer| match value.pointer(pointer) {
+        // A reference to a secret shows nothing of it.
+        Some(Value::Deferred(_)) | None => value,
+        Some(_) => value.with_pointer(pointer, MASK.into()),
+    })
+}
+
+fn change_form(change: &Change, masked: bool) -> ChangeJson {
+    let spec = |spec: &Option<Arc<Map>>| {
+        spec.as_ref().map(|spec| if masked { mask(change, spec) } else { Value::Map(spec.clone()) })
+    };
+    let mut deferred = BTreeMap::new();
+    let mut unknown_after = Vec::new();
+    if let Some(after) = &change.after {
+        Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
+            if let Value::Deferred(parts) = value {
+                if parts.has_output() {
+                    unknown_after.push(pointer.to_owned());
+                }
+                deferred.insert(pointer.to_owned(), Deferred::clone(parts));
+            }
+        });
+    }
+    let value = |path: &str, value: &Option<Value>| match value {
+        Some(Value::Deferred(deferred)) => Some(Value::text(deferred.to_string())),
+        Some(_) if masked && is_sensitive(change, path) => Some(MASK.into()),
+        other => other.clone(),
+    };
+    ChangeJson {
+        address: change.address.clone(),
+        tenant: change.address.owner.tenant().cloned(),
+        kind: change.kind.clone(),
+        target: change.target.clone(),
+        identity: change.identity.clone(),
+        action: change.action,
+        cause: change.cause,
+        reason: change.reason.clone(),
+        before: spec(&change.before),
+        after: spec(&change.after),
+        unknown_after,
+        sensitive: change.sensitive.clone(),
+        fields: change
+            .fields
+            .iter()
+            .map(|field| FieldJson {
+                path: field.path.clone(),
+                before: value(&field.path, &field.before),
+                after: value(&field.path, &field.after),
+            })
+            .collect(),
+        depends_on: change.depends_on.clone(),
+        protected: change.protected,
+        loses_data: change.loses_data,
+        origin: change.origin.clone(),
+        renamed_from: change.renamed_from.clone(),
+        replaces: change.replaces.clone(),
+        generation: change.generation,
+        deferred,
+    }
+}
+
+fn change(form: ChangeJson) -> Change {
+    let map = |value: Option<Value>| match value {
+        Some(Value::Map(map)) => Some(map),
+        _ => None,
+    };
+    let after = form.after.map(|after| {
+        form.deferred.iter().fold(after, |after, (pointer, deferred)| {
+            after.with_pointer(pointer, Value::Deferred(Arc::new(deferred.clone())))
+        })
+    });
+    Change {
+        address: form.address,
+        kind: form.kind,
+        target: form.target,
+        identity: form.identity,
+        action: form.action,
+        cause: form.cause,
+        reason: form.reason,
+        before: map(form.before),
+        after: map(after),
+        fields: form
+            .fields
+            .into_iter()
+            .map(|field| {
+                let deferred =
+                    form.deferred.get(&*field.path).cloned().map(|deferred| Value::Deferred(Arc::new(deferred)));
+                FieldChange { path: field.path, before: field.before, after: deferred.or(field.after) }
+            })
+            .collect(),
+        sensitive: form.sensitive,
+        depends_on: form.depends_on,
+        protected: form.protected,
+        loses_data: form.loses_data,
+        origin: form.origin,
+        renamed_from: form.renamed_from,
+        replaces: form.replaces,
+        generation: form.generation,
+    }
+}

@@ -1,0 +1,264 @@
+//! A plan: every change in order, what is blocked, and every finding.
+//!
+//! Made by [`build`](build::build) from what is desired, observed and applied. A plan is a value: it can be rendered,
+//! saved, read back ([`json`]) and applied exactly. It holds no secret, only references.
+
+pub mod build;
+pub mod json;
+mod orphans;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::diagnostics::{Code, Severity};
+use super::model::address::{Address, Owner};
+use super::model::resource::{Identity, TargetName};
+use super::model::value::{Map, Value};
+
+/// Version of the saved form. A reader refuses every other.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What to do, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub estate: Arc<str>,
+    pub environment: Option<Arc<str>>,
+    pub revision: Option<Arc<str>>,
+    /// RFC 3339. Not part of the digest.
+    pub created_at: Arc<str>,
+    /// Whether every target is simulated.
+    pub simulated: bool,
+    /// In order of execution within each owner; deletions last and in reverse.
+    pub changes: Vec<Change>,
+    pub blocked: Vec<Blocked>,
+    pub findings: Vec<Finding>,
+    /// Tenants whose phase changes, or is applied for the first time.
+    pub transitions: Vec<Transition>,
+    /// Names of the approvals that were needed, with the time until which each counts.
+    pub approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// Resources that are as they should be.
+    pub unchanged: usize,
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Update,
+    /// Delete and create, because something changes that cannot.
+    Replace,
+    Delete,
+    /// Take over a resource that nobody marked.
+    Adopt,
+    /// Strike it from the inventory; it is gone already.
+    Forget,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Adopt => "adopt",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Whether something that exists is destroyed.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Delete | Self::Replace)
+    }
+}
+
+/// Whose change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The repository changed: desired differs from applied.
+    Pending,
+    /// The target changed: observed differs from applied.
+    Drift,
+    Both,
+}
+
+/// One address with an action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub address: Address,
+    pub kind: Arc<str>,
+    pub target: TargetName,
+    /// Nothing while it is only known after apply.
+    pub identity: Option<Identity>,
+    pub action: Action,
+    pub cause: Cause,
+    /// One sentence without a full stop.
+    pub reason: Arc<str>,
+    /// As observed, but only fields that the estate owns.
+    pub before: Option<Arc<Map>>,
+    /// As desired.
+    pub after: Option<Arc<Map>>,
+    pub fields: Vec<FieldChange>,
+    /// Pointers whose values are masked.
+    pub sensitive: Vec<Arc<str>>,
+    pub depends_on: Vec<Address>,
+    pub protected: bool,
+    pub loses_data: bool,
+    /// Where a user would edit it: file and line.
+    pub origin: Option<Place>,
+    /// The address it had before.
+    pub renamed_from: Option<Address>,
+    /// Of a replacement whose name changes: the old one's identity, deleted after the new one is made.
+    pub replaces: Option<Identity>,
+    /// Of the write, counted from 1.
+    pub generation: u64,
+}
+
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldChange {
+    /// JSON pointer in the spec.
+    pub path: Arc<str>,
+    /// Nothing if the field is not there.
+    pub before: Option<Value>,
+    /// Nothing if the field goes away.
+    pub after: Option<Value>,
+}
+
+/// A file and a line in it, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub file: Arc<str>,
+    pub line: usize,
+}
+
+/// An address at which nothing is done although something might have to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    pub address: Address,
+    pub kind: Arc<str>,
+    pub target: TargetName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    pub code: Arc<str>,
+    pub reason: Arc<str>,
+}
+
+/// Something a person should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub code: Arc<str>,
+    pub severity: Severity,
+    /// Whether it is a guard's refusal: then nothing of the plan may be applied.
+    #[serde(default)]
+    pub refuses: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Place>,
+}
+
+/// A tenant's way from one phase to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    pub tenant: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Arc<str>>,
+    pub to: Arc<str>,
+}
+
+/// The counts of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub adopt: usize,
+    pub forget: usize,
+    pub unchanged: usize,
+    pub blocked: usize,
+    /// Changes that undo something done outside.
+    pub drifted: usize,
+}
+
+impl Finding {
+    /// A finding that keeps nothing from being applied.
+    pub fn new(code: Code, severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            code: code.0.into(),
+            severity,
+            refuses: false,
+            policy: None,
+            address: None,
+            message: message.into(),
+            help: None,
+            origin: None,
+        }
+    }
+
+    /// A guard's refusal.
+    pub fn refusal(code: Code, message: impl Into<String>) -> Self {
+        Self { refuses: true, ..Self::new(code, Severity::Error, message) }
+    }
+
+    #[must_use]
+    pub fn of(mut self, address: &Address) -> Self {
+        self.address = Some(address.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl Plan {
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary { unchanged: self.unchanged, blocked: self.blocked.len(), ..Summary::default() };
+        for change in &self.changes {
+            match change.action {
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Replace => summary.replace += 1,
+                Action::Delete => summary.delete += 1,
+                Action::Adopt => summary.adopt += 1,
+                Action::Forget => summary.forget += 1,
+            }
+            summary.drifted += usize::from(change.cause != Cause::Pending);
+        }
+        summary
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.transitions.is_empty()
+    }
+
+    /// Whether a guard refuses it.
+    pub fn is_refused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.refuses)
+    }
+
+    /// Every owner that something is written for.
+    pub fn owners(&self) -> Vec<Owner> {
+        let mut owners: Vec<Owner> = self.changes.iter().map(|change| change.address.owner.clone()).collect();
+        owners.extend(self.transitions.iter().map(|transition| Owner::Tenant(transition.tenant.clone())));
+        owners.sort();
+        owners.dedup();
+        owners
+    }
+}

@@ -1,0 +1,201 @@
+//! What exists and is no longer asked for.
+//!
+//! The most dangerous part of a plan, and so the most careful: nothing is deleted because a document disappeared, nothing
+//! that cannot be shown to be ours, nothing whose state is unknown.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::build::{Draft, Inputs};
+use super::{Action, Blocked, Cause, Change, Finding};
+use crate::core::diagnostics::{Severity, codes};
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::kind::MarkPlace;
+use crate::core::model::resource::{Applied, Observed};
+
+/// Adds to the draft whatever the inventory or a mark knows and the repository does not ask for.
+pub fn plan(inputs: &Inputs<'_>, draft: &mut Draft) {
+    let desired: HashMap<&Address, _> =
+        inputs.desired.iter().flat_map(|owner| &owner.resources).map(|desired| (&desired.address, desired)).collect();
+    let renamed: HashSet<&Address> =
+        inputs.desired.iter().flat_map(|owner| &owner.resources).flat_map(|desired| &desired.previously).collect();
+    let mut vanished: BTreeMap<Owner, usize> = BTreeMap::new();
+
+    for applied in inputs.inventory.values() {
+        let address = &applied.address;
+        if desired.contains_key(address) || renamed.contains(address) || !(inputs.selected)(&address.owner) {
+            continue;
+        }
+        if has_vanished(inputs, &address.owner) {
+            *vanished.entry(address.owner.clone()).or_default() += 1;
+            draft.blocked.push(blocked(applied, codes::TENANT_VANISHED, "its tenant's document is gone"));
+            continue;
+        }
+        orphan(inputs, applied, draft);
+    }
+
+    // Marks that the inventory does not know: it was lost, or a backup copied them.
+    for ((target, kind), observation) in inputs.observed {
+        let mut marked: Vec<_> = observation
+            .resources
+            .iter()
+            .filter_map(|(identity, observed)| match observed {
+                Observed::Present(present) => present.mark.as_ref().map(|mark| (identity, present, mark)),
+                _ => None,
+            })
+            .filter(|(_, _, mark)| *mark.estate == **inputs.estate && (inputs.selected)(&mark.address.owner))
+            .filter(|(identity, _, mark)| {
+                inputs
+                    .inventory
+                    .get(&mark.address)
+                    .is_none_or(|applied| applied.identity != **identity || applied.target != *target)
+                    && !draft.replaced.contains(&(target.clone(), *kind, (*identity).clone()))
+            })
+            .collect();
+        marked.sort_by_key(|(identity, _, _)| *identity);
+        for (identity, present, mark) in marked {
+            let address = &mark.address;
+            let wanted = desired.get(address);
+            let is_wanted = wanted.is_some_and(|desired| {
+                desired.target == *target && desired.kind.name == *kind && desired.identity.as_ref() == Some(identity)
+            });
+            if is_wanted || renamed.contains(address) {
+                continue;
+            }
+            if wanted.is_some() || inputs.inventory.contains_key(address) {
+                draft.findings.push(
+                    Finding::new(
+                        codes::COPIED_MARK,
+                        Severity::Warning,
+                        format!(
+                            "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
+                        ),
+                    )
+                    .of(address)
+                    .help(
+                        "it is left alone; a backup or a clone copies marks. Remove the mark or the resource by hand",
+                    ),
+                );
+                continue;
+            }
+            let found = Applied {
+                address: address.clone(),
+                kind: (*kind).into(),
+                target: target.clone(),
+                identity: identity.clone(),
+                spec: serde_json::to_string(&*present.spec).unwrap_or_default().into(),
+                outputs: "{}".into(),
+                generation: 0,
+                protect: false,
+                depends_on: Vec::new(),
+            };
+            if has_vanished(inputs, &address.owner) {
+                *vanished.entry(address.owner.clone()).or_default() += 1;
+                draft.blocked.push(blocked(&found, codes::TENANT_VANISHED, "its tenant has no document"));
+            } else {
+                orphan(inputs, &found, draft);
+            }
+        }
+    }
+
+    for (owner, count) in vanished {
+        let what = if count == 1 { "1 resource is".to_owned() } else { format!("{count} resources are") };
+        draft.findings.push(
+            Finding::refusal(
+                codes::TENANT_VANISHED,
+                format!("tenant {owner} has no document any more, but {what} still there"),
+            )
+            .help("restore its document; to remove the tenant, take it through `phase: deleting` to `phase: deleted`"),
+        );
+    }
+}
+
+/// Whether an owner is a tenant whose document is gone without having passed through `deleted`.
+fn has_vanished(inputs: &Inputs<'_>, owner: &Owner) -> bool {
+    owner.tenant().is_some_and(|tenant| !inputs.phases.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
+}
+
+fn blocked(applied: &Applied, code: crate::core::diagnostics::Code, reason: impl Into<Arc<str>>) -> Blocked {
+    Blocked {
+        address: applied.address.clone(),
+        kind: applied.kind.clone(),
+        target: applied.target.clone(),
+        identity: Some(applied.identity.clone()),
+        code: code.0.into(),
+        reason: reason.into(),
+    }
+}
+
+/// Plans the end of one resource.
+fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
+    let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
+        applied;
+    let mut stop = |code, reason: String, help: &str| {
+        draft.findings.push(Finding::new(code, Severity::Error, format!("{address}: {reason}")).of(address).help(help));
+        draft.blocked.push(blocked(applied, code, reason));
+    };
+    let Some(kind) = inputs.catalogue.get(kind_name) else {
+        let reason = format!("it is of kind `{kind_name}`, which this version does not know");
+        return stop(codes::UNKNOWN_STATE, reason, "use the version of Tenantry that applied it");
+    };
+    let observed = match inputs.observed.get(&(target.clone(), kind.name)) {
+        Some(observation) => observation.get(identity),
+        None => Observed::Unknown(format!("target `{target}` is not configured").into()),
+    };
+    let present = match observed {
+        Observed::Unknown(reason) => {
+            let reason = format!("it is no longer asked for, but its state is unknown: {reason}");
+            return stop(codes::UNKNOWN_STATE, reason, "it is looked at again in the next run");
+        }
+        Observed::Absent => None,
+        Observed::Present(present) => Some(present),
+    };
+    if let Some(present) = &present {
+        let ours = match &present.mark {
+            Some(mark) => *mark.estate == **inputs.estate && mark.address == *address,
+            None => kind.mark == MarkPlace::Inventory,
+        };
+        if !ours {
+            let whose = match &present.mark {
+                Some(mark) => format!("it carries the mark of {} in estate `{}`", mark.address, mark.estate),
+                None => "it carries no mark".to_owned(),
+            };
+            let reason = format!("{kind_name} `{identity}` is no longer asked for, but {whose}, so it is not deleted");
+            return stop(
+                codes::OWNERSHIP_UNKNOWN,
+                reason,
+                "delete it by hand, or give the mark back; once it is gone it is forgotten",
+            );
+        }
+    }
+    let deleted = address
+        .owner
+        .tenant()
+        .and_then(|tenant| inputs.phases.get(tenant))
+        .is_some_and(|phase| phase.as_str() == "deleted");
+    let reason = match (&present, deleted) {
+        (None, _) => "no longer asked for, and gone already",
+        (Some(_), true) => "its tenant is deleted",
+        (Some(_), false) => "no longer asked for",
+    };
+    draft.changes.push(Change {
+        address: address.clone(),
+        kind: kind_name.clone(),
+        target: target.clone(),
+        identity: Some(identity.clone()),
+        action: if present.is_some() { Action::Delete } else { Action::Forget },
+        cause: Cause::Pending,
+        reason: reason.into(),
+        before: present.map(|present| present.spec),
+        after: None,
+        fields: Vec::new(),
+        sensitive: kind.sensitive.iter().map(|pointer| Arc::from(*pointer)).collect(),
+        depends_on: depends_on.clone(),
+        protected: *protect,
+        loses_data: kind.loses_data,
+        origin: (inputs.place)(address, ""),
+        renamed_from: None,
+        replaces: None,
+        generation: generation + 1,
+    });
+}

@@ -1,0 +1,203 @@
+//! Guards: refusals that are built in, and the approvals that lift them.
+//!
+//! A guard refuses a whole plan, not one change of it: where data would be lost, a person looks first. A narrower plan
+//! (`--tenant`) may still go ahead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::core::diagnostics::{Severity, codes};
+use crate::core::model::address::Address;
+use crate::core::model::config::LimitsTable;
+use crate::core::model::document::{Allowance, ApprovalSpec, Document};
+use crate::core::plan::{Action, Change, Finding};
+
+/// What the guards look at.
+pub struct Guarded<'a> {
+    pub changes: &'a [Change],
+    pub approvals: &'a [Document<ApprovalSpec>],
+    pub limits: &'a LimitsTable,
+    /// Resources in the inventory.
+    pub existing: usize,
+    pub now: Timestamp,
+    /// Tenants that have a document.
+    pub tenants: usize,
+    /// Tenants that were applied and not deleted since.
+    pub applied_tenants: usize,
+}
+
+/// What the guards say.
+#[derive(Default)]
+pub struct Verdict {
+    pub findings: Vec<Finding>,
+    /// Approvals that were needed, with the time until which each counts.
+    pub approvals: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// Asks every guard.
+pub fn guard(guarded: &Guarded<'_>) -> Verdict {
+    let mut verdict = Verdict::default();
+    empty_estate(guarded, &mut verdict);
+    destruction(guarded, &mut verdict);
+    mass_change(guarded, &mut verdict);
+    verdict
+}
+
+fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    if guarded.tenants == 0 && guarded.applied_tenants > 0 {
+        let applied = guarded.applied_tenants;
+        let message = format!("the estate has no tenants, although {applied} were applied");
+        verdict.findings.push(
+            Finding::refusal(codes::EMPTY_ESTATE, message)
+                .help("most likely the wrong folder or revision was read; check -C and --rev"),
+        );
+    }
+}
+
+/// No delete of a data-bearing or protected resource without an Approval.
+fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    for change in guarded.changes.iter().filter(|change| change.action.destroys()) {
+        if !(change.loses_data || change.protected) {
+            continue;
+        }
+        match approval(guarded, Allowance::Delete, &change.address) {
+            Approved::By(name, expires) => {
+                verdict.approvals.insert(name, expires);
+            }
+            not => {
+                let (code, why) = if change.loses_data {
+                    (codes::DATA_LOSS, "would destroy data")
+                } else {
+                    (codes::PROTECTED, "would destroy a protected resource")
+                };
+                let verb = if change.action == Action::Replace { "replacing" } else { "deleting" };
+                let message = format!("{verb} {} {why}: {}", change.address, change.reason);
+                let mut finding = Finding::refusal(code, message).of(&change.address).help(format!(
+                    "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
+                    change.address
+                ));
+                finding.origin.clone_from(&change.origin);
+                verdict.findings.push(finding);
+                if let Approved::Expired(name, expires) = not {
+                    let message = format!("Approval `{name}` would allow it, but ran out at {expires}");
+                    verdict
+                        .findings
+                        .push(Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message).of(&change.address));
+                }
+            }
+        }
+    }
+}
+
+/// No more deletions than the limit without an Approval for that too.
+fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    let mut counted = 0;
+    let mut used = BTreeMap::new();
+    for change in guarded.changes.iter().filter(|change| change.action.destroys()) {
+        match approval(guarded, Allowance::MassDelete, &change.address) {
+            Approved::By(name, expires) => {
+                used.insert(name, expires);
+            }
+            Approved::No | Approved::Expired(..) => counted += 1,
+        }
+    }
+    let limit = guarded.limits.max_deletes.of(guarded.existing);
+    let all = guarded.changes.iter().filter(|change| change.action.destroys()).count();
+    if all > limit {
+        verdict.approvals.extend(used);
+    }
+    if counted > limit {
+        let message = format!("the plan deletes {counted} resources; the limit is {limit}");
+        verdict.findings.push(Finding::refusal(codes::MASS_CHANGE, message).help(
+            "if that is meant, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
+        ));
+    }
+}
+
+enum Approved {
+    By(Arc<str>, Arc<str>),
+    Expired(Arc<str>, Arc<str>),
+    No,
+}
+
+fn approval(guarded: &Guarded<'_>, allowance: Allowance, address: &Address) -> Approved {
+    let address = address.to_string();
+    let mut expired = None;
+    for document in guarded.approvals {
+        let ApprovalSpec { allow, addresses, reason: _, expires } = &document.spec;
+        if !allow.contains(&allowance) || !addresses.iter().any(|glob| matches(glob, &address)) {
+            continue;
+        }
+        let name = document.metadata.name.shared();
+        match expiry(expires) {
+            Some(until) if guarded.now <= until => return Approved::By(name, expires.clone()),
+            _ => expired = Some((name, expires.clone())),
+        }
+    }
+    expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
+}
+
+/// When an Approval runs out: an RFC 3339 time, or the end of a day in UTC. Nothing if it is neither; then it never counts.
+pub fn expiry(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    let date: Date = text.parse().ok()?;
+    let end = date.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?;
+    Some(end.timestamp())
+}
+
+/// Whether a text fits a pattern in which `*` stands for any characters.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    if !pattern.contains('*') {
+        return rest.is_empty();
+    }
+    let mut rest = rest;
+    let mut last = "";
+    for piece in pieces {
+        last = piece;
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    // The last piece has to stand at the very end, wherever else it was found first.
+    last.is_empty() || rest.is_empty() || text.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, fits) in [
+            ("acme/*", "acme/schema", true),
+            ("acme/*", "acme-two/schema", false),
+            ("*/schema", "acme/schema", true),
+            ("*/schema", "acme/schema_two", false),
+            ("acme/schema", "acme/schema", true),
+            ("acme/schema", "acme/schema2", false),
+            ("*", "anything/at[all]", true),
+            ("a*b*c", "aXXbYYc", true),
+            ("a*b*c", "aXXcYYb", false),
+            ("*ab", "abxab", true),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn an_approval_ends_with_its_day() {
+        let end = expiry("2026-01-31").expect("a date");
+        assert_eq!(end.to_string(), "2026-02-01T00:00:00Z");
+        assert_eq!(expiry("2026-01-31T12:00:00Z").expect("a time").to_string(), "2026-01-31T12:00:00Z");
+        assert_eq!(expiry("soon"), None);
+    }
+}

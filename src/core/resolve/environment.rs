@@ -1,0 +1,92 @@
+//! `tenantry.toml` as it counts in one environment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::core::diagnostics::{Diagnostic, codes};
+use crate::core::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
+use crate::core::model::document::Positions;
+
+use super::suggest;
+
+/// The configuration that counts.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Nothing where no environment was chosen.
+    pub name: Option<Arc<str>>,
+    pub estate: Arc<str>,
+    pub store: StoreTable,
+    pub secrets: SecretsTable,
+    pub limits: LimitsTable,
+    pub targets: BTreeMap<Arc<str>, TargetTable>,
+}
+
+impl Environment {
+    /// Whether the sandbox stands in for every target.
+    pub fn is_simulated(&self) -> bool {
+        self.targets.values().all(|target| target.sandbox)
+    }
+}
+
+/// Lays one environment's tables over the estate's own.
+///
+/// # Errors
+/// If there is no environment of that name, or a target in it does not come out well.
+pub fn environment(
+    config: &EstateConfig,
+    positions: &Positions,
+    name: Option<&str>,
+    sandbox: bool,
+) -> Result<Environment, Diagnostic> {
+    let invalid = |pointer: &str, message: String, label: &str| {
+        Diagnostic::error(codes::CONFIG_INVALID, message).at(positions.origin(pointer), label)
+    };
+    let table = match name {
+        None => None,
+        Some(name) => Some(config.environments.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
+            invalid("/environments", format!("there is no environment `{name}`"), "environments are declared here")
+                .help(suggest(
+                    name,
+                    config.environments.keys().map(|known| known.as_str()),
+                    "environments are",
+                    "add a table [environments.NAME]",
+                ))
+        })?),
+    };
+    let mut targets: BTreeMap<Arc<str>, TargetTable> =
+        config.targets.iter().map(|(target, table)| (target.shared(), table.clone())).collect();
+    if let Some((environment, table)) = table {
+        for (target, over) in &table.targets {
+            let pointer = format!("/environments/{environment}/targets/{target}");
+            let mut fields = match targets.get(target.as_str()) {
+                Some(below) => match serde_json::to_value(below) {
+                    Ok(serde_json::Value::Object(fields)) => fields,
+                    _ => return Err(invalid(&pointer, format!("target `{target}` cannot be overridden"), "here")),
+                },
+                None => serde_json::Map::new(),
+            };
+            fields.retain(|_, value| !value.is_null());
+            fields.extend(over.clone());
+            let merged = serde_json::from_value(fields.into()).map_err(|error| {
+                invalid(
+                    &pointer,
+                    format!("target `{target}` is not well formed in environment `{environment}`: {error}"),
+                    "this target",
+                )
+            })?;
+            targets.insert(target.shared(), merged);
+        }
+    }
+    if sandbox {
+        targets.values_mut().for_each(|target| target.sandbox = true);
+    }
+    let over = table.map(|(_, table)| table);
+    Ok(Environment {
+        name: name.map(Into::into),
+        estate: config.estate.name.shared(),
+        store: over.and_then(|table| table.store.clone()).unwrap_or_else(|| config.store.clone()),
+        secrets: over.and_then(|table| table.secrets.clone()).unwrap_or_else(|| config.secrets.clone()),
+        limits: config.limits.clone(),
+        targets,
+    })
+}
