@@ -4,3 +4,4 @@ pub mod core;
 pub mod provider;
 pub mod secret;
 pub mod store;
+pub mod engine;

@@ -33,6 +33,8 @@ pub struct Known<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Unchanged,
+    /// It is as it should be and ours, but the inventory does not have it: a run was interrupted, or the inventory lost.
+    Record { present: Present },
     Create {
         cause: Cause,
     },
@@ -137,7 +139,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         && secret_is_same(known, present)
         && removed_nothing(known, present)
     {
-        return Verdict::Unchanged;
+        return settled(known, present);
     }
     let applied_spec = applied.and_then(Applied::spec_value);
     let mut differences = compare(&desired.kind, &desired.spec, &present.spec, applied_spec.as_ref());
@@ -145,7 +147,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
     }
     if differences.is_empty() && !adopts && renamed_from.is_none() {
-        return Verdict::Unchanged;
+        return settled(known, present);
     }
     let drift = differences.iter().any(|difference| difference.drift);
     let pending = adopts || renamed_from.is_some() || differences.iter().any(|difference| difference.pending);
@@ -161,6 +163,13 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     });
     let update = Update { differences, cause, adopts, renamed_from, present: present.clone() };
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
+}
+
+fn settled(known: &Known<'_>, present: &Present) -> Verdict {
+    match known.applied {
+        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => Verdict::Unchanged,
+        _ => Verdict::Record { present: present.clone() },
+    }
 }
 
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {

@@ -172,6 +172,16 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
     let renamed_identity = applied.filter(|applied| Some(&applied.identity) != desired.identity.as_ref());
     match diff::diff(&known) {
         Verdict::Unchanged => draft.unchanged += 1,
+        Verdict::Record { present } => {
+            let mut change = change(desired, applied, Action::Adopt, Cause::Pending);
+            change.reason = "it is ours already, and the inventory does not have it".into();
+            change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &[])));
+            change.origin = (inputs.place)(&desired.address, "");
+            if let Some(old) = renamed_identity {
+                replace_identity(inputs, desired, old, &mut change, draft);
+            }
+            draft.changes.push(change);
+        }
         Verdict::Blocked { code, reason } => {
             let mut finding =
                 Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);

@@ -1,0 +1,49 @@
+//! Which steps of one owner go out together.
+
+use super::apply::Ready;
+use crate::core::model::address::Address;
+use crate::core::model::kind::Kind;
+use crate::core::model::value::{Part, Value};
+use crate::core::plan::{Action, Change};
+
+/// The most steps in one batch: enough for any sane tenant, and a transaction that still ends soon.
+const MOST: usize = 200;
+
+/// Cuts changes, which stay in their order, into batches: of one target, and one step only where a kind takes part in no
+/// transaction. What needs an output of another change waits until that one's batch has ended.
+pub fn batches<'r, 'a>(ready: &'r [Ready<'a>], kind_of: &dyn Fn(&Change) -> Option<std::sync::Arc<Kind>>) -> Vec<&'r [Ready<'a>]> {
+    let mut batches = Vec::new();
+    let mut start = 0;
+    for (index, next) in ready.iter().enumerate() {
+        let current = &ready[start..index];
+        let Some(first) = current.first() else { continue };
+        let alone = |ready: &Ready<'_>| {
+            ready.change.action != Action::Forget && kind_of(ready.change).is_none_or(|kind| !kind.transactional)
+        };
+        let cut = next.change.target != first.change.target
+            || alone(first)
+            || alone(next)
+            || current.len() >= MOST
+            || needs_output_of(next.change, current);
+        if cut {
+            batches.push(current);
+            start = index;
+        }
+    }
+    if start < ready.len() {
+        batches.push(&ready[start..]);
+    }
+    batches
+}
+
+fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {
+    let Some(after) = &change.after else { return false };
+    let mut needs = false;
+    let in_batch = |address: &Address| batch.iter().any(|ready| ready.change.address == *address);
+    Value::Map(after.clone()).for_each_leaf(&mut |_, value| {
+        if let Value::Deferred(deferred) = value {
+            needs |= deferred.parts.iter().any(|part| matches!(part, Part::Output { address, .. } if in_batch(address)));
+        }
+    });
+    needs
+}

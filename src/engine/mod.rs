@@ -1,0 +1,33 @@
+//! The only room that joins the others: observe, plan, apply, verify.
+
+pub mod apply;
+mod batch;
+pub mod observe;
+pub mod plan;
+mod run;
+mod secrets;
+pub mod settings;
+pub mod targets;
+
+use crate::provider::contract::ProviderError;
+use crate::secret::contract::SecretStoreError;
+use crate::store::contract::StoreError;
+
+/// What keeps a command from being carried out at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Secrets(#[from] SecretStoreError),
+    #[error("target `{target}` cannot be used")]
+    Target { target: String, source: ProviderError },
+    #[error("setting `{setting}` of {place}: {cause}")]
+    Setting { place: String, setting: String, cause: String },
+    #[error("the plan is refused by a guard")]
+    Refused,
+    #[error("the plan was made for {made}, but this is {here}")]
+    OtherEstate { made: String, here: String },
+    #[error("approval `{name}` ran out at {expires}, after the plan was made")]
+    ApprovalExpired { name: String, expires: String },
+}

@@ -1,0 +1,101 @@
+//! One bulk read per target, all targets at once.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::targets::Targets;
+use crate::core::model::address::Address;
+use crate::core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
+use crate::provider::contract::{Known, ObserveRequest};
+
+/// What is asked of one target.
+struct Asked<'a> {
+    wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
+    known: BTreeMap<&'static str, Vec<Known<'a>>>,
+}
+
+/// Observes everything desired and everything that the inventory knows. A target that cannot be read at all is unknown
+/// in every kind; the others are not affected.
+pub async fn observe<'a>(
+    targets: &Targets<'_>,
+    desired: impl IntoIterator<Item = &'a Desired>,
+    known: impl IntoIterator<Item = &'a Applied>,
+) -> Observations {
+    let mut requests: BTreeMap<TargetName, Asked<'a>> = BTreeMap::new();
+    let empty = |name: &TargetName| {
+        // Every kind of the provider is asked for, so that marks are found that nothing else knows of.
+        let provider = targets.environment.targets.get(name).map(|table| table.provider.clone()).unwrap_or_default();
+        let kinds = targets.catalogue.iter().filter(move |kind| *kind.provider() == *provider);
+        kinds.map(|kind| (kind.name, Vec::new())).collect()
+    };
+    let request = |name: &TargetName| Asked { wanted: empty(name), known: BTreeMap::new() };
+    for name in targets.names() {
+        requests.insert(name.clone(), request(name));
+    }
+    let mut wanted: HashSet<(&TargetName, &'static str, &Identity)> = HashSet::new();
+    for desired in desired {
+        let request = requests.entry(desired.target.clone()).or_insert_with(|| request(&desired.target));
+        let of_kind = request.wanted.entry(desired.kind.name).or_default();
+        if let Some(identity) = &desired.identity {
+            wanted.insert((&desired.target, desired.kind.name, identity));
+            of_kind.push(desired);
+        }
+    }
+    for applied in known {
+        let Some(kind) = targets.catalogue.get(&applied.kind) else { continue };
+        if wanted.contains(&(&applied.target, kind.name, &applied.identity)) {
+            continue;
+        }
+        // A target that is not configured any more is not asked, and so stays unknown.
+        let Some(request) = requests.get_mut(&applied.target) else { continue };
+        let spec = applied.spec_value().unwrap_or_default();
+        request.known.entry(kind.name).or_default().push(Known { identity: &applied.identity, spec });
+    }
+    drop(wanted);
+    let answers = join_all(requests.into_iter().map(|(target, request)| {
+        async move {
+            let Asked { wanted, known } = request;
+            let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
+            let kinds: Vec<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+            let answer = match targets.reader(&target) {
+                Ok(reader) => reader.observe(&request).await,
+                Err(error) => {
+                    let reason: Arc<str> = describe(&error).into();
+                    kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
+                }
+            };
+            (target, kinds, answer)
+        }
+    }))
+    .await;
+    let mut observations = Observations::new();
+    for (target, kinds, mut answer) in answers {
+        for kind in kinds {
+            let observation = answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
+            observations.insert((target.clone(), kind), observation);
+        }
+    }
+    observations
+}
+
+/// An error with what caused it, in one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The inventory by address.
+pub fn by_address(inventory: Vec<Applied>) -> BTreeMap<Address, Applied> {
+    inventory.into_iter().map(|applied| (applied.address.clone(), applied)).collect()
+}

@@ -1,0 +1,181 @@
+//! `plan`: everything up to, and not including, the first write.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::EngineError;
+use super::observe::{by_address, observe};
+use super::secrets::{self, SecretValues};
+use super::targets::Targets;
+use crate::core::desired::{self, Blueprints, Outputs, OwnerResources};
+use crate::core::diagnostics::{self, Diagnostic};
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::document::{Estate, Phase};
+use crate::core::model::resource::Applied;
+use crate::core::model::value::Value;
+use crate::core::plan::build::{self, Inputs};
+use crate::core::plan::{Action, Place, Plan};
+use crate::core::resolve::{self, Resolved};
+use crate::secret::contract::SecretStore;
+use crate::store::contract::Store;
+
+/// What a plan is made from.
+pub struct Request<'a> {
+    pub estate: &'a Estate,
+    pub targets: &'a Targets<'a>,
+    pub store: &'a dyn Store,
+    pub secrets: &'a dyn SecretStore,
+    pub now: Timestamp,
+    /// Which owners the plan is for.
+    pub selected: &'a (dyn Fn(&Owner) -> bool + Sync),
+    pub threads: usize,
+}
+
+/// A plan, or why the estate does not allow one.
+pub struct Outcome {
+    /// Nothing if a diagnostic is an error.
+    pub plan: Option<Plan>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An estate resolved, compiled and expanded.
+struct Expanded<'e> {
+    resolved: Resolved<'e>,
+    blueprints: Blueprints<'e>,
+    owners: Vec<OwnerResources>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn expand<'e>(estate: &'e Estate, targets: &Targets<'_>, now: Timestamp, threads: usize, outputs: &Outputs) -> Expanded<'e> {
+    let mut diagnostics = Vec::new();
+    let resolved = resolve::resolve(estate, &mut diagnostics);
+    let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
+    let mut owners = Vec::new();
+    // An expansion of blueprints that are not well formed would only repeat what is wrong with them.
+    if !diagnostics::has_errors(&diagnostics) {
+        let inputs = desired::Inputs {
+            estate,
+            environment: targets.environment,
+            catalogue: &targets.catalogue,
+            placement_keys: &targets.placement_keys(),
+            outputs,
+            now: &now.to_string(),
+            threads,
+        };
+        owners = desired::desired(&inputs, &blueprints, &resolved, &mut diagnostics);
+    }
+    diagnostics::sort(&mut diagnostics);
+    Expanded { resolved, blueprints, owners, diagnostics }
+}
+
+/// Checks an estate without looking at any target.
+pub fn validate(estate: &Estate, targets: &Targets<'_>, now: Timestamp, threads: usize) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
+    let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &Outputs::new());
+    (owners, diagnostics)
+}
+
+/// Makes a plan. Writes nothing, anywhere.
+///
+/// # Errors
+/// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is blocked.
+pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
+    let Request { estate, targets, store, secrets, now, selected, threads } = request;
+    let inventory = by_address(store.inventory().await?);
+    let applied_phases = store.phases().await?;
+    let begun: HashSet<(Address, Arc<str>)> =
+        store.open_steps().await?.into_iter().map(|step| (step.address, step.identity)).collect();
+    let renamed = renamed(estate);
+    let phases: BTreeMap<Arc<str>, Phase> =
+        estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
+
+    let mut outputs = outputs_of(&inventory);
+    loop {
+        let expanded = expand(estate, targets, *now, *threads, &outputs);
+        if diagnostics::has_errors(&expanded.diagnostics) {
+            return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
+        }
+        let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
+        let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec)).await?;
+        let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, &desired.spec)));
+        let observed = observe(targets, all(), inventory.values()).await;
+        let plan = build::build(&Inputs {
+            estate: &targets.environment.estate,
+            environment: targets.environment.name.as_ref(),
+            revision: estate.revision.as_ref(),
+            now: *now,
+            simulated: targets.environment.is_simulated(),
+            catalogue: &targets.catalogue,
+            limits: &targets.environment.limits,
+            approvals: &estate.approvals,
+            desired: &expanded.owners,
+            phases: &phases,
+            renamed: &renamed,
+            applied_phases: &applied_phases,
+            inventory: &inventory,
+            begun: &begun,
+            observed: &observed,
+            secret_hashes: &secret_hashes,
+            selected: *selected,
+            place: &|address, pointer| place(estate, &expanded, address, pointer),
+        });
+        // A resource that is about to be made anew will have other outputs than the ones on record.
+        let stale: Vec<Address> = plan
+            .changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Create | Action::Replace))
+            .filter(|change| outputs.contains_key(&change.address))
+            .map(|change| change.address.clone())
+            .collect();
+        if stale.is_empty() {
+            return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
+        }
+        stale.iter().for_each(|address| drop(outputs.remove(address)));
+    }
+}
+
+fn outputs_of(inventory: &BTreeMap<Address, Applied>) -> Outputs {
+    inventory
+        .values()
+        .filter(|applied| &*applied.outputs != "{}")
+        .filter_map(|applied| match serde_json::from_str(&applied.outputs) {
+            Ok(Value::Map(outputs)) => Some((applied.address.clone(), outputs)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {
+    let tenants = estate.tenants.iter().flat_map(|tenant| {
+        let new = Owner::Tenant(tenant.metadata.name.shared());
+        tenant.metadata.previously.iter().map(move |old| (Owner::Tenant(old.shared()), new.clone()))
+    });
+    let tiers = estate.tiers.iter().flat_map(|tier| {
+        let new = Owner::Tier(tier.metadata.name.shared());
+        tier.metadata.previously.iter().map(move |old| (Owner::Tier(old.shared()), new.clone()))
+    });
+    tenants.chain(tiers).collect()
+}
+
+/// Where a user would edit a field of a resource, or of a tenant if the address has no id.
+fn place(estate: &Estate, expanded: &Expanded<'_>, address: &Address, pointer: &str) -> Option<Place> {
+    let tenant = || {
+        let name = address.owner.tenant()?;
+        let at = expanded.resolved.tenants.binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name)).ok()?;
+        Some(expanded.resolved.tenants[at].document.positions.origin(if address.id.is_empty() { pointer } else { "/spec/phase" }))
+    };
+    let origin = if address.id.is_empty() {
+        tenant()
+    } else {
+        desired::provenance(&expanded.blueprints, &expanded.resolved, address, pointer).or_else(tenant)
+    };
+    let origin = origin?;
+    let (line, _) = estate.files.line_column(origin);
+    Some(Place { file: estate.files.get(origin.file).path.clone(), line })
+}
+
+/// Everything desired, by address.
+pub fn desired_by_address(owners: &[OwnerResources]) -> HashMap<&Address, &crate::core::model::resource::Desired> {
+    owners.iter().flat_map(|owner| &owner.resources).map(|desired| (&desired.address, desired)).collect()
+}

@@ -1,0 +1,542 @@
+//! One run's writing: owners side by side, each owner's batches one after the other.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::stream::{self, StreamExt as _};
+use governor::{DefaultDirectRateLimiter, Quota};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{Event, Outcome, Ready, Request};
+use super::batch::batches;
+use super::secrets::SecretValues;
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::kind::Kind;
+use crate::core::model::mark::Mark;
+use crate::core::model::names::hex;
+use crate::core::model::resource::{Applied, Present};
+use crate::core::model::value::{Map, Value};
+use crate::core::plan::{Action, Change, FieldChange, Transition};
+use crate::provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::secret::Masker;
+use crate::store::contract::{
+    Fence, FencingToken, PhaseTransition, RunId, StepBegun, StepEnded, StepResult, StoreError,
+};
+
+/// How often a request is tried again that may succeed later. With the delays below, about half a minute in all: longer
+/// than a failover takes, and shorter than a pipeline's patience.
+const RETRIES: usize = 6;
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
+
+/// A target while it is written to.
+struct Open {
+    writer: Box<dyn Writer>,
+    concurrency: Semaphore,
+    rate: Option<DefaultDirectRateLimiter>,
+}
+
+/// Everything that the owners' tasks share.
+pub struct Run<'a> {
+    request: &'a Request<'a>,
+    run: RunId,
+    tokens: &'a BTreeMap<Owner, FencingToken>,
+    secrets: SecretValues,
+    masker: Masker,
+    targets: HashMap<Arc<str>, Result<Open, String>>,
+    /// What each resource told of itself, from the inventory and from this run.
+    outputs: Mutex<HashMap<Address, Arc<Map>>>,
+    outcomes: Mutex<BTreeMap<Address, (Action, Outcome)>>,
+    /// The first failure of the store: after it, nothing more is written.
+    failure: Mutex<Option<StoreError>>,
+    /// The lease is gone.
+    lost: CancellationToken,
+    /// Of what is deleted, the deletions that have to come first.
+    deleted_before: HashMap<&'a Address, Vec<&'a Address>>,
+    by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
+    transitions: HashMap<&'a Arc<str>, &'a Transition>,
+    blocked: HashSet<&'a Owner>,
+}
+
+/// A change whose steps have every value in its place.
+struct Prepared<'r, 'a> {
+    ready: &'r Ready<'a>,
+    /// None where only the record is missing.
+    steps: Vec<Step>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        request: &'a Request<'a>,
+        run: RunId,
+        tokens: &'a BTreeMap<Owner, FencingToken>,
+        secrets: SecretValues,
+        inventory: &BTreeMap<Address, Applied>,
+        outcomes: BTreeMap<Address, (Action, Outcome)>,
+        lost: CancellationToken,
+    ) -> Self {
+        let masker = Masker::new(secrets.values());
+        let outputs = inventory.values().filter(|applied| &*applied.outputs != "{}").filter_map(|applied| {
+            match serde_json::from_str(&applied.outputs) {
+                Ok(Value::Map(outputs)) => Some((applied.address.clone(), outputs)),
+                _ => None,
+            }
+        });
+        let plan = request.plan;
+        let mut deleted_before: HashMap<&Address, Vec<&Address>> = HashMap::new();
+        let mut by_owner: HashMap<&Owner, Vec<&Change>> = HashMap::new();
+        for change in &plan.changes {
+            by_owner.entry(&change.address.owner).or_default().push(change);
+            if change.action == Action::Delete {
+                for needed in change.depends_on.iter().filter(|needed| needed.owner == change.address.owner) {
+                    deleted_before.entry(needed).or_default().push(&change.address);
+                }
+            }
+        }
+        Self {
+            request,
+            run,
+            tokens,
+            secrets,
+            masker,
+            targets: HashMap::new(),
+            outputs: Mutex::new(outputs.collect()),
+            outcomes: Mutex::new(outcomes),
+            failure: Mutex::new(None),
+            lost,
+            deleted_before,
+            by_owner,
+            transitions: plan.transitions.iter().map(|transition| (&transition.tenant, transition)).collect(),
+            blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
+        }
+    }
+
+    pub fn store_failure(&self) -> Option<StoreError> {
+        locked(&self.failure).clone()
+    }
+
+    pub fn finish(self) -> BTreeMap<Address, (Action, Outcome)> {
+        self.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes everything: what is shared first, deletions of it last.
+    pub async fn write_all(&mut self, ready: Vec<Ready<'a>>) {
+        self.open(&ready);
+        let (deletions, writes): (Vec<Ready<'a>>, Vec<Ready<'a>>) =
+            ready.into_iter().partition(|ready| matches!(ready.change.action, Action::Delete | Action::Forget));
+        let mut by_owner: BTreeMap<Owner, (Vec<Ready<'a>>, Vec<Ready<'a>>)> = BTreeMap::new();
+        for transition in &self.request.plan.transitions {
+            by_owner.entry(Owner::Tenant(transition.tenant.clone())).or_default();
+        }
+        for write in writes {
+            by_owner.entry(write.change.address.owner.clone()).or_default().0.push(write);
+        }
+        for deletion in deletions {
+            by_owner.entry(deletion.change.address.owner.clone()).or_default().1.push(deletion);
+        }
+        let (shared, tenants): (Vec<_>, Vec<_>) = by_owner.into_iter().partition(|(owner, _)| owner.tenant().is_none());
+        let this = &*self;
+        for (owner, (writes, _)) in &shared {
+            this.owner(owner, writes).await;
+        }
+        let parallelism = self.request.targets.environment.limits.parallelism;
+        stream::iter(&tenants)
+            .for_each_concurrent(parallelism, |(owner, (writes, deletions))| async move {
+                this.owner(owner, writes).await;
+                this.replaced(owner, writes).await;
+                this.owner(owner, deletions).await;
+                this.enter_phase(owner).await;
+            })
+            .await;
+        for (owner, (writes, deletions)) in shared.iter().rev() {
+            this.replaced(owner, writes).await;
+            this.owner(owner, deletions).await;
+        }
+    }
+
+    fn open(&mut self, ready: &[Ready<'_>]) {
+        let targets: HashSet<&Arc<str>> = ready.iter().filter(|ready| !ready.only_record).map(|ready| &ready.change.target).collect();
+        for target in targets {
+            let table = self.request.targets.environment.targets.get(target);
+            let concurrency = table.and_then(|table| table.concurrency).unwrap_or(self.request.targets.environment.limits.parallelism);
+            let rate = table.and_then(|table| table.rate).and_then(std::num::NonZeroU32::new);
+            let open = self.request.targets.writer(target).map_err(|error| super::observe::describe(&error)).map(|writer| Open {
+                writer,
+                concurrency: Semaphore::new(concurrency.max(1)),
+                rate: rate.map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate))),
+            });
+            self.targets.insert(target.clone(), open);
+        }
+    }
+
+    /// Writes some of one owner's changes, in their order.
+    async fn owner(&self, owner: &Owner, ready: &[Ready<'a>]) {
+        let kind_of = |change: &Change| self.request.targets.catalogue.get(&change.kind).cloned();
+        for batch in batches(ready, &kind_of) {
+            let mut prepared: Vec<Prepared<'_, 'a>> = Vec::with_capacity(batch.len());
+            for ready in batch {
+                if let Some(outcome) = self.hindrance(ready.change) {
+                    self.end(ready.change, outcome);
+                    continue;
+                }
+                match self.prepare(ready) {
+                    Ok(steps) => prepared.push(Prepared { ready, steps }),
+                    Err(reason) => self.end(ready.change, Outcome::Failed(reason)),
+                }
+            }
+            if !prepared.is_empty() {
+                self.batch(owner, &prepared).await;
+            }
+        }
+    }
+
+    /// Why a change's turn has not come, or will not.
+    fn hindrance(&self, change: &Change) -> Option<Outcome> {
+        if self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
+            return Some(Outcome::Interrupted);
+        }
+        if locked(&self.failure).is_some() {
+            return Some(Outcome::Skipped("the store does not work any more".into()));
+        }
+        let outcomes = locked(&self.outcomes);
+        let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
+        if change.action == Action::Delete {
+            let before = self.deleted_before.get(&change.address).into_iter().flatten();
+            return before
+                .copied()
+                .find(|address| undone(address).is_some())
+                .map(|address| Outcome::Skipped(format!("{address}, which needs it, was not deleted")));
+        }
+        change.depends_on.iter().find(|needed| undone(needed).is_some()).map(|needed| Outcome::Skipped(format!("it needs {needed}, which was not done")))
+    }
+
+    fn end(&self, change: &Change, outcome: Outcome) {
+        let event = Event::StepEnded { address: &change.address, action: change.action, result: &outcome };
+        self.request.progress.event(&event);
+        locked(&self.outcomes).insert(change.address.clone(), (change.action, outcome));
+    }
+
+    fn fence(&self, owner: &Owner) -> Fence {
+        Fence {
+            run: self.run,
+            owner: owner.clone(),
+            token: self.tokens.get(owner).copied().unwrap_or_default(),
+            now: (self.request.clock)(),
+        }
+    }
+
+    /// Journals, writes, journals.
+    async fn batch(&self, owner: &Owner, prepared: &[Prepared<'_, 'a>]) {
+        let changes = || prepared.iter().map(|prepared| prepared.ready.change);
+        let begun: Vec<StepBegun> = changes().map(|change| self.begun(change)).collect();
+        if let Err(error) = self.request.store.begin(&self.fence(owner), &begun).await {
+            return self.store_failed(error, changes());
+        }
+        for change in changes() {
+            self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action });
+        }
+        let steps: Vec<Step> = prepared.iter().flat_map(|prepared| prepared.steps.iter().cloned()).collect();
+        let target = &prepared[0].ready.change.target;
+        let results = self.write(target, &steps).await;
+        let mut ended = Vec::with_capacity(prepared.len());
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        let at = (self.request.clock)();
+        let ended_with = |change: &Change, result| StepEnded {
+            at,
+            address: change.address.clone(),
+            identity: change.identity.clone().unwrap_or_default(),
+            action: change.action.as_str().into(),
+            generation: change.generation,
+            result,
+        };
+        match results {
+            Ok(written) => {
+                let mut written = written.into_iter();
+                for Prepared { ready, steps } in prepared {
+                    let outputs = steps.iter().map(|_| written.next().unwrap_or_default()).last();
+                    let outputs = outputs.map_or_else(|| ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default(), |written| written.outputs);
+                    let applied = self.applied(ready, outputs);
+                    // A replaced resource stays open, and on record under its old name, until the old one is gone.
+                    if ready.replaced.is_none() {
+                        ended.push(ended_with(ready.change, applied));
+                    }
+                    if let Some(old) = &ready.change.renamed_from {
+                        ended.push(StepEnded { address: old.clone(), ..ended_with(ready.change, StepResult::Removed) });
+                    }
+                    outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
+                }
+            }
+            Err((failed, error)) => {
+                let mut before = 0;
+                for Prepared { ready, steps } in prepared {
+                    let is_it = (before..before + steps.len()).contains(&failed) || steps.is_empty();
+                    before += steps.len();
+                    let mut reason = self.masker.mask(&error.to_string());
+                    if let Some(remedy) = &error.remedy {
+                        reason = format!("{reason} ({remedy})");
+                    }
+                    let reason = if is_it { reason } else { format!("not done, because its batch failed: {reason}") };
+                    // Whether a request that got no answer was carried out is not known: the step stays open, so that
+                    // the next run takes what it finds for ours.
+                    if !error.class.is_transient() {
+                        ended.push(ended_with(ready.change, StepResult::Failed(reason.as_str().into())));
+                    }
+                    outcomes.push((ready.change, Outcome::Failed(reason)));
+                }
+            }
+        }
+        if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
+            return self.store_failed(error, changes());
+        }
+        for (change, outcome) in outcomes {
+            self.end(change, outcome);
+        }
+    }
+
+    fn store_failed<'c>(&self, error: StoreError, changes: impl Iterator<Item = &'c Change>) {
+        for change in changes {
+            self.end(change, Outcome::Failed(error.to_string()));
+        }
+        if matches!(error, StoreError::LeaseLost(_)) {
+            self.lost.cancel();
+        }
+        locked(&self.failure).get_or_insert(error);
+    }
+
+    fn begun(&self, change: &Change) -> StepBegun {
+        StepBegun {
+            at: (self.request.clock)(),
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            target: change.target.clone(),
+            identity: change.identity.clone().unwrap_or_default(),
+            action: change.action.as_str().into(),
+            generation: change.generation,
+            idempotency_key: self.idempotency_key(change),
+        }
+    }
+
+    fn idempotency_key(&self, change: &Change) -> Arc<str> {
+        let text = format!("{}\n{}\n{}", self.request.plan.estate, change.address, change.generation);
+        hex(&Sha256::digest(text.as_bytes())).into()
+    }
+
+    fn output(&self, address: &Address, name: &str) -> Option<Value> {
+        locked(&self.outputs).get(address).and_then(|outputs| outputs.get(name)).cloned()
+    }
+
+    /// What the inventory holds afterwards.
+    fn applied(&self, ready: &Ready<'_>, outputs: Map) -> StepResult {
+        let change = ready.change;
+        let Some(after) = &change.after else { return StepResult::Removed };
+        let text = |map: &Map| Arc::from(serde_json::to_string(map).expect("specs and outputs have texts for keys"));
+        let outputs_text = text(&outputs);
+        let kind = self.request.targets.catalogue.get(&change.kind);
+        let resolved = after_with(after, &mut |deferred| {
+            // Outputs are written as they turned out; secrets stay references.
+            let known = !deferred.has_secret();
+            known.then(|| self.secrets.resolve(deferred, &|address, name| self.output(address, name))).flatten()
+        });
+        let identity = change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
+        if !outputs.is_empty() {
+            locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
+        }
+        StepResult::Applied(Applied {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            target: change.target.clone(),
+            identity,
+            spec: text(&resolved),
+            outputs: outputs_text,
+            generation: change.generation,
+            protect: change.protected,
+            depends_on: change.depends_on.clone(),
+        })
+    }
+
+    /// The steps of a change, with every value in its place. None where only the record is missing.
+    fn prepare(&self, ready: &Ready<'_>) -> Result<Vec<Step>, String> {
+        let Ready { change, present, replaced: _, only_record } = ready;
+        if *only_record || change.action == Action::Forget || (change.action == Action::Delete && present.is_none()) {
+            return Ok(Vec::new());
+        }
+        let kind = self.request.targets.catalogue.get(&change.kind).ok_or("its kind is not known")?;
+        let Some(after) = &change.after else {
+            let before = present.clone().unwrap_or_default();
+            return Ok(vec![self.step(change, kind, None, StepAction::Delete { before })?]);
+        };
+        let mut unresolved = None;
+        let mut secrets = Vec::new();
+        Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
+            if matches!(value, Value::Deferred(deferred) if deferred.has_secret()) {
+                secrets.push(pointer.to_owned());
+            }
+        });
+        let spec = after_with(after, &mut |deferred| {
+            let value = self.secrets.resolve(deferred, &|address, name| self.output(address, name));
+            if value.is_none() {
+                unresolved.get_or_insert_with(|| deferred.to_string());
+            }
+            value
+        });
+        if let Some(unresolved) = unresolved {
+            return Err(format!("{unresolved} is still not known"));
+        }
+        let create = |spec: Map| StepAction::Create { spec, secrets: secrets.clone() };
+        let update = |spec: Map, before: Present| {
+            let (removed, changed) = change.fields.iter().partition::<Vec<_>, _>(|field| field.after.is_none());
+            let pointers = |fields: Vec<&FieldChange>| fields.iter().map(|field| field.path.to_string()).collect();
+            StepAction::Update { spec, before, changed: pointers(changed), removed: pointers(removed), secrets: secrets.clone() }
+        };
+        let mut steps = Vec::with_capacity(2);
+        match (change.action, present) {
+            (Action::Replace, Some(before)) if change.replaces.is_none() => {
+                steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
+                steps.push(self.step(change, kind, Some(after), create(spec))?);
+            }
+            (Action::Update | Action::Adopt | Action::Replace, Some(before)) => {
+                steps.push(self.step(change, kind, Some(after), update(spec, before.clone()))?);
+            }
+            _ => steps.push(self.step(change, kind, Some(after), create(spec))?),
+        }
+        Ok(steps)
+    }
+
+    fn step(&self, change: &Change, kind: &Arc<Kind>, after: Option<&Arc<Map>>, action: StepAction) -> Result<Step, String> {
+        let identity = match (&action, &change.identity) {
+            (_, Some(identity)) => identity.clone(),
+            (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, None) => {
+                kind.identity_of(&(kind.normalise)(spec)).ok_or("its name is still not known")?
+            }
+            (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
+        };
+        let secret_hash = after.and_then(|after| self.secrets.hash(after, &|address, name| self.output(address, name)));
+        // What is deleted carries the mark that it was given, which a rename has not changed yet.
+        let address = match (&action, &change.renamed_from) {
+            (StepAction::Delete { .. }, Some(old)) => old.clone(),
+            _ => change.address.clone(),
+        };
+        let mark = Mark { estate: self.request.plan.estate.clone(), address, secret_hash: secret_hash.map(Into::into) };
+        Ok(Step { kind: kind.clone(), identity, action, mark, idempotency_key: self.idempotency_key(change) })
+    }
+
+    /// One batch, with its target's limits and as many tries as make sense.
+    async fn write(&self, target: &Arc<str>, steps: &[Step]) -> Result<Vec<Written>, (usize, ProviderError)> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let open = match self.targets.get(target) {
+            Some(Ok(open)) => open,
+            Some(Err(reason)) => return Err((0, ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), reason))),
+            None => return Err((0, ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), "it was not opened"))),
+        };
+        let mut delays =
+            ExponentialBuilder::default().with_jitter().with_min_delay(FIRST_DELAY).with_max_delay(LONGEST_DELAY).with_max_times(RETRIES).build();
+        loop {
+            if let Some(rate) = &open.rate {
+                for _ in steps {
+                    rate.until_ready().await;
+                }
+            }
+            let result = {
+                let _permit = open.concurrency.acquire().await;
+                open.writer.write(steps).await
+            };
+            let WriteError { step, error } = match result {
+                Ok(written) => return Ok(written),
+                Err(error) => error,
+            };
+            let delay = match (error.class, delays.next()) {
+                (ErrorClass::Throttled { retry_after: Some(wait) }, Some(delay)) => wait.max(delay.min(FIRST_DELAY)),
+                (class, Some(delay)) if class.is_transient() => delay,
+                _ => return Err((step, error)),
+            };
+            if self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
+                return Err((step, error));
+            }
+            self.request.progress.event(&Event::Retrying {
+                target,
+                reason: self.masker.mask(&error.to_string()),
+                after_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            });
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Deletes what was replaced under another name, in reverse order.
+    async fn replaced(&self, owner: &Owner, ready: &[Ready<'a>]) {
+        for ready in ready.iter().rev() {
+            let (Some(old), Some(before)) = (&ready.change.replaces, &ready.replaced) else { continue };
+            let change = ready.change;
+            let done = locked(&self.outcomes).get(&change.address).is_some_and(|(_, outcome)| outcome.is_done());
+            let Some(kind) = self.request.targets.catalogue.get(&change.kind).filter(|_| done) else { continue };
+            let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
+            let deleted = match self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }) {
+                Ok(step) => self.write(&change.target, &[step]).await.map_err(|(_, error)| self.masker.mask(&error.to_string())),
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = deleted {
+                self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
+                continue;
+            }
+            let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
+            let ended = StepEnded {
+                at: (self.request.clock)(),
+                address: change.address.clone(),
+                identity: change.identity.clone().unwrap_or_default(),
+                action: change.action.as_str().into(),
+                generation: change.generation,
+                result: self.applied(ready, outputs),
+            };
+            if let Err(error) = self.request.store.finish(&self.fence(owner), &[ended]).await {
+                return self.store_failed(error, std::iter::once(change));
+            }
+        }
+    }
+
+    /// A tenant whose every change is done has reached its phase.
+    async fn enter_phase(&self, owner: &Owner) {
+        let Some(transition) = owner.tenant().and_then(|tenant| self.transitions.get(tenant)) else { return };
+        let done = {
+            let outcomes = locked(&self.outcomes);
+            let changes = self.by_owner.get(owner).into_iter().flatten();
+            changes.into_iter().all(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_done()))
+        };
+        let blocked = self.blocked.contains(owner);
+        if !done || blocked || self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
+            return;
+        }
+        let entered = PhaseTransition {
+            at: (self.request.clock)(),
+            tenant: transition.tenant.clone(),
+            from: transition.from.clone(),
+            to: transition.to.clone(),
+        };
+        match self.request.store.enter_phase(&self.fence(owner), &entered).await {
+            Ok(()) => self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to }),
+            Err(error) => self.store_failed(error, std::iter::empty()),
+        }
+    }
+}
+
+/// A spec with those deferred values replaced that can be.
+fn after_with(
+    spec: &Arc<Map>,
+    resolve: &mut impl FnMut(&crate::core::model::value::Deferred) -> Option<Value>,
+) -> Map {
+    let resolved = Value::Map(spec.clone()).try_map_deferred(&mut |deferred| {
+        Ok::<_, std::convert::Infallible>(resolve(deferred).unwrap_or_else(|| Value::Deferred(Arc::new(deferred.clone()))))
+    });
+    match resolved {
+        Ok(Value::Map(map)) => Map::clone(&map),
+        Ok(_) => Map::default(),
+    }
+}

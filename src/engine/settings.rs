@@ -1,0 +1,75 @@
+//! Settings of targets, with their `env:` and `file:` references looked up.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::EngineError;
+use crate::core::model::config::TargetTable;
+use crate::provider::contract::Settings;
+
+/// Connections or requests at a time to one target where its table does not say.
+const DEFAULT_CONCURRENCY: usize = 8;
+
+/// The process environment, as a function so that tests can stand in for it.
+pub type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// The value that a setting refers to: `env:NAME`, `file:PATH` (relative to the estate), or nothing if it is neither.
+///
+/// # Errors
+/// If the variable is not set or the file cannot be read.
+pub fn lookup(text: &str, estate: &Path, variables: Variables<'_>) -> Result<Option<SecretString>, String> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return match variables(name) {
+            Some(value) if !value.is_empty() => Ok(Some(value.into())),
+            _ => Err(format!("the environment variable {name} is not set")),
+        };
+    }
+    if let Some(path) = text.strip_prefix("file:") {
+        let path = estate.join(path);
+        let value = std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        return Ok(Some(value.trim_end_matches(['\r', '\n']).into()));
+    }
+    Ok(None)
+}
+
+/// A target's settings as its provider gets them.
+///
+/// # Errors
+/// If a reference leads nowhere.
+pub fn resolve(
+    target: &str,
+    table: &TargetTable,
+    estate_name: &str,
+    estate: &Path,
+    variables: Variables<'_>,
+) -> Result<Settings, EngineError> {
+    let mut values = serde_json::Map::new();
+    let mut secrets = BTreeMap::new();
+    for (name, value) in &table.settings {
+        let looked_up = match value.as_str() {
+            Some(text) => lookup(text, estate, variables).map_err(|cause| EngineError::Setting {
+                place: format!("target `{target}`"),
+                setting: name.clone(),
+                cause,
+            })?,
+            None => None,
+        };
+        match looked_up {
+            Some(secret) => {
+                secrets.insert(name.clone(), secret);
+            }
+            None => {
+                values.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Ok(Settings {
+        target: target.into(),
+        estate: estate_name.into(),
+        values,
+        secrets,
+        concurrency: table.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+    })
+}

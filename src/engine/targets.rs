@@ -1,0 +1,76 @@
+//! The configured systems, and who reads and writes them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::EngineError;
+use super::settings::{self, Variables};
+use crate::core::model::kind::Catalogue;
+use crate::core::model::resource::TargetName;
+use crate::core::resolve::Environment;
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Writer};
+use crate::provider::sandbox::Sandbox;
+
+/// Every target of an environment.
+pub struct Targets<'a> {
+    pub environment: &'a Environment,
+    pub providers: &'a [Arc<dyn Provider>],
+    pub catalogue: Arc<Catalogue>,
+    pub sandbox: Sandbox,
+    /// The folder of the estate, to which `file:` references are relative.
+    pub folder: PathBuf,
+    pub variables: Variables<'a>,
+}
+
+impl Targets<'_> {
+    /// The key of a tenant's placement by provider.
+    pub fn placement_keys(&self) -> BTreeMap<&'static str, &'static str> {
+        self.providers.iter().map(|provider| (provider.name(), provider.placement_key())).collect()
+    }
+
+    /// The targets that have resources of a provider.
+    pub fn names(&self) -> impl Iterator<Item = &TargetName> {
+        self.environment.targets.keys()
+    }
+
+    /// # Errors
+    /// If the target does not exist or its settings make no sense.
+    pub fn reader(&self, target: &str) -> Result<Box<dyn Reader>, EngineError> {
+        match self.real(target)? {
+            None => Ok(Box::new(self.sandbox.reader(target))),
+            Some((provider, settings)) => provider.reader(&settings).map_err(|source| self.failed(target, source)),
+        }
+    }
+
+    /// # Errors
+    /// If the target does not exist or its settings make no sense.
+    pub fn writer(&self, target: &str) -> Result<Box<dyn Writer>, EngineError> {
+        match self.real(target)? {
+            None => Ok(Box::new(self.sandbox.writer(target))),
+            Some((provider, settings)) => provider.writer(&settings).map_err(|source| self.failed(target, source)),
+        }
+    }
+
+    fn failed(&self, target: &str, source: ProviderError) -> EngineError {
+        EngineError::Target { target: target.to_owned(), source }
+    }
+
+    /// The provider of a target and its settings; nothing if the sandbox stands in for it.
+    fn real(&self, target: &str) -> Result<Option<(&Arc<dyn Provider>, crate::provider::contract::Settings)>, EngineError> {
+        let missing = |attempted: String, cause: &str| {
+            self.failed(target, ProviderError::new(ErrorClass::Fatal, attempted, cause))
+        };
+        let Some(table) = self.environment.targets.get(target) else {
+            return Err(missing("looking it up".into(), "it is not in tenantry.toml"));
+        };
+        if table.sandbox {
+            return Ok(None);
+        }
+        let Some(provider) = self.providers.iter().find(|provider| *provider.name() == *table.provider) else {
+            return Err(missing(format!("looking up its provider `{}`", table.provider), "there is no such provider"));
+        };
+        let settings = settings::resolve(target, table, &self.environment.estate, &self.folder, self.variables)?;
+        Ok(Some((provider, settings)))
+    }
+}

@@ -1,0 +1,105 @@
+//! Observing the simulated world.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use sqlx::Row as _;
+
+use super::faults::{Fault, Faults, Operation};
+use super::world::World;
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{KindObservation, Observed, Present};
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
+
+/// Reads one target's part of the world.
+pub struct SandboxReader {
+    pub(super) world: World,
+    pub(super) target: Arc<str>,
+    pub(super) faults: Arc<dyn Faults>,
+}
+
+#[async_trait]
+impl Reader for SandboxReader {
+    async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
+        let kinds: HashSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+        let mut answer = BTreeMap::new();
+        for kind in kinds {
+            let observation = match self.faults.next(Operation::Read { target: &self.target, kind }) {
+                Fault::None => self.kind(kind, request).await.unwrap_or_else(|error| {
+                    KindObservation::unknown(format!("reading the sandbox at {}: {error}", self.world.path().display()))
+                }),
+                Fault::Fail(_, reason) | Fault::LoseAnswer(_, reason) => KindObservation::unknown(reason),
+            };
+            answer.insert(kind, observation);
+        }
+        answer
+    }
+
+    async fn probe(&self) -> Result<String, ProviderError> {
+        let failed = |error: sqlx::Error| {
+            ProviderError::new(ErrorClass::Fatal, format!("opening the sandbox at {}", self.world.path().display()), error)
+        };
+        let what = match self.world.connection().await.map_err(failed)? {
+            None => "nothing in it yet".to_owned(),
+            Some(mut connection) => {
+                let count: i64 = sqlx::query_scalar("SELECT count(*) FROM resources WHERE target = ?")
+                    .bind(&*self.target)
+                    .fetch_one(&mut *connection)
+                    .await
+                    .map_err(failed)?;
+                format!("{count} resources")
+            }
+        };
+        Ok(format!("simulated, {what}"))
+    }
+}
+
+impl SandboxReader {
+    async fn kind(&self, kind: &'static str, request: &ObserveRequest<'_>) -> Result<KindObservation, sqlx::Error> {
+        let mut observation = KindObservation::default();
+        let wanted = request.wanted.get(kind).map_or(&[][..], Vec::as_slice);
+        let known = request.known.get(kind).map_or(&[][..], Vec::as_slice);
+        observation.resources.reserve(wanted.len() + known.len());
+        let identities = wanted.iter().filter_map(|desired| desired.identity.as_ref());
+        for identity in identities.chain(known.iter().map(|known| known.identity)) {
+            observation.resources.insert(identity.clone(), Observed::Absent);
+        }
+        let Some(mut connection) = self.world.connection().await? else { return Ok(observation) };
+        let mut rows = sqlx::query("SELECT identity, spec, mark, outputs FROM resources WHERE target = ? AND kind = ?")
+            .bind(&*self.target)
+            .bind(kind)
+            .fetch(&mut *connection);
+        let nothing = Arc::new(Map::default());
+        while let Some(row) = rows.try_next().await? {
+            let identity: &str = row.try_get_unchecked(0)?;
+            let mark: Option<Mark> = match row.try_get_unchecked::<Option<&str>, _>(2)? {
+                Some(text) => Some(serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?),
+                None => None,
+            };
+            let ours = mark.as_ref().is_some_and(|mark| &*mark.estate == request.estate);
+            if !ours && !observation.resources.contains_key(identity) {
+                continue;
+            }
+            let map = |text: &str| match serde_json::from_str(text) {
+                Ok(Value::Map(map)) => Ok(map),
+                Ok(_) => Err(sqlx::Error::Decode("a spec is a map".into())),
+                Err(error) => Err(sqlx::Error::Decode(error.into())),
+            };
+            let outputs = match row.try_get_unchecked(3)? {
+                "{}" => nothing.clone(),
+                text => map(text)?,
+            };
+            let present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs };
+            match observation.resources.get_mut(identity) {
+                Some(observed) => *observed = Observed::Present(present),
+                None => {
+                    observation.resources.insert(identity.into(), Observed::Present(present));
+                }
+            }
+        }
+        Ok(observation)
+    }
+}

@@ -1,0 +1,320 @@
+//! Writing the simulated world, by the rules that the kinds describe.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+use super::faults::{Fault, Faults, Operation};
+use super::world::World;
+use crate::core::model::kind::{Catalogue, FieldReference, Kind, MarkPlace};
+use crate::core::model::mark::Mark;
+use crate::core::model::names::hex;
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+
+/// Stands in the world where a secret would.
+const SECRET: &str = "(secret)";
+
+/// Writes one target's part of the world.
+pub struct SandboxWriter {
+    pub(super) world: World,
+    pub(super) target: Arc<str>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) validators: Arc<OnceLock<Validators>>,
+    pub(super) faults: Arc<dyn Faults>,
+}
+
+/// One schema check per kind.
+pub type Validators = HashMap<&'static str, jsonschema::Validator>;
+
+#[async_trait]
+impl Writer for SandboxWriter {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let first = batch.first().map_or("", |step| &*step.identity);
+        let fault = self.faults.next(Operation::Write { target: &self.target, first_identity: first });
+        let fail = |class, reason: &str| WriteError {
+            step: 0,
+            error: ProviderError::new(class, format!("writing to the sandbox target `{}`", self.target), reason),
+        };
+        if let Fault::Fail(class, reason) = &fault {
+            return Err(fail(*class, reason));
+        }
+        let at = |step: usize, error| WriteError { step, error };
+        let connection = self.world.connection().await.map_err(|error| at(0, failed("opening the sandbox", error)))?;
+        let Some(mut connection) = connection else {
+            return Err(fail(ErrorClass::Fatal, "it was opened for reading only"));
+        };
+        let mut transaction = connection
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| at(0, failed("beginning a transaction in the sandbox", error)))?;
+        let mut written = Vec::with_capacity(batch.len());
+        for (index, step) in batch.iter().enumerate() {
+            written.push(self.step(&mut transaction, step).await.map_err(|error| at(index, error))?);
+        }
+        transaction.commit().await.map_err(|error| at(0, failed("committing to the sandbox", error)))?;
+        match fault {
+            Fault::LoseAnswer(class, reason) => Err(fail(class, &reason)),
+            _ => Ok(written),
+        }
+    }
+}
+
+fn failed(attempted: impl Into<String>, error: sqlx::Error) -> ProviderError {
+    ProviderError::new(ErrorClass::Fatal, attempted, error)
+}
+
+struct Stored {
+    spec: Map,
+    mark: Option<Mark>,
+    outputs: Map,
+}
+
+impl SandboxWriter {
+    async fn step(&self, connection: &mut SqliteConnection, step: &Step) -> Result<Written, ProviderError> {
+        let Step { kind, identity, action, mark, idempotency_key } = step;
+        let attempted = |verb: &str| format!("{verb} {} `{identity}` in the sandbox", kind.name);
+        let stored = self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
+        match action {
+            StepAction::Create { spec, secrets } => {
+                let outputs = match stored {
+                    Some(stored) if self.is_ours(kind, &stored, mark) => stored.outputs,
+                    Some(_) => return Err(ProviderError::new(ErrorClass::Conflict, attempted("creating"), "it exists already")),
+                    None => self.invent_outputs(kind, idempotency_key),
+                };
+                self.check(connection, kind, identity, spec, &attempted("creating")).await?;
+                self.store(connection, step, spec, secrets, &outputs).await.map_err(|error| failed(attempted("creating"), error))?;
+                Ok(Written { outputs })
+            }
+            StepAction::Update { spec, before: _, changed, removed: _, secrets } => {
+                let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
+                let stored = stored.ok_or_else(missing)?;
+                if let Some(other) = stored.mark.as_ref().filter(|other| other.estate != mark.estate) {
+                    let cause = format!("it belongs to the estate `{}`", other.estate);
+                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
+                }
+                if let Some(pointer) = changed.iter().find(|pointer| kind.immutable.contains(&pointer.as_str())) {
+                    let cause = format!("{pointer} cannot change");
+                    return Err(ProviderError::new(ErrorClass::Fatal, attempted("updating"), cause));
+                }
+                self.check(connection, kind, identity, spec, &attempted("updating")).await?;
+                let merged = merge(kind, &stored.spec, spec);
+                let outputs = stored.outputs;
+                self.store(connection, step, &merged, secrets, &outputs).await.map_err(|error| failed(attempted("updating"), error))?;
+                Ok(Written { outputs })
+            }
+            StepAction::Delete { .. } => {
+                let Some(stored) = stored else { return Ok(Written::default()) };
+                if !self.is_ours(kind, &stored, mark) {
+                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("deleting"), "it is not ours"));
+                }
+                let deleted = self.delete(connection, kind, identity, &stored).await;
+                if let Some(needed_by) = deleted.map_err(|error| failed(attempted("deleting"), error))? {
+                    let cause = format!("{needed_by} still needs it");
+                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("deleting"), cause));
+                }
+                Ok(Written::default())
+            }
+        }
+    }
+
+    fn validators(&self) -> &Validators {
+        self.validators.get_or_init(|| {
+            let all = self.catalogue.iter();
+            all.filter_map(|kind| Some((kind.name, jsonschema::validator_for(kind.schema.as_value()).ok()?))).collect()
+        })
+    }
+
+    fn is_ours(&self, kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
+        match &stored.mark {
+            Some(stored) => stored.estate == mark.estate && stored.address == mark.address,
+            None => kind.mark == MarkPlace::Inventory,
+        }
+    }
+
+    async fn stored(&self, connection: &mut SqliteConnection, kind: &Kind, identity: &str) -> Result<Option<Stored>, sqlx::Error> {
+        let row = sqlx::query("SELECT spec, mark, outputs FROM resources WHERE target = ? AND kind = ? AND identity = ?")
+            .bind(&*self.target)
+            .bind(kind.name)
+            .bind(identity)
+            .fetch_optional(connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let decode = |error: serde_json::Error| sqlx::Error::Decode(error.into());
+        let map = |text: &str| -> Result<Map, sqlx::Error> {
+            Ok(serde_json::from_str::<Value>(text).map_err(decode)?.as_map().cloned().unwrap_or_default())
+        };
+        let mark = match row.try_get::<Option<&str>, _>(1)? {
+            Some(text) => Some(serde_json::from_str(text).map_err(decode)?),
+            None => None,
+        };
+        Ok(Some(Stored { spec: map(row.try_get(0)?)?, mark, outputs: map(row.try_get(2)?)? }))
+    }
+
+    /// Schema, identity and references.
+    async fn check(
+        &self,
+        connection: &mut SqliteConnection,
+        kind: &Kind,
+        identity: &str,
+        spec: &Map,
+        attempted: &str,
+    ) -> Result<(), ProviderError> {
+        let refuse = |class, cause: String| Err(ProviderError::new(class, attempted, cause));
+        let json = Value::from(spec.clone()).to_json();
+        if let Some(error) = self.validators().get(kind.name).and_then(|validator| validator.validate(&json).err()) {
+            return refuse(ErrorClass::Fatal, format!("{}: {}", error.instance_path(), error.masked()));
+        }
+        if kind.identity_of(spec).as_deref() != Some(identity) {
+            return refuse(ErrorClass::Fatal, "its spec names another resource".into());
+        }
+        for (reference, name) in references(kind, spec).filter(|(reference, _)| reference.required) {
+            let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1")
+                .bind(&*self.target)
+                .bind(reference.kind)
+                .bind(name)
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|error| failed(attempted, error))?;
+            // What nobody manages here is taken for granted: a real target would have it.
+            let managed = self.catalogue.get(reference.kind).is_some();
+            if found.is_none() && managed && reference.required && !is_builtin(name) {
+                return refuse(ErrorClass::Fatal, format!("{} `{name}`, which it needs, does not exist", reference.kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ids of the kind that a target would invent: always the same for the same write.
+    fn invent_outputs(&self, kind: &Kind, idempotency_key: &str) -> Map {
+        kind.outputs
+            .iter()
+            .map(|(name, _)| {
+                let digest = Sha256::digest(format!("{}\n{}\n{name}\n{idempotency_key}", self.target, kind.name).as_bytes());
+                (Arc::from(*name), Value::text(format!("sim-{}", &hex(&digest)[..12])))
+            })
+            .collect()
+    }
+
+    async fn store(
+        &self,
+        connection: &mut SqliteConnection,
+        step: &Step,
+        spec: &Map,
+        secrets: &[String],
+        outputs: &Map,
+    ) -> Result<(), sqlx::Error> {
+        let Step { kind, identity, mark, .. } = step;
+        let mut kept = Value::from(spec.clone());
+        for pointer in secrets {
+            kept = kept.with_pointer(pointer, SECRET.into());
+        }
+        let mut kept = kept.as_map().cloned().unwrap_or_default();
+        for field in kind.write_only.iter().filter_map(|pointer| pointer.strip_prefix('/')) {
+            kept = kept.without(field);
+        }
+        let kept = (kind.normalise)(&kept);
+        let text = |map: &Map| serde_json::to_string(map).map_err(|error| sqlx::Error::Encode(error.into()));
+        let mark = match kind.mark {
+            MarkPlace::Target => Some(serde_json::to_string(mark).map_err(|error| sqlx::Error::Encode(error.into()))?),
+            MarkPlace::Inventory => None,
+        };
+        let name = kind.identity.last().and_then(|field| spec.get(field)).and_then(Value::as_str).unwrap_or_default();
+        sqlx::query("INSERT OR REPLACE INTO resources (target, kind, identity, name, spec, mark, outputs) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .bind(&*self.target)
+            .bind(kind.name)
+            .bind(&**identity)
+            .bind(name)
+            .bind(text(&kept)?)
+            .bind(mark)
+            .bind(text(outputs)?)
+            .execute(&mut *connection)
+            .await?;
+        if kind.references.is_empty() {
+            return Ok(());
+        }
+        self.drop_needs(connection, kind, identity).await?;
+        for (reference, name) in references(kind, spec).filter(|(reference, _)| reference.required) {
+            sqlx::query("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?, ?)")
+                .bind(&*self.target)
+                .bind(kind.name)
+                .bind(&**identity)
+                .bind(reference.kind)
+                .bind(name)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_needs(&self, connection: &mut SqliteConnection, kind: &Kind, identity: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM needs WHERE target = ? AND kind = ? AND identity = ?")
+            .bind(&*self.target)
+            .bind(kind.name)
+            .bind(identity)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a resource, unless another needs it: then returns that one.
+    async fn delete(
+        &self,
+        connection: &mut SqliteConnection,
+        kind: &Kind,
+        identity: &str,
+        stored: &Stored,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let name = kind.identity.last().and_then(|field| stored.spec.get(field)).and_then(Value::as_str).unwrap_or_default();
+        let needed: Option<(String, String)> =
+            sqlx::query_as("SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1")
+                .bind(&*self.target)
+                .bind(kind.name)
+                .bind(name)
+                .fetch_optional(&mut *connection)
+                .await?;
+        if let Some((kind, identity)) = needed {
+            return Ok(Some(format!("{kind} `{identity}`")));
+        }
+        self.drop_needs(connection, kind, identity).await?;
+        sqlx::query("DELETE FROM resources WHERE target = ? AND kind = ? AND identity = ?")
+            .bind(&*self.target)
+            .bind(kind.name)
+            .bind(identity)
+            .execute(connection)
+            .await?;
+        Ok(None)
+    }
+}
+
+/// Roles and schemas that every server of their sort has without anybody making them.
+fn is_builtin(name: &str) -> bool {
+    matches!(name, "public" | "postgres" | "pg_catalog" | "information_schema" | "")
+}
+
+fn references<'a>(kind: &'a Kind, spec: &'a Map) -> impl Iterator<Item = (&'a FieldReference, &'a str)> {
+    kind.references.iter().flat_map(move |reference| {
+        let value = reference.pointer.strip_prefix('/').and_then(|field| spec.get(field));
+        let names: Vec<&str> = match value {
+            Some(Value::Text(name)) => vec![name],
+            Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        names.into_iter().map(move |name| (reference, name))
+    })
+}
+
+/// The stored spec with the new one laid over it: maps that are owned key by key keep the keys of others.
+fn merge(kind: &Kind, stored: &Map, spec: &Map) -> Map {
+    let mut merged = spec.clone();
+    for pointer in kind.owned_by_key {
+        let Some(field) = pointer.strip_prefix('/') else { continue };
+        if let (Some(Value::Map(below)), Some(Value::Map(above))) = (stored.get(field), spec.get(field)) {
+            merged = merged.with(field, below.overlaid(above).into());
+        }
+    }
+    merged
+}
