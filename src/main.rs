@@ -1,1 +1,7 @@
-fn main() {}
+//! The `tenantry` command: parse, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tenantry::cli::main()
+}

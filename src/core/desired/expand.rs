@@ -59,6 +59,8 @@ pub struct Context<'a, 'e> {
     pub blueprints: &'a Blueprints<'e>,
     /// The resources of the estate and of the tiers, to which a tenant's may refer by name.
     pub shared: &'a [OwnerResources],
+    /// Earlier names by owner.
+    pub previous: &'a BTreeMap<Owner, Vec<Owner>>,
 }
 
 /// The resources of one owner while they are being made.
@@ -325,9 +327,9 @@ impl<'e> Context<'_, 'e> {
         let spec = Arc::new((kind.normalise)(spec));
         let renamed =
             |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.clone() };
-        let owners = self.previous_owners(owner);
+        let owners = self.previous.get(owner).map_or(&[][..], Vec::as_slice);
         let previously = std::iter::once(owner)
-            .chain(&owners)
+            .chain(owners)
             .flat_map(|owner| {
                 std::iter::once(&resource.template.id)
                     .chain(&resource.template.previously)
@@ -348,22 +350,6 @@ impl<'e> Context<'_, 'e> {
             previously,
             origin: resource.place(),
         })
-    }
-
-    fn previous_owners(&self, owner: &Owner) -> Vec<Owner> {
-        let estate = self.inputs.estate;
-        match owner {
-            Owner::Estate => Vec::new(),
-            Owner::Tier(name) => (estate.tiers.iter())
-                .filter(|tier| tier.metadata.name.as_str() == &**name)
-                .flat_map(|tier| tier.metadata.previously.iter().map(|name| Owner::Tier(name.shared())))
-                .collect(),
-            Owner::Tenant(name) => (estate.tenants)
-                .binary_search_by(|tenant| tenant.metadata.name.as_str().cmp(name))
-                .map(|at| &estate.tenants[at].metadata.previously)
-                .map(|previously| previously.iter().map(|name| Owner::Tenant(name.shared())).collect())
-                .unwrap_or_default(),
-        }
     }
 
     fn check_schema(&self, resource: &CompiledResource<'_>, spec: &Arc<Map>, owner: &Owner, problems: &mut Problems) {

@@ -56,7 +56,8 @@ pub fn desired(
     let mut problems = Problems::default();
     let mut all = Vec::with_capacity(resolved.tenants.len() + resolved.tiers.len() + 1);
 
-    let shared = expand::Context { inputs, blueprints, shared: &[] };
+    let previous = previous_owners(inputs.estate);
+    let shared = expand::Context { inputs, blueprints, shared: &[], previous: &previous };
     let variables = [("estate", resolved.estate.clone()), ("now", now.clone())];
     let estate =
         shared.expand(Owner::Estate, blueprints.composition(Scope::Estate, None), &variables, None, &mut problems);
@@ -77,9 +78,9 @@ pub fn desired(
             .tenants
             .chunks(chunk)
             .map(|tenants| {
-                let (now, tier_values) = (&now, &tier_values);
+                let (now, tier_values, previous) = (&now, &tier_values, &previous);
                 threads.spawn(move || {
-                    let context = expand::Context { inputs, blueprints, shared: common };
+                    let context = expand::Context { inputs, blueprints, shared: common, previous };
                     let mut problems = Problems::default();
                     let resources = tenants
                         .iter()
@@ -125,6 +126,20 @@ impl expand::Context<'_, '_> {
             [("tenant", tenant.value.clone()), ("tier", tier), ("estate", estate.clone()), ("now", now.clone())];
         self.expand(owner, composition, &variables, Some(tenant), problems)
     }
+}
+
+/// Earlier names of tenants and tiers, by what they are called now.
+fn previous_owners(estate: &Estate) -> BTreeMap<Owner, Vec<Owner>> {
+    let tenants = estate.tenants.iter().map(|tenant| (&tenant.metadata, Owner::Tenant as fn(Arc<str>) -> Owner));
+    let tiers = estate.tiers.iter().map(|tier| (&tier.metadata, Owner::Tier as fn(Arc<str>) -> Owner));
+    tenants
+        .chain(tiers)
+        .filter(|(metadata, _)| !metadata.previously.is_empty())
+        .map(|(metadata, owner)| {
+            let earlier = metadata.previously.iter().map(|name| owner(name.shared())).collect();
+            (owner(metadata.name.shared()), earlier)
+        })
+        .collect()
 }
 
 fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Diagnostic>) {

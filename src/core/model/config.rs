@@ -40,7 +40,7 @@ pub struct EstateTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreTable {
-    /// SQLite file, relative to the estate. `.tenantry/store.db` if neither this nor `url` is given.
+    /// SQLite file, relative to the estate. `.tenantry/ENVIRONMENT/store.db` if neither this nor `url` is given.
     pub path: Option<String>,
     /// PostgreSQL URL, as `env:NAME` or `file:PATH`, for a store that several runners share.
     pub url: Option<String>,
@@ -50,7 +50,7 @@ pub struct StoreTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretsTable {
-    /// Encrypted file, relative to the estate. `.tenantry/secrets.age` if absent. If every target is simulated and this is
+    /// Encrypted file, relative to the estate. `.tenantry/ENVIRONMENT/secrets.age` if absent. If every target is simulated and this is
     /// absent, secrets are kept in the sandbox.
     pub path: Option<String>,
     /// The age identity that opens it, as `env:NAME` or `file:PATH`.

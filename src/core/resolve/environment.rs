@@ -36,7 +36,6 @@ pub fn environment(
     config: &EstateConfig,
     positions: &Positions,
     name: Option<&str>,
-    sandbox: bool,
 ) -> Result<Environment, Diagnostic> {
     let invalid = |pointer: &str, message: String, label: &str| {
         Diagnostic::error(codes::CONFIG_INVALID, message).at(positions.origin(pointer), label)
@@ -76,9 +75,6 @@ pub fn environment(
             })?;
             targets.insert(target.shared(), merged);
         }
-    }
-    if sandbox {
-        targets.values_mut().for_each(|target| target.sandbox = true);
     }
     let over = table.map(|(_, table)| table);
     Ok(Environment {

@@ -1,0 +1,148 @@
+//! `tenantry apply`: plan, ask, write, verify.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::{self, Global};
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::progress::{JsonLines, Live, Plain};
+use super::session::Session;
+use super::{plan, report, system};
+use crate::core::plan::Plan;
+use crate::engine::apply::{self, Progress, Report};
+use crate::render;
+use crate::store::OpenMode;
+use crate::store::contract::RunOutcome;
+
+pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
+    if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
+        return Err(Failure::new(Exit::Usage, "a saved plan is applied as it is").help("choose tenants when it is made: `plan --tenant … --out FILE`"));
+    }
+    let mut session = Session::open(global, OpenMode::ReadWrite, output)?;
+    if let Some(parallelism) = command.parallelism {
+        session.environment.limits.parallelism = parallelism.into();
+    }
+    let store = session.store().await?;
+    let secrets = session.secrets()?;
+    let made = match &command.file {
+        Some(file) => plan::read(file)?,
+        None => plan::make(&session, &*store, &*secrets, &command.selection, output).await?,
+    };
+    if !output.is_json() {
+        plan::show(&made, output)?;
+    }
+    if made.is_refused() {
+        if output.is_json() {
+            plan::show(&made, output)?;
+        }
+        return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
+            .help("see the findings above: what is meant needs an Approval in the repository"));
+    }
+    if made.is_empty() {
+        if output.is_json() {
+            plan::show(&made, output)?;
+        } else {
+            output.note("Nothing to apply.");
+        }
+        return Ok(plan::exit(&made));
+    }
+    if !command.auto_approve && command.file.is_none() && !confirmed(&made, output)? {
+        return Err(Failure::new(Exit::Error, "not approved; nothing was written"));
+    }
+    let actor = system::actor();
+    let cancel = CancellationToken::new();
+    let interrupts = tokio::spawn(listen(cancel.clone()));
+    let progress: Box<dyn Progress> = if output.is_json() {
+        Box::new(JsonLines)
+    } else if output.is_quiet() {
+        Box::new(Plain::quiet())
+    } else if std::io::stderr().is_terminal() {
+        Box::new(Live::new(made.changes.len()))
+    } else {
+        Box::new(Plain::new())
+    };
+    let targets = session.targets();
+    let applied = apply::apply(&apply::Request {
+        plan: &made,
+        targets: &targets,
+        store: &*store,
+        secrets: &*secrets,
+        holder: system::holder(&actor),
+        actor,
+        clock: &system::now,
+        cancel,
+        progress: &*progress,
+    })
+    .await;
+    interrupts.abort();
+    drop(progress);
+    let applied = applied?;
+    if !output.is_json() {
+        output.data(|out| report::write(out, &applied, &made))?;
+    }
+    Ok(exit(&applied, &made))
+}
+
+fn exit(report: &Report, plan: &Plan) -> Exit {
+    let stale = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Stale(_)));
+    let failed = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Failed(_)));
+    match report.outcome() {
+        RunOutcome::Done => plan::exit(plan),
+        RunOutcome::Failed | RunOutcome::Partly if stale && !failed => Exit::Stale,
+        RunOutcome::Failed | RunOutcome::Partly | RunOutcome::Interrupted => Exit::Partly,
+    }
+}
+
+/// Asks. Without a terminal there is nobody to ask.
+fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was written")
+            .help("write `--auto-approve`, or apply a saved plan: `plan --out FILE`, then `apply FILE`"));
+    }
+    let destroys = plan.changes.iter().filter(|change| change.action.destroys()).count();
+    if destroys > 0 {
+        output.say(&render::style::Label::Error.paint(format!("{} will be destroyed.", render::words::count(destroys, "resource"))));
+    }
+    let _ = write!(output.stderr(), "Apply this plan? Only `yes` is taken for it: ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::io("reading the answer", &error))?;
+    Ok(answer.trim() == "yes")
+}
+
+/// First Ctrl-C: finish what is in flight. Second: stop now; the journal has what was begun.
+async fn listen(cancel: CancellationToken) {
+    let mut interrupts = 0;
+    loop {
+        if !interrupted().await {
+            return;
+        }
+        interrupts += 1;
+        if interrupts == 1 {
+            cancel.cancel();
+            let _ = writeln!(std::io::stderr(), "Stopping after what is in flight; press again to stop now.");
+        } else {
+            let _ = writeln!(std::io::stderr(), "Stopped. Run apply again: it goes on from here.");
+            std::process::exit(Exit::Partly as i32);
+        }
+    }
+}
+
+/// Waits for Ctrl-C or a termination signal, which CI systems send first.
+async fn interrupted() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result.is_ok(),
+            _ = terminate.recv() => true,
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        tokio::signal::ctrl_c().await.is_ok()
+    }
+}

@@ -1,0 +1,192 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Plans and applies the tenants of a SaaS product from versioned YAML.
+///
+/// Compares what a tenants repository asks for with what really exists, shows a plan, and applies it idempotently.
+#[derive(Debug, Parser)]
+#[command(name = "tenantry", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do · 1 error · 2 changes (plan --detailed-exitcode) or drift · \
+3 refused by a guard · 4 stale plan or lock held · 5 partly done or blocked · 64 usage";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder of the estate.
+    #[arg(short = 'C', long = "estate", value_name = "DIR", default_value = ".", global = true, env = "TENANTRY_ESTATE")]
+    pub estate: PathBuf,
+    /// Environment of tenantry.toml to use.
+    #[arg(long = "env", value_name = "NAME", global = true, env = "TENANTRY_ENV")]
+    pub environment: Option<String>,
+    /// Read the estate from a Git revision instead of the folder.
+    #[arg(long, value_name = "GITREV", global = true)]
+    pub rev: Option<String>,
+    /// Let the sandbox stand in for every target.
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+    /// Set the clock, to rehearse what a later day brings: an RFC 3339 time.
+    #[arg(long, value_name = "TIME", global = true)]
+    pub now: Option<jiff::Timestamp>,
+    /// When to use colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: Color,
+    /// Say less.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Form of the output.
+    #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new estate in the folder, with a tier, a blueprint and a tenant to begin with.
+    Init(Init),
+    /// Check every document without looking at any target.
+    Validate,
+    /// Show what apply would do. Writes nothing.
+    Plan(Plan),
+    /// Bring the targets to what the repository asks for.
+    Apply(Apply),
+    /// Show what was changed outside Tenantry. Writes nothing; ends with 2 if there is any.
+    Drift(Selection),
+    /// Show a tenant, a resource of it, or a saved plan.
+    Show(Show),
+    /// List tenants and tiers, with their phase and what was applied for them.
+    List(Selection),
+    /// Show the journal, newest first.
+    History(History),
+    /// Remove the locks of a run that died.
+    Unlock(Unlock),
+    /// Check the store, the secrets and every target.
+    Doctor,
+    /// Print the JSON Schema of documents, tenantry.toml or a kind of resource.
+    Schema(Schema),
+    /// Print a completion script for a shell, or the manual page.
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Name of the estate, which stands in every mark: a DNS label. The folder's name if absent.
+    pub name: Option<String>,
+}
+
+/// Which tenants a command is about.
+#[derive(Debug, Default, Args)]
+pub struct Selection {
+    /// Only tenants whose name fits: `*` stands for any characters. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub tenant: Vec<String>,
+    /// Only tenants of this tier.
+    #[arg(long, value_name = "NAME")]
+    pub tier: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Save the plan, to be applied exactly.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End with 2 if there are changes.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// A plan saved with `plan --out`.
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Tenants that are written at the same time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallelism: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A tenant's name, an address such as acme-corp/schema, or a saved plan's file.
+    #[arg(value_name = "TENANT|ADDRESS|FILE")]
+    pub subject: String,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// Only this tenant, tier (`tier:NAME`) or `estate`.
+    #[arg(value_name = "OWNER")]
+    pub owner: Option<String>,
+    /// Only this run.
+    #[arg(long, value_name = "N")]
+    pub run: Option<u64>,
+    /// The most entries to show.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub limit: u64,
+    /// Follow the hash chain through the whole journal.
+    #[arg(long, conflicts_with_all = ["owner", "run"])]
+    pub verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// Tenants, tiers (`tier:NAME`) or `estate`; every lock if none is named.
+    #[arg(value_name = "OWNER")]
+    pub owners: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// A document's kind (tenant, tier, blueprint, approval), `tenantry.toml`, or a kind of resource such as
+    /// postgres.schema. A list of all if absent.
+    pub subject: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell, or `man` for the manual page.
+    pub shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+    Man,
+}

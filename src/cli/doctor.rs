@@ -1,0 +1,85 @@
+//! `tenantry doctor`: does everything that a run needs answer?
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::arguments::Global;
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::Session;
+use crate::engine::observe::describe;
+use crate::render::style::Label;
+use crate::store::OpenMode;
+
+/// One thing that was looked at.
+struct Check {
+    what: String,
+    result: Result<String, String>,
+}
+
+pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    let mut checks = vec![Check {
+        what: "estate".into(),
+        result: Ok(format!("{}, {} tenants", session.environment.estate, session.estate.tenants.len())),
+    }];
+    checks.push(match session.store().await {
+        Err(failure) => Check { what: "store".into(), result: Err(failure.message) },
+        Ok(store) => {
+            let result = match store.verify_journal().await {
+                Ok(entries) => Ok(format!("{}, journal of {entries} entries is whole", store.location())),
+                Err(error) => Err(error.to_string()),
+            };
+            Check { what: "store".into(), result }
+        }
+    });
+    checks.push(match session.secrets() {
+        Err(failure) => Check { what: "secrets".into(), result: Err(failure.message) },
+        Ok(secrets) => {
+            let result = match secrets.list().await {
+                Ok(all) => Ok(format!("{}, {} secrets", secrets.location(), all.len())),
+                Err(error) => Err(error.to_string()),
+            };
+            Check { what: "secrets".into(), result }
+        }
+    });
+    let targets = session.targets();
+    checks.extend(
+        join_all(targets.names().map(|name| {
+            let targets = &targets;
+            async move {
+                let result = match targets.reader(name) {
+                    Err(error) => Err(describe(&error)),
+                    Ok(reader) => reader.probe().await.map_err(|error| match &error.remedy {
+                        Some(remedy) => format!("{error} ({remedy})"),
+                        None => error.to_string(),
+                    }),
+                };
+                Check { what: format!("target {name}"), result }
+            }
+        }))
+        .await,
+    );
+    let ill = checks.iter().filter(|check| check.result.is_err()).count();
+    if output.is_json() {
+        let list: Vec<_> = checks
+            .iter()
+            .map(|Check { what, result }| match result {
+                Ok(text) => json!({"check": what, "healthy": true, "detail": text}),
+                Err(text) => json!({"check": what, "healthy": false, "detail": text}),
+            })
+            .collect();
+        output.json(&list)?;
+    } else {
+        output.data(|out| {
+            for Check { what, result } in &checks {
+                match result {
+                    Ok(text) => writeln!(out, "{} {what}: {text}", Label::Good.paint("ok    "))?,
+                    Err(text) => writeln!(out, "{} {what}: {text}", Label::Error.paint("failed"))?,
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(if ill == 0 { Exit::Done } else { Exit::Error })
+}

@@ -1,0 +1,116 @@
+//! Failures: their words, their remedy, their exit code.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use crate::core::diagnostics::{Diagnostic, SourceFiles};
+use crate::core::plan::json::InvalidPlan;
+use crate::engine::EngineError;
+use crate::engine::observe::describe;
+use crate::secret::contract::SecretStoreError;
+use crate::store::contract::StoreError;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Error = 1,
+    Changes = 2,
+    Refused = 3,
+    Stale = 4,
+    Partly = 5,
+    /// As `sysexits.h` has it (EX_USAGE).
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// What kept a command from being carried out.
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+    pub help: Option<String>,
+    /// Problems of the estate, which are shown instead of the message.
+    pub diagnostics: Option<(Vec<Diagnostic>, SourceFiles)>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), help: None, diagnostics: None }
+    }
+
+    pub fn io(attempted: impl Display, error: &std::io::Error) -> Self {
+        Self::new(Exit::Error, format!("{attempted}: {error}"))
+    }
+
+    pub fn diagnostics(diagnostics: Vec<Diagnostic>, files: SourceFiles) -> Self {
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == crate::core::diagnostics::Severity::Error).count();
+        let message = match errors {
+            1 => "the estate has 1 error".to_owned(),
+            errors => format!("the estate has {errors} errors"),
+        };
+        Self { diagnostics: Some((diagnostics, files)), ..Self::new(Exit::Error, message) }
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Locked(lock) => Self::new(Exit::Stale, message).help(format!(
+                "wait for the other run; if it died, its locks end by themselves, or at once with `tenantry unlock {}`",
+                lock.owner
+            )),
+            StoreError::LeaseLost(_) => {
+                Self::new(Exit::Stale, message).help("run the command again: it goes on from where this one stopped")
+            }
+            StoreError::Newer { .. } => Self::new(Exit::Error, message).help("use the version of Tenantry that wrote it, or a later one"),
+            StoreError::Full { .. } => Self::new(Exit::Error, message).help("make room and run the command again: it goes on from where this one stopped"),
+            StoreError::Tampered { .. } => Self::new(Exit::Error, message).help("compare it with a backup before anything is applied"),
+            StoreError::Failed { .. } => Self::new(Exit::Error, message),
+        }
+    }
+}
+
+impl From<SecretStoreError> for Failure {
+    fn from(error: SecretStoreError) -> Self {
+        Self::new(Exit::Error, error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let message = describe(&error);
+        match error {
+            EngineError::Store(error) => error.into(),
+            EngineError::Secrets(error) => error.into(),
+            EngineError::Target { source, .. } => {
+                let failure = Self::new(Exit::Error, message);
+                match source.remedy {
+                    Some(remedy) => failure.help(remedy),
+                    None => failure,
+                }
+            }
+            EngineError::Refused => Self::new(Exit::Refused, message).help("what a guard refuses needs an Approval in the repository; nothing was written"),
+            EngineError::OtherEstate { .. } => Self::new(Exit::Error, message).help("a plan is applied to the estate and environment that it was made for"),
+            EngineError::ApprovalExpired { .. } => Self::new(Exit::Refused, message).help("renew the Approval and plan again"),
+            EngineError::Setting { .. } => Self::new(Exit::Error, message),
+        }
+    }
+}
+
+impl From<InvalidPlan> for Failure {
+    fn from(error: InvalidPlan) -> Self {
+        Self::new(Exit::Error, format!("the plan cannot be used: {error}")).help("make a new one with `tenantry plan --out FILE`")
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line: one file per command; streams, colour, progress, prompts.
+//!
+//! stdout is data, stderr is everything else. [`error`] is the one place where a failure becomes words and an exit code;
+//! [`system`] is the one place that asks the operating system for time, variables and names.
+
+mod apply;
+mod arguments;
+mod completions;
+mod doctor;
+mod drift;
+mod error;
+mod history;
+mod init;
+mod list;
+mod output;
+mod plan;
+mod progress;
+mod report;
+mod schema;
+mod session;
+mod show;
+mod system;
+mod unlock;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use arguments::{Arguments, Command};
+use error::{Exit, Failure};
+use output::Output;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A closed pipe is the reader's business.
+            let _ = error.print();
+            return if asked_for { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let output = Output::new(&arguments.global);
+    system::log(&arguments.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.failure(&Failure::io("starting", &error)),
+    };
+    let exit = match runtime.block_on(run(&arguments, &output)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => output.failure(&failure),
+    };
+    // Connections that are still closing must not keep the command from ending.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Init(command) => init::run(global, command, output),
+        Command::Validate => validate::run(global, output),
+        Command::Plan(command) => plan::run(global, command, output).await,
+        Command::Apply(command) => apply::run(global, command, output).await,
+        Command::Drift(command) => drift::run(global, command, output).await,
+        Command::Show(command) => show::run(global, command, output).await,
+        Command::List(command) => list::run(global, command, output).await,
+        Command::History(command) => history::run(global, command, output).await,
+        Command::Unlock(command) => unlock::run(global, command, output).await,
+        Command::Doctor => doctor::run(global, output).await,
+        Command::Schema(command) => schema::run(command, output),
+        Command::Completions(command) => completions::run(command, output),
+    }
+}

@@ -1,0 +1,102 @@
+//! `tenantry plan`: what apply would do.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use super::arguments::{self, Global, Selection};
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::Session;
+use crate::core::plan::{Plan, json};
+use crate::engine;
+use crate::render;
+use crate::secret::contract::SecretStore;
+use crate::store::OpenMode;
+use crate::store::contract::Store;
+
+pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) -> Result<Exit, Failure> {
+    let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    let store = session.store().await?;
+    let secrets = session.secrets()?;
+    let plan = make(&session, &*store, &*secrets, &command.selection, output).await?;
+    show(&plan, output)?;
+    if let Some(file) = &command.out {
+        save(&plan, file)?;
+        output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
+    }
+    Ok(match exit(&plan) {
+        Exit::Done if command.detailed_exitcode && !plan.is_empty() => Exit::Changes,
+        exit => exit,
+    })
+}
+
+/// Makes a plan, or says what is wrong with the estate.
+pub async fn make(
+    session: &Session,
+    store: &dyn Store,
+    secrets: &dyn SecretStore,
+    selection: &Selection,
+    output: &Output,
+) -> Result<Plan, Failure> {
+    let targets = session.targets();
+    let selected = session.selected(selection)?;
+    let outcome = engine::plan::plan(&engine::plan::Request {
+        estate: &session.estate,
+        targets: &targets,
+        store,
+        secrets,
+        now: session.now,
+        selected: &selected,
+        threads: session.threads,
+    })
+    .await?;
+    match outcome.plan {
+        Some(plan) => {
+            output.diagnostics(&outcome.diagnostics, &session.files);
+            Ok(plan)
+        }
+        None => Err(Failure::diagnostics(outcome.diagnostics, session.files.clone())),
+    }
+}
+
+/// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
+pub fn show(plan: &Plan, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(&json::to_json(plan, true));
+    }
+    let reveal = std::io::stdout().is_terminal();
+    output.data(|out| render::plan::write(out, plan, reveal))
+}
+
+/// What a plan alone means for the exit code.
+pub fn exit(plan: &Plan) -> Exit {
+    if plan.is_refused() {
+        Exit::Refused
+    } else if !plan.blocked.is_empty() {
+        Exit::Partly
+    } else {
+        Exit::Done
+    }
+}
+
+/// Saves a plan. It holds sensitive values, so nobody else may read the file.
+fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(format!("saving the plan to {}", path.display()), &error);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).map_err(failed)?;
+    let text = serde_json::to_string_pretty(&json::to_json(plan, false)).map_err(|error| failed(error.into()))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+/// Reads a saved plan.
+pub fn read(path: &Path) -> Result<Plan, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io(format!("reading the plan {}", path.display()), &error))?;
+    Ok(json::from_json(&text)?)
+}

@@ -1,0 +1,115 @@
+//! Progress of a run: live on a terminal, one plain line per finished step otherwise, one JSON event a line for programs.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::engine::apply::{Event, Outcome, Progress};
+use crate::render::words;
+
+/// One line about an event, if it is worth one.
+fn line(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::StepEnded { address, action, result } => Some(match result {
+            Outcome::Done => format!("{address}: {}", words::done(*action)),
+            Outcome::AlreadyDone => format!("{address}: was so already"),
+            Outcome::Failed(reason) => format!("{address}: failed: {reason}"),
+            Outcome::Stale(reason) => format!("{address}: stale: {reason}"),
+            Outcome::Skipped(reason) => format!("{address}: skipped: {reason}"),
+            Outcome::Interrupted => format!("{address}: not begun"),
+        }),
+        Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: is {phase} now")),
+        Event::Retrying { target, reason, after_milliseconds } => {
+            Some(format!("target {target}: trying again in {:.1} s: {reason}", *after_milliseconds as f64 / 1000.0))
+        }
+        Event::RunBegun { .. } | Event::StepBegun { .. } | Event::RunEnded { .. } => None,
+    }
+}
+
+/// Plain lines to stderr.
+pub struct Plain {
+    quiet: bool,
+}
+
+impl Plain {
+    pub fn new() -> Self {
+        Self { quiet: false }
+    }
+
+    /// Says only what went wrong.
+    pub fn quiet() -> Self {
+        Self { quiet: true }
+    }
+}
+
+impl Progress for Plain {
+    fn event(&self, event: &Event<'_>) {
+        let went_well = match event {
+            Event::StepEnded { result, .. } => result.is_done(),
+            _ => true,
+        };
+        if let Some(line) = line(event).filter(|_| !(self.quiet && went_well)) {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+}
+
+/// A bar on the terminal, with failures above it.
+pub struct Live {
+    bar: ProgressBar,
+}
+
+impl Live {
+    pub fn new(changes: usize) -> Self {
+        let bar = ProgressBar::new(changes as u64);
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed}  {wide_msg}")
+            .expect("the template is well formed");
+        bar.set_style(style);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+}
+
+impl Progress for Live {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::StepBegun { address, .. } => self.bar.set_message(address.to_string()),
+            Event::StepEnded { result, .. } => {
+                self.bar.inc(1);
+                if !result.is_done()
+                    && let Some(line) = line(event)
+                {
+                    self.bar.suspend(|| {
+                        let _ = writeln!(std::io::stderr(), "{line}");
+                    });
+                }
+            }
+            Event::Retrying { .. } => {
+                if let Some(line) = line(event) {
+                    self.bar.set_message(line);
+                }
+            }
+            Event::RunBegun { .. } | Event::PhaseEntered { .. } | Event::RunEnded { .. } => {}
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// One JSON object a line to stdout.
+pub struct JsonLines;
+
+impl Progress for JsonLines {
+    fn event(&self, event: &Event<'_>) {
+        if let Ok(text) = serde_json::to_string(event) {
+            let mut stdout = std::io::stdout().lock();
+            // A reader that went away does not stop the run.
+            let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What a run did, as a person reads it: per owner what was not done, and the counts.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::core::model::address::{Address, Owner};
+use crate::core::plan::{Action, Plan};
+use crate::engine::apply::{Outcome, Report};
+use crate::render::style::Label;
+use crate::render::words;
+
+pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Result<()> {
+    let mut owners: BTreeMap<&Owner, Vec<(&Address, Action, &Outcome)>> = BTreeMap::new();
+    for (address, (action, outcome)) in &report.outcomes {
+        owners.entry(&address.owner).or_default().push((address, *action, outcome));
+    }
+    for (owner, outcomes) in &owners {
+        let done = outcomes.iter().filter(|(_, _, outcome)| outcome.is_done()).count();
+        if done == outcomes.len() {
+            continue;
+        }
+        writeln!(out, "{}: {done} of {} done", Label::Heading.paint(owner), words::count(outcomes.len(), "change"))?;
+        for (address, action, outcome) in outcomes {
+            let (label, text) = match outcome {
+                Outcome::Done | Outcome::AlreadyDone => (Label::Good, words::done(*action).to_owned()),
+                Outcome::Failed(reason) => (Label::Error, format!("failed: {reason}")),
+                Outcome::Stale(reason) => (Label::Warning, format!("stale: {reason}")),
+                Outcome::Skipped(reason) => (Label::Warning, format!("skipped: {reason}")),
+                Outcome::Interrupted => (Label::Warning, "not begun".to_owned()),
+            };
+            writeln!(out, "  {} {}: {text}", label.paint(words::symbol(*action)), address)?;
+        }
+        writeln!(out)?;
+    }
+    let done = report.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
+    let not_done = report.outcomes.len() - done;
+    let mut text = match (not_done, report.interrupted) {
+        (0, false) => format!("Applied: {} done for {}", words::count(done, "change"), words::count(owners.len(), "owner")),
+        (_, true) => format!("Interrupted: {} done, {not_done} not", words::count(done, "change")),
+        _ => format!("Partly applied: {} done, {not_done} not", words::count(done, "change")),
+    };
+    if plan.simulated {
+        text.push_str(", in the sandbox (simulated)");
+    }
+    writeln!(out, "{}", Label::Heading.paint(format!("{text}. Run {}.", report.run)))
+}

@@ -1,0 +1,181 @@
+//! An estate opened for a command: documents read, environment chosen, store, secrets and targets at hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::arguments::{Global, Selection};
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::system;
+use crate::core::diagnostics::SourceFiles;
+use crate::core::model::address::Owner;
+use crate::core::model::document::Estate;
+use crate::core::model::kind::Catalogue;
+use crate::core::policy;
+use crate::core::resolve::{self, Environment};
+use crate::engine::settings;
+use crate::engine::targets::Targets;
+use crate::provider::contract::Provider;
+use crate::provider::registry;
+use crate::provider::sandbox::{Mode, Sandbox, SandboxSecrets, World};
+use crate::secret::AgeFile;
+use crate::secret::contract::SecretStore;
+use crate::source;
+use crate::store::contract::Store;
+use crate::store::{OpenMode, PostgresStore, SqliteStore};
+
+/// The folder of everything that Tenantry keeps beside an estate.
+pub const STATE_FOLDER: &str = ".tenantry";
+
+/// What a command works with.
+pub struct Session {
+    pub estate: Estate,
+    pub files: SourceFiles,
+    pub environment: Environment,
+    pub providers: Vec<Arc<dyn Provider>>,
+    pub catalogue: Arc<Catalogue>,
+    pub now: Timestamp,
+    pub threads: usize,
+    folder: PathBuf,
+    /// Where store, secrets and sandbox are unless configured otherwise.
+    state: PathBuf,
+    /// Whether `--sandbox` stands in for targets that are real otherwise. Nothing of the real environment is touched then.
+    rehearsal: bool,
+    mode: OpenMode,
+}
+
+impl Session {
+    /// Reads the estate and chooses the environment. Warnings go to stderr.
+    ///
+    /// # Errors
+    /// With every problem of the estate.
+    pub fn open(global: &Global, mode: OpenMode, output: &Output) -> Result<Self, Failure> {
+        let place = match &global.rev {
+            Some(rev) => source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
+            None => source::Place::Directory(global.estate.clone()),
+        };
+        let options = source::Options::default();
+        let source::Loaded { files, estate, diagnostics } = source::load(&place, options);
+        let Some(estate) = estate else { return Err(Failure::diagnostics(diagnostics, files)) };
+        if !output.is_quiet() {
+            output.diagnostics(&diagnostics, &files);
+        }
+        let configured = resolve::environment(&estate.config, &estate.config_positions, global.environment.as_deref());
+        let mut environment = configured.map_err(|diagnostic| Failure::diagnostics(vec![diagnostic], files.clone()))?;
+        let rehearsal = global.sandbox && !environment.is_simulated();
+        if global.sandbox {
+            environment.targets.values_mut().for_each(|target| target.sandbox = true);
+        }
+        let name = environment.name.as_deref().unwrap_or("default");
+        let state = global.estate.join(STATE_FOLDER).join(if rehearsal { format!("{name}-sandbox") } else { name.to_owned() });
+        let providers = registry::providers();
+        let catalogue = Arc::new(registry::catalogue(&providers));
+        Ok(Self {
+            estate,
+            files,
+            environment,
+            providers,
+            catalogue,
+            now: global.now.unwrap_or_else(system::now),
+            threads: options.threads,
+            folder: global.estate.clone(),
+            state,
+            rehearsal,
+            mode,
+        })
+    }
+
+    /// The targets of the environment. Nothing is connected yet.
+    pub fn targets(&self) -> Targets<'_> {
+        Targets {
+            environment: &self.environment,
+            providers: &self.providers,
+            catalogue: self.catalogue.clone(),
+            sandbox: Sandbox::new(self.world(), self.catalogue.clone()),
+            folder: self.folder.clone(),
+            variables: &system::variable,
+        }
+    }
+
+    fn world(&self) -> World {
+        let mode = match self.mode {
+            OpenMode::ReadOnly => Mode::ReadOnly,
+            OpenMode::ReadWrite => Mode::ReadWrite,
+        };
+        World::new(&self.state.join("sandbox.db"), mode)
+    }
+
+    /// The store of the environment.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub async fn store(&self) -> Result<Box<dyn Store>, Failure> {
+        let table = &self.environment.store;
+        if let (Some(url), false) = (&table.url, self.rehearsal) {
+            let looked_up = settings::lookup(url, &self.folder, &system::variable);
+            let url = looked_up.map_err(|cause| Failure::new(Exit::Error, format!("setting `url` of the store: {cause}")))?;
+            let Some(url) = url else {
+                return Err(Failure::new(Exit::Error, "setting `url` of the store is not a reference").help("write env:NAME or file:PATH"));
+            };
+            return Ok(Box::new(PostgresStore::open(&url, self.mode).await?));
+        }
+        let path = match (&table.path, self.rehearsal) {
+            (Some(path), false) => self.folder.join(path),
+            _ => self.state.join("store.db"),
+        };
+        Ok(Box::new(SqliteStore::open(&path, self.mode).await?))
+    }
+
+    /// The secret store of the environment.
+    ///
+    /// # Errors
+    /// If its identity cannot be found.
+    pub fn secrets(&self) -> Result<Box<dyn SecretStore>, Failure> {
+        let table = &self.environment.secrets;
+        let configured = (table.path.is_some() || table.identity.is_some()) && !self.rehearsal;
+        if self.environment.is_simulated() && !configured {
+            return Ok(Box::new(SandboxSecrets::new(self.world())));
+        }
+        let path = table.path.as_ref().map_or_else(|| self.state.join("secrets.age"), |path| self.folder.join(path));
+        let wrong = |message: String| {
+            Failure::new(Exit::Error, message).help("set `identity = \"env:NAME\"` in the table [secrets] of tenantry.toml; `tenantry init` makes an identity")
+        };
+        let Some(reference) = &table.identity else {
+            return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
+        };
+        match settings::lookup(reference, &self.folder, &system::variable) {
+            Ok(Some(identity)) => Ok(Box::new(AgeFile::open(&path, &identity)?)),
+            Ok(None) => Err(wrong("setting `identity` of the secrets is not a reference".into())),
+            Err(cause) => Err(wrong(format!("setting `identity` of the secrets: {cause}"))),
+        }
+    }
+
+    /// Which owners a selection is about. Without one, all of them.
+    ///
+    /// # Errors
+    /// If it fits no tenant, or names no tier.
+    pub fn selected(&self, selection: &Selection) -> Result<impl Fn(&Owner) -> bool + Sync + use<>, Failure> {
+        let Selection { tenant: globs, tier } = selection;
+        let all = globs.is_empty() && tier.is_none();
+        if let Some(tier) = tier
+            && !self.estate.tiers.iter().any(|document| document.metadata.name.as_str() == tier)
+        {
+            return Err(Failure::new(Exit::Usage, format!("there is no tier `{tier}`")));
+        }
+        let fits = |name: &str| globs.is_empty() || globs.iter().any(|glob| policy::matches(glob, name));
+        let names: std::collections::HashSet<Arc<str>> = self
+            .estate
+            .tenants
+            .iter()
+            .filter(|tenant| tier.as_ref().is_none_or(|tier| tenant.spec.tier.as_str() == tier))
+            .filter(|tenant| fits(tenant.metadata.name.as_str()))
+            .map(|tenant| tenant.metadata.name.shared())
+            .collect();
+        if !all && names.is_empty() {
+            return Err(Failure::new(Exit::Usage, "no tenant fits the selection").help("`tenantry list` shows them"));
+        }
+        Ok(move |owner: &Owner| all || owner.tenant().is_some_and(|tenant| names.contains(tenant)))
+    }
+}

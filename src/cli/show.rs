@@ -1,0 +1,131 @@
+//! `tenantry show`: a tenant, a resource, or a saved plan.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::arguments::{self, Global};
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::plan;
+use super::session::Session;
+use crate::core::diagnostics::has_errors;
+use crate::core::model::address::Owner;
+use crate::core::model::resource::Desired;
+use crate::core::model::value::Value;
+use crate::core::plan::json::MASK;
+use crate::core::resolve;
+use crate::engine;
+use crate::engine::observe::by_address;
+use crate::render::style::Label;
+use crate::render::words;
+use crate::store::OpenMode;
+
+pub async fn run(global: &Global, command: &arguments::Show, output: &Output) -> Result<Exit, Failure> {
+    let subject = command.subject.as_str();
+    if Path::new(subject).is_file() {
+        let saved = plan::read(Path::new(subject))?;
+        plan::show(&saved, output)?;
+        return Ok(plan::exit(&saved));
+    }
+    let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    let targets = session.targets();
+    let (owners, diagnostics) = engine::plan::validate(&session.estate, &targets, session.now, session.threads);
+    if has_errors(&diagnostics) {
+        return Err(Failure::diagnostics(diagnostics, session.files));
+    }
+    let inventory = by_address(session.store().await?.inventory().await?);
+    if let Some(desired) = owners.iter().flat_map(|owner| &owner.resources).find(|desired| desired.address.to_string() == subject) {
+        let applied = inventory.get(&desired.address);
+        let json = json!({
+            "address": desired.address,
+            "kind": desired.kind.name,
+            "target": desired.target,
+            "identity": desired.identity,
+            "desired": masked(desired),
+            "applied": applied.and_then(|applied| applied.spec_value()).map(|spec| mask(desired, spec.into())),
+            "outputs": applied.and_then(|applied| serde_json::from_str::<serde_json::Value>(&applied.outputs).ok()),
+            "dependsOn": desired.depends_on,
+            "protected": desired.protect,
+        });
+        output.json(&json)?;
+        return Ok(Exit::Done);
+    }
+    let mut ignored = Vec::new();
+    let resolved = resolve::resolve(&session.estate, &mut ignored);
+    let Some(tenant) = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject) else {
+        let names = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
+        let nearest = crate::core::diagnostics::nearest(subject, names);
+        return Err(Failure::new(Exit::Error, format!("there is no tenant, resource or saved plan `{subject}`"))
+            .help(nearest.map_or_else(|| "`tenantry list` shows every tenant".into(), |nearest| format!("did you mean `{nearest}`?"))));
+    };
+    let owner = Owner::Tenant(tenant.name());
+    let resources: Vec<&Desired> =
+        owners.iter().filter(|of| of.owner == owner).flat_map(|of| &of.resources).collect();
+    let mut value = tenant.value.clone();
+    // Contacts are personal: a terminal keeps nothing, a file does.
+    if output.is_json() || !std::io::stdout().is_terminal() {
+        value = mask_contacts(value);
+    }
+    if output.is_json() {
+        let resources: Vec<_> = resources
+            .iter()
+            .map(|desired| json!({"address": desired.address, "kind": desired.kind.name, "target": desired.target, "identity": desired.identity, "applied": inventory.contains_key(&desired.address)}))
+            .collect();
+        output.json(&json!({"tenant": value, "resources": resources}))?;
+        return Ok(Exit::Done);
+    }
+    output.data(|out| {
+        writeln!(out, "{}", Label::Heading.paint(subject))?;
+        value_lines(out, &value, 1)?;
+        writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
+        for desired in resources {
+            let identity = desired.identity.as_deref().map(words::identity).unwrap_or_else(|| "(known after apply)".into());
+            let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
+            writeln!(out, "  {}  {} {identity}  {}", desired.address, desired.kind.name, Label::Quiet.paint(state))?;
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+fn value_lines(out: &mut dyn std::io::Write, value: &Value, depth: usize) -> std::io::Result<()> {
+    let Some(map) = value.as_map() else { return Ok(()) };
+    for (key, value) in map.iter() {
+        let indent = "  ".repeat(depth);
+        match value {
+            Value::Map(map) if map.is_empty() => {}
+            Value::List(items) if items.is_empty() => {}
+            Value::Map(_) => {
+                writeln!(out, "{indent}{key}:")?;
+                value_lines(out, value, depth + 1)?;
+            }
+            Value::Text(text) => writeln!(out, "{indent}{key}: {text}")?,
+            other => writeln!(out, "{indent}{key}: {}", other.to_json())?,
+        }
+    }
+    Ok(())
+}
+
+fn mask_contacts(value: Value) -> Value {
+    let mut pointers = Vec::new();
+    value.for_each_leaf(&mut |pointer, _| {
+        if pointer.starts_with("/contacts/") {
+            pointers.push(pointer.to_owned());
+        }
+    });
+    pointers.iter().fold(value, |value, pointer| value.with_pointer(pointer, MASK.into()))
+}
+
+fn masked(desired: &Desired) -> Value {
+    mask(desired, Value::Map(desired.spec.clone()))
+}
+
+fn mask(desired: &Desired, spec: Value) -> Value {
+    let pointers = desired.sensitive.iter().map(|pointer| &**pointer).chain(desired.kind.sensitive.iter().copied());
+    pointers.fold(spec, |spec, pointer| match spec.pointer(pointer) {
+        Some(Value::Deferred(_)) | None => spec,
+        Some(_) => spec.with_pointer(pointer, MASK.into()),
+    })
+}

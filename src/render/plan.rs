@@ -1,0 +1,264 @@
+//! A plan as a person reads it.
+//!
+//! Per owner, changed fields only; identical changes of several owners as one group; what is blocked and every finding;
+//! the counts at the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use super::style::Label;
+use super::words;
+use crate::core::diagnostics::Severity;
+use crate::core::model::address::Owner;
+use crate::core::model::value::Value;
+use crate::core::plan::json::{MASK, is_sensitive};
+use crate::core::plan::{Action, Blocked, Cause, Change, Finding, Plan, Transition};
+
+/// Owners that a group has at least, to be shown as one.
+const GROUP: usize = 3;
+/// Names that a group's heading lists before it only counts.
+const NAMES: usize = 6;
+/// Characters of a value before it is shortened.
+const VALUE: usize = 72;
+
+/// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal. Personal
+/// and other sensitive values are shown only if `reveal`: references to secrets never hold one.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<()> {
+    heading(out, plan)?;
+    let mut owners: BTreeMap<&Owner, (Vec<&Change>, Option<&Transition>)> = BTreeMap::new();
+    for change in &plan.changes {
+        owners.entry(&change.address.owner).or_default().0.push(change);
+    }
+    let of_tenants: Vec<(Owner, &Transition)> =
+        plan.transitions.iter().map(|transition| (Owner::Tenant(transition.tenant.clone()), transition)).collect();
+    for (owner, transition) in &of_tenants {
+        owners.entry(owner).or_default().1 = Some(transition);
+    }
+    let mut groups: Vec<(String, Vec<&Owner>)> = Vec::new();
+    let mut by_signature: BTreeMap<String, usize> = BTreeMap::new();
+    for (owner, (changes, transition)) in &owners {
+        let signature = signature(changes, *transition);
+        let group = *by_signature.entry(signature.clone()).or_insert_with(|| {
+            groups.push((signature, Vec::new()));
+            groups.len() - 1
+        });
+        groups[group].1.push(owner);
+    }
+    for (_, members) in &groups {
+        if members.len() >= GROUP {
+            let (changes, transition) = &owners[members[0]];
+            group(out, members, changes, *transition, reveal)?;
+        } else {
+            for owner in members {
+                let (changes, transition) = &owners[owner];
+                self::owner(out, owner, changes, *transition, reveal)?;
+            }
+        }
+    }
+    blocked(out, &plan.blocked)?;
+    findings(out, &plan.findings)?;
+    writeln!(out, "{}", Label::Heading.paint(counts(plan)))
+}
+
+fn heading(out: &mut dyn io::Write, plan: &Plan) -> io::Result<()> {
+    let mut text = format!("Plan for estate {}", plan.estate);
+    if let Some(environment) = &plan.environment {
+        let _ = write!(text, ", environment {environment}");
+    }
+    if let Some(revision) = &plan.revision {
+        let _ = write!(text, ", at {}", revision.get(..12).unwrap_or(revision));
+    }
+    writeln!(out, "{}", Label::Heading.paint(text))?;
+    if plan.simulated {
+        writeln!(out, "{}", Label::Quiet.paint("Simulated: every target is the sandbox; no real system is looked at or changed."))?;
+    }
+    writeln!(out)
+}
+
+/// What two owners must have in common to be shown as one.
+fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
+    let mut text = String::new();
+    if let Some(transition) = transition {
+        let _ = write!(text, "{:?}→{};", transition.from, transition.to);
+    }
+    for change in changes {
+        let Change { address, kind, action, cause, fields, protected, .. } = change;
+        let _ = write!(text, "{}{:?} {kind} {action:?} {cause:?} {protected};", address.id, address.each);
+        for field in fields {
+            let _ = write!(text, "{} {:?} {:?};", field.path, field.before, field.after);
+        }
+    }
+    text
+}
+
+fn owner(
+    out: &mut dyn io::Write,
+    owner: &Owner,
+    changes: &[&Change],
+    transition: Option<&Transition>,
+    reveal: bool,
+) -> io::Result<()> {
+    writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
+    for change in changes {
+        self::change(out, change, true, reveal)?;
+    }
+    writeln!(out)
+}
+
+fn group(
+    out: &mut dyn io::Write,
+    members: &[&Owner],
+    changes: &[&Change],
+    transition: Option<&Transition>,
+    reveal: bool,
+) -> io::Result<()> {
+    let names: Vec<String> = members.iter().take(NAMES).map(ToString::to_string).collect();
+    let more = members.len().saturating_sub(NAMES);
+    let names = if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) };
+    let heading = format!("{} tenants alike: {names}", members.len());
+    writeln!(out, "{}{}", Label::Heading.paint(heading), transition.map(phase).unwrap_or_default())?;
+    for change in changes {
+        self::change(out, change, false, reveal)?;
+    }
+    writeln!(out)
+}
+
+fn phase(transition: &Transition) -> String {
+    match &transition.from {
+        Some(from) => format!("  {from} → {}", transition.to),
+        None => format!("  {}", Label::Quiet.paint(format!("new, {}", transition.to))),
+    }
+}
+
+fn change(out: &mut dyn io::Write, change: &Change, alone: bool, reveal: bool) -> io::Result<()> {
+    let Change { address, kind, identity, action, reason, origin, fields, .. } = change;
+    let label = words::label(*action);
+    let what = match &address.each {
+        Some(each) => format!("{}[{each:?}]", address.id),
+        None => address.id.to_string(),
+    };
+    let mut line = format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
+    if alone {
+        match identity {
+            Some(identity) => _ = write!(line, " {}", words::identity(identity)),
+            None => line.push_str(" (name known after apply)"),
+        }
+    }
+    // That a new tenant's resources are not there yet goes without saying.
+    let obvious = *action == Action::Create && change.cause == Cause::Pending && change.replaces.is_none();
+    if !obvious {
+        let _ = write!(line, "  {}", Label::Quiet.paint(reason));
+    }
+    if let Some(origin) = origin.as_ref().filter(|_| !obvious) {
+        let _ = write!(line, " {}", Label::Quiet.paint(format!("({}:{})", origin.file, origin.line)));
+    }
+    writeln!(out, "{line}")?;
+    for field in fields {
+        let show = |value: &Option<Value>| match value {
+            None => "(none)".to_owned(),
+            Some(Value::Deferred(deferred)) => deferred.to_string(),
+            Some(_) if !reveal && is_sensitive(change, &field.path) => MASK.to_owned(),
+            Some(value) => short(value),
+        };
+        let path = words::path(&field.path);
+        writeln!(out, "      {path}: {} → {}", show(&field.before), show(&field.after))?;
+    }
+    Ok(())
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Text(text) if !text.is_empty() && !text.contains(['\n', '\t', '"']) => text.to_string(),
+        other => other.to_json().to_string(),
+    };
+    if text.chars().count() <= VALUE {
+        return text;
+    }
+    let kept: String = text.chars().take(VALUE - 1).collect();
+    format!("{kept}…")
+}
+
+fn blocked(out: &mut dyn io::Write, blocked: &[Blocked]) -> io::Result<()> {
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", Label::Heading.paint("Blocked: nothing is done about these"))?;
+    let mut by_reason: BTreeMap<(&str, &str), Vec<&Blocked>> = BTreeMap::new();
+    for blocked in blocked {
+        by_reason.entry((&blocked.code, &blocked.reason)).or_default().push(blocked);
+    }
+    for ((_, reason), members) in by_reason {
+        let names: Vec<String> = members.iter().take(NAMES).map(|blocked| blocked.address.to_string()).collect();
+        let more = members.len().saturating_sub(NAMES);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        writeln!(out, "  {} {}{more}: {reason}", Label::Warning.paint("!"), names.join(", "))?;
+    }
+    writeln!(out)
+}
+
+/// Writes findings, as `plan` ends with them.
+///
+/// # Errors
+/// Those of `out`.
+pub fn findings(out: &mut dyn io::Write, findings: &[Finding]) -> io::Result<()> {
+    // One reason that blocks a thousand resources is one thing to know.
+    let mut seen = 0;
+    for finding in findings {
+        let Finding { code, severity, refuses, message, help, origin, .. } = finding;
+        if !refuses && seen >= 20 {
+            continue;
+        }
+        seen += 1;
+        let word = match (severity, refuses) {
+            (_, true) => Label::Error.paint(format!("refused[{code}]")),
+            (Severity::Error, _) => Label::Error.paint(format!("error[{code}]")),
+            (Severity::Warning, _) => Label::Warning.paint(format!("warning[{code}]")),
+        };
+        let place = origin.as_ref().map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default();
+        writeln!(out, "{word}: {message}{place}")?;
+        if let Some(help) = help {
+            writeln!(out, "  help: {help}")?;
+        }
+    }
+    let hidden = findings.len() - seen;
+    if hidden > 0 {
+        writeln!(out, "… and {hidden} more findings; --format json has them all")?;
+    }
+    if findings.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// The last line of a plan.
+pub fn counts(plan: &Plan) -> String {
+    let summary = plan.summary();
+    let mut parts: Vec<String> = [
+        (summary.create, "to create"),
+        (summary.update, "to update"),
+        (summary.replace, "to replace"),
+        (summary.delete, "to delete"),
+        (summary.adopt, "to adopt"),
+        (summary.forget, "to forget"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, words)| format!("{count} {words}"))
+    .collect();
+    if parts.is_empty() && plan.transitions.is_empty() {
+        parts.push("nothing to do".into());
+    }
+    if !plan.transitions.is_empty() {
+        parts.push(words::count(plan.transitions.len(), "phase change"));
+    }
+    parts.push(format!("{} unchanged", summary.unchanged));
+    if summary.drifted > 0 {
+        parts.push(format!("{} drifted", summary.drifted));
+    }
+    if summary.blocked > 0 {
+        parts.push(format!("{} blocked", summary.blocked));
+    }
+    let refused = if plan.is_refused() { " Refused by a guard: apply would write nothing." } else { "" };
+    format!("{}.{refused}", parts.join(", "))
+}
