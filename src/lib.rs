@@ -2,5 +2,7 @@
 
 pub mod core;
 pub mod provider;
+pub mod render;
 pub mod secret;
+pub mod source;
 pub mod store;
