@@ -2,6 +2,8 @@
 
 pub mod core;
 pub mod provider;
+pub mod render;
 pub mod secret;
+pub mod source;
 pub mod store;
 pub mod engine;

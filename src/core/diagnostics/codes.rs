@@ -21,8 +21,8 @@ macro_rules! codes {
 
 codes! {
     // 00: files
-    FILE_UNREADABLE = "TY0001", "A file of the estate cannot be read.";
-    FILE_TOO_LARGE = "TY0002", "A file is larger than the estate's limit.";
+    FILE_UNREADABLE = "TY0001", "A file or revision of the estate cannot be read.";
+    FILE_TOO_LARGE = "TY0002", "A file, or the number of files, is larger than the limit.";
     FILE_NOT_UTF8 = "TY0003", "A file is not UTF-8.";
     FILE_SYMLINK_ESCAPES = "TY0004", "A symbolic link leads out of the estate.";
     FILE_CONTROL_CHARACTER = "TY0005", "A file holds a NUL or another control character.";
@@ -30,7 +30,7 @@ codes! {
     CONFIG_INVALID = "TY0007", "`tenantry.toml` does not have the form that it should have.";
     INLINE_SECRET = "TY0008", "A secret stands in the configuration in the clear.";
     // 01: documents
-    YAML_SYNTAX = "TY0101", "A file is not valid YAML.";
+    YAML_SYNTAX = "TY0101", "A file is not valid YAML, or uses a part of YAML that documents do not have.";
     SCHEMA = "TY0102", "A document does not have the form that its kind asks for.";
     UNKNOWN_FIELD = "TY0103", "A field is not known.";
     DUPLICATE_KEY = "TY0104", "A mapping has one key twice.";
@@ -40,8 +40,9 @@ codes! {
     INVALID_NAME = "TY0108", "A name is not a DNS label.";
     DUPLICATE_NAME = "TY0109", "Two documents of one kind have the same name.";
     INVALID_QUANTITY = "TY0110", "A quota is not an integer, a quantity or `unlimited`.";
-    VALUES_SCHEMA = "TY0111", "A tenant's values do not follow the user's own schema.";
+    VALUES_SCHEMA = "TY0111", "A tenant's values do not follow the user's own schema, or that is no schema.";
     NESTED_TOO_DEEPLY = "TY0112", "A document is nested more deeply than the limit.";
+    TOO_MANY_PROBLEMS = "TY0113", "A file has more problems than are shown.";
     // 02: references between documents
     UNKNOWN_TIER = "TY0201", "A tenant names a tier that does not exist.";
     UNKNOWN_BLUEPRINT = "TY0202", "A tier or the estate names a blueprint that does not exist.";

@@ -67,6 +67,7 @@ pub struct LimitsTable {
     #[schemars(range(min = 1, max = 256))]
     pub parallelism: usize,
     /// Bytes that a file of the estate may have.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_file_bytes: u64,
     /// Seconds that a lock outlives the last sign of life of its holder.
     #[schemars(range(min = 5, max = 86_400))]

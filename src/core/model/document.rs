@@ -77,8 +77,10 @@ pub struct Metadata {
     /// Names that the document had before. Renames without recreating anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previously: Vec<Name>,
+    /// Short words to choose and group by, such as a region.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Notes for people and other tools.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
 }
@@ -114,10 +116,13 @@ pub struct TenantSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Contact {
+    /// The person's or office's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
+    /// The address to write to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Arc<str>>,
+    /// The number to call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Arc<str>>,
 }
@@ -143,8 +148,10 @@ pub struct TierSpec {
     pub blueprints: Vec<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// Named limits: whole numbers, quantities such as `500Gi`, or `unlimited`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<Arc<str>, Quota>,
+    /// Names of what tenants of the tier may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Arc<str>>,
     /// The user's own values; a tenant's are laid over them.
@@ -157,13 +164,14 @@ pub struct TierSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Price {
-    /// ISO 4217, lower case.
+    /// The currency's code of ISO 4217, in lower case: `usd`.
     #[schemars(regex(pattern = "^[a-z]{3}$"))]
     pub currency: Arc<str>,
-    /// In whole units of the currency with its decimals, as text so that nothing is rounded: `"4999.00"`.
+    /// The amount in units of the currency, with its decimals, as text so that nothing is rounded: `"4999.00"`.
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
     pub amount: Arc<str>,
     pub interval: Interval,
+    /// Days before the first charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_days: Option<u32>,
 }
@@ -181,6 +189,7 @@ pub enum Interval {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlueprintSpec {
     pub scope: Scope,
+    /// In any order: what needs another resource refers to it.
     pub resources: Vec<ResourceTemplate>,
 }
 
@@ -257,11 +266,11 @@ enum ListOrExpression {
 pub struct ApprovalSpec {
     /// What is allowed.
     pub allow: Vec<Allowance>,
-    /// For which resources: addresses, in which `*` stands for any characters, such as `acme-corp/*`. For `massDelete`
-    /// the addresses that do not count against the limit.
+    /// The addresses for which it is allowed, such as `acme-corp/*`, where `*` stands for any characters. For `massDelete`
+    /// those that do not count against the limit.
     #[schemars(length(min = 1))]
     pub addresses: Vec<Arc<str>>,
-    /// Why.
+    /// Why it is allowed.
     #[schemars(length(min = 1))]
     pub reason: Arc<str>,
     /// Until when it counts, as RFC 3339 time or as a date (its end, UTC).

@@ -113,7 +113,7 @@ impl Quota {
             serde_json::Value::Number(number) => match (number.as_u64(), number.as_f64()) {
                 (Some(_), _) => Quantity::parse(&number.to_string()).map(Self::Limited),
                 (None, Some(float)) if float < 0.0 => Err(InvalidQuota::Negative),
-                (None, Some(float)) if float.fract() == 0.0 => Err(InvalidQuota::TooLarge),
+                (None, Some(float)) if float >= i64::MAX as f64 => Err(InvalidQuota::TooLarge),
                 _ => Err(InvalidQuota::NotWhole),
             },
             _ => Err(InvalidQuota::NotWhole),
@@ -174,6 +174,7 @@ mod tests {
         assert_eq!(refused(2.5.into()), InvalidQuota::NotWhole);
         assert_eq!(refused("1e999".into()), InvalidQuota::NotWhole);
         assert_eq!(refused(1e300.into()), InvalidQuota::TooLarge);
+        assert_eq!(refused(5.0.into()), InvalidQuota::NotWhole);
         assert_eq!(refused("8Ei".into()), InvalidQuota::TooLarge);
         assert_eq!(refused("99999999999999999999".into()), InvalidQuota::TooLarge);
         assert!(refused("500GB".into()).to_string().contains("binary units"));

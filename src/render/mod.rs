@@ -1,0 +1,3 @@
+//! Data → text for people and machines. Writes to whatever it is given; knows `core` only.
+
+pub mod diagnostics;

@@ -1,0 +1,325 @@
+//! One tree → one document of a known kind.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::de::DeserializeOwned;
+
+use super::listing::MAX_PROBLEMS;
+use super::node::{Data, Node, first_line};
+use super::scalar::yaml_1_1_boolean;
+use super::schema::{Form, Subject};
+use super::schemas::{self, DocumentKind};
+use super::words::{Notation, dotted, listed, one_of, shown};
+use super::yaml::Tree;
+use crate::core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, has_errors, nearest};
+use crate::core::model::document::{
+    API_VERSION, ApprovalSpec, BlueprintSpec, Document, Metadata, TenantSpec, TierSpec,
+};
+use crate::core::model::quantity::Quota;
+use crate::core::model::value::{Value, push_token};
+
+/// Kinds that later versions have.
+const RESERVED_KINDS: [&str; 2] = ["Meter", "Policy"];
+
+/// A document of any kind.
+pub enum AnyDocument {
+    Tenant(Document<TenantSpec>),
+    Tier(Document<TierSpec>),
+    Blueprint(Document<BlueprintSpec>),
+    Approval(Document<ApprovalSpec>),
+}
+
+/// A name that a document has or had.
+pub struct Named {
+    pub kind: DocumentKind,
+    pub name: Arc<str>,
+    pub origin: Origin,
+    /// It stands in `metadata.previously`.
+    pub previous: bool,
+}
+
+/// What one tree holds.
+#[derive(Default)]
+pub struct Read {
+    /// Nothing if it has errors.
+    pub document: Option<AnyDocument>,
+    /// Also of a document that has errors, so that collisions show at once.
+    pub names: Vec<Named>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a tree and makes a document of it.
+pub fn read(file: FileId, text: &str, tree: &Tree) -> Read {
+    let root = &tree.root;
+    match &root.data {
+        // `---` with nothing behind it.
+        Data::Null => return Read::default(),
+        Data::Map(_) => {}
+        _ => {
+            let diagnostic = Diagnostic::error(codes::SCHEMA, "a document is not a mapping")
+                .at(first_line(file, text, root.span), "expected `apiVersion: …`")
+                .help("a document has the fields `apiVersion`, `kind`, `metadata` and `spec`");
+            return Read { diagnostics: vec![diagnostic], ..Read::default() };
+        }
+    }
+    let kind = match kind(file, text, root) {
+        Ok(kind) => kind,
+        Err(diagnostics) => return Read { diagnostics, ..Read::default() },
+    };
+    let names = names(file, kind, root);
+    let mut reported = HashSet::new();
+    let mut diagnostics = Vec::new();
+    if matches!(kind, DocumentKind::Tenant | DocumentKind::Tier) {
+        check_quotas(file, root, &mut reported, &mut diagnostics);
+    }
+    check_scalars(file, text, root, None, &mut reported, &mut diagnostics);
+    let json = root.to_json();
+    let subject = Subject {
+        file,
+        text,
+        root,
+        beneath: None,
+        base: "",
+        incomplete: tree.incomplete,
+        notation: Notation::Yaml,
+        code: None,
+    };
+    diagnostics.extend(form(kind).check(&json, &subject, &mut reported));
+    match kind {
+        DocumentKind::Blueprint => check_ids(file, root, &mut diagnostics),
+        DocumentKind::Approval => check_expiry(file, root, &reported, &mut diagnostics),
+        DocumentKind::Tenant | DocumentKind::Tier => {}
+    }
+    let mut document = None;
+    if !has_errors(&diagnostics) && !tree.incomplete {
+        match typed(kind, json, root, file) {
+            Ok(typed) => document = Some(typed),
+            Err(error) => diagnostics.push(
+                Diagnostic::error(codes::SCHEMA, format!("the {} cannot be read: {error}", kind.noun()))
+                    .at(first_line(file, text, root.span), "this document")
+                    .help("correct the value that the message names"),
+            ),
+        }
+    }
+    Read { document, names, diagnostics }
+}
+
+fn kind(file: FileId, text: &str, root: &Node) -> Result<DocumentKind, Vec<Diagnostic>> {
+    let names = DocumentKind::ALL.map(DocumentKind::name);
+    let mut diagnostics = Vec::new();
+    let missing = |field: &str, help: String| {
+        Diagnostic::error(codes::UNKNOWN_KIND, format!("the document has no `{field}`"))
+            .at(first_line(file, text, root.span), format!("`{field}` belongs here"))
+            .help(help)
+    };
+    let place = |node: &Node| first_line(file, text, node.span);
+    match root.get("apiVersion") {
+        None => diagnostics.push(missing("apiVersion", format!("write `apiVersion: {API_VERSION}`"))),
+        Some(node) if node.as_str() != Some(API_VERSION) => {
+            let written = node.as_str().map_or_else(|| "this".to_owned(), |version| format!("`{}`", shown(version)));
+            diagnostics.push(
+                Diagnostic::error(codes::UNKNOWN_KIND, format!("{written} is not a version of documents"))
+                    .at(place(node), "unknown version")
+                    .help(format!("write `apiVersion: {API_VERSION}`; documents of other tools do not belong into `tenants/` and `policies/`")),
+            );
+        }
+        Some(_) => {}
+    }
+    let known = DocumentKind::ALL.into_iter().find(|kind| root.get("kind").and_then(Node::as_str) == Some(kind.name()));
+    match (root.get("kind"), known) {
+        (None, _) => diagnostics.push(missing("kind", format!("write `kind:` and {}", one_of(&names)))),
+        (Some(node), None) => {
+            let raw = text.get(node.span.start as usize..node.span.end as usize).unwrap_or_default();
+            let written = node.as_str().unwrap_or(raw);
+            diagnostics.push(if RESERVED_KINDS.contains(&written) {
+                Diagnostic::error(
+                    codes::UNKNOWN_KIND,
+                    format!("this version of Tenantry does not know documents of the kind `{written}`"),
+                )
+                .at(place(node), "not known yet")
+                .help("remove the document, or use a newer version")
+            } else {
+                let help = match nearest(written, names) {
+                    Some(guess) => format!("did you mean `{guess}`?"),
+                    None => format!("known kinds are {}", listed(&names)),
+                };
+                Diagnostic::error(codes::UNKNOWN_KIND, format!("`{}` is not a kind of document", shown(written)))
+                    .at(place(node), "unknown kind")
+                    .help(help)
+            });
+        }
+        (Some(_), Some(kind)) if diagnostics.is_empty() => return Ok(kind),
+        (Some(_), Some(_)) => {}
+    }
+    Err(diagnostics)
+}
+
+fn names(file: FileId, kind: DocumentKind, root: &Node) -> Vec<Named> {
+    let Some(metadata) = root.get("metadata") else { return Vec::new() };
+    let named = |node: &Node, previous| {
+        let origin = Origin { file, span: node.span };
+        node.as_str().map(|name| Named { kind, name: name.into(), origin, previous })
+    };
+    let previous = metadata.get("previously").map(Node::items).unwrap_or_default();
+    metadata
+        .get("name")
+        .and_then(|name| named(name, false))
+        .into_iter()
+        .chain(previous.iter().filter_map(|name| named(name, true)))
+        .collect()
+}
+
+/// Quotas have words of their own for what is wrong, better than a schema's.
+fn check_quotas(file: FileId, root: &Node, reported: &mut HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(quotas) = root.get("spec").and_then(|spec| spec.get("quotas")) else { return };
+    let invalid =
+        quotas.fields().iter().filter_map(|field| Some((field, Quota::from_json(&field.value.to_json()).err()?)));
+    for (field, invalid) in invalid.take(MAX_PROBLEMS + 1) {
+        let mut pointer = "/spec/quotas".to_owned();
+        push_token(&mut pointer, &field.key);
+        let help = match field.value.as_str().and_then(|text| nearest(text, ["unlimited"])) {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None => "write a whole number, a quantity such as `10M` or `500Gi`, or `unlimited`".to_owned(),
+        };
+        diagnostics.push(
+            Diagnostic::error(codes::INVALID_QUANTITY, format!("`{}` is not a quota", dotted(&pointer)))
+                .at(Origin { file, span: field.value.span }, invalid.to_string())
+                .help(help),
+        );
+        reported.insert(pointer);
+    }
+}
+
+/// Scalars that other readers of YAML would take for something else, or that nobody could keep exactly.
+///
+/// `code` is for numbers, if not the one of documents.
+pub fn check_scalars(
+    file: FileId,
+    text: &str,
+    root: &Node,
+    code: Option<Code>,
+    reported: &mut HashSet<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let code = code.unwrap_or(codes::SCHEMA);
+    root.visit(&mut |pointer, node| {
+        let origin = Origin { file, span: node.span };
+        let written = || text.get(node.span.start as usize..node.span.end as usize).unwrap_or("");
+        let diagnostic = match &node.data {
+            Data::Text { text, plain: true } => {
+                let Some(boolean) = yaml_1_1_boolean(text) else { return };
+                Diagnostic::error(
+                    codes::AMBIGUOUS_SCALAR,
+                    format!(
+                        "`{text}` without quotes is a text to some readers of YAML and the boolean {boolean} to others"
+                    ),
+                )
+                .at(origin, "either could be meant")
+                .help(format!("quote it for the text: \"{text}\"; write {boolean} for the boolean"))
+            }
+            Data::Huge(_) => Diagnostic::error(code, format!("the number at `{}` is too large", dotted(pointer)))
+                .at(origin, "beyond 64 bits")
+                .help(format!(
+                    "numbers are between {} and {}; quote it if it is a text: \"{}\"",
+                    i64::MIN,
+                    i64::MAX,
+                    shown(written())
+                )),
+            Data::NotFinite => Diagnostic::error(code, format!("`{}` is not a finite number", dotted(pointer)))
+                .at(origin, "infinite, or not a number")
+                .help(format!("write a number, or quote it if it is a text: \"{}\"", shown(written()))),
+            _ => return,
+        };
+        if diagnostics.len() <= MAX_PROBLEMS && reported.insert(pointer.to_owned()) {
+            diagnostics.push(diagnostic);
+        }
+    });
+}
+
+/// Ids are unique within a blueprint, those of the past included.
+fn check_ids(file: FileId, root: &Node, diagnostics: &mut Vec<Diagnostic>) {
+    let resources = root.get("spec").and_then(|spec| spec.get("resources")).map(Node::items).unwrap_or_default();
+    let mut taken: HashMap<&str, Origin> = HashMap::new();
+    let ids = resources.iter().filter_map(|resource| resource.get("id"));
+    let previous = resources.iter().filter_map(|resource| resource.get("previously")).flat_map(Node::items);
+    for (node, is_previous) in ids.map(|node| (node, false)).chain(previous.map(|node| (node, true))) {
+        let Some(id) = node.as_str() else { continue };
+        let origin = Origin { file, span: node.span };
+        let Some(first) = taken.get(id) else {
+            taken.insert(id, origin);
+            continue;
+        };
+        let (message, help) = if is_previous {
+            (
+                format!("the former id `{}` is taken", shown(id)),
+                "remove it from `previously`: a former id belongs to one resource",
+            )
+        } else {
+            (format!("two resources of the blueprint have the id `{}`", shown(id)), "give one of them another id")
+        };
+        diagnostics.push(
+            Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
+                .at(origin, "the second one")
+                .related(*first, "the first one")
+                .help(help),
+        );
+    }
+}
+
+fn check_expiry(file: FileId, root: &Node, reported: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get("spec").and_then(|spec| spec.get("expires")) else { return };
+    let Some(text) = node.as_str().filter(|_| !reported.contains("/spec/expires")) else { return };
+    if text.parse::<Timestamp>().is_err() && text.parse::<Date>().is_err() {
+        diagnostics.push(
+            Diagnostic::error(codes::SCHEMA, format!("`{}` is neither a date nor a time", shown(text)))
+                .at(Origin { file, span: node.span }, "expected a date")
+                .help("write a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z"),
+        );
+    }
+}
+
+fn typed(
+    kind: DocumentKind,
+    json: serde_json::Value,
+    root: &Node,
+    file: FileId,
+) -> Result<AnyDocument, serde_json::Error> {
+    Ok(match kind {
+        DocumentKind::Tenant => AnyDocument::Tenant(assemble(json, root, file)?),
+        DocumentKind::Tier => AnyDocument::Tier(assemble(json, root, file)?),
+        DocumentKind::Blueprint => AnyDocument::Blueprint(assemble(json, root, file)?),
+        DocumentKind::Approval => AnyDocument::Approval(assemble(json, root, file)?),
+    })
+}
+
+fn assemble<S: DeserializeOwned>(
+    mut json: serde_json::Value,
+    root: &Node,
+    file: FileId,
+) -> Result<Document<S>, serde_json::Error> {
+    let metadata: Metadata = serde_json::from_value(json["metadata"].take())?;
+    let spec = serde_json::from_value(json["spec"].take())?;
+    Ok(Document { metadata, spec, positions: root.positions(file) })
+}
+
+/// The compiled schema of a kind.
+fn form(kind: DocumentKind) -> &'static Form {
+    static FORMS: OnceLock<HashMap<DocumentKind, Form>> = OnceLock::new();
+    let compile = |kind| (kind, Form::new(schemas::document(kind)).expect("a generated schema compiles"));
+    &FORMS.get_or_init(|| DocumentKind::ALL.into_iter().map(compile).collect())[&kind]
+}
+
+/// A tenant's values laid over its tier's, as JSON for the user's schema.
+pub fn merged_values<'a>(
+    tier: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,
+    tenant: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,
+) -> serde_json::Value {
+    let map = |fields: &mut dyn Iterator<Item = (&'a Arc<str>, &'a Value)>| {
+        fields.map(|(name, value)| (name.clone(), value.clone())).collect::<crate::core::model::value::Map>()
+    };
+    let (below, above) = (map(&mut tier.into_iter()), map(&mut tenant.into_iter()));
+    Value::from(below.overlaid(&above)).to_json()
+}

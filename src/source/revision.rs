@@ -1,0 +1,346 @@
+//! Which files a Git revision holds, without a checkout; and which revision a directory is.
+
+use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid, Repository, Status, StatusOptions, Tree};
+
+use super::listing::{
+    CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, MAX_LINKS, Problem, VALUES_SCHEMA_PATH, holds_documents,
+    is_hidden, missing, too_many,
+};
+use crate::core::diagnostics::{Diagnostic, codes};
+
+/// File mode of a symbolic link in a tree.
+const LINK_MODE: i32 = 0o120_000;
+
+/// An estate in one commit of a repository.
+pub struct Revision {
+    repository: Repository,
+    commit: Oid,
+    /// The estate's folder in that commit.
+    tree: Oid,
+    /// Such as `v1.2:estates/eu`, for messages.
+    shown: String,
+}
+
+impl Revision {
+    /// Finds the repository around `directory` and the commit that `rev` names. The directory is the estate's folder in
+    /// a work tree, or a bare repository, or a path below one; it need not exist in the work tree any more.
+    ///
+    /// # Errors
+    /// If there is no such repository, revision or folder.
+    pub fn open(directory: &Path, rev: &str) -> Result<Self, Box<Diagnostic>> {
+        let (repository, folder) = discover(directory).map_err(|cause| {
+            let message = format!("{} cannot be opened as a Git repository: {cause}", directory.display());
+            Diagnostic::error(codes::FILE_UNREADABLE, message)
+                .help("a revision is read from the repository around the estate; `-C DIR` chooses the estate's folder")
+        })?;
+        let commit = resolve(&repository, rev)?;
+        let shown = if folder.as_os_str().is_empty() { rev.to_owned() } else { format!("{rev}:{}", folder.display()) };
+        let Ok(tree) = folder_in(&repository, commit, &folder) else {
+            let message = format!("there is no folder {shown} in the repository");
+            let help = "`-C DIR` chooses the estate's folder, as it was called in that revision";
+            return Err(Box::new(Diagnostic::error(codes::ESTATE_MISSING, message).help(help)));
+        };
+        Ok(Self { repository, commit, tree, shown })
+    }
+
+    pub fn commit(&self) -> String {
+        self.commit.to_string()
+    }
+
+    /// For reading blobs, by as many threads as there are.
+    pub fn git_directory(&self) -> &Path {
+        self.repository.path()
+    }
+
+    /// Lists the estate.
+    ///
+    /// # Errors
+    /// If there is none in this revision, or Git's own objects are damaged.
+    pub fn list(&self, max_files: usize) -> Result<Listing, Box<Diagnostic>> {
+        let unreadable = |error: git2::Error| {
+            Diagnostic::error(codes::FILE_UNREADABLE, format!("{} cannot be read: {}", self.shown, error.message()))
+                .help("`git fsck` tells whether the repository is damaged")
+        };
+        let root = self.repository.find_tree(self.tree).map_err(unreadable)?;
+        let mut walk = Walk {
+            repository: &self.repository,
+            root: &root,
+            max_files,
+            listing: Listing::default(),
+            walked: HashSet::new(),
+            links: Vec::new(),
+            full: false,
+        };
+        if !walk.single(CONFIG_PATH) {
+            return Err(Box::new(missing(&self.shown)));
+        }
+        walk.single(VALUES_SCHEMA_PATH);
+        for folder in DOCUMENT_FOLDERS {
+            walk.top(folder);
+        }
+        walk.follow_links();
+        Ok(walk.listing.sorted())
+    }
+}
+
+fn resolve(repository: &Repository, rev: &str) -> Result<Oid, Box<Diagnostic>> {
+    let commit = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
+    commit.map(|commit| commit.id()).map_err(|error| {
+        let message = format!("the revision `{rev}` cannot be read: {}", error.message());
+        let help = "name a commit, branch or tag that this repository has; a shallow clone lacks older ones \
+                    (`git fetch --unshallow`)";
+        Box::new(Diagnostic::error(codes::FILE_UNREADABLE, message).help(help))
+    })
+}
+
+fn folder_in(repository: &Repository, commit: Oid, folder: &Path) -> Result<Oid, git2::Error> {
+    let root = repository.find_commit(commit)?.tree()?;
+    if folder.as_os_str().is_empty() {
+        return Ok(root.id());
+    }
+    let folder = root.get_path(folder)?.id();
+    Ok(repository.find_tree(folder)?.id())
+}
+
+/// Reads a blob unless it is too large.
+///
+/// # Errors
+/// If it is too large or damaged.
+pub fn read(repository: &Repository, blob: Oid, limit: u64) -> Result<Vec<u8>, Problem> {
+    let unreadable = |error: git2::Error| Problem::unreadable(error.message());
+    let (size, _) = repository.odb().and_then(|odb| odb.read_header(blob)).map_err(unreadable)?;
+    if size as u64 > limit {
+        return Err(Problem::too_large(size as u64, limit));
+    }
+    Ok(repository.find_blob(blob).map_err(unreadable)?.content().to_vec())
+}
+
+/// The commit that a directory's estate is, if nothing that is read of it differs from that commit.
+pub fn clean_head(directory: &Path, linked: &[String]) -> Option<String> {
+    let (repository, folder) = discover(directory).ok()?;
+    repository.workdir()?;
+    let head = repository.head().ok()?.peel_to_commit().ok()?;
+    head.tree().ok()?.get_path(&folder.join(CONFIG_PATH)).ok()?;
+    let mut options = StatusOptions::new();
+    options
+        .include_untracked(true)
+        .recurse_untracked_dirs(true)
+        // An ignored file is read like any other, but is in no commit.
+        .include_ignored(true)
+        .recurse_ignored_dirs(true)
+        .exclude_submodules(true)
+        .disable_pathspec_match(true);
+    for path in
+        [CONFIG_PATH, VALUES_SCHEMA_PATH].into_iter().chain(DOCUMENT_FOLDERS).chain(linked.iter().map(String::as_str))
+    {
+        options.pathspec(folder.join(path));
+    }
+    let statuses = repository.statuses(Some(&mut options)).ok()?;
+    let is_read =
+        |path: &str| holds_documents(path) || path.ends_with(CONFIG_PATH) || path.ends_with(VALUES_SCHEMA_PATH);
+    let unchanged = statuses
+        .iter()
+        .all(|entry| entry.status() == Status::CURRENT || !is_read(&String::from_utf8_lossy(entry.path_bytes())));
+    unchanged.then(|| head.id().to_string())
+}
+
+/// The repository around a path, and the path within it.
+fn discover(directory: &Path) -> Result<(Repository, PathBuf), String> {
+    let absolute = std::path::absolute(directory).map_err(|error| error.to_string())?;
+    let existing = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&absolute);
+    let rest = absolute.strip_prefix(existing).unwrap_or(Path::new("")).to_owned();
+    let existing = existing.canonicalize().map_err(|error| error.to_string())?;
+    let repository = Repository::discover(&existing).map_err(|error| error.message().to_owned())?;
+    let base = repository.workdir().unwrap_or_else(|| repository.path());
+    let base = base.canonicalize().map_err(|error| error.to_string())?;
+    let folder = existing.strip_prefix(&base).unwrap_or(Path::new(""));
+    // Joining nothing would leave a slash at the end.
+    let folder = if rest.as_os_str().is_empty() { folder.to_owned() } else { folder.join(rest) };
+    Ok((repository, folder))
+}
+
+struct Walk<'r> {
+    repository: &'r Repository,
+    root: &'r Tree<'r>,
+    max_files: usize,
+    listing: Listing,
+    /// Real paths of the folders that were walked.
+    walked: HashSet<String>,
+    /// Links that were met: the path of the link and under which path it was met.
+    links: Vec<(String, String)>,
+    full: bool,
+}
+
+/// Where a link leads.
+enum Target {
+    Folder(String, Oid),
+    File(String, Oid),
+}
+
+impl Walk<'_> {
+    /// Adds one file of a fixed name. Returns whether it is there.
+    fn single(&mut self, path: &str) -> bool {
+        let Ok(entry) = self.root.get_path(Path::new(path)) else { return false };
+        let content = if entry.filemode() == LINK_MODE {
+            self.target(path).and_then(|target| match target {
+                Target::File(_, blob) => Ok(Content::Blob(blob)),
+                Target::Folder(..) => Err(not_a_file()),
+            })
+        } else if entry.kind() == Some(ObjectType::Blob) {
+            Ok(Content::Blob(entry.id()))
+        } else {
+            Err(not_a_file())
+        };
+        self.listing.add(path, content);
+        true
+    }
+
+    fn top(&mut self, folder: &str) {
+        let Ok(entry) = self.root.get_path(Path::new(folder)) else { return };
+        match entry.kind() {
+            Some(ObjectType::Tree) => self.folder(entry.id(), folder.to_owned(), folder.to_owned()),
+            Some(ObjectType::Commit) => self.document(folder.to_owned(), Err(submodule())),
+            _ if entry.filemode() == LINK_MODE => self.links.push((folder.to_owned(), folder.to_owned())),
+            _ => {}
+        }
+    }
+
+    /// Walks the folder at `real`, showing it as `path`.
+    fn folder(&mut self, tree: Oid, real: String, path: String) {
+        let mut folders = vec![(tree, real, path)];
+        while let Some((tree, real, path)) = folders.pop() {
+            if self.full || !self.walked.insert(real.clone()) {
+                continue;
+            }
+            let tree = match self.repository.find_tree(tree) {
+                Ok(tree) => tree,
+                Err(error) => {
+                    self.document(path, Err(Problem::unreadable(error.message())));
+                    continue;
+                }
+            };
+            for entry in &tree {
+                let name = String::from_utf8_lossy(entry.name_bytes());
+                if is_hidden(&name) {
+                    continue;
+                }
+                let (real, path) = (join(&real, &name), join(&path, &name));
+                match entry.kind() {
+                    Some(ObjectType::Tree) => folders.push((entry.id(), real, path)),
+                    Some(ObjectType::Commit) => self.document(path, Err(submodule())),
+                    _ if entry.filemode() == LINK_MODE => self.links.push((real, path)),
+                    _ if holds_documents(&name) => self.document(path, Ok(entry.id())),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn document(&mut self, path: String, content: Result<Oid, Problem>) {
+        if self.listing.entries.len() >= self.max_files {
+            if !self.full {
+                self.full = true;
+                self.listing.diagnostics.push(too_many(self.max_files));
+            }
+            return;
+        }
+        self.listing.add(path, content.map(Content::Blob));
+    }
+
+    /// Follows links to folders first, since they may hold what other links lead to.
+    fn follow_links(&mut self) {
+        let mut to_files = Vec::new();
+        while !self.links.is_empty() {
+            self.links.sort_by(|a, b| b.1.cmp(&a.1));
+            let Some((link, path)) = self.links.pop() else { break };
+            match self.target(&link) {
+                Ok(Target::Folder(real, tree)) => self.folder(tree, real, path),
+                Ok(Target::File(real, blob)) => to_files.push((real, blob, path)),
+                Err(problem) => self.document(path, Err(problem)),
+            }
+        }
+        let mut read = HashSet::new();
+        for (real, blob, path) in to_files.into_iter().filter(|(_, _, path)| holds_documents(path)) {
+            let (parent, name) = real.rsplit_once('/').unwrap_or(("", &real));
+            let read_by_walk = self.walked.contains(parent) && holds_documents(name) && !is_hidden(name);
+            if !read_by_walk && read.insert(real.clone()) {
+                self.document(path, Ok(blob));
+            }
+        }
+    }
+
+    /// Follows the link at `link` and every link on the way, within the estate's tree.
+    fn target(&self, link: &str) -> Result<Target, Problem> {
+        let written = self.link_text(link)?;
+        let mut reached: Vec<String> = link.split('/').map(str::to_owned).collect();
+        reached.pop();
+        let mut ahead: VecDeque<String> = components(&written)?;
+        let mut links = 1;
+        while let Some(component) = ahead.pop_front() {
+            match component.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    reached.pop().ok_or_else(|| Problem::escapes(&written))?;
+                    continue;
+                }
+                name => reached.push(name.to_owned()),
+            }
+            let path = reached.join("/");
+            let entry = self.root.get_path(Path::new(&path)).map_err(|_| Problem::dangling(&written))?;
+            if entry.filemode() == LINK_MODE {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Problem::link_loop());
+                }
+                reached.pop();
+                for component in components(&self.link_text(&path)?)?.into_iter().rev() {
+                    ahead.push_front(component);
+                }
+            }
+        }
+        let path = reached.join("/");
+        if path.is_empty() {
+            return Ok(Target::Folder(path, self.root.id()));
+        }
+        let entry = self.root.get_path(Path::new(&path)).map_err(|_| Problem::dangling(&written))?;
+        match entry.kind() {
+            Some(ObjectType::Tree) => Ok(Target::Folder(path, entry.id())),
+            Some(ObjectType::Blob) => Ok(Target::File(path, entry.id())),
+            _ => Err(submodule()),
+        }
+    }
+
+    fn link_text(&self, link: &str) -> Result<String, Problem> {
+        let entry = self.root.get_path(Path::new(link)).map_err(|error| Problem::unreadable(error.message()))?;
+        // Longer than any path that a system takes.
+        let bytes = read(self.repository, entry.id(), 4096)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn components(target: &str) -> Result<VecDeque<String>, Problem> {
+    if target.starts_with('/') {
+        return Err(Problem::escapes(target));
+    }
+    Ok(target.split('/').map(str::to_owned).collect())
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn not_a_file() -> Problem {
+    Problem::new(codes::FILE_UNREADABLE, "this is not a file", "", "put an ordinary file there")
+}
+
+fn submodule() -> Problem {
+    Problem::new(
+        codes::FILE_UNREADABLE,
+        "this is a Git submodule, whose files are in another repository",
+        "",
+        "keep documents in the estate's own repository",
+    )
+}
