@@ -7,3 +7,4 @@ pub mod secret;
 pub mod source;
 pub mod store;
 pub mod engine;
+pub mod cli;

@@ -146,7 +146,7 @@ impl Session {
             return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
         };
         match settings::lookup(reference, &self.folder, &system::variable) {
-            Ok(Some(identity)) => Ok(Box::new(AgeFile::open(&path, &identity)?)),
+            Ok(Some(identity)) => Ok(AgeFile::open(&path, &identity)?),
             Ok(None) => Err(wrong("setting `identity` of the secrets is not a reference".into())),
             Err(cause) => Err(wrong(format!("setting `identity` of the secrets: {cause}"))),
         }

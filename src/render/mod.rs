@@ -1,3 +1,6 @@
 //! Data → text for people and machines. Writes to whatever it is given; knows `core` only.
 
 pub mod diagnostics;
+pub mod plan;
+pub mod style;
+pub mod words;

@@ -16,7 +16,7 @@ use crate::core::plan::json::{MASK, is_sensitive};
 use crate::core::plan::{Action, Blocked, Cause, Change, Finding, Plan, Transition};
 
 /// Owners that a group has at least, to be shown as one.
-const GROUP: usize = 3;
+const GROUP: usize = 2;
 /// Names that a group's heading lists before it only counts.
 const NAMES: usize = 6;
 /// Characters of a value before it is shortened.
