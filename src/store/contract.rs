@@ -228,7 +228,7 @@ pub struct JournalEntry {
 }
 
 /// A store that cannot do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{owner} is locked by {holder} until {expires}", owner = .0.owner, holder = .0.holder, expires = .0.expires)]
     Locked(Box<Lock>),
