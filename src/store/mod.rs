@@ -1,3 +1,39 @@
 //! Tenantry's own record: journal, inventory, locks.
+//!
+//! ```text
+//! Store (contract) ── store ──┬─ writer      one task: every waiting request in one transaction
+//!                             ├─ locks       who may write
+//!                             ├─ changes     what a transaction leaves in the tables (pure)
+//!                             ├─ journal     entries and their hash chain (pure)
+//!                             ├─ inventory   what was applied, packed for loading (pure)
+//!                             └─ connection  SQLite or PostgreSQL, the same statements for both
+//! ```
+//!
+//! Both databases run the same statements ([`statements`]); [`sqlite`] and [`postgres`] only open, create and migrate.
 
+mod changes;
+mod connection;
 pub mod contract;
+mod inventory;
+mod journal;
+mod locks;
+mod postgres;
+mod recovery;
+mod sqlite;
+mod statements;
+#[expect(clippy::module_inception, reason = "the file is named for the noun it holds")]
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use store::{PostgresStore, SqliteStore};
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Nothing is created, migrated or written. A store that does not exist yet is an empty one.
+    ReadOnly,
+    /// The store is created or brought to the current format where necessary.
+    ReadWrite,
+}

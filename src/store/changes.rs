@@ -1,0 +1,201 @@
+//! What a row of journal entries leaves in the tables.
+//!
+//! One transaction holds the entries of many requests. Of several that touch one address only the last one counts for
+//! the tables, so their net effect is worked out first and written once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::contract::{StepEnded, StepResult};
+use crate::core::model::resource::Applied;
+
+/// What one entry does.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// The step is open; an older open one of the same address is superseded.
+    Begun {
+        address: String,
+        step: String,
+    },
+    /// The step is closed.
+    Ended {
+        address: String,
+        outcome: Outcome,
+    },
+    Phase {
+        tenant: Arc<str>,
+        phase: Arc<str>,
+    },
+}
+
+/// What the end of a step does to the inventory.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Keep(Box<Kept>),
+    Forget,
+    Nothing,
+}
+
+/// A row of the inventory. The texts in it are shared with what was applied.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    address: String,
+    applied: Applied,
+    depends_on: String,
+}
+
+/// The net effect of any number of entries.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Number of the entry and the step as JSON, or nothing for a step that is closed.
+    steps: BTreeMap<String, Option<(i64, String)>>,
+    inventory: BTreeMap<String, Option<Box<Kept>>>,
+    phases: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Effect {
+    /// What the end of a step does.
+    pub fn ended(step: &StepEnded) -> Result<Self, serde_json::Error> {
+        let outcome = match &step.result {
+            StepResult::Applied(applied) => Outcome::Keep(Box::new(Kept::new(applied)?)),
+            StepResult::Removed => Outcome::Forget,
+            StepResult::Failed(_) => Outcome::Nothing,
+        };
+        Ok(Self::Ended { address: step.address.to_string(), outcome })
+    }
+}
+
+impl Kept {
+    fn new(applied: &Applied) -> Result<Self, serde_json::Error> {
+        let depends_on = serde_json::to_string(&applied.depends_on)?;
+        Ok(Self { address: applied.address.to_string(), applied: applied.clone(), depends_on })
+    }
+
+    /// As the list of kept rows has it.
+    pub fn cells(&self) -> impl Serialize {
+        let Self { address, applied, depends_on } = self;
+        let Applied { address: _, kind, target, identity, spec, outputs, generation, protect, depends_on: _ } = applied;
+        (address, kind, target, identity, spec, outputs, generation, u8::from(*protect), depends_on)
+    }
+}
+
+impl Changes {
+    /// Adds what the entry of number `sequence` does.
+    pub fn add(&mut self, sequence: i64, effect: &Effect) {
+        match effect {
+            Effect::Begun { address, step } => {
+                self.steps.insert(address.clone(), Some((sequence, step.clone())));
+            }
+            Effect::Ended { address, outcome } => {
+                self.steps.insert(address.clone(), None);
+                match outcome {
+                    Outcome::Keep(kept) => {
+                        self.inventory.insert(kept.address.clone(), Some(kept.clone()));
+                    }
+                    Outcome::Forget => {
+                        self.inventory.insert(address.clone(), None);
+                    }
+                    Outcome::Nothing => {}
+                }
+            }
+            Effect::Phase { tenant, phase } => {
+                self.phases.insert(tenant.clone(), phase.clone());
+            }
+        }
+    }
+
+    /// Steps that are open now: address, number of the entry, step.
+    pub fn opened(&self) -> Vec<(&str, i64, &str)> {
+        let open = self.steps.iter().filter_map(|(address, step)| Some((address, step.as_ref()?)));
+        open.map(|(address, (sequence, step))| (address.as_str(), *sequence, step.as_str())).collect()
+    }
+
+    /// Addresses whose step is closed now.
+    pub fn closed(&self) -> Vec<[&str; 1]> {
+        self.steps.iter().filter(|(_, step)| step.is_none()).map(|(address, _)| [address.as_str()]).collect()
+    }
+
+    /// Rows that the inventory has now.
+    pub fn kept(&self) -> Vec<&Kept> {
+        self.inventory.values().filter_map(Option::as_deref).collect()
+    }
+
+    /// Addresses that the inventory has no longer.
+    pub fn forgotten(&self) -> Vec<[&str; 1]> {
+        self.inventory.iter().filter(|(_, kept)| kept.is_none()).map(|(address, _)| [address.as_str()]).collect()
+    }
+
+    /// Tenants and the phases that they are in now.
+    pub fn phases(&self) -> Vec<(&str, &str)> {
+        self.phases.iter().map(|(tenant, phase)| (&**tenant, &**phase)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(address: &str) -> Effect {
+        Effect::Begun { address: address.into(), step: format!("step of {address}") }
+    }
+
+    fn ended(address: &str, outcome: Outcome) -> Effect {
+        Effect::Ended { address: address.into(), outcome }
+    }
+
+    fn kept(address: &str, generation: u64) -> Outcome {
+        let applied = Applied {
+            address: address.parse().expect("an address"),
+            kind: "k".into(),
+            target: "t".into(),
+            identity: "i".into(),
+            spec: "{}".into(),
+            outputs: "{}".into(),
+            generation,
+            protect: false,
+            depends_on: Vec::new(),
+        };
+        Outcome::Keep(Box::new(Kept::new(&applied).expect("JSON")))
+    }
+
+    fn changes(effects: impl IntoIterator<Item = Effect>) -> Changes {
+        let mut changes = Changes::default();
+        for (sequence, effect) in (1..).zip(effects) {
+            changes.add(sequence, &effect);
+        }
+        changes
+    }
+
+    #[test]
+    fn nothing_changes_nothing() {
+        let changes = changes([]);
+        assert!(changes.opened().is_empty() && changes.closed().is_empty());
+        assert!(changes.kept().is_empty() && changes.forgotten().is_empty() && changes.phases().is_empty());
+    }
+
+    #[test]
+    fn a_later_step_supersedes_an_earlier_one() {
+        let changes = changes([begun("a/x"), begun("a/y"), begun("a/x")]);
+        assert_eq!(changes.opened(), [("a/x", 3, "step of a/x"), ("a/y", 2, "step of a/y")]);
+        assert!(changes.closed().is_empty());
+    }
+
+    #[test]
+    fn the_last_word_on_an_address_counts() {
+        let changes = changes([
+            begun("a/x"),
+            ended("a/x", kept("a/x", 1)),
+            begun("a/x"),
+            ended("a/x", Outcome::Forget),
+            ended("a/y", kept("a/y", 1)),
+            ended("a/y", kept("a/y", 2)),
+            ended("a/y", Outcome::Nothing),
+        ]);
+        assert!(changes.opened().is_empty());
+        assert_eq!(changes.closed(), [["a/x"], ["a/y"]]);
+        assert_eq!(changes.forgotten(), [["a/x"]]);
+        assert_eq!(changes.kept().iter().map(|kept| kept.applied.generation).collect::<Vec<_>>(), [2]);
+    }
+}

@@ -1,0 +1,372 @@
+//! One way to talk to SQLite and PostgreSQL.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection};
+
+use super::contract::StoreError;
+use super::statements::{self, Statements};
+use super::{recovery, sqlite};
+
+/// How long a server may take to answer a new connection. Longer than any handshake, shorter than a user's patience.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// After this time without use a connection is asked whether it still lives, before it is relied on. Below the idle
+/// timeouts of common proxies, and long enough that an apply at work never asks.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// `SQLITE_READONLY_ROLLBACK`: what a crash left has to be undone first, and this connection may not write.
+const SQLITE_READONLY_ROLLBACK: &str = "776";
+
+/// A connection that is made again when it is lost.
+pub struct Link {
+    location: Arc<str>,
+    target: Target,
+    connection: Option<Connection>,
+    used: Instant,
+    /// Something failed on the connection, so it may be lost or in the middle of something.
+    broken: bool,
+}
+
+/// Where a [`Link`] connects to.
+pub enum Target {
+    Sqlite(SqliteConnectOptions),
+    Postgres(PgConnectOptions),
+    /// A store that does not exist, read as an empty one.
+    Nothing,
+}
+
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// One consistent view.
+    Read,
+    /// Alone among all writers, until its end.
+    Write,
+}
+
+/// A transaction. Dropping it undoes it.
+pub struct Work<'c> {
+    location: Arc<str>,
+    transaction: Transaction<'c>,
+    broken: &'c mut bool,
+}
+
+enum Transaction<'c> {
+    Sqlite(sqlx::Transaction<'c, Sqlite>),
+    Postgres(sqlx::Transaction<'c, Postgres>),
+}
+
+/// A value for a statement's placeholder.
+pub enum Parameter {
+    Integer(i64),
+    Text(String),
+}
+
+/// A line of an answer.
+pub enum Row<'r> {
+    Sqlite(&'r SqliteRow),
+    Postgres(&'r PgRow),
+}
+
+impl Link {
+    pub fn new(location: Arc<str>, target: Target) -> Self {
+        Self { location, target, connection: None, used: Instant::now(), broken: false }
+    }
+
+    /// Forgets the connection, and with it whatever was left in the middle of something.
+    pub fn reset(&mut self) {
+        self.connection = None;
+    }
+
+    /// Makes the connection.
+    pub async fn connect(&mut self) -> Result<(), StoreError> {
+        let attempted = "opening it";
+        let connection = match &self.target {
+            Target::Sqlite(options) => {
+                Connection::Sqlite(options.connect().await.map_err(|error| failure(&self.location, attempted, &error))?)
+            }
+            Target::Postgres(options) => {
+                let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
+                let connection = connecting.await.map_err(|_| StoreError::Failed {
+                    location: self.location.to_string(),
+                    attempted,
+                    cause: format!("there was no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+                })?;
+                Connection::Postgres(connection.map_err(|error| failure(&self.location, attempted, &error))?)
+            }
+            Target::Nothing => Connection::Sqlite(sqlite::empty(&self.location).await?),
+        };
+        self.connection = Some(connection);
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&mut self, purpose: Purpose) -> Result<Work<'_>, StoreError> {
+        let attempted = match purpose {
+            Purpose::Read => "beginning to read",
+            Purpose::Write => "beginning to write",
+        };
+        self.revive(purpose).await?;
+        self.used = Instant::now();
+        let location = self.location.clone();
+        let transaction = match &mut self.connection {
+            Some(Connection::Sqlite(connection)) => {
+                let statement = match purpose {
+                    Purpose::Read => "BEGIN",
+                    Purpose::Write => "BEGIN IMMEDIATE",
+                };
+                connection.begin_with(statement).await.map(Transaction::Sqlite)
+            }
+            Some(Connection::Postgres(connection)) => {
+                let statement = match purpose {
+                    Purpose::Read => statements::POSTGRES_BEGIN_READ,
+                    Purpose::Write => statements::POSTGRES_BEGIN_WRITE,
+                };
+                connection.begin_with(statement).await.map(Transaction::Postgres)
+            }
+            None => Err(sqlx::Error::WorkerCrashed),
+        };
+        match transaction {
+            Ok(transaction) => Ok(Work { location, transaction, broken: &mut self.broken }),
+            Err(error) => {
+                self.broken = true;
+                Err(failure(&location, attempted, &error))
+            }
+        }
+    }
+
+    /// Sees to a connection that works.
+    async fn revive(&mut self, purpose: Purpose) -> Result<(), StoreError> {
+        let usable = match &mut self.connection {
+            None => false,
+            Some(_) if self.broken => false,
+            Some(Connection::Postgres(connection)) => {
+                let trusted = purpose == Purpose::Write && self.used.elapsed() < IDLE;
+                trusted || connection.ping().await.is_ok()
+            }
+            Some(Connection::Sqlite(_)) => true,
+        };
+        if !usable {
+            self.connect().await?;
+        }
+        if purpose == Purpose::Read
+            && let Target::Sqlite(options) = &self.target
+            && let Some(Connection::Sqlite(connection)) = &mut self.connection
+            && let Err(error) = sqlx::raw_sql("SELECT count(*) FROM sqlite_schema").execute(&mut *connection).await
+        {
+            let code = error.as_database_error().and_then(|error| error.code());
+            if code.as_deref() != Some(SQLITE_READONLY_ROLLBACK) {
+                return Err(failure(&self.location, "reading it", &error));
+            }
+            match recovery::committed(options.get_filename()).await {
+                Ok(Some(bytes)) => *connection = sqlite::in_memory(&self.location, &bytes).await?,
+                // Another process has repaired the file meanwhile.
+                Ok(None) => {}
+                Err(error) => return Err(failure(&self.location, "reading it after a crash", &error.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// The statements in this database's dialect.
+    pub fn statements(&self) -> &'static Statements {
+        match self.transaction {
+            Transaction::Sqlite(_) => &statements::SQLITE,
+            Transaction::Postgres(_) => &statements::POSTGRES,
+        }
+    }
+
+    /// Runs a statement that has no answer.
+    pub async fn execute(
+        &mut self,
+        attempted: &'static str,
+        sql: &'static str,
+        parameters: impl IntoIterator<Item = Parameter>,
+    ) -> Result<(), StoreError> {
+        let done = match &mut self.transaction {
+            Transaction::Sqlite(transaction) => {
+                let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
+                    Parameter::Integer(value) => query.bind(value),
+                    Parameter::Text(value) => query.bind(value),
+                });
+                query.execute(&mut **transaction).await.map(drop)
+            }
+            Transaction::Postgres(transaction) => {
+                let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
+                    Parameter::Integer(value) => query.bind(value),
+                    Parameter::Text(value) => query.bind(value),
+                });
+                query.execute(&mut **transaction).await.map(drop)
+            }
+        };
+        done.map_err(|error| self.broke(attempted, &error))
+    }
+
+    /// Runs a query and reads each line of the answer.
+    pub async fn fetch<T: Send>(
+        &mut self,
+        attempted: &'static str,
+        sql: &'static str,
+        parameters: impl IntoIterator<Item = Parameter>,
+        read: impl Fn(Row<'_>) -> Result<T, sqlx::Error> + Send,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = match &mut self.transaction {
+            Transaction::Sqlite(transaction) => {
+                let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
+                    Parameter::Integer(value) => query.bind(value),
+                    Parameter::Text(value) => query.bind(value),
+                });
+                let rows = query.fetch(&mut **transaction);
+                rows.and_then(|row| std::future::ready(read(Row::Sqlite(&row)))).try_collect().await
+            }
+            Transaction::Postgres(transaction) => {
+                let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
+                    Parameter::Integer(value) => query.bind(value),
+                    Parameter::Text(value) => query.bind(value),
+                });
+                let rows = query.fetch(&mut **transaction);
+                rows.and_then(|row| std::future::ready(read(Row::Postgres(&row)))).try_collect().await
+            }
+        };
+        read.map_err(|error| self.broke(attempted, &error))
+    }
+
+    /// Runs a script of several statements.
+    pub async fn script(&mut self, attempted: &'static str, sql: &'static str) -> Result<(), StoreError> {
+        let done = match &mut self.transaction {
+            Transaction::Sqlite(transaction) => sqlx::raw_sql(sql).execute(&mut **transaction).await.map(drop),
+            Transaction::Postgres(transaction) => sqlx::raw_sql(sql).execute(&mut **transaction).await.map(drop),
+        };
+        done.map_err(|error| self.broke(attempted, &error))
+    }
+
+    /// Makes everything that was done durable.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let done = match self.transaction {
+            Transaction::Sqlite(transaction) => transaction.commit().await,
+            Transaction::Postgres(transaction) => transaction.commit().await,
+        };
+        done.map_err(|error| {
+            *self.broken = true;
+            failure(&self.location, "committing what was written", &error)
+        })
+    }
+
+    fn broke(&mut self, attempted: &'static str, error: &sqlx::Error) -> StoreError {
+        *self.broken = true;
+        failure(&self.location, attempted, error)
+    }
+
+    /// Ends a transaction that has only read. A server keeps its view until it hears of the end, and a transaction that
+    /// is merely dropped tells it with the next one.
+    pub async fn end(self) -> Result<(), StoreError> {
+        let done = match self.transaction {
+            Transaction::Sqlite(transaction) => transaction.rollback().await,
+            Transaction::Postgres(transaction) => transaction.rollback().await,
+        };
+        done.map_err(|error| {
+            *self.broken = true;
+            failure(&self.location, "finishing to read", &error)
+        })
+    }
+
+    /// An error of this store that no database told.
+    pub fn failed(&self, attempted: &'static str, cause: impl std::fmt::Display) -> StoreError {
+        StoreError::Failed { location: self.location.to_string(), attempted, cause: cause.to_string() }
+    }
+}
+
+impl Row<'_> {
+    pub fn text(&self, column: usize) -> Result<&str, sqlx::Error> {
+        use sqlx::Row as _;
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    pub fn optional_text(&self, column: usize) -> Result<Option<&str>, sqlx::Error> {
+        use sqlx::Row as _;
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    pub fn integer(&self, column: usize) -> Result<i64, sqlx::Error> {
+        use sqlx::Row as _;
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    pub fn optional_integer(&self, column: usize) -> Result<Option<i64>, sqlx::Error> {
+        use sqlx::Row as _;
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+}
+
+impl From<i64> for Parameter {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<String> for Parameter {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&str> for Parameter {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+/// What a database's error means for the user of the store.
+pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> StoreError {
+    let location = location.to_owned();
+    let failed = |cause: String| StoreError::Failed { location: location.clone(), attempted, cause };
+    let Some(database) = error.as_database_error() else { return failed(error.to_string()) };
+    let code = database.code().unwrap_or_default();
+    let message = database.message();
+    if database.try_downcast_ref::<SqliteError>().is_none() {
+        return match &*code {
+            "53100" => StoreError::Full { location, cause: message.to_owned() },
+            "25006" => failed(format!("{message}: the store was opened for reading only, or the server is a standby")),
+            _ => failed(message.to_owned()),
+        };
+    }
+    // The primary result code is the lowest byte of the extended one: https://www.sqlite.org/rescode.html
+    match code.parse::<i32>().unwrap_or_default() & 0xff {
+        5 => failed(format!(
+            "{message}: another process has not let go of it for {} seconds",
+            sqlite::PATIENCE.as_secs()
+        )),
+        8 | 14 => failed(format!("{message}: look at the permissions of the file and its folder")),
+        11 | 26 => failed(format!(
+            "{message}: the file is damaged or is not a store; put back a copy of it, or move it away and rebuild what can \
+             be rebuilt with `tenantry import --inventory`"
+        )),
+        13 => StoreError::Full { location, cause: message.to_owned() },
+        _ => failed(message.to_owned()),
+    }
+}

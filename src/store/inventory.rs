@@ -1,0 +1,128 @@
+//! The inventory as it comes out of the database.
+//!
+//! An estate of ten thousand tenants has some hundred thousand rows, and handing them over one by one costs several times
+//! what reading them does. So the database joins a thousand rows into one text, and this takes it apart. Texts are
+//! preceded by their length in bytes and a colon; numbers are followed by a colon.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::journal::Interner;
+use crate::core::model::address::Address;
+use crate::core::model::resource::Applied;
+
+/// Takes packed rows apart, keeping texts that occur again and again once.
+#[derive(Default)]
+pub struct Unpacker {
+    texts: Interner,
+    rows: Vec<Applied>,
+}
+
+impl Unpacker {
+    /// Adds the rows of one part. The error says what stands in place of a row.
+    pub fn add(&mut self, packed: &str) -> Result<(), String> {
+        let mut rest = packed;
+        while !rest.is_empty() {
+            let row = self.row(&mut rest).ok_or_else(|| {
+                let row = self.rows.len() + 1;
+                format!("row {row} of the inventory is damaged")
+            })?;
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+
+    /// All rows, in order of address.
+    pub fn finish(mut self) -> Vec<Applied> {
+        // Rows come in the order of their first apply, which is that of addresses for long stretches.
+        self.rows.sort_by(|a, b| a.address.cmp(&b.address));
+        self.rows
+    }
+
+    fn row(&mut self, rest: &mut &str) -> Option<Applied> {
+        let address = self.address(text(rest)?)?;
+        let kind = self.texts.intern(text(rest)?);
+        let target = self.texts.intern(text(rest)?);
+        let identity = text(rest)?.into();
+        let spec = text(rest)?.into();
+        let outputs = self.outputs(text(rest)?);
+        let depends_on = self.addresses(text(rest)?)?;
+        let generation = number(rest)?;
+        let protect = number::<u64>(rest)? != 0;
+        Some(Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on })
+    }
+
+    /// Most resources have none.
+    fn outputs(&mut self, outputs: &str) -> Arc<str> {
+        if outputs.len() <= 2 { self.texts.intern(outputs) } else { outputs.into() }
+    }
+
+    /// An address that shares its owner with the row before, as most do.
+    fn address(&mut self, text: &str) -> Option<Address> {
+        let mut address = Address::from_str(text).ok()?;
+        address.id = self.texts.intern(&address.id);
+        if let Some(last) = self.rows.last()
+            && last.address.owner == address.owner
+        {
+            address.owner = last.address.owner.clone();
+        }
+        Some(address)
+    }
+
+    fn addresses(&mut self, json: &str) -> Option<Vec<Address>> {
+        if json == "[]" {
+            return Some(Vec::new());
+        }
+        let texts: Vec<std::borrow::Cow<'_, str>> = serde_json::from_str(json).ok()?;
+        texts.iter().map(|text| self.address(text)).collect()
+    }
+}
+
+fn number<T: FromStr>(rest: &mut &str) -> Option<T> {
+    let (number, after) = rest.split_once(':')?;
+    *rest = after;
+    number.parse().ok()
+}
+
+fn text<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let length: usize = number(rest)?;
+    let (text, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(texts: [&str; 7], generation: u64, protect: u8) -> String {
+        let texts: String = texts.iter().map(|text| format!("{}:{text}", text.len())).collect();
+        format!("{texts}{generation}:{protect}:")
+    }
+
+    #[test]
+    fn rows_come_out_as_they_went_in_and_in_order() {
+        let mut unpacker = Unpacker::default();
+        let second = packed(["acme/queue[\"ö:1\"]", "k", "t", "i:9:", "{\"a\":\"ü\"}", "{}", "[\"acme/a\"]"], 12, 1);
+        let first = packed(["estate/meter", "k", "t", "", "{}", "{\"id\":1}", "[]"], 1, 0);
+        unpacker.add(&second).expect("packed");
+        unpacker.add(&first).expect("packed");
+        let rows = unpacker.finish();
+        assert_eq!(rows[0].address.to_string(), "estate/meter");
+        assert_eq!((&*rows[0].outputs, rows[0].protect, rows[0].generation), ("{\"id\":1}", false, 1));
+        assert_eq!(rows[1].address.to_string(), "acme/queue[\"ö:1\"]");
+        assert_eq!((&*rows[1].identity, &*rows[1].spec), ("i:9:", "{\"a\":\"ü\"}"));
+        assert_eq!((rows[1].protect, rows[1].generation), (true, 12));
+        assert_eq!(rows[1].depends_on, ["acme/a".parse().expect("an address")]);
+    }
+
+    #[test]
+    fn damage_is_told_and_never_a_panic() {
+        let whole = packed(["acme/a", "k", "t", "i", "{}", "{}", "[]"], 1, 0);
+        for end in 1..whole.len() {
+            assert!(Unpacker::default().add(&whole[..end]).is_err(), "{}", &whole[..end]);
+        }
+        assert!(Unpacker::default().add("99999999999999999999:").is_err());
+        assert!(Unpacker::default().add("1:ö").is_err());
+    }
+}

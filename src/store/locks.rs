@@ -1,0 +1,156 @@
+//! Locks, their leases and their tokens.
+//!
+//! Times are kept in microseconds: whole numbers that both databases compare alike, over the whole range of a timestamp.
+//!
+//! Whoever loses a lock, because its lease ran out and another run took it or because somebody unlocked it, is written
+//! down with the first owner it lost, so that its next heartbeat can tell it. That line stays until the holder releases
+//! its locks; a holder that died leaves one line, whatever it held.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::connection::{Parameter, Row, Work};
+use super::contract::{Fence, FencingToken, Lock, StoreError};
+use super::journal::number;
+use super::statements;
+use crate::core::model::address::Owner;
+
+/// Takes the locks of all owners, or of none.
+///
+/// `token` is the last one that was given out, and is raised by those given out here.
+pub async fn take(
+    work: &mut Work<'_>,
+    token: &mut i64,
+    owners: &[Owner],
+    holder: &str,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {
+    let attempted = "taking locks";
+    let existing = existing(work, attempted, owners).await?;
+    for owner in owners {
+        if let Some(lock) = existing.get(owner)
+            && *lock.holder != *holder
+            && lock.expires.as_microsecond() > now.as_microsecond()
+        {
+            return Err(StoreError::Locked(Box::new(lock.clone())));
+        }
+    }
+    let taken_over = existing.into_values().filter(|lock| *lock.holder != *holder).collect::<Vec<_>>();
+    note_lost(work, attempted, &taken_over).await?;
+    let mut tokens = BTreeMap::new();
+    for owner in owners {
+        if !tokens.contains_key(owner) {
+            *token += 1;
+            tokens.insert(owner.clone(), number(*token));
+        }
+    }
+    let list = list(work, attempted, &tokens.iter().collect::<Vec<_>>())?;
+    let times = [now.as_microsecond(), expires.as_microsecond()].map(Parameter::from);
+    let parameters = [list, holder.into()].into_iter().chain(times);
+    work.execute(attempted, work.statements().take_locks, parameters).await?;
+    Ok(tokens)
+}
+
+/// Extends the lease of all that `holder` has.
+pub async fn renew(work: &mut Work<'_>, holder: &str, now: Timestamp, until: Timestamp) -> Result<(), StoreError> {
+    let attempted = "renewing locks";
+    let now = now.as_microsecond();
+    let owner = |row: Row<'_>| row.text(0).map(Owner::from);
+    let mut lost = work.fetch(attempted, statements::LOST, [holder.into()], owner).await?;
+    if lost.is_empty() {
+        lost = work.fetch(attempted, statements::EXPIRED, [holder.into(), now.into()], owner).await?;
+    }
+    if let Some(owner) = lost.into_iter().next() {
+        return Err(StoreError::LeaseLost(owner));
+    }
+    let until = until.as_microsecond();
+    work.execute(attempted, statements::EXTEND, [holder.into(), now.into(), until.into()]).await
+}
+
+/// Gives up all that `holder` has.
+pub async fn release(work: &mut Work<'_>, holder: &str) -> Result<(), StoreError> {
+    work.execute("releasing locks", statements::RELEASE, [holder.into()]).await?;
+    work.execute("releasing locks", statements::FORGET_LOST, [holder.into()]).await
+}
+
+/// Removes locks whoever has them, and returns those that were there in the order of `owners`.
+pub async fn remove(work: &mut Work<'_>, owners: &[Owner]) -> Result<Vec<Lock>, StoreError> {
+    let attempted = "removing locks";
+    let mut existing = existing(work, attempted, owners).await?;
+    let locks: Vec<Lock> = owners.iter().filter_map(|owner| existing.remove(owner)).collect();
+    note_lost(work, attempted, &locks).await?;
+    let list = list(work, attempted, &locks.iter().map(|lock| [&lock.owner]).collect::<Vec<_>>())?;
+    work.execute(attempted, work.statements().remove_locks, [list]).await?;
+    Ok(locks)
+}
+
+/// All whose lease has not run out.
+pub async fn held(work: &mut Work<'_>, now: Timestamp) -> Result<Vec<Lock>, StoreError> {
+    let mut locks = work.fetch("reading locks", statements::ALL_LOCKS, [now.as_microsecond().into()], lock).await?;
+    locks.sort_by(|a, b| a.owner.cmp(&b.owner));
+    Ok(locks)
+}
+
+/// Which fences no longer hold, each with its owner.
+pub async fn fallen<'f>(
+    work: &mut Work<'_>,
+    fences: impl Iterator<Item = &'f Fence> + Clone,
+) -> Result<Vec<bool>, StoreError> {
+    let attempted = "checking a lock";
+    let owners: Vec<Owner> = fences.clone().map(|fence| fence.owner.clone()).collect();
+    let existing = existing(work, attempted, &owners).await?;
+    let stands = |fence: &Fence| {
+        existing
+            .get(&fence.owner)
+            .is_some_and(|lock| lock.token == fence.token && lock.expires.as_microsecond() > fence.now.as_microsecond())
+    };
+    Ok(fences.map(|fence| !stands(fence)).collect())
+}
+
+async fn existing(
+    work: &mut Work<'_>,
+    attempted: &'static str,
+    owners: &[Owner],
+) -> Result<BTreeMap<Owner, Lock>, StoreError> {
+    let distinct: BTreeSet<[&Owner; 1]> = owners.iter().map(|owner| [owner]).collect();
+    let list = list(work, attempted, &distinct)?;
+    let locks = work.fetch(attempted, work.statements().locks_of, [list], lock).await?;
+    Ok(locks.into_iter().map(|lock| (lock.owner.clone(), lock)).collect())
+}
+
+async fn note_lost(work: &mut Work<'_>, attempted: &'static str, locks: &[Lock]) -> Result<(), StoreError> {
+    let mut lost: BTreeMap<&str, &Owner> = BTreeMap::new();
+    for lock in locks {
+        lost.entry(&lock.holder).or_insert(&lock.owner);
+    }
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let list = list(work, attempted, &lost.into_iter().collect::<Vec<_>>())?;
+    work.execute(attempted, work.statements().note_lost, [list]).await
+}
+
+fn lock(row: Row<'_>) -> Result<Lock, sqlx::Error> {
+    let time = |column| {
+        let time = Timestamp::from_microsecond(row.integer(column)?);
+        time.map_err(|error| sqlx::Error::Decode(error.into()))
+    };
+    Ok(Lock {
+        owner: Owner::from(row.text(0)?),
+        holder: row.text(1)?.into(),
+        token: number(row.integer(2)?),
+        acquired: time(3)?,
+        expires: time(4)?,
+    })
+}
+
+/// A list as the statements take it.
+pub fn list(
+    work: &Work<'_>,
+    attempted: &'static str,
+    rows: &(impl serde::Serialize + ?Sized),
+) -> Result<Parameter, StoreError> {
+    serde_json::to_string(rows).map(Parameter::Text).map_err(|error| work.failed(attempted, error))
+}
