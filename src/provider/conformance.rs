@@ -1,0 +1,237 @@
+//! One contract, run against every provider on its real server.
+//!
+//! A provider is done when [`check`] finds nothing for each of its kinds. The cases are the provider's; what must hold of
+//! them is written here once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::contract::{ErrorClass, Known, ObserveRequest, Reader, Step, StepAction, Writer};
+use crate::core::diagnostics::{FileId, Origin, Span};
+use crate::core::diff::compare;
+use crate::core::model::address::Address;
+use crate::core::model::kind::{Catalogue, Kind, MarkPlace};
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{Desired, Identity, Observed, Present};
+use crate::core::model::value::{Map, Value};
+
+/// One kind's example.
+pub struct Case {
+    pub kind: &'static str,
+    /// What has to exist first, in order: kind and spec.
+    pub needs: Vec<(&'static str, serde_json::Value)>,
+    pub spec: serde_json::Value,
+    /// The same resource after an edit of every field that can change.
+    pub updated: serde_json::Value,
+}
+
+/// A target that the provider can be tried on.
+pub struct Subject<'a> {
+    pub catalogue: &'a Catalogue,
+    pub reader: &'a dyn Reader,
+    pub writer: &'a dyn Writer,
+    /// A reader of a server that does not answer.
+    pub unreachable: &'a dyn Reader,
+}
+
+const ESTATE: &str = "conformance";
+
+/// Takes one resource through its life and returns everything that the contract does not allow.
+pub async fn check(subject: &Subject<'_>, case: &Case) -> Vec<String> {
+    let mut trial = Trial { subject, violations: Vec::new(), case: case.kind };
+    let mut made = Vec::new();
+    for (index, (kind, spec)) in case.needs.iter().enumerate() {
+        let needed = trial.desired(&format!("conformance/needed_{index}"), kind, spec);
+        if let Err(error) = trial.write(&needed, trial.create(&needed, ESTATE), ESTATE).await {
+            trial.violations.push(format!("{}: what it needs cannot be made: {error}", case.kind));
+        }
+        made.push(needed);
+    }
+    trial.life(case).await;
+    trial.ownership(case).await;
+    trial.outage(case).await;
+    for needed in made.iter().rev() {
+        if let Err(error) = trial.delete(needed, ESTATE).await {
+            trial.violations.push(format!("{}: what it needed cannot be deleted: {error}", case.kind));
+        }
+    }
+    trial.violations
+}
+
+struct Trial<'a> {
+    subject: &'a Subject<'a>,
+    violations: Vec<String>,
+    case: &'static str,
+}
+
+impl Trial<'_> {
+    fn desired(&self, address: &str, kind: &str, spec: &serde_json::Value) -> Desired {
+        let kind: Arc<Kind> = self.subject.catalogue.get(kind).expect("the case names a kind of the catalogue").clone();
+        let spec = Value::from(spec).as_map().cloned().unwrap_or_default();
+        let spec = Arc::new((kind.normalise)(&spec));
+        Desired {
+            address: address.parse::<Address>().expect("an address"),
+            identity: kind.identity_of(&spec),
+            target: "target".into(),
+            spec,
+            kind,
+            sensitive: Arc::default(),
+            protect: false,
+            adopt: false,
+            depends_on: Vec::new(),
+            previously: Vec::new(),
+            origin: Origin { file: FileId(0), span: Span::default() },
+        }
+    }
+
+    fn expect(&mut self, holds: bool, what: &str, found: impl std::fmt::Debug) {
+        if !holds {
+            self.violations.push(format!("{}: {what}; found {found:?}", self.case));
+        }
+    }
+
+    fn create(&self, desired: &Desired, _estate: &str) -> StepAction {
+        StepAction::Create { spec: Map::clone(&desired.spec), secrets: Vec::new() }
+    }
+
+    fn step(&self, desired: &Desired, action: StepAction, estate: &str) -> Step {
+        Step {
+            kind: desired.kind.clone(),
+            identity: desired.identity.clone().expect("a case has no deferred values"),
+            action,
+            mark: Mark { estate: estate.into(), address: desired.address.clone(), secret_hash: None },
+            idempotency_key: format!("{estate}-{}", desired.address).into(),
+        }
+    }
+
+    async fn write(&self, desired: &Desired, action: StepAction, estate: &str) -> Result<(), String> {
+        let step = self.step(desired, action, estate);
+        self.subject
+            .writer
+            .write(&[step])
+            .await
+            .map(|_| ())
+            .map_err(|error| format!("{:?}: {error}", error.error.class))
+    }
+
+    async fn delete(&self, desired: &Desired, estate: &str) -> Result<(), String> {
+        let before = match self.observe(self.subject.reader, desired).await {
+            Observed::Present(present) => present,
+            _ => Present::default(),
+        };
+        self.write(desired, StepAction::Delete { before }, estate).await
+    }
+
+    async fn observe(&self, reader: &dyn Reader, desired: &Desired) -> Observed {
+        let request = ObserveRequest {
+            estate: ESTATE,
+            wanted: BTreeMap::from([(desired.kind.name, vec![desired])]),
+            known: BTreeMap::new(),
+        };
+        let mut answer = reader.observe(&request).await;
+        let identity = desired.identity.as_deref().unwrap_or_default();
+        answer.remove(desired.kind.name).map_or(Observed::Unknown("no answer".into()), |kind| kind.get(identity))
+    }
+
+    /// Absent → created → created again → updated → updated again → deleted → deleted again.
+    async fn life(&mut self, case: &Case) {
+        let desired = self.desired("conformance/subject", case.kind, &case.spec);
+        let updated = self.desired("conformance/subject", case.kind, &case.updated);
+        let again = (desired.kind.normalise)(&desired.spec);
+        self.expect(again == *desired.spec, "normalising twice is normalising once", again);
+        self.expect(desired.identity == updated.identity, "an edit keeps the identity", &updated.identity);
+        let observed = self.observe(self.subject.reader, &desired).await;
+        self.expect(observed == Observed::Absent, "nothing is there before", &observed);
+
+        for attempt in ["creating", "creating again"] {
+            let result = self.write(&desired, self.create(&desired, ESTATE), ESTATE).await;
+            self.expect(result.is_ok(), attempt, &result);
+            self.is_as(&desired, attempt).await;
+        }
+        for attempt in ["updating", "updating again"] {
+            let Observed::Present(before) = self.observe(self.subject.reader, &updated).await else { continue };
+            let differences = compare(&updated.kind, &updated.spec, &before.spec, Some(&desired.spec));
+            let (changed, removed): (Vec<_>, Vec<_>) =
+                differences.iter().partition(|difference| difference.after.is_some());
+            let pointers = |all: Vec<&crate::core::diff::Difference>| {
+                all.iter().map(|difference| difference.pointer.to_string()).collect()
+            };
+            let action = StepAction::Update {
+                spec: Map::clone(&updated.spec),
+                before,
+                changed: pointers(changed),
+                removed: pointers(removed),
+                secrets: Vec::new(),
+            };
+            let result = self.write(&updated, action, ESTATE).await;
+            self.expect(result.is_ok(), attempt, &result);
+            self.is_as(&updated, attempt).await;
+        }
+        for attempt in ["deleting", "deleting again"] {
+            let result = self.delete(&updated, ESTATE).await;
+            self.expect(result.is_ok(), attempt, &result);
+            let observed = self.observe(self.subject.reader, &updated).await;
+            self.expect(observed == Observed::Absent, &format!("nothing is there after {attempt}"), &observed);
+        }
+    }
+
+    /// Observed as desired, with our mark, whether it is asked for or only known.
+    async fn is_as(&mut self, desired: &Desired, after: &str) {
+        let observed = self.observe(self.subject.reader, desired).await;
+        let Observed::Present(present) = &observed else {
+            return self.expect(false, &format!("it is there after {after}"), &observed);
+        };
+        let differences = compare(&desired.kind, &desired.spec, &present.spec, Some(&desired.spec));
+        self.expect(differences.is_empty(), &format!("after {after} it plans empty"), &differences);
+        let again = (desired.kind.normalise)(&present.spec);
+        self.expect(again == *present.spec, "what is observed is normalised", (&again, &present.spec));
+        if desired.kind.mark == MarkPlace::Target {
+            let mark = present.mark.as_ref().map(|mark| (mark.estate.to_string(), mark.address.to_string()));
+            let ours = Some((ESTATE.to_owned(), desired.address.to_string()));
+            self.expect(mark == ours, &format!("after {after} it carries our mark"), &mark);
+        }
+        let identity: Identity = desired.identity.clone().unwrap_or_default();
+        let known = Known { identity: &identity, spec: Map::clone(&desired.spec) };
+        let request = ObserveRequest {
+            estate: ESTATE,
+            wanted: BTreeMap::from([(desired.kind.name, Vec::new())]),
+            known: BTreeMap::from([(desired.kind.name, vec![known])]),
+        };
+        let answer = self.subject.reader.observe(&request).await.remove(desired.kind.name);
+        let found = answer.map(|kind| kind.get(&identity));
+        self.expect(matches!(found, Some(Observed::Present(_))), "it is found when it is only known", &found);
+    }
+
+    /// What another estate marked is neither taken over nor deleted.
+    async fn ownership(&mut self, case: &Case) {
+        let theirs = self.desired("other/subject", case.kind, &case.spec);
+        if theirs.kind.mark == MarkPlace::Inventory {
+            return;
+        }
+        let result = self.write(&theirs, self.create(&theirs, "somebody-else"), "somebody-else").await;
+        self.expect(result.is_ok(), "creating for another estate", &result);
+        let ours = self.desired("conformance/subject", case.kind, &case.spec);
+        let conflict = format!("{:?}", ErrorClass::Conflict);
+        let is_conflict =
+            |result: &Result<(), String>| result.as_ref().is_err_and(|error| error.starts_with(&conflict));
+        let created = self.write(&ours, self.create(&ours, ESTATE), ESTATE).await;
+        self.expect(is_conflict(&created), "creating what another estate has is a conflict", &created);
+        let deleted = self.delete(&ours, ESTATE).await;
+        self.expect(is_conflict(&deleted), "deleting what another estate has is a conflict", &deleted);
+        let observed = self.observe(self.subject.reader, &ours).await;
+        let whose = match &observed {
+            Observed::Present(Present { mark: Some(mark), .. }) => Some(mark.estate.to_string()),
+            _ => None,
+        };
+        self.expect(whose.as_deref() == Some("somebody-else"), "it is still the other's", &observed);
+        let cleaned = self.delete(&theirs, "somebody-else").await;
+        self.expect(cleaned.is_ok(), "the other deletes it", &cleaned);
+    }
+
+    /// A server that does not answer makes everything unknown.
+    async fn outage(&mut self, case: &Case) {
+        let desired = self.desired("conformance/subject", case.kind, &case.spec);
+        let observed = self.observe(self.subject.unreachable, &desired).await;
+        self.expect(matches!(observed, Observed::Unknown(_)), "without an answer it is unknown", &observed);
+    }
+}
