@@ -18,7 +18,8 @@ use crate::store::contract::RunOutcome;
 
 pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
     if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
-        return Err(Failure::new(Exit::Usage, "a saved plan is applied as it is").help("choose tenants when it is made: `plan --tenant … --out FILE`"));
+        return Err(Failure::new(Exit::Usage, "a saved plan is applied as it is")
+            .help("choose tenants when it is made: `plan --tenant … --out FILE`"));
     }
     let mut session = Session::open(global, OpenMode::ReadWrite, output)?;
     if let Some(parallelism) = command.parallelism {
@@ -103,7 +104,10 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     }
     let destroys = plan.changes.iter().filter(|change| change.action.destroys()).count();
     if destroys > 0 {
-        output.say(&render::style::Label::Error.paint(format!("{} will be destroyed.", render::words::count(destroys, "resource"))));
+        output.say(
+            &render::style::Label::Error
+                .paint(format!("{} will be destroyed.", render::words::count(destroys, "resource"))),
+        );
     }
     let _ = write!(output.stderr(), "Apply this plan? Only `yes` is taken for it: ");
     let mut answer = String::new();

@@ -23,7 +23,14 @@ const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do · 1 error · 2 ch
 #[derive(Debug, Args)]
 pub struct Global {
     /// Folder of the estate.
-    #[arg(short = 'C', long = "estate", value_name = "DIR", default_value = ".", global = true, env = "TENANTRY_ESTATE")]
+    #[arg(
+        short = 'C',
+        long = "estate",
+        value_name = "DIR",
+        default_value = ".",
+        global = true,
+        env = "TENANTRY_ESTATE"
+    )]
     pub estate: PathBuf,
     /// Environment of tenantry.toml to use.
     #[arg(long = "env", value_name = "NAME", global = true, env = "TENANTRY_ENV")]

@@ -48,7 +48,10 @@ impl Failure {
     }
 
     pub fn diagnostics(diagnostics: Vec<Diagnostic>, files: SourceFiles) -> Self {
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == crate::core::diagnostics::Severity::Error).count();
+        let errors = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == crate::core::diagnostics::Severity::Error)
+            .count();
         let message = match errors {
             1 => "the estate has 1 error".to_owned(),
             errors => format!("the estate has {errors} errors"),
@@ -74,9 +77,14 @@ impl From<StoreError> for Failure {
             StoreError::LeaseLost(_) => {
                 Self::new(Exit::Stale, message).help("run the command again: it goes on from where this one stopped")
             }
-            StoreError::Newer { .. } => Self::new(Exit::Error, message).help("use the version of Tenantry that wrote it, or a later one"),
-            StoreError::Full { .. } => Self::new(Exit::Error, message).help("make room and run the command again: it goes on from where this one stopped"),
-            StoreError::Tampered { .. } => Self::new(Exit::Error, message).help("compare it with a backup before anything is applied"),
+            StoreError::Newer { .. } => {
+                Self::new(Exit::Error, message).help("use the version of Tenantry that wrote it, or a later one")
+            }
+            StoreError::Full { .. } => Self::new(Exit::Error, message)
+                .help("make room and run the command again: it goes on from where this one stopped"),
+            StoreError::Tampered { .. } => {
+                Self::new(Exit::Error, message).help("compare it with a backup before anything is applied")
+            }
             StoreError::Failed { .. } => Self::new(Exit::Error, message),
         }
     }
@@ -101,9 +109,13 @@ impl From<EngineError> for Failure {
                     None => failure,
                 }
             }
-            EngineError::Refused => Self::new(Exit::Refused, message).help("what a guard refuses needs an Approval in the repository; nothing was written"),
-            EngineError::OtherEstate { .. } => Self::new(Exit::Error, message).help("a plan is applied to the estate and environment that it was made for"),
-            EngineError::ApprovalExpired { .. } => Self::new(Exit::Refused, message).help("renew the Approval and plan again"),
+            EngineError::Refused => Self::new(Exit::Refused, message)
+                .help("what a guard refuses needs an Approval in the repository; nothing was written"),
+            EngineError::OtherEstate { .. } => Self::new(Exit::Error, message)
+                .help("a plan is applied to the estate and environment that it was made for"),
+            EngineError::ApprovalExpired { .. } => {
+                Self::new(Exit::Refused, message).help("renew the Approval and plan again")
+            }
             EngineError::Setting { .. } => Self::new(Exit::Error, message),
         }
     }
@@ -111,6 +123,7 @@ impl From<EngineError> for Failure {
 
 impl From<InvalidPlan> for Failure {
     fn from(error: InvalidPlan) -> Self {
-        Self::new(Exit::Error, format!("the plan cannot be used: {error}")).help("make a new one with `tenantry plan --out FILE`")
+        Self::new(Exit::Error, format!("the plan cannot be used: {error}"))
+            .help("make a new one with `tenantry plan --out FILE`")
     }
 }

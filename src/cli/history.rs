@@ -15,15 +15,15 @@ pub async fn run(global: &Global, command: &arguments::History, output: &Output)
     let store = session.store().await?;
     if command.verify {
         let entries = store.verify_journal().await?;
-        let text = format!("the journal is whole: {} in one chain", count(usize::try_from(entries).unwrap_or(usize::MAX), "entry").replace("entrys", "entries"));
+        let text = format!(
+            "the journal is whole: {} in one chain",
+            count(usize::try_from(entries).unwrap_or(usize::MAX), "entry").replace("entrys", "entries")
+        );
         output.data(|out| writeln!(out, "{text}"))?;
         return Ok(Exit::Done);
     }
-    let query = HistoryQuery {
-        owner: command.owner.as_deref().map(Owner::from),
-        run: command.run,
-        limit: Some(command.limit),
-    };
+    let query =
+        HistoryQuery { owner: command.owner.as_deref().map(Owner::from), run: command.run, limit: Some(command.limit) };
     let entries = store.history(&query).await?;
     if output.is_json() {
         output.json(&entries)?;
@@ -46,7 +46,9 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         "stepBegun" => format!("{} {} begun", text("/action"), text("/address")),
         "stepEnded" => {
             let result = match detail.pointer("/result") {
-                Some(serde_json::Value::Object(result)) if result.contains_key("failed") => format!("failed: {}", text("/result/failed")),
+                Some(serde_json::Value::Object(result)) if result.contains_key("failed") => {
+                    format!("failed: {}", text("/result/failed"))
+                }
                 _ => "done".to_owned(),
             };
             format!("{} {} {result}", text("/action"), text("/address"))

@@ -20,11 +20,13 @@ const IGNORE: &str = include_str!("init/gitignore");
 pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Result<Exit, Failure> {
     let folder = &global.estate;
     let name = match &command.name {
-        Some(name) => Name::new(name).map_err(|error| Failure::new(Exit::Usage, format!("`{name}` cannot be the estate's name: {error}")))?,
+        Some(name) => Name::new(name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`{name}` cannot be the estate's name: {error}")))?,
         None => named_for(folder)?,
     };
     if folder.join("tenantry.toml").exists() {
-        return Err(Failure::new(Exit::Error, format!("there is an estate in {} already", folder.display())).help("nothing was changed"));
+        return Err(Failure::new(Exit::Error, format!("there is an estate in {} already", folder.display()))
+            .help("nothing was changed"));
     }
     let files: Vec<(String, String)> = [
         ("tenantry.toml".to_owned(), CONFIG.replace("ESTATE", name.as_str())),
@@ -65,6 +67,7 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
 fn named_for(folder: &Path) -> Result<Name, Failure> {
     let absolute = std::path::absolute(folder).map_err(|error| Failure::io("finding the folder's name", &error))?;
     let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Name::new(&dns_label(name, 63))
-        .map_err(|_| Failure::new(Exit::Usage, "the folder has no name that an estate could have").help("write `tenantry init NAME`"))
+    Name::new(&dns_label(name, 63)).map_err(|_| {
+        Failure::new(Exit::Usage, "the folder has no name that an estate could have").help("write `tenantry init NAME`")
+    })
 }

@@ -61,7 +61,9 @@ pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Res
 /// Writes aligned columns under a heading.
 pub fn table<const N: usize>(output: &Output, heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let widths: Vec<usize> = (0..N)
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).chain([heading[column].len()]).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter().map(|row| row[column].chars().count()).chain([heading[column].len()]).max().unwrap_or(0)
+        })
         .collect();
     let line = |cells: &[&str]| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

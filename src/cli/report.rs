@@ -35,7 +35,9 @@ pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Resul
     let done = report.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
     let not_done = report.outcomes.len() - done;
     let mut text = match (not_done, report.interrupted) {
-        (0, false) => format!("Applied: {} done for {}", words::count(done, "change"), words::count(owners.len(), "owner")),
+        (0, false) => {
+            format!("Applied: {} done for {}", words::count(done, "change"), words::count(owners.len(), "owner"))
+        }
         (_, true) => format!("Interrupted: {} done, {not_done} not", words::count(done, "change")),
         _ => format!("Partly applied: {} done, {not_done} not", words::count(done, "change")),
     };

@@ -36,7 +36,9 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         return Err(Failure::diagnostics(diagnostics, session.files));
     }
     let inventory = by_address(session.store().await?.inventory().await?);
-    if let Some(desired) = owners.iter().flat_map(|owner| &owner.resources).find(|desired| desired.address.to_string() == subject) {
+    if let Some(desired) =
+        owners.iter().flat_map(|owner| &owner.resources).find(|desired| desired.address.to_string() == subject)
+    {
         let applied = inventory.get(&desired.address);
         let json = json!({
             "address": desired.address,
@@ -57,12 +59,15 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let Some(tenant) = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject) else {
         let names = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
         let nearest = crate::core::diagnostics::nearest(subject, names);
-        return Err(Failure::new(Exit::Error, format!("there is no tenant, resource or saved plan `{subject}`"))
-            .help(nearest.map_or_else(|| "`tenantry list` shows every tenant".into(), |nearest| format!("did you mean `{nearest}`?"))));
+        return Err(Failure::new(Exit::Error, format!("there is no tenant, resource or saved plan `{subject}`")).help(
+            nearest.map_or_else(
+                || "`tenantry list` shows every tenant".into(),
+                |nearest| format!("did you mean `{nearest}`?"),
+            ),
+        ));
     };
     let owner = Owner::Tenant(tenant.name());
-    let resources: Vec<&Desired> =
-        owners.iter().filter(|of| of.owner == owner).flat_map(|of| &of.resources).collect();
+    let resources: Vec<&Desired> = owners.iter().filter(|of| of.owner == owner).flat_map(|of| &of.resources).collect();
     let mut value = tenant.value.clone();
     // Contacts are personal: a terminal keeps nothing, a file does.
     if output.is_json() || !std::io::stdout().is_terminal() {
@@ -81,7 +86,8 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         value_lines(out, &value, 1)?;
         writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
         for desired in resources {
-            let identity = desired.identity.as_deref().map(words::identity).unwrap_or_else(|| "(known after apply)".into());
+            let identity =
+                desired.identity.as_deref().map(words::identity).unwrap_or_else(|| "(known after apply)".into());
             let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
             writeln!(out, "  {}  {} {identity}  {}", desired.address, desired.kind.name, Label::Quiet.paint(state))?;
         }

@@ -27,7 +27,8 @@ pub fn actor() -> Arc<str> {
         return user.into();
     }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
-    format!("{user}@{}", host.or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])).unwrap_or_else(|| "unknown".into())).into()
+    format!("{user}@{}", host.or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])).unwrap_or_else(|| "unknown".into()))
+        .into()
 }
 
 /// A name for a run that no other run has.
@@ -44,6 +45,8 @@ pub fn log(global: &Global) {
         (_, 2) => "tenantry=debug",
         _ => "trace",
     };
-    let filter = variable("TENANTRY_LOG").and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(level));
+    let filter = variable("TENANTRY_LOG")
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }

@@ -28,7 +28,8 @@ pub async fn run(global: &Global, command: &arguments::Unlock, output: &Output) 
     }
     if !command.force {
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was unlocked").help("write `--force` if the run is surely dead"));
+            return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was unlocked")
+                .help("write `--force` if the run is surely dead"));
         }
         output.say("A run that is still alive would stop at its next step. Unlock? Only `yes` is taken for it:");
         let mut answer = String::new();

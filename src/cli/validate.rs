@@ -23,7 +23,8 @@ pub fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    let (owners, diagnostics) = engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
+    let (owners, diagnostics) =
+        engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
     if output.is_json() {
         json(output, &diagnostics, &session.files)?;
         return Ok(if has_errors(&diagnostics) { Exit::Error } else { Exit::Done });

@@ -57,14 +57,35 @@ pub trait Progress: Send + Sync {
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum Event<'a> {
     #[serde(rename_all = "camelCase")]
-    RunBegun { run: u64, changes: usize, simulated: bool },
-    StepBegun { address: &'a Address, action: Action },
-    StepEnded { address: &'a Address, action: Action, result: &'a Outcome },
-    PhaseEntered { tenant: &'a str, phase: &'a str },
+    RunBegun {
+        run: u64,
+        changes: usize,
+        simulated: bool,
+    },
+    StepBegun {
+        address: &'a Address,
+        action: Action,
+    },
+    StepEnded {
+        address: &'a Address,
+        action: Action,
+        result: &'a Outcome,
+    },
+    PhaseEntered {
+        tenant: &'a str,
+        phase: &'a str,
+    },
     /// The target asks to wait, or a request is tried again.
     #[serde(rename_all = "camelCase")]
-    Retrying { target: &'a str, reason: String, after_milliseconds: u64 },
-    RunEnded { run: u64, outcome: RunOutcome },
+    Retrying {
+        target: &'a str,
+        reason: String,
+        after_milliseconds: u64,
+    },
+    RunEnded {
+        run: u64,
+        outcome: RunOutcome,
+    },
 }
 
 /// How a change ended.
@@ -259,7 +280,8 @@ impl Fresh {
     }
 
     fn observed(&self, change: &Change, identity: &str) -> Observed {
-        let of_kind = self.observed.iter().find(|((target, kind), _)| *target == change.target && **kind == *change.kind);
+        let of_kind =
+            self.observed.iter().find(|((target, kind), _)| *target == change.target && **kind == *change.kind);
         match of_kind {
             Some((_, observation)) => observation.get(identity),
             None => Observed::Unknown("its target was not asked".into()),
@@ -327,11 +349,13 @@ impl Fresh {
         let present = match self.observed(change, new) {
             Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
             Observed::Absent => None,
-            Observed::Present(present) => match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()))) {
-                Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
-                // An earlier run was interrupted between making the new one and deleting the old one.
-                Some(_) => Some(present),
-            },
+            Observed::Present(present) => {
+                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()))) {
+                    Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
+                    // An earlier run was interrupted between making the new one and deleting the old one.
+                    Some(_) => Some(present),
+                }
+            }
         };
         let settled = match (&present, desired) {
             (Some(present), Some(desired)) => {
@@ -353,18 +377,26 @@ impl Fresh {
         let desired = self.desired.get(&change.address);
         match &present.mark {
             Some(Mark { estate, address, .. }) => {
-                *estate == self.estate && (*address == change.address || desired.is_some_and(|desired| desired.previously.contains(address)))
+                *estate == self.estate
+                    && (*address == change.address
+                        || desired.is_some_and(|desired| desired.previously.contains(address)))
             }
             None => {
-                let in_inventory = self.inventory.get(&change.address).is_some_and(|applied| *applied.kind == *change.kind);
+                let in_inventory =
+                    self.inventory.get(&change.address).is_some_and(|applied| *applied.kind == *change.kind);
                 in_inventory && desired.is_none_or(|desired| desired.kind.mark == MarkPlace::Inventory)
             }
         }
     }
 
     fn verdict(&self, desired: &Desired, observed: &Observed) -> Verdict {
-        let applied = std::iter::once(&desired.address).chain(&desired.previously).find_map(|address| self.inventory.get(address));
-        let begun = desired.identity.as_ref().is_some_and(|identity| self.begun.contains(&(desired.address.clone(), identity.clone())));
+        let applied = std::iter::once(&desired.address)
+            .chain(&desired.previously)
+            .find_map(|address| self.inventory.get(address));
+        let begun = desired
+            .identity
+            .as_ref()
+            .is_some_and(|identity| self.begun.contains(&(desired.address.clone(), identity.clone())));
         let mark = match observed {
             Observed::Present(present) => present.mark.as_ref(),
             _ => None,
@@ -400,8 +432,12 @@ fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
 /// Observes what was written; what did not come out as planned is a failure after all.
 async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), EngineError> {
     let Request { plan, targets, store, .. } = request;
-    let done: HashSet<Address> =
-        report.outcomes.iter().filter(|(_, (_, outcome))| *outcome == Outcome::Done).map(|(address, _)| address.clone()).collect();
+    let done: HashSet<Address> = report
+        .outcomes
+        .iter()
+        .filter(|(_, (_, outcome))| *outcome == Outcome::Done)
+        .map(|(address, _)| address.clone())
+        .collect();
     if done.is_empty() {
         return Ok(());
     }
@@ -431,7 +467,9 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
                     .differences
                     .iter()
                     // An output that was not known when the plan was made is compared in the next plan.
-                    .filter(|difference| !difference.after.as_ref().is_some_and(crate::core::model::value::Value::has_deferred))
+                    .filter(|difference| {
+                        !difference.after.as_ref().is_some_and(crate::core::model::value::Value::has_deferred)
+                    })
                     .map(|difference| &*difference.pointer)
                     .collect();
                 if fields.is_empty() {

@@ -11,7 +11,10 @@ const MOST: usize = 200;
 
 /// Cuts changes, which stay in their order, into batches: of one target, and one step only where a kind takes part in no
 /// transaction. What needs an output of another change waits until that one's batch has ended.
-pub fn batches<'r, 'a>(ready: &'r [Ready<'a>], kind_of: &dyn Fn(&Change) -> Option<std::sync::Arc<Kind>>) -> Vec<&'r [Ready<'a>]> {
+pub fn batches<'r, 'a>(
+    ready: &'r [Ready<'a>],
+    kind_of: &dyn Fn(&Change) -> Option<std::sync::Arc<Kind>>,
+) -> Vec<&'r [Ready<'a>]> {
     let mut batches = Vec::new();
     let mut start = 0;
     for (index, next) in ready.iter().enumerate() {
@@ -42,7 +45,8 @@ fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {
     let in_batch = |address: &Address| batch.iter().any(|ready| ready.change.address == *address);
     Value::Map(after.clone()).for_each_leaf(&mut |_, value| {
         if let Value::Deferred(deferred) = value {
-            needs |= deferred.parts.iter().any(|part| matches!(part, Part::Output { address, .. } if in_batch(address)));
+            needs |=
+                deferred.parts.iter().any(|part| matches!(part, Part::Output { address, .. } if in_batch(address)));
         }
     });
     needs

@@ -54,26 +54,25 @@ pub async fn observe<'a>(
         request.known.entry(kind.name).or_default().push(Known { identity: &applied.identity, spec });
     }
     drop(wanted);
-    let answers = join_all(requests.into_iter().map(|(target, request)| {
-        async move {
-            let Asked { wanted, known } = request;
-            let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
-            let kinds: Vec<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
-            let answer = match targets.reader(&target) {
-                Ok(reader) => reader.observe(&request).await,
-                Err(error) => {
-                    let reason: Arc<str> = describe(&error).into();
-                    kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
-                }
-            };
-            (target, kinds, answer)
-        }
+    let answers = join_all(requests.into_iter().map(|(target, request)| async move {
+        let Asked { wanted, known } = request;
+        let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
+        let kinds: Vec<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+        let answer = match targets.reader(&target) {
+            Ok(reader) => reader.observe(&request).await,
+            Err(error) => {
+                let reason: Arc<str> = describe(&error).into();
+                kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
+            }
+        };
+        (target, kinds, answer)
     }))
     .await;
     let mut observations = Observations::new();
     for (target, kinds, mut answer) in answers {
         for kind in kinds {
-            let observation = answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
+            let observation =
+                answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
             observations.insert((target.clone(), kind), observation);
         }
     }

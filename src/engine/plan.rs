@@ -48,7 +48,13 @@ struct Expanded<'e> {
     diagnostics: Vec<Diagnostic>,
 }
 
-fn expand<'e>(estate: &'e Estate, targets: &Targets<'_>, now: Timestamp, threads: usize, outputs: &Outputs) -> Expanded<'e> {
+fn expand<'e>(
+    estate: &'e Estate,
+    targets: &Targets<'_>,
+    now: Timestamp,
+    threads: usize,
+    outputs: &Outputs,
+) -> Expanded<'e> {
     let mut diagnostics = Vec::new();
     let resolved = resolve::resolve(estate, &mut diagnostics);
     let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
@@ -71,7 +77,12 @@ fn expand<'e>(estate: &'e Estate, targets: &Targets<'_>, now: Timestamp, threads
 }
 
 /// Checks an estate without looking at any target.
-pub fn validate(estate: &Estate, targets: &Targets<'_>, now: Timestamp, threads: usize) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
+pub fn validate(
+    estate: &Estate,
+    targets: &Targets<'_>,
+    now: Timestamp,
+    threads: usize,
+) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
     let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &Outputs::new());
     (owners, diagnostics)
 }
@@ -162,8 +173,16 @@ fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {
 fn place(estate: &Estate, expanded: &Expanded<'_>, address: &Address, pointer: &str) -> Option<Place> {
     let tenant = || {
         let name = address.owner.tenant()?;
-        let at = expanded.resolved.tenants.binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name)).ok()?;
-        Some(expanded.resolved.tenants[at].document.positions.origin(if address.id.is_empty() { pointer } else { "/spec/phase" }))
+        let at = expanded
+            .resolved
+            .tenants
+            .binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name))
+            .ok()?;
+        Some(expanded.resolved.tenants[at].document.positions.origin(if address.id.is_empty() {
+            pointer
+        } else {
+            "/spec/phase"
+        }))
     };
     let origin = if address.id.is_empty() {
         tenant()

@@ -163,16 +163,22 @@ impl<'a> Run<'a> {
     }
 
     fn open(&mut self, ready: &[Ready<'_>]) {
-        let targets: HashSet<&Arc<str>> = ready.iter().filter(|ready| !ready.only_record).map(|ready| &ready.change.target).collect();
+        let targets: HashSet<&Arc<str>> =
+            ready.iter().filter(|ready| !ready.only_record).map(|ready| &ready.change.target).collect();
         for target in targets {
             let table = self.request.targets.environment.targets.get(target);
-            let concurrency = table.and_then(|table| table.concurrency).unwrap_or(self.request.targets.environment.limits.parallelism);
+            let concurrency = table
+                .and_then(|table| table.concurrency)
+                .unwrap_or(self.request.targets.environment.limits.parallelism);
             let rate = table.and_then(|table| table.rate).and_then(std::num::NonZeroU32::new);
-            let open = self.request.targets.writer(target).map_err(|error| super::observe::describe(&error)).map(|writer| Open {
-                writer,
-                concurrency: Semaphore::new(concurrency.max(1)),
-                rate: rate.map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate))),
-            });
+            let open =
+                self.request.targets.writer(target).map_err(|error| super::observe::describe(&error)).map(|writer| {
+                    Open {
+                        writer,
+                        concurrency: Semaphore::new(concurrency.max(1)),
+                        rate: rate.map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate))),
+                    }
+                });
             self.targets.insert(target.clone(), open);
         }
     }
@@ -215,7 +221,11 @@ impl<'a> Run<'a> {
                 .find(|address| undone(address).is_some())
                 .map(|address| Outcome::Skipped(format!("{address}, which needs it, was not deleted")));
         }
-        change.depends_on.iter().find(|needed| undone(needed).is_some()).map(|needed| Outcome::Skipped(format!("it needs {needed}, which was not done")))
+        change
+            .depends_on
+            .iter()
+            .find(|needed| undone(needed).is_some())
+            .map(|needed| Outcome::Skipped(format!("it needs {needed}, which was not done")))
     }
 
     fn end(&self, change: &Change, outcome: Outcome) {
@@ -262,7 +272,10 @@ impl<'a> Run<'a> {
                 let mut written = written.into_iter();
                 for Prepared { ready, steps } in prepared {
                     let outputs = steps.iter().map(|_| written.next().unwrap_or_default()).last();
-                    let outputs = outputs.map_or_else(|| ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default(), |written| written.outputs);
+                    let outputs = outputs.map_or_else(
+                        || ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default(),
+                        |written| written.outputs,
+                    );
                     let applied = self.applied(ready, outputs);
                     // A replaced resource stays open, and on record under its old name, until the old one is gone.
                     if ready.replaced.is_none() {
@@ -345,7 +358,8 @@ impl<'a> Run<'a> {
             let known = !deferred.has_secret();
             known.then(|| self.secrets.resolve(deferred, &|address, name| self.output(address, name))).flatten()
         });
-        let identity = change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
+        let identity =
+            change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
         if !outputs.is_empty() {
             locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
         }
@@ -394,7 +408,13 @@ impl<'a> Run<'a> {
         let update = |spec: Map, before: Present| {
             let (removed, changed) = change.fields.iter().partition::<Vec<_>, _>(|field| field.after.is_none());
             let pointers = |fields: Vec<&FieldChange>| fields.iter().map(|field| field.path.to_string()).collect();
-            StepAction::Update { spec, before, changed: pointers(changed), removed: pointers(removed), secrets: secrets.clone() }
+            StepAction::Update {
+                spec,
+                before,
+                changed: pointers(changed),
+                removed: pointers(removed),
+                secrets: secrets.clone(),
+            }
         };
         let mut steps = Vec::with_capacity(2);
         match (change.action, present) {
@@ -410,7 +430,13 @@ impl<'a> Run<'a> {
         Ok(steps)
     }
 
-    fn step(&self, change: &Change, kind: &Arc<Kind>, after: Option<&Arc<Map>>, action: StepAction) -> Result<Step, String> {
+    fn step(
+        &self,
+        change: &Change,
+        kind: &Arc<Kind>,
+        after: Option<&Arc<Map>>,
+        action: StepAction,
+    ) -> Result<Step, String> {
         let identity = match (&action, &change.identity) {
             (_, Some(identity)) => identity.clone(),
             (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, None) => {
@@ -435,11 +461,22 @@ impl<'a> Run<'a> {
         }
         let open = match self.targets.get(target) {
             Some(Ok(open)) => open,
-            Some(Err(reason)) => return Err((0, ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), reason))),
-            None => return Err((0, ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), "it was not opened"))),
+            Some(Err(reason)) => {
+                return Err((0, ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), reason)));
+            }
+            None => {
+                return Err((
+                    0,
+                    ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), "it was not opened"),
+                ));
+            }
         };
-        let mut delays =
-            ExponentialBuilder::default().with_jitter().with_min_delay(FIRST_DELAY).with_max_delay(LONGEST_DELAY).with_max_times(RETRIES).build();
+        let mut delays = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(FIRST_DELAY)
+            .with_max_delay(LONGEST_DELAY)
+            .with_max_times(RETRIES)
+            .build();
         loop {
             if let Some(rate) = &open.rate {
                 for _ in steps {
@@ -480,14 +517,17 @@ impl<'a> Run<'a> {
             let Some(kind) = self.request.targets.catalogue.get(&change.kind).filter(|_| done) else { continue };
             let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
             let deleted = match self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }) {
-                Ok(step) => self.write(&change.target, &[step]).await.map_err(|(_, error)| self.masker.mask(&error.to_string())),
+                Ok(step) => {
+                    self.write(&change.target, &[step]).await.map_err(|(_, error)| self.masker.mask(&error.to_string()))
+                }
                 Err(reason) => Err(reason),
             };
             if let Err(reason) = deleted {
                 self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
                 continue;
             }
-            let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
+            let outputs =
+                locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
             let ended = StepEnded {
                 at: (self.request.clock)(),
                 address: change.address.clone(),
@@ -508,7 +548,9 @@ impl<'a> Run<'a> {
         let done = {
             let outcomes = locked(&self.outcomes);
             let changes = self.by_owner.get(owner).into_iter().flatten();
-            changes.into_iter().all(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_done()))
+            changes
+                .into_iter()
+                .all(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_done()))
         };
         let blocked = self.blocked.contains(owner);
         if !done || blocked || self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
@@ -521,19 +563,20 @@ impl<'a> Run<'a> {
             to: transition.to.clone(),
         };
         match self.request.store.enter_phase(&self.fence(owner), &entered).await {
-            Ok(()) => self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to }),
+            Ok(()) => {
+                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to })
+            }
             Err(error) => self.store_failed(error, std::iter::empty()),
         }
     }
 }
 
 /// A spec with those deferred values replaced that can be.
-fn after_with(
-    spec: &Arc<Map>,
-    resolve: &mut impl FnMut(&crate::core::model::value::Deferred) -> Option<Value>,
-) -> Map {
+fn after_with(spec: &Arc<Map>, resolve: &mut impl FnMut(&crate::core::model::value::Deferred) -> Option<Value>) -> Map {
     let resolved = Value::Map(spec.clone()).try_map_deferred(&mut |deferred| {
-        Ok::<_, std::convert::Infallible>(resolve(deferred).unwrap_or_else(|| Value::Deferred(Arc::new(deferred.clone()))))
+        Ok::<_, std::convert::Infallible>(
+            resolve(deferred).unwrap_or_else(|| Value::Deferred(Arc::new(deferred.clone()))),
+        )
     });
     match resolved {
         Ok(Value::Map(map)) => Map::clone(&map),

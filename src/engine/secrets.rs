@@ -64,8 +64,11 @@ impl SecretValues {
             return Ok(Self::default());
         }
         let mut values = store.get(&wanted).await?;
-        let missing: BTreeMap<SecretReference, SecretString> =
-            wanted.into_iter().filter(|reference| !values.contains_key(reference)).map(|reference| (reference, generate())).collect();
+        let missing: BTreeMap<SecretReference, SecretString> = wanted
+            .into_iter()
+            .filter(|reference| !values.contains_key(reference))
+            .map(|reference| (reference, generate()))
+            .collect();
         if !missing.is_empty() {
             values.extend(store.put(missing).await?);
         }

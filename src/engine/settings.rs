@@ -28,7 +28,8 @@ pub fn lookup(text: &str, estate: &Path, variables: Variables<'_>) -> Result<Opt
     }
     if let Some(path) = text.strip_prefix("file:") {
         let path = estate.join(path);
-        let value = std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let value =
+            std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         return Ok(Some(value.trim_end_matches(['\r', '\n']).into()));
     }
     Ok(None)

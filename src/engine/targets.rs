@@ -57,7 +57,10 @@ impl Targets<'_> {
     }
 
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.
-    fn real(&self, target: &str) -> Result<Option<(&Arc<dyn Provider>, crate::provider::contract::Settings)>, EngineError> {
+    fn real(
+        &self,
+        target: &str,
+    ) -> Result<Option<(&Arc<dyn Provider>, crate::provider::contract::Settings)>, EngineError> {
         let missing = |attempted: String, cause: &str| {
             self.failed(target, ProviderError::new(ErrorClass::Fatal, attempted, cause))
         };

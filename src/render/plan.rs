@@ -74,7 +74,11 @@ fn heading(out: &mut dyn io::Write, plan: &Plan) -> io::Result<()> {
     }
     writeln!(out, "{}", Label::Heading.paint(text))?;
     if plan.simulated {
-        writeln!(out, "{}", Label::Quiet.paint("Simulated: every target is the sandbox; no real system is looked at or changed."))?;
+        writeln!(
+            out,
+            "{}",
+            Label::Quiet.paint("Simulated: every target is the sandbox; no real system is looked at or changed.")
+        )?;
     }
     writeln!(out)
 }
@@ -141,7 +145,8 @@ fn change(out: &mut dyn io::Write, change: &Change, alone: bool, reveal: bool) -
         Some(each) => format!("{}[{each:?}]", address.id),
         None => address.id.to_string(),
     };
-    let mut line = format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
+    let mut line =
+        format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
     if alone {
         match identity {
             Some(identity) => _ = write!(line, " {}", words::identity(identity)),

@@ -44,7 +44,12 @@ pub fn count(number: usize, noun: &str) -> String {
 
 /// An identity as it can be read: without the empty parts that a qualifier leaves.
 pub fn identity(identity: &str) -> String {
-    identity.split('/').filter(|part| !part.is_empty()).map(|part| part.replace("%2F", "/").replace("%25", "%")).collect::<Vec<_>>().join(" ")
+    identity
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(|part| part.replace("%2F", "/").replace("%25", "%"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A JSON pointer as a path: `/columns/max_users` is `columns.max_users`.

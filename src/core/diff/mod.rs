@@ -34,7 +34,9 @@ pub struct Known<'a> {
 pub enum Verdict {
     Unchanged,
     /// It is as it should be and ours, but the inventory does not have it: a run was interrupted, or the inventory lost.
-    Record { present: Present },
+    Record {
+        present: Present,
+    },
     Create {
         cause: Cause,
     },
@@ -98,7 +100,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let Known { desired, observed, applied, .. } = known;
     let present = match observed {
         Observed::Unknown(reason) => {
-            return Verdict::Blocked { code: codes::UNKNOWN_STATE, reason: format!("its state is unknown: {reason}") };
+            return Verdict::Blocked { code: codes::UNKNOWN_STATE, reason: reason.to_string() };
         }
         Observed::Absent => {
             let cause = match applied {
@@ -167,7 +169,9 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     match known.applied {
-        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => Verdict::Unchanged,
+        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => {
+            Verdict::Unchanged
+        }
         _ => Verdict::Record { present: present.clone() },
     }
 }

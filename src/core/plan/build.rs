@@ -59,6 +59,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     orphans::plan(inputs, &mut draft);
     let transitions = transitions(inputs, &mut draft);
     block_dependents(inputs, &mut draft);
+    report_unknown(&mut draft);
 
     let existing = inputs.inventory.len();
     let verdict = policy::guard(&policy::Guarded {
@@ -74,10 +75,8 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
 
     let mut transitions = transitions;
     let held: BTreeSet<&Owner> = draft.blocked.iter().map(|blocked| &blocked.address.owner).collect();
-    // Resources that could not be deleted still belong to somebody.
-    transitions.retain(|transition| {
-        transition.to.as_ref() != Phase::Deleted.as_str() || !held.contains(&Owner::Tenant(transition.tenant.clone()))
-    });
+    // A tenant is in a phase once all of it is; what is blocked is not.
+    transitions.retain(|transition| !held.contains(&Owner::Tenant(transition.tenant.clone())));
     let mut changes = order(draft.changes);
     changes.shrink_to_fit();
     draft.blocked.sort_by(|a, b| a.address.cmp(&b.address));
@@ -182,6 +181,7 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             }
             draft.changes.push(change);
         }
+        Verdict::Blocked { code, reason } if code == codes::UNKNOWN_STATE => draft.block(desired, code, reason),
         Verdict::Blocked { code, reason } => {
             let mut finding =
                 Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
@@ -384,6 +384,22 @@ pub fn block(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Blocked
         identity: change.identity,
         code: code.0.into(),
         reason: reason.into(),
+    }
+}
+
+/// One finding for each target and reason, however many resources it hits.
+fn report_unknown(draft: &mut Draft) {
+    let mut reasons: BTreeMap<(Arc<str>, Arc<str>), usize> = BTreeMap::new();
+    for blocked in draft.blocked.iter().filter(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0) {
+        *reasons.entry((blocked.target.clone(), blocked.reason.clone())).or_default() += 1;
+    }
+    for ((target, reason), count) in reasons {
+        let what = if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") };
+        let message = format!("target `{target}`: the state of {what} could not be told: {reason}");
+        draft.findings.push(
+            Finding::new(codes::UNKNOWN_STATE, Severity::Error, message)
+                .help("nothing is created or deleted there; `tenantry doctor` shows whether the target answers"),
+        );
     }
 }
 

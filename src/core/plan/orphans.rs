@@ -130,13 +130,13 @@ fn blocked(applied: &Applied, code: crate::core::diagnostics::Code, reason: impl
 fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
         applied;
-    let mut stop = |code, reason: String, help: &str| {
+    let stop = |draft: &mut Draft, code, reason: String, help: &str| {
         draft.findings.push(Finding::new(code, Severity::Error, format!("{address}: {reason}")).of(address).help(help));
         draft.blocked.push(blocked(applied, code, reason));
     };
     let Some(kind) = inputs.catalogue.get(kind_name) else {
         let reason = format!("it is of kind `{kind_name}`, which this version does not know");
-        return stop(codes::UNKNOWN_STATE, reason, "use the version of Tenantry that applied it");
+        return stop(draft, codes::UNKNOWN_STATE, reason, "use the version of Tenantry that applied it");
     };
     let observed = match inputs.observed.get(&(target.clone(), kind.name)) {
         Some(observation) => observation.get(identity),
@@ -144,8 +144,8 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     };
     let present = match observed {
         Observed::Unknown(reason) => {
-            let reason = format!("it is no longer asked for, but its state is unknown: {reason}");
-            return stop(codes::UNKNOWN_STATE, reason, "it is looked at again in the next run");
+            draft.blocked.push(blocked(applied, codes::UNKNOWN_STATE, reason));
+            return;
         }
         Observed::Absent => None,
         Observed::Present(present) => Some(present),
@@ -162,6 +162,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
             };
             let reason = format!("{kind_name} `{identity}` is no longer asked for, but {whose}, so it is not deleted");
             return stop(
+                draft,
                 codes::OWNERSHIP_UNKNOWN,
                 reason,
                 "delete it by hand, or give the mark back; once it is gone it is forgotten",

@@ -40,7 +40,11 @@ impl Reader for SandboxReader {
 
     async fn probe(&self) -> Result<String, ProviderError> {
         let failed = |error: sqlx::Error| {
-            ProviderError::new(ErrorClass::Fatal, format!("opening the sandbox at {}", self.world.path().display()), error)
+            ProviderError::new(
+                ErrorClass::Fatal,
+                format!("opening the sandbox at {}", self.world.path().display()),
+                error,
+            )
         };
         let what = match self.world.connection().await.map_err(failed)? {
             None => "nothing in it yet".to_owned(),

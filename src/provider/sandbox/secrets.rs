@@ -30,13 +30,17 @@ impl SandboxSecrets {
 
 #[async_trait]
 impl SecretStore for SandboxSecrets {
-    async fn get(&self, references: &[SecretReference]) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError> {
+    async fn get(
+        &self,
+        references: &[SecretReference],
+    ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError> {
         let failed = self.failed("reading");
         let Some(mut connection) = self.world.connection().await.map_err(&failed)? else { return Ok(BTreeMap::new()) };
-        let rows: Vec<(String, String, u32, String)> = sqlx::query_as("SELECT owner, name, version, value FROM secrets")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(&failed)?;
+        let rows: Vec<(String, String, u32, String)> =
+            sqlx::query_as("SELECT owner, name, version, value FROM secrets")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(&failed)?;
         let mut all: BTreeMap<SecretReference, String> = rows
             .into_iter()
             .map(|(owner, name, version, value)| {
@@ -89,10 +93,11 @@ impl SecretStore for SandboxSecrets {
     async fn list(&self) -> Result<Vec<SecretReference>, SecretStoreError> {
         let failed = self.failed("listing");
         let Some(mut connection) = self.world.connection().await.map_err(&failed)? else { return Ok(Vec::new()) };
-        let rows: Vec<(String, String, u32)> = sqlx::query_as("SELECT owner, name, version FROM secrets ORDER BY 1, 2, 3")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(&failed)?;
+        let rows: Vec<(String, String, u32)> =
+            sqlx::query_as("SELECT owner, name, version FROM secrets ORDER BY 1, 2, 3")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(&failed)?;
         let reference = |(owner, name, version): (String, String, u32)| SecretReference {
             owner: Owner::from(owner.as_str()),
             name: name.into(),

@@ -77,16 +77,25 @@ impl SandboxWriter {
     async fn step(&self, connection: &mut SqliteConnection, step: &Step) -> Result<Written, ProviderError> {
         let Step { kind, identity, action, mark, idempotency_key } = step;
         let attempted = |verb: &str| format!("{verb} {} `{identity}` in the sandbox", kind.name);
-        let stored = self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
+        let stored =
+            self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
         match action {
             StepAction::Create { spec, secrets } => {
                 let outputs = match stored {
                     Some(stored) if self.is_ours(kind, &stored, mark) => stored.outputs,
-                    Some(_) => return Err(ProviderError::new(ErrorClass::Conflict, attempted("creating"), "it exists already")),
+                    Some(_) => {
+                        return Err(ProviderError::new(
+                            ErrorClass::Conflict,
+                            attempted("creating"),
+                            "it exists already",
+                        ));
+                    }
                     None => self.invent_outputs(kind, idempotency_key),
                 };
                 self.check(connection, kind, identity, spec, &attempted("creating")).await?;
-                self.store(connection, step, spec, secrets, &outputs).await.map_err(|error| failed(attempted("creating"), error))?;
+                self.store(connection, step, spec, secrets, &outputs)
+                    .await
+                    .map_err(|error| failed(attempted("creating"), error))?;
                 Ok(Written { outputs })
             }
             StepAction::Update { spec, before: _, changed, removed: _, secrets } => {
@@ -103,7 +112,9 @@ impl SandboxWriter {
                 self.check(connection, kind, identity, spec, &attempted("updating")).await?;
                 let merged = merge(kind, &stored.spec, spec);
                 let outputs = stored.outputs;
-                self.store(connection, step, &merged, secrets, &outputs).await.map_err(|error| failed(attempted("updating"), error))?;
+                self.store(connection, step, &merged, secrets, &outputs)
+                    .await
+                    .map_err(|error| failed(attempted("updating"), error))?;
                 Ok(Written { outputs })
             }
             StepAction::Delete { .. } => {
@@ -135,13 +146,19 @@ impl SandboxWriter {
         }
     }
 
-    async fn stored(&self, connection: &mut SqliteConnection, kind: &Kind, identity: &str) -> Result<Option<Stored>, sqlx::Error> {
-        let row = sqlx::query("SELECT spec, mark, outputs FROM resources WHERE target = ? AND kind = ? AND identity = ?")
-            .bind(&*self.target)
-            .bind(kind.name)
-            .bind(identity)
-            .fetch_optional(connection)
-            .await?;
+    async fn stored(
+        &self,
+        connection: &mut SqliteConnection,
+        kind: &Kind,
+        identity: &str,
+    ) -> Result<Option<Stored>, sqlx::Error> {
+        let row =
+            sqlx::query("SELECT spec, mark, outputs FROM resources WHERE target = ? AND kind = ? AND identity = ?")
+                .bind(&*self.target)
+                .bind(kind.name)
+                .bind(identity)
+                .fetch_optional(connection)
+                .await?;
         let Some(row) = row else { return Ok(None) };
         let decode = |error: serde_json::Error| sqlx::Error::Decode(error.into());
         let map = |text: &str| -> Result<Map, sqlx::Error> {
@@ -172,17 +189,21 @@ impl SandboxWriter {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());
         }
         for (reference, name) in references(kind, spec).filter(|(reference, _)| reference.required) {
-            let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1")
-                .bind(&*self.target)
-                .bind(reference.kind)
-                .bind(name)
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(|error| failed(attempted, error))?;
+            let found: Option<i64> =
+                sqlx::query_scalar("SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1")
+                    .bind(&*self.target)
+                    .bind(reference.kind)
+                    .bind(name)
+                    .fetch_optional(&mut *connection)
+                    .await
+                    .map_err(|error| failed(attempted, error))?;
             // What nobody manages here is taken for granted: a real target would have it.
             let managed = self.catalogue.get(reference.kind).is_some();
             if found.is_none() && managed && reference.required && !is_builtin(name) {
-                return refuse(ErrorClass::Fatal, format!("{} `{name}`, which it needs, does not exist", reference.kind));
+                return refuse(
+                    ErrorClass::Fatal,
+                    format!("{} `{name}`, which it needs, does not exist", reference.kind),
+                );
             }
         }
         Ok(())
@@ -193,7 +214,8 @@ impl SandboxWriter {
         kind.outputs
             .iter()
             .map(|(name, _)| {
-                let digest = Sha256::digest(format!("{}\n{}\n{name}\n{idempotency_key}", self.target, kind.name).as_bytes());
+                let digest =
+                    Sha256::digest(format!("{}\n{}\n{name}\n{idempotency_key}", self.target, kind.name).as_bytes());
                 (Arc::from(*name), Value::text(format!("sim-{}", &hex(&digest)[..12])))
             })
             .collect()
@@ -250,7 +272,12 @@ impl SandboxWriter {
         Ok(())
     }
 
-    async fn drop_needs(&self, connection: &mut SqliteConnection, kind: &Kind, identity: &str) -> Result<(), sqlx::Error> {
+    async fn drop_needs(
+        &self,
+        connection: &mut SqliteConnection,
+        kind: &Kind,
+        identity: &str,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM needs WHERE target = ? AND kind = ? AND identity = ?")
             .bind(&*self.target)
             .bind(kind.name)
@@ -268,14 +295,16 @@ impl SandboxWriter {
         identity: &str,
         stored: &Stored,
     ) -> Result<Option<String>, sqlx::Error> {
-        let name = kind.identity.last().and_then(|field| stored.spec.get(field)).and_then(Value::as_str).unwrap_or_default();
-        let needed: Option<(String, String)> =
-            sqlx::query_as("SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1")
-                .bind(&*self.target)
-                .bind(kind.name)
-                .bind(name)
-                .fetch_optional(&mut *connection)
-                .await?;
+        let name =
+            kind.identity.last().and_then(|field| stored.spec.get(field)).and_then(Value::as_str).unwrap_or_default();
+        let needed: Option<(String, String)> = sqlx::query_as(
+            "SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1",
+        )
+        .bind(&*self.target)
+        .bind(kind.name)
+        .bind(name)
+        .fetch_optional(&mut *connection)
+        .await?;
         if let Some((kind, identity)) = needed {
             return Ok(Some(format!("{kind} `{identity}`")));
         }
