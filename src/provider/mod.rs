@@ -1,3 +1,4 @@
 //! The systems that tenants live in, behind one contract.
 
 pub mod contract;
+pub mod postgres;
