@@ -1,4 +1,7 @@
 //! The systems that tenants live in, behind one contract.
 
+pub mod conformance;
 pub mod contract;
+pub mod postgres;
+pub mod registry;
 pub mod sandbox;
