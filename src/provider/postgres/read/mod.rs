@@ -360,11 +360,11 @@ fn is_shared(kind: &str) -> bool {
     matches!(kind, "postgres.database" | "postgres.role")
 }
 
+/// Grants that are wanted, and those that the estate still has on record: nobody else's.
 fn wanted_grants(kinds: &BTreeMap<&'static str, Vec<Subject<'_>>>) -> Vec<GrantSpec> {
     let subjects = kinds.get("postgres.grant").map(Vec::as_slice).unwrap_or_default();
     subjects
         .iter()
-        .filter(|subject| subject.is_wanted())
         .filter_map(|subject| types::parse(subject.spec).ok())
         .collect()
 }
