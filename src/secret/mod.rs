@@ -1,3 +1,15 @@
 //! Secrets: generated once, kept in one store, only referred to elsewhere.
+//!
+//! [`generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
+//! [`mask`] keeps them out of texts that others wrote.
 
+pub mod age_file;
 pub mod contract;
+pub mod generate;
+pub mod hash;
+pub mod mask;
+
+pub use age_file::{AgeFile, new_identity};
+pub use generate::{Alphabet, generate};
+pub use hash::keyed_hash;
+pub use mask::Masker;
