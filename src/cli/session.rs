@@ -69,7 +69,8 @@ impl Session {
             environment.targets.values_mut().for_each(|target| target.sandbox = true);
         }
         let name = environment.name.as_deref().unwrap_or("default");
-        let state = global.estate.join(STATE_FOLDER).join(if rehearsal { format!("{name}-sandbox") } else { name.to_owned() });
+        let state =
+            global.estate.join(STATE_FOLDER).join(if rehearsal { format!("{name}-sandbox") } else { name.to_owned() });
         let providers = registry::providers();
         let catalogue = Arc::new(registry::catalogue(&providers));
         Ok(Self {
@@ -115,9 +116,11 @@ impl Session {
         let table = &self.environment.store;
         if let (Some(url), false) = (&table.url, self.rehearsal) {
             let looked_up = settings::lookup(url, &self.folder, &system::variable);
-            let url = looked_up.map_err(|cause| Failure::new(Exit::Error, format!("setting `url` of the store: {cause}")))?;
+            let url =
+                looked_up.map_err(|cause| Failure::new(Exit::Error, format!("setting `url` of the store: {cause}")))?;
             let Some(url) = url else {
-                return Err(Failure::new(Exit::Error, "setting `url` of the store is not a reference").help("write env:NAME or file:PATH"));
+                return Err(Failure::new(Exit::Error, "setting `url` of the store is not a reference")
+                    .help("write env:NAME or file:PATH"));
             };
             return Ok(Box::new(PostgresStore::open(&url, self.mode).await?));
         }
@@ -146,7 +149,7 @@ impl Session {
             return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
         };
         match settings::lookup(reference, &self.folder, &system::variable) {
-            Ok(Some(identity)) => Ok(AgeFile::open(&path, &identity)?),
+            Ok(Some(identity)) => Ok(Box::new(AgeFile::open(&path, &identity)?)),
             Ok(None) => Err(wrong("setting `identity` of the secrets is not a reference".into())),
             Err(cause) => Err(wrong(format!("setting `identity` of the secrets: {cause}"))),
         }

@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
                 for Prepared { ready, steps } in prepared {
                     let is_it = (before..before + steps.len()).contains(&failed) || steps.is_empty();
                     before += steps.len();
-                    let mut reason = self.masker.mask(&error.to_string());
+                    let mut reason = self.masker.mask(&error.to_string()).into_owned();
                     if let Some(remedy) = &error.remedy {
                         reason = format!("{reason} ({remedy})");
                     }
@@ -501,7 +501,7 @@ impl<'a> Run<'a> {
             }
             self.request.progress.event(&Event::Retrying {
                 target,
-                reason: self.masker.mask(&error.to_string()),
+                reason: self.masker.mask(&error.to_string()).into_owned(),
                 after_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
             });
             tokio::time::sleep(delay).await;
@@ -517,9 +517,10 @@ impl<'a> Run<'a> {
             let Some(kind) = self.request.targets.catalogue.get(&change.kind).filter(|_| done) else { continue };
             let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
             let deleted = match self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }) {
-                Ok(step) => {
-                    self.write(&change.target, &[step]).await.map_err(|(_, error)| self.masker.mask(&error.to_string()))
-                }
+                Ok(step) => self
+                    .write(&change.target, &[step])
+                    .await
+                    .map_err(|(_, error)| self.masker.mask(&error.to_string()).into_owned()),
                 Err(reason) => Err(reason),
             };
             if let Err(reason) = deleted {

@@ -9,7 +9,7 @@ use crate::core::model::address::Address;
 use crate::core::model::secret::SecretReference;
 use crate::core::model::value::{Deferred, Map, Part, Value};
 use crate::secret::contract::{SecretStore, SecretStoreError};
-use crate::secret::{generate, keyed_hash};
+use crate::secret::{Alphabet, generate, keyed_hash};
 
 /// The values that a run needs.
 #[derive(Default)]
@@ -67,8 +67,8 @@ impl SecretValues {
         let missing: BTreeMap<SecretReference, SecretString> = wanted
             .into_iter()
             .filter(|reference| !values.contains_key(reference))
-            .map(|reference| (reference, generate()))
-            .collect();
+            .map(|reference| Ok((reference, generate(Alphabet::ALPHANUMERIC, generate::LENGTH)?)))
+            .collect::<Result<_, SecretStoreError>>()?;
         if !missing.is_empty() {
             values.extend(store.put(missing).await?);
         }

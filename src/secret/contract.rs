@@ -40,6 +40,8 @@ pub trait SecretStore: Send + Sync {
 pub enum SecretStoreError {
     #[error("the secrets at {location} cannot be opened: {cause}")]
     Locked { location: String, cause: String },
+    #[error(transparent)]
+    Generate(#[from] super::generate::NoRandomness),
     #[error("the secrets at {location} cannot be used while {attempted}: {cause}")]
     Failed { location: String, attempted: &'static str, cause: String },
 }

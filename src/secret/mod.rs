@@ -1,35 +1,15 @@
 //! Secrets: generated once, kept in one store, only referred to elsewhere.
+//!
+//! [`generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
+//! [`mask`] keeps them out of texts that others wrote.
 
+pub mod age_file;
 pub mod contract;
+pub mod generate;
+pub mod hash;
+pub mod mask;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use secrecy::{ExposeSecret as _, SecretString};
-
-pub fn generate() -> SecretString {
-    use rand::RngExt as _;
-    let mut rng = rand::rng();
-    let alphabet: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
-    (0..32).map(|_| alphabet[rng.random_range(0..alphabet.len())]).collect::<String>().into()
-}
-
-pub fn keyed_hash<'a>(key: &SecretString, parts: impl Iterator<Item = (&'a str, &'a SecretString)>) -> String {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key.expose_secret().as_bytes()).expect("any length");
-    for (pointer, value) in parts {
-        for text in [pointer, value.expose_secret()] {
-            mac.update(&(text.len() as u64).to_be_bytes());
-            mac.update(text.as_bytes());
-        }
-    }
-    crate::core::model::names::hex(&mac.finalize().into_bytes())[..32].to_owned()
-}
-
-pub struct Masker(Vec<SecretString>);
-
-impl Masker {
-    pub fn new<'a>(secrets: impl Iterator<Item = &'a SecretString>) -> Self {
-        Self(secrets.cloned().collect())
-    }
-    pub fn mask(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "(secret)"))
-    }
-}
+pub use age_file::{AgeFile, new_identity};
+pub use generate::{Alphabet, generate};
+pub use hash::keyed_hash;
+pub use mask::Masker;

@@ -85,7 +85,7 @@ macro_rules! statements {
 }
 
 pub const SQLITE: Statements = statements!("json_each($1)");
-pub const POSTGRES: Statements = statements!("json_array_elements($1::json)");
+pub const POSTGRES: Statements = statements!("jsonb_array_elements($1::jsonb)");
 
 pub const HEAD: &str = "SELECT sequence, hash, token, run FROM state";
 pub const SET_HEAD: &str = "UPDATE state SET sequence = $1, hash = $2, token = $3, run = $4";

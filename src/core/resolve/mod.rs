@@ -78,6 +78,15 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
     let mut tenants = Vec::with_capacity(estate.tenants.len());
     for document in &estate.tenants {
         let name = &document.metadata.name;
+        // Addresses could not tell its resources from those of the estate itself.
+        if name.as_str() == "estate" {
+            diagnostics.push(
+                Diagnostic::error(codes::INVALID_NAME, "a tenant cannot be called `estate`")
+                    .at(document.positions.origin("/metadata/name"), "addresses of the estate's own resources begin so")
+                    .help("give the tenant another name"),
+            );
+            continue;
+        }
         let Some(tier) = by_name.get(document.spec.tier.as_str()) else {
             let wanted = document.spec.tier.as_str();
             diagnostics.push(

@@ -10,7 +10,7 @@ use super::world::World;
 use crate::core::model::address::Owner;
 use crate::core::model::secret::SecretReference;
 use crate::secret::contract::{SecretStore, SecretStoreError};
-use crate::secret::generate;
+use crate::secret::{Alphabet, generate};
 
 /// Secrets of simulated targets. They open nothing, so they are kept in the clear.
 pub struct SandboxSecrets {
@@ -56,6 +56,7 @@ impl SecretStore for SandboxSecrets {
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError> {
         let failed = self.failed("writing");
         let references: Vec<SecretReference> = secrets.keys().cloned().collect();
+        let key = generate(Alphabet::ALPHANUMERIC, generate::LENGTH)?;
         {
             let connection = self.world.connection().await.map_err(&failed)?;
             let Some(mut connection) = connection else {
@@ -63,7 +64,7 @@ impl SecretStore for SandboxSecrets {
             };
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
             sqlx::query("INSERT INTO hash_key SELECT ? WHERE NOT EXISTS (SELECT 1 FROM hash_key)")
-                .bind(generate().expose_secret())
+                .bind(key.expose_secret())
                 .execute(&mut *transaction)
                 .await
                 .map_err(&failed)?;

@@ -3,6 +3,7 @@
 //! PostgreSQL is tested where `TENANTRY_POSTGRES_URL` names a server on which databases may be created; each test makes
 //! one of its own. Without it these tests say that they are skipped, and fail on CI.
 
+mod crashes;
 mod files;
 mod locks;
 mod properties;
@@ -200,7 +201,7 @@ pub fn applied(address: &str, generation: u64) -> Applied {
         spec: format!(r#"{{"name":"tenant \"ü\" {generation}","n":1}}"#).into(),
         outputs: r#"{"id":"o-1"}"#.into(),
         generation,
-        protect: generation % 2 == 0,
+        protect: generation.is_multiple_of(2),
         depends_on: vec!["estate/meter".parse().expect("an address")],
     }
 }

@@ -363,8 +363,5 @@ fn is_shared(kind: &str) -> bool {
 /// Grants that are wanted, and those that the estate still has on record: nobody else's.
 fn wanted_grants(kinds: &BTreeMap<&'static str, Vec<Subject<'_>>>) -> Vec<GrantSpec> {
     let subjects = kinds.get("postgres.grant").map(Vec::as_slice).unwrap_or_default();
-    subjects
-        .iter()
-        .filter_map(|subject| types::parse(subject.spec).ok())
-        .collect()
+    subjects.iter().filter_map(|subject| types::parse(subject.spec).ok()).collect()
 }
