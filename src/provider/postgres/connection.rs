@@ -31,8 +31,11 @@ pub struct Connections {
     permits: Arc<Semaphore>,
     /// The most unused connections that are kept for one database.
     keep: usize,
-    idle: Mutex<HashMap<Arc<str>, Vec<(PgConnection, Instant)>>>,
+    idle: Mutex<Idle>,
 }
+
+/// Connections by database, each with the moment since when nobody uses it.
+type Idle = HashMap<Arc<str>, Vec<(PgConnection, Instant)>>;
 
 /// One connection, in use by one task.
 pub struct Session {
@@ -120,7 +123,7 @@ impl Connections {
         self.idle().get_mut(database)?.pop()
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Vec<(PgConnection, Instant)>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -144,7 +147,7 @@ mod tests {
             target: "main".into(),
             estate: "shop".into(),
             values: serde_json::Map::new(),
-            secrets: Default::default(),
+            secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
         };
         if secret {
