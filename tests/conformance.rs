@@ -1,0 +1,170 @@
+//! The conformance suite, run against every provider on its real server, and against the sandbox that stands in for it.
+
+mod support;
+
+use std::sync::Arc;
+
+use assert_fs::TempDir;
+use serde_json::json;
+use support::postgres::{World as Database, in_database};
+use tenantry::core::model::kind::Catalogue;
+use tenantry::provider::conformance::{Case, Subject, check};
+use tenantry::provider::contract::{ErrorClass, Provider as _};
+use tenantry::provider::postgres::Postgres;
+use tenantry::provider::registry;
+use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
+use tenantry::provider::sandbox::{Mode, Sandbox, World};
+
+/// One case for each kind of PostgreSQL; names end with a suffix because roles and databases belong to the whole server.
+fn postgres_cases(suffix: &str) -> Vec<Case> {
+    let name = |name: &str| format!("{name}_{suffix}");
+    let role = || ("postgres.role", json!({"name": name("owner")}));
+    let schema = || ("postgres.schema", json!({"name": name("shop")}));
+    let tables = || {
+        let sql = format!(
+            "CREATE TABLE {0}.items (id int PRIMARY KEY, tenant text, price numeric, labels jsonb, seen timestamptz); \
+             CREATE SEQUENCE {0}.numbers; CREATE FUNCTION {0}.answer(n int) RETURNS int LANGUAGE sql AS 'SELECT 42'",
+            name("shop")
+        );
+        ("postgres.script", json!({"name": name("items"), "sql": sql}))
+    };
+    let grant = |on: &str, object: Option<&str>, privileges: [&str; 2]| {
+        let spec = |privileges: &[&str]| {
+            let mut spec = json!({"role": name("owner"), "on": on, "privileges": privileges});
+            if on != "database" {
+                spec["schema"] = name("shop").into();
+            }
+            if let Some(object) = object {
+                spec["name"] = object.into();
+            }
+            spec
+        };
+        Case {
+            kind: "postgres.grant",
+            needs: vec![role(), schema(), tables()],
+            spec: spec(&privileges[..1]),
+            updated: spec(&privileges),
+            apart: false,
+        }
+    };
+    vec![
+        Case {
+            kind: "postgres.database",
+            needs: vec![role()],
+            spec: json!({"name": name("extra"), "connectionLimit": 5}),
+            updated: json!({"name": name("extra"), "connectionLimit": 7, "owner": name("owner")}),
+            apart: false,
+        },
+        Case {
+            kind: "postgres.role",
+            needs: vec![role()],
+            spec: json!({"name": name("app"), "login": true, "connectionLimit": 3, "settings": {"statement_timeout": "30s"}}),
+            updated: json!({
+                "name": name("app"), "login": false, "inherit": false, "memberOf": [name("owner")],
+                "settings": {"statement_timeout": "1min", "search_path": "a, b"}, "validUntil": "2030-01-01T00:00:00Z",
+            }),
+            apart: false,
+        },
+        Case {
+            kind: "postgres.schema",
+            needs: vec![role()],
+            spec: json!({"name": name("sales")}),
+            updated: json!({"name": name("sales"), "owner": name("owner"), "exclusive": true}),
+            apart: false,
+        },
+        grant("schema", None, ["USAGE", "CREATE"]),
+        grant("table", Some("items"), ["SELECT", "UPDATE"]),
+        grant("sequence", Some("numbers"), ["USAGE", "SELECT"]),
+        grant("allTables", None, ["SELECT", "DELETE"]),
+        grant("defaultTables", None, ["SELECT", "INSERT"]),
+        Case {
+            kind: "postgres.rls_policy",
+            needs: vec![role(), schema(), tables()],
+            spec: json!({"schema": name("shop"), "table": "items", "name": "own", "using": "tenant = 'a'"}),
+            updated: json!({
+                "schema": name("shop"), "table": "items", "name": "own", "roles": [name("owner")],
+                "using": "tenant = current_setting('app.tenant', true)", "withCheck": "tenant IS NOT NULL AND price > 0",
+            }),
+            apart: false,
+        },
+        Case {
+            kind: "postgres.extension",
+            needs: vec![schema()],
+            spec: json!({"name": "citext"}),
+            updated: json!({"name": "citext", "schema": name("shop")}),
+            apart: false,
+        },
+        Case {
+            kind: "postgres.row",
+            needs: vec![schema(), tables()],
+            spec: json!({
+                "schema": name("shop"), "table": "items", "key": {"id": 1},
+                "columns": {"tenant": "a", "price": "10.00", "labels": {"colour": "red"}, "seen": "2026-01-01T00:00:00Z"},
+            }),
+            updated: json!({
+                "schema": name("shop"), "table": "items", "key": {"id": 1},
+                "columns": {"tenant": "it's; b", "price": 12.5, "labels": {"colour": "blue", "size": 3}, "seen": "2026-01-01T02:00:00+01:00"},
+            }),
+            apart: false,
+        },
+        Case {
+            kind: "postgres.script",
+            needs: vec![schema()],
+            spec: json!({"name": name("first"), "sql": format!("CREATE TABLE IF NOT EXISTS {}.a (id int)", name("shop"))}),
+            updated: json!({
+                "name": name("first"), "sql": format!("CREATE TABLE IF NOT EXISTS {0}.b (id int)", name("shop")),
+                "check": format!("SELECT to_regclass('{}.b') IS NOT NULL", name("shop")),
+            }),
+            apart: true,
+        },
+    ]
+}
+
+#[test]
+fn every_kind_has_a_case() {
+    let catalogue = registry::catalogue(&registry::providers());
+    let cases = postgres_cases("x");
+    let missing: Vec<&str> =
+        catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
+    assert!(missing.is_empty(), "no conformance case for {missing:?}");
+}
+
+#[test]
+fn postgres_conforms() {
+    in_database("postgres_conforms", async |database: &Database| {
+        let catalogue = Catalogue::new(Postgres.kinds());
+        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+        let nobody = database.settings(database.options().host("127.0.0.1").port(9));
+        let unreachable = Postgres.reader(&nobody).expect("valid settings");
+        let (reader, writer) = (database.reader(), database.writer());
+        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let mut violations = Vec::new();
+        for case in postgres_cases(&database.suffix) {
+            violations.extend(check(&subject, &case).await);
+        }
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    });
+}
+
+struct Down;
+
+impl Faults for Down {
+    fn next(&self, _: Operation<'_>) -> Fault {
+        Fault::Fail(ErrorClass::Retryable, "the server is down".into())
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_conforms() {
+    let folder = TempDir::new().expect("a folder");
+    let catalogue = Arc::new(registry::catalogue(&registry::providers()));
+    let sandbox = Sandbox::new(World::new(&folder.path().join("sandbox.db"), Mode::ReadWrite), catalogue.clone());
+    let down = sandbox.clone().with_faults(Arc::new(Down));
+    let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
+    let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
+    let mut violations = Vec::new();
+    for case in postgres_cases("sim") {
+        violations.extend(check(&subject, &case).await);
+    }
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
