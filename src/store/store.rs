@@ -187,7 +187,7 @@ impl<D> Store for SqlStore<D> {
     }
 
     async fn end_run(&self, run: RunId, at: Timestamp, outcome: &RunOutcome) -> Result<(), StoreError> {
-        self.append(None, [journal::run_ended(run, at, outcome)]).await
+        self.append(None, [journal::run_ended(run, at, *outcome)]).await
     }
 
     async fn lock(&self, request: &LockRequest<'_>) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {
@@ -280,6 +280,7 @@ async fn view<T>(
     Ok(read)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "rows are handed on like this by every query")]
 fn line(row: Row<'_>) -> Result<Line, sqlx::Error> {
     Ok(Line {
         sequence: row.integer(0)?,

@@ -191,7 +191,7 @@ impl<'e> Context<'_, 'e> {
                             continue;
                         }
                     };
-                    if let Some(desired) = self.build(resource, owner, Some(&each), &target, &spec, problems) {
+                    if let Some(desired) = self.build(resource, owner, Some(each), &target, &spec, problems) {
                         entries.push((each.clone(), built.push(desired)));
                     }
                 }
