@@ -132,7 +132,6 @@ async fn note_lost(work: &mut Work<'_>, attempted: &'static str, locks: &[Lock])
     work.execute(attempted, work.statements().note_lost, [list]).await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "rows are handed on like this by every query")]
 fn lock(row: Row<'_>) -> Result<Lock, sqlx::Error> {
     let time = |column| {
         let time = Timestamp::from_microsecond(row.integer(column)?);

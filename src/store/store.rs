@@ -280,7 +280,6 @@ async fn view<T>(
     Ok(read)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "rows are handed on like this by every query")]
 fn line(row: Row<'_>) -> Result<Line, sqlx::Error> {
     Ok(Line {
         sequence: row.integer(0)?,

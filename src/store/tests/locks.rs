@@ -16,7 +16,6 @@ on_both!(
     one_lost_lease_does_not_fail_the_others,
 );
 
-#[expect(clippy::needless_pass_by_value, reason = "results are looked at where they arise")]
 fn lost<T: std::fmt::Debug>(result: Result<T, StoreError>, owner: &str) {
     assert!(matches!(&result, Err(StoreError::LeaseLost(lost)) if *lost == Owner::from(owner)), "{result:?}");
 }
