@@ -288,21 +288,33 @@ impl<'a> Run<'a> {
                 }
             }
             Err((failed, error)) => {
-                let mut before = 0;
+                let mut why = self.masker.mask(&error.to_string()).into_owned();
+                if let Some(remedy) = &error.remedy {
+                    why = format!("{why} ({remedy})");
+                }
+                let culprit = culprit(prepared, failed);
                 for Prepared { ready, steps } in prepared {
-                    let is_it = (before..before + steps.len()).contains(&failed) || steps.is_empty();
-                    before += steps.len();
-                    let mut reason = self.masker.mask(&error.to_string()).into_owned();
-                    if let Some(remedy) = &error.remedy {
-                        reason = format!("{reason} ({remedy})");
+                    let change = ready.change;
+                    if steps.is_empty() {
+                        let outputs =
+                            ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default();
+                        ended.push(ended_with(change, self.applied(ready, outputs)));
+                        outcomes.push((change, Outcome::AlreadyDone));
+                        continue;
                     }
-                    let reason = if is_it { reason } else { format!("not done, because its batch failed: {reason}") };
+                    let outcome = match culprit {
+                        Some(culprit) if culprit.address != change.address => {
+                            Outcome::Skipped(format!("{} failed, and the two are one transaction", culprit.address))
+                        }
+                        _ => Outcome::Failed(why.clone()),
+                    };
                     // Whether a request that got no answer was carried out is not known: the step stays open, so that
                     // the next run takes what it finds for ours.
                     if !error.class.is_transient() {
-                        ended.push(ended_with(ready.change, StepResult::Failed(reason.as_str().into())));
+                        let (Outcome::Skipped(reason) | Outcome::Failed(reason)) = &outcome else { continue };
+                        ended.push(ended_with(change, StepResult::Failed(reason.as_str().into())));
                     }
-                    outcomes.push((ready.change, Outcome::Failed(reason)));
+                    outcomes.push((change, outcome));
                 }
             }
         }
@@ -570,6 +582,15 @@ impl<'a> Run<'a> {
             Err(error) => self.store_failed(error, std::iter::empty()),
         }
     }
+}
+
+/// The change whose step failed, of several that went out together.
+fn culprit<'a>(prepared: &[Prepared<'_, 'a>], failed: usize) -> Option<&'a Change> {
+    let mut before = 0;
+    prepared.iter().find_map(|prepared| {
+        before += prepared.steps.len();
+        (failed < before).then_some(prepared.ready.change)
+    })
 }
 
 /// A spec with those deferred values replaced that can be.
