@@ -41,6 +41,7 @@ struct Open {
 }
 
 /// Everything that the owners' tasks share.
+#[expect(clippy::struct_field_names, reason = "`run` is the run's number in the journal")]
 pub struct Run<'a> {
     request: &'a Request<'a>,
     run: RunId,
@@ -577,7 +578,7 @@ impl<'a> Run<'a> {
         };
         match self.request.store.enter_phase(&self.fence(owner), &entered).await {
             Ok(()) => {
-                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to })
+                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to });
             }
             Err(error) => self.store_failed(error, std::iter::empty()),
         }

@@ -110,6 +110,11 @@ impl Comparison<'_> {
         }
     }
 
+    /// `applied` is nothing where nothing was applied, and nothing within where the field was not.
+    #[expect(
+        clippy::option_option,
+        reason = "a resource without a record is another case than a record without the field"
+    )]
     fn differ(
         &mut self,
         pointer: String,
