@@ -1,6 +1,6 @@
 //! One bulk read per target, all targets at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -58,7 +58,7 @@ pub async fn observe<'a>(
         async move {
             let Asked { wanted, known } = request;
             let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
-            let kinds: Vec<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+            let kinds: BTreeSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
             let answer = match targets.reader(&target) {
                 Ok(reader) => reader.observe(&request).await,
                 Err(error) => {
