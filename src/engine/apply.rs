@@ -25,6 +25,7 @@ use crate::core::model::address::Address;
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use crate::core::model::value::Value;
 use crate::core::plan::{Action, Change, Plan, json};
 use crate::core::policy;
 use crate::secret::contract::SecretStore;
@@ -276,7 +277,7 @@ impl Fresh {
         {
             // Another run wrote here; if it came to the same end there is nothing left to do.
             return match (&change.identity, self.desired.get(&change.address)) {
-                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity)) {
+                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false) {
                     Verdict::Unchanged => Err(Outcome::AlreadyDone),
                     _ => stale("it was written by another run"),
                 },
@@ -307,7 +308,7 @@ impl Fresh {
                 let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
                 let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
                 let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, &besides);
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
                     (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
@@ -327,7 +328,7 @@ impl Fresh {
         let present = match self.observed(change, new) {
             Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
             Observed::Absent => None,
-            Observed::Present(present) => match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()))) {
+            Observed::Present(present) => match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()), false)) {
                 Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
                 // An earlier run was interrupted between making the new one and deleting the old one.
                 Some(_) => Some(present),
@@ -335,7 +336,7 @@ impl Fresh {
         };
         let settled = match (&present, desired) {
             (Some(present), Some(desired)) => {
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), false);
                 matches!(verdict, Verdict::Unchanged | Verdict::Record { .. })
             }
             _ => false,
@@ -362,7 +363,7 @@ impl Fresh {
         }
     }
 
-    fn verdict(&self, desired: &Desired, observed: &Observed) -> Verdict {
+    fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
         let applied = std::iter::once(&desired.address).chain(&desired.previously).find_map(|address| self.inventory.get(address));
         let begun = desired.identity.as_ref().is_some_and(|identity| self.begun.contains(&(desired.address.clone(), identity.clone())));
         let mark = match observed {
@@ -370,9 +371,15 @@ impl Fresh {
             _ => None,
         };
         // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
-        let secret_hash = mark.and_then(|mark| mark.secret_hash.as_deref());
+        let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
         diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
     }
+}
+
+/// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
+fn writes_secret(change: &Change) -> bool {
+    let is_secret = |value: &Value| matches!(value, Value::Deferred(deferred) if deferred.has_secret());
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(is_secret))
 }
 
 /// What a change asks for, as if it came from the repository.
@@ -420,7 +427,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         let Some(identity) = &change.identity else { continue };
         let Some(desired) = fresh.desired.get(&change.address) else { continue };
         let observed = fresh.observed(change, identity);
-        let problem = match fresh.verdict(desired, &observed) {
+        let problem = match fresh.verdict(desired, &observed, false) {
             Verdict::Unchanged | Verdict::Record { .. } => continue,
             // What could not be read again was still written.
             Verdict::Blocked { .. } if matches!(observed, Observed::Unknown(_)) => continue,
@@ -431,7 +438,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
                     .differences
                     .iter()
                     // An output that was not known when the plan was made is compared in the next plan.
-                    .filter(|difference| !difference.after.as_ref().is_some_and(crate::core::model::value::Value::has_deferred))
+                    .filter(|difference| !difference.after.as_ref().is_some_and(Value::has_deferred))
                     .map(|difference| &*difference.pointer)
                     .collect();
                 if fields.is_empty() {

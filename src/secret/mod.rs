@@ -33,3 +33,6 @@ impl Masker {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "(secret)"))
     }
 }
+pub struct AgeFile;
+impl AgeFile { pub fn open(_: &std::path::Path, _: &SecretString) -> Result<Box<dyn contract::SecretStore>, contract::SecretStoreError> { Err(contract::SecretStoreError::Locked{location: String::new(), cause: String::new()}) } }
+pub fn new_identity() -> (SecretString, String) { (String::new().into(), String::new()) }

@@ -173,9 +173,15 @@ fn settled(known: &Known<'_>, present: &Present) -> Verdict {
 }
 
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
-    // Where the target has no room for a mark there is no hash to compare.
-    if known.desired.kind.mark == MarkPlace::Inventory || !compare::has_secret(&known.desired.spec) {
+    if !compare::has_secret(&known.desired.spec) {
         return true;
+    }
+    // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
+    if known.desired.kind.mark == MarkPlace::Inventory {
+        let applied = known.applied.and_then(Applied::spec_value);
+        return applied.is_none_or(|applied| {
+            compare::secret_differences(&known.desired.spec, Some(&applied)).iter().all(|difference| !difference.pending)
+        });
     }
     let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
     known.secret_hash.is_some() && written == known.secret_hash

@@ -1,0 +1,108 @@
+//! `postgres.database`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::value::Map;
+
+/// Databases are first made under a name that begins so, given their mark, and then renamed: a crash in between never leaves
+/// an unmarked database under the wanted name. `CREATE DATABASE` cannot be part of a transaction.
+pub const STAGING_PREFIX: &str = "tenantry_new_";
+
+/// A database of the server.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.database")]
+pub struct DatabaseSpec {
+    pub name: String,
+    /// The role that owns it. Whoever creates it, if absent; then the owner is not looked at.
+    pub owner: Option<String>,
+    /// The most sessions at a time; -1 is no limit.
+    #[serde(default = "unlimited")]
+    #[schemars(range(min = -1, max = 2_147_483_647))]
+    pub connection_limit: i32,
+    /// Such as `UTF8`. The server's own, if absent.
+    pub encoding: Option<String>,
+    /// Collation and character classes, such as `C.UTF-8`. The server's own, if absent.
+    pub locale: Option<String>,
+}
+
+pub(super) fn unlimited() -> i32 {
+    -1
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.database",
+        summary: "A database of a PostgreSQL server.",
+        schema: schemars::schema_for!(DatabaseSpec),
+        identity: &["name"],
+        immutable: &["/encoding", "/locale"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/name"), name_limit("/owner")] },
+        references: const { &[reference("/owner", "postgres.role")] },
+        loses_data: true,
+        bills: false,
+        mark: MarkPlace::Target,
+        transactional: false,
+        normalise,
+        check,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("connectionLimit", i64::from(unlimited()));
+    fields.map_text("encoding", canonical_encoding);
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    problems.name(spec, "name", true);
+    problems.name(spec, "owner", false);
+    if let Some(name) = spec.get("name").and_then(|name| name.as_str()) {
+        if ["postgres", "template0", "template1"].contains(&name) {
+            problems.add("/name", format!("\"{name}\" is the server's own database"));
+        }
+        if name.starts_with(STAGING_PREFIX) {
+            problems.add("/name", format!("names that begin with {STAGING_PREFIX} are used while a database is made"));
+        }
+    }
+    problems.0
+}
+
+/// The server ignores case and punctuation in names of encodings, and knows some by two names.
+pub fn canonical_encoding(name: &str) -> String {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    match plain.as_str() {
+        "UNICODE" => "UTF8".to_owned(),
+        "ISO88591" => "LATIN1".to_owned(),
+        _ => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_have_one_spelling() {
+        for spelling in ["utf-8", "UTF8", "Unicode", "utf_8"] {
+            assert_eq!(canonical_encoding(spelling), "UTF8");
+        }
+    }
+
+    #[test]
+    fn the_servers_own_databases_are_refused() {
+        let spec = |name: &str| Map::from_fields([("name".into(), name.into())]);
+        assert_eq!(check(&spec("template1")).len(), 1);
+        assert_eq!(check(&spec("pg_x")).len(), 1);
+        assert_eq!(check(&spec("acme")).len(), 0);
+    }
+}

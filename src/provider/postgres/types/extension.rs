@@ -1,0 +1,53 @@
+//! `postgres.extension`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::value::Map;
+
+/// An extension of a database.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.extension")]
+pub struct ExtensionSpec {
+    /// Another database of the server than the one of the target's URL.
+    pub database: Option<String>,
+    pub name: String,
+    /// Where its objects are. The extension's own choice, if absent; then it is not looked at.
+    pub schema: Option<String>,
+    /// The newest that the server has, if absent; then it is not looked at.
+    pub version: Option<String>,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.extension",
+        summary: "An extension of a PostgreSQL database.",
+        schema: schemars::schema_for!(ExtensionSpec),
+        identity: &["database", "name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/name"), name_limit("/schema"), name_limit("/database")] },
+        references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
+        // Some extensions keep data in tables of their own, and those go with it.
+        loses_data: true,
+        bills: false,
+        // An extension's comment is its description, written by its own script at every update.
+        mark: MarkPlace::Inventory,
+        transactional: true,
+        normalise: |spec| Fields::of(spec).build(),
+        check,
+    }
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    problems.name(spec, "name", false);
+    problems.name(spec, "schema", false);
+    problems.0
+}

@@ -1,0 +1,307 @@
+//! `postgres.grant`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{FieldReference, Kind, MarkPlace};
+use crate::core::model::value::{Map, Value};
+
+/// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.grant")]
+pub struct GrantSpec {
+    /// Another database of the server than the one of the target's URL.
+    pub database: Option<String>,
+    /// Who gets the privileges; `public` is everybody.
+    pub role: String,
+    pub on: On,
+    /// The schema, or the one that the objects are in. Only default privileges and `database` do without.
+    pub schema: Option<String>,
+    /// The table or sequence, or the function with the types of its arguments: `total(integer, text)`.
+    pub name: Option<String>,
+    /// For default privileges: the role that makes the objects. If absent, the one that applies; a reader that connects as
+    /// somebody else then takes the default privileges of any role for an answer.
+    pub grantor: Option<String>,
+    /// Such as `SELECT`, or `ALL`.
+    #[schemars(length(min = 1))]
+    pub privileges: Vec<String>,
+    /// Whether the role may give the privileges on.
+    #[serde(default)]
+    pub with_grant_option: bool,
+}
+
+/// What a grant is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum On {
+    Schema,
+    Table,
+    Sequence,
+    Function,
+    Database,
+    AllTables,
+    AllSequences,
+    AllFunctions,
+    DefaultTables,
+    DefaultSequences,
+    DefaultFunctions,
+}
+
+/// A sort of object that has an access control list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    Schema,
+    Table,
+    Sequence,
+    Function,
+    Database,
+}
+
+/// How much of a class a grant covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    One,
+    All,
+    Default,
+}
+
+impl On {
+    pub fn class(self) -> Class {
+        match self {
+            Self::Schema => Class::Schema,
+            Self::Database => Class::Database,
+            Self::Table | Self::AllTables | Self::DefaultTables => Class::Table,
+            Self::Sequence | Self::AllSequences | Self::DefaultSequences => Class::Sequence,
+            Self::Function | Self::AllFunctions | Self::DefaultFunctions => Class::Function,
+        }
+    }
+
+    pub fn extent(self) -> Extent {
+        match self {
+            Self::Schema | Self::Database | Self::Table | Self::Sequence | Self::Function => Extent::One,
+            Self::AllTables | Self::AllSequences | Self::AllFunctions => Extent::All,
+            Self::DefaultTables | Self::DefaultSequences | Self::DefaultFunctions => Extent::Default,
+        }
+    }
+}
+
+impl Class {
+    /// What `ALL` stands for (PostgreSQL manual, table 5.1).
+    fn privileges(self) -> &'static [&'static str] {
+        match self {
+            Self::Schema => &["CREATE", "USAGE"],
+            Self::Table => &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
+            Self::Sequence => &["SELECT", "UPDATE", "USAGE"],
+            Self::Function => &["EXECUTE"],
+            Self::Database => &["CONNECT", "CREATE", "TEMPORARY"],
+        }
+    }
+
+    /// The word of SQL, as a message and `GRANT … ON` use it. Routines are functions and procedures.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Schema => "SCHEMA",
+            Self::Table => "TABLE",
+            Self::Sequence => "SEQUENCE",
+            Self::Function => "ROUTINE",
+            Self::Database => "DATABASE",
+        }
+    }
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.grant",
+        summary: "Privileges of a role on objects of a PostgreSQL database.",
+        schema: schemars::schema_for!(GrantSpec),
+        identity: &["database", "role", "on", "schema", "name", "grantor"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/role"), name_limit("/schema"), name_limit("/grantor"), name_limit("/database")] },
+        references: const { &[
+            FieldReference { pointer: "/role", kind: "postgres.role", required: true },
+            reference("/grantor", "postgres.role"),
+            reference("/schema", "postgres.schema"),
+            reference("/database", "postgres.database"),
+        ] },
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Inventory,
+        transactional: true,
+        normalise,
+        check,
+    }
+}
+
+fn on_of(spec: &Map) -> Option<On> {
+    serde_json::from_value(spec.get("on")?.to_json()).ok()
+}
+
+/// `PUBLIC` is a word of SQL and has no case.
+pub fn canonical_role(role: &Value) -> Value {
+    match role {
+        Value::Text(text) if text.eq_ignore_ascii_case("public") => Value::from("public"),
+        other => other.clone(),
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("withGrantOption", false);
+    fields.map("role", canonical_role);
+    let all = on_of(spec).map_or(&[][..], |on| on.class().privileges());
+    fields.map("privileges", |privileges| {
+        let Value::List(items) = privileges else { return privileges.clone() };
+        let mut canonical = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match item.as_str().map(str::to_uppercase).as_deref() {
+                Some("ALL" | "ALL PRIVILEGES") => canonical.extend(all.iter().map(|name| Value::from(*name))),
+                Some("TEMP") => canonical.push("TEMPORARY".into()),
+                Some(name) => canonical.push(name.into()),
+                None => canonical.push(item.clone()),
+            }
+        }
+        Value::from(canonical).as_set()
+    });
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    for field in ["role", "schema", "name", "grantor"] {
+        problems.name(spec, field, false);
+    }
+    let Some(on) = on_of(spec) else { return problems.0 };
+    let has = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
+    let needs_schema = !matches!((on.class(), on.extent()), (Class::Database, _) | (_, Extent::Default));
+    let needs_name = on.extent() == Extent::One && !matches!(on.class(), Class::Schema | Class::Database);
+    if needs_schema && !has("schema") {
+        problems.add("/schema", "name the schema");
+    }
+    if on.class() == Class::Database && has("schema") {
+        problems.add("/schema", "a database is in no schema; which one is meant says `database`");
+    }
+    if needs_name != has("name") {
+        let message = if needs_name { "name the object" } else { "this grant is not on one named object" };
+        problems.add("/name", message);
+    }
+    if has("grantor") && on.extent() != Extent::Default {
+        problems.add("/grantor", "only default privileges belong to a role that makes the objects");
+    }
+    if let Some(name) = spec.get("name").and_then(Value::as_str) {
+        match on.class() {
+            Class::Function if Signature::parse(name).is_none() => {
+                problems.add("/name", "write the types of the arguments, such as total(integer, text) or now()");
+            }
+            Class::Table | Class::Sequence if name.len() > super::NAME_BYTES => {
+                problems.add("/name", "the name is longer than the 63 bytes that PostgreSQL takes");
+            }
+            _ => {}
+        }
+    }
+    let known = on.class().privileges();
+    for privilege in spec.get("privileges").and_then(Value::as_list).unwrap_or_default() {
+        if let Some(name) = privilege.as_str() {
+            let canonical = name.to_uppercase();
+            let word = ["ALL", "ALL PRIVILEGES"].contains(&canonical.as_str())
+                || (canonical == "TEMP" && on.class() == Class::Database)
+                // Since PostgreSQL 17.
+                || (canonical == "MAINTAIN" && on.class() == Class::Table);
+            if !word && !known.contains(&canonical.as_str()) {
+                problems.add("/privileges", format!("{name:?} is no privilege here; known are {}", known.join(", ")));
+            }
+        }
+    }
+    problems.0
+}
+
+/// A function's name and the types of its arguments.
+#[derive(Debug, PartialEq)]
+pub struct Signature<'a> {
+    pub name: &'a str,
+    pub arguments: &'a str,
+}
+
+impl<'a> Signature<'a> {
+    /// Splits `name(types)`. The types are only ever handed to the server's own parser of types.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (name, rest) = text.split_once('(')?;
+        let arguments = rest.strip_suffix(')')?;
+        let of_types = |c: char| c.is_alphanumeric() || "_ ,.[]()\"$".contains(c);
+        let mut depth = 0_i32;
+        for character in arguments.chars() {
+            depth += i32::from(character == '(') - i32::from(character == ')');
+            if depth < 0 {
+                return None;
+            }
+        }
+        let name = name.trim();
+        (depth == 0 && !name.is_empty() && arguments.chars().all(of_types)).then_some(Self { name, arguments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(json: serde_json::Value) -> Map {
+        match Value::from(json) {
+            Value::Map(map) => Map::clone(&map),
+            _ => Map::default(),
+        }
+    }
+
+    #[test]
+    fn privileges_are_a_set_of_upper_case_words() {
+        let grant = spec(
+            serde_json::json!({"role": "Public", "on": "database", "privileges": ["temp", "CONNECT", "TEMPORARY"]}),
+        );
+        let normalised = normalise(&grant);
+        assert_eq!(normalised.get("privileges"), Some(&Value::list(["CONNECT".into(), "TEMPORARY".into()])));
+        assert_eq!(normalised.get("role"), Some(&"public".into()));
+        let all = spec(serde_json::json!({"role": "r", "on": "allSequences", "privileges": ["all"]}));
+        assert_eq!(normalise(&all).get("privileges").and_then(Value::as_list).map(<[_]>::len), Some(3));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for (wrong, pointer) in [
+            (serde_json::json!({"role": "r", "on": "table", "schema": "s", "privileges": ["SELECT"]}), "/name"),
+            (serde_json::json!({"role": "r", "on": "allTables", "privileges": ["SELECT"]}), "/schema"),
+            (
+                serde_json::json!({"role": "r", "on": "schema", "schema": "s", "name": "x", "privileges": ["USAGE"]}),
+                "/name",
+            ),
+            (serde_json::json!({"role": "r", "on": "schema", "schema": "s", "privileges": ["SELECT"]}), "/privileges"),
+            (serde_json::json!({"role": "r", "on": "database", "schema": "s", "privileges": ["CONNECT"]}), "/schema"),
+            (
+                serde_json::json!({"role": "r", "on": "function", "schema": "s", "name": "f", "privileges": ["EXECUTE"]}),
+                "/name",
+            ),
+            (
+                serde_json::json!({"role": "r", "on": "schema", "schema": "s", "grantor": "g", "privileges": ["USAGE"]}),
+                "/grantor",
+            ),
+        ] {
+            let problems = check(&spec(wrong));
+            assert_eq!(problems.iter().map(|(pointer, _)| pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+        }
+        let defaults =
+            serde_json::json!({"role": "r", "on": "defaultTables", "grantor": "g", "privileges": ["SELECT"]});
+        assert_eq!(check(&spec(defaults)), []);
+    }
+
+    #[test]
+    fn a_signature_has_types_in_parentheses() {
+        assert_eq!(Signature::parse("f(numeric(10,2), text[])").map(|s| s.arguments), Some("numeric(10,2), text[]"));
+        assert_eq!(Signature::parse("f()").map(|s| s.name), Some("f"));
+        for wrong in ["f", "f(", "(int)", "f(int) TO x; --", "f(int; DROP)", "f(')", "f(int))("] {
+            assert_eq!(Signature::parse(wrong), None, "{wrong}");
+        }
+    }
+}

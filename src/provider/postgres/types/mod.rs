@@ -1,0 +1,215 @@
+//! The kinds of this provider: their specs, and what the planner has to know about them.
+//!
+//! Normalising works on the map and not on the typed spec, because a desired spec may still hold deferred values.
+
+pub mod database;
+pub mod extension;
+pub mod grant;
+pub mod policy;
+pub mod role;
+pub mod row;
+pub mod schema;
+pub mod script;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::core::model::kind::{FieldReference, Kind, NameLimit};
+use crate::core::model::value::{Map, Value};
+
+/// Every kind, in the order in which they depend on each other.
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        database::kind(),
+        role::kind(),
+        schema::kind(),
+        extension::kind(),
+        script::kind(),
+        grant::kind(),
+        policy::kind(),
+        row::kind(),
+    ]
+}
+
+/// A spec with its types.
+///
+/// # Errors
+/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
+pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
+    serde_json::from_value(Value::from(spec.clone()).to_json())
+}
+
+/// The longest name (NAMEDATALEN - 1 of a server that is built as usual).
+const NAME_BYTES: usize = 63;
+
+const fn name_limit(pointer: &'static str) -> NameLimit {
+    NameLimit { pointer, bytes: NAME_BYTES, source: "PostgreSQL NAMEDATALEN" }
+}
+
+const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference {
+    FieldReference { pointer, kind, required: true }
+}
+
+/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+struct Fields(BTreeMap<Arc<str>, Value>);
+
+impl Fields {
+    fn of(spec: &Map) -> Self {
+        Self(
+            spec.iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    fn default(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+
+    /// Sets a field that the normaliser computes.
+    fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
+        if let Some(value) = self.0.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
+    fn map_text(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
+        self.map(name, |value| match value {
+            Value::Text(text) => Value::from(change(text)),
+            other => other.clone(),
+        });
+    }
+
+    fn build(self) -> Map {
+        self.0.into_iter().collect()
+    }
+}
+
+/// Collects the problems of one spec.
+#[derive(Default)]
+struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    fn add(&mut self, pointer: &str, message: impl Into<String>) {
+        self.0.push((pointer.to_owned(), message.into()));
+    }
+
+    /// Names that the server would refuse, or keeps for itself.
+    fn name(&mut self, spec: &Map, field: &str, reserved_prefix: bool) {
+        if let Some(name) = spec.get(field).and_then(Value::as_str) {
+            let pointer = format!("/{field}");
+            if name.is_empty() {
+                self.add(&pointer, "a name cannot be empty");
+            }
+            if name.contains('\0') {
+                self.add(&pointer, "a name cannot hold a NUL character");
+            }
+            if reserved_prefix && name.starts_with("pg_") {
+                self.add(&pointer, "names that begin with pg_ are reserved for PostgreSQL itself");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples() -> Vec<(&'static str, serde_json::Value)> {
+        vec![
+            ("postgres.database", json!({"name": "acme", "owner": "app", "encoding": "utf-8", "locale": "C.UTF-8"})),
+            (
+                "postgres.role",
+                json!({"name": "r", "login": true, "password": "x", "validUntil": "2030-01-01 00:00:00+00",
+                "settings": {"Statement_Timeout": "30s", "search_path": "\"acme\", public"}, "memberOf": ["b", "a", "b"]}),
+            ),
+            ("postgres.schema", json!({"name": "s", "owner": "r", "exclusive": true, "database": null})),
+            ("postgres.extension", json!({"name": "citext", "schema": "public", "version": "1.6"})),
+            (
+                "postgres.script",
+                json!({"name": "tables", "sql": "CREATE TABLE t ()", "check": "SELECT true", "schema": "s"}),
+            ),
+            ("postgres.grant", json!({"role": "PUBLIC", "on": "allTables", "schema": "s", "privileges": ["all"]})),
+            (
+                "postgres.rls_policy",
+                json!({"schema": "s", "table": "t", "name": "p", "roles": ["b", "PUBLIC"], "using": " a = b "}),
+            ),
+            ("postgres.row", json!({"table": "tenants", "key": {"id": "acme"}, "columns": {"seats": 3, "note": null}})),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), samples().len());
+        for (name, sample) in samples() {
+            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+            let mut written = sample.clone();
+            written.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+            assert_eq!(
+                validator.iter_errors(&written).map(|error| error.to_string()).collect::<Vec<_>>(),
+                [""; 0],
+                "{name}"
+            );
+
+            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
+            let normalised = (kind.normalise)(&spec);
+            let json = Value::from(normalised.clone()).to_json();
+            assert_eq!(
+                validator.iter_errors(&json).map(|error| error.to_string()).collect::<Vec<_>>(),
+                [""; 0],
+                "{name}"
+            );
+            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+            assert_eq!((kind.check)(&normalised), [], "{name}");
+            assert!(kind.identity_of(&normalised).is_some());
+            assert!(kind.name.starts_with("postgres."));
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        for (name, mut sample) in samples() {
+            let kind = kinds().into_iter().find(|kind| kind.name == name).expect(name);
+            sample["colour"] = json!("red");
+            assert!(!jsonschema::is_valid(kind.schema.as_value(), &sample), "{name}");
+        }
+    }
+
+    #[test]
+    fn pointers_of_a_description_lead_to_fields() {
+        for kind in kinds() {
+            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+            let named = kind.identity.iter().copied();
+            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
+            let limited = kind.name_limits.iter().map(|limit| limit.pointer.trim_start_matches('/'));
+            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
+            for field in named.chain(pointed).chain(limited).chain(referring) {
+                assert!(properties.contains_key(field), "{}: {field}", kind.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_deferred_value_survives_normalising() {
+        use crate::core::model::value::{Deferred, Part};
+        let deferred = Value::Deferred(Arc::new(Deferred { parts: vec![Part::Text("x".into())] }));
+        let spec = Map::from_fields([("name".into(), "r".into()), ("password".into(), deferred.clone())]);
+        assert_eq!((role::kind().normalise)(&spec).get("password"), Some(&deferred));
+    }
+}

@@ -1,0 +1,160 @@
+//! `postgres.rls_policy`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::grant::canonical_role;
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::value::{Map, Value};
+
+/// A row security policy of a table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.rls_policy")]
+pub struct PolicySpec {
+    /// Another database of the server than the one of the target's URL.
+    pub database: Option<String>,
+    pub schema: String,
+    pub table: String,
+    pub name: String,
+    #[serde(default)]
+    pub command: Command,
+    /// Whether it lets rows pass that no other policy lets pass; otherwise it restricts those that another lets pass.
+    #[serde(default = "yes")]
+    pub permissive: bool,
+    /// Whom it is for; `public` is everybody.
+    #[serde(default = "public")]
+    #[schemars(length(min = 1))]
+    pub roles: Vec<String>,
+    /// An SQL condition on rows that are read, changed or deleted.
+    pub using: Option<String>,
+    /// An SQL condition on rows that are written. The same as `using`, if absent.
+    pub with_check: Option<String>,
+    /// Whether the table's policies are in force. Deleting a policy never switches them off.
+    #[serde(default = "yes")]
+    pub enable: bool,
+    /// Whether they hold for the table's owner too.
+    #[serde(default = "yes")]
+    pub force: bool,
+}
+
+/// What a policy is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Command {
+    #[default]
+    All,
+    Select,
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Command {
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::All => "ALL",
+            Self::Select => "SELECT",
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn public() -> Vec<String> {
+    vec!["public".to_owned()]
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.rls_policy",
+        summary: "A row security policy of a PostgreSQL table, and that the table has row security.",
+        schema: schemars::schema_for!(PolicySpec),
+        identity: &["database", "schema", "table", "name"],
+        immutable: &["/command", "/permissive"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/name"), name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
+        references: const { &[
+            reference("/schema", "postgres.schema"),
+            reference("/roles", "postgres.role"),
+            reference("/database", "postgres.database"),
+        ] },
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        transactional: true,
+        normalise,
+        check,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("command", "all");
+    fields.default("permissive", true);
+    fields.default("roles", Value::list(["public".into()]));
+    fields.map("roles", |roles| match roles {
+        Value::List(items) => Value::list(items.iter().map(canonical_role)).as_set(),
+        other => other.clone(),
+    });
+    fields.default("enable", true);
+    fields.default("force", true);
+    fields.map_text("using", |text| text.trim().to_owned());
+    fields.map_text("withCheck", |text| text.trim().to_owned());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    for field in ["schema", "table", "name"] {
+        problems.name(spec, field, false);
+    }
+    let has = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
+    match spec.get("command").and_then(Value::as_str) {
+        Some("insert") if has("using") => problems.add("/using", "a policy for insert has `withCheck` only"),
+        Some(command @ ("select" | "delete")) if has("withCheck") => {
+            problems.add("/withCheck", format!("a policy for {command} has `using` only"));
+        }
+        _ if !has("using") && !has("withCheck") => problems.add("", "a policy needs `using` or `withCheck`"),
+        _ => {}
+    }
+    for field in ["using", "withCheck"] {
+        if let Some(text) = spec.get(field).and_then(Value::as_str)
+            && let Err(problem) = crate::provider::postgres::statements::check_expression(text)
+        {
+            problems.add(&format!("/{field}"), problem);
+        }
+    }
+    problems.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(fields: &[(&str, &str)]) -> Map {
+        fields.iter().map(|(name, value)| ((*name).into(), Value::from(*value))).collect()
+    }
+
+    #[test]
+    fn conditions_fit_the_command() {
+        assert_eq!(check(&spec(&[("command", "insert"), ("using", "true")])).len(), 1);
+        assert_eq!(check(&spec(&[("command", "select"), ("withCheck", "true")])).len(), 1);
+        assert_eq!(check(&spec(&[("command", "all")])).len(), 1);
+        assert_eq!(check(&spec(&[("command", "all"), ("using", "true")])).len(), 0);
+    }
+
+    #[test]
+    fn a_condition_cannot_end_the_statement() {
+        assert_eq!(check(&spec(&[("using", "true); DROP TABLE t; --")])).len(), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! `postgres.row`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::value::{Map, Value};
+
+/// A row of a table that exists, owned column by column.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.row")]
+pub struct RowSpec {
+    /// Another database of the server than the one of the target's URL.
+    pub database: Option<String>,
+    #[serde(default = "public")]
+    pub schema: String,
+    pub table: String,
+    /// The columns that tell the row from all others, and their values.
+    #[schemars(length(min = 1))]
+    pub key: BTreeMap<String, serde_json::Value>,
+    /// The columns that are looked after. Others are left alone; so are keys of JSON objects that are not named.
+    #[serde(default)]
+    pub columns: BTreeMap<String, serde_json::Value>,
+}
+
+fn public() -> String {
+    "public".to_owned()
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.row",
+        summary: "A row of an existing PostgreSQL table, owned column by column.",
+        schema: schemars::schema_for!(RowSpec),
+        identity: &["database", "schema", "table", "key"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/columns"],
+        outputs: &[],
+        name_limits: const { &[name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
+        references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
+        loses_data: true,
+        bills: false,
+        mark: MarkPlace::Inventory,
+        transactional: true,
+        normalise,
+        check,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("schema", "public");
+    fields.default("columns", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    problems.name(spec, "table", false);
+    problems.name(spec, "schema", false);
+    let columns = spec.get("columns").and_then(Value::as_map);
+    match spec.get("key").and_then(Value::as_map) {
+        Some(key) if key.is_empty() => problems.add("/key", "name at least one column"),
+        Some(key) => {
+            for (column, value) in key.iter() {
+                if matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
+                    problems.add("/key", format!("the value of \"{column}\" has to be a text, a number or a boolean"));
+                }
+                if columns.is_some_and(|columns| columns.contains(column)) {
+                    problems.add("/columns", format!("\"{column}\" is part of the key already"));
+                }
+            }
+        }
+        None => {}
+    }
+    problems.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_plain_values_and_is_not_repeated() {
+        let spec = |key: Value, columns: Value| Map::from_fields([("key".into(), key), ("columns".into(), columns)]);
+        let id = || Value::map([("id", Value::from("acme"))]);
+        assert_eq!(check(&spec(id(), Value::map([("seats", Value::Null)]))), []);
+        assert_eq!(check(&spec(id(), id())).len(), 1);
+        assert_eq!(check(&spec(Value::map([("id", Value::Null)]), Value::from(Map::default()))).len(), 1);
+        assert_eq!(check(&spec(Value::from(Map::default()), Value::from(Map::default()))).len(), 1);
+    }
+
+    #[test]
+    fn a_column_may_be_wanted_null() {
+        let spec = Map::from_fields([("columns".into(), Value::map([("note", Value::Null)]))]);
+        assert_eq!(normalise(&spec).get("columns"), Some(&Value::map([("note", Value::Null)])));
+    }
+}

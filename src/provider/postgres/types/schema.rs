@@ -1,0 +1,92 @@
+//! `postgres.schema`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, Problems, name_limit, reference};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::value::{Map, Value};
+
+/// A schema of a database.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "postgres.schema")]
+pub struct SchemaSpec {
+    /// Another database of the server than the one of the target's URL.
+    pub database: Option<String>,
+    pub name: String,
+    /// The role that owns it. Whoever creates it, if absent; then the owner is not looked at.
+    pub owner: Option<String>,
+    /// Whether nobody else may have privileges on it, or on a table, sequence or function in it: only the owner and the roles
+    /// of the estate's grants.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// Filled in where `exclusive` holds: who has privileges that nobody asked for. Wanted is an empty list.
+    #[schemars(length(max = 0))]
+    pub foreign_grants: Option<Vec<String>>,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "postgres.schema",
+        summary: "A schema of a PostgreSQL database; deleting it deletes everything in it.",
+        schema: schemars::schema_for!(SchemaSpec),
+        identity: &["database", "name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/name"), name_limit("/owner"), name_limit("/database")] },
+        references: const { &[reference("/owner", "postgres.role"), reference("/database", "postgres.database")] },
+        loses_data: true,
+        bills: false,
+        mark: MarkPlace::Target,
+        transactional: true,
+        normalise,
+        check,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("exclusive", false);
+    if fields.get("exclusive") == Some(&Value::Bool(true)) {
+        fields.default("foreignGrants", Vec::new());
+        fields.map("foreignGrants", Value::as_set);
+    }
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    problems.name(spec, "name", true);
+    problems.name(spec, "owner", false);
+    if let Some("public" | "information_schema") = spec.get("name").and_then(Value::as_str) {
+        problems.add("/name", "this schema comes with every database and is not made or deleted");
+    }
+    if spec.get("foreignGrants").and_then(Value::as_list).is_some_and(|list| !list.is_empty()) {
+        problems.add("/foreignGrants", "this field is filled in; use postgres.grant to give privileges");
+    }
+    problems.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_grants_appear_only_where_they_are_looked_for() {
+        let spec = Map::from_fields([("name".into(), "s".into())]);
+        assert_eq!(normalise(&spec).get("foreignGrants"), None);
+        let exclusive = spec.with("exclusive", true.into());
+        assert_eq!(normalise(&exclusive).get("foreignGrants"), Some(&Value::list([])));
+    }
+
+    #[test]
+    fn schemas_of_the_server_are_refused() {
+        for name in ["public", "pg_catalog", "information_schema", ""] {
+            assert_eq!(check(&Map::from_fields([("name".into(), name.into())])).len(), 1, "{name}");
+        }
+    }
+}

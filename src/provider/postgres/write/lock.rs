@@ -1,0 +1,52 @@
+//! Locks on what tenants share.
+//!
+//! The server keeps the privileges of an object in one row of its catalogue and lets only one session change it: the second
+//! fails with "tuple concurrently updated" instead of waiting. So transactions that grant on objects of one schema, on
+//! one database, or change default privileges of one role wait for each other here. All keys are taken at the beginning
+//! and in one order, so that nobody waits in a circle.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use super::spec_of;
+use crate::core::model::value::Value;
+use crate::provider::contract::Step;
+use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
+use crate::provider::postgres::types::parse;
+
+/// Keys of advisory locks, in order.
+pub fn keys(steps: &[Step]) -> BTreeSet<i64> {
+    steps.iter().flat_map(names).map(|name| key(&name)).collect()
+}
+
+/// The key of a named thing. Two names with one key would only wait without need.
+pub fn key(name: &str) -> i64 {
+    let digest: [u8; 32] = Sha256::digest(format!("tenantry\0{name}")).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn names(step: &Step) -> Vec<String> {
+    let spec = spec_of(step);
+    let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
+    match step.kind.name {
+        "postgres.grant" => match parse::<GrantSpec>(spec) {
+            Ok(grant) => match (grant.on.extent(), grant.on.class()) {
+                (Extent::Default, _) => vec![format!("defaults/{}/{}", text("grantor"), text("schema"))],
+                (_, Class::Database) => vec!["database".to_owned()],
+                _ => vec![format!("schema/{}", text("schema"))],
+            },
+            Err(_) => Vec::new(),
+        },
+        // Taking away privileges that nobody asked for.
+        "postgres.schema" if spec.contains("foreignGrants") => vec![format!("schema/{}", text("name"))],
+        "postgres.rls_policy" => vec![format!("schema/{}", text("schema"))],
+        "postgres.extension" => vec!["extensions".to_owned()],
+        "postgres.role" => {
+            let groups = spec.get("memberOf").and_then(Value::as_list).unwrap_or_default();
+            groups.iter().filter_map(Value::as_str).map(|group| format!("role/{group}")).collect()
+        }
+        _ => Vec::new(),
+    }
+}

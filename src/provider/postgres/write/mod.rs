@@ -1,0 +1,227 @@
+//! The writing half: a batch of steps as one transaction.
+//!
+//! Statements that bind nothing are collected and sent together, in order; the number of statements that were completed tells
+//! which step failed. What is to be changed is looked at first, in the same transaction: so a repeated step finds its
+//! own work and goes on from there, and somebody else's resource is a conflict.
+//!
+//! Steps of several databases cannot be one transaction. They become one for each run of steps of one database, in order;
+//! roles, which belong to no database, join their neighbours.
+
+mod database;
+mod extension;
+mod grant;
+mod lock;
+mod policy;
+mod role;
+mod row;
+mod schema;
+mod script;
+mod transaction;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::connection::Connections;
+use super::error::Failure;
+use super::mark::same_owner;
+use crate::core::model::mark::Mark;
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use transaction::Transaction;
+
+pub struct PostgresWriter {
+    connections: Arc<Connections>,
+    bookkeeping_schema: Arc<str>,
+    /// Databases whose table of scripts was seen.
+    prepared: Mutex<HashSet<Arc<str>>>,
+}
+
+/// A failure with the index of its step.
+#[derive(Debug)]
+struct StepFailure {
+    step: usize,
+    failure: Failure,
+}
+
+/// Turns failures into those of one step.
+trait OfStep<T> {
+    fn of_step(self, step: usize) -> Result<T, StepFailure>;
+}
+
+impl<T, E: Into<Failure>> OfStep<T> for Result<T, E> {
+    fn of_step(self, step: usize) -> Result<T, StepFailure> {
+        self.map_err(|failure| StepFailure { step, failure: failure.into() })
+    }
+}
+
+impl PostgresWriter {
+    pub fn new(connections: Arc<Connections>, bookkeeping_schema: Arc<str>) -> Self {
+        Self { connections, bookkeeping_schema, prepared: Mutex::default() }
+    }
+
+    async fn write_all(&self, batch: &[Step]) -> Result<(), StepFailure> {
+        if let [step] = batch
+            && step.kind.name == "postgres.database"
+        {
+            return database::write(&self.connections, step).await.of_step(0);
+        }
+        for (database, range) in runs(batch, self.connections.main_database()) {
+            match self.write_run(&database, batch, range.clone()).await {
+                // With the database everything in it is gone.
+                Err(error)
+                    if error.failure.sqlstate() == Some("3D000")
+                        && batch[range].iter().all(|step| matches!(step.action, StepAction::Delete { .. })) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_run(&self, database: &Arc<str>, batch: &[Step], range: Range<usize>) -> Result<(), StepFailure> {
+        let first = range.start;
+        let steps = &batch[range];
+        let mut session = self.connections.acquire(database).await.of_step(first)?;
+        if let Some(script) = steps.iter().position(|step| step.kind.name == "postgres.script") {
+            let is_prepared = self.prepared().contains(database);
+            if !is_prepared {
+                let ready = script::prepare(&mut session.connection, &self.bookkeeping_schema, &steps[script]);
+                if ready.await.of_step(first + script)? {
+                    self.prepared().insert(database.clone());
+                }
+            }
+        }
+        let mut transaction = Transaction::begin(&mut session.connection, database, &self.bookkeeping_schema, steps)
+            .await
+            .of_step(first)?;
+        for (index, step) in steps.iter().enumerate() {
+            let index = first + index;
+            match step.kind.name {
+                "postgres.role" => role::write(&mut transaction, index, step).await,
+                "postgres.schema" => schema::write(&mut transaction, index, step).await,
+                "postgres.extension" => extension::write(&mut transaction, index, step).await,
+                "postgres.script" => script::write(&mut transaction, index, step).await,
+                "postgres.grant" => grant::write(&mut transaction, index, step).await,
+                "postgres.rls_policy" => policy::write(&mut transaction, index, step).of_step(index),
+                "postgres.row" => row::write(&mut transaction, index, step).await,
+                other => Err(Failure::Invalid(format!("{other} cannot be part of a transaction"))).of_step(index),
+            }?;
+        }
+        let is_clean = transaction.commit().await?;
+        if is_clean {
+            self.connections.release(session).await;
+        }
+        Ok(())
+    }
+
+    fn prepared(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Writer for PostgresWriter {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        match self.write_all(batch).await {
+            Ok(()) => Ok(vec![Written::default(); batch.len()]),
+            Err(StepFailure { step, failure }) => {
+                let mut error = failure.into_provider_error(attempted(&batch[step]));
+                mask(&mut error, batch);
+                Err(WriteError { step, error })
+            }
+        }
+    }
+}
+
+/// Runs of steps that one connection can do, as ranges of the batch.
+fn runs(batch: &[Step], main: &Arc<str>) -> Vec<(Arc<str>, Range<usize>)> {
+    let mut runs: Vec<(Option<Arc<str>>, Range<usize>)> = Vec::new();
+    for (index, step) in batch.iter().enumerate() {
+        let database = (step.kind.name != "postgres.role").then(|| {
+            let database = spec_of(step).get("database").and_then(Value::as_str);
+            database.map_or_else(|| main.clone(), Into::into)
+        });
+        match runs.last_mut() {
+            Some((of_run, range)) if of_run.is_none() || database.is_none() || *of_run == database => {
+                range.end = index + 1;
+                *of_run = of_run.take().or(database);
+            }
+            _ => runs.push((database, index..index + 1)),
+        }
+    }
+    runs.into_iter().map(|(database, range)| (database.unwrap_or_else(|| main.clone()), range)).collect()
+}
+
+/// The spec that a step is about.
+fn spec_of(step: &Step) -> &Map {
+    match &step.action {
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
+        StepAction::Delete { before } => &before.spec,
+    }
+}
+
+/// A spec of a step with its types.
+fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
+    // The parser's own message may quote values.
+    super::types::parse(spec)
+        .map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
+}
+
+/// Whether a step may change a resource that exists and carries `current`.
+///
+/// # Errors
+/// A conflict that names whose it is.
+fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
+    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
+    let is_as_planned = match &step.action {
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+        // Adopted, or renamed in the estate: what the plan saw is still there.
+        StepAction::Update { before, .. } => match (&before.mark, current) {
+            (None, None) => true,
+            (Some(seen), Some(current)) => same_owner(seen, current),
+            _ => false,
+        },
+    };
+    if is_ours || is_as_planned {
+        return Ok(());
+    }
+    Err(Failure::Conflict(match current {
+        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+        None => "it exists and carries no mark".to_owned(),
+    }))
+}
+
+/// The conflict of an update whose resource is gone.
+fn vanished() -> Failure {
+    Failure::Conflict("it no longer exists; plan again".to_owned())
+}
+
+/// What a step does, for messages.
+fn attempted(step: &Step) -> String {
+    let verb = match step.action {
+        StepAction::Create { .. } => "creating",
+        StepAction::Update { .. } => "updating",
+        StepAction::Delete { .. } => "deleting",
+    };
+    let noun = step.kind.name.rsplit('.').next().unwrap_or(step.kind.name).replace('_', " ");
+    format!("{verb} {noun} \"{}\"", step.identity.trim_matches('/'))
+}
+
+/// Takes the values of secrets out of an error, should the server have quoted one.
+fn mask(error: &mut ProviderError, batch: &[Step]) {
+    for step in batch {
+        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
+            continue;
+        };
+        let spec = Value::from(spec.clone());
+        for pointer in secrets {
+            if let Some(secret) = spec.pointer(pointer).and_then(Value::as_str)
+                && !secret.is_empty()
+            {
+                error.cause = error.cause.replace(secret, "(secret)");
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Row security policies.
+
+use std::collections::BTreeMap;
+
+use super::transaction::Transaction;
+use super::{check_owner, parse, vanished};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::postgres::error::Failure;
+use crate::provider::postgres::mark::Comment;
+use crate::provider::postgres::quote::{NulCharacter, quote_identifier, quote_literal, quote_qualified};
+use crate::provider::postgres::read::policy::{CHECK_NOTES, EXPRESSION_DIGITS, USING_NOTES};
+use crate::provider::postgres::statements::check_expression;
+use crate::provider::postgres::types::policy::PolicySpec;
+
+pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), Failure> {
+    let spec: PolicySpec = parse(super::spec_of(step))?;
+    let existing = transaction.policies.remove(&(spec.schema.clone(), spec.table.clone(), spec.name.clone()));
+    if let Some(state) = &existing {
+        check_owner(step, state.comment.mark.as_ref())?;
+    }
+    let table = quote_qualified(&spec.schema, &spec.table)?;
+    let drop = format!("DROP POLICY {} ON {table}", quote_identifier(&spec.name)?);
+    match (&step.action, &existing) {
+        // The table keeps row security: without a policy it shows nobody anything.
+        (StepAction::Delete { .. }, Some(_)) => {
+            transaction.push(index, drop);
+            return Ok(());
+        }
+        (StepAction::Delete { .. }, None) => return Ok(()),
+        (StepAction::Update { .. }, None) => return Err(vanished()),
+        _ => {}
+    }
+
+    if existing.is_some() {
+        // Made anew: ALTER POLICY cannot take a condition away. Nobody sees the moment in between.
+        transaction.push(index, drop);
+    }
+    for (wanted, found, on, off) in [
+        (spec.enable, existing.as_ref().map(|state| state.enabled), "ENABLE", "DISABLE"),
+        (spec.force, existing.as_ref().map(|state| state.forced), "FORCE", "NO FORCE"),
+    ] {
+        if found != Some(wanted) {
+            transaction
+                .push(index, format!("ALTER TABLE {table} {} ROW LEVEL SECURITY", if wanted { on } else { off }));
+        }
+    }
+    // Names in the conditions are looked up in the table's own schema.
+    transaction.push(index, format!("SET LOCAL search_path = {}", quote_identifier(&spec.schema)?));
+    transaction.push(index, create(&spec, &table)?);
+    transaction.push(index, "SET LOCAL search_path = ''");
+    let text = existing.map(|state| state.comment).unwrap_or_default();
+    transaction.push(index, comment(&spec, step, &text, &table)?);
+    Ok(())
+}
+
+fn create(spec: &PolicySpec, table: &str) -> Result<String, Failure> {
+    let mut roles = Vec::with_capacity(spec.roles.len());
+    for role in &spec.roles {
+        roles.push(if role == "public" { "PUBLIC".to_owned() } else { quote_identifier(role)? });
+    }
+    let sort = if spec.permissive { "PERMISSIVE" } else { "RESTRICTIVE" };
+    let mut statement = format!(
+        "CREATE POLICY {} ON {table} AS {sort} FOR {} TO {}",
+        quote_identifier(&spec.name)?,
+        spec.command.sql(),
+        roles.join(", ")
+    );
+    for (word, condition) in [("USING", &spec.using), ("WITH CHECK", &spec.with_check)] {
+        if let Some(condition) = condition {
+            check_expression(condition).map_err(Failure::Invalid)?;
+            // The line breaks keep a comment at the end of the condition from swallowing the parenthesis.
+            statement.push_str(&format!(" {word} (\n{condition}\n)"));
+        }
+    }
+    Ok(statement)
+}
+
+/// A block that writes the comment, with hashes of what the server prints of the conditions. Done on the server, because it
+/// is one round trip less for every batch.
+fn comment(spec: &PolicySpec, step: &Step, existing: &Comment, table: &str) -> Result<String, NulCharacter> {
+    let mut notes = BTreeMap::new();
+    for (written, (note, _)) in [(&spec.using, USING_NOTES), (&spec.with_check, CHECK_NOTES)] {
+        notes.extend(written.as_ref().map(|written| (note.to_owned(), written.clone())));
+    }
+    let rendered = existing.marked(&step.mark, notes).render();
+    let open = rendered.strip_suffix(']').unwrap_or(&rendered);
+    let hash = |note: &str, column: &str| {
+        format!(
+            "COALESCE(' {note}=' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(\
+             pg_catalog.pg_get_expr(p.{column}, p.polrelid), 'UTF8')), 'hex'), {EXPRESSION_DIGITS}), '')"
+        )
+    };
+    let comment_on =
+        format!("COMMENT ON POLICY {} ON {table} IS ", quote_identifier(&spec.name)?).replace('%', "%%") + "%L";
+    let body = format!(
+        "BEGIN EXECUTE (SELECT pg_catalog.format({}, {} || {} || {} || ']') FROM pg_catalog.pg_policy p \
+         WHERE p.polrelid = {}::pg_catalog.regclass AND p.polname = {}::name); END",
+        quote_literal(&comment_on)?,
+        quote_literal(open)?,
+        hash(USING_NOTES.1, "polqual"),
+        hash(CHECK_NOTES.1, "polwithcheck"),
+        quote_literal(table)?,
+        quote_literal(&spec.name)?,
+    );
+    Ok(format!("DO {}", quote_literal(&body)?))
+}

@@ -1,0 +1,158 @@
+//! Scripts, and the record that they ran.
+
+use sqlx::PgConnection;
+
+use super::lock;
+use super::transaction::{Transaction, is_delete};
+use super::{OfStep, StepFailure, check_owner, parse, vanished};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::postgres::error::Failure;
+use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
+use crate::provider::postgres::read::script::{self, Record, TABLE};
+use crate::provider::postgres::statements::check_script;
+use crate::provider::postgres::types::script::{ScriptSpec, checksum};
+
+/// Makes the table of records where it is missing. Returns whether it is there now: a step that deletes makes none.
+///
+/// In a transaction of its own and under a lock: two sessions that create one schema at a time fail even with `IF NOT EXISTS`.
+pub async fn prepare(connection: &mut PgConnection, bookkeeping_schema: &str, step: &Step) -> Result<bool, Failure> {
+    if script::table_exists(connection, bookkeeping_schema).await? {
+        return Ok(true);
+    }
+    if is_delete(step) {
+        return Ok(false);
+    }
+    let schema = quote_identifier(bookkeeping_schema)?;
+    let table = quote_qualified(bookkeeping_schema, TABLE)?;
+    let key = lock::key(&format!("bookkeeping/{bookkeeping_schema}"));
+    let sql = format!(
+        "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({key}); CREATE SCHEMA IF NOT EXISTS {schema}; \
+         CREATE TABLE IF NOT EXISTS {table} (estate text NOT NULL, address text NOT NULL, schema_name text NOT NULL, \
+         name text NOT NULL, checksum text NOT NULL, check_query text, run_at timestamptz NOT NULL, \
+         PRIMARY KEY (estate, address)); COMMIT"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await?;
+    Ok(true)
+}
+
+pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
+    transaction.flush().await?;
+    match &step.action {
+        StepAction::Create { spec, .. } => run(transaction, step, &parse(spec).of_step(index)?).await.of_step(index),
+        StepAction::Update { spec, .. } => run(transaction, step, &parse(spec).of_step(index)?).await.of_step(index),
+        StepAction::Delete { before } => {
+            let text = |field: &str| before.spec.get(field).and_then(|value| value.as_str()).unwrap_or_default();
+            forget(transaction, step, text("schema"), text("name")).await.of_step(index)
+        }
+    }
+}
+
+async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) -> Result<(), Failure> {
+    let schema = spec.schema.clone().unwrap_or_default();
+    let address = step.mark.address.to_string();
+    let name = (schema.clone(), spec.name.clone());
+    let records = script::fetch(
+        &mut *transaction.connection,
+        transaction.bookkeeping_schema,
+        &step.mark.estate,
+        Some(&address),
+        std::slice::from_ref(&name),
+    )
+    .await?;
+    let is_named = |record: &&Record| (&record.schema, &record.name) == (&name.0, &name.1);
+    let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
+    let existing = records.iter().find(|record| is_named(record) && is_ours(record)).or(records.iter().find(is_named));
+    match (existing, &step.action) {
+        (Some(record), _) => check_owner(step, record.mark().as_ref())?,
+        (None, StepAction::Update { .. }) => return Err(vanished()),
+        (None, _) => {}
+    }
+
+    let wanted = checksum(&spec.sql);
+    let has_run = existing.is_some_and(|record| record.checksum == wanted);
+    let holds = match (&spec.check, has_run) {
+        (Some(check), true) => script::check_holds(&mut *transaction.connection, check).await?,
+        _ => true,
+    };
+    if !has_run || !holds {
+        execute(transaction, spec).await?;
+        if let Some(check) = &spec.check
+            && !script::check_holds(&mut *transaction.connection, check).await?
+        {
+            return Err(Failure::Invalid(
+                "it ran, but its check does not hold afterwards; nothing was kept".to_owned(),
+            ));
+        }
+    }
+    let other = existing.filter(|record| !is_ours(record));
+    if let Some(other) = other {
+        remove(transaction, &other.estate, &other.address, &name.0, &name.1).await?;
+    }
+    record(transaction, step, spec, &schema, &wanted).await
+}
+
+/// Runs the user's statements with the settings that the user would expect.
+async fn execute(transaction: &mut Transaction<'_>, spec: &ScriptSpec) -> Result<(), Failure> {
+    check_script(&spec.sql).map_err(Failure::Invalid)?;
+    let path = match &spec.schema {
+        Some(schema) => quote_identifier(schema)?,
+        None => "DEFAULT".to_owned(),
+    };
+    let before = format!("SET LOCAL search_path TO {path}; SET LOCAL row_security TO DEFAULT");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(before)).execute(&mut *transaction.connection).await?;
+    // It may change settings of the session for good.
+    transaction.is_clean = false;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(spec.sql.clone())).execute(&mut *transaction.connection).await?;
+    let after = "RESET ROLE; SET LOCAL search_path TO ''; SET LOCAL row_security TO off";
+    sqlx::raw_sql(after).execute(&mut *transaction.connection).await?;
+    Ok(())
+}
+
+async fn record(
+    transaction: &mut Transaction<'_>,
+    step: &Step,
+    spec: &ScriptSpec,
+    schema: &str,
+    checksum: &str,
+) -> Result<(), Failure> {
+    let table = quote_qualified(transaction.bookkeeping_schema, TABLE)?;
+    let sql = format!(
+        "INSERT INTO {table} AS s (estate, address, schema_name, name, checksum, check_query, run_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.now()) \
+         ON CONFLICT (estate, address) DO UPDATE SET schema_name = excluded.schema_name, name = excluded.name, \
+           checksum = excluded.checksum, check_query = excluded.check_query, run_at = excluded.run_at"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(&*step.mark.estate)
+        .bind(step.mark.address.to_string())
+        .bind(schema)
+        .bind(&spec.name)
+        .bind(checksum)
+        .bind(spec.check.as_deref())
+        .execute(&mut *transaction.connection)
+        .await?;
+    Ok(())
+}
+
+async fn forget(transaction: &mut Transaction<'_>, step: &Step, schema: &str, name: &str) -> Result<(), Failure> {
+    if !script::table_exists(&mut *transaction.connection, transaction.bookkeeping_schema).await? {
+        return Ok(());
+    }
+    remove(transaction, &step.mark.estate, &step.mark.address.to_string(), schema, name).await
+}
+
+/// Removes a record. By its name too: another script may have taken the address over.
+async fn remove(
+    transaction: &mut Transaction<'_>,
+    estate: &str,
+    address: &str,
+    schema: &str,
+    name: &str,
+) -> Result<(), Failure> {
+    let table = quote_qualified(transaction.bookkeeping_schema, TABLE)?;
+    let sql =
+        format!("DELETE FROM {table} s WHERE s.estate = $1 AND s.address = $2 AND s.schema_name = $3 AND s.name = $4");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).bind(address).bind(schema).bind(name);
+    query.execute(&mut *transaction.connection).await?;
+    Ok(())
+}

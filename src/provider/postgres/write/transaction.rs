@@ -1,0 +1,141 @@
+//! One transaction: what was seen when it began, and the statements that wait to be sent.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt as _;
+use sqlx::{Either, PgConnection};
+
+use super::{OfStep, StepFailure, lock, parse, spec_of};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::postgres::error::Failure;
+use crate::provider::postgres::read::policy::{self, PolicyState};
+use crate::provider::postgres::read::role::{self, RoleState};
+use crate::provider::postgres::read::schema::{self, SchemaState};
+use crate::provider::postgres::types::policy::PolicySpec;
+
+/// How every transaction begins that writes. Waiting for a lock has an end, so that one stuck session stops one tenant
+/// and not the run.
+const BEGIN: &str = "BEGIN; SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL intervalstyle = 'postgres'; SET LOCAL lock_timeout = '120s'; ";
+const AFTER_LOCKS: &str = "SET LOCAL lock_timeout = '15s'";
+
+pub struct Transaction<'a> {
+    pub connection: &'a mut PgConnection,
+    /// The one that the connection is to.
+    pub database: &'a str,
+    pub bookkeeping_schema: &'a str,
+    pub roles: HashMap<String, RoleState>,
+    pub schemas: HashMap<String, SchemaState>,
+    pub policies: HashMap<(String, String, String), PolicyState>,
+    pending: Vec<(usize, String)>,
+    /// Whether the session is as it was; a script may have changed its settings for good.
+    pub is_clean: bool,
+}
+
+impl<'a> Transaction<'a> {
+    /// Begins, takes the locks that the steps share with other tenants' steps, and looks at what is to be changed.
+    pub async fn begin(
+        connection: &'a mut PgConnection,
+        database: &'a str,
+        bookkeeping_schema: &'a str,
+        steps: &[Step],
+    ) -> Result<Self, Failure> {
+        let mut begin = BEGIN.to_owned();
+        let keys = lock::keys(steps);
+        if !keys.is_empty() {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            begin.push_str(&format!(
+                "SELECT pg_catalog.pg_advisory_xact_lock(k.key) FROM pg_catalog.unnest('{{{}}}'::int8[]) AS k (key); ",
+                keys.join(",")
+            ));
+        }
+        begin.push_str(AFTER_LOCKS);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await?;
+
+        let mut transaction = Self {
+            connection,
+            database,
+            bookkeeping_schema,
+            roles: HashMap::new(),
+            schemas: HashMap::new(),
+            policies: HashMap::new(),
+            pending: Vec::new(),
+            is_clean: true,
+        };
+        transaction.look(steps).await?;
+        Ok(transaction)
+    }
+
+    async fn look(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        let names = |kind: &str| -> Vec<String> {
+            let of_kind = steps.iter().filter(|step| step.kind.name == kind);
+            of_kind.filter_map(|step| spec_of(step).get("name")?.as_str().map(str::to_owned)).collect()
+        };
+        let roles = names("postgres.role");
+        if !roles.is_empty() {
+            let states = role::fetch(&mut *self.connection, &roles, None).await?;
+            self.roles = states.into_iter().map(|state| (state.name.clone(), state)).collect();
+        }
+        let schemas = names("postgres.schema");
+        if !schemas.is_empty() {
+            let states = schema::fetch(&mut *self.connection, &schemas, None).await?;
+            self.schemas = states.into_iter().map(|state| (state.name.clone(), state)).collect();
+        }
+        let mut policies = Vec::new();
+        for step in steps.iter().filter(|step| step.kind.name == "postgres.rls_policy") {
+            let spec: PolicySpec = parse(spec_of(step))?;
+            policies.push((spec.schema, spec.table, spec.name));
+        }
+        if !policies.is_empty() {
+            let states = policy::fetch(&mut *self.connection, &policies, None).await?;
+            let key = |state: &PolicyState| (state.schema.clone(), state.table.clone(), state.name.clone());
+            self.policies = states.into_iter().map(|state| (key(&state), state)).collect();
+        }
+        Ok(())
+    }
+
+    /// Adds one statement of a step. It is sent with the next that cannot wait.
+    pub fn push(&mut self, step: usize, statement: impl Into<String>) {
+        self.pending.push((step, statement.into()));
+    }
+
+    /// Sends what waits.
+    pub async fn flush(&mut self) -> Result<(), StepFailure> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        // A line break ends a comment with which a user's expression might end.
+        let sql = pending.iter().map(|(_, statement)| statement.as_str()).collect::<Vec<_>>().join("\n;\n");
+        let mut completed = 0;
+        let mut results = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_many(&mut *self.connection);
+        loop {
+            match results.try_next().await {
+                Ok(Some(Either::Left(_))) => completed += 1,
+                Ok(Some(Either::Right(_))) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    let step = pending.get(completed).or(pending.last()).map_or(0, |(step, _)| *step);
+                    return Err(error).of_step(step);
+                }
+            }
+        }
+    }
+
+    /// Sends what waits and commits. Returns whether the connection can be used again.
+    pub async fn commit(mut self) -> Result<bool, StepFailure> {
+        let last = self.pending.last().map_or(0, |(step, _)| *step);
+        self.flush().await?;
+        match sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await {
+            Ok(_) => Ok(self.is_clean),
+            // Refused by the server, as by a deferred constraint: nothing was done.
+            Err(error @ sqlx::Error::Database(_)) => Err(error).of_step(last),
+            Err(error) => Err(Failure::CommitUnknown(error)).of_step(last),
+        }
+    }
+}
+
+/// Whether a step deletes.
+pub fn is_delete(step: &Step) -> bool {
+    matches!(step.action, StepAction::Delete { .. })
+}
