@@ -284,7 +284,10 @@ impl Fresh {
                 _ => stale("it was written by another run"),
             };
         }
-        let Some(identity) = &change.identity else { return Ok(ready(None)) };
+        let Some(identity) = &change.identity else {
+            let replaced = change.replaces.as_ref().map(|old| self.judge_old(change, old)).transpose()?.flatten();
+            return Ok(Ready { replaced, ..ready(None) });
+        };
         let observed = match change.replaces.as_ref() {
             Some(old) => return self.judge_renaming(change, identity, old),
             None => self.observed(change, identity),
@@ -296,7 +299,7 @@ impl Fresh {
             (Action::Forget, Observed::Present(_)) => stale("it came back"),
             (_, Observed::Absent) => stale("it was deleted"),
             (Action::Delete, Observed::Present(present)) => {
-                if !self.owns(change, &present) {
+                if !self.owns(change, identity, &present) {
                     return stale("its mark was changed");
                 }
                 match &change.before {
@@ -341,23 +344,33 @@ impl Fresh {
             }
             _ => false,
         };
-        let replaced = match self.observed(change, old) {
-            Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
-            Observed::Absent => None,
-            Observed::Present(old) if !self.owns(change, &old) => return stale("the mark of the old one was changed"),
-            Observed::Present(old) => Some(old),
-        };
-        Ok(Ready { change, only_record: settled, present, replaced })
+        Ok(Ready { change, only_record: settled, present, replaced: self.judge_old(change, old)? })
     }
 
-    fn owns(&self, change: &Change, present: &Present) -> bool {
+    /// What is there of the old one that a replacement deletes.
+    fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
+        match self.observed(change, old) {
+            Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Absent => Ok(None),
+            Observed::Present(present) if !self.owns(change, old, &present) => {
+                Err(Outcome::Stale("the mark of the old one was changed since the plan was made; plan again".into()))
+            }
+            Observed::Present(present) => Ok(Some(present)),
+        }
+    }
+
+    fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
         let desired = self.desired.get(&change.address);
         match &present.mark {
             Some(Mark { estate, address, .. }) => {
                 *estate == self.estate && (*address == change.address || desired.is_some_and(|desired| desired.previously.contains(address)))
             }
             None => {
-                let in_inventory = self.inventory.get(&change.address).is_some_and(|applied| *applied.kind == *change.kind);
+                let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+                let in_inventory = addresses.any(|address| {
+                    let applied = self.inventory.get(address);
+                    applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
+                });
                 in_inventory && desired.is_none_or(|desired| desired.kind.mark == MarkPlace::Inventory)
             }
         }

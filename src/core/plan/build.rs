@@ -248,6 +248,7 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
     change.reason = format!("its name in the target changes from `{}`", old.identity).into();
     change.before = Some(present.spec.clone());
     change.replaces = Some(old.identity.clone());
+    change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
     change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
