@@ -330,10 +330,12 @@ fn transitions(inputs: &Inputs<'_>, draft: &mut Draft) -> Vec<Transition> {
         if !(inputs.selected)(&owner) {
             continue;
         }
-        let earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
-        let applied = std::iter::once(tenant).chain(earlier).find_map(|name| inputs.applied_phases.get(name));
+        let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let own = inputs.applied_phases.get(tenant);
+        let applied = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name)));
         let from = applied.and_then(|name| Phase::named(name));
-        if applied.is_some() && from == Some(*phase) {
+        // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
+        if own.is_some() && from == Some(*phase) {
             continue;
         }
         if phase.may_follow(from) {
