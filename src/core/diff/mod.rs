@@ -33,7 +33,8 @@ pub struct Known<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Unchanged,
-    /// It is as it should be and ours, but the inventory does not have it: a run was interrupted, or the inventory lost.
+    /// It is as it should be and ours, but the inventory does not say so: a run was interrupted, the inventory was lost, or
+    /// its protection or what it needs has changed since it was written, by which its end is judged and put in order.
     Record { present: Present },
     Create {
         cause: Cause,
@@ -167,9 +168,23 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     match known.applied {
-        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => Verdict::Unchanged,
+        Some(applied) if !known.begun && is_on_record(known.desired, applied) => Verdict::Unchanged,
         _ => Verdict::Record { present: present.clone() },
     }
+}
+
+/// Whether the inventory has what it takes to end the resource well once nobody asks for it any more.
+fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
+    let same_needs = || {
+        let sorted = |addresses: &[Address]| {
+            let mut addresses = addresses.to_vec();
+            addresses.sort();
+            addresses
+        };
+        applied.depends_on == desired.depends_on || sorted(&applied.depends_on) == sorted(&desired.depends_on)
+    };
+    let same_name = applied.address == desired.address && Some(&applied.identity) == desired.identity.as_ref();
+    same_name && applied.protect == desired.protect && same_needs()
 }
 
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {

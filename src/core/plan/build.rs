@@ -174,8 +174,14 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
             let mut change = change(desired, applied, Action::Adopt, Cause::Pending);
-            change.reason = "it is ours already, and the inventory does not have it".into();
+            change.reason = match applied {
+                Some(applied) if renamed_identity.is_none() && applied.address == desired.address && !begun => {
+                    "its protection or what it needs is put on record".into()
+                }
+                _ => "it is ours already, and the inventory does not have it".into(),
+            };
             change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &[])));
+            change.renamed_from = applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
             change.origin = (inputs.place)(&desired.address, "");
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
