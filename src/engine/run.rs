@@ -180,7 +180,8 @@ impl<'a> Run<'a> {
     }
 
     fn open(&mut self, ready: &[Ready<'_>]) {
-        let targets: HashSet<&Arc<str>> = ready.iter().filter(|ready| !ready.only_record).map(|ready| &ready.change.target).collect();
+        let writes = |ready: &&Ready<'_>| !ready.only_record || ready.replaced.is_some();
+        let targets: HashSet<&Arc<str>> = ready.iter().filter(writes).map(|ready| &ready.change.target).collect();
         for target in targets {
             let table = self.request.targets.environment.targets.get(target);
             let concurrency = table.and_then(|table| table.concurrency).unwrap_or(self.request.targets.environment.limits.parallelism);
