@@ -22,7 +22,7 @@ use super::secrets::SecretValues;
 use super::targets::Targets;
 use crate::core::diff::{self, Known, Verdict};
 use crate::core::model::address::Address;
-use crate::core::model::kind::MarkPlace;
+use crate::core::model::kind::{Catalogue, MarkPlace};
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
 use crate::core::model::value::Value;
@@ -240,6 +240,7 @@ async fn heartbeat(
 /// What is there now.
 struct Fresh {
     estate: Arc<str>,
+    catalogue: Arc<Catalogue>,
     observed: Observations,
     inventory: BTreeMap<Address, Applied>,
     begun: HashSet<(Address, Arc<str>)>,
@@ -256,7 +257,8 @@ impl Fresh {
             .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
             .collect();
         let observed = observe(targets, desired.values(), inventory.values()).await;
-        Ok(Self { estate: plan.estate.clone(), observed, inventory, begun, desired })
+        let catalogue = targets.catalogue.clone();
+        Ok(Self { estate: plan.estate.clone(), catalogue, observed, inventory, begun, desired })
     }
 
     fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -302,9 +304,9 @@ impl Fresh {
                 if !self.owns(change, identity, &present) {
                     return stale("its mark was changed");
                 }
-                match &change.before {
-                    Some(before) if **before != *present.spec => stale("it was changed"),
-                    _ => Ok(ready(Some(present))),
+                match self.is_as_planned(change, &present) {
+                    true => Ok(ready(Some(present))),
+                    false => stale("it was changed"),
                 }
             }
             (_, Observed::Present(present)) => {
@@ -349,13 +351,22 @@ impl Fresh {
 
     /// What is there of the old one that a replacement deletes.
     fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
+        let stale = |what: &str| Err(Outcome::Stale(format!("{what} was changed since the plan was made; plan again")));
         match self.observed(change, old) {
             Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
             Observed::Absent => Ok(None),
-            Observed::Present(present) if !self.owns(change, old, &present) => {
-                Err(Outcome::Stale("the mark of the old one was changed since the plan was made; plan again".into()))
-            }
+            Observed::Present(present) if !self.owns(change, old, &present) => stale("the mark of the old one"),
+            Observed::Present(present) if !self.is_as_planned(change, &present) => stale("the old one"),
             Observed::Present(present) => Ok(Some(present)),
+        }
+    }
+
+    /// Whether what is to be deleted has every owned field as the plan saw it.
+    fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
+        let Some(before) = &change.before else { return true };
+        match self.catalogue.get(&change.kind) {
+            Some(kind) => diff::owned(kind, &present.spec, before, &[]) == **before,
+            None => **before == *present.spec,
         }
     }
 
@@ -431,6 +442,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         written.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
     let fresh = Fresh {
         estate: plan.estate.clone(),
+        catalogue: targets.catalogue.clone(),
         observed: observe(targets, desired.values(), inventory.values()).await,
         inventory,
         begun: HashSet::new(),

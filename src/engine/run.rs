@@ -95,13 +95,17 @@ impl<'a> Run<'a> {
         });
         let plan = request.plan;
         let ends = |change: &&Change| change.action == Action::Delete || change.replaces.is_some();
+        let ending = || plan.changes.iter().filter(ends);
         let mut needed_by: HashMap<&Address, Vec<&Address>> =
-            plan.changes.iter().filter(ends).map(|change| (&change.address, Vec::new())).collect();
+            ending().map(|change| (&change.address, Vec::new())).collect();
+        // What needed it may know it by its earlier address.
+        let now: HashMap<&Address, &Address> =
+            ending().filter_map(|change| Some((change.renamed_from.as_ref()?, &change.address))).collect();
         let mut by_owner: HashMap<&Owner, Vec<&Change>> = HashMap::new();
         for change in &plan.changes {
             by_owner.entry(&change.address.owner).or_default().push(change);
             for needed in needed_before(inventory, change) {
-                if let Some(users) = needed_by.get_mut(needed) {
+                if let Some(users) = needed_by.get_mut(now.get(needed).copied().unwrap_or(needed)) {
                     users.push(&change.address);
                 }
             }
@@ -579,7 +583,10 @@ fn endings<'a>(inventory: &BTreeMap<Address, Applied>, writes: &[Ready<'a>], del
     let replaced = writes.iter().enumerate().filter(|(_, ready)| ready.replaced.is_some());
     let changes: Vec<&Change> =
         deletions.iter().rev().map(|ready| ready.change).chain(replaced.clone().map(|(_, ready)| ready.change)).collect();
-    let places: HashMap<&Address, usize> = changes.iter().enumerate().map(|(at, change)| (&change.address, at)).collect();
+    let addresses = |(at, change): (usize, &&'a Change)| {
+        std::iter::once(&change.address).chain(&change.renamed_from).map(move |address| (address, at))
+    };
+    let places: HashMap<&Address, usize> = changes.iter().enumerate().flat_map(addresses).collect();
     let needed = |change: &&Change| needed_before(inventory, change).iter().filter_map(|needed| places.get(needed).copied()).collect();
     let needs: Vec<Vec<usize>> = changes.iter().map(needed).collect();
     // A circle can only come from a damaged store, and then any order is as good as another.

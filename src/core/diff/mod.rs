@@ -223,3 +223,11 @@ fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
 pub fn owned(kind: &super::model::kind::Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
     compare::project(kind, observed, desired, besides)
 }
+
+/// The fields of what is there that the estate owned when it was last written; all of them where that is not on record.
+pub fn owned_before(kind: &super::model::kind::Kind, present: &Present, applied: &Applied) -> Map {
+    match applied.spec_value() {
+        Some(spec) => compare::project(kind, &present.spec, &spec, &[]),
+        None => Map::clone(&present.spec),
+    }
+}

@@ -252,7 +252,7 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
     }
     change.action = Action::Replace;
     change.reason = format!("its name in the target changes from `{}`", old.identity).into();
-    change.before = Some(present.spec.clone());
+    change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
     change.replaces = Some(old.identity.clone());
     change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
     change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
