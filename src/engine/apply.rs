@@ -382,7 +382,7 @@ impl Fresh {
                     let applied = self.inventory.get(address);
                     applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
                 });
-                in_inventory && desired.is_none_or(|desired| desired.kind.mark == MarkPlace::Inventory)
+                in_inventory && self.catalogue.get(&change.kind).is_some_and(|kind| kind.mark == MarkPlace::Inventory)
             }
         }
     }
