@@ -133,6 +133,7 @@ fn group(
 
 fn phase(transition: &Transition) -> String {
     match &transition.from {
+        Some(from) if *from == transition.to => format!("  {}", Label::Quiet.paint(format!("renamed, still {from}"))),
         Some(from) => format!("  {from} → {}", transition.to),
         None => format!("  {}", Label::Quiet.paint(format!("new, {}", transition.to))),
     }
