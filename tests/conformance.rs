@@ -1,6 +1,6 @@
 //! The conformance suite, run against every provider on its real server, and against the sandbox that stands in for it.
 
-#[expect(dead_code, reason = "the provider's own tests take more of it")]
+#[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
 use tenantry::provider::sandbox::{Mode, Sandbox, World};
 
 /// One case for each kind of PostgreSQL; names end with a suffix because roles and databases belong to the whole server.
-#[expect(clippy::too_many_lines, reason = "one case after the other")]
 fn postgres_cases(suffix: &str) -> Vec<Case> {
     let name = |name: &str| format!("{name}_{suffix}");
     let role = || ("postgres.role", json!({"name": name("owner")}));

@@ -22,9 +22,10 @@ use super::secrets::SecretValues;
 use super::targets::Targets;
 use crate::core::diff::{self, Known, Verdict};
 use crate::core::model::address::Address;
-use crate::core::model::kind::MarkPlace;
+use crate::core::model::kind::{Catalogue, MarkPlace};
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use crate::core::model::value::Value;
 use crate::core::plan::{Action, Change, Plan, json};
 use crate::core::policy;
 use crate::secret::contract::SecretStore;
@@ -260,6 +261,7 @@ async fn heartbeat(
 /// What is there now.
 struct Fresh {
     estate: Arc<str>,
+    catalogue: Arc<Catalogue>,
     observed: Observations,
     inventory: BTreeMap<Address, Applied>,
     begun: HashSet<(Address, Arc<str>)>,
@@ -276,7 +278,8 @@ impl Fresh {
             .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
             .collect();
         let observed = observe(targets, desired.values(), inventory.values()).await;
-        Ok(Self { estate: plan.estate.clone(), observed, inventory, begun, desired })
+        let catalogue = targets.catalogue.clone();
+        Ok(Self { estate: plan.estate.clone(), catalogue, observed, inventory, begun, desired })
     }
 
     fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -298,14 +301,18 @@ impl Fresh {
         {
             // Another run wrote here; if it came to the same end there is nothing left to do.
             return match (&change.identity, self.desired.get(&change.address)) {
-                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity)) {
+                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false)
+                {
                     Verdict::Unchanged => Err(Outcome::AlreadyDone),
                     _ => stale("it was written by another run"),
                 },
                 _ => stale("it was written by another run"),
             };
         }
-        let Some(identity) = &change.identity else { return Ok(ready(None)) };
+        let Some(identity) = &change.identity else {
+            let replaced = change.replaces.as_ref().map(|old| self.judge_old(change, old)).transpose()?.flatten();
+            return Ok(Ready { replaced, ..ready(None) });
+        };
         let observed = match change.replaces.as_ref() {
             Some(old) => return self.judge_renaming(change, identity, old),
             None => self.observed(change, identity),
@@ -317,19 +324,19 @@ impl Fresh {
             (Action::Forget, Observed::Present(_)) => stale("it came back"),
             (_, Observed::Absent) => stale("it was deleted"),
             (Action::Delete, Observed::Present(present)) => {
-                if !self.owns(change, &present) {
+                if !self.owns(change, identity, &present) {
                     return stale("its mark was changed");
                 }
-                match &change.before {
-                    Some(before) if **before != *present.spec => stale("it was changed"),
-                    _ => Ok(ready(Some(present))),
+                match self.is_as_planned(change, &present) {
+                    true => Ok(ready(Some(present))),
+                    false => stale("it was changed"),
                 }
             }
             (_, Observed::Present(present)) => {
                 let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
                 let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
                 let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, &besides);
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
                     (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
@@ -350,7 +357,7 @@ impl Fresh {
             Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
             Observed::Absent => None,
             Observed::Present(present) => {
-                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()))) {
+                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()), false)) {
                     Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
                     // An earlier run was interrupted between making the new one and deleting the old one.
                     Some(_) => Some(present),
@@ -359,21 +366,36 @@ impl Fresh {
         };
         let settled = match (&present, desired) {
             (Some(present), Some(desired)) => {
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), false);
                 matches!(verdict, Verdict::Unchanged | Verdict::Record { .. })
             }
             _ => false,
         };
-        let replaced = match self.observed(change, old) {
-            Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
-            Observed::Absent => None,
-            Observed::Present(old) if !self.owns(change, &old) => return stale("the mark of the old one was changed"),
-            Observed::Present(old) => Some(old),
-        };
-        Ok(Ready { change, only_record: settled, present, replaced })
+        Ok(Ready { change, only_record: settled, present, replaced: self.judge_old(change, old)? })
     }
 
-    fn owns(&self, change: &Change, present: &Present) -> bool {
+    /// What is there of the old one that a replacement deletes.
+    fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
+        let stale = |what: &str| Err(Outcome::Stale(format!("{what} was changed since the plan was made; plan again")));
+        match self.observed(change, old) {
+            Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Absent => Ok(None),
+            Observed::Present(present) if !self.owns(change, old, &present) => stale("the mark of the old one"),
+            Observed::Present(present) if !self.is_as_planned(change, &present) => stale("the old one"),
+            Observed::Present(present) => Ok(Some(present)),
+        }
+    }
+
+    /// Whether what is to be deleted has every owned field as the plan saw it.
+    fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
+        let Some(before) = &change.before else { return true };
+        match self.catalogue.get(&change.kind) {
+            Some(kind) => diff::owned(kind, &present.spec, before, &[]) == **before,
+            None => **before == *present.spec,
+        }
+    }
+
+    fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
         let desired = self.desired.get(&change.address);
         match &present.mark {
             Some(Mark { estate, address, .. }) => {
@@ -382,14 +404,17 @@ impl Fresh {
                         || desired.is_some_and(|desired| desired.previously.contains(address)))
             }
             None => {
-                let in_inventory =
-                    self.inventory.get(&change.address).is_some_and(|applied| *applied.kind == *change.kind);
-                in_inventory && desired.is_none_or(|desired| desired.kind.mark == MarkPlace::Inventory)
+                let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+                let in_inventory = addresses.any(|address| {
+                    let applied = self.inventory.get(address);
+                    applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
+                });
+                in_inventory && self.catalogue.get(&change.kind).is_some_and(|kind| kind.mark == MarkPlace::Inventory)
             }
         }
     }
 
-    fn verdict(&self, desired: &Desired, observed: &Observed) -> Verdict {
+    fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
         let applied = std::iter::once(&desired.address)
             .chain(&desired.previously)
             .find_map(|address| self.inventory.get(address));
@@ -402,9 +427,15 @@ impl Fresh {
             _ => None,
         };
         // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
-        let secret_hash = mark.and_then(|mark| mark.secret_hash.as_deref());
+        let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
         diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
     }
+}
+
+/// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
+fn writes_secret(change: &Change) -> bool {
+    let is_secret = |value: &Value| matches!(value, Value::Deferred(deferred) if deferred.has_secret());
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(is_secret))
 }
 
 /// What a change asks for, as if it came from the repository.
@@ -447,6 +478,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         written.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
     let fresh = Fresh {
         estate: plan.estate.clone(),
+        catalogue: targets.catalogue.clone(),
         observed: observe(targets, desired.values(), inventory.values()).await,
         inventory,
         begun: HashSet::new(),
@@ -456,7 +488,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         let Some(identity) = &change.identity else { continue };
         let Some(desired) = fresh.desired.get(&change.address) else { continue };
         let observed = fresh.observed(change, identity);
-        let problem = match fresh.verdict(desired, &observed) {
+        let problem = match fresh.verdict(desired, &observed, false) {
             Verdict::Unchanged | Verdict::Record { .. } => continue,
             // What could not be read again was still written.
             Verdict::Blocked { .. } if matches!(observed, Observed::Unknown(_)) => continue,
@@ -467,9 +499,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
                     .differences
                     .iter()
                     // An output that was not known when the plan was made is compared in the next plan.
-                    .filter(|difference| {
-                        !difference.after.as_ref().is_some_and(crate::core::model::value::Value::has_deferred)
-                    })
+                    .filter(|difference| !difference.after.as_ref().is_some_and(Value::has_deferred))
                     .map(|difference| &*difference.pointer)
                     .collect();
                 if fields.is_empty() {

@@ -33,7 +33,8 @@ pub struct Known<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Unchanged,
-    /// It is as it should be and ours, but the inventory does not have it: a run was interrupted, or the inventory lost.
+    /// It is as it should be and ours, but the inventory does not say so: a run was interrupted, the inventory was lost, or
+    /// its protection or what it needs has changed since it was written, by which its end is judged and put in order.
     Record {
         present: Present,
     },
@@ -177,17 +178,37 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     match known.applied {
-        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => {
-            Verdict::Unchanged
-        }
+        Some(applied) if !known.begun && is_on_record(known.desired, applied) => Verdict::Unchanged,
         _ => Verdict::Record { present: present.clone() },
     }
 }
 
+/// Whether the inventory has what it takes to end the resource well once nobody asks for it any more.
+fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
+    let same_needs = || {
+        let sorted = |addresses: &[Address]| {
+            let mut addresses = addresses.to_vec();
+            addresses.sort();
+            addresses
+        };
+        applied.depends_on == desired.depends_on || sorted(&applied.depends_on) == sorted(&desired.depends_on)
+    };
+    let same_name = applied.address == desired.address && Some(&applied.identity) == desired.identity.as_ref();
+    same_name && applied.protect == desired.protect && same_needs()
+}
+
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
-    // Where the target has no room for a mark there is no hash to compare.
-    if known.desired.kind.mark == MarkPlace::Inventory || !compare::has_secret(&known.desired.spec) {
+    if !compare::has_secret(&known.desired.spec) {
         return true;
+    }
+    // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
+    if known.desired.kind.mark == MarkPlace::Inventory {
+        let applied = known.applied.and_then(Applied::spec_value);
+        return applied.is_none_or(|applied| {
+            compare::secret_differences(&known.desired.spec, Some(&applied))
+                .iter()
+                .all(|difference| !difference.pending)
+        });
     }
     let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
     known.secret_hash.is_some() && written == known.secret_hash
@@ -213,4 +234,12 @@ fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
 /// The fields of an observed spec that the estate owns: those that are desired, and those named besides.
 pub fn owned(kind: &super::model::kind::Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
     compare::project(kind, observed, desired, besides)
+}
+
+/// The fields of what is there that the estate owned when it was last written; all of them where that is not on record.
+pub fn owned_before(kind: &super::model::kind::Kind, present: &Present, applied: &Applied) -> Map {
+    match applied.spec_value() {
+        Some(spec) => compare::project(kind, &present.spec, &spec, &[]),
+        None => Map::clone(&present.spec),
+    }
 }

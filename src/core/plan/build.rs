@@ -173,8 +173,15 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
             let mut change = change(desired, applied, Action::Adopt, Cause::Pending);
-            change.reason = "it is ours already, and the inventory does not have it".into();
+            change.reason = match applied {
+                Some(applied) if renamed_identity.is_none() && applied.address == desired.address && !begun => {
+                    "its protection or what it needs is put on record".into()
+                }
+                _ => "it is ours already, and the inventory does not have it".into(),
+            };
             change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &[])));
+            change.renamed_from =
+                applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
             change.origin = (inputs.place)(&desired.address, "");
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
@@ -246,8 +253,9 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
     }
     change.action = Action::Replace;
     change.reason = format!("its name in the target changes from `{}`", old.identity).into();
-    change.before = Some(present.spec.clone());
+    change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
     change.replaces = Some(old.identity.clone());
+    change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
     change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
@@ -329,10 +337,12 @@ fn transitions(inputs: &Inputs<'_>, draft: &mut Draft) -> Vec<Transition> {
         if !(inputs.selected)(&owner) {
             continue;
         }
-        let earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
-        let applied = std::iter::once(tenant).chain(earlier).find_map(|name| inputs.applied_phases.get(name));
+        let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let own = inputs.applied_phases.get(tenant);
+        let applied = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name)));
         let from = applied.and_then(|name| Phase::named(name));
-        if applied.is_some() && from == Some(*phase) {
+        // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
+        if own.is_some() && from == Some(*phase) {
             continue;
         }
         if phase.may_follow(from) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::build::{Draft, Inputs};
 use super::{Action, Blocked, Cause, Change, Finding};
 use crate::core::diagnostics::{Severity, codes};
+use crate::core::diff;
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::resource::{Applied, Observed};
@@ -187,7 +188,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
         action: if present.is_some() { Action::Delete } else { Action::Forget },
         cause: Cause::Pending,
         reason: reason.into(),
-        before: present.map(|present| present.spec),
+        before: present.map(|present| Arc::new(diff::owned_before(kind, &present, applied))),
         after: None,
         fields: Vec::new(),
         sensitive: kind.sensitive.iter().map(|pointer| Arc::from(*pointer)).collect(),
