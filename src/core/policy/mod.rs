@@ -134,7 +134,7 @@ fn approval(guarded: &Guarded<'_>, allowance: Allowance, address: &Address) -> A
         }
         let name = document.metadata.name.shared();
         match expiry(expires) {
-            Some(until) if guarded.now <= until => return Approved::By(name, expires.clone()),
+            Some(until) if guarded.now < until => return Approved::By(name, expires.clone()),
             _ => expired = Some((name, expires.clone())),
         }
     }
