@@ -25,6 +25,7 @@ use crate::core::model::address::Address;
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use crate::core::model::value::Value;
 use crate::core::plan::{Action, Change, Plan, json};
 use crate::core::policy;
 use crate::secret::contract::SecretStore;
@@ -230,7 +231,7 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
         return Err(EngineError::Refused);
     }
     for (name, expires) in &plan.approvals {
-        if policy::expiry(expires).is_none_or(|until| now > until) {
+        if policy::expiry(expires).is_none_or(|until| now >= until) {
             return Err(EngineError::ApprovalExpired { name: name.to_string(), expires: expires.to_string() });
         }
     }
@@ -332,7 +333,7 @@ impl Fresh {
                 let verdict = self.verdict(desired, &Observed::Present(present.clone()));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
-                    (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
+                    (_, _, Verdict::Unchanged | Verdict::Record { .. }) if !writes_secret(change) => {
                         Ok(Ready { change, present: Some(present), replaced: None, only_record: true })
                     }
                     (Action::Create, ..) => stale("it appeared"),
@@ -401,10 +402,17 @@ impl Fresh {
             Observed::Present(present) => present.mark.as_ref(),
             _ => None,
         };
-        // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
+        // Secrets are judged by the plan, which names those that it writes: here, whatever hash there is counts as the right
+        // one.
         let secret_hash = mark.and_then(|mark| mark.secret_hash.as_deref());
         diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
     }
+}
+
+/// Whether a change is about a secret, which shows in no field that could be observed.
+fn writes_secret(change: &Change) -> bool {
+    let is_secret = |value: &Value| matches!(value, Value::Deferred(deferred) if deferred.has_secret());
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(is_secret))
 }
 
 /// What a change asks for, as if it came from the repository.
@@ -467,9 +475,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
                     .differences
                     .iter()
                     // An output that was not known when the plan was made is compared in the next plan.
-                    .filter(|difference| {
-                        !difference.after.as_ref().is_some_and(crate::core::model::value::Value::has_deferred)
-                    })
+                    .filter(|difference| !difference.after.as_ref().is_some_and(Value::has_deferred))
                     .map(|difference| &*difference.pointer)
                     .collect();
                 if fields.is_empty() {
