@@ -16,6 +16,8 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The file that describes `tenantry.toml`.
 pub const CONFIG_FILE: &str = "tenantry.v1.schema.json";
+/// The schema of a plan.
+const PLAN_FILE: &str = "plan.v1.schema.json";
 
 /// The file that describes a document of any kind.
 const ANY_DOCUMENT_FILE: &str = "document.v1.schema.json";
@@ -76,6 +78,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     let mut schemas: Vec<_> = DocumentKind::ALL.into_iter().map(|kind| (kind.file(), document(kind))).collect();
     schemas.push((ANY_DOCUMENT_FILE, any_document()));
     schemas.push((CONFIG_FILE, config()));
+    schemas.push((PLAN_FILE, plan()));
     schemas
 }
 
@@ -124,6 +127,14 @@ fn any_document() -> Value {
         "required": ["apiVersion", "kind"],
         "allOf": DocumentKind::ALL.map(choose),
     })
+}
+
+/// The schema of a plan, shown or saved.
+fn plan() -> Value {
+    let mut schema = crate::core::plan::json::schema();
+    schema["$schema"] = DIALECT.into();
+    schema["$id"] = format!("{BASE}{PLAN_FILE}").into();
+    schema
 }
 
 /// The schema of `tenantry.toml`.

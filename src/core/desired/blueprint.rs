@@ -31,6 +31,8 @@ pub struct CompiledResource<'e> {
     pub when: Option<Compiled>,
     pub for_each: Option<Compiled>,
     pub spec: Compiled,
+    /// Pointers of the spec that are masked: those that the blueprint names, and those made of personal data.
+    pub sensitive: Arc<[Arc<str>]>,
     /// Ids of the same owner's resources that are referred to.
     pub needs: BTreeSet<Arc<str>>,
     /// Ids of the estate's resources that are waited for.
@@ -202,6 +204,8 @@ fn compile_resource<'e>(
             needs.extend(expression.references().resources.iter().filter_map(|path| path.first().cloned()));
         });
     }
+    let mut sensitive = template.sensitive.clone();
+    spec.personal(&mut String::new(), &mut sensitive);
     let mut needs_estate = Vec::new();
     for wanted in &template.depends_on {
         match wanted.strip_prefix("estate/") {
@@ -220,6 +224,7 @@ fn compile_resource<'e>(
         when,
         for_each,
         spec,
+        sensitive: sensitive.into(),
         needs,
         needs_estate,
     })

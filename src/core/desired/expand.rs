@@ -343,7 +343,7 @@ impl<'e> Context<'_, 'e> {
             kind: kind.clone(),
             target: target.clone(),
             spec,
-            sensitive: resource.template.sensitive.as_slice().into(),
+            sensitive: resource.sensitive.clone(),
             protect: resource.template.protect,
             adopt: resource.template.adopt,
             depends_on: Vec::new(),

@@ -116,6 +116,14 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let (adopts, renamed_from) = match ownership(known, present) {
         Ownership::Ours { renamed_from } => (false, renamed_from),
         Ownership::Nobodys if desired.adopt => (true, None),
+        // A privilege that is there already, exactly as desired, takes nothing from anybody.
+        Ownership::Nobodys
+            if desired.kind.mark == MarkPlace::Inventory
+                && !desired.kind.loses_data
+                && compare::is_same(&desired.kind, &desired.spec, &present.spec) =>
+        {
+            return Verdict::Record { present: present.clone() };
+        }
         Ownership::Nobodys => {
             let identity = desired.identity.as_deref().unwrap_or_default();
             return Verdict::Blocked {

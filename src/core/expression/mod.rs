@@ -42,6 +42,8 @@ pub struct References {
     pub resources: Vec<Vec<Arc<str>>>,
     /// Names of variables.
     pub variables: Vec<Arc<str>>,
+    /// Whether a tenant's contacts are looked at, which are personal data.
+    pub personal: bool,
 }
 
 enum Evaluator {
@@ -402,6 +404,7 @@ fn collect_references(expression: &Expr, bound: &mut Vec<String>, found: &mut Re
         if &*path[0] == "resources" && path.len() > 1 && !found.resources.contains(&path[1..].to_vec()) {
             found.resources.push(path[1..].to_vec());
         }
+        found.personal |= matches!(path.as_slice(), [root, field, ..] if &**root == "tenant" && &**field == "contacts");
         if !found.variables.contains(&path[0]) {
             found.variables.push(path[0].clone());
         }

@@ -254,6 +254,33 @@ impl Compiled {
         }
     }
 
+    /// Pointers of texts that are made of personal data.
+    pub fn personal(&self, pointer: &mut String, found: &mut Vec<Arc<str>>) {
+        let length = pointer.len();
+        match self {
+            Self::Literal(_) => {}
+            Self::Template(template) => {
+                if template.expressions().any(|expression| expression.references().personal) {
+                    found.push(pointer.as_str().into());
+                }
+            }
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    push_token(pointer, &index.to_string());
+                    item.personal(pointer, found);
+                    pointer.truncate(length);
+                }
+            }
+            Self::Map(fields) => {
+                for (key, item) in fields {
+                    push_token(pointer, key);
+                    item.personal(pointer, found);
+                    pointer.truncate(length);
+                }
+            }
+        }
+    }
+
     /// What stands at a JSON pointer, or the nearest around it that has expressions of its own.
     pub fn at(&self, pointer: &str) -> &Self {
         let mut node = self;

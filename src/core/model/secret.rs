@@ -8,10 +8,14 @@ use super::address::Owner;
 /// Names one version of one secret of one owner.
 ///
 /// Written into specs, plans and journals in place of the value. A higher version is a rotation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct SecretReference {
     pub owner: Owner,
+    /// The name in `secret(name)`.
     pub name: Arc<str>,
+    /// Counted from 1; a higher one is a rotation.
     pub version: u32,
 }
 

@@ -37,13 +37,14 @@ pub enum Value {
 pub struct Map(Box<[(Arc<str>, Value)]>);
 
 /// A value that is put together at the moment of writing.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Deferred {
+    /// Put together in this order.
     pub parts: Vec<Part>,
 }
 
 /// One piece of a [`Deferred`] value.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Part {
     Text(Arc<str>),
@@ -438,6 +439,16 @@ impl From<serde_json::Value> for Value {
 impl From<Vec<Value>> for Value {
     fn from(items: Vec<Value>) -> Self {
         Self::List(items.into())
+    }
+}
+
+impl schemars::JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"description": "Any JSON value; a secret stands as the text `secret(owner/name, vN)`."})
     }
 }
 

@@ -31,16 +31,20 @@ pub enum InvalidPlan {
     Masked,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Plan")]
 struct PlanJson {
+    /// Version of this form.
     format_version: u32,
     tool: Tool,
     estate: Arc<str>,
     environment: Option<Arc<str>>,
     revision: Option<Arc<str>>,
     created_at: Arc<str>,
+    /// SHA-256 of the saved form without `digest` and `createdAt`, in hexadecimal.
     digest: String,
+    /// Whether every target is the sandbox.
     simulated: bool,
     summary: Summary,
     changes: Vec<ChangeJson>,
@@ -55,49 +59,76 @@ struct PlanJson {
     masked: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Tool {
+    /// The program that made the plan.
     name: String,
+    /// Its version.
     version: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChangeJson {
     address: Address,
+    /// The tenant that it belongs to, if it belongs to one.
     tenant: Option<Arc<str>>,
+    /// The kind of resource.
     kind: Arc<str>,
+    /// The target that it is in.
     target: Arc<str>,
+    /// Its name in the target; null while it is only known after apply.
     identity: Option<Arc<str>>,
     action: Action,
     cause: Cause,
+    /// Why, in one sentence without a full stop.
     reason: Arc<str>,
+    /// The owned fields as observed; null if it does not exist.
     before: Option<Value>,
+    /// The spec as desired; null if it is deleted.
     after: Option<Value>,
+    /// Pointers into `after` of values that are only known after apply.
     unknown_after: Vec<String>,
+    /// Pointers of values that are masked wherever they are shown.
     sensitive: Vec<Arc<str>>,
+    /// What differs.
     fields: Vec<FieldJson>,
+    /// Addresses that have to be done first, or deleted afterwards.
     depends_on: Vec<Address>,
+    /// Whether the blueprint protects it.
     protected: bool,
+    /// Whether deleting it destroys data.
     loses_data: bool,
+    /// Where a user would edit it.
     origin: Option<Place>,
+    /// The address it had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     renamed_from: Option<Address>,
+    /// The name in the target of the one that is deleted once this one is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<Arc<str>>,
+    /// Number of the write at this address, counted from 1.
     generation: u64,
     /// The parts of values in `after` that are put together while applying, by pointer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     deferred: BTreeMap<String, Deferred>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FieldJson {
+    /// JSON pointer into the spec.
     path: Arc<str>,
+    /// As observed; null if it is not there.
     before: Option<Value>,
+    /// As desired; null if it goes away.
     after: Option<Value>,
+}
+
+/// The JSON Schema of a plan.
+pub fn schema() -> serde_json::Value {
+    schemars::SchemaGenerator::default().into_root_schema_for::<PlanJson>().into()
 }
 
 /// The plan as programs see it; `masked` as it may be kept in a log.

@@ -43,7 +43,7 @@ pub struct Plan {
 }
 
 /// What is done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     Create,
@@ -76,7 +76,7 @@ impl Action {
 }
 
 /// Whose change it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The repository changed: desired differs from applied.
@@ -130,64 +130,88 @@ pub struct FieldChange {
 }
 
 /// A file and a line in it, counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Place {
+    /// Relative to the estate.
     pub file: Arc<str>,
+    /// Counted from 1.
     pub line: usize,
 }
 
 /// An address at which nothing is done although something might have to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
     pub address: Address,
+    /// The kind of resource.
     pub kind: Arc<str>,
+    /// The target that it is in.
     pub target: TargetName,
+    /// Its name in the target, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// The diagnostic code, such as `TY0401`.
     pub code: Arc<str>,
+    /// Why, in one sentence without a full stop.
     pub reason: Arc<str>,
 }
 
 /// Something a person should know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
+    /// The diagnostic code, such as `TY0405`.
     pub code: Arc<str>,
     pub severity: Severity,
     /// Whether it is a guard's refusal: then nothing of the plan may be applied.
     #[serde(default)]
     pub refuses: bool,
+    /// The policy that found it; nothing for a built-in guard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
+    /// The resource that it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
+    /// What was found, in one sentence without a full stop.
     pub message: String,
+    /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Where a user would edit it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Place>,
 }
 
 /// A tenant's way from one phase to the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Transition {
+    /// The tenant's name.
     pub tenant: Arc<str>,
+    /// The phase that was applied; nothing for a new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Arc<str>>,
+    /// The phase that is asked for.
     pub to: Arc<str>,
 }
 
 /// The counts of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Summary {
+    /// Resources to create.
     pub create: usize,
+    /// Resources to update.
     pub update: usize,
+    /// Resources to delete and create.
     pub replace: usize,
+    /// Resources to delete.
     pub delete: usize,
+    /// Resources to take over.
     pub adopt: usize,
+    /// Addresses to strike from the inventory.
     pub forget: usize,
+    /// Resources that are as they should be.
     pub unchanged: usize,
+    /// Addresses at which nothing is done.
     pub blocked: usize,
     /// Changes that undo something done outside.
     pub drifted: usize,

@@ -6,7 +6,6 @@
 //! A connection comes back only by [`Connections::release`], after its transaction has ended well. Whatever fails, is
 //! cancelled or panics drops it, and the server then rolls back by itself.
 
-use std::collections::HashMap;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,9 +28,10 @@ pub struct Connections {
     options: PgConnectOptions,
     database: Arc<str>,
     permits: Arc<Semaphore>,
-    /// The most unused connections that are kept for one database.
+    /// The most unused connections that are kept.
     keep: usize,
-    idle: Mutex<HashMap<Arc<str>, Vec<(PgConnection, Instant)>>>,
+    /// Unused connections to the main database, and since when.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
 }
 
 /// One connection, in use by one task.
@@ -107,9 +107,8 @@ impl Connections {
         let Session { connection, database, _permit } = session;
         if database == self.database {
             let mut idle = self.idle();
-            let unused = idle.entry(database).or_default();
-            if unused.len() < self.keep {
-                unused.push((connection, Instant::now()));
+            if idle.len() < self.keep {
+                idle.push((connection, Instant::now()));
             }
         } else if let Err(error) = connection.close().await {
             tracing::debug!(%error, "closing a connection");
@@ -117,10 +116,10 @@ impl Connections {
     }
 
     fn take_idle(&self, database: &Arc<str>) -> Option<(PgConnection, Instant)> {
-        self.idle().get_mut(database)?.pop()
+        if *database == self.database { self.idle().pop() } else { None }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Vec<(PgConnection, Instant)>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -76,6 +76,7 @@ fn denied_remedy(message: &str) -> String {
         ("permission denied for database", "grant the user CREATE on the database"),
         ("must be member of role", "make the user a member of that role"),
         ("must be able to SET ROLE", "make the user a member of that role"),
+        ("drop objects", "make the user a member of that role"),
         ("must be owner", "make the user a member of the role that owns it"),
         ("must be superuser", "use a superuser for this attribute, or leave it out"),
         ("role", "give the user CREATEROLE, and ADMIN OPTION on the roles that it grants"),

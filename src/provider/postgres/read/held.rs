@@ -87,11 +87,16 @@ FROM (SELECT DISTINCT * FROM ROWS FROM (pg_catalog.unnest($2::text[]::name[]), p
 JOIN pg_catalog.pg_namespace n ON n.nspname = w.s
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.t";
 
+/// A function is looked for only once all types of its arguments are found: asking for one with a type that does not exist is
+/// an error, and would spoil the answers for all others.
 const FUNCTIONS: &str = "
 SELECT w.signature AS a, '' AS b, p.proowner AS owner,
        COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl
-FROM pg_catalog.unnest($2::text[]) AS w (signature)
-JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(w.signature)";
+FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) AS w (signature, types)
+JOIN pg_catalog.pg_proc p ON p.oid = CASE
+  WHEN NOT EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.string_to_array(w.types, E'\\x1F')) AS t (name)
+                   WHERE pg_catalog.to_regtype(t.name) IS NULL)
+  THEN pg_catalog.to_regprocedure(w.signature) END";
 
 const DATABASE: &str = "
 SELECT d.datname AS a, '' AS b, d.datdba AS owner, COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba)) AS acl
@@ -160,9 +165,9 @@ pub async fn fetch(connection: &mut PgConnection, grants: &[GrantSpec]) -> Resul
         })?;
     }
     if !asked.functions.is_empty() {
-        let signatures: Vec<String> = asked.functions.into_iter().collect();
+        let (signatures, types): (Vec<String>, Vec<String>) = asked.functions.into_iter().unzip();
         let query = one_query(FUNCTIONS);
-        let rows = sqlx::query(query).bind(&roles).bind(&signatures).fetch_all(&mut *connection).await?;
+        let rows = sqlx::query(query).bind(&roles).bind(&signatures).bind(&types).fetch_all(&mut *connection).await?;
         privileges.add_one(&rows, |a, _| vec![Object::Function(a)])?;
     }
     if asked.database {
@@ -222,7 +227,8 @@ struct Asked {
     all_schemas: BTreeSet<String>,
     schemas: BTreeSet<String>,
     relations: BTreeSet<(String, String)>,
-    functions: BTreeSet<String>,
+    /// Signatures, and the types of their arguments with a separator between them.
+    functions: BTreeMap<String, String>,
     database: bool,
     all_relations: BTreeSet<String>,
     all_functions: BTreeSet<String>,
@@ -244,7 +250,11 @@ impl Asked {
             Extent::One | Extent::Default => match object_of(grant)? {
                 Object::Schema(schema) => drop(self.schemas.insert(schema)),
                 Object::Relation(_, schema, name) => drop(self.relations.insert((schema, name))),
-                Object::Function(signature) => drop(self.functions.insert(signature)),
+                Object::Function(signature) => {
+                    let name = grant.name.as_deref().and_then(Signature::parse);
+                    let types = name.map(|signature| signature.types().join("\u{1F}")).unwrap_or_default();
+                    self.functions.insert(signature, types);
+                }
                 Object::Database => self.database = true,
                 Object::Default(_, schema, _) => drop(self.defaults.insert(schema)),
             },

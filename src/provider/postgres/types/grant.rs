@@ -246,6 +246,17 @@ impl<'a> Signature<'a> {
         let name = name.trim();
         (depth == 0 && !name.is_empty() && arguments.chars().all(of_types)).then_some(Self { name, arguments })
     }
+
+    /// The types one by one.
+    pub fn types(&self) -> Vec<&'a str> {
+        let (mut depth, mut quoted) = (0_i32, false);
+        let types = self.arguments.split(|c: char| {
+            quoted ^= c == '"';
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            c == ',' && depth == 0 && !quoted
+        });
+        types.map(str::trim).filter(|name| !name.is_empty()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -303,6 +314,9 @@ mod tests {
     fn a_signature_has_types_in_parentheses() {
         assert_eq!(Signature::parse("f(numeric(10,2), text[])").map(|s| s.arguments), Some("numeric(10,2), text[]"));
         assert_eq!(Signature::parse("f()").map(|s| s.name), Some("f"));
+        let types = |text| Signature::parse(text).map(|signature| signature.types());
+        assert_eq!(types("f(numeric(10,2), \"a,b\", text[])"), Some(vec!["numeric(10,2)", "\"a,b\"", "text[]"]));
+        assert_eq!(types("f( )"), Some(vec![]));
         for wrong in ["f", "f(", "(int)", "f(int) TO x; --", "f(int; DROP)", "f(')", "f(int))("] {
             assert_eq!(Signature::parse(wrong), None, "{wrong}");
         }

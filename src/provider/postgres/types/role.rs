@@ -158,9 +158,12 @@ pub fn canonical_time(text: &str) -> String {
 pub fn canonical_setting(name: &str, value: &Value) -> (Arc<str>, Value) {
     let name = name.to_ascii_lowercase();
     let value = match value {
-        Value::Text(text) if is_identifier_list(&name) => Value::from(
-            identifier_list(text).iter().map(|item| minimal_identifier(item)).collect::<Vec<_>>().join(", "),
-        ),
+        Value::Text(text) if is_identifier_list(&name) => {
+            let items = identifier_list(text);
+            // The server keeps an empty list as a list of one empty name.
+            let items = if items.is_empty() { vec![String::new()] } else { items };
+            Value::from(items.iter().map(|item| minimal_identifier(item)).collect::<Vec<_>>().join(", "))
+        }
         Value::Text(_) | Value::Deferred(_) => value.clone(),
         Value::Bool(on) => Value::from(if *on { "on" } else { "off" }),
         other => Value::from(other.to_json().to_string()),
@@ -225,7 +228,7 @@ mod tests {
         }
         assert_eq!(identifier_list("\"a\"\"b, c\", d"), ["a\"b, c", "d"]);
         assert_eq!(identifier_list(""), [""; 0]);
-        assert_eq!(identifier_list("\"\""), [""], "the empty search path");
+        assert_eq!(canonical_setting("search_path", &"".into()).1, canonical_setting("search_path", &"\"\"".into()).1);
     }
 
     #[test]

