@@ -12,6 +12,7 @@ use super::plan;
 use super::session::Session;
 use crate::core::diagnostics::has_errors;
 use crate::core::model::address::Owner;
+use crate::core::model::kind::readable_identity;
 use crate::core::model::resource::Desired;
 use crate::core::model::value::Value;
 use crate::core::plan::json::MASK;
@@ -87,7 +88,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
         for desired in resources {
             let identity =
-                desired.identity.as_deref().map(words::identity).unwrap_or_else(|| "(known after apply)".into());
+                desired.identity.as_deref().map(readable_identity).unwrap_or_else(|| "(known after apply)".into());
             let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
             writeln!(out, "  {}  {} {identity}  {}", desired.address, desired.kind.name, Label::Quiet.paint(state))?;
         }

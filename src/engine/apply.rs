@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::EngineError;
 use super::observe::{by_address, observe};
 use super::run::Run;
-use super::secrets::SecretValues;
+use super::secrets::{EarlierOwners, SecretValues};
 use super::targets::Targets;
 use crate::core::diff::{self, Known, Verdict};
 use crate::core::model::address::Address;
-use crate::core::model::kind::MarkPlace;
+use crate::core::model::kind::{Catalogue, MarkPlace};
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
 use crate::core::model::value::Value;
@@ -182,7 +182,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
             }
         }
         let specs = ready.iter().filter(|ready| !ready.only_record).filter_map(|ready| ready.change.after.as_ref());
-        let values = SecretValues::ensure(*secrets, specs).await?;
+        let values = SecretValues::ensure(*secrets, specs, &earlier_owners(plan)).await?;
         let mut writing = Run::new(request, run, &tokens, values, &fresh.inventory, outcomes, lost.clone());
         writing.write_all(ready).await;
         let failure = writing.store_failure();
@@ -265,6 +265,7 @@ struct Fresh {
     inventory: BTreeMap<Address, Applied>,
     begun: HashSet<(Address, Arc<str>)>,
     desired: HashMap<Address, Desired>,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Fresh {
@@ -277,7 +278,8 @@ impl Fresh {
             .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
             .collect();
         let observed = observe(targets, desired.values(), inventory.values()).await;
-        Ok(Self { estate: plan.estate.clone(), observed, inventory, begun, desired })
+        let catalogue = targets.catalogue.clone();
+        Ok(Self { estate: plan.estate.clone(), observed, inventory, begun, desired, catalogue })
     }
 
     fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -321,15 +323,18 @@ impl Fresh {
                 if !self.owns(change, &present) {
                     return stale("its mark was changed");
                 }
+                let Some(kind) = self.catalogue.get(&change.kind) else { return stale("its kind is not known") };
+                let recorded = diff::recorded(kind, &present.spec, self.inventory.get(&change.address));
                 match &change.before {
-                    Some(before) if **before != *present.spec => stale("it was changed"),
+                    Some(before) if **before != recorded => stale("it was changed"),
                     _ => Ok(ready(Some(present))),
                 }
             }
             (_, Observed::Present(present)) => {
                 let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
                 let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
-                let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, &besides);
+                let applied = self.applied(desired);
+                let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
                 let verdict = self.verdict(desired, &Observed::Present(present.clone()));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
@@ -390,10 +395,13 @@ impl Fresh {
         }
     }
 
+    fn applied(&self, desired: &Desired) -> Option<&Applied> {
+        let addresses = std::iter::once(&desired.address).chain(&desired.previously);
+        addresses.into_iter().find_map(|address| self.inventory.get(address))
+    }
+
     fn verdict(&self, desired: &Desired, observed: &Observed) -> Verdict {
-        let applied = std::iter::once(&desired.address)
-            .chain(&desired.previously)
-            .find_map(|address| self.inventory.get(address));
+        let applied = self.applied(desired);
         let begun = desired
             .identity
             .as_ref()
@@ -409,10 +417,23 @@ impl Fresh {
     }
 }
 
+/// The names that owners had before, as far as something of theirs is renamed.
+fn earlier_owners(plan: &Plan) -> EarlierOwners {
+    let mut earlier = EarlierOwners::new();
+    for change in &plan.changes {
+        if let Some(old) = change.renamed_from.as_ref().filter(|old| old.owner != change.address.owner) {
+            let owners = earlier.entry(change.address.owner.clone()).or_default();
+            if !owners.contains(&old.owner) {
+                owners.push(old.owner.clone());
+            }
+        }
+    }
+    earlier
+}
+
 /// Whether a change is about a secret, which shows in no field that could be observed.
 fn writes_secret(change: &Change) -> bool {
-    let is_secret = |value: &Value| matches!(value, Value::Deferred(deferred) if deferred.has_secret());
-    change.fields.iter().any(|field| field.after.as_ref().is_some_and(is_secret))
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
 }
 
 /// What a change asks for, as if it came from the repository.
@@ -459,6 +480,7 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         inventory,
         begun: HashSet::new(),
         desired,
+        catalogue: targets.catalogue.clone(),
     };
     for change in written {
         let Some(identity) = &change.identity else { continue };
