@@ -168,6 +168,7 @@ pub fn write_estate(namespaces: &Path, estate: &Path, limit: usize) -> Result<us
 }
 
 #[allow(dead_code, reason = "a test takes the function above and not the program")]
+#[allow(clippy::disallowed_macros, reason = "a script writes to where it is told")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [namespaces, estate] = arguments.as_slice() else {

@@ -1,5 +1,6 @@
 //! The conformance suite, run against every provider on its real server, and against the sandbox that stands in for it.
 
+#[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
 use std::sync::Arc;

@@ -21,7 +21,8 @@ fn line(event: &Event<'_>) -> Option<String> {
         }),
         Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: is {phase} now")),
         Event::Retrying { target, reason, after_milliseconds } => {
-            Some(format!("target {target}: trying again in {:.1} s: {reason}", *after_milliseconds as f64 / 1000.0))
+            let after = std::time::Duration::from_millis(*after_milliseconds);
+            Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))
         }
         Event::RunBegun { .. } | Event::StepBegun { .. } | Event::RunEnded { .. } => None,
     }

@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::core::diagnostics::has_errors;
 use crate::core::model::address::Owner;
 use crate::core::model::kind::readable_identity;
-use crate::core::model::resource::Desired;
+use crate::core::model::resource::{Applied, Desired};
 use crate::core::model::value::Value;
 use crate::core::plan::json::MASK;
 use crate::core::resolve;
@@ -47,7 +47,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
             "target": desired.target,
             "identity": desired.identity,
             "desired": masked(desired),
-            "applied": applied.and_then(|applied| applied.spec_value()).map(|spec| mask(desired, spec.into())),
+            "applied": applied.and_then(Applied::spec_value).map(|spec| mask(desired, spec.into())),
             "outputs": applied.and_then(|applied| serde_json::from_str::<serde_json::Value>(&applied.outputs).ok()),
             "dependsOn": desired.depends_on,
             "protected": desired.protect,
@@ -87,8 +87,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         value_lines(out, &value, 1)?;
         writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
         for desired in resources {
-            let identity =
-                desired.identity.as_deref().map(readable_identity).unwrap_or_else(|| "(known after apply)".into());
+            let identity = desired.identity.as_deref().map_or_else(|| "(known after apply)".into(), readable_identity);
             let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
             writeln!(out, "  {}  {} {identity}  {}", desired.address, desired.kind.name, Label::Quiet.paint(state))?;
         }

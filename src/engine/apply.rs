@@ -261,11 +261,11 @@ async fn heartbeat(
 /// What is there now.
 struct Fresh {
     estate: Arc<str>,
+    catalogue: Arc<Catalogue>,
     observed: Observations,
     inventory: BTreeMap<Address, Applied>,
     begun: HashSet<(Address, Arc<str>)>,
     desired: HashMap<Address, Desired>,
-    catalogue: Arc<Catalogue>,
 }
 
 impl Fresh {
@@ -279,7 +279,7 @@ impl Fresh {
             .collect();
         let observed = observe(targets, desired.values(), inventory.values()).await;
         let catalogue = targets.catalogue.clone();
-        Ok(Self { estate: plan.estate.clone(), observed, inventory, begun, desired, catalogue })
+        Ok(Self { estate: plan.estate.clone(), catalogue, observed, inventory, begun, desired })
     }
 
     fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -301,14 +301,18 @@ impl Fresh {
         {
             // Another run wrote here; if it came to the same end there is nothing left to do.
             return match (&change.identity, self.desired.get(&change.address)) {
-                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity)) {
+                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false)
+                {
                     Verdict::Unchanged => Err(Outcome::AlreadyDone),
                     _ => stale("it was written by another run"),
                 },
                 _ => stale("it was written by another run"),
             };
         }
-        let Some(identity) = &change.identity else { return Ok(ready(None)) };
+        let Some(identity) = &change.identity else {
+            let replaced = change.replaces.as_ref().map(|old| self.judge_old(change, old)).transpose()?.flatten();
+            return Ok(Ready { replaced, ..ready(None) });
+        };
         let observed = match change.replaces.as_ref() {
             Some(old) => return self.judge_renaming(change, identity, old),
             None => self.observed(change, identity),
@@ -320,14 +324,12 @@ impl Fresh {
             (Action::Forget, Observed::Present(_)) => stale("it came back"),
             (_, Observed::Absent) => stale("it was deleted"),
             (Action::Delete, Observed::Present(present)) => {
-                if !self.owns(change, &present) {
+                if !self.owns(change, identity, &present) {
                     return stale("its mark was changed");
                 }
-                let Some(kind) = self.catalogue.get(&change.kind) else { return stale("its kind is not known") };
-                let recorded = diff::recorded(kind, &present.spec, self.inventory.get(&change.address));
-                match &change.before {
-                    Some(before) if **before != recorded => stale("it was changed"),
-                    _ => Ok(ready(Some(present))),
+                match self.is_as_planned(change, &present) {
+                    true => Ok(ready(Some(present))),
+                    false => stale("it was changed"),
                 }
             }
             (_, Observed::Present(present)) => {
@@ -335,10 +337,10 @@ impl Fresh {
                 let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
                 let applied = self.applied(desired);
                 let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
-                    (_, _, Verdict::Unchanged | Verdict::Record { .. }) if !writes_secret(change) => {
+                    (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
                         Ok(Ready { change, present: Some(present), replaced: None, only_record: true })
                     }
                     (Action::Create, ..) => stale("it appeared"),
@@ -356,7 +358,7 @@ impl Fresh {
             Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
             Observed::Absent => None,
             Observed::Present(present) => {
-                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()))) {
+                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()), false)) {
                     Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
                     // An earlier run was interrupted between making the new one and deleting the old one.
                     Some(_) => Some(present),
@@ -365,21 +367,36 @@ impl Fresh {
         };
         let settled = match (&present, desired) {
             (Some(present), Some(desired)) => {
-                let verdict = self.verdict(desired, &Observed::Present(present.clone()));
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), false);
                 matches!(verdict, Verdict::Unchanged | Verdict::Record { .. })
             }
             _ => false,
         };
-        let replaced = match self.observed(change, old) {
-            Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
-            Observed::Absent => None,
-            Observed::Present(old) if !self.owns(change, &old) => return stale("the mark of the old one was changed"),
-            Observed::Present(old) => Some(old),
-        };
-        Ok(Ready { change, only_record: settled, present, replaced })
+        Ok(Ready { change, only_record: settled, present, replaced: self.judge_old(change, old)? })
     }
 
-    fn owns(&self, change: &Change, present: &Present) -> bool {
+    /// What is there of the old one that a replacement deletes.
+    fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
+        let stale = |what: &str| Err(Outcome::Stale(format!("{what} was changed since the plan was made; plan again")));
+        match self.observed(change, old) {
+            Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Absent => Ok(None),
+            Observed::Present(present) if !self.owns(change, old, &present) => stale("the mark of the old one"),
+            Observed::Present(present) if !self.is_as_planned(change, &present) => stale("the old one"),
+            Observed::Present(present) => Ok(Some(present)),
+        }
+    }
+
+    /// Whether what is to be deleted has every owned field as the plan saw it.
+    fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
+        let Some(before) = &change.before else { return true };
+        match self.catalogue.get(&change.kind) {
+            Some(kind) => diff::owned(kind, &present.spec, before, None, &[]) == **before,
+            None => **before == *present.spec,
+        }
+    }
+
+    fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
         let desired = self.desired.get(&change.address);
         match &present.mark {
             Some(Mark { estate, address, .. }) => {
@@ -388,9 +405,12 @@ impl Fresh {
                         || desired.is_some_and(|desired| desired.previously.contains(address)))
             }
             None => {
-                let in_inventory =
-                    self.inventory.get(&change.address).is_some_and(|applied| *applied.kind == *change.kind);
-                in_inventory && desired.is_none_or(|desired| desired.kind.mark == MarkPlace::Inventory)
+                let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+                let in_inventory = addresses.any(|address| {
+                    let applied = self.inventory.get(address);
+                    applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
+                });
+                in_inventory && self.catalogue.get(&change.kind).is_some_and(|kind| kind.mark == MarkPlace::Inventory)
             }
         }
     }
@@ -400,7 +420,7 @@ impl Fresh {
         addresses.into_iter().find_map(|address| self.inventory.get(address))
     }
 
-    fn verdict(&self, desired: &Desired, observed: &Observed) -> Verdict {
+    fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
         let applied = self.applied(desired);
         let begun = desired
             .identity
@@ -410,9 +430,8 @@ impl Fresh {
             Observed::Present(present) => present.mark.as_ref(),
             _ => None,
         };
-        // Secrets are judged by the plan, which names those that it writes: here, whatever hash there is counts as the right
-        // one.
-        let secret_hash = mark.and_then(|mark| mark.secret_hash.as_deref());
+        // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
+        let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
         diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
     }
 }
@@ -431,7 +450,7 @@ fn earlier_owners(plan: &Plan) -> EarlierOwners {
     earlier
 }
 
-/// Whether a change is about a secret, which shows in no field that could be observed.
+/// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
 fn writes_secret(change: &Change) -> bool {
     change.fields.iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
 }
@@ -476,17 +495,17 @@ async fn verify(request: &Request<'_>, report: &mut Report) -> Result<(), Engine
         written.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
     let fresh = Fresh {
         estate: plan.estate.clone(),
+        catalogue: targets.catalogue.clone(),
         observed: observe(targets, desired.values(), inventory.values()).await,
         inventory,
         begun: HashSet::new(),
         desired,
-        catalogue: targets.catalogue.clone(),
     };
     for change in written {
         let Some(identity) = &change.identity else { continue };
         let Some(desired) = fresh.desired.get(&change.address) else { continue };
         let observed = fresh.observed(change, identity);
-        let problem = match fresh.verdict(desired, &observed) {
+        let problem = match fresh.verdict(desired, &observed, false) {
             Verdict::Unchanged | Verdict::Record { .. } => continue,
             // What could not be read again was still written.
             Verdict::Blocked { .. } if matches!(observed, Observed::Unknown(_)) => continue,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{Event, Outcome, Ready, Request};
 use super::batch::batches;
 use super::secrets::SecretValues;
+use crate::core::desired::topological;
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::kind::Kind;
 use crate::core::model::mark::Mark;
@@ -41,6 +42,7 @@ struct Open {
 }
 
 /// Everything that the owners' tasks share.
+#[expect(clippy::struct_field_names, reason = "`run` is the run's number in the journal")]
 pub struct Run<'a> {
     request: &'a Request<'a>,
     run: RunId,
@@ -55,8 +57,10 @@ pub struct Run<'a> {
     failure: Mutex<Option<StoreError>>,
     /// The lease is gone.
     lost: CancellationToken,
-    /// Of what is deleted, the deletions that have to come first.
-    deleted_before: HashMap<&'a Address, Vec<&'a Address>>,
+    /// Of what ends, by deletion or because it is replaced under another name: the changes of what needed it when it was
+    /// last written. Unless they are done, it stays.
+    needed_by: HashMap<&'a Address, Vec<&'a Address>>,
+    inventory: &'a BTreeMap<Address, Applied>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
     transitions: HashMap<&'a Arc<str>, &'a Transition>,
     blocked: HashSet<&'a Owner>,
@@ -79,7 +83,7 @@ impl<'a> Run<'a> {
         run: RunId,
         tokens: &'a BTreeMap<Owner, FencingToken>,
         secrets: SecretValues,
-        inventory: &BTreeMap<Address, Applied>,
+        inventory: &'a BTreeMap<Address, Applied>,
         outcomes: BTreeMap<Address, (Action, Outcome)>,
         lost: CancellationToken,
     ) -> Self {
@@ -91,13 +95,19 @@ impl<'a> Run<'a> {
             }
         });
         let plan = request.plan;
-        let mut deleted_before: HashMap<&Address, Vec<&Address>> = HashMap::new();
+        let ends = |change: &&Change| change.action == Action::Delete || change.replaces.is_some();
+        let ending = || plan.changes.iter().filter(ends);
+        let mut needed_by: HashMap<&Address, Vec<&Address>> =
+            ending().map(|change| (&change.address, Vec::new())).collect();
+        // What needed it may know it by its earlier address.
+        let now: HashMap<&Address, &Address> =
+            ending().filter_map(|change| Some((change.renamed_from.as_ref()?, &change.address))).collect();
         let mut by_owner: HashMap<&Owner, Vec<&Change>> = HashMap::new();
         for change in &plan.changes {
             by_owner.entry(&change.address.owner).or_default().push(change);
-            if change.action == Action::Delete {
-                for needed in change.depends_on.iter().filter(|needed| needed.owner == change.address.owner) {
-                    deleted_before.entry(needed).or_default().push(&change.address);
+            for needed in needed_before(inventory, change) {
+                if let Some(users) = needed_by.get_mut(now.get(needed).copied().unwrap_or(needed)) {
+                    users.push(&change.address);
                 }
             }
         }
@@ -112,7 +122,8 @@ impl<'a> Run<'a> {
             outcomes: Mutex::new(outcomes),
             failure: Mutex::new(None),
             lost,
-            deleted_before,
+            needed_by,
+            inventory,
             by_owner,
             transitions: plan.transitions.iter().map(|transition| (&transition.tenant, transition)).collect(),
             blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
@@ -142,29 +153,40 @@ impl<'a> Run<'a> {
         for deletion in deletions {
             by_owner.entry(deletion.change.address.owner.clone()).or_default().1.push(deletion);
         }
-        let (shared, tenants): (Vec<_>, Vec<_>) = by_owner.into_iter().partition(|(owner, _)| owner.tenant().is_none());
+        let owners = by_owner.into_iter().map(|(owner, (writes, deletions))| {
+            let endings = endings(self.inventory, &writes, deletions);
+            (owner, writes, endings)
+        });
+        let (shared, tenants): (Vec<_>, Vec<_>) = owners.partition(|(owner, ..)| owner.tenant().is_none());
         let this = &*self;
-        for (owner, (writes, _)) in &shared {
+        for (owner, writes, _) in &shared {
             this.owner(owner, writes).await;
         }
         let parallelism = self.request.targets.environment.limits.parallelism;
         stream::iter(&tenants)
-            .for_each_concurrent(parallelism, |(owner, (writes, deletions))| async move {
+            .for_each_concurrent(parallelism, |(owner, writes, endings)| async move {
                 this.owner(owner, writes).await;
-                this.replaced(owner, writes).await;
-                this.owner(owner, deletions).await;
+                this.end_all(owner, writes, endings).await;
                 this.enter_phase(owner).await;
             })
             .await;
-        for (owner, (writes, deletions)) in shared.iter().rev() {
-            this.replaced(owner, writes).await;
-            this.owner(owner, deletions).await;
+        for (owner, writes, endings) in shared.iter().rev() {
+            this.end_all(owner, writes, endings).await;
+        }
+    }
+
+    async fn end_all(&self, owner: &Owner, writes: &[Ready<'a>], endings: &[Ending<'a>]) {
+        for ending in endings {
+            match ending {
+                Ending::Deleted(deletions) => self.owner(owner, deletions).await,
+                Ending::Replaced(at) => self.replaced(owner, &writes[*at]).await,
+            }
         }
     }
 
     fn open(&mut self, ready: &[Ready<'_>]) {
-        let targets: HashSet<&Arc<str>> =
-            ready.iter().filter(|ready| !ready.only_record).map(|ready| &ready.change.target).collect();
+        let writes = |ready: &&Ready<'_>| !ready.only_record || ready.replaced.is_some();
+        let targets: HashSet<&Arc<str>> = ready.iter().filter(writes).map(|ready| &ready.change.target).collect();
         for target in targets {
             let table = self.request.targets.environment.targets.get(target);
             let concurrency = table
@@ -215,11 +237,9 @@ impl<'a> Run<'a> {
         let outcomes = locked(&self.outcomes);
         let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
         if change.action == Action::Delete {
-            let before = self.deleted_before.get(&change.address).into_iter().flatten();
-            return before
-                .copied()
-                .find(|address| undone(address).is_some())
-                .map(|address| Outcome::Skipped(format!("{address}, which needs it, was not deleted")));
+            let mut users = self.needed_by.get(&change.address).into_iter().flatten();
+            let user = users.find(|address| undone(address).is_some());
+            return user.map(|user| Outcome::Skipped(format!("{user}, which needs it, was not done")));
         }
         change
             .depends_on
@@ -246,7 +266,7 @@ impl<'a> Run<'a> {
     /// Journals, writes, journals.
     async fn batch(&self, owner: &Owner, prepared: &[Prepared<'_, 'a>]) {
         let changes = || prepared.iter().map(|prepared| prepared.ready.change);
-        let begun: Vec<StepBegun> = changes().map(|change| self.begun(change)).collect();
+        let begun: Vec<StepBegun> = prepared.iter().map(|prepared| self.begun(prepared)).collect();
         if let Err(error) = self.request.store.begin(&self.fence(owner), &begun).await {
             return self.store_failed(error, changes());
         }
@@ -280,29 +300,44 @@ impl<'a> Run<'a> {
                     // A replaced resource stays open, and on record under its old name, until the old one is gone.
                     if ready.replaced.is_none() {
                         ended.push(ended_with(ready.change, applied));
-                    }
-                    if let Some(old) = &ready.change.renamed_from {
-                        ended.push(StepEnded { address: old.clone(), ..ended_with(ready.change, StepResult::Removed) });
+                        if let Some(old) = &ready.change.renamed_from {
+                            ended.push(StepEnded {
+                                address: old.clone(),
+                                ..ended_with(ready.change, StepResult::Removed)
+                            });
+                        }
                     }
                     outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
                 }
             }
             Err((failed, error)) => {
-                let mut before = 0;
+                let mut why = self.masker.mask(&error.to_string()).into_owned();
+                if let Some(remedy) = &error.remedy {
+                    why = format!("{why} ({remedy})");
+                }
+                let culprit = culprit(prepared, failed);
                 for Prepared { ready, steps } in prepared {
-                    let is_it = (before..before + steps.len()).contains(&failed) || steps.is_empty();
-                    before += steps.len();
-                    let mut reason = self.masker.mask(&error.to_string()).into_owned();
-                    if let Some(remedy) = &error.remedy {
-                        reason = format!("{reason} ({remedy})");
+                    let change = ready.change;
+                    if steps.is_empty() {
+                        let outputs =
+                            ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default();
+                        ended.push(ended_with(change, self.applied(ready, outputs)));
+                        outcomes.push((change, Outcome::AlreadyDone));
+                        continue;
                     }
-                    let reason = if is_it { reason } else { format!("not done, because its batch failed: {reason}") };
+                    let outcome = match culprit {
+                        Some(culprit) if culprit.address != change.address => {
+                            Outcome::Skipped(format!("{} failed, and the two are one transaction", culprit.address))
+                        }
+                        _ => Outcome::Failed(why.clone()),
+                    };
                     // Whether a request that got no answer was carried out is not known: the step stays open, so that
                     // the next run takes what it finds for ours.
                     if !error.class.is_transient() {
-                        ended.push(ended_with(ready.change, StepResult::Failed(reason.as_str().into())));
+                        let (Outcome::Skipped(reason) | Outcome::Failed(reason)) = &outcome else { continue };
+                        ended.push(ended_with(change, StepResult::Failed(reason.as_str().into())));
                     }
-                    outcomes.push((ready.change, Outcome::Failed(reason)));
+                    outcomes.push((change, outcome));
                 }
             }
         }
@@ -324,13 +359,15 @@ impl<'a> Run<'a> {
         locked(&self.failure).get_or_insert(error);
     }
 
-    fn begun(&self, change: &Change) -> StepBegun {
+    fn begun(&self, Prepared { ready: Ready { change, .. }, steps }: &Prepared<'_, 'a>) -> StepBegun {
+        // A name that the plan did not know is known by now.
+        let identity = change.identity.as_ref().or(steps.last().map(|step| &step.identity));
         StepBegun {
             at: (self.request.clock)(),
             address: change.address.clone(),
             kind: change.kind.clone(),
             target: change.target.clone(),
-            identity: change.identity.clone().unwrap_or_default(),
+            identity: identity.cloned().unwrap_or_default(),
             action: change.action.as_str().into(),
             generation: change.generation,
             idempotency_key: self.idempotency_key(change),
@@ -508,38 +545,48 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Deletes what was replaced under another name, in reverse order.
-    async fn replaced(&self, owner: &Owner, ready: &[Ready<'a>]) {
-        for ready in ready.iter().rev() {
-            let (Some(old), Some(before)) = (&ready.change.replaces, &ready.replaced) else { continue };
-            let change = ready.change;
-            let done = locked(&self.outcomes).get(&change.address).is_some_and(|(_, outcome)| outcome.is_done());
-            let Some(kind) = self.request.targets.catalogue.get(&change.kind).filter(|_| done) else { continue };
-            let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
-            let deleted = match self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }) {
-                Ok(step) => self
-                    .write(&change.target, &[step])
-                    .await
-                    .map_err(|(_, error)| self.masker.mask(&error.to_string()).into_owned()),
-                Err(reason) => Err(reason),
-            };
-            if let Err(reason) = deleted {
-                self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
-                continue;
+    /// Deletes the old one of what was replaced under another name.
+    async fn replaced(&self, owner: &Owner, ready: &Ready<'a>) {
+        let (Some(old), Some(before)) = (&ready.change.replaces, &ready.replaced) else { return };
+        let change = ready.change;
+        let user = {
+            let outcomes = locked(&self.outcomes);
+            let is_done = |address: &Address| outcomes.get(address).is_none_or(|(_, outcome)| outcome.is_done());
+            if !is_done(&change.address) {
+                return;
             }
-            let outputs =
-                locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
-            let ended = StepEnded {
-                at: (self.request.clock)(),
-                address: change.address.clone(),
-                identity: change.identity.clone().unwrap_or_default(),
-                action: change.action.as_str().into(),
-                generation: change.generation,
-                result: self.applied(ready, outputs),
-            };
-            if let Err(error) = self.request.store.finish(&self.fence(owner), &[ended]).await {
-                return self.store_failed(error, std::iter::once(change));
-            }
+            let mut users = self.needed_by.get(&change.address).into_iter().flatten();
+            users.find(|address| !is_done(address)).copied()
+        };
+        let Some(kind) = self.request.targets.catalogue.get(&change.kind) else { return };
+        let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
+        let step = match user {
+            Some(user) => Err(format!("{user}, which needs it, was not done")),
+            None => self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }),
+        };
+        let deleted = match step {
+            Ok(step) => self
+                .write(&change.target, &[step])
+                .await
+                .map_err(|(_, error)| self.masker.mask(&error.to_string()).into_owned()),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = deleted {
+            return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
+        }
+        let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
+        let ended_with = |address: &Address, result| StepEnded {
+            at: (self.request.clock)(),
+            address: address.clone(),
+            identity: change.identity.clone().unwrap_or_default(),
+            action: change.action.as_str().into(),
+            generation: change.generation,
+            result,
+        };
+        let mut ended = vec![ended_with(&change.address, self.applied(ready, outputs))];
+        ended.extend(change.renamed_from.iter().map(|old| ended_with(old, StepResult::Removed)));
+        if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
+            self.store_failed(error, std::iter::once(change));
         }
     }
 
@@ -565,11 +612,74 @@ impl<'a> Run<'a> {
         };
         match self.request.store.enter_phase(&self.fence(owner), &entered).await {
             Ok(()) => {
-                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to })
+                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to });
             }
             Err(error) => self.store_failed(error, std::iter::empty()),
         }
     }
+}
+
+/// The change whose step failed, of several that went out together.
+fn culprit<'a>(prepared: &[Prepared<'_, 'a>], failed: usize) -> Option<&'a Change> {
+    let mut before = 0;
+    prepared.iter().find_map(|prepared| {
+        before += prepared.steps.len();
+        (failed < before).then_some(prepared.ready.change)
+    })
+}
+
+/// Something of an owner that comes to its end.
+enum Ending<'a> {
+    /// No longer asked for: some at a time.
+    Deleted(Vec<Ready<'a>>),
+    /// The old one of what was replaced under another name, by its place among the writes.
+    Replaced(usize),
+}
+
+/// What a resource needed when it was last written.
+fn needed_before<'a>(inventory: &'a BTreeMap<Address, Applied>, change: &'a Change) -> &'a [Address] {
+    let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+    match addresses.find_map(|address| inventory.get(address)) {
+        Some(applied) => &applied.depends_on,
+        None if change.action == Action::Delete => &change.depends_on,
+        None => &[],
+    }
+}
+
+/// All endings of one owner, each before those of what it needed.
+fn endings<'a>(
+    inventory: &BTreeMap<Address, Applied>,
+    writes: &[Ready<'a>],
+    deletions: Vec<Ready<'a>>,
+) -> Vec<Ending<'a>> {
+    let replaced = writes.iter().enumerate().filter(|(_, ready)| ready.replaced.is_some());
+    let changes: Vec<&Change> = deletions
+        .iter()
+        .rev()
+        .map(|ready| ready.change)
+        .chain(replaced.clone().map(|(_, ready)| ready.change))
+        .collect();
+    let addresses = |(at, change): (usize, &&'a Change)| {
+        std::iter::once(&change.address).chain(&change.renamed_from).map(move |address| (address, at))
+    };
+    let places: HashMap<&Address, usize> = changes.iter().enumerate().flat_map(addresses).collect();
+    let needed = |change: &&Change| {
+        needed_before(inventory, change).iter().filter_map(|needed| places.get(needed).copied()).collect()
+    };
+    let needs: Vec<Vec<usize>> = changes.iter().map(needed).collect();
+    // A circle can only come from a damaged store, and then any order is as good as another.
+    let order = topological(&needs).unwrap_or_else(|_| (0..changes.len()).collect());
+    let deleted = deletions.into_iter().rev().map(|ready| Ending::Deleted(vec![ready]));
+    let mut all: Vec<Option<Ending<'a>>> =
+        deleted.chain(replaced.map(|(at, _)| Ending::Replaced(at))).map(Some).collect();
+    let mut endings: Vec<Ending<'a>> = Vec::new();
+    for ending in order.into_iter().rev().filter_map(|at| all[at].take()) {
+        match (endings.last_mut(), ending) {
+            (Some(Ending::Deleted(together)), Ending::Deleted(next)) => together.extend(next),
+            (_, ending) => endings.push(ending),
+        }
+    }
+    endings
 }
 
 /// A spec with those deferred values replaced that can be.

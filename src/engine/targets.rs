@@ -9,7 +9,7 @@ use super::settings::{self, Variables};
 use crate::core::model::kind::Catalogue;
 use crate::core::model::resource::TargetName;
 use crate::core::resolve::Environment;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Writer};
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use crate::provider::sandbox::Sandbox;
 
 /// Every target of an environment.
@@ -39,7 +39,7 @@ impl Targets<'_> {
     pub fn reader(&self, target: &str) -> Result<Box<dyn Reader>, EngineError> {
         match self.real(target)? {
             None => Ok(Box::new(self.sandbox.reader(target))),
-            Some((provider, settings)) => provider.reader(&settings).map_err(|source| self.failed(target, source)),
+            Some((provider, settings)) => provider.reader(&settings).map_err(|source| failed(target, source)),
         }
     }
 
@@ -48,22 +48,14 @@ impl Targets<'_> {
     pub fn writer(&self, target: &str) -> Result<Box<dyn Writer>, EngineError> {
         match self.real(target)? {
             None => Ok(Box::new(self.sandbox.writer(target))),
-            Some((provider, settings)) => provider.writer(&settings).map_err(|source| self.failed(target, source)),
+            Some((provider, settings)) => provider.writer(&settings).map_err(|source| failed(target, source)),
         }
     }
 
-    fn failed(&self, target: &str, source: ProviderError) -> EngineError {
-        EngineError::Target { target: target.to_owned(), source }
-    }
-
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.
-    fn real(
-        &self,
-        target: &str,
-    ) -> Result<Option<(&Arc<dyn Provider>, crate::provider::contract::Settings)>, EngineError> {
-        let missing = |attempted: String, cause: &str| {
-            self.failed(target, ProviderError::new(ErrorClass::Fatal, attempted, cause))
-        };
+    fn real(&self, target: &str) -> Result<Option<Real<'_>>, EngineError> {
+        let missing =
+            |attempted: String, cause: &str| failed(target, ProviderError::new(ErrorClass::Fatal, attempted, cause));
         let Some(table) = self.environment.targets.get(target) else {
             return Err(missing("looking it up".into(), "it is not in tenantry.toml"));
         };
@@ -76,4 +68,11 @@ impl Targets<'_> {
         let settings = settings::resolve(target, table, &self.environment.estate, &self.folder, self.variables)?;
         Ok(Some((provider, settings)))
     }
+}
+
+/// A provider and the settings of one of its targets.
+type Real<'a> = (&'a Arc<dyn Provider>, Settings);
+
+fn failed(target: &str, source: ProviderError) -> EngineError {
+    EngineError::Target { target: target.to_owned(), source }
 }

@@ -44,7 +44,7 @@ pub async fn check(subject: &Subject<'_>, case: &Case) -> Vec<String> {
     let mut made = Vec::new();
     for (index, (kind, spec)) in case.needs.iter().enumerate() {
         let needed = trial.desired(&format!("conformance/needed_{index}"), kind, spec);
-        if let Err(error) = trial.write(&needed, trial.create(&needed), ESTATE).await {
+        if let Err(error) = trial.write(&needed, Trial::create(&needed), ESTATE).await {
             trial.violations.push(format!("{}: what it needs cannot be made: {error}", case.kind));
         }
         made.push(needed);
@@ -92,11 +92,11 @@ impl Trial<'_> {
         }
     }
 
-    fn create(&self, desired: &Desired) -> StepAction {
+    fn create(desired: &Desired) -> StepAction {
         StepAction::Create { spec: Map::clone(&desired.spec), secrets: Vec::new() }
     }
 
-    fn step(&self, desired: &Desired, action: StepAction, estate: &str) -> Step {
+    fn step(desired: &Desired, action: StepAction, estate: &str) -> Step {
         Step {
             kind: desired.kind.clone(),
             identity: desired.identity.clone().expect("a case has no deferred values"),
@@ -107,7 +107,7 @@ impl Trial<'_> {
     }
 
     async fn write(&self, desired: &Desired, action: StepAction, estate: &str) -> Result<(), String> {
-        let step = self.step(desired, action, estate);
+        let step = Self::step(desired, action, estate);
         self.subject
             .writer
             .write(&[step])
@@ -146,7 +146,7 @@ impl Trial<'_> {
         self.expect(observed == Observed::Absent, "nothing is there before", &observed);
 
         for attempt in ["creating", "creating again"] {
-            let result = self.write(&desired, self.create(&desired), ESTATE).await;
+            let result = self.write(&desired, Self::create(&desired), ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
             self.is_as(&desired, attempt).await;
         }
@@ -210,13 +210,13 @@ impl Trial<'_> {
         if theirs.kind.mark == MarkPlace::Inventory || case.apart {
             return;
         }
-        let result = self.write(&theirs, self.create(&theirs), "somebody-else").await;
+        let result = self.write(&theirs, Self::create(&theirs), "somebody-else").await;
         self.expect(result.is_ok(), "creating for another estate", &result);
         let ours = self.desired("conformance/subject", case.kind, &case.spec);
         let conflict = format!("{:?}", ErrorClass::Conflict);
         let is_conflict =
             |result: &Result<(), String>| result.as_ref().is_err_and(|error| error.starts_with(&conflict));
-        let created = self.write(&ours, self.create(&ours), ESTATE).await;
+        let created = self.write(&ours, Self::create(&ours), ESTATE).await;
         self.expect(is_conflict(&created), "creating what another estate has is a conflict", &created);
         let deleted = self.delete(&ours, ESTATE).await;
         self.expect(is_conflict(&deleted), "deleting what another estate has is a conflict", &deleted);

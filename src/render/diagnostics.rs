@@ -180,8 +180,9 @@ mod tests {
     }
 
     fn origin(files: &SourceFiles, file: u32, found: &str) -> Origin {
-        let start = files.get(FileId(file)).text.find(found).expect("the text is there") as u32;
-        Origin { file: FileId(file), span: Span { start, end: start + found.len() as u32 } }
+        let start = files.get(FileId(file)).text.find(found).expect("the text is there");
+        let offset = |at: usize| u32::try_from(at).expect("a short file");
+        Origin { file: FileId(file), span: Span { start: offset(start), end: offset(start + found.len()) } }
     }
 
     fn text(diagnostic: Diagnostic, files: &SourceFiles) -> String {

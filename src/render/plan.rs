@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::style::Label;
 use super::words;
-use crate::core::diagnostics::Severity;
+use crate::core::diagnostics::{Severity, codes};
 use crate::core::model::address::Owner;
 use crate::core::model::kind::readable_identity;
 use crate::core::model::value::{Value, readable_pointer};
@@ -144,7 +144,7 @@ fn group(
 
 fn phase(transition: &Transition) -> String {
     match &transition.from {
-        Some(from) if *from == transition.to => format!("  {}", Label::Quiet.paint(format!("renamed, {from}"))),
+        Some(from) if *from == transition.to => format!("  {}", Label::Quiet.paint(format!("renamed, still {from}"))),
         Some(from) => format!("  {from} → {}", transition.to),
         None => format!("  {}", Label::Quiet.paint(format!("new, {}", transition.to))),
     }
@@ -220,6 +220,9 @@ fn blocked(out: &mut dyn io::Write, blocked: &[Blocked]) -> io::Result<()> {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         writeln!(out, "  {} {}{more}: {reason}", Label::Warning.paint("!"), names.join(", "))?;
     }
+    if blocked.iter().any(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0) {
+        writeln!(out, "  help: `tenantry doctor` shows whether a target answers")?;
+    }
     writeln!(out)
 }
 
@@ -230,7 +233,9 @@ fn blocked(out: &mut dyn io::Write, blocked: &[Blocked]) -> io::Result<()> {
 pub fn findings(out: &mut dyn io::Write, findings: &[Finding]) -> io::Result<()> {
     // One reason that blocks a thousand resources is one thing to know.
     let mut seen = 0;
-    for finding in findings {
+    // What could not be read stands among what is blocked already.
+    let told = |finding: &&Finding| *finding.code != *codes::UNKNOWN_STATE.0;
+    for finding in findings.iter().filter(told) {
         let Finding { code, severity, refuses, message, help, origin, .. } = finding;
         if !refuses && seen >= 20 {
             continue;
@@ -247,11 +252,11 @@ pub fn findings(out: &mut dyn io::Write, findings: &[Finding]) -> io::Result<()>
             writeln!(out, "  help: {help}")?;
         }
     }
-    let hidden = findings.len() - seen;
+    let hidden = findings.iter().filter(told).count() - seen;
     if hidden > 0 {
         writeln!(out, "… and {hidden} more findings; --format json has them all")?;
     }
-    if findings.is_empty() { Ok(()) } else { writeln!(out) }
+    if seen == 0 { Ok(()) } else { writeln!(out) }
 }
 
 /// The last line of a plan.

@@ -254,7 +254,7 @@ impl Inner {
         let mut plain = Zeroizing::new(Vec::with_capacity(1024 + secrets.iter().map(size).sum::<usize>()));
         let written = Written {
             format: FORMAT,
-            hash_key: hash_key.as_ref().map(|key| key.expose_secret()),
+            hash_key: hash_key.as_ref().map(secrecy::ExposeSecret::expose_secret),
             secrets: secrets
                 .iter()
                 .map(|(reference, value)| WrittenSecret { reference, value: value.expose_secret() })

@@ -77,10 +77,10 @@ mod tests {
     fn every_character_is_as_likely_as_any_other() {
         const MANY: &[u8] = &{
             let mut all = [0; 100];
-            let mut index = 0;
-            while index < all.len() {
-                all[index] = 20 + index as u8;
-                index += 1;
+            let mut letter = 0;
+            while letter < 100 {
+                all[letter as usize] = 20 + letter;
+                letter += 1_u8;
             }
             all
         };

@@ -67,7 +67,7 @@ pub fn read(file: FileId, text: &str) -> ReadConfig {
         code: Some(codes::CONFIG_INVALID),
     };
     diagnostics.extend(form().check(&json, &subject, &mut reported));
-    let limit = json.pointer("/limits/max_file_bytes").and_then(|limit| limit.as_u64());
+    let limit = json.pointer("/limits/max_file_bytes").and_then(serde_json::Value::as_u64);
     let max_file_bytes = limit.unwrap_or(default_limit).min(LARGEST_LIMIT);
     let mut config = None;
     if !has_errors(&diagnostics) {

@@ -165,7 +165,7 @@ impl Link {
             && let Some(Connection::Sqlite(connection)) = &mut self.connection
             && let Err(error) = sqlx::raw_sql("SELECT count(*) FROM sqlite_schema").execute(&mut *connection).await
         {
-            let code = error.as_database_error().and_then(|error| error.code());
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
             if code.as_deref() != Some(SQLITE_READONLY_ROLLBACK) {
                 return Err(failure(&self.location, "reading it", &error));
             }

@@ -133,7 +133,7 @@ pub fn run_begun(run: &RunBegun) -> Result<Draft, serde_json::Error> {
 }
 
 /// What a run's end leaves in the journal.
-pub fn run_ended(run: RunId, at: Timestamp, outcome: &RunOutcome) -> Result<Draft, serde_json::Error> {
+pub fn run_ended(run: RunId, at: Timestamp, outcome: RunOutcome) -> Result<Draft, serde_json::Error> {
     let detail = canonical(&serde_json::json!({ "outcome": outcome }))?;
     Ok(Draft { run: Some(run), at, event: "runEnded", owner: None, detail, effect: None })
 }

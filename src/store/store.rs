@@ -187,7 +187,7 @@ impl<D> Store for SqlStore<D> {
     }
 
     async fn end_run(&self, run: RunId, at: Timestamp, outcome: &RunOutcome) -> Result<(), StoreError> {
-        self.append(None, [journal::run_ended(run, at, outcome)]).await
+        self.append(None, [journal::run_ended(run, at, *outcome)]).await
     }
 
     async fn lock(&self, request: &LockRequest<'_>) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {

@@ -42,6 +42,11 @@ fn present_spec(desired: &tenantry::core::model::resource::Desired) -> tenantry:
     tenantry::core::model::resource::Present { spec: desired.spec.clone(), ..Default::default() }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "CI is told by the environment, and a skipped test says so"
+)]
 #[test]
 fn extensions_live_through_everything() {
     in_database("extensions_live_through_everything", async |world| {
@@ -49,6 +54,10 @@ fn extensions_live_through_everything() {
         let first = world.desired("extension", "estate/fuzzy", json!({"name": "plpgsql"}));
         world.assert_settled(&[&first]).await;
         if !world.has_extension("citext").await {
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "the extension citext is not installed on this server"
+            );
             eprintln!("the extension citext is not installed on this server; its changes were not tried");
             return;
         }

@@ -128,7 +128,7 @@ fn a_password_logs_in_and_never_travels() {
         login(password).await.expect("the password logs in");
         let error = login("wrong").await.expect_err("another does not");
         assert_eq!(
-            error.as_database_error().and_then(|error| error.code()).as_deref(),
+            error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(),
             Some("28P01"),
             "a server that asks"
         );

@@ -23,6 +23,7 @@ pub struct World {
 }
 
 /// Runs a test in a database of its own, and removes it whatever came of the test.
+#[expect(clippy::disallowed_methods, reason = "the environment names the server")]
 pub fn in_database(name: &str, test: impl AsyncFnOnce(&World)) {
     let Some(url) = std::env::var(VARIABLE).ok().filter(|url| !url.is_empty()) else {
         let advice = format!("{name} skipped: {VARIABLE} is not set; run `scripts/services up postgres` first");
@@ -83,6 +84,7 @@ impl World {
     }
 
     /// Settings of a target whose URL has another user or port.
+    #[expect(clippy::unused_self, reason = "asked of the world, like everything else")]
     pub fn settings(&self, options: PgConnectOptions) -> Settings {
         Settings {
             target: "main".into(),
@@ -127,6 +129,7 @@ impl World {
     }
 
     /// Asserts that a plan would be empty.
+    #[expect(clippy::unused_self, reason = "asked of the world, like everything else")]
     #[track_caller]
     pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
         let found = present(observed);

@@ -17,7 +17,10 @@ use crate::core::resolve::{ResolvedTenant, suggest};
 
 /// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
 #[derive(Default)]
-pub struct Problems(BTreeMap<(Option<Origin>, codes::Code, String), (Diagnostic, Vec<Owner>)>);
+pub struct Problems(BTreeMap<ProblemKey, (Diagnostic, Vec<Owner>)>);
+
+/// Place, code and message.
+type ProblemKey = (Option<Origin>, codes::Code, String);
 
 impl Problems {
     fn add(&mut self, diagnostic: Diagnostic, owner: &Owner) {
@@ -116,7 +119,7 @@ impl<'e> Context<'_, 'e> {
     ) -> Entry {
         let evaluate = |compiled: &Compiled, pointer: &str, problems: &mut Problems| {
             let value = compiled.evaluate(scope, None, built, &mut pointer.to_owned());
-            value.map_err(|problem| self.report(resource, &problem, owner, problems))
+            value.map_err(|problem| report(resource, &problem, owner, problems))
         };
         if let Some(when) = &resource.when {
             match evaluate(when, "/when", problems) {
@@ -184,34 +187,17 @@ impl<'e> Context<'_, 'e> {
                     let spec = match resource.spec.evaluate(scope, Some(&key), built, &mut "/spec".to_owned()) {
                         Ok(spec) => spec,
                         Err(problem) => {
-                            self.report(resource, &problem, owner, problems);
+                            report(resource, &problem, owner, problems);
                             continue;
                         }
                     };
-                    if let Some(desired) = self.build(resource, owner, Some(each.clone()), &target, &spec, problems) {
+                    if let Some(desired) = self.build(resource, owner, Some(each), &target, &spec, problems) {
                         entries.push((each.clone(), built.push(desired)));
                     }
                 }
                 Entry::Each(entries)
             }
         }
-    }
-
-    fn report(&self, resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
-        // What refers to a resource that has a problem of its own would only repeat it.
-        if problem.error.message.is_empty() {
-            return;
-        }
-        let mut diagnostic = Diagnostic::error(
-            code_of(problem.error.failure),
-            format!(
-                "expression `{}` of resource `{}`: {}",
-                problem.source, resource.template.id, problem.error.message
-            ),
-        )
-        .at(resource.origin(&problem.pointer), "");
-        diagnostic.help.clone_from(&problem.error.help);
-        problems.add(diagnostic, owner);
     }
 
     /// The target that a resource goes to: its own, else the tenant's placement, else the only or default one.
@@ -284,13 +270,13 @@ impl<'e> Context<'_, 'e> {
         &self,
         resource: &CompiledResource<'e>,
         owner: &Owner,
-        each: Option<Arc<str>>,
+        each: Option<&Arc<str>>,
         target: &TargetName,
         spec: &Value,
         problems: &mut Problems,
     ) -> Option<Desired> {
         let kind = &resource.kind;
-        let address = Address { owner: owner.clone(), id: resource.template.id.clone(), each: each.clone() };
+        let address = Address { owner: owner.clone(), id: resource.template.id.clone(), each: each.cloned() };
         let Value::Map(spec) = spec else {
             problems.add(wrong_type(resource, "/spec", "a mapping", spec), owner);
             return None;
@@ -326,7 +312,7 @@ impl<'e> Context<'_, 'e> {
         }
         let spec = Arc::new((kind.normalise)(spec));
         let renamed =
-            |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.clone() };
+            |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.cloned() };
         let owners = self.previous.get(owner).map_or(&[][..], Vec::as_slice);
         let previously = std::iter::once(owner)
             .chain(owners)
@@ -490,6 +476,20 @@ fn referenced_names<'v>(spec: &'v Map, reference: &FieldReference) -> Vec<&'v st
         Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     }
+}
+
+fn report(resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
+    // What refers to a resource that has a problem of its own would only repeat it.
+    if problem.error.message.is_empty() {
+        return;
+    }
+    let mut diagnostic = Diagnostic::error(
+        code_of(problem.error.failure),
+        format!("expression `{}` of resource `{}`: {}", problem.source, resource.template.id, problem.error.message),
+    )
+    .at(resource.origin(&problem.pointer), "");
+    diagnostic.help.clone_from(&problem.error.help);
+    problems.add(diagnostic, owner);
 }
 
 fn wrong_type(resource: &CompiledResource<'_>, pointer: &str, wanted: &str, got: &Value) -> Diagnostic {

@@ -6,6 +6,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
 
+impl FileId {
+    fn at(index: usize) -> Self {
+        Self(u32::try_from(index).expect("an estate has fewer than four billion files"))
+    }
+}
+
 /// A range of bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Span {
@@ -36,7 +42,7 @@ pub struct SourceFiles {
 
 impl SourceFiles {
     pub fn add(&mut self, path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
-        let id = FileId(u32::try_from(self.files.len()).expect("an estate has fewer than four billion files"));
+        let id = FileId::at(self.files.len());
         self.files.push(SourceFile { path: path.into(), text: text.into() });
         id
     }
@@ -46,7 +52,7 @@ impl SourceFiles {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().enumerate().map(|(index, file)| (FileId(index as u32), file))
+        self.files.iter().enumerate().map(|(index, file)| (FileId::at(index), file))
     }
 
     /// Line and column of a byte, both counted from 1; the column in characters.

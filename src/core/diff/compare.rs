@@ -113,6 +113,11 @@ impl Comparison<'_> {
         }
     }
 
+    /// `applied` is nothing where nothing was applied, and nothing within where the field was not.
+    #[expect(
+        clippy::option_option,
+        reason = "a resource without a record is another case than a record without the field"
+    )]
     fn differ(
         &mut self,
         pointer: String,
@@ -155,9 +160,11 @@ fn names_secret(text: &str) -> bool {
 /// Stands where a target gave back a secret in the clear.
 const COVER: &str = "(secret)";
 
-/// An observed value with every secret in it covered: what stands where a secret is desired, or was applied.
+/// An observed value with every secret in it covered: what stands where a secret is desired, was applied,
+/// or was covered already.
 fn covered(observed: &Value, desired: Option<&Value>, applied: Option<&Value>) -> Value {
     let is_secret = matches!(desired, Some(Value::Deferred(deferred)) if deferred.has_secret())
+        || desired.and_then(Value::as_str) == Some(COVER)
         || applied.and_then(Value::as_str).is_some_and(names_secret);
     match observed {
         _ if is_secret => COVER.into(),

@@ -33,7 +33,8 @@ pub struct Known<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Unchanged,
-    /// It is as it should be and ours, but the inventory does not have it: a run was interrupted, or the inventory lost.
+    /// It is as it should be and ours, but the inventory does not say so: a run was interrupted, the inventory was lost, or
+    /// its protection or what it needs has changed since it was written, by which its end is judged and put in order.
     Record {
         present: Present,
     },
@@ -194,18 +195,30 @@ fn text_of(spec: &Map) -> Value {
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     match known.applied {
-        Some(applied) if Some(&applied.identity) == known.desired.identity.as_ref() && !known.begun => {
-            Verdict::Unchanged
-        }
+        Some(applied) if !known.begun && is_on_record(known.desired, applied) => Verdict::Unchanged,
         _ => Verdict::Record { present: present.clone() },
     }
 }
 
+/// Whether the inventory has what it takes to end the resource well once nobody asks for it any more.
+fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
+    let same_needs = || {
+        let sorted = |addresses: &[Address]| {
+            let mut addresses = addresses.to_vec();
+            addresses.sort();
+            addresses
+        };
+        applied.depends_on == desired.depends_on || sorted(&applied.depends_on) == sorted(&desired.depends_on)
+    };
+    let same_name = applied.address == desired.address && Some(&applied.identity) == desired.identity.as_ref();
+    same_name && applied.protect == desired.protect && same_needs()
+}
+
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
-    // Where the target has no room for a mark there is no hash to compare.
     if !compare::has_secret(&known.desired.spec) {
         return true;
     }
+    // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
     if known.desired.kind.mark == MarkPlace::Inventory {
         let applied = known.applied.and_then(Applied::spec_value);
         return applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
@@ -236,10 +249,10 @@ pub fn owned(kind: &Kind, observed: &Map, desired: &Map, applied: Option<&Applie
     compare::project(kind, observed, desired, applied.and_then(Applied::spec_value).as_ref(), besides)
 }
 
-/// The fields of an observed spec that were applied; all of them, if that is not known.
-pub fn recorded(kind: &Kind, observed: &Map, applied: Option<&Applied>) -> Map {
-    match applied.and_then(Applied::spec_value) {
-        Some(applied) => compare::project(kind, observed, &applied, Some(&applied), &[]),
-        None => observed.clone(),
+/// The fields of what is there that the estate owned when it was last written; all of them where that is not on record.
+pub fn owned_before(kind: &Kind, present: &Present, applied: &Applied) -> Map {
+    match applied.spec_value() {
+        Some(spec) => compare::project(kind, &present.spec, &spec, Some(&spec), &[]),
+        None => Map::clone(&present.spec),
     }
 }

@@ -56,7 +56,7 @@ impl fmt::Debug for Placeholder {
 }
 
 impl Opaque for Placeholder {
-    fn runtime_type_name(&self) -> &str {
+    fn runtime_type_name(&self) -> &'static str {
         "tenantry.Deferred"
     }
 }

@@ -23,7 +23,7 @@ use crate::core::model::secret::SecretReference;
 use crate::core::model::value::{Deferred, Part, Value};
 
 /// PostgreSQL's `NAMEDATALEN` less one, which is also the longest DNS label.
-const DEFAULT_LIMIT: i64 = 63;
+const DEFAULT_LIMIT: usize = 63;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
@@ -89,11 +89,11 @@ impl Function {
                 .help(format!("write {}", self.usage()))
         };
         Ok(match (self, arguments) {
-            (Self::Ident, [Value::Text(text)]) => names::identifier(text, DEFAULT_LIMIT as usize).into(),
+            (Self::Ident, [Value::Text(text)]) => names::identifier(text, DEFAULT_LIMIT).into(),
             (Self::Ident, [Value::Text(text), Value::Integer(limit)]) => {
                 names::identifier(text, name_limit(*limit)?).into()
             }
-            (Self::DnsLabel, [Value::Text(text)]) => names::dns_label(text, DEFAULT_LIMIT as usize).into(),
+            (Self::DnsLabel, [Value::Text(text)]) => names::dns_label(text, DEFAULT_LIMIT).into(),
             (Self::DnsLabel, [Value::Text(text), Value::Integer(limit)]) => {
                 names::dns_label(text, name_limit(*limit)?).into()
             }

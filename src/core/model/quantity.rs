@@ -34,6 +34,9 @@ pub enum InvalidQuota {
     Suffix(String, &'static str),
 }
 
+/// 2^63, which a floating-point number holds exactly.
+const LEAST_TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+
 const SUFFIXES: [(&str, i64); 12] = [
     ("k", 1_000),
     ("M", 1_000_000),
@@ -113,7 +116,7 @@ impl Quota {
             serde_json::Value::Number(number) => match (number.as_u64(), number.as_f64()) {
                 (Some(_), _) => Quantity::parse(&number.to_string()).map(Self::Limited),
                 (None, Some(float)) if float < 0.0 => Err(InvalidQuota::Negative),
-                (None, Some(float)) if float >= i64::MAX as f64 => Err(InvalidQuota::TooLarge),
+                (None, Some(float)) if float >= LEAST_TOO_LARGE => Err(InvalidQuota::TooLarge),
                 _ => Err(InvalidQuota::NotWhole),
             },
             _ => Err(InvalidQuota::NotWhole),

@@ -82,7 +82,7 @@ impl KindObservation {
 
     /// An observation that failed as a whole.
     pub fn unknown(reason: impl Into<Arc<str>>) -> Self {
-        Self { resources: Default::default(), incomplete: Some(reason.into()) }
+        Self { resources: std::collections::HashMap::default(), incomplete: Some(reason.into()) }
     }
 }
 

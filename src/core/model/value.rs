@@ -112,6 +112,7 @@ impl Map {
     }
 
     /// This map with one field set.
+    #[must_use]
     pub fn with(&self, name: &str, value: Value) -> Self {
         let mut fields: BTreeMap<Arc<str>, Value> = self.0.iter().cloned().collect();
         fields.insert(name.into(), value);
@@ -119,11 +120,13 @@ impl Map {
     }
 
     /// This map without one field.
+    #[must_use]
     pub fn without(&self, name: &str) -> Self {
         Self(self.0.iter().filter(|(key, _)| &**key != name).cloned().collect())
     }
 
     /// This map with every field of `over` laid over it, maps within maps likewise.
+    #[must_use]
     pub fn overlaid(&self, over: &Map) -> Self {
         let mut fields: BTreeMap<Arc<str>, Value> = self.0.iter().cloned().collect();
         for (key, value) in over.iter() {
@@ -213,6 +216,7 @@ impl Value {
     }
 
     /// This value with the one at a JSON pointer replaced; parents that are missing are made as maps.
+    #[must_use]
     pub fn with_pointer(&self, pointer: &str, value: Value) -> Value {
         let Some(rest) = pointer.strip_prefix('/') else { return value };
         let (token, rest) = match rest.find('/') {
@@ -343,6 +347,7 @@ impl Value {
     }
 
     /// This list sorted and without repetitions; anything else as it is.
+    #[must_use]
     pub fn as_set(&self) -> Value {
         match self {
             Self::List(items) => {
@@ -510,6 +515,7 @@ impl<'de> Deserialize<'de> for Value {
             fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
                 Ok(Value::Integer(value))
             }
+            #[expect(clippy::cast_precision_loss, reason = "a number beyond 64 bits has no exact form")]
             fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
                 Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Integer))
             }

@@ -172,8 +172,15 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
             let mut change = change(desired, applied, Action::Adopt, Cause::Pending);
-            change.reason = "it is ours already, and the inventory does not have it".into();
+            change.reason = match applied {
+                Some(applied) if renamed_identity.is_none() && applied.address == desired.address && !begun => {
+                    "its protection or what it needs is put on record".into()
+                }
+                _ => "it is ours already, and the inventory does not have it".into(),
+            };
             change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[])));
+            change.renamed_from =
+                applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
             change.origin = (inputs.place)(&desired.address, "");
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
@@ -257,8 +264,9 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
     }
     change.action = Action::Replace;
     change.reason = format!("its name in the target changes from `{}`", readable_identity(&old.identity)).into();
-    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, Some(old), &[])));
+    change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
     change.replaces = Some(old.identity.clone());
+    change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
     change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
@@ -344,11 +352,12 @@ fn transitions(inputs: &Inputs<'_>, draft: &mut Draft) -> Vec<Transition> {
         if !(inputs.selected)(&owner) {
             continue;
         }
-        let earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
-        let applied = std::iter::once(tenant).chain(earlier).find_map(|name| inputs.applied_phases.get(name));
+        let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let own = inputs.applied_phases.get(tenant);
+        let applied = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name)));
         let from = applied.and_then(|name| Phase::named(name));
-        // Under a new name a tenant's phase is entered once more, so that it is known by that name.
-        if from == Some(*phase) && inputs.applied_phases.contains_key(tenant) {
+        // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
+        if own.is_some() && from == Some(*phase) {
             continue;
         }
         if phase.may_follow(from) {

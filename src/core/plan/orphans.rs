@@ -181,8 +181,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
         (Some(_), true) => "its tenant is deleted",
         (Some(_), false) => "no longer asked for",
     };
-    let record = inputs.inventory.get(address);
-    let before = present.as_ref().map(|present| Arc::new(diff::recorded(kind, &present.spec, record)));
+    let before = present.as_ref().map(|present| Arc::new(diff::owned_before(kind, present, applied)));
     // Which of its fields are personal is not on record, so none is shown but its name.
     let mut sensitive = Vec::new();
     for (field, _) in

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::core::diagnostics::{Diagnostic, codes};
 use crate::core::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
 use crate::core::model::document::Positions;
+use crate::core::model::names::Name;
 
 use super::suggest;
 
@@ -32,6 +33,7 @@ impl Environment {
 ///
 /// # Errors
 /// If there is no environment of that name, or a target in it does not come out well.
+#[expect(clippy::result_large_err, reason = "made once by each command")]
 pub fn environment(
     config: &EstateConfig,
     positions: &Positions,
@@ -46,7 +48,7 @@ pub fn environment(
             invalid("/environments", format!("there is no environment `{name}`"), "environments are declared here")
                 .help(suggest(
                     name,
-                    config.environments.keys().map(|known| known.as_str()),
+                    config.environments.keys().map(Name::as_str),
                     "environments are",
                     "add a table [environments.NAME]",
                 ))

@@ -143,7 +143,7 @@ mod tests {
             target: "main".into(),
             estate: "shop".into(),
             values: serde_json::Map::new(),
-            secrets: Default::default(),
+            secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
         };
         if secret {

@@ -82,7 +82,7 @@ impl SandboxWriter {
         match action {
             StepAction::Create { spec, secrets } => {
                 let outputs = match stored {
-                    Some(stored) if self.is_ours(kind, &stored, mark) => stored.outputs,
+                    Some(stored) if is_ours(kind, &stored, mark) => stored.outputs,
                     Some(_) => {
                         return Err(ProviderError::new(
                             ErrorClass::Conflict,
@@ -119,7 +119,7 @@ impl SandboxWriter {
             }
             StepAction::Delete { .. } => {
                 let Some(stored) = stored else { return Ok(Written::default()) };
-                if !self.is_ours(kind, &stored, mark) {
+                if !is_ours(kind, &stored, mark) {
                     return Err(ProviderError::new(ErrorClass::Conflict, attempted("deleting"), "it is not ours"));
                 }
                 let deleted = self.delete(connection, kind, identity, &stored).await;
@@ -137,13 +137,6 @@ impl SandboxWriter {
             let all = self.catalogue.iter();
             all.filter_map(|kind| Some((kind.name, jsonschema::validator_for(kind.schema.as_value()).ok()?))).collect()
         })
-    }
-
-    fn is_ours(&self, kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
-        match &stored.mark {
-            Some(stored) => stored.estate == mark.estate && stored.address == mark.address,
-            None => kind.mark == MarkPlace::Inventory,
-        }
     }
 
     async fn stored(
@@ -322,6 +315,13 @@ impl SandboxWriter {
 /// Roles and schemas that every server of their sort has without anybody making them.
 fn is_builtin(name: &str) -> bool {
     matches!(name, "public" | "postgres" | "pg_catalog" | "information_schema" | "")
+}
+
+fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
+    match &stored.mark {
+        Some(stored) => stored.estate == mark.estate && stored.address == mark.address,
+        None => kind.mark == MarkPlace::Inventory,
+    }
 }
 
 fn references<'a>(kind: &'a Kind, spec: &'a Map) -> impl Iterator<Item = (&'a FieldReference, &'a str)> {

@@ -11,6 +11,7 @@ const STORE: &str = "TENANTRY_TEST_STORE";
 
 /// Not a test by itself: the process that is killed. It applies until then, and writes down after each step how many
 /// entries it was told are durable.
+#[expect(clippy::disallowed_methods, reason = "the environment tells the process that it is the one")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_until_killed() {
     let Ok(path) = std::env::var(STORE) else { return };
@@ -32,6 +33,7 @@ async fn apply_until_killed() {
     }
 }
 
+#[expect(clippy::disallowed_macros, reason = "how hard the test was is worth knowing")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_durable_survives_a_kill() {
     let place = Place::sqlite();

@@ -177,6 +177,11 @@ fn quoted_element(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+#[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "two spellings of one number are the same bits")]
+fn is_same_number(integer: i64, float: f64) -> bool {
+    integer as f64 == float
+}
+
 /// `found`, with every leaf in the spelling of `wanted` where the two are equal numbers.
 fn aligned(wanted: &Value, found: &Value) -> Value {
     match (wanted, found) {
@@ -191,7 +196,7 @@ fn aligned(wanted: &Value, found: &Value) -> Value {
         (Value::List(wanted), Value::List(found)) if wanted.len() == found.len() => {
             Value::list(wanted.iter().zip(found.iter()).map(|(wanted, found)| aligned(wanted, found)))
         }
-        (Value::Integer(a), Value::Float(b)) | (Value::Float(b), Value::Integer(a)) if *a as f64 == *b => {
+        (Value::Integer(a), Value::Float(b)) | (Value::Float(b), Value::Integer(a)) if is_same_number(*a, *b) => {
             wanted.clone()
         }
         _ => found.clone(),

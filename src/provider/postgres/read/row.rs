@@ -47,7 +47,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
         match group_of(subject) {
             Some(group) => groups.entry(group).or_default().push(subject),
             None => {
-                answers.push((subject.identity.clone(), Observed::Unknown("its spec names no table or key".into())))
+                answers.push((subject.identity.clone(), Observed::Unknown("its spec names no table or key".into())));
             }
         }
     }

@@ -23,8 +23,8 @@ pub fn keys(steps: &[Step]) -> BTreeSet<i64> {
 /// The key of a named thing. Two names with one key would only wait without need.
 pub fn key(name: &str) -> i64 {
     let digest: [u8; 32] = Sha256::digest(format!("tenantry\0{name}")).into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let (first, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
+    i64::from_be_bytes(*first)
 }
 
 fn names(step: &Step) -> Vec<String> {

@@ -7,6 +7,7 @@ use super::{OfStep, StepFailure, check_owner, parse, vanished};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
+use crate::provider::postgres::mark::Comment;
 use crate::provider::postgres::quote::{quote_identifier, quote_literal};
 use crate::provider::postgres::read::foreign;
 use crate::provider::postgres::read::schema::EXCLUSIVE_NOTE;
@@ -42,7 +43,7 @@ fn converge(transaction: &mut Transaction<'_>, index: usize, step: &Step, spec: 
     let existing = transaction.schemas.remove(&spec.name);
     let schema = quote_identifier(&spec.name)?;
     let owner = spec.owner.as_deref().map(quote_identifier).transpose()?;
-    let mut comment = Default::default();
+    let mut comment = Comment::default();
     match existing {
         None => {
             let authorization = owner.map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
