@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{self, Global};
@@ -11,8 +12,10 @@ use super::progress::{JsonLines, Live, Plain};
 use super::session::Session;
 use super::{plan, report, system};
 use crate::core::plan::Plan;
+use crate::core::plan::json::to_json;
 use crate::engine::apply::{self, Progress, Report};
 use crate::render;
+use crate::render::words;
 use crate::store::OpenMode;
 use crate::store::contract::RunOutcome;
 
@@ -21,37 +24,40 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         return Err(Failure::new(Exit::Usage, "a saved plan is applied as it is")
             .help("choose tenants when it is made: `plan --tenant … --out FILE`"));
     }
-    let mut session = Session::open(global, OpenMode::ReadWrite, output)?;
+    let asks = !command.auto_approve && command.file.is_none();
+    // Nothing is opened for writing before it is sure that something is to be written.
+    let mut session = Session::open(global, OpenMode::ReadOnly, output)?;
     if let Some(parallelism) = command.parallelism {
         session.environment.limits.parallelism = parallelism.into();
     }
-    let store = session.store().await?;
-    let secrets = session.secrets()?;
     let made = match &command.file {
         Some(file) => plan::read(file)?,
-        None => plan::make(&session, &*store, &*secrets, &command.selection, output).await?,
+        None => {
+            let (store, secrets) = (session.store().await?, session.secrets()?);
+            plan::make(&session, &*store, &*secrets, &command.selection, output).await?
+        }
     };
-    if !output.is_json() {
+    if output.is_json() {
+        output.json_line(&json!({"event": "planned", "plan": to_json(&made, true)}))?;
+    } else {
         plan::show(&made, output)?;
     }
     if made.is_refused() {
-        if output.is_json() {
-            plan::show(&made, output)?;
-        }
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
-            .help("see the findings above: what is meant needs an Approval in the repository"));
+            .help("each `refused` above says what would lift it"));
     }
     if made.is_empty() {
-        if output.is_json() {
-            plan::show(&made, output)?;
-        } else {
-            output.note("Nothing to apply.");
-        }
+        output.note(&match made.blocked.len() {
+            0 => "Nothing to apply.".to_owned(),
+            blocked => format!("Nothing to apply: {} blocked.", words::is_are(blocked, "resource")),
+        });
         return Ok(plan::exit(&made));
     }
-    if !command.auto_approve && command.file.is_none() && !confirmed(&made, output)? {
+    if asks && !confirmed(&made, output)? {
         return Err(Failure::new(Exit::Error, "not approved; nothing was written"));
     }
+    session.open_for_writing();
+    let (store, secrets) = (session.store().await?, session.secrets()?);
     let actor = system::actor();
     let cancel = CancellationToken::new();
     let interrupts = tokio::spawn(listen(cancel.clone()));
@@ -105,8 +111,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     let destroys = plan.changes.iter().filter(|change| change.action.destroys()).count();
     if destroys > 0 {
         output.say(
-            &render::style::Label::Error
-                .paint(format!("{} will be destroyed.", render::words::count(destroys, "resource"))),
+            &render::style::Label::Error.paint(format!("{} will be destroyed.", words::count(destroys, "resource"))),
         );
     }
     let _ = write!(output.stderr(), "Apply this plan? Only `yes` is taken for it: ");

@@ -53,6 +53,14 @@ impl Output {
         })
     }
 
+    /// Writes a JSON document as one line.
+    pub fn json_line(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
+        self.data(|out| {
+            serde_json::to_writer(&mut *out, json)?;
+            writeln!(out)
+        })
+    }
+
     /// Says something that is not data.
     pub fn note(&self, text: &str) {
         if !self.quiet {

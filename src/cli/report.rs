@@ -1,6 +1,7 @@
 //! What a run did, as a person reads it: per owner what was not done, and the counts.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 
 use crate::core::model::address::{Address, Owner};
@@ -39,8 +40,12 @@ pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Resul
             format!("Applied: {} done for {}", words::count(done, "change"), words::count(owners.len(), "owner"))
         }
         (_, true) => format!("Interrupted: {} done, {not_done} not", words::count(done, "change")),
+        _ if done == 0 => format!("Nothing was applied: {} not done", words::count(not_done, "change")),
         _ => format!("Partly applied: {} done, {not_done} not", words::count(done, "change")),
     };
+    if !plan.blocked.is_empty() {
+        let _ = write!(text, ", {} blocked", plan.blocked.len());
+    }
     if plan.simulated {
         text.push_str(", in the sandbox (simulated)");
     }

@@ -88,6 +88,11 @@ impl Session {
         })
     }
 
+    /// Whatever is opened from now on is opened for writing.
+    pub fn open_for_writing(&mut self) {
+        self.mode = OpenMode::ReadWrite;
+    }
+
     /// The targets of the environment. Nothing is connected yet.
     pub fn targets(&self) -> Targets<'_> {
         Targets {

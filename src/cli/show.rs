@@ -12,6 +12,7 @@ use super::plan;
 use super::session::Session;
 use crate::core::diagnostics::has_errors;
 use crate::core::model::address::Owner;
+use crate::core::model::kind::readable_identity;
 use crate::core::model::resource::{Applied, Desired};
 use crate::core::model::value::Value;
 use crate::core::plan::json::MASK;
@@ -86,7 +87,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         value_lines(out, &value, 1)?;
         writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
         for desired in resources {
-            let identity = desired.identity.as_deref().map_or_else(|| "(known after apply)".into(), words::identity);
+            let identity = desired.identity.as_deref().map_or_else(|| "(known after apply)".into(), readable_identity);
             let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
             writeln!(out, "  {}  {} {identity}  {}", desired.address, desired.kind.name, Label::Quiet.paint(state))?;
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::EngineError;
 use super::observe::{by_address, observe};
 use super::run::Run;
-use super::secrets::SecretValues;
+use super::secrets::{EarlierOwners, SecretValues};
 use super::targets::Targets;
 use crate::core::diff::{self, Known, Verdict};
 use crate::core::model::address::Address;
@@ -182,7 +182,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
             }
         }
         let specs = ready.iter().filter(|ready| !ready.only_record).filter_map(|ready| ready.change.after.as_ref());
-        let values = SecretValues::ensure(*secrets, specs).await?;
+        let values = SecretValues::ensure(*secrets, specs, &earlier_owners(plan)).await?;
         let mut writing = Run::new(request, run, &tokens, values, &fresh.inventory, outcomes, lost.clone());
         writing.write_all(ready).await;
         let failure = writing.store_failure();
@@ -231,7 +231,7 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
         return Err(EngineError::Refused);
     }
     for (name, expires) in &plan.approvals {
-        if policy::expiry(expires).is_none_or(|until| now > until) {
+        if policy::expiry(expires).is_none_or(|until| now >= until) {
             return Err(EngineError::ApprovalExpired { name: name.to_string(), expires: expires.to_string() });
         }
     }
@@ -335,7 +335,8 @@ impl Fresh {
             (_, Observed::Present(present)) => {
                 let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
                 let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
-                let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, &besides);
+                let applied = self.applied(desired);
+                let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
                 let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
                 match (change.action, &change.before, verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
@@ -390,7 +391,7 @@ impl Fresh {
     fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
         let Some(before) = &change.before else { return true };
         match self.catalogue.get(&change.kind) {
-            Some(kind) => diff::owned(kind, &present.spec, before, &[]) == **before,
+            Some(kind) => diff::owned(kind, &present.spec, before, None, &[]) == **before,
             None => **before == *present.spec,
         }
     }
@@ -414,10 +415,13 @@ impl Fresh {
         }
     }
 
+    fn applied(&self, desired: &Desired) -> Option<&Applied> {
+        let addresses = std::iter::once(&desired.address).chain(&desired.previously);
+        addresses.into_iter().find_map(|address| self.inventory.get(address))
+    }
+
     fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
-        let applied = std::iter::once(&desired.address)
-            .chain(&desired.previously)
-            .find_map(|address| self.inventory.get(address));
+        let applied = self.applied(desired);
         let begun = desired
             .identity
             .as_ref()
@@ -432,10 +436,23 @@ impl Fresh {
     }
 }
 
+/// The names that owners had before, as far as something of theirs is renamed.
+fn earlier_owners(plan: &Plan) -> EarlierOwners {
+    let mut earlier = EarlierOwners::new();
+    for change in &plan.changes {
+        if let Some(old) = change.renamed_from.as_ref().filter(|old| old.owner != change.address.owner) {
+            let owners = earlier.entry(change.address.owner.clone()).or_default();
+            if !owners.contains(&old.owner) {
+                owners.push(old.owner.clone());
+            }
+        }
+    }
+    earlier
+}
+
 /// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
 fn writes_secret(change: &Change) -> bool {
-    let is_secret = |value: &Value| matches!(value, Value::Deferred(deferred) if deferred.has_secret());
-    change.fields.iter().any(|field| field.after.as_ref().is_some_and(is_secret))
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
 }
 
 /// What a change asks for, as if it came from the repository.

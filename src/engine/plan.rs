@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::EngineError;
 use super::observe::{by_address, observe};
-use super::secrets::{self, SecretValues};
+use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
 use crate::core::desired::{self, Blueprints, Outputs, OwnerResources};
 use crate::core::diagnostics::{self, Diagnostic};
@@ -98,6 +98,10 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let begun: HashSet<(Address, Arc<str>)> =
         store.open_steps().await?.into_iter().map(|step| (step.address, step.identity)).collect();
     let renamed = renamed(estate);
+    let mut earlier = EarlierOwners::new();
+    for (old, new) in &renamed {
+        earlier.entry(new.clone()).or_default().push(old.clone());
+    }
     let phases: BTreeMap<Arc<str>, Phase> =
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
 
@@ -108,7 +112,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
-        let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec)).await?;
+        let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, &desired.spec)));
         let observed = observe(targets, all(), inventory.values()).await;
         let plan = build::build(&Inputs {

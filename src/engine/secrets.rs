@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::core::model::address::Address;
+use crate::core::model::address::{Address, Owner};
 use crate::core::model::secret::SecretReference;
 use crate::core::model::value::{Deferred, Map, Part, Value};
 use crate::secret::contract::{SecretStore, SecretStoreError};
@@ -30,45 +30,41 @@ fn references(spec: &Map, found: &mut BTreeSet<SecretReference>) {
     });
 }
 
-/// Whether a spec refers to a secret.
-fn has_secret(value: &Value) -> bool {
-    match value {
-        Value::Deferred(deferred) => deferred.has_secret(),
-        Value::List(items) => items.iter().any(has_secret),
-        Value::Map(map) => map.iter().any(|(_, value)| has_secret(value)),
-        _ => false,
-    }
-}
+/// The names that owners had before, by what they are called now.
+pub type EarlierOwners = BTreeMap<Owner, Vec<Owner>>;
 
 impl SecretValues {
     /// Reads what exists of all that `specs` refer to.
     pub async fn read<'a>(
         store: &dyn SecretStore,
         specs: impl Iterator<Item = &'a Arc<Map>>,
+        earlier: &EarlierOwners,
     ) -> Result<Self, SecretStoreError> {
         let wanted = wanted(specs);
         if wanted.is_empty() {
             return Ok(Self::default());
         }
-        let wanted: Vec<SecretReference> = wanted.into_iter().collect();
-        Ok(Self { values: store.get(&wanted).await?, key: store.hash_key().await? })
+        let (mut values, inherited) = find(store, &wanted, earlier).await?;
+        values.extend(inherited);
+        Ok(Self { values, key: store.hash_key().await? })
     }
 
     /// Reads what exists of all that `specs` refer to, and generates and stores the rest.
     pub async fn ensure<'a>(
         store: &dyn SecretStore,
         specs: impl Iterator<Item = &'a Arc<Map>>,
+        earlier: &EarlierOwners,
     ) -> Result<Self, SecretStoreError> {
-        let wanted: Vec<SecretReference> = wanted(specs).into_iter().collect();
+        let wanted = wanted(specs);
         if wanted.is_empty() {
             return Ok(Self::default());
         }
-        let mut values = store.get(&wanted).await?;
-        let missing: BTreeMap<SecretReference, SecretString> = wanted
-            .into_iter()
-            .filter(|reference| !values.contains_key(reference))
-            .map(|reference| Ok((reference, generate(Alphabet::ALPHANUMERIC, generate::LENGTH)?)))
-            .collect::<Result<_, SecretStoreError>>()?;
+        let (mut values, mut missing) = find(store, &wanted, earlier).await?;
+        for reference in wanted {
+            if !values.contains_key(&reference) && !missing.contains_key(&reference) {
+                missing.insert(reference, generate(Alphabet::ALPHANUMERIC, generate::LENGTH)?);
+            }
+        }
         if !missing.is_empty() {
             values.extend(store.put(missing).await?);
         }
@@ -79,7 +75,7 @@ impl SecretValues {
     pub fn hash(&self, spec: &Map, outputs: &dyn Fn(&Address, &str) -> Option<Value>) -> Option<String> {
         let key = self.key.as_ref()?;
         let spec = Value::from(spec.clone());
-        if !has_secret(&spec) {
+        if !spec.has_secret() {
             return None;
         }
         let mut parts: Vec<(String, SecretString)> = Vec::new();
@@ -122,10 +118,33 @@ impl SecretValues {
     }
 }
 
+/// Reads secrets, and those that are missing under the names that their owners had before. The latter are returned apart:
+/// they are still to be stored under the new name.
+async fn find(
+    store: &dyn SecretStore,
+    wanted: &BTreeSet<SecretReference>,
+    earlier: &EarlierOwners,
+) -> Result<(BTreeMap<SecretReference, SecretString>, BTreeMap<SecretReference, SecretString>), SecretStoreError> {
+    let earlier_of = |new: &SecretReference| {
+        let owners = earlier.get(&new.owner).into_iter().flatten();
+        owners.map(|owner| SecretReference { owner: owner.clone(), ..new.clone() }).collect::<Vec<_>>()
+    };
+    let asked: BTreeSet<SecretReference> = wanted.iter().flat_map(earlier_of).chain(wanted.iter().cloned()).collect();
+    let mut values = store.get(&asked.into_iter().collect::<Vec<_>>()).await?;
+    let mut inherited = BTreeMap::new();
+    for new in wanted.iter().filter(|new| !values.contains_key(new)) {
+        if let Some(value) = earlier_of(new).iter().find_map(|old| values.get(old)) {
+            inherited.insert(new.clone(), value.clone());
+        }
+    }
+    values.retain(|reference, _| wanted.contains(reference));
+    Ok((values, inherited))
+}
+
 fn wanted<'a>(specs: impl Iterator<Item = &'a Arc<Map>>) -> BTreeSet<SecretReference> {
     let mut found = BTreeSet::new();
     for spec in specs {
-        if spec.iter().any(|(_, value)| has_secret(value)) {
+        if spec.iter().any(|(_, value)| value.has_secret()) {
             references(spec, &mut found);
         }
     }

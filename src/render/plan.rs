@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
 use super::style::Label;
 use super::words;
 use crate::core::diagnostics::{Severity, codes};
 use crate::core::model::address::Owner;
-use crate::core::model::value::Value;
+use crate::core::model::kind::readable_identity;
+use crate::core::model::value::{Value, readable_pointer};
 use crate::core::plan::json::{MASK, is_sensitive};
-use crate::core::plan::{Action, Blocked, Cause, Change, Finding, Plan, Transition};
+use crate::core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
 /// Owners that a group has at least, to be shown as one.
 const GROUP: usize = 2;
@@ -50,8 +52,8 @@ pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<(
     }
     for (_, members) in &groups {
         if members.len() >= GROUP {
-            let (changes, transition) = &owners[members[0]];
-            group(out, members, changes, *transition, reveal)?;
+            let all: Vec<&[&Change]> = members.iter().map(|owner| owners[owner].0.as_slice()).collect();
+            group(out, members, &all, owners[members[0]].1, reveal)?;
         } else {
             for owner in members {
                 let (changes, transition) = &owners[owner];
@@ -108,7 +110,7 @@ fn owner(
 ) -> io::Result<()> {
     writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
     for change in changes {
-        self::change(out, change, true, reveal)?;
+        self::change(out, change, Some((&change.reason, change.origin.as_ref())), true, reveal)?;
     }
     writeln!(out)
 }
@@ -116,17 +118,26 @@ fn owner(
 fn group(
     out: &mut dyn io::Write,
     members: &[&Owner],
-    changes: &[&Change],
+    changes: &[&[&Change]],
     transition: Option<&Transition>,
     reveal: bool,
 ) -> io::Result<()> {
     let names: Vec<String> = members.iter().take(NAMES).map(ToString::to_string).collect();
     let more = members.len().saturating_sub(NAMES);
     let names = if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) };
-    let heading = format!("{} tenants alike: {names}", members.len());
+    let what = match members {
+        members if members.iter().all(|owner| owner.tenant().is_some()) => "tenants",
+        members if members.iter().all(|owner| matches!(owner, Owner::Tier(_))) => "tiers",
+        _ => "owners",
+    };
+    let heading = format!("{} {what} alike: {names}", members.len());
     writeln!(out, "{}{}", Label::Heading.paint(heading), transition.map(phase).unwrap_or_default())?;
-    for change in changes {
-        self::change(out, change, false, reveal)?;
+    for (index, change) in changes[0].iter().enumerate() {
+        // The place is shown if it is one for all.
+        let others = || changes.iter().map(|changes| changes[index]);
+        let origin = change.origin.as_ref().filter(|_| others().all(|other| other.origin == change.origin));
+        let reason = others().all(|other| other.reason == change.reason).then_some((&change.reason, origin));
+        self::change(out, change, reason, false, reveal)?;
     }
     writeln!(out)
 }
@@ -139,8 +150,14 @@ fn phase(transition: &Transition) -> String {
     }
 }
 
-fn change(out: &mut dyn io::Write, change: &Change, alone: bool, reveal: bool) -> io::Result<()> {
-    let Change { address, kind, identity, action, reason, origin, fields, .. } = change;
+fn change(
+    out: &mut dyn io::Write,
+    change: &Change,
+    because: Option<(&Arc<str>, Option<&Place>)>,
+    alone: bool,
+    reveal: bool,
+) -> io::Result<()> {
+    let Change { address, kind, identity, action, fields, .. } = change;
     let label = words::label(*action);
     let what = match &address.each {
         Some(each) => format!("{}[{each:?}]", address.id),
@@ -150,17 +167,17 @@ fn change(out: &mut dyn io::Write, change: &Change, alone: bool, reveal: bool) -
         format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
     if alone {
         match identity {
-            Some(identity) => _ = write!(line, " {}", words::identity(identity)),
+            Some(identity) => _ = write!(line, " {}", readable_identity(identity)),
             None => line.push_str(" (name known after apply)"),
         }
     }
     // That a new tenant's resources are not there yet goes without saying.
     let obvious = *action == Action::Create && change.cause == Cause::Pending && change.replaces.is_none();
-    if !obvious {
+    if let Some((reason, origin)) = because.filter(|_| !obvious) {
         let _ = write!(line, "  {}", Label::Quiet.paint(reason));
-    }
-    if let Some(origin) = origin.as_ref().filter(|_| !obvious) {
-        let _ = write!(line, " {}", Label::Quiet.paint(format!("({}:{})", origin.file, origin.line)));
+        if let Some(origin) = origin {
+            let _ = write!(line, " {}", Label::Quiet.paint(format!("({}:{})", origin.file, origin.line)));
+        }
     }
     writeln!(out, "{line}")?;
     for field in fields {
@@ -170,7 +187,7 @@ fn change(out: &mut dyn io::Write, change: &Change, alone: bool, reveal: bool) -
             Some(_) if !reveal && is_sensitive(change, &field.path) => MASK.to_owned(),
             Some(value) => short(value),
         };
-        let path = words::path(&field.path);
+        let path = readable_pointer(&field.path);
         writeln!(out, "      {path}: {} → {}", show(&field.before), show(&field.after))?;
     }
     Ok(())

@@ -42,22 +42,7 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// An identity as it can be read: without the empty parts that a qualifier leaves.
-pub fn identity(identity: &str) -> String {
-    identity
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| part.replace("%2F", "/").replace("%25", "%"))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// A JSON pointer as a path: `/columns/max_users` is `columns.max_users`.
-pub fn path(pointer: &str) -> String {
-    pointer
-        .split('/')
-        .skip(1)
-        .map(|token| crate::core::model::value::unescape_token(token).into_owned())
-        .collect::<Vec<_>>()
-        .join(".")
+/// `1 change is`, `2 changes are`.
+pub fn is_are(number: usize, noun: &str) -> String {
+    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
 }

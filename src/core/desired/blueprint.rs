@@ -50,12 +50,17 @@ impl CompiledResource<'_> {
         self.origin("/id")
     }
 
-    /// The paths that the expressions at a pointer of the spec look at first.
+    /// The paths that the expressions at a pointer of the spec look at first; of the whole resource, those that decide
+    /// whether it exists.
     pub fn leading_paths(&self, pointer: &str) -> Vec<&[Arc<str>]> {
+        let looked_at: Vec<&Compiled> = match pointer {
+            "" => self.for_each.iter().chain(&self.when).collect(),
+            pointer => vec![self.spec.at(pointer)],
+        };
         let mut paths = Vec::new();
-        self.spec.at(pointer).for_each_expression(&mut |expression: &Arc<Expression>| {
-            paths.extend(expression.leading_path());
-        });
+        for compiled in looked_at {
+            compiled.for_each_expression(&mut |expression: &Arc<Expression>| paths.extend(expression.leading_path()));
+        }
         paths
     }
 }

@@ -163,7 +163,8 @@ fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Dia
     }
 }
 
-/// Where a field of a resource got its value: the place that a user would edit to change it.
+/// Where a field of a resource got its value: the place that a user would edit to change it. Of the resource as a whole,
+/// which has the empty pointer, where it was decided that it exists.
 pub fn provenance(
     blueprints: &Blueprints<'_>,
     resolved: &Resolved<'_>,
@@ -189,5 +190,6 @@ pub fn provenance(
         }
         _ => None,
     });
-    Some(from_tenant.unwrap_or_else(|| resource.origin(&format!("/spec{pointer}"))))
+    let declared = || if pointer.is_empty() { resource.place() } else { resource.origin(&format!("/spec{pointer}")) };
+    Some(from_tenant.unwrap_or_else(declared))
 }

@@ -35,6 +35,9 @@ fn same_value(desired: &Value, observed: Option<&Value>) -> bool {
         // A secret is compared by its hash; an output that is not known yet differs from everything.
         (Value::Deferred(deferred), _) => deferred.has_secret() && !deferred.has_output(),
         (Value::Null, None) => true,
+        (Value::List(a), Some(Value::List(b))) if desired.has_deferred() => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same_value(a, Some(b)))
+        }
         (Value::Map(a), Some(Value::Map(b))) if Value::Map(a.clone()).has_deferred() => {
             a.iter().all(|(key, value)| same_value(value, b.get(key))) && b.iter().all(|(key, _)| a.contains(key))
         }
@@ -129,13 +132,16 @@ impl Comparison<'_> {
                 let texts_differ = |a: Option<&Value>, b: Option<&Value>| {
                     a.filter(|a| !a.is_null()).map(Value::to_json) != b.filter(|b| !b.is_null()).map(Value::to_json)
                 };
-                let (drift, pending) = (texts_differ(applied, before), texts_differ(applied, after));
+                // What was a secret is not compared with what is there: only its reference is on record.
+                let was_secret = applied.and_then(Value::as_str).is_some_and(names_secret);
+                let (drift, pending) = (!was_secret && texts_differ(applied, before), texts_differ(applied, after));
                 if drift || pending { (drift, pending) } else { (false, true) }
             }
         };
+        let before = before.filter(|value| !value.is_null());
         self.differences.push(Difference {
             pointer: pointer.into(),
-            before: before.filter(|value| !value.is_null()).cloned(),
+            before: before.map(|before| covered(before, after, applied.flatten())),
             after: after.cloned(),
             drift,
             pending,
@@ -143,20 +149,58 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether a secret stands anywhere in a spec.
-pub fn has_secret(spec: &Map) -> bool {
-    fn within(value: &Value) -> bool {
-        match value {
-            Value::Deferred(deferred) => deferred.has_secret(),
-            Value::List(items) => items.iter().any(within),
-            Value::Map(map) => map.iter().any(|(_, value)| within(value)),
-            _ => false,
-        }
-    }
-    spec.iter().any(|(_, value)| within(value))
+/// Whether a text of the inventory has a reference to a secret in it.
+fn names_secret(text: &str) -> bool {
+    text.split("secret(").skip(1).any(|rest| {
+        let version = rest.split_once(')').and_then(|(reference, _)| reference.rsplit_once(", v"));
+        version.is_some_and(|(_, version)| version.parse::<u32>().is_ok())
+    })
 }
 
-/// The differences of a resource whose secrets are not the ones that were written.
+/// Stands where a target gave back a secret in the clear.
+const COVER: &str = "(secret)";
+
+/// An observed value with every secret in it covered: what stands where a secret is desired, was applied,
+/// or was covered already.
+fn covered(observed: &Value, desired: Option<&Value>, applied: Option<&Value>) -> Value {
+    let is_secret = matches!(desired, Some(Value::Deferred(deferred)) if deferred.has_secret())
+        || desired.and_then(Value::as_str) == Some(COVER)
+        || applied.and_then(Value::as_str).is_some_and(names_secret);
+    match observed {
+        _ if is_secret => COVER.into(),
+        Value::Map(map) => {
+            let below = |value: Option<&Value>, key: &str| value.and_then(|value| value.get(key)).cloned();
+            let field = |(key, value): (&Arc<str>, &Value)| {
+                (key.clone(), covered(value, below(desired, key).as_ref(), below(applied, key).as_ref()))
+            };
+            Value::from(map.iter().map(|(key, value)| field((key, value))).collect::<Map>())
+        }
+        Value::List(items) => {
+            let at = |value: Option<&Value>, index: usize| value.and_then(|value| value.as_list()?.get(index)).cloned();
+            let item = |(index, value)| covered(value, at(desired, index).as_ref(), at(applied, index).as_ref());
+            Value::list(items.iter().enumerate().map(item))
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether a secret stands anywhere in a spec.
+pub fn has_secret(spec: &Map) -> bool {
+    spec.iter().any(|(_, value)| value.has_secret())
+}
+
+/// Whether the secrets of a spec are those that were applied, as far as their names and versions tell.
+pub fn same_references(desired: &Map, applied: &Map) -> bool {
+    let applied = Value::from(applied.clone());
+    let mut same = true;
+    Value::from(desired.clone()).for_each_leaf(&mut |pointer, value| {
+        same &= !value.has_secret() || applied.pointer(pointer).map(Value::to_json) == Some(value.to_json());
+    });
+    same
+}
+
+/// The differences of a resource whose secrets are not the ones that were written: those that the repository changed, or
+/// else all of them, since only their common hash is known.
 pub fn secret_differences(desired: &Map, applied: Option<&Map>) -> Vec<Difference> {
     let mut differences = Vec::new();
     let applied = applied.map(|applied| Value::from(applied.clone()));
@@ -175,28 +219,38 @@ pub fn secret_differences(desired: &Map, applied: Option<&Map>) -> Vec<Differenc
             pending,
         });
     });
+    if differences.iter().any(|difference| difference.pending) {
+        differences.retain(|difference| difference.pending);
+    }
     differences
 }
 
-/// The fields of `observed` that `desired` has, and those at `besides`.
-pub fn project(kind: &Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
-    fn fields(kind: &Kind, parent: &str, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
-        observed
-            .iter()
-            .filter_map(|(name, value)| {
-                let mut pointer = parent.to_owned();
-                push_token(&mut pointer, name);
-                let named = besides.iter().any(|other| **other == *pointer);
-                match (desired.get(name), value) {
-                    (Some(Value::Map(desired)), Value::Map(map)) if owned_by_key(kind, &pointer) => {
-                        Some((name.clone(), fields(kind, &pointer, map, desired, besides).into()))
-                    }
-                    (Some(_), value) => Some((name.clone(), value.clone())),
-                    (None, value) if named => Some((name.clone(), value.clone())),
-                    (None, _) => None,
+/// The fields of `observed` that `desired` has, and those at `besides`. Secrets in them are covered.
+pub fn project(kind: &Kind, observed: &Map, desired: &Map, applied: Option<&Map>, besides: &[Arc<str>]) -> Map {
+    let projection = Projection { kind, besides };
+    projection.fields("", observed, desired, applied)
+}
+
+struct Projection<'a> {
+    kind: &'a Kind,
+    besides: &'a [Arc<str>],
+}
+
+impl Projection<'_> {
+    fn fields(&self, parent: &str, observed: &Map, desired: &Map, applied: Option<&Map>) -> Map {
+        let owned = observed.iter().filter_map(|(name, value)| {
+            let mut pointer = parent.to_owned();
+            push_token(&mut pointer, name);
+            let applied = applied.and_then(|applied| applied.get(name));
+            let kept = match (desired.get(name), value) {
+                (Some(Value::Map(desired)), Value::Map(map)) if owned_by_key(self.kind, &pointer) => {
+                    self.fields(&pointer, map, desired, applied.and_then(Value::as_map)).into()
                 }
-            })
-            .collect()
+                (None, _) if !self.besides.iter().any(|other| **other == *pointer) => return None,
+                (desired, value) => covered(value, desired, applied),
+            };
+            Some((name.clone(), kept))
+        });
+        owned.collect()
     }
-    fields(kind, "", observed, desired, besides)
 }

@@ -11,9 +11,9 @@ pub use compare::{Difference, compare};
 
 use super::diagnostics::{Code, codes};
 use super::model::address::Address;
-use super::model::kind::MarkPlace;
+use super::model::kind::{Kind, MarkPlace, readable_identity};
 use super::model::resource::{Applied, Desired, Observed, Present};
-use super::model::value::Map;
+use super::model::value::{Map, Value, readable_pointer};
 use super::plan::Cause;
 
 /// What is known of one desired resource.
@@ -107,7 +107,12 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             let cause = match applied {
                 None => Cause::Pending,
                 Some(applied) if Some(&applied.identity) != desired.identity.as_ref() => Cause::Pending,
-                Some(applied) if applied.spec_value().is_some_and(|spec| spec == *desired.spec) => Cause::Drift,
+                // The inventory has references as texts.
+                Some(applied)
+                    if applied.spec_value().is_some_and(|spec| Value::from(spec) == text_of(&desired.spec)) =>
+                {
+                    Cause::Drift
+                }
                 Some(_) => Cause::Both,
             };
             return Verdict::Create { cause };
@@ -126,21 +131,16 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             return Verdict::Record { present: present.clone() };
         }
         Ownership::Nobodys => {
-            let identity = desired.identity.as_deref().unwrap_or_default();
-            return Verdict::Blocked {
-                code: codes::CONFLICT,
-                reason: format!(
-                    "{} `{identity}` exists in `{}` and is not managed by this estate",
-                    desired.kind.name, desired.target
-                ),
+            let is_recorded = applied.is_some_and(|applied| Some(&applied.identity) == desired.identity.as_ref());
+            let whose = match (is_recorded, desired.kind.mark) {
+                (true, _) => ", but the mark that it was given is gone",
+                (false, MarkPlace::Target) => " and carries no mark",
+                (false, MarkPlace::Inventory) => " and is not in the inventory",
             };
+            return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}{whose}", existing(desired)) };
         }
         Ownership::Others(whose) => {
-            let identity = desired.identity.as_deref().unwrap_or_default();
-            return Verdict::Blocked {
-                code: codes::CONFLICT,
-                reason: format!("{} `{identity}` exists in `{}`, but {whose}", desired.kind.name, desired.target),
-            };
+            return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}, but {whose}", existing(desired)) };
         }
     };
     // The common case first: nothing is allocated and the inventory is not looked into.
@@ -172,8 +172,25 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             difference.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     });
+    // Taking over what is there is one thing, destroying it another.
+    if adopts && replaces {
+        let fields: Vec<String> = differences.iter().map(|difference| readable_pointer(&difference.pointer)).collect();
+        let reason = format!("{} and cannot be taken over: {} differs for good", existing(desired), fields.join(", "));
+        return Verdict::Blocked { code: codes::CONFLICT, reason };
+    }
     let update = Update { differences, cause, adopts, renamed_from, present: present.clone() };
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
+}
+
+/// That something of the wanted identity is there.
+fn existing(desired: &Desired) -> String {
+    let name = readable_identity(desired.identity.as_deref().unwrap_or_default());
+    format!("{} `{name}` exists in `{}`", desired.kind.name, desired.target)
+}
+
+/// A spec with its references as the texts that the inventory has of them.
+fn text_of(spec: &Map) -> Value {
+    Value::from(Value::from(spec.clone()).to_json())
 }
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
@@ -204,11 +221,7 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
     // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
     if known.desired.kind.mark == MarkPlace::Inventory {
         let applied = known.applied.and_then(Applied::spec_value);
-        return applied.is_none_or(|applied| {
-            compare::secret_differences(&known.desired.spec, Some(&applied))
-                .iter()
-                .all(|difference| !difference.pending)
-        });
+        return applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
     }
     let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
     known.secret_hash.is_some() && written == known.secret_hash
@@ -232,14 +245,14 @@ fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
 }
 
 /// The fields of an observed spec that the estate owns: those that are desired, and those named besides.
-pub fn owned(kind: &super::model::kind::Kind, observed: &Map, desired: &Map, besides: &[Arc<str>]) -> Map {
-    compare::project(kind, observed, desired, besides)
+pub fn owned(kind: &Kind, observed: &Map, desired: &Map, applied: Option<&Applied>, besides: &[Arc<str>]) -> Map {
+    compare::project(kind, observed, desired, applied.and_then(Applied::spec_value).as_ref(), besides)
 }
 
 /// The fields of what is there that the estate owned when it was last written; all of them where that is not on record.
-pub fn owned_before(kind: &super::model::kind::Kind, present: &Present, applied: &Applied) -> Map {
+pub fn owned_before(kind: &Kind, present: &Present, applied: &Applied) -> Map {
     match applied.spec_value() {
-        Some(spec) => compare::project(kind, &present.spec, &spec, &[]),
+        Some(spec) => compare::project(kind, &present.spec, &spec, Some(&spec), &[]),
         None => Map::clone(&present.spec),
     }
 }

@@ -42,6 +42,8 @@ pub struct References {
     pub resources: Vec<Vec<Arc<str>>>,
     /// Names of variables.
     pub variables: Vec<Arc<str>>,
+    /// The first path below `tenant` or `tier`.
+    pub first: Option<Vec<Arc<str>>>,
     /// Whether a tenant's contacts are looked at, which are personal data.
     pub personal: bool,
 }
@@ -218,7 +220,7 @@ impl Expression {
         }
         match &self.evaluator {
             Evaluator::Simple(simple) => leading(simple),
-            Evaluator::Interpreted(_) => None,
+            Evaluator::Interpreted(_) => self.references.first.as_deref(),
         }
     }
 
@@ -404,7 +406,12 @@ fn collect_references(expression: &Expr, bound: &mut Vec<String>, found: &mut Re
         if &*path[0] == "resources" && path.len() > 1 && !found.resources.contains(&path[1..].to_vec()) {
             found.resources.push(path[1..].to_vec());
         }
-        found.personal |= matches!(path.as_slice(), [root, field, ..] if &**root == "tenant" && &**field == "contacts");
+        // A tenant as a whole has its contacts in it.
+        let is_personal = |path: &[Arc<str>]| path.get(1).is_none_or(|field| &**field == "contacts");
+        found.personal |= &*path[0] == "tenant" && is_personal(&path);
+        if matches!(&*path[0], "tenant" | "tier") && path.len() > 1 {
+            found.first.get_or_insert_with(|| path.clone());
+        }
         if !found.variables.contains(&path[0]) {
             found.variables.push(path[0].clone());
         }

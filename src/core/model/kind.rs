@@ -114,6 +114,12 @@ fn escape(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains(['/', '%']) { text.replace('%', "%25").replace('/', "%2F").into() } else { text.into() }
 }
 
+/// An identity as it can be read: without the empty parts that a qualifier leaves.
+pub fn readable_identity(identity: &str) -> String {
+    let parts = identity.split('/').filter(|part| !part.is_empty());
+    parts.map(|part| part.replace("%2F", "/").replace("%25", "%")).collect::<Vec<_>>().join(" ")
+}
+
 /// Every kind that is known, by name.
 #[derive(Default)]
 pub struct Catalogue {

@@ -276,6 +276,16 @@ impl Value {
         }
     }
 
+    /// Whether a secret is among its parts.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Deferred(deferred) => deferred.has_secret(),
+            Self::List(items) => items.iter().any(Value::has_secret),
+            Self::Map(map) => map.iter().any(|(_, value)| value.has_secret()),
+            _ => false,
+        }
+    }
+
     /// This value with every deferred part replaced by what `resolve` makes of it.
     ///
     /// # Errors
@@ -361,6 +371,11 @@ pub fn push_token(pointer: &mut String, token: &str) {
             other => pointer.push(other),
         }
     }
+}
+
+/// A JSON pointer as a sentence has it: `/columns/max_users` is `columns.max_users`.
+pub fn readable_pointer(pointer: &str) -> String {
+    pointer.split('/').skip(1).map(unescape_token).collect::<Vec<_>>().join(".")
 }
 
 /// A reference token of a JSON pointer as the name it stands for.

@@ -14,9 +14,9 @@ use crate::core::diff::{self, Known, Update, Verdict};
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::config::LimitsTable;
 use crate::core::model::document::{ApprovalSpec, Document, Phase};
-use crate::core::model::kind::Catalogue;
+use crate::core::model::kind::{Catalogue, readable_identity};
 use crate::core::model::resource::{Applied, Desired, Observations, Observed};
-use crate::core::model::value::Value;
+use crate::core::model::value::{Value, readable_pointer};
 use crate::core::policy;
 
 /// Everything that a plan is made from.
@@ -58,8 +58,10 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     }
     orphans::plan(inputs, &mut draft);
     let transitions = transitions(inputs, &mut draft);
+    block_unselected(inputs, &mut draft);
     block_dependents(inputs, &mut draft);
     report_unknown(&mut draft);
+    report_moves(&mut draft);
 
     let existing = inputs.inventory.len();
     let verdict = policy::guard(&policy::Guarded {
@@ -106,6 +108,8 @@ pub struct Draft {
     pub blocked: Vec<Blocked>,
     pub findings: Vec<Finding>,
     pub unchanged: usize,
+    /// Resources that would move to another target or kind, by the words for it.
+    moves: BTreeMap<String, Vec<Address>>,
     /// Old identities that a replacement deletes.
     pub replaced: HashSet<(Arc<str>, &'static str, Arc<str>)>,
 }
@@ -138,14 +142,9 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         } else {
             ("target", &*applied.target, &*desired.target)
         };
-        let reason = format!("it would move from {what} `{from}` to `{to}`, and what it holds would not move with it");
-        let help = "give the new resource another id and keep the old one until its data has moved";
-        draft.findings.push(
-            Finding::new(codes::TARGET_CHANGED, Severity::Error, format!("{}: {reason}", desired.address))
-                .of(&desired.address)
-                .help(help),
-        );
-        draft.block(desired, codes::TARGET_CHANGED, reason);
+        let way = format!("from {what} `{from}` to `{to}`");
+        draft.block(desired, codes::TARGET_CHANGED, format!("it would move {way}"));
+        draft.moves.entry(way).or_default().push(desired.address.clone());
         return;
     }
     let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
@@ -179,7 +178,7 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
                 }
                 _ => "it is ours already, and the inventory does not have it".into(),
             };
-            change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &[])));
+            change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[])));
             change.renamed_from =
                 applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
             change.origin = (inputs.place)(&desired.address, "");
@@ -193,8 +192,7 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             let mut finding =
                 Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
             finding.origin = (inputs.place)(&desired.address, "");
-            finding.help = (code == codes::CONFLICT)
-                .then(|| "choose another name, or write `adopt: true` on the resource to take it over".to_owned());
+            finding.help = (code == codes::CONFLICT).then(|| conflict_help(desired, &observed).to_owned());
             draft.findings.push(finding);
             draft.block(desired, code, reason);
         }
@@ -204,7 +202,8 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             change.reason = match (cause, renamed_identity) {
                 (Cause::Pending, Some(_)) => "its name in the target changed".into(),
                 (Cause::Pending, None) => "asked for and not there yet".into(),
-                (_, _) => "deleted outside Tenantry".into(),
+                (Cause::Both, _) => "changed in the repository and deleted outside Tenantry".into(),
+                (Cause::Drift, _) => "deleted outside Tenantry".into(),
             };
             if cause != Cause::Pending && desired.kind.loses_data {
                 draft.findings.push(
@@ -220,7 +219,8 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
             }
-            change.origin = (inputs.place)(&desired.address, "");
+            let first = change.fields.first().map_or("", |field| &*field.path);
+            change.origin = (inputs.place)(&desired.address, first);
             draft.changes.push(change);
         }
         Verdict::Update(update) | Verdict::Replace(update) if update.differences.is_empty() => {
@@ -232,6 +232,17 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             draft.changes.push(updated(inputs, desired, applied, action, update));
         }
         Verdict::Replace(update) => draft.changes.push(updated(inputs, desired, applied, Action::Replace, update)),
+    }
+}
+
+/// What to do about something that stands where a resource is wanted.
+fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
+    match observed {
+        Observed::Present(present) if present.mark.is_some() => {
+            "choose another name; what carries another mark is never taken over"
+        }
+        _ if desired.adopt => "choose another name, or ask for what cannot change as it is there",
+        _ => "choose another name, or write `adopt: true` on the resource to take it over",
     }
 }
 
@@ -252,7 +263,7 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
         return;
     }
     change.action = Action::Replace;
-    change.reason = format!("its name in the target changes from `{}`", old.identity).into();
+    change.reason = format!("its name in the target changes from `{}`", readable_identity(&old.identity)).into();
     change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
     change.replaces = Some(old.identity.clone());
     change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
@@ -274,17 +285,21 @@ fn updated(
     let Update { differences, cause, adopts, renamed_from, present } = update;
     let mut change = change(desired, applied, action, cause);
     let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
-    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, &besides)));
+    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides)));
     let immutable = differences
         .iter()
         .find(|difference| desired.kind.immutable.iter().any(|pointer| difference.pointer.starts_with(pointer)));
     change.reason = match (action, cause, &renamed_from) {
         (Action::Replace, _, _) => {
-            format!("{} cannot change while it lives", immutable.map_or("a field", |difference| &*difference.pointer))
-                .into()
+            let field = immutable.map_or_else(|| "a field".into(), |difference| readable_pointer(&difference.pointer));
+            format!("its {field} cannot change while it lives").into()
         }
         _ if adopts => "exists without a mark and is taken over".into(),
-        (_, _, Some(old)) if differences.is_empty() => format!("renamed from {old}").into(),
+        // Of a tenant's new name every one of its resources tells.
+        (_, _, Some(old)) if differences.is_empty() && old.owner != desired.address.owner => {
+            format!("renamed with its owner, which was {}", old.owner).into()
+        }
+        (_, _, Some(old)) if differences.is_empty() => format!("renamed from {}", old.id).into(),
         (_, Cause::Drift, _) => "changed outside Tenantry".into(),
         (_, Cause::Both, _) => "changed in the repository and outside Tenantry".into(),
         (_, Cause::Pending, _) => "changed in the repository".into(),
@@ -397,6 +412,23 @@ pub fn block(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Blocked
     }
 }
 
+/// One finding for each way that resources would move, however many would.
+fn report_moves(draft: &mut Draft) {
+    for (way, moved) in std::mem::take(&mut draft.moves) {
+        let finding = |message| Finding::new(codes::TARGET_CHANGED, Severity::Error, message);
+        let finding = match moved.as_slice() {
+            [one] => finding(format!("{one} would move {way}, and what it holds would not move with it")).of(one),
+            many => finding(format!(
+                "{} resources would move {way}, and what they hold would not move with them",
+                many.len()
+            )),
+        };
+        let help = "put back what chose the old one, or give new resources other ids and keep the old ones until their \
+                    data has moved";
+        draft.findings.push(finding.help(help));
+    }
+}
+
 /// One finding for each target and reason, however many resources it hits.
 fn report_unknown(draft: &mut Draft) {
     let mut reasons: BTreeMap<(Arc<str>, Arc<str>), usize> = BTreeMap::new();
@@ -411,6 +443,23 @@ fn report_unknown(draft: &mut Draft) {
                 .help("nothing is created or deleted there; `tenantry doctor` shows whether the target answers"),
         );
     }
+}
+
+/// What needs something that is not there yet, and is not selected to be made, has to wait for it.
+fn block_unselected(inputs: &Inputs<'_>, draft: &mut Draft) {
+    let missing = |change: &Change| {
+        let waits = |needed: &&Address| !(inputs.selected)(&needed.owner) && !inputs.inventory.contains_key(*needed);
+        change.after.as_ref().and_then(|_| change.depends_on.iter().find(waits).cloned())
+    };
+    let (waiting, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut draft.changes)
+        .into_iter()
+        .map(|change| (missing(&change), change))
+        .partition(|(missing, _)| missing.is_some());
+    draft.changes = kept.into_iter().map(|(_, change)| change).collect();
+    draft.blocked.extend(waiting.into_iter().filter_map(|(missing, change)| {
+        let reason = format!("it needs {}, which is not there yet and was not selected", missing?);
+        Some(block(change, codes::DEPENDS_ON_BLOCKED, reason))
+    }));
 }
 
 /// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.

@@ -13,6 +13,7 @@ use crate::core::diff;
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::resource::{Applied, Observed};
+use crate::core::model::value::push_token;
 
 /// Adds to the draft whatever the inventory or a mark knows and the repository does not ask for.
 pub fn plan(inputs: &Inputs<'_>, draft: &mut Draft) {
@@ -180,6 +181,20 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
         (Some(_), true) => "its tenant is deleted",
         (Some(_), false) => "no longer asked for",
     };
+    let before = present.as_ref().map(|present| Arc::new(diff::owned_before(kind, present, applied)));
+    // Which of its fields are personal is not on record, so none is shown but its name.
+    let mut sensitive = Vec::new();
+    for (field, _) in
+        before.iter().flat_map(|before| before.iter()).filter(|(field, _)| !kind.identity.contains(&&***field))
+    {
+        let mut pointer = String::new();
+        push_token(&mut pointer, field);
+        sensitive.push(pointer.into());
+    }
+    let origin = match deleted {
+        true => (inputs.place)(&Address { owner: address.owner.clone(), id: "".into(), each: None }, "/spec/phase"),
+        false => (inputs.place)(address, ""),
+    };
     draft.changes.push(Change {
         address: address.clone(),
         kind: kind_name.clone(),
@@ -188,14 +203,14 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
         action: if present.is_some() { Action::Delete } else { Action::Forget },
         cause: Cause::Pending,
         reason: reason.into(),
-        before: present.map(|present| Arc::new(diff::owned_before(kind, &present, applied))),
+        before,
         after: None,
         fields: Vec::new(),
-        sensitive: kind.sensitive.iter().map(|pointer| Arc::from(*pointer)).collect(),
+        sensitive,
         depends_on: depends_on.clone(),
         protected: *protect,
         loses_data: kind.loses_data,
-        origin: (inputs.place)(address, ""),
+        origin,
         renamed_from: None,
         replaces: None,
         generation: generation + 1,

@@ -83,10 +83,12 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
                 finding.origin.clone_from(&change.origin);
                 verdict.findings.push(finding);
                 if let Approved::Expired(name, expires) = not {
-                    let message = format!("Approval `{name}` would allow it, but ran out at {expires}");
-                    verdict
-                        .findings
-                        .push(Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message).of(&change.address));
+                    let message = format!("Approval `{name}` would allow what is refused, but ran out at {expires}");
+                    let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
+                        .help("renew it, if what it allows is still meant");
+                    if !verdict.findings.contains(&finding) {
+                        verdict.findings.push(finding);
+                    }
                 }
             }
         }
@@ -134,7 +136,7 @@ fn approval(guarded: &Guarded<'_>, allowance: Allowance, address: &Address) -> A
         }
         let name = document.metadata.name.shared();
         match expiry(expires) {
-            Some(until) if guarded.now <= until => return Approved::By(name, expires.clone()),
+            Some(until) if guarded.now < until => return Approved::By(name, expires.clone()),
             _ => expired = Some((name, expires.clone())),
         }
     }

@@ -1,0 +1,1 @@
+INSERT INTO resources VALUES ('main', 'postgres.role', 'delta_app', 'delta_app', '{"bypassrls":false,"connectionLimit":3,"createdb":false,"createrole":false,"inherit":true,"login":true,"memberOf":[],"name":"delta_app","replication":false,"settings":{},"superuser":false,"validUntil":"infinity"}', '{"estate":"plans","address":"acme/app_role"}', '{}');

@@ -1,0 +1,1 @@
+DELETE FROM resources WHERE kind = 'postgres.schema' AND name = 'tenant_acme';

@@ -1,0 +1,1 @@
+INSERT INTO resources SELECT target, kind, 'acme_old', 'acme_old', json_set(spec, '$.name', 'acme_old'), '{"estate":"plans","address":"acme/old"}', outputs FROM resources WHERE identity = 'gamma_reports';

@@ -1,0 +1,2 @@
+UPDATE resources SET mark = NULL WHERE identity = 'acme_app';
+UPDATE resources SET mark = NULL WHERE identity = 'acme_auth';
