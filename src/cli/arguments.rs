@@ -85,7 +85,7 @@ pub enum Command {
     Drift(Selection),
     /// Show a tenant, a resource of it, or a saved plan.
     Show(Show),
-    /// List tenants and tiers, with their phase and what was applied for them.
+    /// List tenants, with their tier, phase and what was applied for them.
     List(Selection),
     /// Show the journal, newest first.
     History(History),
