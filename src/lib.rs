@@ -35,9 +35,9 @@
 //!   └─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A room knows `core`; `engine` knows the three below it, and `cli` knows all. [`core`] is pure: no IO, no clock, no randomness;
-//! what it needs of them comes in as arguments. A provider knows `core` and [`provider::contract`], and no other provider.
-//! Only [`engine`] and [`cli`] see several rooms. `tests/rooms.rs` holds every file to that.
+//! A room knows `core`; `engine` knows the three below it, and `cli` knows all. [`core`] is pure: no IO, no clock, no
+//! randomness; what it needs of them comes in as arguments. A provider knows `core` and [`provider::contract`], and no
+//! other provider. Only [`engine`] and [`cli`] see several rooms. `tests/rooms.rs` holds every file to that.
 //!
 //! A reader may begin with [`core::model`] for the words, [`core::plan::build`] for what is decided, and
 //! [`engine::apply`] for what is promised of a run.
