@@ -197,6 +197,7 @@ async fn drifts(estate: &Checkout, admin: &mut PgConnection) {
 }
 
 /// The folder of real namespaces, where there is one.
+#[expect(clippy::disallowed_methods, reason = "the environment names the folder")]
 fn namespaces() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("TENANTRY_SAMPLE_NAMESPACES")?);
     folder.is_dir().then_some(folder)

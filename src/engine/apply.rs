@@ -1,7 +1,7 @@
 //! `apply`: lock → still fresh? → journal, write, journal → verify.
 //!
 //! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is
-//! held against what is there now ([`freshness`]). Secrets that are missing are generated and stored. Then the estate's
+//! held against what is there now (`Fresh::judge`). Secrets that are missing are generated and stored. Then the estate's
 //! own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite order.
 //! Whatever was written is observed once more.
 //!

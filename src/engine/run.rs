@@ -559,22 +559,28 @@ impl<'a> Run<'a> {
             users.find(|address| !is_done(address)).copied()
         };
         let Some(kind) = self.request.targets.catalogue.get(&change.kind) else { return };
+        let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
+        let applied = self.applied(ready, outputs);
+        // A name that the plan did not know may have turned out to be the old one.
+        let is_same = matches!(&applied, StepResult::Applied(applied) if applied.identity == *old);
         let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
         let step = match user {
+            _ if is_same => Ok(None),
             Some(user) => Err(format!("{user}, which needs it, was not done")),
-            None => self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }),
+            None => self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }).map(Some),
         };
         let deleted = match step {
-            Ok(step) => self
-                .write(&change.target, &[step])
-                .await
-                .map_err(|(_, error)| self.masker.mask(&error.to_string()).into_owned()),
+            Ok(step) => {
+                let steps: Vec<Step> = step.into_iter().collect();
+                self.write(&change.target, &steps)
+                    .await
+                    .map_err(|(_, error)| self.masker.mask(&error.to_string()).into_owned())
+            }
             Err(reason) => Err(reason),
         };
         if let Err(reason) = deleted {
             return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
         }
-        let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
         let ended_with = |address: &Address, result| StepEnded {
             at: (self.request.clock)(),
             address: address.clone(),
@@ -583,7 +589,7 @@ impl<'a> Run<'a> {
             generation: change.generation,
             result,
         };
-        let mut ended = vec![ended_with(&change.address, self.applied(ready, outputs))];
+        let mut ended = vec![ended_with(&change.address, applied)];
         ended.extend(change.renamed_from.iter().map(|old| ended_with(old, StepResult::Removed)));
         if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
             self.store_failed(error, std::iter::once(change));

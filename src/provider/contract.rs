@@ -5,7 +5,7 @@
 //! again; an estate that was just applied must plan empty.
 //!
 //! Guaranteed by the engine: steps arrive in an order in which each can be done; no deferred value is left in a
-//! [`Step::spec`]; a step was journalled before it arrives; nothing is updated or deleted that is not owned.
+//! [`StepAction`]; a step was journalled before it arrives; nothing is updated or deleted that is not owned.
 //!
 //! Assumed of the provider: the number of requests of `observe` depends on pages and kinds, never on the number of
 //! resources; a read that failed, was denied or came back short is *unknown*, never *absent*; a write may be repeated

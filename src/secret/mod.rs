@@ -1,6 +1,6 @@
 //! Secrets: generated once, kept in one store, only referred to elsewhere.
 //!
-//! [`generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
+//! [`mod@generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
 //! [`mask`] keeps them out of texts that others wrote.
 
 pub mod age_file;

@@ -171,13 +171,15 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
     match diff::diff(&known) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
-            let mut change = change(desired, applied, Action::Adopt, Cause::Pending);
-            change.reason = match applied {
-                Some(applied) if renamed_identity.is_none() && applied.address == desired.address && !begun => {
-                    "its protection or what it needs is put on record".into()
-                }
-                _ => "it is ours already, and the inventory does not have it".into(),
+            let known =
+                applied.filter(|applied| applied.address == desired.address && renamed_identity.is_none() && !begun);
+            // What was never lost is not taken over again: if its mark goes meanwhile, that is somebody's doing.
+            let (action, reason) = match known {
+                Some(_) => (Action::Update, "its protection or what it needs is put on record"),
+                None => (Action::Adopt, "it is ours already, and the inventory does not have it"),
             };
+            let mut change = change(desired, applied, action, Cause::Pending);
+            change.reason = reason.into();
             change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[])));
             change.renamed_from =
                 applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
