@@ -21,7 +21,7 @@ mod outputs;
 
 use std::path::{Path, PathBuf};
 
-use command::{Said, change_world, files, lay_over, run, run_at};
+use command::{Said, change_world, files, lay_over, run, run_at, wait};
 
 /// Set to `1` to rewrite what is expected.
 const BLESS: &str = "TENANTRY_BLESS";
@@ -67,6 +67,11 @@ fn every_case_is_planned_and_applied_as_expected() {
     );
 }
 
+#[expect(clippy::disallowed_methods, reason = "what a test run is to do is asked of its environment")]
+fn blesses() -> bool {
+    std::env::var_os(BLESS).is_some()
+}
+
 /// Plays one case, and returns what is not as it should be.
 fn story(root: &Path, folder: &Path) -> Result<(), String> {
     let name = folder.file_name().expect("a folder has a name").to_string_lossy();
@@ -95,7 +100,7 @@ fn story(root: &Path, folder: &Path) -> Result<(), String> {
         }
     }
     if let Ok(statements) = std::fs::read_to_string(folder.join("drift.sql")) {
-        change_world(estate, &statements);
+        wait(change_world(estate, &statements));
     }
     if let Ok(world) = std::fs::read(folder.join("sandbox.db")) {
         std::fs::write(estate.join(".tenantry/default/sandbox.db"), world).expect("the world can be written");
@@ -143,7 +148,7 @@ fn story(root: &Path, folder: &Path) -> Result<(), String> {
         [("plan.txt", transcript(&planned)), ("plan.json", json.out.clone()), ("apply.txt", transcript(&applied))]
     {
         let expected = folder.join(file);
-        if std::env::var_os(BLESS).is_some() {
+        if blesses() {
             std::fs::write(&expected, &text).expect("the expectation can be written");
         } else if std::fs::read_to_string(&expected).unwrap_or_default() != text {
             wrong.push(format!("{file}:\n{text}"));

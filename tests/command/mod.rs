@@ -76,20 +76,22 @@ pub fn lay_over(from: &Path, to: &Path) {
     }
 }
 
-/// Runs statements on the simulated world of an estate's default environment.
-pub fn change_world(estate: &Path, statements: &str) {
+/// Runs statements on the simulated world of an estate's default environment. Each has to change something.
+pub async fn change_world(estate: &Path, statements: &str) {
     use sqlx::{ConnectOptions as _, Connection as _};
     let world = estate.join(".tenantry/default/sandbox.db");
     assert!(world.exists(), "there is no world yet to be changed");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&world);
-        let mut connection = options.connect().await.expect("the world opens");
-        for statement in statements.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
-            let rows = done.unwrap_or_else(|error| panic!("{statement}: {error}")).rows_affected();
-            assert!(rows > 0, "changes nothing: {statement}");
-        }
-        connection.close().await.expect("the world closes");
-    });
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&world);
+    let mut connection = options.connect().await.expect("the world opens");
+    for statement in statements.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
+        let rows = done.unwrap_or_else(|error| panic!("{statement}: {error}")).rows_affected();
+        assert!(rows > 0, "changes nothing: {statement}");
+    }
+    connection.close().await.expect("the world closes");
+}
+
+/// Waits for what only exists asynchronously.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }

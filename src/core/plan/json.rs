@@ -312,14 +312,14 @@ fn change(form: ChangeJson) -> Change {
         cause: form.cause,
         reason: form.reason,
         before: map(form.before),
-        after: map(after),
+        after: map(after.clone()),
         fields: form
             .fields
             .into_iter()
             .map(|field| {
-                let deferred =
-                    form.deferred.get(&*field.path).cloned().map(|deferred| Value::Deferred(Arc::new(deferred)));
-                FieldChange { path: field.path, before: field.before, after: deferred.or(field.after) }
+                // JSON tells neither what is deferred in it nor a field that is wanted null from one that goes away.
+                let desired = after.as_ref().and_then(|after| after.pointer(&field.path)).cloned();
+                FieldChange { path: field.path, before: field.before, after: desired.or(field.after) }
             })
             .collect(),
         sensitive: form.sensitive,
