@@ -24,6 +24,7 @@ use crate::secret::AgeFile;
 use crate::secret::contract::SecretStore;
 use crate::source;
 use crate::store::contract::Store;
+use crate::store::halt::Halting;
 use crate::store::{OpenMode, PostgresStore, SqliteStore};
 
 /// The folder of everything that Tenantry keeps beside an estate.
@@ -118,6 +119,14 @@ impl Session {
     /// # Errors
     /// If it cannot be opened.
     pub async fn store(&self) -> Result<Box<dyn Store>, Failure> {
+        let store = self.open_store().await?;
+        match system::variable("TENANTRY_HALT_AT").and_then(|at| at.parse().ok()) {
+            Some(at) => Ok(Box::new(Halting::new(store, at))),
+            None => Ok(store),
+        }
+    }
+
+    async fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
         let table = &self.environment.store;
         if let (Some(url), false) = (&table.url, self.rehearsal) {
             let looked_up = settings::lookup(url, &self.folder, &system::variable);

@@ -15,6 +15,7 @@ use super::apply::{Event, Outcome, Ready, Request};
 use super::batch::batches;
 use super::secrets::SecretValues;
 use crate::core::desired::topological;
+use crate::core::diff;
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::kind::Kind;
 use crate::core::model::mark::Mark;
@@ -459,7 +460,22 @@ impl<'a> Run<'a> {
                 steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
                 steps.push(self.step(change, kind, Some(after), create(spec))?);
             }
-            (Action::Update | Action::Adopt | Action::Replace, Some(before)) => {
+            (Action::Replace, Some(before)) => {
+                // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
+                let normal = (kind.normalise)(&spec);
+                let differences = diff::compare(kind, &normal, &before.spec, None);
+                let changed: Vec<String> =
+                    differences.iter().map(|difference| difference.pointer.to_string()).collect();
+                if changed.iter().any(|pointer| kind.immutable.contains(&pointer.as_str())) {
+                    steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
+                    steps.push(self.step(change, kind, Some(after), create(spec))?);
+                } else {
+                    let (before, secrets) = (before.clone(), secrets.clone());
+                    let action = StepAction::Update { spec, before, changed, removed: Vec::new(), secrets };
+                    steps.push(self.step(change, kind, Some(after), action)?);
+                }
+            }
+            (Action::Update | Action::Adopt, Some(before)) => {
                 steps.push(self.step(change, kind, Some(after), update(spec, before.clone()))?);
             }
             _ => steps.push(self.step(change, kind, Some(after), create(spec))?),
@@ -482,9 +498,9 @@ impl<'a> Run<'a> {
             (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
         };
         let secret_hash = after.and_then(|after| self.secrets.hash(after, &|address, name| self.output(address, name)));
-        // What is deleted carries the mark that it was given, which a rename has not changed yet.
-        let address = match (&action, &change.renamed_from) {
-            (StepAction::Delete { .. }, Some(old)) => old.clone(),
+        // What is deleted carries the mark that it was given, which a rename may not have changed yet.
+        let address = match &action {
+            StepAction::Delete { before: Present { mark: Some(mark), .. } } => mark.address.clone(),
             _ => change.address.clone(),
         };
         let mark = Mark { estate: self.request.plan.estate.clone(), address, secret_hash: secret_hash.map(Into::into) };

@@ -14,6 +14,7 @@
 mod changes;
 mod connection;
 pub mod contract;
+pub mod halt;
 mod inventory;
 mod journal;
 mod locks;

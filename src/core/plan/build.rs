@@ -181,8 +181,6 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             let mut change = change(desired, applied, action, Cause::Pending);
             change.reason = reason.into();
             change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[])));
-            change.renamed_from =
-                applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned();
             change.origin = (inputs.place)(&desired.address, "");
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
@@ -225,15 +223,24 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
             change.origin = (inputs.place)(&desired.address, first);
             draft.changes.push(change);
         }
-        Verdict::Update(update) | Verdict::Replace(update) if update.differences.is_empty() => {
-            let action = if update.adopts { Action::Adopt } else { Action::Update };
-            draft.changes.push(updated(inputs, desired, applied, action, update));
+        verdict @ (Verdict::Update(_) | Verdict::Replace(_)) => {
+            let (update, replaces) = match verdict {
+                Verdict::Replace(update) if !update.differences.is_empty() => (update, true),
+                Verdict::Replace(update) | Verdict::Update(update) => (update, false),
+                _ => return,
+            };
+            let action = match (replaces, update.adopts) {
+                (true, _) => Action::Replace,
+                (false, true) => Action::Adopt,
+                (false, false) => Action::Update,
+            };
+            let mut change = updated(inputs, desired, applied, action, update);
+            // A run was interrupted after it made the new one and before it deleted the old one.
+            if let Some(old) = renamed_identity {
+                replace_identity(inputs, desired, old, &mut change, draft);
+            }
+            draft.changes.push(change);
         }
-        Verdict::Update(update) => {
-            let action = if update.adopts { Action::Adopt } else { Action::Update };
-            draft.changes.push(updated(inputs, desired, applied, action, update));
-        }
-        Verdict::Replace(update) => draft.changes.push(updated(inputs, desired, applied, Action::Replace, update)),
     }
 }
 
@@ -268,7 +275,6 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
     change.reason = format!("its name in the target changes from `{}`", readable_identity(&old.identity)).into();
     change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
     change.replaces = Some(old.identity.clone());
-    change.renamed_from = (old.address != desired.address).then(|| old.address.clone());
     change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
@@ -309,7 +315,7 @@ fn updated(
     let first = differences.first().map_or("", |difference| &*difference.pointer);
     change.origin = (inputs.place)(&desired.address, first);
     change.fields = differences.into_iter().map(field).collect();
-    change.renamed_from = renamed_from;
+    change.renamed_from = renamed_from.or(change.renamed_from);
     change
 }
 
@@ -340,7 +346,7 @@ fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: C
         protected: desired.protect,
         loses_data: desired.kind.loses_data,
         origin: None,
-        renamed_from: None,
+        renamed_from: applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned(),
         replaces: None,
         generation,
     }

@@ -1,0 +1,127 @@
+//! A store that stops the whole process at a chosen point: the rehearsal of a crash.
+//!
+//! Recovery is only as good as its worst moment, so every moment can be had on purpose. `TENANTRY_HALT_AT=N` lets the
+//! command go on until the N-th point, says `halted` on stderr, and then does nothing for ever, until somebody kills it.
+//! Every call that writes the journal has two points, one before and one after; they are counted from 0.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::contract::{
+    Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
+    StepBegun, StepEnded, Store, StoreError,
+};
+use crate::core::model::address::Owner;
+use crate::core::model::resource::Applied;
+
+/// Passes everything on until the chosen point.
+pub struct Halting {
+    store: Box<dyn Store>,
+    at: u64,
+    points: AtomicU64,
+}
+
+impl Halting {
+    pub fn new(store: Box<dyn Store>, at: u64) -> Self {
+        Self { store, at, points: AtomicU64::new(0) }
+    }
+
+    async fn point(&self) {
+        let point = self.points.fetch_add(1, Ordering::SeqCst);
+        if point == self.at {
+            let mut stderr = std::io::stderr().lock();
+            // Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
+            let _ = writeln!(stderr, "halted").and_then(|()| stderr.flush());
+        }
+        if point >= self.at {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Halting {
+    async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
+        self.store.inventory().await
+    }
+
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError> {
+        self.store.phases().await
+    }
+
+    async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {
+        self.store.open_steps().await
+    }
+
+    async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
+        self.point().await;
+        let result = self.store.begin_run(run).await;
+        self.point().await;
+        result
+    }
+
+    async fn end_run(&self, run: RunId, at: Timestamp, outcome: &RunOutcome) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.end_run(run, at, outcome).await;
+        self.point().await;
+        result
+    }
+
+    async fn lock(&self, request: &LockRequest<'_>) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {
+        self.store.lock(request).await
+    }
+
+    async fn renew(&self, holder: &str, now: Timestamp, until: Timestamp) -> Result<(), StoreError> {
+        self.store.renew(holder, now, until).await
+    }
+
+    async fn release(&self, holder: &str) -> Result<(), StoreError> {
+        self.store.release(holder).await
+    }
+
+    async fn locks(&self, now: Timestamp) -> Result<Vec<Lock>, StoreError> {
+        self.store.locks(now).await
+    }
+
+    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError> {
+        self.store.unlock(owners, at, actor).await
+    }
+
+    async fn begin(&self, fence: &Fence, steps: &[StepBegun]) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.begin(fence, steps).await;
+        self.point().await;
+        result
+    }
+
+    async fn finish(&self, fence: &Fence, steps: &[StepEnded]) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.finish(fence, steps).await;
+        self.point().await;
+        result
+    }
+
+    async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.enter_phase(fence, transition).await;
+        self.point().await;
+        result
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
+        self.store.history(query).await
+    }
+
+    async fn verify_journal(&self) -> Result<u64, StoreError> {
+        self.store.verify_journal().await
+    }
+
+    fn location(&self) -> String {
+        self.store.location()
+    }
+}

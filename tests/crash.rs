@@ -1,0 +1,278 @@
+//! An apply killed with SIGKILL at every point of its journal, one after the other: one more run reaches the same end.
+
+#[expect(dead_code, reason = "the provider's own tests take more of it")]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use assert_fs::TempDir;
+use secrecy::ExposeSecret as _;
+use sqlx::ConnectOptions as _;
+use support::postgres::{World, execute, in_database};
+
+const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+
+/// Runs that are killed at the same time. Each waits for the dead one's lease, so more than there are cores.
+const AT_ONCE: usize = 8;
+
+/// The seconds of a lease: the fewest that are allowed, because a dead run's lock ends with it.
+const LEASE_SECONDS: u64 = 5;
+
+/// An estate whose names end with a suffix, for roles belong to the whole server.
+fn write_estate(folder: &Path, suffix: &str, sandbox: bool) {
+    let config = format!(
+        "[estate]\nname = \"crash-{}\"\n[limits]\nlease_seconds = {LEASE_SECONDS}\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+         [targets.main]\nprovider = \"postgres\"\nsandbox = {sandbox}\nurl = \"env:TENANTRY_POSTGRES_URL\"\n",
+        suffix.replace('_', "-")
+    );
+    let mut documents = format!(
+        r#"apiVersion: tenantry.dev/v1
+kind: Tier
+metadata: {{name: standard}}
+spec: {{rank: 1, blueprints: [saas]}}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {{name: register}}
+spec:
+  scope: estate
+  resources:
+    - {{id: register, kind: postgres.schema, spec: {{name: "register_{suffix}"}}}}
+    - id: tables
+      kind: postgres.script
+      dependsOn: [register]
+      spec: {{name: tables_{suffix}, sql: "CREATE TABLE register_{suffix}.tenants (name text PRIMARY KEY, role text)"}}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {{name: saas}}
+spec:
+  scope: tenant
+  resources:
+    - id: role
+      kind: postgres.role
+      spec: {{name: "${{tenant.name}}_{suffix}", login: true, password: "${{secret('password')}}"}}
+    - {{id: schema, kind: postgres.schema, spec: {{name: "t_${{resources.role.name}}"}}}}
+    - id: usage
+      kind: postgres.grant
+      spec: {{role: "${{resources.role.name}}", on: schema, schema: "${{resources.schema.name}}", privileges: [USAGE]}}
+    - id: row
+      kind: postgres.row
+      dependsOn: [estate/tables]
+      spec:
+        schema: register_{suffix}
+        table: tenants
+        key: {{name: "${{tenant.name}}"}}
+        columns: {{role: "${{resources.role.name}}"}}
+"#
+    );
+    for tenant in TENANTS {
+        let _ = write!(
+            documents,
+            "---\napiVersion: tenantry.dev/v1\nkind: Tenant\nmetadata: {{name: {tenant}}}\nspec: {{displayName: {tenant}, tier: standard, phase: active}}\n"
+        );
+    }
+    std::fs::create_dir_all(folder.join("tenants")).expect("a folder");
+    std::fs::write(folder.join("tenantry.toml"), config).expect("the configuration");
+    std::fs::write(folder.join("tenants/all.yaml"), documents).expect("the documents");
+}
+
+/// One estate that is applied, killed and applied again.
+struct Trial {
+    folder: TempDir,
+    url: String,
+    identity: String,
+}
+
+impl Trial {
+    fn new(suffix: &str, url: Option<&str>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        write_estate(folder.path(), suffix, url.is_none());
+        let identity = tenantry::secret::new_identity().0.expose_secret().to_owned();
+        Self { folder, url: url.unwrap_or_default().to_owned(), identity }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command
+            .env_clear()
+            .env("TENANTRY_POSTGRES_URL", &self.url)
+            .env("TENANTRY_AGE_IDENTITY", &self.identity)
+            .arg("-C")
+            .arg(self.folder.path())
+            .args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program runs")
+    }
+
+    /// Applies until a point of the journal and kills the process there. False if the run has fewer points.
+    fn kill_at(&self, point: u64) -> bool {
+        let mut child = self
+            .command(&["apply", "--auto-approve", "--quiet", "--parallelism", "1"])
+            .env("TENANTRY_HALT_AT", point.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let halted = says_halted(&mut child);
+        // On Unix this is SIGKILL: nothing of the process runs any more.
+        child.kill().expect("the process is killed");
+        child.wait().expect("the process has ended");
+        halted
+    }
+
+    /// Applies again. The lock of the dead run ends with its lease, without any command for it.
+    fn apply_again(&self, point: u64) {
+        let patience = Instant::now() + Duration::from_secs(LEASE_SECONDS * 12);
+        loop {
+            let output = self.run(&["apply", "--auto-approve", "--quiet"]);
+            match output.status.code() {
+                Some(0) => return,
+                Some(4) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(300)),
+                code => panic!(
+                    "after a crash at {point}: {code:?}\n{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                ),
+            }
+        }
+    }
+
+    /// Nothing is left to do, nothing is left open, and the journal is whole.
+    fn assert_settled(&self, point: u64) {
+        let plan = self.run(&["plan", "--detailed-exitcode"]);
+        let text = String::from_utf8_lossy(&plan.stdout);
+        assert_eq!(plan.status.code(), Some(0), "after a crash at {point}:\n{text}");
+        assert!(text.contains(&format!("{} unchanged", 2 + 4 * TENANTS.len())), "after a crash at {point}:\n{text}");
+        let history = self.run(&["history", "--verify"]);
+        assert_eq!(history.status.code(), Some(0), "after a crash at {point}");
+        let list = self.run(&["list", "--format", "json"]);
+        let list: serde_json::Value = serde_json::from_slice(&list.stdout).expect("a list");
+        for tenant in list.as_array().expect("tenants") {
+            assert_eq!(
+                (tenant["appliedPhase"].as_str(), tenant["resources"].as_u64()),
+                (Some("active"), Some(4)),
+                "{tenant}"
+            );
+        }
+    }
+
+    /// Everything in the simulated world, without the hashes of passwords, which are drawn anew in each trial.
+    async fn world(&self) -> BTreeSet<String> {
+        let path = self.folder.path().join(".tenantry/default/sandbox.db");
+        let mut connection =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.expect("the world");
+        let rows: Vec<(String, String, String, Option<String>)> =
+            sqlx::query_as("SELECT kind, identity, spec, mark FROM resources")
+                .fetch_all(&mut connection)
+                .await
+                .expect("rows");
+        let without_hash = |mark: Option<String>| {
+            let mut mark: serde_json::Value =
+                mark.map_or(serde_json::Value::Null, |mark| serde_json::from_str(&mark).expect("a mark"));
+            mark.as_object_mut().and_then(|mark| mark.remove("secret_hash"));
+            mark
+        };
+        rows.into_iter()
+            .map(|(kind, identity, spec, mark)| format!("{kind} {identity} {spec} {}", without_hash(mark)))
+            .collect()
+    }
+}
+
+fn says_halted(child: &mut Child) -> bool {
+    let stderr = child.stderr.take().expect("stderr is piped");
+    BufReader::new(stderr).lines().any(|line| line.is_ok_and(|line| line == "halted"))
+}
+
+/// Kills at every point, several at a time, until a run ends before its point comes. Returns the number of points.
+fn at_every_point(trial: impl Fn(u64) -> bool + Sync) -> u64 {
+    let next = AtomicU64::new(0);
+    let last = AtomicU64::new(u64::MAX);
+    std::thread::scope(|threads| {
+        for _ in 0..AT_ONCE {
+            threads.spawn(|| {
+                loop {
+                    let point = next.fetch_add(1, Ordering::SeqCst);
+                    if point >= last.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    if !trial(point) {
+                        last.fetch_min(point, Ordering::SeqCst);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    last.into_inner()
+}
+
+/// Two for the run's beginning and end each, and for each owner's steps begun, steps ended, and phase.
+const POINTS: u64 = 2 * (2 + 2 + 3 * TENANTS.len() as u64);
+
+#[test]
+fn killed_at_any_point_one_more_run_reaches_the_same_end() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let undisturbed = Trial::new("sim", None);
+    assert_eq!(undisturbed.run(&["apply", "--auto-approve"]).status.code(), Some(0));
+    let end = runtime.block_on(undisturbed.world());
+    assert_eq!(end.len(), 2 + 4 * TENANTS.len());
+    let points = at_every_point(|point| {
+        let trial = Trial::new("sim", None);
+        let halted = trial.kill_at(point);
+        trial.apply_again(point);
+        trial.assert_settled(point);
+        assert_eq!(runtime.block_on(trial.world()), end, "after a crash at {point}");
+        halted
+    });
+    // Scripts stand alone in their batch or not, so there may be more points, never fewer.
+    assert!(points >= POINTS, "only {points} points were seen");
+}
+
+#[test]
+fn killed_at_any_point_a_real_server_comes_to_the_same_end() {
+    in_database("killed_at_any_point_a_real_server_comes_to_the_same_end", async |world: &World| {
+        let mut admin = world.connect().await;
+        let url = world.options().to_url_lossy().to_string();
+        let suffix = |point: u64| format!("{}_{point}", world.suffix);
+        let points = at_every_point(|point| {
+            let trial = Trial::new(&suffix(point), Some(&url));
+            let halted = trial.kill_at(point);
+            trial.apply_again(point);
+            trial.assert_settled(point);
+            halted
+        });
+        assert!(points >= POINTS, "only {points} points were seen");
+        for point in 0..points {
+            let suffix = suffix(point);
+            let rows: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                "SELECT name, role FROM register_{suffix}.tenants ORDER BY name"
+            )))
+            .fetch_all(&mut admin)
+            .await
+            .expect("the register");
+            let wanted: Vec<(String, String)> =
+                TENANTS.iter().map(|tenant| ((*tenant).to_owned(), format!("{tenant}_{suffix}"))).collect();
+            assert_eq!(rows, wanted, "after a crash at {point}");
+        }
+        let roles: Vec<String> =
+            sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname LIKE '%\\_' || $1 || '\\_%'")
+                .bind(&world.suffix)
+                .fetch_all(&mut admin)
+                .await
+                .expect("roles");
+        assert!(roles.len() >= TENANTS.len() * usize::try_from(points).expect("few"));
+        for role in roles {
+            execute(&mut admin, &format!("DROP OWNED BY \"{role}\" CASCADE; DROP ROLE \"{role}\"")).await;
+        }
+    });
+}
