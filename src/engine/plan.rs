@@ -10,7 +10,7 @@ use super::observe::{by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
 use crate::core::desired::{self, Blueprints, Outputs, OwnerResources};
-use crate::core::diagnostics::{self, Diagnostic};
+use crate::core::diagnostics::{self, Diagnostic, codes};
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::document::{Estate, Phase};
 use crate::core::model::resource::Applied;
@@ -58,6 +58,7 @@ fn expand<'e>(
     let mut diagnostics = Vec::new();
     let resolved = resolve::resolve(estate, &mut diagnostics);
     let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
+    report_unknown_providers(estate, targets, &mut diagnostics);
     let mut owners = Vec::new();
     // An expansion of blueprints that are not well formed would only repeat what is wrong with them.
     if !diagnostics::has_errors(&diagnostics) {
@@ -74,6 +75,22 @@ fn expand<'e>(
     }
     diagnostics::sort(&mut diagnostics);
     Expanded { resolved, blueprints, owners, diagnostics }
+}
+
+/// A target whose provider does not exist is of no use to anybody.
+fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let known = targets.providers.iter().map(|provider| provider.name());
+    for (target, table) in &targets.environment.targets {
+        if known.clone().any(|known| known == &*table.provider) {
+            continue;
+        }
+        let message = format!("target `{target}` has the provider `{}`, which does not exist", table.provider);
+        diagnostics.push(
+            Diagnostic::error(codes::CONFIG_INVALID, message)
+                .at(estate.config_positions.origin(&format!("/targets/{target}/provider")), "no provider has this name")
+                .help(resolve::suggest(&table.provider, known.clone(), "providers are", "use another version")),
+        );
+    }
 }
 
 /// Checks an estate without looking at any target.

@@ -8,7 +8,7 @@ use crate::core::diagnostics::{Diagnostic, Origin, codes};
 use crate::core::expression::{Compiled, Compiler, Expression, Failure};
 use crate::core::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
 use crate::core::model::kind::{Catalogue, Kind};
-use crate::core::model::value::Value;
+use crate::core::model::value::{Value, unescape_token};
 use crate::core::resolve::suggest;
 
 /// Every blueprint of an estate, compiled, and what is made of them.
@@ -85,7 +85,7 @@ impl<'e> Blueprints<'e> {
         for blueprint in &estate.blueprints {
             let resources = (blueprint.spec.resources.iter().enumerate())
                 .filter_map(|(index, template)| {
-                    compile_resource(blueprint, index, template, catalogue, &mut compiler, diagnostics)
+                    compile_resource(estate, blueprint, index, template, catalogue, &mut compiler, diagnostics)
                 })
                 .map(Arc::new)
                 .collect();
@@ -167,6 +167,7 @@ impl<'e> Blueprints<'e> {
 }
 
 fn compile_resource<'e>(
+    estate: &'e Estate,
     blueprint: &'e Document<BlueprintSpec>,
     index: usize,
     template: &'e ResourceTemplate,
@@ -199,7 +200,7 @@ fn compile_resource<'e>(
             code_of(problem.error.failure),
             format!("expression `{}` of resource `{}`: {}", problem.source, template.id, problem.error.message),
         )
-        .at(origin(&problem.pointer), "in this expression");
+        .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
         diagnostic.help = problem.error.help;
         diagnostics.push(diagnostic);
     }
@@ -208,6 +209,10 @@ fn compile_resource<'e>(
         compiled.for_each_expression(&mut |expression| {
             needs.extend(expression.references().resources.iter().filter_map(|path| path.first().cloned()));
         });
+    }
+    for (position, pointer) in template.sensitive.iter().enumerate() {
+        let place = origin(&format!("/sensitive/{position}"));
+        diagnostics.extend(masks_nothing(kind, pointer).map(|problem| problem.at(place, "masks nothing")));
     }
     let mut sensitive = template.sensitive.clone();
     spec.personal(&mut String::new(), &mut sensitive);
@@ -233,6 +238,24 @@ fn compile_resource<'e>(
         needs,
         needs_estate,
     })
+}
+
+/// What is wrong with a pointer of a field that is to be masked: one that leads nowhere would leave it in the clear.
+fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
+    let Some(path) = pointer.strip_prefix('/') else {
+        let message = format!("`{pointer}` is not a JSON pointer");
+        return Some(Diagnostic::error(codes::RESOURCE_SCHEMA, message).help(format!("write /{pointer}")));
+    };
+    let fields = kind.schema.as_value().get("properties")?.as_object()?;
+    let field = unescape_token(path.split('/').next().unwrap_or_default());
+    if fields.contains_key(&*field) {
+        return None;
+    }
+    let known = fields.keys().map(String::as_str);
+    Some(
+        Diagnostic::error(codes::RESOURCE_SCHEMA, format!("{} has no field `{field}` that could be masked", kind.name))
+            .help(suggest(&field, known, "its fields are", "remove it")),
+    )
 }
 
 /// Puts the resources of one composition in order, and reports what keeps them from having one.
@@ -277,9 +300,12 @@ fn compose<'e>(
             }
         }
         for id in resource.needs_estate.iter().filter(|id| !estate_ids.contains(*id)) {
+            let wanted = format!("estate/{id}");
+            let position = resource.template.depends_on.iter().position(|needed| **needed == *wanted);
+            let place = resource.origin(&format!("/dependsOn/{}", position.unwrap_or_default()));
             diagnostics.push(
                 Diagnostic::error(codes::UNKNOWN_RESOURCE, format!("the estate has no resource `{id}`"))
-                    .at(resource.origin("/dependsOn"), "named here")
+                    .at(place, "refers to it")
                     .help(suggest(
                         id,
                         estate_ids.iter().map(|id| &**id),
@@ -290,26 +316,29 @@ fn compose<'e>(
         }
         edges.push(needed);
     }
-    match topological(&edges) {
-        Ok(order) => order.into_iter().map(|index| resources[index].clone()).collect(),
-        Err(circle) => {
-            let names: Vec<&str> = circle.iter().map(|index| &*resources[*index].template.id).collect();
-            let mut diagnostic = Diagnostic::error(
-                codes::CIRCULAR_REFERENCE,
-                format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]),
-            )
-            .help("let one of them do without the other, for instance by writing a name twice");
-            for (step, index) in circle.iter().enumerate() {
-                let needed = &resources[circle[(step + 1) % circle.len()]].template.id;
-                let place = reference_place(&resources[*index], needed);
-                diagnostic = match step {
-                    0 => diagnostic.at(place, format!("needs `{needed}`")),
-                    _ => diagnostic.related(place, format!("needs `{needed}`")),
-                };
-            }
-            diagnostics.push(diagnostic);
-            resources
+    // Every circle is shown: each is cut where it was found, until none is left.
+    loop {
+        let circle = match topological(&edges) {
+            Ok(order) => return order.into_iter().map(|index| resources[index].clone()).collect(),
+            Err(circle) => circle,
+        };
+        let names: Vec<&str> = circle.iter().map(|index| &*resources[*index].template.id).collect();
+        let mut diagnostic = Diagnostic::error(
+            codes::CIRCULAR_REFERENCE,
+            format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]),
+        )
+        .help("let one of them do without the other, for instance by writing a name twice");
+        for (step, index) in circle.iter().enumerate() {
+            let needed = &resources[circle[(step + 1) % circle.len()]].template.id;
+            let place = reference_place(&resources[*index], needed);
+            diagnostic = match step {
+                0 => diagnostic.at(place, format!("needs `{needed}`")),
+                _ => diagnostic.related(place, format!("needs `{needed}`")),
+            };
         }
+        diagnostics.push(diagnostic);
+        let next = circle[1 % circle.len()];
+        edges[circle[0]].retain(|needed| *needed != next);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::blueprint::{Blueprints, CompiledResource, code_of};
+use super::form;
 use super::order::topological;
 use super::{Inputs, OwnerResources};
 use crate::core::diagnostics::{Diagnostic, Origin, codes};
@@ -12,7 +13,7 @@ use crate::core::expression::{Compiled, ExpressionError, Failure, Problem, Resou
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::kind::FieldReference;
 use crate::core::model::resource::{Desired, TargetName};
-use crate::core::model::value::{Deferred, Map, Part, Value};
+use crate::core::model::value::{Deferred, Map, Part, Value, with_article};
 use crate::core::resolve::{ResolvedTenant, suggest};
 
 /// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
@@ -119,7 +120,7 @@ impl<'e> Context<'_, 'e> {
     ) -> Entry {
         let evaluate = |compiled: &Compiled, pointer: &str, problems: &mut Problems| {
             let value = compiled.evaluate(scope, None, built, &mut pointer.to_owned());
-            value.map_err(|problem| report(resource, &problem, owner, problems))
+            value.map_err(|problem| self.report(resource, &problem, owner, problems))
         };
         if let Some(when) = &resource.when {
             match evaluate(when, "/when", problems) {
@@ -187,7 +188,7 @@ impl<'e> Context<'_, 'e> {
                     let spec = match resource.spec.evaluate(scope, Some(&key), built, &mut "/spec".to_owned()) {
                         Ok(spec) => spec,
                         Err(problem) => {
-                            report(resource, &problem, owner, problems);
+                            self.report(resource, &problem, owner, problems);
                             continue;
                         }
                     };
@@ -198,6 +199,23 @@ impl<'e> Context<'_, 'e> {
                 Entry::Each(entries)
             }
         }
+    }
+
+    fn report(&self, resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
+        // What refers to a resource that has a problem of its own would only repeat it.
+        if problem.error.message.is_empty() {
+            return;
+        }
+        let mut diagnostic = Diagnostic::error(
+            code_of(problem.error.failure),
+            format!(
+                "expression `{}` of resource `{}`: {}",
+                problem.source, resource.template.id, problem.error.message
+            ),
+        )
+        .at(self.inputs.estate.files.within(resource.origin(&problem.pointer), &problem.source), "");
+        diagnostic.help.clone_from(&problem.error.help);
+        problems.add(diagnostic, owner);
     }
 
     /// The target that a resource goes to: its own, else the tenant's placement, else the only or default one.
@@ -254,7 +272,15 @@ impl<'e> Context<'_, 'e> {
             )),
             (Some(_), Some(_)) => match candidates().filter(|(_, table)| table.default).collect::<Vec<_>>().as_slice() {
                 [(only, _)] => Ok((*only).clone()),
-                _ => Err(Box::new(
+                [_, _, ..] => Err(Box::new(
+                    Diagnostic::error(
+                        codes::AMBIGUOUS_TARGET,
+                        format!("several targets of the provider `{provider}` are the default one"),
+                    )
+                    .at(resource.origin("/kind"), "which one is meant")
+                    .help("leave `default = true` in one of them"),
+                )),
+                [] => Err(Box::new(
                     Diagnostic::error(codes::AMBIGUOUS_TARGET, format!("several targets have the provider `{provider}`"))
                         .at(resource.origin("/kind"), "which one is meant")
                         .help(format!(
@@ -291,7 +317,8 @@ impl<'e> Context<'_, 'e> {
                 codes::RESOURCE_SCHEMA,
                 format!("{} `{}`: {message}", kind.name, resource.template.id),
             )
-            .at(resource.origin(&format!("/spec{pointer}")), "");
+            .at(resource.origin(&format!("/spec{pointer}")), "")
+            .help(format!("`tenantry schema {}` shows the form", kind.name));
             problems.add(diagnostic, owner);
         }
         for limit in kind.name_limits {
@@ -308,6 +335,16 @@ impl<'e> Context<'_, 'e> {
             }
         }
         if problems.0.len() > before {
+            return None;
+        }
+        // Names stand in plans, journals and messages.
+        if let Some(field) = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret)) {
+            let message =
+                format!("`{field}` of resource `{}` is its name, and cannot hold a secret", resource.template.id);
+            let diagnostic = Diagnostic::error(codes::DEFERRED_IN_EXPRESSION, message)
+                .at(resource.origin(&format!("/spec/{field}")), "")
+                .help("make the name of what is not secret, and put the secret into another field");
+            problems.add(diagnostic, owner);
             return None;
         }
         let spec = Arc::new((kind.normalise)(spec));
@@ -341,21 +378,15 @@ impl<'e> Context<'_, 'e> {
     fn check_schema(&self, resource: &CompiledResource<'_>, spec: &Arc<Map>, owner: &Owner, problems: &mut Problems) {
         let Some(validator) = self.blueprints.validator(&resource.kind) else { return };
         let value = Value::Map(spec.clone());
-        let json = value.to_json();
-        if validator.is_valid(&json) {
+        if validator.is_valid(&value.to_json()) {
             return;
         }
-        for error in validator.iter_errors(&json) {
-            let pointer = error.instance_path().to_string();
-            if matches!(value.pointer(&pointer), Some(Value::Deferred(_))) {
-                continue;
-            }
-            let diagnostic = Diagnostic::error(
-                codes::RESOURCE_SCHEMA,
-                format!("{} `{}`: {error}", resource.kind.name, resource.template.id),
-            )
-            .at(resource.origin(&format!("/spec{pointer}")), "")
-            .help(format!("`tenantry schema {}` shows the form", resource.kind.name));
+        for form::Problem { pointer, message, help } in form::problems(&resource.kind, validator, &value) {
+            let message = format!("{} `{}`: {message}", resource.kind.name, resource.template.id);
+            let form = || format!("`tenantry schema {}` shows the form", resource.kind.name);
+            let diagnostic = Diagnostic::error(codes::RESOURCE_SCHEMA, message)
+                .at(resource.origin(&format!("/spec{pointer}")), "")
+                .help(help.unwrap_or_else(form));
             problems.add(diagnostic, owner);
         }
     }
@@ -423,10 +454,13 @@ impl<'e> Context<'_, 'e> {
             Ok(order) => order,
             Err(circle) => {
                 let names: Vec<String> = circle.iter().map(|at| resources[*at].address.to_string()).collect();
-                let message = format!("resources need each other in a circle: {}", names.join(" → "));
-                let diagnostic = Diagnostic::error(codes::CIRCULAR_REFERENCE, message)
+                let message = format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]);
+                let mut diagnostic = Diagnostic::error(codes::CIRCULAR_REFERENCE, message)
                     .at(resources[circle[0]].origin, "one of them")
-                    .help("one of them names the other by a field that its kind takes for a reference");
+                    .help("each names the next in a field that its kind takes for a reference; let one do without");
+                for other in &circle[1..] {
+                    diagnostic = diagnostic.related(resources[*other].origin, "another");
+                }
                 problems.add(diagnostic, owner);
                 return;
             }
@@ -478,27 +512,23 @@ fn referenced_names<'v>(spec: &'v Map, reference: &FieldReference) -> Vec<&'v st
     }
 }
 
-fn report(resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
-    // What refers to a resource that has a problem of its own would only repeat it.
-    if problem.error.message.is_empty() {
-        return;
-    }
-    let mut diagnostic = Diagnostic::error(
-        code_of(problem.error.failure),
-        format!("expression `{}` of resource `{}`: {}", problem.source, resource.template.id, problem.error.message),
-    )
-    .at(resource.origin(&problem.pointer), "");
-    diagnostic.help.clone_from(&problem.error.help);
-    problems.add(diagnostic, owner);
-}
-
 fn wrong_type(resource: &CompiledResource<'_>, pointer: &str, wanted: &str, got: &Value) -> Diagnostic {
     let field = pointer.trim_start_matches('/');
     Diagnostic::error(
         codes::EXPRESSION_TYPE,
-        format!("`{field}` of resource `{}` must be {wanted}, not a {}", resource.template.id, got.type_name()),
+        format!(
+            "`{field}` of resource `{}` must be {wanted}, not {}",
+            resource.template.id,
+            with_article(got.type_name())
+        ),
     )
     .at(resource.origin(pointer), "")
+    .help(match pointer {
+        "/when" => "write an expression that compares, such as ${tenant.phase == 'active'}",
+        "/forEach" => "write a list such as [orders, billing], or an expression that yields one",
+        "/target" => "write the name of a target, or an expression that yields one",
+        _ => "write a mapping, or an expression that yields one",
+    })
 }
 
 impl Built<'_> {
@@ -545,12 +575,20 @@ impl Resources for Built<'_> {
                 };
                 match entries.iter().find(|(each, _)| each == key) {
                     Some((_, at)) => self.of(&resources[*at], path),
-                    None => Err(computation(format!("there is no `{id}` for {key:?}"), None)),
+                    None => {
+                        let known: Vec<&str> = entries.iter().map(|(each, _)| &**each).collect();
+                        let help = match known.as_slice() {
+                            [] => format!("the `forEach` of `{id}` is empty here"),
+                            known => format!("write resources.{id}[\"…\"].FIELD with one of {}", known.join(", ")),
+                        };
+                        Err(computation(format!("there is no `{id}` for {key:?}"), Some(help)))
+                    }
                 }
             }
-            Some(Entry::Left) => {
-                Err(computation(format!("resource `{id}` does not exist here"), Some("its `when` is false".into())))
-            }
+            Some(Entry::Left) => Err(computation(
+                format!("resource `{id}` does not exist here"),
+                Some("its `when` is false: give this resource the same `when`".into()),
+            )),
             Some(Entry::Broken) => Err(computation(String::new(), None)),
             None => Err(ExpressionError {
                 failure: Failure::UnknownResource,

@@ -6,6 +6,7 @@
 
 mod blueprint;
 mod expand;
+mod form;
 mod order;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use super::diagnostics::{Diagnostic, Origin, codes};
 use super::model::address::{Address, Owner};
 use super::model::document::{Estate, Phase, Scope};
-use super::model::kind::Catalogue;
+use super::model::kind::{Catalogue, readable_identity};
 use super::model::resource::{Desired, Identity, TargetName};
 use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
@@ -104,6 +105,7 @@ pub fn desired(
     }
     diagnostics.extend(problems.into_diagnostics());
     report_duplicate_identities(&all, diagnostics);
+    report_unknown_placements(inputs, diagnostics);
     all
 }
 
@@ -144,20 +146,45 @@ fn previous_owners(estate: &Estate) -> BTreeMap<Owner, Vec<Owner>> {
 
 fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Diagnostic>) {
     let mut seen: HashMap<(&TargetName, &'static str, &Identity), &Desired> = HashMap::new();
+    // By the first of those that want it.
+    let mut again: BTreeMap<&Address, (&Desired, Vec<&Desired>)> = BTreeMap::new();
     for desired in all.iter().flat_map(|owner| &owner.resources) {
         let Some(identity) = &desired.identity else { continue };
-        if let Some(first) = seen.insert((&desired.target, desired.kind.name, identity), desired) {
+        let first = *seen.entry((&desired.target, desired.kind.name, identity)).or_insert(desired);
+        if first.address != desired.address {
+            again.entry(&first.address).or_insert_with(|| (first, Vec::new())).1.push(desired);
+        }
+    }
+    for (first, others) in again.into_values() {
+        let identity = readable_identity(first.identity.as_deref().unwrap_or_default());
+        let names = match others.as_slice() {
+            [one] => format!("{} and {} would both", first.address, one.address),
+            [one, more @ ..] => format!("{}, {} and {} more would all", first.address, one.address, more.len()),
+            [] => continue,
+        };
+        let message = format!("{names} be {} `{identity}` in target `{}`", first.kind.name, first.target);
+        let diagnostic = Diagnostic::error(codes::DUPLICATE_IDENTITY, message)
+            .help("make the name depend on what tells them apart, such as ${ident(tenant.name)} or ${each}");
+        // One blueprint's line would only be shown twice.
+        diagnostics.push(match others[0].origin == first.origin {
+            true => diagnostic.at(first.origin, "of all of them"),
+            false => diagnostic
+                .at(others[0].origin, format!("of {}", others[0].address))
+                .related(first.origin, format!("of {}", first.address)),
+        });
+    }
+}
+
+/// A placement that no provider looks at would leave the tenant where it is not meant to be.
+fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let known = inputs.placement_keys.values().copied();
+    for tenant in &inputs.estate.tenants {
+        for key in tenant.spec.placement.keys().filter(|key| !known.clone().any(|known| known == &***key)) {
+            let place = tenant.positions.origin(&format!("/spec/placement/{key}"));
             diagnostics.push(
-                Diagnostic::error(
-                    codes::DUPLICATE_IDENTITY,
-                    format!(
-                        "{} and {} would both be {} `{identity}` in target `{}`",
-                        first.address, desired.address, desired.kind.name, desired.target
-                    ),
-                )
-                .at(desired.origin, format!("of {}", desired.address))
-                .related(first.origin, format!("of {}", first.address))
-                .help("make the name depend on what tells the two apart, such as ${ident(tenant.name)} or ${each}"),
+                Diagnostic::error(codes::UNKNOWN_TARGET, format!("no provider has its targets chosen by `{key}`"))
+                    .at(place, format!("placed by `{key}`"))
+                    .help(super::resolve::suggest(key, known.clone(), "keys are", "remove it")),
             );
         }
     }

@@ -55,6 +55,17 @@ impl SourceFiles {
         self.files.iter().enumerate().map(|(index, file)| (FileId::at(index), file))
     }
 
+    /// The place of an expression within a text, where it stands there as it is; else the whole text's.
+    pub fn within(&self, origin: Origin, expression: &str) -> Origin {
+        let text = &self.get(origin.file).text;
+        let (start, end) = (origin.span.start as usize, origin.span.end as usize);
+        let found = text.get(start..end).filter(|_| !expression.is_empty()).and_then(|text| text.find(expression));
+        let byte = |at: usize| u32::try_from(at).ok();
+        let span =
+            found.and_then(|at| Some(Span { start: byte(start + at)?, end: byte(start + at + expression.len())? }));
+        Origin { span: span.unwrap_or(origin.span), ..origin }
+    }
+
     /// Line and column of a byte, both counted from 1; the column in characters.
     pub fn line_column(&self, origin: Origin) -> (usize, usize) {
         let text = &self.get(origin.file).text;

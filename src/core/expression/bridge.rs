@@ -12,7 +12,7 @@ use cel::{Context, Env, ExecutionError, Program};
 use super::functions::Function;
 use super::{ExpressionError, Failure, References, Resources};
 use crate::core::model::address::Owner;
-use crate::core::model::value::{Deferred, Value};
+use crate::core::model::value::{Deferred, Value, with_article};
 
 /// The standard library of CEL with the `strings` extension, as Kubernetes has it.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -72,13 +72,13 @@ impl Variables {
 
 pub fn compile(source: &str) -> Result<Program, ExpressionError> {
     ENVIRONMENT.compile(source).map_err(|errors| {
-        let messages: Vec<String> = errors
-            .errors
-            .iter()
-            .map(|error| format!("{} (character {})", error.msg.trim(), error.pos.1.max(1)))
-            .collect();
-        ExpressionError::new(Failure::Syntax, messages.join("; "))
-            .help("expressions are CEL, such as ${tenant.name} or ${tenant.phase in ['trial', 'active']}")
+        // Later ones follow from the first.
+        let first = errors.errors.first().map(|error| in_words(&error.msg, error.pos.1, source));
+        let message = first.unwrap_or_else(|| "it is no expression".into());
+        ExpressionError::new(Failure::Syntax, message).help(match source.contains(" = ") {
+            true => "write == to compare",
+            false => "expressions are CEL, such as ${tenant.name} or ${tenant.phase in ['trial', 'active']}",
+        })
     })
 }
 
@@ -109,22 +109,101 @@ pub fn execute(
         context.add_variable_from_value("resources", known);
     }
     OWNER.set(owner.clone());
-    let value = program.execute(&context).map_err(|error| {
-        let failure = match &error {
-            ExecutionError::UnexpectedType { .. } | ExecutionError::NoSuchOverload(_) => Failure::Type,
-            _ => Failure::Computation,
-        };
-        let message = match error {
-            ExecutionError::FunctionError { function, message } => format!("{function}(): {message}"),
-            other => {
-                let text = other.to_string();
-                let mut characters = text.chars();
-                characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or(text)
-            }
-        };
-        ExpressionError::new(failure, message)
-    })?;
+    let value = program.execute(&context).map_err(explain)?;
     from_cel(&value)
+}
+
+/// What the parser says of a place, in words for those who did not write its grammar.
+fn in_words(message: &str, column: isize, source: &str) -> String {
+    let message = message.trim().trim_start_matches("Syntax error: ").trim_start_matches("ERROR: ");
+    // Lists of tokens that could follow have all of them, and so say nothing.
+    let message = message.split(" expecting {").next().unwrap_or(message);
+    if let Some(rest) = message.strip_suffix(" at '<EOF>'") {
+        return format!("{rest} at its end");
+    }
+    if message.contains("'<EOF>'") && message.starts_with("mismatched input") {
+        return "something is missing at its end".into();
+    }
+    let column = usize::try_from(column).unwrap_or_default();
+    let place =
+        source.chars().nth(column.saturating_sub(1)).map_or_else(String::new, |_| format!(" (character {column})"));
+    let message =
+        message.replace("token recognition error at: ", "it makes no sense at ").replace("'<EOF>'", "the end");
+    format!("{message}{place}")
+}
+
+fn symbol(operator: &str) -> &str {
+    match operator {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
+        other => other,
+    }
+}
+
+/// What went wrong, without the values: they may be personal.
+fn explain(error: ExecutionError) -> ExpressionError {
+    let a = |value: &cel::Value| {
+        from_cel(value).map_or_else(|_| "another value".into(), |value| with_article(value.type_name()))
+    };
+    let (failure, message, help) = match error {
+        ExecutionError::FunctionError { function, message } => {
+            // That of a regular expression draws a picture below.
+            let message = message.lines().next().unwrap_or_default().trim_end_matches(':');
+            (Failure::Computation, format!("{function}(): {message}"), None)
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => (
+            Failure::Type,
+            format!("`{}` does not take {} and {}", symbol(operator), a(&left), a(&right)),
+            Some("string(…), int(…) and json(…) turn one type into another"),
+        ),
+        ExecutionError::ValuesNotComparable(left, right) => (
+            Failure::Type,
+            format!("{} cannot be compared with {}", a(&left), a(&right)),
+            Some("string(…), int(…) and json(…) turn one type into another"),
+        ),
+        ExecutionError::NoSuchOverload(overload) => {
+            (Failure::Type, overload.to_string(), Some("string(…), int(…) and json(…) turn one type into another"))
+        }
+        ExecutionError::UnexpectedType { got, want } => {
+            (Failure::Type, format!("it is {got} where {want} is needed"), None)
+        }
+        ExecutionError::NotSupportedAsMethod { method, target } => {
+            (Failure::Type, format!("{} has no function `{method}`", a(&target)), None)
+        }
+        ExecutionError::UnsupportedTargetType { target } => {
+            (Failure::Type, format!("the function does not take {}", a(&target)), None)
+        }
+        ExecutionError::UnsupportedKeyType(key) => (Failure::Type, format!("{} cannot be a key", a(&key)), None),
+        ExecutionError::UnsupportedIndex(index, of) => {
+            (Failure::Type, format!("{} cannot be looked up in {}", a(&index), a(&of)), None)
+        }
+        ExecutionError::IndexOutOfBounds(index) => {
+            let which = from_cel(&index).ok().and_then(|index| index.as_integer());
+            let message =
+                which.map_or_else(|| "the list is shorter".into(), |which| format!("the list has no item {which}"));
+            (Failure::Computation, message, Some("items are counted from 0; size(…) tells how many there are"))
+        }
+        ExecutionError::NoSuchKey(key) => (
+            Failure::Computation,
+            format!("there is no field `{key}`"),
+            Some("has(….FIELD) tells whether one is there"),
+        ),
+        ExecutionError::UndeclaredReference(name) => (Failure::Computation, format!("`{name}` is not known"), None),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            (Failure::Computation, "it divides by zero".into(), None)
+        }
+        ExecutionError::Overflow(..) => (Failure::Computation, "a number becomes too large".into(), None),
+        ExecutionError::DuplicateKey(_) => (Failure::Computation, "a map has one key twice".into(), None),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            (Failure::Type, format!("a function takes {expected} values, not {actual}"), None)
+        }
+        ExecutionError::MissingArgumentOrTarget => (Failure::Type, "a function is called with nothing".into(), None),
+        _ => (Failure::Computation, "it cannot be computed".into(), None),
+    };
+    ExpressionError::new(failure, message).help(help.unwrap_or("`tenantry show TENANT` shows a tenant's values"))
 }
 
 pub fn to_cel(value: &Value) -> cel::Value {

@@ -12,7 +12,6 @@
 //! | `secret(name[, version])` | a reference to a secret of this owner; a higher version is a rotation |
 
 use cel::Program;
-use cel::common::ast::Expr;
 use sha2::{Digest as _, Sha256};
 
 use super::{ExpressionError, Failure, deferred_error};
@@ -122,6 +121,7 @@ fn name_limit(limit: i64) -> Result<usize, ExpressionError> {
     // Ten bytes hold one letter, the separator and the hash.
     usize::try_from(limit).ok().filter(|limit| *limit >= 10).ok_or_else(|| {
         ExpressionError::new(Failure::Computation, format!("a name cannot be shortened to {limit} bytes; at least 10"))
+            .help("write 10 or more, or leave the limit out")
     })
 }
 
@@ -133,12 +133,14 @@ fn quota_of(value: &Value) -> Result<Quota, ExpressionError> {
 
 fn secret(owner: &Owner, name: &str, version: i64) -> Result<Value, ExpressionError> {
     let name = Name::new(name)
-        .map_err(|error| ExpressionError::new(Failure::Computation, format!("secret({name:?}): {error}")))?;
+        .map_err(|error| ExpressionError::new(Failure::Computation, format!("secret({name:?}): {error}")))
+        .map_err(|error| error.help("write a name such as db-password"))?;
     let version = u32::try_from(version).ok().filter(|version| *version > 0).ok_or_else(|| {
         ExpressionError::new(
             Failure::Computation,
             format!("secret({name}): a version is counted from 1, not {version}"),
         )
+        .help("begin with 1; a higher number is a rotation")
     })?;
     let reference = SecretReference { owner: owner.clone(), name: name.shared(), version };
     Ok(Value::Deferred(std::sync::Arc::new(Deferred { parts: vec![Part::Secret(reference)] })))
@@ -157,9 +159,6 @@ pub fn check_calls(program: &Program) -> Result<(), ExpressionError> {
                 None => error.help(format!("functions are {}, and those of CEL", own.join(", "))),
             });
         }
-    }
-    if let Expr::Unspecified = program.expression().expr {
-        return Err(ExpressionError::new(Failure::Syntax, "the expression is empty"));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, LiteralValue};
+use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
 use cel::common::value::Val;
 
 pub use template::{Compiled, Problem, Template};
@@ -42,6 +42,10 @@ pub struct References {
     pub resources: Vec<Vec<Arc<str>>>,
     /// Names of variables.
     pub variables: Vec<Arc<str>>,
+    /// Paths below `resources` of values that are computed with, and not only passed on.
+    pub operands: Vec<Vec<Arc<str>>>,
+    /// Whether a secret is computed with.
+    pub computes_secret: bool,
     /// The first path below `tenant` or `tier`.
     pub first: Option<Vec<Arc<str>>>,
     /// Whether a tenant's contacts are looked at, which are personal data.
@@ -118,9 +122,14 @@ impl Compiler {
         if let Some(known) = self.expressions.get(source) {
             return Ok(known.clone());
         }
+        if source.is_empty() {
+            return Err(
+                ExpressionError::new(Failure::Syntax, "it is empty").help("write what it stands for, or nothing")
+            );
+        }
         let program = bridge::compile(source)?;
         let mut references = References::default();
-        collect_references(&program.expression().expr, &mut Vec::new(), &mut references);
+        collect_references(&program.expression().expr, true, &mut Vec::new(), &mut references);
         if let Some(unknown) = references.variables.iter().find(|name| !VARIABLES.contains(&&***name)) {
             let nearest = super::diagnostics::nearest(unknown, VARIABLES);
             return Err(ExpressionError::new(Failure::Computation, format!("`{unknown}` is not a variable")).help(
@@ -131,6 +140,10 @@ impl Compiler {
             ));
         }
         functions::check_calls(&program)?;
+        if references.computes_secret {
+            return Err(ExpressionError::new(Failure::Deferred, "secret(…) is a secret and cannot be computed with")
+                .help(PASS_ON));
+        }
         let evaluator = match simplify(&program.expression().expr) {
             Some(simple) => Evaluator::Simple(simple),
             None => Evaluator::Interpreted(Box::new(program)),
@@ -241,6 +254,15 @@ impl Expression {
         let value = match &self.evaluator {
             Evaluator::Simple(simple) => simple.evaluate(scope, each, resources)?,
             Evaluator::Interpreted(program) => {
+                for name in self.references.variables.iter().filter(|name| &***name != "resources") {
+                    variable(name, scope, each)?;
+                }
+                for path in &self.references.operands {
+                    let [id, path @ ..] = path.as_slice() else { continue };
+                    if let Some(deferred) = first_deferred(&resources.field(id, path)?) {
+                        return Err(deferred_error(&deferred));
+                    }
+                }
                 for path in &self.references.resources {
                     let [id, path @ ..] = path.as_slice() else { continue };
                     if let Value::Deferred(deferred) = resources.field(id, path)?
@@ -263,8 +285,33 @@ impl Expression {
 
 fn deferred_error(deferred: &Deferred) -> ExpressionError {
     let what = if deferred.has_secret() { "a secret" } else { "only known after apply" };
-    ExpressionError::new(Failure::Deferred, format!("{deferred} is {what} and cannot be computed with"))
-        .help("use it as a whole value or inside a text: \"…${…}…\"")
+    ExpressionError::new(Failure::Deferred, format!("{deferred} is {what} and cannot be computed with")).help(PASS_ON)
+}
+
+/// What can be done with a value that is not known yet.
+const PASS_ON: &str = "use it as a whole value or inside a text: \"…${…}…\"";
+
+fn first_deferred(value: &Value) -> Option<Arc<Deferred>> {
+    match value {
+        Value::Deferred(deferred) => Some(deferred.clone()),
+        Value::List(items) => items.iter().find_map(first_deferred),
+        Value::Map(map) => map.iter().find_map(|(_, value)| first_deferred(value)),
+        _ => None,
+    }
+}
+
+fn variable<'v>(name: &str, scope: &'v Scope<'_>, each: Option<&'v Value>) -> Result<&'v Value, ExpressionError> {
+    if name == "each" {
+        return each.ok_or_else(|| {
+            let message = "`each` has a value only in the spec of a resource that has `forEach`";
+            ExpressionError::new(Failure::Computation, message).help("add `forEach`, or write what `each` stands for")
+        });
+    }
+    scope.variable(name).ok_or_else(|| {
+        let known: Vec<&str> = scope.variables.iter().map(|(known, _)| *known).collect();
+        let message = format!("`{name}` has no value in a blueprint of this scope");
+        ExpressionError::new(Failure::Computation, message).help(format!("variables here are {}", known.join(", ")))
+    })
 }
 
 impl Simple {
@@ -297,23 +344,17 @@ fn lookup(
     let [root, rest @ ..] = path else {
         return Err(ExpressionError::new(Failure::Syntax, "the expression is empty"));
     };
-    let start = match &**root {
-        "resources" => {
-            return match rest {
-                [id, path @ ..] => resources.field(id, path),
-                [] => {
-                    Err(ExpressionError::new(Failure::Type, "`resources` is not a value")
-                        .help("write resources.ID.FIELD"))
-                }
-            };
-        }
-        "each" => each.ok_or_else(|| {
-            ExpressionError::new(Failure::Computation, "`each` has a value only in a resource that has `forEach`")
-        })?,
-        name => scope.variable(name).ok_or_else(|| {
-            ExpressionError::new(Failure::Computation, format!("`{name}` has no value in a blueprint of this scope"))
-        })?,
-    };
+    let start =
+        match &**root {
+            "resources" => {
+                return match rest {
+                    [id, path @ ..] => resources.field(id, path),
+                    [] => Err(ExpressionError::new(Failure::Type, "`resources` is not a value")
+                        .help("write resources.ID.FIELD")),
+                };
+            }
+            name => variable(name, scope, each)?,
+        };
     field_of(start, root, rest)
 }
 
@@ -387,7 +428,7 @@ fn path_of(expression: &Expr) -> Option<Vec<Arc<str>>> {
             path.push(select.field.as_str().into());
             Some(path)
         }
-        Expr::Call(call) if call.func_name == cel::common::ast::operators::INDEX && call.args.len() == 2 => {
+        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
             let Expr::Literal(literal) = &call.args[1].expr else { return None };
             let key = literal_value(literal)?;
             let mut path = path_of(&call.args[0].expr)?;
@@ -398,13 +439,20 @@ fn path_of(expression: &Expr) -> Option<Vec<Arc<str>>> {
     }
 }
 
-fn collect_references(expression: &Expr, bound: &mut Vec<String>, found: &mut References) {
+/// Adds what an expression refers to. `passed_on` is whether its value is the result's or a part of it.
+fn collect_references(expression: &Expr, passed_on: bool, bound: &mut Vec<String>, found: &mut References) {
     if let Some(path) = path_of(expression) {
         if bound.iter().any(|name| **name == *path[0]) {
             return;
         }
-        if &*path[0] == "resources" && path.len() > 1 && !found.resources.contains(&path[1..].to_vec()) {
-            found.resources.push(path[1..].to_vec());
+        if &*path[0] == "resources" && path.len() > 1 {
+            let below = path[1..].to_vec();
+            if !passed_on && !found.operands.contains(&below) {
+                found.operands.push(below.clone());
+            }
+            if !found.resources.contains(&below) {
+                found.resources.push(below);
+            }
         }
         // A tenant as a whole has its contacts in it.
         let is_personal = |path: &[Arc<str>]| path.get(1).is_none_or(|field| &**field == "contacts");
@@ -420,21 +468,31 @@ fn collect_references(expression: &Expr, bound: &mut Vec<String>, found: &mut Re
     match expression {
         Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
         Expr::Call(call) => {
+            found.computes_secret |= !passed_on && call.func_name == functions::Function::Secret.name();
             if let Some(target) = &call.target {
-                collect_references(&target.expr, bound, found);
+                collect_references(&target.expr, false, bound, found);
             }
-            for argument in &call.args {
-                collect_references(&argument.expr, bound, found);
+            for (index, argument) in call.args.iter().enumerate() {
+                let passed_on = passed_on
+                    && match call.func_name.as_str() {
+                        operators::CONDITIONAL => index > 0,
+                        operators::INDEX => index == 0,
+                        _ => false,
+                    };
+                collect_references(&argument.expr, passed_on, bound, found);
             }
         }
-        Expr::Select(select) => collect_references(&select.operand.expr, bound, found),
-        Expr::List(list) => list.elements.iter().for_each(|element| collect_references(&element.expr, bound, found)),
-        Expr::Map(map) => map.entries.iter().for_each(|entry| collect_entry(&entry.expr, bound, found)),
+        // Whether a field is there can be told without its value.
+        Expr::Select(select) => collect_references(&select.operand.expr, passed_on || select.test, bound, found),
+        Expr::List(list) => {
+            list.elements.iter().for_each(|element| collect_references(&element.expr, passed_on, bound, found));
+        }
+        Expr::Map(map) => map.entries.iter().for_each(|entry| collect_entry(&entry.expr, passed_on, bound, found)),
         Expr::Struct(structure) => {
-            structure.entries.iter().for_each(|entry| collect_entry(&entry.expr, bound, found));
+            structure.entries.iter().for_each(|entry| collect_entry(&entry.expr, passed_on, bound, found));
         }
         Expr::Comprehension(comprehension) => {
-            collect_references(&comprehension.iter_range.expr, bound, found);
+            collect_references(&comprehension.iter_range.expr, false, bound, found);
             let outside = bound.len();
             bound.push(comprehension.iter_var.clone());
             bound.extend(comprehension.iter_var2.clone());
@@ -442,19 +500,19 @@ fn collect_references(expression: &Expr, bound: &mut Vec<String>, found: &mut Re
             for inner in
                 [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result]
             {
-                collect_references(&inner.expr, bound, found);
+                collect_references(&inner.expr, false, bound, found);
             }
             bound.truncate(outside);
         }
     }
 }
 
-fn collect_entry(entry: &EntryExpr, bound: &mut Vec<String>, found: &mut References) {
+fn collect_entry(entry: &EntryExpr, passed_on: bool, bound: &mut Vec<String>, found: &mut References) {
     match entry {
-        EntryExpr::StructField(field) => collect_references(&field.value.expr, bound, found),
+        EntryExpr::StructField(field) => collect_references(&field.value.expr, passed_on, bound, found),
         EntryExpr::MapEntry(entry) => {
-            collect_references(&entry.key.expr, bound, found);
-            collect_references(&entry.value.expr, bound, found);
+            collect_references(&entry.key.expr, false, bound, found);
+            collect_references(&entry.value.expr, passed_on, bound, found);
         }
     }
 }

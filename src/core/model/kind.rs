@@ -100,7 +100,7 @@ impl Kind {
             }
             match spec.get(field) {
                 None | Some(Value::Null) => {}
-                Some(Value::Deferred(_)) => return None,
+                Some(value) if value.has_deferred() => return None,
                 Some(Value::Text(text)) => identity.push_str(&escape(text)),
                 Some(other) => identity.push_str(&escape(&other.to_json().to_string())),
             }

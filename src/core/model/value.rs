@@ -373,6 +373,12 @@ pub fn push_token(pointer: &mut String, token: &str) {
     }
 }
 
+/// `a text`, `an integer`.
+pub fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
 /// A JSON pointer as a sentence has it: `/columns/max_users` is `columns.max_users`.
 pub fn readable_pointer(pointer: &str) -> String {
     pointer.split('/').skip(1).map(unescape_token).collect::<Vec<_>>().join(".")

@@ -122,7 +122,7 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
         {
             diagnostics.push(
                 Diagnostic::error(codes::NOT_ALLOWED_BY_TIER, format!("no tier has a {sort} `{unknown}`"))
-                    .at(document.positions.origin(&pointer), format!("unknown {sort}"))
+                    .at(document.positions.origin(&pointer), format!("of the unknown {sort} `{unknown}`"))
                     .help(suggest(
                         unknown,
                         known.iter().copied(),
