@@ -1,0 +1,165 @@
+//! Promise 3: a saved plan is applied exactly or refused, where the world changed meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tenantry::core::model::address::Address;
+use tenantry::core::plan::{Action, Change, Plan, json};
+use tenantry::engine::apply::Outcome;
+
+use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};
+use super::edits::{Edit, Place, Tampering, edited, edits, tamper, tampering};
+use super::model::{Model, model};
+
+/// Saves a plan and reads it again.
+fn saved(plan: &Plan) -> Plan {
+    let text = serde_json::to_string_pretty(&json::to_json(plan, false)).expect("JSON");
+    let read = json::from_json(&text).expect("a saved plan is read back");
+    assert_eq!(read, *plan, "nothing is lost in a saved plan");
+    read
+}
+
+/// Every address with what it needed when it was last written.
+type Needs = BTreeMap<Address, Vec<Address>>;
+
+/// The changes that cannot be written where `stale` was not, and those that cannot be done to their end: what is needed by
+/// something that was not done is not deleted.
+fn held_back(plan: &Plan, needs: &Needs, stale: &Address) -> (BTreeSet<Address>, BTreeSet<Address>) {
+    let now = |needed: &Address| {
+        let renamed = plan.changes.iter().find(|change| change.renamed_from.as_ref() == Some(needed));
+        renamed.map_or_else(|| needed.clone(), |change| change.address.clone())
+    };
+    let needed_before = |change: &Change| -> Vec<Address> {
+        let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+        addresses.find_map(|address| needs.get(address)).into_iter().flatten().map(now).collect()
+    };
+    let mut unwritten = BTreeSet::from([stale.clone()]);
+    let mut undone = unwritten.clone();
+    loop {
+        let found = undone.len();
+        for change in &plan.changes {
+            let ends = change.action == Action::Delete || change.replaces.is_some();
+            let is_write = !matches!(change.action, Action::Delete | Action::Forget);
+            if is_write && change.depends_on.iter().any(|needed| unwritten.contains(needed)) {
+                unwritten.insert(change.address.clone());
+                undone.insert(change.address.clone());
+            }
+            let users = plan.changes.iter().filter(|user| undone.contains(&user.address));
+            if ends && users.into_iter().any(|user| needed_before(user).contains(&change.address)) {
+                undone.insert(change.address.clone());
+            }
+        }
+        if undone.len() == found {
+            return (unwritten, undone);
+        }
+    }
+}
+
+fn of_change<'r>(
+    rows: &'r [WorldRow],
+    change: &Change,
+    identity: &Option<std::sync::Arc<str>>,
+) -> Option<&'r WorldRow> {
+    let identity = identity.as_deref()?;
+    rows.iter()
+        .find(|[target, kind, found, ..]| *target == *change.target && *kind == *change.kind && found == identity)
+}
+
+async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
+    let bed = Bed::new(model);
+    bed.settle().await;
+    bed.write(&edited(model, changes));
+    let plan = saved(&bed.plan().await);
+    if plan.is_refused() || plan.changes.is_empty() {
+        return;
+    }
+    let store = bed.store(tenantry::store::OpenMode::ReadOnly).await;
+    let needs: Needs = store
+        .inventory()
+        .await
+        .expect("read")
+        .into_iter()
+        .map(|applied| (applied.address, applied.depends_on))
+        .collect();
+    drop(store);
+
+    // Somebody changes one of the resources that the plan is about.
+    let existing: Vec<(&Change, Place)> = plan
+        .changes
+        .iter()
+        .filter_map(|change| {
+            let identity = change.replaces.as_ref().or(change.identity.as_ref())?;
+            let place = Place {
+                target: change.target.to_string(),
+                kind: change.kind.to_string(),
+                identity: identity.to_string(),
+            };
+            (change.before.is_some()).then_some((change, place))
+        })
+        .collect();
+    if existing.is_empty() {
+        return;
+    }
+    let (change, place) = at.get(&existing);
+    if !tamper(&bed, place, what).await {
+        return;
+    }
+    let before = bed.rows().await;
+    let report = bed.apply(&plan).await;
+    let after = bed.rows().await;
+    let (_, outcome) = &report.outcomes[&change.address];
+
+    // A mark that is not there is nothing to lose.
+    let refuses = match (what, change.action) {
+        (Tampering::NotOwned, _) => false,
+        // Deleted by somebody else: that was wanted.
+        (Tampering::Delete, Action::Delete) => false,
+        (Tampering::Delete, _) if change.replaces.is_some() => false,
+        _ => true,
+    };
+    if !refuses {
+        let tolerated = undone(&report);
+        assert!(tolerated.is_empty(), "{what:?} of {}: {:#?}", change.address, report.outcomes);
+        assert_all_done(&report, &plan);
+        bed.assert_settled().await;
+        return;
+    }
+    assert!(
+        matches!(outcome, Outcome::Stale(_)),
+        "{what:?} of {} before {:?}: {outcome:?}",
+        change.address,
+        change.action
+    );
+    let (unwritten, held) = held_back(&plan, &needs, &change.address);
+    assert_eq!(
+        undone(&report),
+        held,
+        "the rest goes on, and what hangs together with it does not: {:#?}",
+        report.outcomes
+    );
+    for change in plan.changes.iter().filter(|change| held.contains(&change.address)) {
+        let row = |rows, identity| of_change(rows, change, identity).cloned();
+        assert_eq!(row(&before, &change.replaces), row(&after, &change.replaces), "{} was deleted", change.address);
+        if unwritten.contains(&change.address) || change.action == Action::Delete {
+            assert_eq!(row(&before, &change.identity), row(&after, &change.identity), "{} was written", change.address);
+        }
+    }
+    if what != Tampering::Unmark {
+        assert!(bed.settle().await, "the next plan takes the change into account");
+        bed.assert_settled().await;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(160, "tests/properties/saved.proptest-regressions"))]
+
+    #[test]
+    fn a_saved_plan_is_applied_exactly_or_refused(
+        model in model(3),
+        changes in edits(5),
+        (at, what) in tampering(),
+    ) {
+        block_on(check(&model, &changes, &at, what));
+    }
+}
