@@ -25,8 +25,19 @@ pub const TENANT: &str = "tenantry.dev/tenant";
 pub const ADDRESS: &str = "tenantry.dev/address";
 pub const SECRET_HASH: &str = "tenantry.dev/secret-hash";
 
-/// Of labels and annotations that only this module writes.
-pub const PREFIX: &str = "tenantry.dev/";
+/// An annotation of the blueprint: `false` says that nobody waits for the object to be ready.
+pub const WAIT: &str = "tenantry.dev/wait";
+
+/// An annotation of the blueprint: `true` says that fields which other managers own are taken over.
+pub const FORCE_CONFLICTS: &str = "tenantry.dev/force-conflicts";
+
+/// Of labels and annotations that are no blueprint's to choose.
+const PREFIX: &str = "tenantry.dev/";
+
+/// Whether a label or an annotation is written by this module only.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(PREFIX) && !matches!(name, WAIT | FORCE_CONFLICTS)
+}
 
 /// Digits of the hash at the end of a shortened value.
 const HASH_DIGITS: usize = 10;
@@ -85,7 +96,7 @@ pub fn unmarked(object: &Map) -> (Map, Option<Mark>) {
     };
     let mark = mark();
     let is_ours =
-        |name: &str, value: &Value| name.starts_with(PREFIX) || (name == MANAGED_BY && value.as_str() == Some(MANAGER));
+        |name: &str, value: &Value| is_reserved(name) || (name == MANAGED_BY && value.as_str() == Some(MANAGER));
     let mut rest = metadata.clone();
     for notes in ["labels", "annotations"] {
         if let Some(map) = metadata.get(notes).and_then(Value::as_map) {

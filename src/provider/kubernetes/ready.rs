@@ -5,9 +5,8 @@
 
 use serde_json::Value as Json;
 
+use super::mark::WAIT;
 use super::types::object::Type;
-
-pub const WAIT: &str = "tenantry.dev/wait";
 
 /// Why an object is not ready; nothing if it is, or if its type has no such state.
 pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {

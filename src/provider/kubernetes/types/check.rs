@@ -117,7 +117,7 @@ fn notes(spec: &Map, problems: &mut Vec<Problem>) {
             push_token(&mut pointer, key);
             // Of annotations the server takes upper case in the prefix too (`ValidateAnnotations`).
             let written = if notes == "annotations" { key.to_lowercase() } else { key.to_string() };
-            if key.starts_with(mark::PREFIX) {
+            if mark::is_reserved(key) {
                 problems.push(
                     Problem::error(&*pointer, format!("`{key}` is part of the mark that Tenantry writes"))
                         .help("leave it out"),
