@@ -96,6 +96,8 @@ impl Failure {
             409 => ErrorClass::Conflict,
             410 => ErrorClass::Retryable,
             429 => ErrorClass::Throttled { retry_after },
+            // Before 1.21, an object that does not fit its type.
+            500 if status.message.starts_with("failed to create typed patch object") => ErrorClass::Fatal,
             500.. => ErrorClass::Retryable,
             _ => ErrorClass::Fatal,
         }

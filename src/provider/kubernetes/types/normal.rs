@@ -84,7 +84,16 @@ fn of_type(of: Type<'_>, object: Value) -> Value {
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             changed(&object, &["subjects"], &sorted_subjects).unwrap_or(object)
         }
+        // One of the keys by which ports are told apart. Servers before 1.21 know no default for it in server-side apply.
+        ("", "Service") => changed(&object, &["spec", "ports", "*"], &with_protocol).unwrap_or(object),
         _ => object,
+    }
+}
+
+fn with_protocol(port: &Value) -> Value {
+    match port {
+        Value::Map(map) if !map.contains("protocol") => map.with("protocol", "TCP".into()).into(),
+        other => other.clone(),
     }
 }
 

@@ -161,7 +161,7 @@ mod tests {
         let spec: GrantSpec = parse(&map(wanted.clone())).expect("a grant");
         let before = Present { spec: std::sync::Arc::new(map(before)), ..Present::default() };
         let action =
-            StepAction::Update { spec: map(wanted), before, changed: vec![], removed: vec![], secrets: vec![] };
+            StepAction::Update { spec: map(wanted), before, applied: None, changed: vec![], removed: vec![], secrets: vec![] };
         statements(&spec, &action, "main", None).expect("statements")
     }
 
