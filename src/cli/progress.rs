@@ -14,11 +14,15 @@ fn line(event: &Event<'_>) -> Option<String> {
         Event::StepEnded { address, action, result } => Some(match result {
             Outcome::Done => format!("{address}: {}", words::done(*action)),
             Outcome::AlreadyDone => format!("{address}: was so already"),
+            Outcome::Pending(reason) => format!("{address}: {}, pending: {reason}", words::done(*action)),
             Outcome::Failed(reason) => format!("{address}: failed: {reason}"),
             Outcome::Stale(reason) => format!("{address}: stale: {reason}"),
             Outcome::Skipped(reason) => format!("{address}: skipped: {reason}"),
             Outcome::Interrupted => format!("{address}: not begun"),
         }),
+        Event::Waiting { resources, reason } => {
+            Some(format!("waiting for {}: {reason}", words::count(*resources, "resource")))
+        }
         Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: is {phase} now")),
         Event::Retrying { target, reason, after_milliseconds } => {
             let after = std::time::Duration::from_millis(*after_milliseconds);
@@ -86,7 +90,7 @@ impl Progress for Live {
                     });
                 }
             }
-            Event::Retrying { .. } => {
+            Event::Retrying { .. } | Event::Waiting { .. } => {
                 if let Some(line) = line(event) {
                     self.bar.set_message(line);
                 }

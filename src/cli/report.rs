@@ -17,13 +17,14 @@ pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Resul
     }
     for (owner, outcomes) in &owners {
         let done = outcomes.iter().filter(|(_, _, outcome)| outcome.is_done()).count();
-        if done == outcomes.len() {
+        if outcomes.iter().all(|(_, _, outcome)| outcome.is_settled()) {
             continue;
         }
         writeln!(out, "{}: {done} of {} done", Label::Heading.paint(owner), words::count(outcomes.len(), "change"))?;
         for (address, action, outcome) in outcomes {
             let (label, text) = match outcome {
                 Outcome::Done | Outcome::AlreadyDone => (Label::Good, words::done(*action).to_owned()),
+                Outcome::Pending(reason) => (Label::Warning, format!("{}, pending: {reason}", words::done(*action))),
                 Outcome::Failed(reason) => (Label::Error, format!("failed: {reason}")),
                 Outcome::Stale(reason) => (Label::Warning, format!("stale: {reason}")),
                 Outcome::Skipped(reason) => (Label::Warning, format!("skipped: {reason}")),
@@ -43,6 +44,10 @@ pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Resul
         _ if done == 0 => format!("Nothing was applied: {} not done", words::count(not_done, "change")),
         _ => format!("Partly applied: {} done, {not_done} not", words::count(done, "change")),
     };
+    let pending = report.outcomes.values().filter(|(_, outcome)| matches!(outcome, Outcome::Pending(_))).count();
+    if pending > 0 {
+        let _ = write!(text, ", {pending} of them pending");
+    }
     if !plan.blocked.is_empty() {
         let _ = write!(text, ", {} blocked", plan.blocked.len());
     }

@@ -129,7 +129,8 @@ fn masked(desired: &Desired) -> Value {
 }
 
 fn mask(desired: &Desired, spec: Value) -> Value {
-    let pointers = desired.sensitive.iter().map(|pointer| &**pointer).chain(desired.kind.sensitive.iter().copied());
+    let of_kind = desired.kind.sensitive_in(&desired.spec);
+    let pointers = desired.sensitive.iter().map(|pointer| &**pointer).chain(of_kind.iter().map(|pointer| &**pointer));
     pointers.fold(spec, |spec, pointer| match spec.pointer(pointer) {
         Some(Value::Deferred(_)) | None => spec,
         Some(_) => spec.with_pointer(pointer, MASK.into()),

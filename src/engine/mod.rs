@@ -1,13 +1,14 @@
 //! The only room that joins the others: observe, plan, apply, verify.
 
 pub mod apply;
-mod batch;
+mod fresh;
 pub mod observe;
 pub mod plan;
 mod run;
 mod secrets;
 pub mod settings;
 pub mod targets;
+mod verify;
 
 use crate::provider::contract::ProviderError;
 use crate::secret::contract::SecretStoreError;

@@ -16,10 +16,21 @@ struct Asked<'a> {
     known: BTreeMap<&'static str, Vec<Known<'a>>>,
 }
 
-/// Observes everything desired and everything that the inventory knows. A target that cannot be read at all is unknown
-/// in every kind; the others are not affected.
+/// Observes everything desired and everything that the inventory knows, in every target. A target that cannot be read at
+/// all is unknown in every kind; the others are not affected.
 pub async fn observe<'a>(
     targets: &Targets<'_>,
+    desired: impl IntoIterator<Item = &'a Desired>,
+    known: impl IntoIterator<Item = &'a Applied>,
+) -> Observations {
+    let all = targets.names().cloned().collect();
+    observe_in(targets, &all, desired, known).await
+}
+
+/// As [`observe`], in some targets only.
+pub async fn observe_in<'a>(
+    targets: &Targets<'_>,
+    names: &BTreeSet<TargetName>,
     desired: impl IntoIterator<Item = &'a Desired>,
     known: impl IntoIterator<Item = &'a Applied>,
 ) -> Observations {
@@ -31,7 +42,7 @@ pub async fn observe<'a>(
         kinds.map(|kind| (kind.name, Vec::new())).collect()
     };
     let request = |name: &TargetName| Asked { wanted: empty(name), known: BTreeMap::new() };
-    for name in targets.names() {
+    for name in names {
         requests.insert(name.clone(), request(name));
     }
     let mut wanted: HashSet<(&TargetName, &'static str, &Identity)> = HashSet::new();

@@ -72,5 +72,6 @@ pub fn resolve(
         values,
         secrets,
         concurrency: table.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        folder: estate.to_owned(),
     })
 }

@@ -52,6 +52,12 @@ impl Targets<'_> {
         }
     }
 
+    /// The most writes a second to a target that does not say itself.
+    pub fn default_rate(&self, target: &str) -> Option<u32> {
+        let table = self.environment.targets.get(target).filter(|table| !table.sandbox)?;
+        self.providers.iter().find(|provider| *provider.name() == *table.provider)?.default_rate()
+    }
+
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.
     fn real(&self, target: &str) -> Result<Option<Real<'_>>, EngineError> {
         let missing =

@@ -12,6 +12,7 @@
 //! ("already exists" with our own mark and "already gone" are success); an error never holds a secret.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ pub trait Provider: Send + Sync {
     fn placement_key(&self) -> &'static str;
 
     fn kinds(&self) -> Vec<Kind>;
+
+    /// The most writes a second where the target's table does not say; nothing for as many as it takes.
+    fn default_rate(&self) -> Option<u32> {
+        None
+    }
 
     /// JSON Schema of the provider's own settings in a target's table.
     fn settings_schema(&self) -> schemars::Schema;
@@ -61,6 +67,8 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretString>,
     /// The most connections or requests at a time.
     pub concurrency: usize,
+    /// The estate's folder, to which paths are relative.
+    pub folder: PathBuf,
 }
 
 impl Settings {
@@ -107,11 +115,11 @@ pub trait Reader: Send + Sync {
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
-    /// Writes the steps in their order. If all kinds of a batch are transactional it is one transaction: all or nothing.
-    /// A batch with a kind that is not has one step only.
+    /// Writes the steps in their order, as many as their kinds' [`Batch`](crate::core::model::kind::Batch) allows: all or
+    /// nothing of a transaction; of a sequence, where each step stands for itself, up to the first that fails; or one.
     ///
     /// # Errors
-    /// With the index of the step that failed; of a transaction, nothing was done.
+    /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
 }
 
@@ -151,6 +159,8 @@ pub struct Written {
 pub struct WriteError {
     /// Index in the batch of the step that failed. Those before it were done, unless the batch is a transaction.
     pub step: usize,
+    /// What the target told of the steps before it. Empty if the batch is a transaction.
+    pub done: Vec<Written>,
     #[source]
     pub error: ProviderError,
 }

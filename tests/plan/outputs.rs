@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use schemars::json_schema;
 use tenantry::core::model::address::Owner;
-use tenantry::core::model::kind::{Kind, MarkPlace};
+use tenantry::core::model::kind::{Batch, Kind, MarkPlace};
 use tenantry::core::plan::{Action, Cause, Plan, json};
 use tenantry::core::resolve;
 use tenantry::engine::apply::{self, Event, Progress, Report};
@@ -51,9 +51,11 @@ impl Provider for Shop {
             loses_data: false,
             bills: false,
             mark: MarkPlace::Target,
-            transactional: true,
+            batch: Batch::Transaction,
             normalise: Clone::clone,
             check: |_| Vec::new(),
+            check_together: None,
+            by_spec: None,
         };
         vec![kind("shop.account", &[("id", "the server's number for it")]), kind("shop.card", &[])]
     }

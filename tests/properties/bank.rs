@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use schemars::json_schema;
-use tenantry::core::model::kind::{Catalogue, Kind, MarkPlace};
+use tenantry::core::model::kind::{Batch, Catalogue, Kind, MarkPlace};
 use tenantry::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use tenantry::provider::registry;
 
@@ -35,9 +35,11 @@ fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'stat
         loses_data: false,
         bills: true,
         mark,
-        transactional: false,
+        batch: Batch::Single,
         normalise: Clone::clone,
         check: |_| Vec::new(),
+        check_together: None,
+        by_spec: None,
     }
 }
 

@@ -52,8 +52,12 @@ async fn assert_same_is_unchanged(bed: &Bed) {
             protect: desired.protect,
             depends_on: desired.depends_on.clone(),
         };
-        let observed =
-            Observed::Present(Present { spec: desired.spec.clone(), mark: Some(mark), outputs: Arc::default() });
+        let observed = Observed::Present(Present {
+            spec: desired.spec.clone(),
+            mark: Some(mark),
+            outputs: Arc::default(),
+            pending: None,
+        });
         let known =
             Known { estate, desired, observed: &observed, applied: Some(&applied), begun: false, secret_hash: None };
         assert_eq!(diff::diff(&known), Verdict::Unchanged, "{}", desired.address);

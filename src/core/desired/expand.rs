@@ -8,10 +8,10 @@ use super::blueprint::{Blueprints, CompiledResource, code_of};
 use super::form;
 use super::order::topological;
 use super::{Inputs, OwnerResources};
-use crate::core::diagnostics::{Diagnostic, Origin, codes};
-use crate::core::expression::{Compiled, ExpressionError, Failure, Problem, Resources, Scope, field_of};
+use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
+use crate::core::expression::{self, Compiled, ExpressionError, Failure, Resources, Scope, field_of};
 use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::FieldReference;
+use crate::core::model::kind::Problem;
 use crate::core::model::resource::{Desired, TargetName};
 use crate::core::model::value::{Deferred, Map, Part, Value, with_article};
 use crate::core::resolve::{ResolvedTenant, suggest};
@@ -105,6 +105,7 @@ impl<'e> Context<'_, 'e> {
         }
         let by_id = built.by_id.into_inner();
         let mut resources = built.resources.into_inner();
+        Self::check_together(&owner, composition, &resources, problems);
         self.order(&owner, composition, &by_id, &mut resources, problems);
         OwnerResources { owner, resources }
     }
@@ -201,7 +202,13 @@ impl<'e> Context<'_, 'e> {
         }
     }
 
-    fn report(&self, resource: &CompiledResource<'_>, problem: &Problem, owner: &Owner, problems: &mut Problems) {
+    fn report(
+        &self,
+        resource: &CompiledResource<'_>,
+        problem: &expression::Problem,
+        owner: &Owner,
+        problems: &mut Problems,
+    ) {
         // What refers to a resource that has a problem of its own would only repeat it.
         if problem.error.message.is_empty() {
             return;
@@ -312,14 +319,10 @@ impl<'e> Context<'_, 'e> {
         if problems.0.len() > before {
             return None;
         }
-        for (pointer, message) in (kind.check)(spec) {
-            let diagnostic = Diagnostic::error(
-                codes::RESOURCE_SCHEMA,
-                format!("{} `{}`: {message}", kind.name, resource.template.id),
-            )
-            .at(resource.origin(&format!("/spec{pointer}")), "")
-            .help(format!("`tenantry schema {}` shows the form", kind.name));
-            problems.add(diagnostic, owner);
+        let mut refused = false;
+        for problem in (kind.check)(spec) {
+            refused |= problem.severity == Severity::Error;
+            problems.add(of_spec(resource, problem), owner);
         }
         for limit in kind.name_limits {
             let value =
@@ -332,13 +335,19 @@ impl<'e> Context<'_, 'e> {
                     .at(resource.origin(&format!("/spec{}", limit.pointer)), "too long")
                     .help("shorten it with a hash: ${ident(tenant.name, 40)} or ${dnsLabel(tenant.name, 40)}");
                 problems.add(diagnostic, owner);
+                refused = true;
             }
         }
-        if problems.0.len() > before {
+        if refused {
             return None;
         }
         // Names stand in plans, journals and messages.
-        if let Some(field) = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret)) {
+        let made_of_secret = || {
+            let is_made = kind.by_spec.is_some() && kind.identity_of(spec).is_none();
+            (is_made && Value::Map(spec.clone()).has_secret()).then_some(&"the name")
+        };
+        let named = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret));
+        if let Some(field) = named.or_else(made_of_secret) {
             let message =
                 format!("`{field}` of resource `{}` is its name, and cannot hold a secret", resource.template.id);
             let diagnostic = Diagnostic::error(codes::DEFERRED_IN_EXPRESSION, message)
@@ -391,6 +400,29 @@ impl<'e> Context<'_, 'e> {
         }
     }
 
+    /// Asks each kind that has something to say about several resources of one owner.
+    fn check_together(
+        owner: &Owner,
+        composition: &[Arc<CompiledResource<'e>>],
+        resources: &[Desired],
+        problems: &mut Problems,
+    ) {
+        let mut groups: BTreeMap<(&'static str, &TargetName), Vec<&Desired>> = BTreeMap::new();
+        for desired in resources.iter().filter(|desired| desired.kind.check_together.is_some()) {
+            groups.entry((desired.kind.name, &desired.target)).or_default().push(desired);
+        }
+        for group in groups.into_values() {
+            let Some(check) = group.first().and_then(|desired| desired.kind.check_together) else { continue };
+            for (index, problem) in check(&group) {
+                let at = group.get(index).map(|desired| &desired.address.id);
+                let resource = composition.iter().find(|resource| Some(&resource.template.id) == at);
+                if let Some(resource) = resource {
+                    problems.add(of_spec(resource, problem), owner);
+                }
+            }
+        }
+    }
+
     /// Adds to each resource what it depends on, and brings all into an order that respects it.
     fn order(
         &self,
@@ -424,23 +456,21 @@ impl<'e> Context<'_, 'e> {
                         .map(|shared| shared.address.clone()),
                 );
             }
-            for reference in desired.kind.references {
-                for name in referenced_names(&desired.spec, reference) {
-                    match named.find(&desired.target, reference.kind, name) {
-                        Some(at) if at != index => inner.push(at),
-                        Some(_) => {}
-                        None => outer.extend(
-                            self.shared
-                                .iter()
-                                .flat_map(|shared| &shared.resources)
-                                .filter(|shared| {
-                                    shared.target == desired.target
-                                        && shared.kind.name == reference.kind
-                                        && last_name(shared) == Some(name)
-                                })
-                                .map(|shared| shared.address.clone()),
-                        ),
-                    }
+            for reference in desired.kind.references_in(&desired.spec) {
+                match named.find(&desired.target, reference.kind, &reference.name) {
+                    Some(at) if at != index => inner.push(at),
+                    Some(_) => {}
+                    None => outer.extend(
+                        self.shared
+                            .iter()
+                            .flat_map(|shared| &shared.resources)
+                            .filter(|shared| {
+                                shared.target == desired.target
+                                    && shared.kind.name == reference.kind
+                                    && shared.kind.name_of(&shared.spec).as_ref() == Some(&reference.name)
+                            })
+                            .map(|shared| shared.address.clone()),
+                    ),
                 }
             }
             inner.sort_unstable();
@@ -483,15 +513,11 @@ struct NameIndex(HashMap<(TargetName, &'static str, Arc<str>), usize>);
 
 impl NameIndex {
     fn new(resources: &[Desired]) -> Self {
-        let named = resources.iter().enumerate().filter(|(_, desired)| !desired.kind.identity.is_empty());
-        Self(
-            named
-                .filter_map(|(at, desired)| {
-                    let name = desired.spec.get(desired.kind.identity.last()?)?.as_str()?;
-                    Some(((desired.target.clone(), desired.kind.name, Arc::from(name)), at))
-                })
-                .collect(),
-        )
+        let named = resources.iter().enumerate().filter_map(|(at, desired)| {
+            let name = desired.kind.name_of(&desired.spec)?;
+            Some(((desired.target.clone(), desired.kind.name, Arc::from(name)), at))
+        });
+        Self(named.collect())
     }
 
     fn find(&self, target: &TargetName, kind: &'static str, name: &str) -> Option<usize> {
@@ -499,17 +525,17 @@ impl NameIndex {
     }
 }
 
-fn last_name(desired: &Desired) -> Option<&str> {
-    desired.spec.get(desired.kind.identity.last()?)?.as_str()
-}
-
-fn referenced_names<'v>(spec: &'v Map, reference: &FieldReference) -> Vec<&'v str> {
-    let Some(field) = reference.pointer.strip_prefix('/') else { return Vec::new() };
-    match spec.get(field) {
-        Some(Value::Text(name)) => vec![name],
-        Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
+/// What a kind says of a spec, at its place in the blueprint.
+fn of_spec(resource: &CompiledResource<'_>, problem: Problem) -> Diagnostic {
+    let Problem { pointer, message, severity, help } = problem;
+    let message = format!("{} `{}`: {message}", resource.kind.name, resource.template.id);
+    let diagnostic = match severity {
+        Severity::Error => Diagnostic::error(codes::RESOURCE_SCHEMA, message),
+        Severity::Warning => Diagnostic::warning(codes::RESOURCE_ADVICE, message),
+    };
+    diagnostic
+        .at(resource.origin(&format!("/spec{pointer}")), "")
+        .help(help.unwrap_or_else(|| format!("`tenantry schema {}` shows the form", resource.kind.name)))
 }
 
 fn wrong_type(resource: &CompiledResource<'_>, pointer: &str, wanted: &str, got: &Value) -> Diagnostic {

@@ -61,6 +61,7 @@ codes! {
     EXPRESSION_FAILED = "TY0302", "An expression cannot be computed.";
     EXPRESSION_TYPE = "TY0303", "An expression yields another type than is needed.";
     RESOURCE_SCHEMA = "TY0304", "A resource's spec does not have the form that its kind asks for.";
+    RESOURCE_ADVICE = "TY0306", "A resource's spec is allowed, but probably not what is meant.";
     DEFERRED_IN_EXPRESSION = "TY0305", "A value that is not known yet stands where it is needed at once.";
     // 04: findings of a plan
     CONFLICT = "TY0401", "A resource of the wanted identity exists and is not ours.";
@@ -77,5 +78,6 @@ codes! {
     APPROVAL_UNUSED = "TY0412", "An Approval allows nothing that the plan does.";
     RECREATES_DATA = "TY0413", "A data-bearing resource disappeared and would come back empty.";
     TARGET_CHANGED = "TY0414", "A resource would move to another target.";
+    NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
     OWNERSHIP_UNKNOWN = "TY0415", "A resource is to be deleted, but it cannot be shown that it is ours.";
 }

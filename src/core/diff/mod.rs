@@ -125,7 +125,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         // A privilege that is there already, exactly as desired, takes nothing from anybody.
         Ownership::Nobodys
             if desired.kind.mark == MarkPlace::Inventory
-                && !desired.kind.loses_data
+                && !desired.kind.loses_data_of(&desired.spec)
                 && compare::is_same(&desired.kind, &desired.spec, &present.spec) =>
         {
             return Verdict::Record { present: present.clone() };
@@ -167,11 +167,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         (true, false) => Cause::Drift,
         (false, _) => Cause::Pending,
     };
-    let replaces = differences.iter().any(|difference| {
-        desired.kind.immutable.iter().any(|pointer| {
-            difference.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    });
+    let replaces = differences.iter().any(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     // Taking over what is there is one thing, destroying it another.
     if adopts && replaces {
         let fields: Vec<String> = differences.iter().map(|difference| readable_pointer(&difference.pointer)).collect();

@@ -72,6 +72,9 @@ pub struct LimitsTable {
     /// Seconds that a lock outlives the last sign of life of its holder.
     #[schemars(range(min = 5, max = 86_400))]
     pub lease_seconds: u32,
+    /// Seconds that `apply` waits in the end for what it wrote to be ready, or to be gone. What is not by then is pending.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub ready_seconds: u32,
 }
 
 /// A number of resources, or a share of those that exist.
@@ -105,6 +108,8 @@ impl Default for LimitsTable {
             parallelism: 8,
             max_file_bytes: 4 << 20,
             lease_seconds: 60,
+            // A rolling update with an image to fetch takes about a minute.
+            ready_seconds: 120,
         }
     }
 }

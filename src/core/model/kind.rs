@@ -1,9 +1,12 @@
 //! What a provider says about a kind of resource, as data. The planner decides from this description alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::resource::Desired;
 use super::value::{Map, Value};
+use crate::core::diagnostics::Severity;
 
 /// A type of resource of a provider, such as `postgres.schema`.
 pub struct Kind {
@@ -36,13 +39,77 @@ pub struct Kind {
     pub bills: bool,
     /// Where the mark stands.
     pub mark: MarkPlace,
-    /// Whether a write can take part in one transaction with others of its tenant and target.
-    pub transactional: bool,
+    /// How writes of one tenant go out together.
+    pub batch: Batch,
     /// Brings a spec, desired or observed, to its one canonical form: server defaults filled in, equal spellings made
     /// the same, unordered lists sorted. Pure; applied to both sides before they are compared.
     pub normalise: fn(&Map) -> Map,
-    /// What the schema cannot say: problems of one spec, as pointer and message, found without the target.
-    pub check: fn(&Map) -> Vec<(String, String)>,
+    /// What the schema cannot say: problems of one spec, found without the target.
+    pub check: fn(&Map) -> Vec<Problem>,
+    /// What only shows when all of one owner's resources of the kind in one target are looked at: problems, each with the
+    /// place of its resource in the list.
+    pub check_together: Option<CheckTogether>,
+    /// What depends on the spec, of a kind that stands for many sorts of resource. Where it is given, it counts instead of
+    /// `identity`, and adds to the other fields.
+    pub by_spec: Option<BySpec>,
+}
+
+/// See [`Kind::check_together`].
+pub type CheckTogether = fn(&[&Desired]) -> Vec<(usize, Problem)>;
+
+/// The traits of a kind that stands for many sorts of resource, such as any object of a cluster or any REST resource.
+#[derive(Clone, Copy)]
+pub struct BySpec {
+    /// The name in the target, or nothing while a part of it is deferred. Unique within kind and target.
+    pub identity: fn(&Map) -> Option<Arc<str>>,
+    /// Identities of the same kind and target that have to exist first, where they are asked for at all.
+    pub needs: fn(&Map) -> Vec<Arc<str>>,
+    /// Pointers of fields that cannot change while the resource lives.
+    pub immutable: fn(&Map) -> Vec<Cow<'static, str>>,
+    /// Pointers of fields that are masked wherever they are shown.
+    pub sensitive: fn(&Map) -> Vec<Cow<'static, str>>,
+    /// Whether deleting it destroys what cannot be made again.
+    pub loses_data: fn(&Map) -> bool,
+}
+
+/// How writes of one tenant and target go out together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// In one transaction: all or nothing.
+    Transaction,
+    /// In one call and in their order. Each is safe to repeat, whether or not it was done before. Only for kinds whose mark
+    /// stands on the resource: what was begun and not written must not be taken for ours by its name.
+    Sequence,
+    /// By itself.
+    Single,
+}
+
+/// Something in a spec that its kind does not allow, or advises against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// JSON pointer, relative to the spec.
+    pub pointer: String,
+    /// In one sentence without a full stop.
+    pub message: String,
+    pub severity: Severity,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into(), severity: Severity::Error, help: None }
+    }
+
+    pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(pointer, message) }
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
 }
 
 impl std::fmt::Debug for Kind {
@@ -88,6 +155,9 @@ impl Kind {
 
     /// The identity of a spec, or nothing while a field of it is deferred or missing altogether.
     pub fn identity_of(&self, spec: &Map) -> Option<Arc<str>> {
+        if let Some(by_spec) = &self.by_spec {
+            return (by_spec.identity)(spec);
+        }
         if let [field] = self.identity
             && let Some(Value::Text(text)) = spec.get(field)
         {
@@ -109,8 +179,77 @@ impl Kind {
     }
 }
 
+/// A resource of the same target that another one names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference<'a> {
+    pub kind: &'static str,
+    /// As [`Kind::name_of`] has it.
+    pub name: Cow<'a, str>,
+    /// Whether the target refuses the resource while what it names is missing.
+    pub required: bool,
+}
+
+impl Kind {
+    /// The name by which other resources of the target refer to one of this kind: the last field of its identity, or the
+    /// whole of an identity that is made of the spec.
+    pub fn name_of<'a>(&self, spec: &'a Map) -> Option<Cow<'a, str>> {
+        match &self.by_spec {
+            Some(by_spec) => (by_spec.identity)(spec).map(|identity| Cow::Owned(identity.to_string())),
+            None => spec.get(self.identity.last()?)?.as_str().map(Cow::Borrowed),
+        }
+    }
+
+    /// Every resource of the same target that a spec names.
+    pub fn references_in<'a>(&self, spec: &'a Map) -> Vec<Reference<'a>> {
+        let mut found = Vec::new();
+        for reference in self.references {
+            let mut add = |name: &'a str| {
+                found.push(Reference { kind: reference.kind, name: name.into(), required: reference.required });
+            };
+            match reference.pointer.strip_prefix('/').and_then(|field| spec.get(field)) {
+                Some(Value::Text(name)) => add(name),
+                Some(Value::List(names)) => names.iter().filter_map(Value::as_str).for_each(add),
+                _ => {}
+            }
+        }
+        if let Some(by_spec) = &self.by_spec {
+            let needs = (by_spec.needs)(spec).into_iter();
+            found.extend(needs.map(|name| Reference {
+                kind: self.name,
+                name: Cow::Owned(name.to_string()),
+                required: false,
+            }));
+        }
+        found
+    }
+
+    /// Whether a change at `pointer` needs a new resource.
+    pub fn is_immutable(&self, spec: &Map, pointer: &str) -> bool {
+        let covers =
+            |fixed: &str| pointer.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.immutable.iter().any(|fixed| covers(fixed))
+            || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed)))
+    }
+
+    /// Pointers of fields of a spec that are masked wherever they are shown.
+    pub fn sensitive_in(&self, spec: &Map) -> Vec<Cow<'static, str>> {
+        let of_kind = self.sensitive.iter().map(|pointer| Cow::Borrowed(*pointer));
+        of_kind.chain(self.by_spec.iter().flat_map(|by_spec| (by_spec.sensitive)(spec))).collect()
+    }
+
+    /// Whether deleting a resource of this spec destroys what cannot be made again.
+    pub fn loses_data_of(&self, spec: &Map) -> bool {
+        self.loses_data || self.by_spec.is_some_and(|by_spec| (by_spec.loses_data)(spec))
+    }
+
+    /// Whether a field is part of what the resource is called.
+    pub fn names(&self, field: &str) -> bool {
+        self.identity.contains(&field)
+    }
+}
+
 /// Keeps the separator of identities unambiguous.
-fn escape(text: &str) -> std::borrow::Cow<'_, str> {
+pub fn escape(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains(['/', '%']) { text.replace('%', "%25").replace('/', "%2F").into() } else { text.into() }
 }
 

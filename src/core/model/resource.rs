@@ -56,6 +56,8 @@ pub struct Present {
     /// Nothing if there is none, or if the kind keeps its marks in the inventory.
     pub mark: Option<Mark>,
     pub outputs: Arc<Map>,
+    /// Why it is not ready yet, although it is there: what it runs has not started, or it is still being deleted.
+    pub pending: Option<Arc<str>>,
 }
 
 /// All that one target answers for one kind.

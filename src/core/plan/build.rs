@@ -15,7 +15,7 @@ use crate::core::model::address::{Address, Owner};
 use crate::core::model::config::LimitsTable;
 use crate::core::model::document::{ApprovalSpec, Document, Phase};
 use crate::core::model::kind::{Catalogue, readable_identity};
-use crate::core::model::resource::{Applied, Desired, Observations, Observed};
+use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present, TargetName};
 use crate::core::model::value::{Value, readable_pointer};
 use crate::core::policy;
 
@@ -62,6 +62,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     block_dependents(inputs, &mut draft);
     report_unknown(&mut draft);
     report_moves(&mut draft);
+    let unready = report_pending(&mut draft);
 
     let existing = inputs.inventory.len();
     let verdict = policy::guard(&policy::Guarded {
@@ -76,8 +77,9 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     draft.findings.extend(verdict.findings);
 
     let mut transitions = transitions;
-    let held: BTreeSet<&Owner> = draft.blocked.iter().map(|blocked| &blocked.address.owner).collect();
-    // A tenant is in a phase once all of it is; what is blocked is not.
+    let mut held: BTreeSet<&Owner> = draft.blocked.iter().map(|blocked| &blocked.address.owner).collect();
+    held.extend(unready.iter());
+    // A tenant is in a phase once all of it is; what is blocked or not ready is not.
     transitions.retain(|transition| !held.contains(&Owner::Tenant(transition.tenant.clone())));
     let mut changes = order(draft.changes);
     changes.shrink_to_fit();
@@ -110,6 +112,8 @@ pub struct Draft {
     pub unchanged: usize,
     /// Resources that would move to another target or kind, by the words for it.
     moves: BTreeMap<String, Vec<Address>>,
+    /// What is there and not ready, by kind, target and reason.
+    pending: BTreeMap<(&'static str, TargetName, Arc<str>), Vec<Address>>,
     /// Old identities that a replacement deletes.
     pub replaced: HashSet<(Arc<str>, &'static str, Arc<str>)>,
 }
@@ -168,6 +172,10 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
     };
     let renamed_identity = applied.filter(|applied| Some(&applied.identity) != desired.identity.as_ref());
+    if let Observed::Present(Present { pending: Some(reason), .. }) = &observed {
+        let reason = (desired.kind.name, desired.target.clone(), reason.clone());
+        draft.pending.entry(reason).or_default().push(desired.address.clone());
+    }
     match diff::diff(&known) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
@@ -205,7 +213,7 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
                 (Cause::Both, _) => "changed in the repository and deleted outside Tenantry".into(),
                 (Cause::Drift, _) => "deleted outside Tenantry".into(),
             };
-            if cause != Cause::Pending && desired.kind.loses_data {
+            if cause != Cause::Pending && desired.kind.loses_data_of(&desired.spec) {
                 draft.findings.push(
                     Finding::new(
                         codes::RECREATES_DATA,
@@ -294,9 +302,7 @@ fn updated(
     let mut change = change(desired, applied, action, cause);
     let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
     change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides)));
-    let immutable = differences
-        .iter()
-        .find(|difference| desired.kind.immutable.iter().any(|pointer| difference.pointer.starts_with(pointer)));
+    let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     change.reason = match (action, cause, &renamed_from) {
         (Action::Replace, _, _) => {
             let field = immutable.map_or_else(|| "a field".into(), |difference| readable_pointer(&difference.pointer));
@@ -320,7 +326,8 @@ fn updated(
 }
 
 fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: Cause) -> Change {
-    let mut sensitive: Vec<Arc<str>> = desired.kind.sensitive.iter().map(|pointer| Arc::from(*pointer)).collect();
+    let of_kind = desired.kind.sensitive_in(&desired.spec);
+    let mut sensitive: Vec<Arc<str>> = of_kind.iter().map(|pointer| Arc::from(&**pointer)).collect();
     sensitive.extend(desired.sensitive.iter().cloned());
     Value::Map(desired.spec.clone()).for_each_leaf(&mut |pointer, value| {
         if matches!(value, Value::Deferred(deferred) if deferred.has_secret()) {
@@ -344,7 +351,7 @@ fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: C
         sensitive,
         depends_on: desired.depends_on.clone(),
         protected: desired.protect,
-        loses_data: desired.kind.loses_data,
+        loses_data: desired.kind.loses_data_of(&desired.spec),
         origin: None,
         renamed_from: applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned(),
         replaces: None,
@@ -435,6 +442,25 @@ fn report_moves(draft: &mut Draft) {
                     data has moved";
         draft.findings.push(finding.help(help));
     }
+}
+
+/// One finding for each kind, target and reason. Returns the owners of what is not ready and is not about to be written:
+/// that is looked at again when it was.
+fn report_pending(draft: &mut Draft) -> BTreeSet<Owner> {
+    let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
+    let mut owners = BTreeSet::new();
+    for ((kind, target, reason), mut addresses) in std::mem::take(&mut draft.pending) {
+        addresses.retain(|address| !written.contains(address));
+        owners.extend(addresses.iter().map(|address| address.owner.clone()));
+        let finding =
+            |what: String| Finding::new(codes::NOT_READY, Severity::Warning, format!("{what} not ready yet: {reason}"));
+        draft.findings.extend(match addresses.as_slice() {
+            [] => None,
+            [one] => Some(finding(format!("{one} is")).of(one)),
+            [one, more @ ..] => Some(finding(format!("{one} and {} more of {kind} in `{target}` are", more.len()))),
+        });
+    }
+    owners
 }
 
 /// One finding for each target and reason, however many resources it hits.

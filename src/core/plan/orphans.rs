@@ -11,8 +11,8 @@ use super::{Action, Blocked, Cause, Change, Finding};
 use crate::core::diagnostics::{Severity, codes};
 use crate::core::diff;
 use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::MarkPlace;
-use crate::core::model::resource::{Applied, Observed};
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::resource::{Applied, Observed, Present};
 use crate::core::model::value::push_token;
 
 /// Adds to the draft whatever the inventory or a mark knows and the repository does not ask for.
@@ -128,6 +128,13 @@ fn blocked(applied: &Applied, code: crate::core::diagnostics::Code, reason: impl
     }
 }
 
+/// Whether what is there, or what was written, says that its end destroys data.
+fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool {
+    let there = present.map(|present| present.spec.clone());
+    there.is_some_and(|spec| kind.loses_data_of(&spec))
+        || applied.spec_value().is_some_and(|spec| kind.loses_data_of(&spec))
+}
+
 /// Plans the end of one resource.
 fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
@@ -184,9 +191,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     let before = present.as_ref().map(|present| Arc::new(diff::owned_before(kind, present, applied)));
     // Which of its fields are personal is not on record, so none is shown but its name.
     let mut sensitive = Vec::new();
-    for (field, _) in
-        before.iter().flat_map(|before| before.iter()).filter(|(field, _)| !kind.identity.contains(&&***field))
-    {
+    for (field, _) in before.iter().flat_map(|before| before.iter()).filter(|(field, _)| !kind.names(field)) {
         let mut pointer = String::new();
         push_token(&mut pointer, field);
         sensitive.push(pointer.into());
@@ -209,7 +214,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
         sensitive,
         depends_on: depends_on.clone(),
         protected: *protect,
-        loses_data: kind.loses_data,
+        loses_data: kind.loses_data || loses_data(kind, applied, present.as_ref()),
         origin,
         renamed_from: None,
         replaces: None,

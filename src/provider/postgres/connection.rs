@@ -145,6 +145,7 @@ mod tests {
             values: serde_json::Map::new(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            folder: std::path::PathBuf::new(),
         };
         if secret {
             settings.secrets.insert("url".to_owned(), url.to_owned().into());

@@ -96,7 +96,7 @@ impl SandboxReader {
                 "{}" => nothing.clone(),
                 text => map(text)?,
             };
-            let present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs };
+            let present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs, pending: None };
             match observation.resources.get_mut(identity) {
                 Some(observed) => *observed = Observed::Present(present),
                 None => {

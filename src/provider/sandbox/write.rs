@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
-use crate::core::model::kind::{Catalogue, FieldReference, Kind, MarkPlace};
+use crate::core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
 use crate::core::model::mark::Mark;
 use crate::core::model::names::hex;
 use crate::core::model::value::{Map, Value};
@@ -37,12 +37,13 @@ impl Writer for SandboxWriter {
         let fault = self.faults.next(Operation::Write { target: &self.target, first_identity: first });
         let fail = |class, reason: &str| WriteError {
             step: 0,
+            done: Vec::new(),
             error: ProviderError::new(class, format!("writing to the sandbox target `{}`", self.target), reason),
         };
         if let Fault::Fail(class, reason) = &fault {
             return Err(fail(*class, reason));
         }
-        let at = |step: usize, error| WriteError { step, error };
+        let at = |step: usize, error| WriteError { step, done: Vec::new(), error };
         let connection = self.world.connection().await.map_err(|error| at(0, failed("opening the sandbox", error)))?;
         let Some(mut connection) = connection else {
             return Err(fail(ErrorClass::Fatal, "it was opened for reading only"));
@@ -105,7 +106,7 @@ impl SandboxWriter {
                     let cause = format!("it belongs to the estate `{}`", other.estate);
                     return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
                 }
-                if let Some(pointer) = changed.iter().find(|pointer| kind.immutable.contains(&pointer.as_str())) {
+                if let Some(pointer) = changed.iter().find(|pointer| kind.is_immutable(spec, pointer)) {
                     let cause = format!("{pointer} cannot change");
                     return Err(ProviderError::new(ErrorClass::Fatal, attempted("updating"), cause));
                 }
@@ -181,22 +182,19 @@ impl SandboxWriter {
         if kind.identity_of(spec).as_deref() != Some(identity) {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());
         }
-        for (reference, name) in references(kind, spec).filter(|(reference, _)| reference.required) {
+        for Reference { kind: needed, name, .. } in required(kind, spec) {
             let found: Option<i64> =
                 sqlx::query_scalar("SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1")
                     .bind(&*self.target)
-                    .bind(reference.kind)
-                    .bind(name)
+                    .bind(needed)
+                    .bind(&*name)
                     .fetch_optional(&mut *connection)
                     .await
                     .map_err(|error| failed(attempted, error))?;
             // What nobody manages here is taken for granted: a real target would have it.
-            let managed = self.catalogue.get(reference.kind).is_some();
-            if found.is_none() && managed && reference.required && !is_builtin(name) {
-                return refuse(
-                    ErrorClass::Fatal,
-                    format!("{} `{name}`, which it needs, does not exist", reference.kind),
-                );
+            let managed = self.catalogue.get(needed).is_some();
+            if found.is_none() && managed && !is_builtin(&name) {
+                return refuse(ErrorClass::Fatal, format!("{needed} `{name}`, which it needs, does not exist"));
             }
         }
         Ok(())
@@ -237,12 +235,12 @@ impl SandboxWriter {
             MarkPlace::Target => Some(serde_json::to_string(mark).map_err(|error| sqlx::Error::Encode(error.into()))?),
             MarkPlace::Inventory => None,
         };
-        let name = kind.identity.last().and_then(|field| spec.get(field)).and_then(Value::as_str).unwrap_or_default();
+        let name = kind.name_of(spec).unwrap_or_default();
         sqlx::query("INSERT OR REPLACE INTO resources (target, kind, identity, name, spec, mark, outputs) VALUES (?, ?, ?, ?, ?, ?, ?)")
             .bind(&*self.target)
             .bind(kind.name)
             .bind(&**identity)
-            .bind(name)
+            .bind(&*name)
             .bind(text(&kept)?)
             .bind(mark)
             .bind(text(outputs)?)
@@ -252,13 +250,13 @@ impl SandboxWriter {
             return Ok(());
         }
         self.drop_needs(connection, kind, identity).await?;
-        for (reference, name) in references(kind, spec).filter(|(reference, _)| reference.required) {
+        for Reference { kind: needed, name, .. } in required(kind, spec) {
             sqlx::query("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?, ?)")
                 .bind(&*self.target)
                 .bind(kind.name)
                 .bind(&**identity)
-                .bind(reference.kind)
-                .bind(name)
+                .bind(needed)
+                .bind(&*name)
                 .execute(&mut *connection)
                 .await?;
         }
@@ -288,14 +286,13 @@ impl SandboxWriter {
         identity: &str,
         stored: &Stored,
     ) -> Result<Option<String>, sqlx::Error> {
-        let name =
-            kind.identity.last().and_then(|field| stored.spec.get(field)).and_then(Value::as_str).unwrap_or_default();
+        let name = kind.name_of(&stored.spec).unwrap_or_default();
         let needed: Option<(String, String)> = sqlx::query_as(
             "SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1",
         )
         .bind(&*self.target)
         .bind(kind.name)
-        .bind(name)
+        .bind(&*name)
         .fetch_optional(&mut *connection)
         .await?;
         if let Some((kind, identity)) = needed {
@@ -324,16 +321,9 @@ fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
     }
 }
 
-fn references<'a>(kind: &'a Kind, spec: &'a Map) -> impl Iterator<Item = (&'a FieldReference, &'a str)> {
-    kind.references.iter().flat_map(move |reference| {
-        let value = reference.pointer.strip_prefix('/').and_then(|field| spec.get(field));
-        let names: Vec<&str> = match value {
-            Some(Value::Text(name)) => vec![name],
-            Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        names.into_iter().map(move |name| (reference, name))
-    })
+/// What the target would refuse to be without.
+fn required<'a>(kind: &Kind, spec: &'a Map) -> impl Iterator<Item = Reference<'a>> {
+    kind.references_in(spec).into_iter().filter(|reference| reference.required)
 }
 
 /// The stored spec with the new one laid over it: maps that are owned key by key keep the keys of others.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::value::Map;
 
 /// Databases are first made under a name that begins so, given their mark, and then renamed: a crash in between never leaves
@@ -49,9 +49,11 @@ pub fn kind() -> Kind {
         loses_data: true,
         bills: false,
         mark: MarkPlace::Target,
-        transactional: false,
+        batch: Batch::Single,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -62,7 +64,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "name", true);
     problems.name(spec, "owner", false);

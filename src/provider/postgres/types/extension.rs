@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::value::Map;
 
 /// An extension of a database.
@@ -40,13 +40,15 @@ pub fn kind() -> Kind {
         bills: false,
         // An extension's comment is its description, written by its own script at every update.
         mark: MarkPlace::Inventory,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise: |spec| Fields::of(spec).build(),
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "name", false);
     problems.name(spec, "schema", false);

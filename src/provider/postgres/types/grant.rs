@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{FieldReference, Kind, MarkPlace};
+use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
@@ -135,9 +135,11 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Inventory,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -174,7 +176,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     for field in ["role", "schema", "name", "grantor"] {
         problems.name(spec, field, false);
@@ -303,7 +305,7 @@ mod tests {
             ),
         ] {
             let problems = check(&spec(wrong));
-            assert_eq!(problems.iter().map(|(pointer, _)| pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+            assert_eq!(problems.iter().map(|problem| problem.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
         }
         let defaults =
             serde_json::json!({"role": "r", "on": "defaultTables", "grantor": "g", "privileges": ["SELECT"]});

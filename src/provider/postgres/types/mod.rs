@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::core::model::kind::{FieldReference, Kind, NameLimit};
+use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// Every kind, in the order in which they depend on each other.
@@ -98,11 +98,11 @@ impl Fields {
 
 /// Collects the problems of one spec.
 #[derive(Default)]
-struct Problems(Vec<(String, String)>);
+struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, pointer: &str, message: impl Into<String>) {
-        self.0.push((pointer.to_owned(), message.into()));
+        self.0.push(Problem::error(pointer, message));
     }
 
     /// Names that the server would refuse, or keeps for itself.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::grant::canonical_role;
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// A row security policy of a table.
@@ -94,9 +94,11 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Target,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -116,7 +118,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     for field in ["schema", "table", "name"] {
         problems.name(spec, field, false);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::database::unlimited;
 use super::{Fields, Problems, name_limit};
-use crate::core::model::kind::{FieldReference, Kind, MarkPlace};
+use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// A role: a user or a group of users.
@@ -91,9 +91,11 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Target,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -118,7 +120,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "name", true);
     if let Some(name) = spec.get("name").and_then(Value::as_str)
@@ -252,7 +254,7 @@ mod tests {
             ("validUntil".into(), "soon".into()),
             ("settings".into(), Value::map([("a; DROP", "1".into())])),
         ]);
-        let pointers: Vec<_> = check(&spec).into_iter().map(|(pointer, _)| pointer).collect();
+        let pointers: Vec<_> = check(&spec).into_iter().map(|problem| problem.pointer).collect();
         assert_eq!(pointers, ["/name", "/superuser", "/validUntil", "/settings"]);
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// A row of a table that exists, owned column by column.
@@ -50,9 +50,11 @@ pub fn kind() -> Kind {
         loses_data: true,
         bills: false,
         mark: MarkPlace::Inventory,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -63,7 +65,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "table", false);
     problems.name(spec, "schema", false);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::value::{Map, Value};
 
 /// A schema of a database.
@@ -44,9 +44,11 @@ pub fn kind() -> Kind {
         loses_data: true,
         bills: false,
         mark: MarkPlace::Target,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -60,7 +62,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "name", true);
     problems.name(spec, "owner", false);

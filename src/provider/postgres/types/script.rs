@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Fields, Problems, name_limit, reference};
-use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::names::hex;
 use crate::core::model::value::{Map, Value};
 use crate::provider::postgres::statements;
@@ -54,9 +54,11 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Target,
-        transactional: true,
+        batch: Batch::Transaction,
         normalise,
         check,
+        check_together: None,
+        by_spec: None,
     }
 }
 
@@ -80,7 +82,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<(String, String)> {
+fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     problems.name(spec, "name", false);
     problems.name(spec, "schema", false);

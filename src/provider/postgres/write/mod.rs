@@ -129,7 +129,7 @@ impl Writer for PostgresWriter {
             Err(StepFailure { step, failure }) => {
                 let mut error = failure.into_provider_error(attempted(&batch[step]));
                 mask(&mut error, batch);
-                Err(WriteError { step, error })
+                Err(WriteError { step, done: Vec::new(), error })
             }
         }
     }

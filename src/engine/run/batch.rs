@@ -1,16 +1,16 @@
 //! Which steps of one owner go out together.
 
-use super::apply::Ready;
+use super::super::apply::Ready;
 use crate::core::model::address::Address;
-use crate::core::model::kind::Kind;
+use crate::core::model::kind::{Batch, Kind};
 use crate::core::model::value::{Part, Value};
 use crate::core::plan::{Action, Change};
 
 /// The most steps in one batch: enough for any sane tenant, and a transaction that still ends soon.
 const MOST: usize = 200;
 
-/// Cuts changes, which stay in their order, into batches: of one target, and one step only where a kind takes part in no
-/// transaction. What needs an output of another change waits until that one's batch has ended.
+/// Cuts changes, which stay in their order, into batches: of one target, and of kinds that go out in the same way. What
+/// needs an output of another change waits until that one's batch has ended.
 pub fn batches<'r, 'a>(
     ready: &'r [Ready<'a>],
     kind_of: &dyn Fn(&Change) -> Option<std::sync::Arc<Kind>>,
@@ -20,12 +20,18 @@ pub fn batches<'r, 'a>(
     for (index, next) in ready.iter().enumerate() {
         let current = &ready[start..index];
         let Some(first) = current.first() else { continue };
-        let alone = |ready: &Ready<'_>| {
-            ready.change.action != Action::Forget && kind_of(ready.change).is_none_or(|kind| !kind.transactional)
+        // What is only struck from the record goes out with anything.
+        let way = |ready: &Ready<'_>| match ready.change.action {
+            Action::Forget => None,
+            _ => Some(kind_of(ready.change).map_or(Batch::Single, |kind| kind.batch)),
+        };
+        let parted = match (current.iter().rev().find_map(way), way(next)) {
+            (Some(Batch::Single), _) | (_, Some(Batch::Single)) => true,
+            (Some(before), Some(after)) => before != after,
+            _ => false,
         };
         let cut = next.change.target != first.change.target
-            || alone(first)
-            || alone(next)
+            || parted
             || current.len() >= MOST
             || needs_output_of(next.change, current);
         if cut {

@@ -1,0 +1,220 @@
+//! What is there now, and whether a change of a plan still fits it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::EngineError;
+use super::apply::{Outcome, Ready};
+use super::observe::{by_address, observe};
+use super::targets::Targets;
+use crate::core::diagnostics::{FileId, Origin, Span};
+use crate::core::diff::{self, Known, Verdict};
+use crate::core::model::address::Address;
+use crate::core::model::kind::{Catalogue, MarkPlace};
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use crate::core::model::value::Value;
+use crate::core::plan::{Action, Change, Plan};
+use crate::store::contract::Store;
+
+/// What is there now.
+pub struct Fresh {
+    pub estate: Arc<str>,
+    pub catalogue: Arc<Catalogue>,
+    pub observed: Observations,
+    pub inventory: BTreeMap<Address, Applied>,
+    pub begun: HashSet<(Address, Arc<str>)>,
+    pub desired: HashMap<Address, Desired>,
+}
+
+impl Fresh {
+    pub async fn read(plan: &Plan, targets: &Targets<'_>, store: &dyn Store) -> Result<Self, EngineError> {
+        let inventory = by_address(store.inventory().await?);
+        let begun = store.open_steps().await?.into_iter().map(|step| (step.address, step.identity)).collect();
+        let desired: HashMap<Address, Desired> = plan
+            .changes
+            .iter()
+            .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
+            .collect();
+        let observed = observe(targets, desired.values(), inventory.values()).await;
+        let catalogue = targets.catalogue.clone();
+        Ok(Self { estate: plan.estate.clone(), catalogue, observed, inventory, begun, desired })
+    }
+
+    pub fn observed(&self, change: &Change, identity: &str) -> Observed {
+        let of_kind =
+            self.observed.iter().find(|((target, kind), _)| *target == change.target && **kind == *change.kind);
+        match of_kind {
+            Some((_, observation)) => observation.get(identity),
+            None => Observed::Unknown("its target was not asked".into()),
+        }
+    }
+
+    /// Holds a change against what is there now.
+    pub fn judge<'a>(&self, change: &'a Change) -> Result<Ready<'a>, Outcome> {
+        let ready = |present| Ready { change, present, replaced: None, only_record: false };
+        let stale = |why: &str| Err(Outcome::Stale(format!("{why} since the plan was made; plan again")));
+        let unknown = |reason: &str| Err(Outcome::Skipped(format!("its state is unknown: {reason}")));
+        if change.action != Action::Forget
+            && self.inventory.get(&change.address).map_or(0, |applied| applied.generation) >= change.generation
+        {
+            // Another run wrote here; if it came to the same end there is nothing left to do.
+            return match (&change.identity, self.desired.get(&change.address)) {
+                (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false)
+                {
+                    Verdict::Unchanged => Err(Outcome::AlreadyDone),
+                    _ => stale("it was written by another run"),
+                },
+                _ => stale("it was written by another run"),
+            };
+        }
+        let Some(identity) = &change.identity else {
+            let replaced = change.replaces.as_ref().map(|old| self.judge_old(change, old)).transpose()?.flatten();
+            return Ok(Ready { replaced, ..ready(None) });
+        };
+        let observed = match change.replaces.as_ref() {
+            Some(old) => return self.judge_renaming(change, identity, old),
+            None => self.observed(change, identity),
+        };
+        match (change.action, observed) {
+            (_, Observed::Unknown(reason)) => unknown(&reason),
+            (Action::Create, Observed::Absent) => Ok(ready(None)),
+            (Action::Delete | Action::Forget, Observed::Absent) => Ok(ready(None)),
+            (Action::Forget, Observed::Present(_)) => stale("it came back"),
+            (_, Observed::Absent) => stale("it was deleted"),
+            (Action::Delete, Observed::Present(present)) => {
+                if !self.owns(change, identity, &present) {
+                    return stale("its mark was changed");
+                }
+                match self.is_as_planned(change, &present) {
+                    true => Ok(ready(Some(present))),
+                    false => stale("it was changed"),
+                }
+            }
+            (_, Observed::Present(present)) => {
+                let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
+                let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
+                let applied = self.applied(desired);
+                let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
+                match (change.action, &change.before, verdict) {
+                    (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
+                    (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
+                        Ok(Ready { change, present: Some(present), replaced: None, only_record: true })
+                    }
+                    (Action::Create, ..) => stale("it appeared"),
+                    (_, Some(before), _) if **before == owned => Ok(ready(Some(present))),
+                    _ => stale("it was changed"),
+                }
+            }
+        }
+    }
+
+    fn judge_renaming<'a>(&self, change: &'a Change, new: &str, old: &str) -> Result<Ready<'a>, Outcome> {
+        let stale = |why: &str| Err(Outcome::Stale(format!("{why} since the plan was made; plan again")));
+        let desired = self.desired.get(&change.address);
+        let present = match self.observed(change, new) {
+            Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Absent => None,
+            Observed::Present(present) => {
+                match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()), false)) {
+                    Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
+                    // An earlier run was interrupted between making the new one and deleting the old one.
+                    Some(_) => Some(present),
+                }
+            }
+        };
+        let settled = match (&present, desired) {
+            (Some(present), Some(desired)) => {
+                let verdict = self.verdict(desired, &Observed::Present(present.clone()), false);
+                matches!(verdict, Verdict::Unchanged | Verdict::Record { .. })
+            }
+            _ => false,
+        };
+        Ok(Ready { change, only_record: settled, present, replaced: self.judge_old(change, old)? })
+    }
+
+    /// What is there of the old one that a replacement deletes.
+    fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
+        let stale = |what: &str| Err(Outcome::Stale(format!("{what} was changed since the plan was made; plan again")));
+        match self.observed(change, old) {
+            Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Absent => Ok(None),
+            Observed::Present(present) if !self.owns(change, old, &present) => stale("the mark of the old one"),
+            Observed::Present(present) if !self.is_as_planned(change, &present) => stale("the old one"),
+            Observed::Present(present) => Ok(Some(present)),
+        }
+    }
+
+    /// Whether what is to be deleted has every owned field as the plan saw it.
+    fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
+        let Some(before) = &change.before else { return true };
+        match self.catalogue.get(&change.kind) {
+            Some(kind) => diff::owned(kind, &present.spec, before, None, &[]) == **before,
+            None => **before == *present.spec,
+        }
+    }
+
+    pub fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
+        let desired = self.desired.get(&change.address);
+        match &present.mark {
+            Some(Mark { estate, address, .. }) => {
+                *estate == self.estate
+                    && (*address == change.address
+                        || desired.is_some_and(|desired| desired.previously.contains(address)))
+            }
+            None => {
+                let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+                let in_inventory = addresses.any(|address| {
+                    let applied = self.inventory.get(address);
+                    applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
+                });
+                in_inventory && self.catalogue.get(&change.kind).is_some_and(|kind| kind.mark == MarkPlace::Inventory)
+            }
+        }
+    }
+
+    fn applied(&self, desired: &Desired) -> Option<&Applied> {
+        let addresses = std::iter::once(&desired.address).chain(&desired.previously);
+        addresses.into_iter().find_map(|address| self.inventory.get(address))
+    }
+
+    pub fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
+        let applied = self.applied(desired);
+        let begun = desired
+            .identity
+            .as_ref()
+            .is_some_and(|identity| self.begun.contains(&(desired.address.clone(), identity.clone())));
+        let mark = match observed {
+            Observed::Present(present) => present.mark.as_ref(),
+            _ => None,
+        };
+        // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
+        let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
+        diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
+    }
+}
+
+/// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
+fn writes_secret(change: &Change) -> bool {
+    change.fields.iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
+}
+
+/// What a change asks for, as if it came from the repository.
+pub fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
+    let kind = targets.catalogue.get(&change.kind)?;
+    let spec = change.after.clone()?;
+    Some(Desired {
+        address: change.address.clone(),
+        kind: kind.clone(),
+        target: change.target.clone(),
+        identity: change.identity.clone(),
+        spec,
+        sensitive: change.sensitive.as_slice().into(),
+        protect: change.protected,
+        adopt: change.action == Action::Adopt,
+        depends_on: change.depends_on.clone(),
+        previously: change.renamed_from.iter().cloned().collect(),
+        origin: Origin { file: FileId(0), span: Span::default() },
+    })
+}

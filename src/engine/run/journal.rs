@@ -1,0 +1,218 @@
+//! Journal, write, journal: nothing is written that was not put on record before.
+
+use super::super::apply::{Event, Outcome, Ready};
+use super::prepare::Prepared;
+use super::{Run, locked};
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::kind::Batch;
+use crate::core::model::value::Map;
+use crate::core::plan::Change;
+use crate::provider::contract::{Step, StepAction, WriteError, Written};
+use crate::store::contract::{StepBegun, StepEnded, StepResult};
+
+/// What is put on record of some changes, and how each ended.
+#[derive(Default)]
+struct Ended<'a> {
+    records: Vec<StepEnded>,
+    outcomes: Vec<(&'a Change, Outcome)>,
+}
+
+impl<'a> Run<'a> {
+    /// Writes changes that go out together. Where one of a sequence fails, what does not need it goes on.
+    pub(super) async fn batch(&self, owner: &Owner, prepared: &[Prepared<'_, 'a>]) {
+        let begun: Vec<StepBegun> = prepared.iter().map(|prepared| self.begun(prepared)).collect();
+        if let Err(error) = self.request.store.begin(&self.fence(owner), &begun).await {
+            return self.store_failed(error, prepared.iter().map(|prepared| prepared.ready.change));
+        }
+        for Prepared { ready, .. } in prepared {
+            let change = ready.change;
+            self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action });
+        }
+        let mut rest: Vec<&Prepared<'_, 'a>> = prepared.iter().collect();
+        while let Some(first) = rest.first() {
+            let steps: Vec<Step> = rest.iter().flat_map(|prepared| prepared.steps.iter().cloned()).collect();
+            let mut ended = Ended::default();
+            let next = match self.write(&first.ready.change.target, &steps).await {
+                Ok(written) => {
+                    self.end_done(&rest, written, &mut ended);
+                    Vec::new()
+                }
+                Err(failure) if steps.iter().any(|step| step.kind.batch == Batch::Sequence) => {
+                    let (done, culprit, next) = around(&rest, failure.step);
+                    self.end_done(done, failure.done.clone(), &mut ended);
+                    self.end_failed(culprit, &failure, None, &mut ended);
+                    next.to_vec()
+                }
+                Err(failure) => {
+                    let (_, culprit, _) = around(&rest, failure.step);
+                    let culprit = culprit.first().map(|prepared| &prepared.ready.change.address);
+                    self.end_failed(&rest, &failure, culprit, &mut ended);
+                    Vec::new()
+                }
+            };
+            let Ended { records, outcomes } = ended;
+            if let Err(error) = self.request.store.finish(&self.fence(owner), &records).await {
+                return self.store_failed(error, rest.iter().map(|prepared| prepared.ready.change));
+            }
+            outcomes.into_iter().for_each(|(change, outcome)| self.end(change, outcome));
+            rest = match self.without_hindered(owner, next).await {
+                Some(rest) => rest,
+                None => return,
+            };
+        }
+    }
+
+    /// Leaves out those that were begun, were not written, and cannot be any more. Nothing if the store failed.
+    async fn without_hindered<'r>(
+        &self,
+        owner: &Owner,
+        begun: Vec<&'r Prepared<'r, 'a>>,
+    ) -> Option<Vec<&'r Prepared<'r, 'a>>> {
+        let mut kept = Vec::with_capacity(begun.len());
+        for prepared in begun {
+            let change = prepared.ready.change;
+            let Some(outcome) = self.hindrance(change) else {
+                kept.push(prepared);
+                continue;
+            };
+            let record = self.record(change, StepResult::Failed("it was not written".into()));
+            if let Err(error) = self.request.store.finish(&self.fence(owner), &[record]).await {
+                self.store_failed(error, std::iter::once(change));
+                return None;
+            }
+            self.end(change, outcome);
+        }
+        Some(kept)
+    }
+
+    fn record(&self, change: &Change, result: StepResult) -> StepEnded {
+        StepEnded {
+            at: (self.request.clock)(),
+            address: change.address.clone(),
+            identity: change.identity.clone().unwrap_or_default(),
+            action: change.action.as_str().into(),
+            generation: change.generation,
+            result,
+        }
+    }
+
+    fn end_done(&self, done: &[&Prepared<'_, 'a>], written: Vec<Written>, ended: &mut Ended<'a>) {
+        let mut written = written.into_iter();
+        for Prepared { ready, steps } in done {
+            let outputs = steps.iter().map(|_| written.next().unwrap_or_default()).last();
+            let outputs = outputs.map_or_else(
+                || ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default(),
+                |written| written.outputs,
+            );
+            let applied = self.applied(ready, outputs);
+            // A replaced resource stays open, and on record under its old name, until the old one is gone.
+            if ready.replaced.is_none() {
+                ended.records.push(self.record(ready.change, applied));
+                if let Some(old) = &ready.change.renamed_from {
+                    let removed = self.record(ready.change, StepResult::Removed);
+                    ended.records.push(StepEnded { address: old.clone(), ..removed });
+                }
+            }
+            ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
+        }
+    }
+
+    /// `culprit` is the one that failed, where all are one transaction.
+    fn end_failed(
+        &self,
+        failed: &[&Prepared<'_, 'a>],
+        failure: &WriteError,
+        culprit: Option<&Address>,
+        ended: &mut Ended<'a>,
+    ) {
+        let error = &failure.error;
+        let mut why = self.masker.mask(&error.to_string()).into_owned();
+        if let Some(remedy) = &error.remedy {
+            why = format!("{why} ({remedy})");
+        }
+        for prepared in failed {
+            let change = prepared.ready.change;
+            if prepared.steps.is_empty() {
+                self.end_done(&[prepared], Vec::new(), ended);
+                continue;
+            }
+            let (outcome, reason) = match culprit {
+                Some(culprit) if *culprit != change.address => {
+                    let reason = format!("{culprit} failed, and the two are one transaction");
+                    (Outcome::Skipped(reason.clone()), reason)
+                }
+                _ => (Outcome::Failed(why.clone()), why.clone()),
+            };
+            // Whether a request that got no answer was carried out is not known: the step stays open, so that the next
+            // run takes what it finds for ours.
+            if !error.class.is_transient() {
+                ended.records.push(self.record(change, StepResult::Failed(reason.into())));
+            }
+            ended.outcomes.push((change, outcome));
+        }
+    }
+
+    /// Deletes the old one of what was replaced under another name.
+    pub(super) async fn replaced(&self, owner: &Owner, ready: &Ready<'a>) {
+        let (Some(old), Some(before)) = (&ready.change.replaces, &ready.replaced) else { return };
+        let change = ready.change;
+        let user = {
+            let outcomes = locked(&self.outcomes);
+            let is_done = |address: &Address| outcomes.get(address).is_none_or(|(_, outcome)| outcome.is_done());
+            if !is_done(&change.address) {
+                return;
+            }
+            let mut users = self.needed_by.get(&change.address).into_iter().flatten();
+            users.find(|address| !is_done(address)).copied()
+        };
+        let Some(kind) = self.request.targets.catalogue.get(&change.kind) else { return };
+        let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
+        let applied = self.applied(ready, outputs);
+        // A name that the plan did not know may have turned out to be the old one.
+        let is_same = matches!(&applied, StepResult::Applied(applied) if applied.identity == *old);
+        let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
+        let step = match user {
+            _ if is_same => Ok(None),
+            Some(user) => Err(format!("{user}, which needs it, was not done")),
+            None => self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }).map(Some),
+        };
+        let deleted = match step {
+            Ok(step) => {
+                let steps: Vec<Step> = step.into_iter().collect();
+                self.write(&change.target, &steps)
+                    .await
+                    .map_err(|failure| self.masker.mask(&failure.error.to_string()).into_owned())
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = deleted {
+            return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
+        }
+        let mut ended = vec![self.record(change, applied)];
+        ended.extend(
+            change
+                .renamed_from
+                .iter()
+                .map(|old| StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) }),
+        );
+        if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
+            self.store_failed(error, std::iter::once(change));
+        }
+    }
+}
+
+/// Those before the one that a step belongs to, that one, and those after it.
+fn around<'r, 's, 'a>(
+    prepared: &'s [&'r Prepared<'r, 'a>],
+    step: usize,
+) -> (&'s [&'r Prepared<'r, 'a>], &'s [&'r Prepared<'r, 'a>], &'s [&'r Prepared<'r, 'a>]) {
+    let mut steps = 0;
+    let at = prepared.iter().position(|prepared| {
+        steps += prepared.steps.len();
+        step < steps
+    });
+    let at = at.unwrap_or_else(|| prepared.len().saturating_sub(1));
+    let (before, from) = prepared.split_at(at);
+    let (one, after) = from.split_at(from.len().min(1));
+    (before, one, after)
+}

@@ -1,0 +1,260 @@
+//! One run's writing: owners side by side, each owner's batches one after the other.
+
+mod batch;
+mod endings;
+mod journal;
+mod open;
+mod prepare;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::stream::{self, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{Event, Outcome, Outcomes, Ready, Request};
+use super::secrets::SecretValues;
+use crate::core::model::address::{Address, Owner};
+use crate::core::model::resource::Applied;
+use crate::core::model::value::{Map, Value};
+use crate::core::plan::{Action, Change, Transition};
+use crate::secret::Masker;
+use crate::store::contract::{Fence, FencingToken, PhaseTransition, RunId, StoreError};
+use batch::batches;
+use endings::{Ending, endings, needed_before};
+use open::Open;
+use prepare::Prepared;
+
+/// Everything that the owners' tasks share.
+#[expect(clippy::struct_field_names, reason = "`run` is the run's number in the journal")]
+pub struct Run<'a> {
+    request: &'a Request<'a>,
+    run: RunId,
+    tokens: &'a BTreeMap<Owner, FencingToken>,
+    secrets: SecretValues,
+    masker: Masker,
+    targets: HashMap<Arc<str>, Result<Open, String>>,
+    /// What each resource told of itself, from the inventory and from this run.
+    outputs: Mutex<HashMap<Address, Arc<Map>>>,
+    outcomes: Mutex<Outcomes>,
+    /// The first failure of the store: after it, nothing more is written.
+    failure: Mutex<Option<StoreError>>,
+    /// The lease is gone.
+    lost: CancellationToken,
+    /// Of what ends, by deletion or because it is replaced under another name: the changes of what needed it when it was
+    /// last written. Unless they are done, it stays.
+    needed_by: HashMap<&'a Address, Vec<&'a Address>>,
+    inventory: &'a BTreeMap<Address, Applied>,
+    by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
+    transitions: HashMap<&'a Arc<str>, &'a Transition>,
+    blocked: HashSet<&'a Owner>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        request: &'a Request<'a>,
+        run: RunId,
+        tokens: &'a BTreeMap<Owner, FencingToken>,
+        secrets: SecretValues,
+        inventory: &'a BTreeMap<Address, Applied>,
+        outcomes: Outcomes,
+        lost: CancellationToken,
+    ) -> Self {
+        let masker = Masker::new(secrets.values());
+        let outputs = inventory.values().filter(|applied| &*applied.outputs != "{}").filter_map(|applied| {
+            match serde_json::from_str(&applied.outputs) {
+                Ok(Value::Map(outputs)) => Some((applied.address.clone(), outputs)),
+                _ => None,
+            }
+        });
+        let plan = request.plan;
+        let ends = |change: &&Change| change.action == Action::Delete || change.replaces.is_some();
+        let ending = || plan.changes.iter().filter(ends);
+        let mut needed_by: HashMap<&Address, Vec<&Address>> =
+            ending().map(|change| (&change.address, Vec::new())).collect();
+        // What needed it may know it by its earlier address.
+        let now: HashMap<&Address, &Address> =
+            ending().filter_map(|change| Some((change.renamed_from.as_ref()?, &change.address))).collect();
+        let mut by_owner: HashMap<&Owner, Vec<&Change>> = HashMap::new();
+        for change in &plan.changes {
+            by_owner.entry(&change.address.owner).or_default().push(change);
+            for needed in needed_before(inventory, change) {
+                if let Some(users) = needed_by.get_mut(now.get(needed).copied().unwrap_or(needed)) {
+                    users.push(&change.address);
+                }
+            }
+        }
+        Self {
+            request,
+            run,
+            tokens,
+            secrets,
+            masker,
+            targets: HashMap::new(),
+            outputs: Mutex::new(outputs.collect()),
+            outcomes: Mutex::new(outcomes),
+            failure: Mutex::new(None),
+            lost,
+            needed_by,
+            inventory,
+            by_owner,
+            transitions: plan.transitions.iter().map(|transition| (&transition.tenant, transition)).collect(),
+            blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
+        }
+    }
+
+    pub fn store_failure(&self) -> Option<StoreError> {
+        locked(&self.failure).clone()
+    }
+
+    /// How every change ended, as far as this run wrote it.
+    pub fn take_outcomes(&self) -> Outcomes {
+        std::mem::take(&mut *locked(&self.outcomes))
+    }
+
+    /// Writes everything: what is shared first, deletions of it last.
+    pub async fn write_all(&mut self, ready: Vec<Ready<'a>>) {
+        self.open(&ready);
+        let (deletions, writes): (Vec<Ready<'a>>, Vec<Ready<'a>>) =
+            ready.into_iter().partition(|ready| matches!(ready.change.action, Action::Delete | Action::Forget));
+        let mut by_owner: BTreeMap<Owner, (Vec<Ready<'a>>, Vec<Ready<'a>>)> = BTreeMap::new();
+        for write in writes {
+            by_owner.entry(write.change.address.owner.clone()).or_default().0.push(write);
+        }
+        for deletion in deletions {
+            by_owner.entry(deletion.change.address.owner.clone()).or_default().1.push(deletion);
+        }
+        let owners = by_owner.into_iter().map(|(owner, (writes, deletions))| {
+            let endings = endings(self.inventory, &writes, deletions);
+            (owner, writes, endings)
+        });
+        let (shared, tenants): (Vec<_>, Vec<_>) = owners.partition(|(owner, ..)| owner.tenant().is_none());
+        let this = &*self;
+        for (owner, writes, _) in &shared {
+            this.owner(owner, writes).await;
+        }
+        let parallelism = self.request.targets.environment.limits.parallelism;
+        stream::iter(&tenants)
+            .for_each_concurrent(parallelism, |(owner, writes, endings)| async move {
+                this.owner(owner, writes).await;
+                this.end_all(owner, writes, endings).await;
+            })
+            .await;
+        for (owner, writes, endings) in shared.iter().rev() {
+            this.end_all(owner, writes, endings).await;
+        }
+    }
+
+    async fn end_all(&self, owner: &Owner, writes: &[Ready<'a>], endings: &[Ending<'a>]) {
+        for ending in endings {
+            match ending {
+                Ending::Deleted(deletions) => self.owner(owner, deletions).await,
+                Ending::Replaced(at) => self.replaced(owner, &writes[*at]).await,
+            }
+        }
+    }
+
+    /// Writes some of one owner's changes, in their order.
+    async fn owner(&self, owner: &Owner, ready: &[Ready<'a>]) {
+        let kind_of = |change: &Change| self.request.targets.catalogue.get(&change.kind).cloned();
+        for batch in batches(ready, &kind_of) {
+            let mut prepared: Vec<Prepared<'_, 'a>> = Vec::with_capacity(batch.len());
+            for ready in batch {
+                if let Some(outcome) = self.hindrance(ready.change) {
+                    self.end(ready.change, outcome);
+                    continue;
+                }
+                match self.prepare(ready) {
+                    Ok(steps) => prepared.push(Prepared { ready, steps }),
+                    Err(reason) => self.end(ready.change, Outcome::Failed(reason)),
+                }
+            }
+            if !prepared.is_empty() {
+                self.batch(owner, &prepared).await;
+            }
+        }
+    }
+
+    /// Why a change's turn has not come, or will not.
+    fn hindrance(&self, change: &Change) -> Option<Outcome> {
+        if self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
+            return Some(Outcome::Interrupted);
+        }
+        if locked(&self.failure).is_some() {
+            return Some(Outcome::Skipped("the store does not work any more".into()));
+        }
+        let outcomes = locked(&self.outcomes);
+        let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
+        if change.action == Action::Delete {
+            let mut users = self.needed_by.get(&change.address).into_iter().flatten();
+            let user = users.find(|address| undone(address).is_some());
+            return user.map(|user| Outcome::Skipped(format!("{user}, which needs it, was not done")));
+        }
+        change
+            .depends_on
+            .iter()
+            .find(|needed| undone(needed).is_some())
+            .map(|needed| Outcome::Skipped(format!("it needs {needed}, which was not done")))
+    }
+
+    fn end(&self, change: &Change, outcome: Outcome) {
+        let event = Event::StepEnded { address: &change.address, action: change.action, result: &outcome };
+        self.request.progress.event(&event);
+        locked(&self.outcomes).insert(change.address.clone(), (change.action, outcome));
+    }
+
+    fn fence(&self, owner: &Owner) -> Fence {
+        Fence {
+            run: self.run,
+            owner: owner.clone(),
+            token: self.tokens.get(owner).copied().unwrap_or_default(),
+            now: (self.request.clock)(),
+        }
+    }
+
+    fn store_failed<'c>(&self, error: StoreError, changes: impl Iterator<Item = &'c Change>) {
+        for change in changes {
+            self.end(change, Outcome::Failed(error.to_string()));
+        }
+        if matches!(error, StoreError::LeaseLost(_)) {
+            self.lost.cancel();
+        }
+        locked(&self.failure).get_or_insert(error);
+    }
+
+    /// Records the phases of those tenants whose every change is done, verified and ready.
+    pub async fn enter_phases(&self, outcomes: &Outcomes) {
+        let parallelism = self.request.targets.environment.limits.parallelism;
+        let reached = self.transitions.values().filter(|transition| {
+            let owner = Owner::Tenant(transition.tenant.clone());
+            let mut changes = self.by_owner.get(&owner).into_iter().flatten();
+            let is_settled =
+                |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled());
+            !self.blocked.contains(&owner) && changes.all(is_settled)
+        });
+        stream::iter(reached).for_each_concurrent(parallelism, |transition| self.enter_phase(transition)).await;
+    }
+
+    async fn enter_phase(&self, transition: &Transition) {
+        if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
+            return;
+        }
+        let entered = PhaseTransition {
+            at: (self.request.clock)(),
+            tenant: transition.tenant.clone(),
+            from: transition.from.clone(),
+            to: transition.to.clone(),
+        };
+        let owner = Owner::Tenant(transition.tenant.clone());
+        match self.request.store.enter_phase(&self.fence(&owner), &entered).await {
+            Ok(()) => {
+                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to });
+            }
+            Err(error) => self.store_failed(error, std::iter::empty()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A target while it is written to: its limits, and as many tries as make sense.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use governor::{DefaultDirectRateLimiter, Quota};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::super::apply::{Event, Ready};
+use super::super::observe::describe;
+use super::{Run, locked};
+use crate::core::model::kind::Batch;
+use crate::provider::contract::{ErrorClass, ProviderError, Step, WriteError, Writer, Written};
+
+/// How often a request is tried again that may succeed later. With the delays below, about half a minute in all: longer
+/// than a failover takes, and shorter than a pipeline's patience.
+const RETRIES: usize = 6;
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
+
+pub struct Open {
+    writer: Box<dyn Writer>,
+    concurrency: Semaphore,
+    rate: Option<DefaultDirectRateLimiter>,
+    /// Until when the target asked for quiet. It asked whoever talks to it, not only the request that it refused.
+    quiet_until: Mutex<Option<Instant>>,
+}
+
+impl Open {
+    fn be_quiet_for(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut quiet_until = locked(&self.quiet_until);
+        *quiet_until = Some(quiet_until.map_or(until, |already| already.max(until)));
+    }
+
+    async fn wait_for_quiet_to_end(&self) {
+        loop {
+            let until = *locked(&self.quiet_until);
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => return,
+            }
+        }
+    }
+
+    /// One call, once the target's limits allow it.
+    async fn call(&self, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let _permit = self.concurrency.acquire().await;
+        if let Some(rate) = &self.rate {
+            for _ in steps {
+                rate.until_ready().await;
+            }
+        }
+        self.wait_for_quiet_to_end().await;
+        self.writer.write(steps).await
+    }
+}
+
+impl Run<'_> {
+    /// Opens every target that something is written to.
+    pub(super) fn open(&mut self, ready: &[Ready<'_>]) {
+        let writes = |ready: &&Ready<'_>| !ready.only_record || ready.replaced.is_some();
+        let names: HashSet<&Arc<str>> = ready.iter().filter(writes).map(|ready| &ready.change.target).collect();
+        let targets = self.request.targets;
+        for name in names {
+            let table = targets.environment.targets.get(name);
+            let parallelism = targets.environment.limits.parallelism;
+            let concurrency = table.and_then(|table| table.concurrency).unwrap_or(parallelism);
+            let rate = table.and_then(|table| table.rate).or_else(|| targets.default_rate(name));
+            let open = targets.writer(name).map_err(|error| describe(&error)).map(|writer| Open {
+                writer,
+                concurrency: Semaphore::new(concurrency.max(1)),
+                rate: rate
+                    .and_then(NonZeroU32::new)
+                    .map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate))),
+                quiet_until: Mutex::default(),
+            });
+            self.targets.insert(name.clone(), open);
+        }
+    }
+
+    /// Writes steps. What of a sequence was done is not written again when a later step is tried once more.
+    pub(super) async fn write(&self, target: &Arc<str>, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let Some(first) = steps.first() else { return Ok(Vec::new()) };
+        let cannot = |cause: &str| {
+            let error = ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), cause);
+            WriteError { step: 0, done: Vec::new(), error }
+        };
+        let open = match self.targets.get(target) {
+            Some(Ok(open)) => open,
+            Some(Err(reason)) => return Err(cannot(reason)),
+            None => return Err(cannot("it was not opened")),
+        };
+        let is_sequence = first.kind.batch == Batch::Sequence;
+        let mut delays = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(FIRST_DELAY)
+            .with_max_delay(LONGEST_DELAY)
+            .with_max_times(RETRIES)
+            .build();
+        let mut written: Vec<Written> = Vec::with_capacity(steps.len());
+        loop {
+            let WriteError { step, done, error } = match open.call(&steps[written.len()..]).await {
+                Ok(rest) => {
+                    written.extend(rest);
+                    return Ok(written);
+                }
+                Err(error) => error,
+            };
+            let failed = written.len() + step;
+            if is_sequence {
+                written.extend(done);
+                written.resize_with(failed, Written::default);
+            }
+            let delay = match (error.class, delays.next()) {
+                (ErrorClass::Throttled { retry_after: Some(wait) }, Some(delay)) => wait.max(delay.min(FIRST_DELAY)),
+                (class, Some(delay)) if class.is_transient() => delay,
+                _ => return Err(WriteError { step: failed, done: written, error }),
+            };
+            if self.request.cancel.is_cancelled() || self.lost.is_cancelled() {
+                return Err(WriteError { step: failed, done: written, error });
+            }
+            self.request.progress.event(&Event::Retrying {
+                target,
+                reason: self.masker.mask(&error.to_string()).into_owned(),
+                after_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            });
+            if matches!(error.class, ErrorClass::Throttled { .. }) {
+                open.be_quiet_for(delay);
+            } else {
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+}

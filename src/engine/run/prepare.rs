@@ -1,0 +1,187 @@
+//! From a change to the steps that a target is given, and to what is kept of it afterwards.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::super::apply::Ready;
+use super::{Run, locked};
+use crate::core::diff;
+use crate::core::model::address::Address;
+use crate::core::model::kind::Kind;
+use crate::core::model::mark::Mark;
+use crate::core::model::names::hex;
+use crate::core::model::resource::{Applied, Present};
+use crate::core::model::value::{Deferred, Map, Value};
+use crate::core::plan::{Action, Change, FieldChange};
+use crate::provider::contract::{Step, StepAction};
+use crate::store::contract::{StepBegun, StepResult};
+
+/// A change whose steps have every value in its place.
+pub struct Prepared<'r, 'a> {
+    pub ready: &'r Ready<'a>,
+    /// None where only the record is missing.
+    pub steps: Vec<Step>,
+}
+
+impl<'a> Run<'a> {
+    /// The steps of a change, with every value in its place. None where only the record is missing.
+    pub(super) fn prepare(&self, ready: &Ready<'_>) -> Result<Vec<Step>, String> {
+        let Ready { change, present, replaced: _, only_record } = ready;
+        if *only_record || change.action == Action::Forget || (change.action == Action::Delete && present.is_none()) {
+            return Ok(Vec::new());
+        }
+        let kind = self.request.targets.catalogue.get(&change.kind).ok_or("its kind is not known")?;
+        let Some(after) = &change.after else {
+            let before = present.clone().unwrap_or_default();
+            return Ok(vec![self.step(change, kind, None, StepAction::Delete { before })?]);
+        };
+        let mut unresolved = None;
+        let mut secrets = Vec::new();
+        Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
+            if matches!(value, Value::Deferred(deferred) if deferred.has_secret()) {
+                secrets.push(pointer.to_owned());
+            }
+        });
+        let spec = after_with(after, &mut |deferred| {
+            let value = self.secrets.resolve(deferred, &|address, name| self.output(address, name));
+            if value.is_none() {
+                unresolved.get_or_insert_with(|| deferred.to_string());
+            }
+            value
+        });
+        if let Some(unresolved) = unresolved {
+            return Err(format!("{unresolved} is still not known"));
+        }
+        let create = |spec: Map| StepAction::Create { spec, secrets: secrets.clone() };
+        let update = |spec: Map, before: Present| {
+            let (removed, changed) = change.fields.iter().partition::<Vec<_>, _>(|field| field.after.is_none());
+            let pointers = |fields: Vec<&FieldChange>| fields.iter().map(|field| field.path.to_string()).collect();
+            StepAction::Update {
+                spec,
+                before,
+                changed: pointers(changed),
+                removed: pointers(removed),
+                secrets: secrets.clone(),
+            }
+        };
+        let mut steps = Vec::with_capacity(2);
+        match (change.action, present) {
+            (Action::Replace, Some(before)) if change.replaces.is_none() => {
+                steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
+                steps.push(self.step(change, kind, Some(after), create(spec))?);
+            }
+            (Action::Replace, Some(before)) => {
+                // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
+                let normal = (kind.normalise)(&spec);
+                let differences = diff::compare(kind, &normal, &before.spec, None);
+                let changed: Vec<String> =
+                    differences.iter().map(|difference| difference.pointer.to_string()).collect();
+                if changed.iter().any(|pointer| kind.is_immutable(&normal, pointer)) {
+                    steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
+                    steps.push(self.step(change, kind, Some(after), create(spec))?);
+                } else {
+                    let (before, secrets) = (before.clone(), secrets.clone());
+                    let action = StepAction::Update { spec, before, changed, removed: Vec::new(), secrets };
+                    steps.push(self.step(change, kind, Some(after), action)?);
+                }
+            }
+            (Action::Update | Action::Adopt, Some(before)) => {
+                steps.push(self.step(change, kind, Some(after), update(spec, before.clone()))?);
+            }
+            _ => steps.push(self.step(change, kind, Some(after), create(spec))?),
+        }
+        Ok(steps)
+    }
+
+    pub(super) fn step(
+        &self,
+        change: &Change,
+        kind: &Arc<Kind>,
+        after: Option<&Arc<Map>>,
+        action: StepAction,
+    ) -> Result<Step, String> {
+        let identity = match (&action, &change.identity) {
+            (_, Some(identity)) => identity.clone(),
+            (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, None) => {
+                kind.identity_of(&(kind.normalise)(spec)).ok_or("its name is still not known")?
+            }
+            (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
+        };
+        let secret_hash = after.and_then(|after| self.secrets.hash(after, &|address, name| self.output(address, name)));
+        // What is deleted carries the mark that it was given, which a rename may not have changed yet.
+        let address = match &action {
+            StepAction::Delete { before: Present { mark: Some(mark), .. } } => mark.address.clone(),
+            _ => change.address.clone(),
+        };
+        let mark = Mark { estate: self.request.plan.estate.clone(), address, secret_hash: secret_hash.map(Into::into) };
+        Ok(Step { kind: kind.clone(), identity, action, mark, idempotency_key: self.idempotency_key(change) })
+    }
+
+    pub(super) fn begun(&self, Prepared { ready: Ready { change, .. }, steps }: &Prepared<'_, 'a>) -> StepBegun {
+        // A name that the plan did not know is known by now.
+        let identity = change.identity.as_ref().or(steps.last().map(|step| &step.identity));
+        StepBegun {
+            at: (self.request.clock)(),
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            target: change.target.clone(),
+            identity: identity.cloned().unwrap_or_default(),
+            action: change.action.as_str().into(),
+            generation: change.generation,
+            idempotency_key: self.idempotency_key(change),
+        }
+    }
+
+    fn idempotency_key(&self, change: &Change) -> Arc<str> {
+        let text = format!("{}\n{}\n{}", self.request.plan.estate, change.address, change.generation);
+        hex(&Sha256::digest(text.as_bytes())).into()
+    }
+
+    fn output(&self, address: &Address, name: &str) -> Option<Value> {
+        locked(&self.outputs).get(address).and_then(|outputs| outputs.get(name)).cloned()
+    }
+
+    /// What the inventory holds afterwards.
+    pub(super) fn applied(&self, ready: &Ready<'_>, outputs: Map) -> StepResult {
+        let change = ready.change;
+        let Some(after) = &change.after else { return StepResult::Removed };
+        let text = |map: &Map| Arc::from(serde_json::to_string(map).expect("specs and outputs have texts for keys"));
+        let outputs_text = text(&outputs);
+        let kind = self.request.targets.catalogue.get(&change.kind);
+        let resolved = after_with(after, &mut |deferred| {
+            // Outputs are written as they turned out; secrets stay references.
+            let known = !deferred.has_secret();
+            known.then(|| self.secrets.resolve(deferred, &|address, name| self.output(address, name))).flatten()
+        });
+        let identity =
+            change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
+        if !outputs.is_empty() {
+            locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
+        }
+        StepResult::Applied(Applied {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            target: change.target.clone(),
+            identity,
+            spec: text(&resolved),
+            outputs: outputs_text,
+            generation: change.generation,
+            protect: change.protected,
+            depends_on: change.depends_on.clone(),
+        })
+    }
+}
+
+/// A spec with those deferred values replaced that can be.
+fn after_with(spec: &Arc<Map>, resolve: &mut impl FnMut(&Deferred) -> Option<Value>) -> Map {
+    let resolved = Value::Map(spec.clone()).try_map_deferred(&mut |deferred| {
+        Ok::<_, std::convert::Infallible>(
+            resolve(deferred).unwrap_or_else(|| Value::Deferred(Arc::new(deferred.clone()))),
+        )
+    });
+    match resolved {
+        Ok(Value::Map(map)) => Map::clone(&map),
+        Ok(_) => Map::default(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Observes what was written: it has to be as it was written, and in the end ready, or gone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::EngineError;
+use super::apply::{Event, Outcome, Outcomes, Request};
+use super::fresh::{Fresh, desired_of};
+use super::observe::{by_address, observe_in};
+use crate::core::diff::{Update, Verdict};
+use crate::core::model::address::Address;
+use crate::core::model::resource::{Applied, Desired, Observed, Present, TargetName};
+use crate::core::model::value::Value;
+use crate::core::plan::Change;
+
+/// The first pause between two looks. Most of what is not ready at once is so in a few seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a look at something written shows.
+enum Sight {
+    Settled,
+    Pending(String),
+    Wrong(String),
+}
+
+/// Looks at everything that was written until all of it is ready, or the time for that is over. What did not come out as
+/// planned is a failure after all; what is not ready is pending. `before` is the inventory as it was when the run began.
+pub async fn verify(
+    request: &Request<'_>,
+    before: &BTreeMap<Address, Applied>,
+    outcomes: &mut Outcomes,
+) -> Result<(), EngineError> {
+    let is_done = |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, how)| *how == Outcome::Done);
+    let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
+    let patience = Duration::from_secs(request.targets.environment.limits.ready_seconds.into());
+    let deadline = Instant::now() + patience;
+    let mut pause = FIRST_PAUSE;
+    while !looked_at.is_empty() {
+        let fresh = look(request, before, &looked_at).await?;
+        let mut pending: Vec<(&Change, String)> = Vec::new();
+        for change in looked_at {
+            match sight(&fresh, change) {
+                Sight::Settled => {}
+                Sight::Pending(reason) => pending.push((change, reason)),
+                Sight::Wrong(problem) => {
+                    let outcome = Outcome::Failed(format!("it was written, but observed again {problem}"));
+                    outcomes.insert(change.address.clone(), (change.action, outcome));
+                }
+            }
+        }
+        let Some((_, reason)) = pending.first() else { return Ok(()) };
+        let now = Instant::now();
+        if now >= deadline || request.cancel.is_cancelled() {
+            for (change, reason) in pending {
+                outcomes.insert(change.address.clone(), (change.action, Outcome::Pending(reason)));
+            }
+            return Ok(());
+        }
+        request.progress.event(&Event::Waiting { resources: pending.len(), reason });
+        tokio::select! {
+            () = tokio::time::sleep(pause.min(deadline - now)) => {}
+            () = request.cancel.cancelled() => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        looked_at = pending.into_iter().map(|(change, _)| change).collect();
+    }
+    Ok(())
+}
+
+async fn look(
+    request: &Request<'_>,
+    before: &BTreeMap<Address, Applied>,
+    changes: &[&Change],
+) -> Result<Fresh, EngineError> {
+    let Request { plan, targets, store, .. } = request;
+    let inventory = by_address(store.inventory().await?);
+    let desired: HashMap<Address, Desired> =
+        changes.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
+    // What was deleted is looked for by the name that it had.
+    let deleted = changes.iter().filter(|change| change.after.is_none());
+    let known = deleted.filter_map(|change| {
+        std::iter::once(&change.address).chain(&change.renamed_from).find_map(|address| before.get(address))
+    });
+    let involved: BTreeSet<TargetName> = changes.iter().map(|change| change.target.clone()).collect();
+    Ok(Fresh {
+        estate: plan.estate.clone(),
+        catalogue: targets.catalogue.clone(),
+        observed: observe_in(targets, &involved, desired.values(), known).await,
+        inventory,
+        begun: HashSet::new(),
+        desired,
+    })
+}
+
+fn sight(fresh: &Fresh, change: &Change) -> Sight {
+    let Some(identity) = &change.identity else { return Sight::Settled };
+    let observed = fresh.observed(change, identity);
+    let Some(desired) = fresh.desired.get(&change.address) else { return sight_of_deleted(fresh, change, &observed) };
+    match fresh.verdict(desired, &observed, false) {
+        Verdict::Unchanged | Verdict::Record { .. } => match observed {
+            Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason.to_string()),
+            _ => Sight::Settled,
+        },
+        // What could not be read again was still written.
+        Verdict::Blocked { .. } if matches!(observed, Observed::Unknown(_)) => Sight::Settled,
+        Verdict::Blocked { reason, .. } => Sight::Wrong(reason),
+        Verdict::Create { .. } => Sight::Wrong("it is not there".to_owned()),
+        Verdict::Update(update) | Verdict::Replace(update) => difference(&update),
+    }
+}
+
+fn difference(update: &Update) -> Sight {
+    // An output that was not known when the plan was made is compared in the next plan.
+    let is_known = |value: Option<&Value>| !value.is_some_and(Value::has_deferred);
+    let known = update.differences.iter().filter(|difference| is_known(difference.after.as_ref()));
+    let fields: Vec<&str> = known.map(|difference| &*difference.pointer).collect();
+    match fields.as_slice() {
+        [] => Sight::Settled,
+        fields => Sight::Wrong(format!("{} did not come out as written", fields.join(", "))),
+    }
+}
+
+/// What is gone is settled, and so is what somebody else has made there meanwhile.
+fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
+    match observed {
+        Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason.to_string()),
+        Observed::Present(present) if present.mark.as_ref().is_some_and(|mark| mark.estate == fresh.estate) => {
+            match present.mark.as_ref().is_some_and(|mark| mark.address == change.address) {
+                true => Sight::Wrong("it is still there".to_owned()),
+                false => Sight::Settled,
+            }
+        }
+        Observed::Present(_) | Observed::Absent | Observed::Unknown(_) => Sight::Settled,
+    }
+}
