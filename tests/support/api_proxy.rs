@@ -45,7 +45,12 @@ impl ApiProxy {
 }
 
 /// Answers one connection's requests; ends it at the first thing that it does not understand.
-async fn serve(stream: TcpStream, client: kube::Client, asked: Arc<Mutex<Vec<String>>>, decide: Arc<Decide>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    client: kube::Client,
+    asked: Arc<Mutex<Vec<String>>>,
+    decide: Arc<Decide>,
+) -> Option<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     loop {
@@ -78,7 +83,10 @@ async fn serve(stream: TcpStream, client: kube::Client, asked: Arc<Mutex<Vec<Str
                 (status, String::new(), body, matches!(fate, Fate::Cut))
             }
         };
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
         write.write_all(head.as_bytes()).await.ok()?;
         if cut {
             write.write_all(&body[..body.len() / 2]).await.ok()?;

@@ -201,7 +201,9 @@ impl World {
         let observations = observe(&*self.reader(), desired, &[]).await;
         for desired in desired {
             let observed = observations[OBJECT].get(desired.identity.as_deref().expect("an identity"));
-            let Observed::Present(Present { spec, mark, .. }) = &observed else { panic!("{}: {observed:?}", desired.address) };
+            let Observed::Present(Present { spec, mark, .. }) = &observed else {
+                panic!("{}: {observed:?}", desired.address)
+            };
             let differences = tenantry::core::diff::compare(&desired.kind, &desired.spec, spec, Some(&desired.spec));
             assert!(differences.is_empty(), "{}: {differences:?}", desired.address);
             assert_eq!(mark.as_ref(), Some(&super::mark(desired)), "{}", desired.address);

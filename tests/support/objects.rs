@@ -60,7 +60,8 @@ pub fn cases(suffix: &str) -> Vec<Case> {
     labelled["metadata"]["annotations"] = json!({"note": "kept"});
     let group = format!("g{suffix}.example.com");
     let mut wider = definition(&group, "Widget");
-    wider["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["colour"] = json!({"type": "string"});
+    wider["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["colour"] =
+        json!({"type": "string"});
     let gadgets = format!("h{suffix}.example.com");
     let mut gadget = in_namespace(
         &format!("{gadgets}/v1"),

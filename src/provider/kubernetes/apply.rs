@@ -60,7 +60,9 @@ pub async fn apply(cluster: &Cluster, request: &Apply<'_>) -> Result<Applied, Fa
 /// so never take away a key that is no longer asked for.
 pub fn to_write(spec: &Map) -> Map {
     let Some(texts) = spec.get("stringData").and_then(Value::as_map) else { return spec.clone() };
-    if spec.get("kind").and_then(Value::as_str) != Some("Secret") || spec.get("apiVersion").and_then(Value::as_str) != Some("v1") {
+    if spec.get("kind").and_then(Value::as_str) != Some("Secret")
+        || spec.get("apiVersion").and_then(Value::as_str) != Some("v1")
+    {
         return spec.clone();
     }
     let mut data = spec.get("data").and_then(Value::as_map).cloned().unwrap_or_default();

@@ -94,7 +94,8 @@ impl Cluster {
         let source = match config.transpose().map_err(invalid)? {
             Some(config) => {
                 let wanted = context.as_ref().or(config.current_context.as_ref());
-                let wanted = wanted.ok_or_else(|| invalid("the kubeconfig has no current context; name a `context`".into()))?;
+                let wanted =
+                    wanted.ok_or_else(|| invalid("the kubeconfig has no current context; name a `context`".into()))?;
                 if !config.contexts.iter().any(|named| named.name == *wanted) {
                     let names: Vec<&str> = config.contexts.iter().map(|named| &*named.name).collect();
                     let cause = format!("the kubeconfig has no context `{wanted}`; it has: {}", names.join(", "));
@@ -147,7 +148,8 @@ impl Cluster {
         let lost = |error: &dyn std::error::Error| Failure::Unreachable(explained(error));
         let client = self.client.get_or_try_init(|| self.connect()).await?;
         let _permit = self.permits.acquire().await.map_err(|error| lost(&error))?;
-        let mut request = Request::builder().method(ask.method.clone()).uri(ask.path).header(header::ACCEPT, ask.accept);
+        let mut request =
+            Request::builder().method(ask.method.clone()).uri(ask.path).header(header::ACCEPT, ask.accept);
         if let Some(content_type) = ask.content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
@@ -169,8 +171,13 @@ impl Cluster {
             return Err(refusal(&parts, &bytes));
         }
         // The parser's own message may quote the answer.
-        let body = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::Unreachable(format!("the answer breaks off or is not JSON (line {}, column {})", error.line(), error.column())))?;
+        let body = serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::Unreachable(format!(
+                "the answer breaks off or is not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
         Ok(Answer { status: parts.status, body })
     }
 
@@ -196,7 +203,8 @@ impl Cluster {
 fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, String> {
     if is_reference && (text.contains('\n') || text.trim_start().starts_with('{')) {
         // The parser's own message may quote credentials.
-        return Kubeconfig::from_yaml(text).map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
+        return Kubeconfig::from_yaml(text)
+            .map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
     }
     let mut merged = Kubeconfig::default();
     for path in std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()) {
@@ -221,7 +229,8 @@ fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
         status.reason = parts.status.canonical_reason().unwrap_or_default().to_owned();
     }
     let header = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let detail = status.details.as_ref().map(|details| u64::from(details.retry_after_seconds)).filter(|seconds| *seconds > 0);
+    let detail =
+        status.details.as_ref().map(|details| u64::from(details.retry_after_seconds)).filter(|seconds| *seconds > 0);
     let retry_after = header.or(detail).map(Duration::from_secs);
     Failure::Refused { status: Box::new(status), retry_after }
 }

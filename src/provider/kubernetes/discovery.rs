@@ -72,7 +72,12 @@ impl Discovery {
     ///
     /// # Errors
     /// If the server does not say.
-    pub async fn find(&self, cluster: &Cluster, api_version: &str, kind: &str) -> Result<Option<Arc<Resource>>, Failure> {
+    pub async fn find(
+        &self,
+        cluster: &Cluster,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Option<Arc<Resource>>, Failure> {
         let cell = self.versions().entry(api_version.into()).or_default().clone();
         let is_old = cell.initialized();
         match cell.get_or_try_init(|| fetch(cluster, api_version)).await {
@@ -128,6 +133,9 @@ mod tests {
         assert_eq!(pods.collection(None), "/api/v1/pods");
         assert_eq!(pods.object(Some("a"), "b"), "/api/v1/namespaces/a/pods/b");
         let roles = resource("rbac.authorization.k8s.io/v1", "clusterroles", false);
-        assert_eq!(roles.object(Some("left out"), "system:a/../b?"), "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aa%2F..%2Fb%3F");
+        assert_eq!(
+            roles.object(Some("left out"), "system:a/../b?"),
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aa%2F..%2Fb%3F"
+        );
     }
 }

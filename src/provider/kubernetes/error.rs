@@ -180,7 +180,8 @@ mod tests {
         let class = |json| refused(json).class();
         let json = serde_json::json!({"code": 409, "reason": "Conflict", "message": "the object has been modified"});
         assert_eq!(class(json), ErrorClass::Retryable);
-        let causes = serde_json::json!({"causes": [{"reason": "FieldManagerConflict", "message": "", "field": ".data.a"}]});
+        let causes =
+            serde_json::json!({"causes": [{"reason": "FieldManagerConflict", "message": "", "field": ".data.a"}]});
         let json = serde_json::json!({"code": 409, "reason": "Conflict", "details": causes});
         assert_eq!(class(json), ErrorClass::Conflict);
         let causes = serde_json::json!({"causes": [{"reason": "NamespaceTerminating", "message": "", "field": ""}]});

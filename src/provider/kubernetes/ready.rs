@@ -10,7 +10,8 @@ use super::types::object::Type;
 
 /// Why an object is not ready; nothing if it is, or if its type has no such state.
 pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
-    if object.pointer("/metadata/annotations").and_then(|notes| notes.get(WAIT)).and_then(Json::as_str) == Some("false") {
+    if object.pointer("/metadata/annotations").and_then(|notes| notes.get(WAIT)).and_then(Json::as_str) == Some("false")
+    {
         return None;
     }
     let workload = || Workload { object, is_seen: number(object, "/status/observedGeneration") };
@@ -51,8 +52,13 @@ pub fn deletion(object: &Json, of: Type<'_>) -> Option<String> {
     let mut told = Vec::new();
     if of.is("", "Namespace") {
         // Set by the namespace controller while it empties the namespace.
-        let troubles = ["NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionDiscoveryFailure",
-            "NamespaceDeletionGroupVersionParsingFailure", "NamespaceDeletionContentFailure"];
+        let troubles = [
+            "NamespaceContentRemaining",
+            "NamespaceFinalizersRemaining",
+            "NamespaceDeletionDiscoveryFailure",
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "NamespaceDeletionContentFailure",
+        ];
         let of_trouble = conditions(object).filter(|found| {
             troubles.iter().any(|trouble| text(found, "type") == Some(trouble)) && text(found, "status") == Some("True")
         });
@@ -93,7 +99,9 @@ impl Workload<'_> {
 
     /// What stands in the way, as far as the controller says.
     fn trouble(&self) -> Option<String> {
-        let is = |found: &Json, kind: &str, status: &str| text(found, "type") == Some(kind) && text(found, "status") == Some(status);
+        let is = |found: &Json, kind: &str, status: &str| {
+            text(found, "type") == Some(kind) && text(found, "status") == Some(status)
+        };
         let told = conditions(self.object).find(|found| {
             is(found, "ReplicaFailure", "True")
                 || (is(found, "Progressing", "False") && text(found, "reason") == Some("ProgressDeadlineExceeded"))
@@ -122,13 +130,15 @@ impl Workload<'_> {
         let partition = self.number("/spec/updateStrategy/rollingUpdate/partition").min(wanted);
         let by_hand = self.object.pointer("/spec/updateStrategy/type").and_then(Json::as_str) == Some("OnDelete");
         let revision = |field: &str| self.object.pointer(field).and_then(Json::as_str);
-        self.unseen().or_else(|| self.count(self.number("/status/readyReplicas"), wanted, "pods are ready")).or_else(|| {
-            // The count of updated pods is dropped once all are (`kubectl rollout status`).
-            if by_hand || revision("/status/updateRevision") == revision("/status/currentRevision") {
-                return None;
-            }
-            self.count(self.number("/status/updatedReplicas"), wanted - partition, "pods are as they should be")
-        })
+        self.unseen().or_else(|| self.count(self.number("/status/readyReplicas"), wanted, "pods are ready")).or_else(
+            || {
+                // The count of updated pods is dropped once all are (`kubectl rollout status`).
+                if by_hand || revision("/status/updateRevision") == revision("/status/currentRevision") {
+                    return None;
+                }
+                self.count(self.number("/status/updatedReplicas"), wanted - partition, "pods are as they should be")
+            },
+        )
     }
 
     fn daemon_set(&self) -> Option<String> {
@@ -184,7 +194,8 @@ fn claim(object: &Json) -> Option<String> {
 
 fn service(object: &Json) -> Option<String> {
     let is_balanced = object.pointer("/spec/type").and_then(Json::as_str) == Some("LoadBalancer");
-    let has_address = object.pointer("/status/loadBalancer/ingress").and_then(Json::as_array).is_some_and(|found| !found.is_empty());
+    let has_address =
+        object.pointer("/status/loadBalancer/ingress").and_then(Json::as_array).is_some_and(|found| !found.is_empty());
     (is_balanced && !has_address).then(|| "its load balancer has no address yet".to_owned())
 }
 
@@ -233,7 +244,8 @@ mod tests {
 
     #[test]
     fn a_deployment_is_ready_when_its_rollout_is_complete() {
-        let deployment = |status: Json| json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status});
+        let deployment =
+            |status: Json| json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status});
         let say = |status| of("apps", "Deployment", deployment(status));
         assert_eq!(say(json!({"observedGeneration": 1})).as_deref(), Some("its controller has not seen it yet"));
         let quota = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
@@ -254,15 +266,20 @@ mod tests {
     fn a_job_is_ready_when_it_has_completed() {
         let job = |conditions: Json| json!({"spec": {"completions": 3}, "status": {"succeeded": 1, "conditions": conditions}});
         assert_eq!(of("batch", "Job", job(json!([]))).as_deref(), Some("1 of 3 pods have completed"));
-        let failed = json!([{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]);
-        assert_eq!(of("batch", "Job", job(failed)).as_deref(), Some("it failed: Job has reached the specified backoff limit"));
+        let failed =
+            json!([{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]);
+        assert_eq!(
+            of("batch", "Job", job(failed)).as_deref(),
+            Some("it failed: Job has reached the specified backoff limit")
+        );
         assert_eq!(of("batch", "Job", job(json!([{"type": "Complete", "status": "True"}]))), None);
     }
 
     #[test]
     fn anything_else_goes_by_its_condition_ready_if_it_has_one() {
         let with = |conditions: Json| json!({"metadata": {"generation": 3}, "status": {"conditions": conditions}});
-        let issuing = json!([{"type": "Ready", "status": "False", "reason": "DoesNotExist", "message": "Issuing certificate"}]);
+        let issuing =
+            json!([{"type": "Ready", "status": "False", "reason": "DoesNotExist", "message": "Issuing certificate"}]);
         assert_eq!(
             of("cert-manager.io", "Certificate", with(issuing)).as_deref(),
             Some("it is not Ready: DoesNotExist: Issuing certificate")
@@ -270,7 +287,10 @@ mod tests {
         assert!(of("cert-manager.io", "Certificate", json!({})).is_some());
         assert_eq!(of("", "ConfigMap", json!({})), None);
         assert_eq!(of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True"}]))), None);
-        assert!(of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True", "observedGeneration": 2}]))).is_some());
+        assert!(
+            of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True", "observedGeneration": 2}])))
+                .is_some()
+        );
     }
 
     #[test]
@@ -289,7 +309,9 @@ mod tests {
         let held = json!({"metadata": {"deletionTimestamp": "x", "finalizers": ["example.io/keep"]}});
         assert_eq!(
             deletion(&held, Type { group: "", kind: "ConfigMap" }).as_deref(),
-            Some("it is being deleted and waits for the finalizer `example.io/keep`, which its controller has to take off")
+            Some(
+                "it is being deleted and waits for the finalizer `example.io/keep`, which its controller has to take off"
+            )
         );
         assert_eq!(deletion(&json!({"metadata": {}}), Type { group: "", kind: "ConfigMap" }), None);
     }

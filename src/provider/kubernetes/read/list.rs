@@ -32,7 +32,12 @@ struct PageMetadata {
 ///
 /// # Errors
 /// If any page is refused or breaks off: half a list is none.
-pub async fn list(cluster: &Cluster, collection: &str, selector: Option<&str>, accept: &str) -> Result<Vec<Json>, Failure> {
+pub async fn list(
+    cluster: &Cluster,
+    collection: &str,
+    selector: Option<&str>,
+    accept: &str,
+) -> Result<Vec<Json>, Failure> {
     let mut starts = 0;
     loop {
         starts += 1;
@@ -43,7 +48,12 @@ pub async fn list(cluster: &Cluster, collection: &str, selector: Option<&str>, a
     }
 }
 
-async fn pages(cluster: &Cluster, collection: &str, selector: Option<&str>, accept: &str) -> Result<Vec<Json>, Failure> {
+async fn pages(
+    cluster: &Cluster,
+    collection: &str,
+    selector: Option<&str>,
+    accept: &str,
+) -> Result<Vec<Json>, Failure> {
     let mut query = format!("?limit={PAGE}");
     if let Some(selector) = selector {
         query.push_str(&format!("&labelSelector={}", encoded(selector)));
@@ -54,7 +64,10 @@ async fn pages(cluster: &Cluster, collection: &str, selector: Option<&str>, acce
         let token = next.as_deref().map(|token| format!("&continue={}", encoded(token))).unwrap_or_default();
         let page: Page = cluster.get(&format!("{collection}{query}{token}"), accept).await?;
         if !page.kind.ends_with("List") {
-            return Err(Failure::Unreachable(format!("the server answered a {} where a list was asked for", page.kind)));
+            return Err(Failure::Unreachable(format!(
+                "the server answered a {} where a list was asked for",
+                page.kind
+            )));
         }
         all.extend(page.items.unwrap_or_default());
         next = page.metadata.next.filter(|token| !token.is_empty());

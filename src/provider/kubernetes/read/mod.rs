@@ -181,16 +181,15 @@ impl KubernetesReader {
     ) -> Result<HashMap<Identity, Found>, Failure> {
         let missing: HashSet<&str> = missing.iter().map(|subject| &**subject.identity).collect();
         let bare = list(&self.cluster, &resource.collection(None), None, METADATA_LIST).await?;
-        let there: Vec<&Json> =
-            bare.iter().filter(|item| missing.contains(&*identity_of(item, resource))).collect();
+        let there: Vec<&Json> = bare.iter().filter(|item| missing.contains(&*identity_of(item, resource))).collect();
         if there.is_empty() {
             return Ok(HashMap::new());
         }
         let namespaces: BTreeSet<Option<&str>> = there.iter().map(|item| metadata(item, "namespace")).collect();
         let namespaces = if namespaces.len() > MOST_NAMESPACES { BTreeSet::from([None]) } else { namespaces };
-        let reads = namespaces.iter().map(async |namespace| {
-            list(&self.cluster, &resource.collection(*namespace), None, JSON).await
-        });
+        let reads = namespaces
+            .iter()
+            .map(async |namespace| list(&self.cluster, &resource.collection(*namespace), None, JSON).await);
         let mut found = HashMap::new();
         for items in join_all(reads).await {
             let items = by_identity(items?, resource).into_iter();
@@ -213,7 +212,10 @@ impl KubernetesReader {
             // Who deletes it wants all of what was applied, and what to call it.
             let Projection { spec, .. } = found.project(subject.spec, resource);
             let pending = deletion.map(Into::into);
-            return (identity, Observed::Present(Present { spec: Arc::new(spec), mark: found.mark, pending, ..Present::default() }));
+            return (
+                identity,
+                Observed::Present(Present { spec: Arc::new(spec), mark: found.mark, pending, ..Present::default() }),
+            );
         };
         if let Some(reason) = deletion {
             return (identity, Observed::Unknown(reason.into()));
@@ -296,7 +298,12 @@ fn metadata<'a>(item: &'a Json, field: &str) -> Option<&'a str> {
 fn named(live: &Map) -> Map {
     let metadata = live.get("metadata").and_then(Value::as_map);
     let name = |(field, _): &(&Arc<str>, &Value)| matches!(&***field, "name" | "namespace");
-    let metadata: Map = metadata.into_iter().flat_map(Map::iter).filter(name).map(|(field, value)| (field.clone(), value.clone())).collect();
+    let metadata: Map = metadata
+        .into_iter()
+        .flat_map(Map::iter)
+        .filter(name)
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect();
     let fields = ["apiVersion", "kind"].iter().filter_map(|field| Some(((*field).into(), live.get(field)?.clone())));
     fields.chain([("metadata".into(), metadata.into())]).collect()
 }

@@ -133,7 +133,8 @@ fn left_behind(live: &Value, owned: Owned<'_>) -> Option<Value> {
     let Owned::Ours(_) = owned else { return None };
     match live {
         Value::Map(map) => {
-            let fields = map.iter().filter_map(|(name, value)| Some((name.clone(), left_behind(value, owned.field(name))?)));
+            let fields =
+                map.iter().filter_map(|(name, value)| Some((name.clone(), left_behind(value, owned.field(name))?)));
             let fields: Map = fields.collect();
             (!fields.is_empty()).then(|| fields.into())
         }

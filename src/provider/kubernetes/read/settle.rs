@@ -36,7 +36,8 @@ impl KubernetesReader {
         let Ok(answer) = apply(&self.cluster, &request).await else { return observed };
         let would_be = Found::new(answer.object, resource);
         let expected = would_be.project(&desired.spec, resource).spec;
-        let (is, would_be, expected) = (Value::from(found.live.clone()), Value::from(would_be.live), Value::from(expected));
+        let (is, would_be, expected) =
+            (Value::from(found.live.clone()), Value::from(would_be.live), Value::from(expected));
 
         let mut settled = Value::from(observed);
         for difference in differences {

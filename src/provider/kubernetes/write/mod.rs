@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use super::apply::{Apply, Applied, apply};
+use super::apply::{Applied, Apply, apply};
 use super::client::{Cluster, METADATA};
 use super::discovery::{Discovery, Resource};
 use super::error::Failure;
@@ -86,8 +86,15 @@ impl KubernetesWriter {
             };
         };
         if resource.is_namespaced != object::namespace(spec).is_some() {
-            let message = if resource.is_namespaced { "it lives in a namespace, and none is named" } else { "it belongs to the whole cluster, and a namespace is named" };
-            return Err(Failure::Invalid { message: message.to_owned(), remedy: Some("mend `metadata.namespace` in the blueprint".to_owned()) });
+            let message = if resource.is_namespaced {
+                "it lives in a namespace, and none is named"
+            } else {
+                "it belongs to the whole cluster, and a namespace is named"
+            };
+            return Err(Failure::Invalid {
+                message: message.to_owned(),
+                remedy: Some("mend `metadata.namespace` in the blueprint".to_owned()),
+            });
         }
         let subject = Subject { step, spec, resource };
         match &step.action {
@@ -111,7 +118,14 @@ impl KubernetesWriter {
         }
         let uid = current.as_ref().map(|there| &*there.uid);
         let force = conflict::is_forced(subject.step);
-        let request = |force| Apply { resource: &subject.resource, spec: subject.spec, mark: &subject.step.mark, uid, force, dry_run: false };
+        let request = |force| Apply {
+            resource: &subject.resource,
+            spec: subject.spec,
+            mark: &subject.step.mark,
+            uid,
+            force,
+            dry_run: false,
+        };
         let applied = match apply(&self.cluster, &request(force)).await {
             Err(failure) if conflict::is_field_conflict(&failure) => {
                 conflict::check_repair(subject.step, &failure)?;
@@ -281,7 +295,9 @@ fn attempted(step: &Step) -> String {
 
 /// Takes the values of secrets out of an error, should the server have quoted one.
 fn mask(error: &mut ProviderError, step: &Step) {
-    let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else { return };
+    let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
+        return;
+    };
     let spec = Value::from(spec.clone());
     let mut values: Vec<&str> = secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).collect();
     if spec.get("kind").and_then(Value::as_str) == Some("Secret") {
