@@ -87,6 +87,7 @@ impl World {
         self.bench.desired(OBJECT, address, spec)
     }
 
+    #[expect(clippy::unused_self, reason = "asked of the world, like everything else")]
     pub fn settings(&self, kubeconfig: &str, context: &str) -> Settings {
         let values = [("kubeconfig", kubeconfig), ("context", context)];
         Settings {

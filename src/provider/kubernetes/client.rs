@@ -226,7 +226,7 @@ fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
     });
     status.code = parts.status.as_u16();
     if status.reason.is_empty() {
-        status.reason = parts.status.canonical_reason().unwrap_or_default().to_owned();
+        parts.status.canonical_reason().unwrap_or_default().clone_into(&mut status.reason);
     }
     let header = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let detail =
