@@ -22,7 +22,7 @@ const OBJECT: &str = "kubernetes.object";
 pub struct World {
     pub bench: Workbench,
     pub suffix: String,
-    kubeconfig: String,
+    pub kubeconfig: String,
     client: kube::Client,
 }
 
