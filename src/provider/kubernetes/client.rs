@@ -122,8 +122,18 @@ impl Cluster {
         self.server.get().map_or("the API server", |server| server)
     }
 
+    /// Credentials that could not be had, with the command that should have brought them.
+    fn no_credentials(&self, error: &dyn std::error::Error) -> Failure {
+        let command = match &self.source {
+            Source::Kubeconfig { config, context } => command_of(config, context.as_deref()),
+            Source::ServiceAccount => None,
+        };
+        let by = command.map(|command| format!(" (the command `{command}` of the kubeconfig)")).unwrap_or_default();
+        Failure::Credentials(format!("{}{by}", explained(error)))
+    }
+
     async fn connect(&self) -> Result<Client, Failure> {
-        let failed = |error: &dyn std::error::Error| Failure::Credentials(explained(error));
+        let failed = |error: &dyn std::error::Error| self.no_credentials(error);
         let mut config = match &self.source {
             Source::Kubeconfig { config, context } => {
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
@@ -156,7 +166,7 @@ impl Cluster {
         let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
         let exchange = async {
             let answer = client.send(request).await.map_err(|error| match &error {
-                kube::Error::Auth(_) => Failure::Credentials(explained(&error)),
+                kube::Error::Auth(_) => self.no_credentials(&error),
                 _ => lost(&error),
             })?;
             let (parts, body) = answer.into_parts();
@@ -197,6 +207,14 @@ impl Cluster {
         }
         self.request(&ask, Vec::new()).await.map(|answer| answer.body)
     }
+}
+
+/// The command by which a context's user gets credentials.
+fn command_of<'a>(config: &'a Kubeconfig, context: Option<&str>) -> Option<&'a str> {
+    let context = context.or(config.current_context.as_deref())?;
+    let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let user = config.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref())?;
+    user.auth_info.as_ref()?.exec.as_ref()?.command.as_deref()
 }
 
 /// A kubeconfig: the text itself, or the path of one, or several paths as in `$KUBECONFIG`.
