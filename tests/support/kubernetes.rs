@@ -18,7 +18,7 @@ use super::{Workbench, create, observe};
 const VARIABLE: &str = "TENANTRY_KUBECONFIG";
 const OBJECT: &str = "kubernetes.object";
 
-/// Whatever has its suffix in its name belongs to one test.
+/// Whatever has its suffix in its name, or in that of its estate, belongs to one test.
 pub struct World {
     pub bench: Workbench,
     pub suffix: String,
@@ -221,7 +221,8 @@ impl World {
             let list = self.get(collection).await;
             for item in list["items"].as_array().expect(kind) {
                 let name = item["metadata"]["name"].as_str().unwrap_or_default();
-                if name.contains(&self.suffix) {
+                let estate = item["metadata"]["labels"]["tenantry.dev/estate"].as_str().unwrap_or_default();
+                if name.contains(&self.suffix) || estate.contains(&self.suffix) {
                     self.try_by_hand("DELETE", &format!("{collection}/{name}"), Json::Null).await;
                 }
             }

@@ -36,6 +36,9 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 /// Characters that stand for themselves in a segment of a path or a value of a query (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// Between the paths of a `$KUBECONFIG`.
+const PATH_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
 pub const JSON: &str = "application/json";
 pub const APPLY: &str = "application/apply-patch+yaml";
 /// Objects without anything but their metadata.
@@ -225,7 +228,7 @@ fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, Str
             .map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
     }
     let mut merged = Kubeconfig::default();
-    for path in std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()) {
+    for path in text.split(PATH_SEPARATOR).filter(|path| !path.is_empty()) {
         let path = folder.join(path);
         let unreadable = |error: &dyn std::error::Error| format!("{} cannot be read: {error}", path.display());
         // Read first, so that a missing file is told from one that is no kubeconfig.
