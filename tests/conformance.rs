@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use assert_fs::TempDir;
 use serde_json::json;
+use support::kubernetes::{World as Cluster, on_server};
+use support::objects;
 use support::postgres::{World as Database, in_database};
 use tenantry::core::model::kind::Catalogue;
 use tenantry::provider::conformance::{Case, Subject, check};
 use tenantry::provider::contract::{ErrorClass, Provider as _};
+use tenantry::provider::kubernetes::Kubernetes;
 use tenantry::provider::postgres::Postgres;
 use tenantry::provider::registry;
 use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
@@ -124,7 +127,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
 #[test]
 fn every_kind_has_a_case() {
     let catalogue = registry::catalogue(&registry::providers());
-    let cases = postgres_cases("x");
+    let mut cases = postgres_cases("x");
+    cases.extend(objects::cases("x"));
     let missing: Vec<&str> =
         catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
     assert!(missing.is_empty(), "no conformance case for {missing:?}");
@@ -147,6 +151,20 @@ fn postgres_conforms() {
     });
 }
 
+#[test]
+fn kubernetes_conforms() {
+    on_server("kubernetes_conforms", async |cluster: &Cluster| {
+        let catalogue = Catalogue::new(Kubernetes.kinds());
+        let unreachable = Kubernetes.reader(&cluster.settings_at(9)).expect("valid settings");
+        let (reader, writer) = (cluster.reader(), cluster.writer());
+        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let cases = objects::cases(&cluster.suffix);
+        // Each has a namespace of its own, and most of the time is spent waiting for namespaces to end.
+        let violations = futures::future::join_all(cases.iter().map(|case| check(&subject, case))).await.concat();
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    });
+}
+
 struct Down;
 
 impl Faults for Down {
@@ -164,7 +182,7 @@ async fn the_sandbox_conforms() {
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
     let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
     let mut violations = Vec::new();
-    for case in postgres_cases("sim") {
+    for case in postgres_cases("sim").into_iter().chain(objects::cases("sim")) {
         violations.extend(check(&subject, &case).await);
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));

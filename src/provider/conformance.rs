@@ -161,6 +161,7 @@ impl Trial<'_> {
             let action = StepAction::Update {
                 spec: Map::clone(&updated.spec),
                 before,
+                applied: Some(Map::clone(&desired.spec)),
                 changed: pointers(changed),
                 removed: pointers(removed),
                 secrets: Vec::new(),
@@ -172,8 +173,29 @@ impl Trial<'_> {
         for attempt in ["deleting", "deleting again"] {
             let result = self.delete(&updated, ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
+            self.wait_until_gone(&updated).await;
             let observed = self.observe(self.subject.reader, &updated).await;
             self.expect(observed == Observed::Absent, &format!("nothing is there after {attempt}"), &observed);
+        }
+    }
+
+    /// Waits while what was deleted is still there and says why.
+    async fn wait_until_gone(&self, desired: &Desired) {
+        let identity: Identity = desired.identity.clone().unwrap_or_default();
+        for _ in 0..600 {
+            let known = Known { identity: &identity, spec: Map::clone(&desired.spec) };
+            let request = ObserveRequest {
+                estate: ESTATE,
+                wanted: BTreeMap::from([(desired.kind.name, Vec::new())]),
+                known: BTreeMap::from([(desired.kind.name, vec![known])]),
+            };
+            let answer = self.subject.reader.observe(&request).await.remove(desired.kind.name);
+            match answer.map(|kind| kind.get(&identity)) {
+                Some(Observed::Present(Present { pending: Some(_), .. })) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+                _ => return,
+            }
         }
     }
 
@@ -228,6 +250,7 @@ impl Trial<'_> {
         self.expect(whose.as_deref() == Some("somebody-else"), "it is still the other's", &observed);
         let cleaned = self.delete(&theirs, "somebody-else").await;
         self.expect(cleaned.is_ok(), "the other deletes it", &cleaned);
+        self.wait_until_gone(&theirs).await;
     }
 
     /// A server that does not answer makes everything unknown.

@@ -140,9 +140,17 @@ pub struct Step {
 pub enum StepAction {
     /// `spec` has all values in the clear. `secrets` are the pointers of those that are secret.
     Create { spec: Map, secrets: Vec<String> },
-    /// `before` is what was observed, `changed` the pointers that differ. `removed` are pointers that were applied once
-    /// and are no longer asked for.
-    Update { spec: Map, before: Present, changed: Vec<String>, removed: Vec<String>, secrets: Vec<String> },
+    /// `before` is what was observed, `applied` what was last written, with secrets as the texts that stand for them;
+    /// nothing if that is not on record. `changed` are the pointers that differ, `removed` those that were applied once and
+    /// are no longer asked for.
+    Update {
+        spec: Map,
+        before: Present,
+        applied: Option<Map>,
+        changed: Vec<String>,
+        removed: Vec<String>,
+        secrets: Vec<String>,
+    },
     /// `before` is what was observed.
     Delete { before: Present },
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::contract::Provider;
+use super::kubernetes::Kubernetes;
 use super::postgres::Postgres;
 use crate::core::model::kind::Catalogue;
 
 /// One line per provider.
 pub fn providers() -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(Postgres)]
+    vec![Arc::new(Kubernetes), Arc::new(Postgres)]
 }
 
 /// The kinds of all providers.

@@ -1,5 +1,8 @@
 //! What tests against real servers share: desired resources without an engine, and the steps that write them.
 
+pub mod api_proxy;
+pub mod kubernetes;
+pub mod objects;
 pub mod postgres;
 pub mod proxy;
 
@@ -118,6 +121,7 @@ pub fn update(desired: &Desired, before: &Present, removed: &[&str]) -> Step {
     let action = StepAction::Update {
         spec: Map::clone(&desired.spec),
         before: before.clone(),
+        applied: Some(Map::clone(&before.spec)),
         changed,
         removed: removed.iter().map(|pointer| (*pointer).to_owned()).collect(),
         secrets: secrets(desired),

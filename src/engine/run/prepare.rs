@@ -60,6 +60,7 @@ impl<'a> Run<'a> {
             StepAction::Update {
                 spec,
                 before,
+                applied: self.applied_before(change),
                 changed: pointers(changed),
                 removed: pointers(removed),
                 secrets: secrets.clone(),
@@ -82,7 +83,8 @@ impl<'a> Run<'a> {
                     steps.push(self.step(change, kind, Some(after), create(spec))?);
                 } else {
                     let (before, secrets) = (before.clone(), secrets.clone());
-                    let action = StepAction::Update { spec, before, changed, removed: Vec::new(), secrets };
+                    let action =
+                        StepAction::Update { spec, before, applied: None, changed, removed: Vec::new(), secrets };
                     steps.push(self.step(change, kind, Some(after), action)?);
                 }
             }
@@ -140,6 +142,12 @@ impl<'a> Run<'a> {
 
     fn output(&self, address: &Address, name: &str) -> Option<Value> {
         locked(&self.outputs).get(address).and_then(|outputs| outputs.get(name)).cloned()
+    }
+
+    /// What was last written at a change's address, or at the one it had before.
+    fn applied_before(&self, change: &Change) -> Option<Map> {
+        let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+        addresses.find_map(|address| self.inventory.get(address))?.spec_value()
     }
 
     /// What the inventory holds afterwards.

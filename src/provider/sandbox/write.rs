@@ -99,7 +99,7 @@ impl SandboxWriter {
                     .map_err(|error| failed(attempted("creating"), error))?;
                 Ok(Written { outputs })
             }
-            StepAction::Update { spec, before: _, changed, removed: _, secrets } => {
+            StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
                 let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
                 let stored = stored.ok_or_else(missing)?;
                 if let Some(other) = stored.mark.as_ref().filter(|other| other.estate != mark.estate) {

@@ -160,8 +160,14 @@ mod tests {
     fn update(before: serde_json::Value, wanted: serde_json::Value) -> Vec<String> {
         let spec: GrantSpec = parse(&map(wanted.clone())).expect("a grant");
         let before = Present { spec: std::sync::Arc::new(map(before)), ..Present::default() };
-        let action =
-            StepAction::Update { spec: map(wanted), before, changed: vec![], removed: vec![], secrets: vec![] };
+        let action = StepAction::Update {
+            spec: map(wanted),
+            before,
+            applied: None,
+            changed: vec![],
+            removed: vec![],
+            secrets: vec![],
+        };
         statements(&spec, &action, "main", None).expect("statements")
     }
 

@@ -1,0 +1,272 @@
+//! Requests to one API server.
+//!
+//! What kube-rs brings is the way there: kubeconfig, `exec` credentials, tokens that are renewed, TLS. Requests are sent and
+//! answers read here, because its own reading writes an answer that it cannot parse into the log, and an answer may hold
+//! secrets.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Status;
+use kube::{Client, Config};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use super::error::Failure;
+use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+
+/// How long one request may take, from asking to the last byte. The server itself ends a request after a minute
+/// (`--request-timeout`).
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(70);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a read that is throttled is tried again, and the longest that it waits for its turn.
+const READ_TRIES: usize = 3;
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Where a pod finds the credentials of its service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Characters that stand for themselves in a segment of a path or a value of a query (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Between the paths of a `$KUBECONFIG`.
+const PATH_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
+pub const JSON: &str = "application/json";
+pub const APPLY: &str = "application/apply-patch+yaml";
+/// Objects without anything but their metadata.
+pub const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+pub const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// One segment of a path, or one value of a query.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+/// Where the credentials come from.
+enum Source {
+    Kubeconfig { config: Box<Kubeconfig>, context: Option<String> },
+    ServiceAccount,
+}
+
+/// The API server of one target. Nothing is connected before the first request.
+pub struct Cluster {
+    source: Source,
+    client: tokio::sync::OnceCell<Client>,
+    permits: Semaphore,
+    /// Where it is, once that is known, for messages.
+    server: OnceLock<String>,
+}
+
+/// A request, all but its body.
+pub struct Ask<'a> {
+    pub method: Method,
+    /// With its query, encoded.
+    pub path: &'a str,
+    pub accept: &'a str,
+    pub content_type: Option<&'a str>,
+}
+
+/// An answer that is no refusal.
+pub struct Answer<T> {
+    pub status: StatusCode,
+    pub body: T,
+}
+
+impl Cluster {
+    /// # Errors
+    /// If the settings name no cluster.
+    pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
+        let invalid = |cause: String| {
+            let attempted = format!("reading the settings of target \"{}\"", settings.target);
+            ProviderError::new(ErrorClass::Fatal, attempted, cause)
+        };
+        let context = settings.text("context").map(str::to_owned);
+        let config = match settings.text("kubeconfig") {
+            Some(text) => Some(read(text, &settings.folder, settings.secrets.contains_key("kubeconfig"))),
+            None if context.is_some() => Some(Kubeconfig::read().map_err(|error| explained(&error))),
+            None => None,
+        };
+        let source = match config.transpose().map_err(invalid)? {
+            Some(config) => {
+                let wanted = context.as_ref().or(config.current_context.as_ref());
+                let wanted =
+                    wanted.ok_or_else(|| invalid("the kubeconfig has no current context; name a `context`".into()))?;
+                if !config.contexts.iter().any(|named| named.name == *wanted) {
+                    let names: Vec<&str> = config.contexts.iter().map(|named| &*named.name).collect();
+                    let cause = format!("the kubeconfig has no context `{wanted}`; it has: {}", names.join(", "));
+                    return Err(invalid(cause));
+                }
+                Source::Kubeconfig { config: Box::new(config), context }
+            }
+            None if Path::new(SERVICE_ACCOUNT).exists() => Source::ServiceAccount,
+            None => {
+                return Err(invalid("`kubeconfig` is missing, and this is no pod with a service account".into())
+                    .with_remedy("write `kubeconfig = \"PATH\"`, `\"file:PATH\"` or `\"env:NAME\"`"));
+            }
+        };
+        Ok(Self {
+            source,
+            client: tokio::sync::OnceCell::new(),
+            permits: Semaphore::new(settings.concurrency.max(1)),
+            server: OnceLock::new(),
+        })
+    }
+
+    /// The URL of the server, once one was connected to.
+    pub fn server(&self) -> &str {
+        self.server.get().map_or("the API server", |server| server)
+    }
+
+    /// Credentials that could not be had, with the command that should have brought them.
+    fn no_credentials(&self, error: &dyn std::error::Error) -> Failure {
+        let command = match &self.source {
+            Source::Kubeconfig { config, context } => command_of(config, context.as_deref()),
+            Source::ServiceAccount => None,
+        };
+        let by = command.map(|command| format!(" (the command `{command}` of the kubeconfig)")).unwrap_or_default();
+        Failure::Credentials(format!("{}{by}", explained(error)))
+    }
+
+    async fn connect(&self) -> Result<Client, Failure> {
+        let failed = |error: &dyn std::error::Error| self.no_credentials(error);
+        let mut config = match &self.source {
+            Source::Kubeconfig { config, context } => {
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                let config = Config::from_custom_kubeconfig(Kubeconfig::clone(config), &options);
+                config.await.map_err(|error| failed(&error))?
+            }
+            Source::ServiceAccount => Config::incluster().map_err(|error| failed(&error))?,
+        };
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(REQUEST_TIMEOUT);
+        // The engine decides what is tried again.
+        config.default_retry = false;
+        let _ = self.server.set(config.cluster_url.to_string());
+        Client::try_from(config).map_err(|error| failed(&error))
+    }
+
+    /// Sends one request and reads its answer as JSON. Waits while as many as allowed are under way.
+    ///
+    /// # Errors
+    /// If there is no answer, not a whole one, or a refusal.
+    pub async fn request<T: DeserializeOwned>(&self, ask: &Ask<'_>, body: Vec<u8>) -> Result<Answer<T>, Failure> {
+        let lost = |error: &dyn std::error::Error| Failure::Unreachable(explained(error));
+        let client = self.client.get_or_try_init(|| self.connect()).await?;
+        let _permit = self.permits.acquire().await.map_err(|error| lost(&error))?;
+        let mut request =
+            Request::builder().method(ask.method.clone()).uri(ask.path).header(header::ACCEPT, ask.accept);
+        if let Some(content_type) = ask.content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
+        let exchange = async {
+            let answer = client.send(request).await.map_err(|error| match &error {
+                kube::Error::Auth(_) => self.no_credentials(&error),
+                _ => lost(&error),
+            })?;
+            let (parts, body) = answer.into_parts();
+            // A body that ends before its time is an error here.
+            let bytes = body.collect_bytes().await.map_err(|error| lost(&error))?;
+            Ok((parts, bytes))
+        };
+        let (parts, bytes) = tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| {
+            Failure::Unreachable(format!("no whole answer within {} seconds", REQUEST_TIMEOUT.as_secs()))
+        })??;
+        if !parts.status.is_success() {
+            return Err(refusal(&parts, &bytes));
+        }
+        // The parser's own message may quote the answer.
+        let body = serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::Unreachable(format!(
+                "the answer breaks off or is not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        Ok(Answer { status: parts.status, body })
+    }
+
+    /// Reads one path. A server that asks to wait is asked again, within limits.
+    ///
+    /// # Errors
+    /// As [`Cluster::request`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, accept: &str) -> Result<T, Failure> {
+        let ask = Ask { method: Method::GET, path, accept, content_type: None };
+        for _ in 1..READ_TRIES {
+            match self.request(&ask, Vec::new()).await {
+                Err(Failure::Refused { status, retry_after }) if status.code == 429 => {
+                    tokio::time::sleep(retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_WAIT)).await;
+                }
+                other => return other.map(|answer| answer.body),
+            }
+        }
+        self.request(&ask, Vec::new()).await.map(|answer| answer.body)
+    }
+}
+
+/// The command by which a context's user gets credentials.
+fn command_of<'a>(config: &'a Kubeconfig, context: Option<&str>) -> Option<&'a str> {
+    let context = context.or(config.current_context.as_deref())?;
+    let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let user = config.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref())?;
+    user.auth_info.as_ref()?.exec.as_ref()?.command.as_deref()
+}
+
+/// A kubeconfig: the text itself, or the path of one, or several paths as in `$KUBECONFIG`.
+fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, String> {
+    if is_reference && (text.contains('\n') || text.trim_start().starts_with('{')) {
+        // The parser's own message may quote credentials.
+        return Kubeconfig::from_yaml(text)
+            .map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
+    }
+    let mut merged = Kubeconfig::default();
+    for path in text.split(PATH_SEPARATOR).filter(|path| !path.is_empty()) {
+        let path = folder.join(path);
+        let unreadable = |error: &dyn std::error::Error| format!("{} cannot be read: {error}", path.display());
+        // Read first, so that a missing file is told from one that is no kubeconfig.
+        std::fs::metadata(&path).map_err(|error| unreadable(&error))?;
+        let config = Kubeconfig::read_from(&path).map_err(|_| format!("{} is no kubeconfig", path.display()))?;
+        merged = merged.merge(config).map_err(|error| unreadable(&error))?;
+    }
+    Ok(merged)
+}
+
+fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
+    let mut status: Status = serde_json::from_slice(bytes).unwrap_or_else(|_| Status {
+        // A proxy, or a server that is too busy to speak JSON.
+        message: String::from_utf8_lossy(bytes).trim().chars().take(300).collect(),
+        ..Status::default()
+    });
+    status.code = parts.status.as_u16();
+    if status.reason.is_empty() {
+        parts.status.canonical_reason().unwrap_or_default().clone_into(&mut status.reason);
+    }
+    let header = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let detail =
+        status.details.as_ref().map(|details| u64::from(details.retry_after_seconds)).filter(|seconds| *seconds > 0);
+    let retry_after = header.or(detail).map(Duration::from_secs);
+    Failure::Refused { status: Box::new(status), retry_after }
+}
+
+/// An error with what caused it, in one line.
+fn explained(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}

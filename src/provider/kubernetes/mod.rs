@@ -1,0 +1,96 @@
+//! Kubernetes: any object of a cluster.
+//!
+//! ```text
+//! types/      the one kind, `kubernetes.object`, and what the planner has to know of each object
+//! mark        the mark in labels and annotations
+//! client      requests to an API server     discovery   which types it knows
+//! read/       lists → observations: a fixed number of requests for each type, whatever the number of tenants
+//! write/      steps → server-side apply, deletion     apply   the one request that both halves send
+//! files/      the same objects as files of a folder, for GitOps
+//! owned       which fields are ours, as the server has it on record
+//! ready       whether an object does what it is there for
+//! ```
+//!
+//! Ownership is that of server-side apply: the field manager `tenantry` owns what the blueprint names and nothing else.
+
+mod apply;
+mod client;
+mod discovery;
+mod error;
+pub mod files;
+pub mod mark;
+mod owned;
+mod read;
+mod ready;
+pub mod types;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::core::model::kind::Kind;
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use client::Cluster;
+
+/// The Kubernetes provider. Tried with version 1.20; needs 1.20 or newer.
+pub struct Kubernetes;
+
+/// The settings of a Kubernetes target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
+struct KubernetesSettings {
+    /// The path of a kubeconfig, relative to the estate, or its text as `env:NAME` or `file:PATH`. Without it, and without a
+    /// `context`, the service account of the pod counts.
+    kubeconfig: Option<String>,
+    /// A context of the kubeconfig; the current one unless named. Without a `kubeconfig` it is one of the user's own.
+    context: Option<String>,
+    /// A folder, relative to the estate, instead of a cluster: the objects are written there as files for Argo CD or Flux.
+    directory: Option<String>,
+}
+
+/// The folder of a target that is one instead of a cluster.
+fn folder(settings: &Settings) -> Result<Option<PathBuf>, ProviderError> {
+    let folder = files::folder(settings);
+    if folder.is_some() && ["kubeconfig", "context"].iter().any(|name| settings.text(name).is_some()) {
+        let attempted = format!("reading the settings of target \"{}\"", settings.target);
+        let cause = "`directory` stands instead of a cluster, and a `kubeconfig` or `context` is given too";
+        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("make them two targets"));
+    }
+    Ok(folder)
+}
+
+impl Provider for Kubernetes {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn placement_key(&self) -> &'static str {
+        "cluster"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        types::kinds()
+    }
+
+    fn settings_schema(&self) -> schemars::Schema {
+        schemars::schema_for!(KubernetesSettings)
+    }
+
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
+        match folder(settings)? {
+            Some(folder) => Ok(Box::new(files::FilesReader::new(folder))),
+            None => Ok(Box::new(read::KubernetesReader::new(Arc::new(Cluster::new(settings)?)))),
+        }
+    }
+
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
+        match folder(settings)? {
+            Some(folder) => Ok(Box::new(files::FilesWriter::new(folder))),
+            None => Ok(Box::new(write::KubernetesWriter::new(Arc::new(Cluster::new(settings)?)))),
+        }
+    }
+}

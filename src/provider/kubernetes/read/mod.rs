@@ -1,0 +1,382 @@
+//! The reading half: one list for each type of object.
+//!
+//! ```text
+//! wanted and known objects, by type
+//!   → list by the estate's label                  everything that is marked, over all namespaces
+//!   → something wanted is not among it?           a list of bare metadata: absent, or there without our mark
+//!   → what is there without our mark              read in full, by namespace or by type
+//!   → project                                     the part of each object that the estate owns
+//!   → settle                                      what differs is held against a dry run
+//! ```
+//!
+//! Types are read side by side, and what fails in one makes no other unknown. Only the dry runs are one request for each
+//! object, and only for those that seem to differ.
+
+mod list;
+mod project;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::client::{Cluster, JSON, METADATA_LIST};
+use super::discovery::{Discovery, Resource};
+use super::error::Failure;
+use super::mark::{selector, unmarked};
+use super::owned::Owned;
+use super::ready;
+use super::types::{self, OBJECT, object};
+use crate::core::model::kind::Kind;
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use list::list;
+use project::{Projection, project};
+
+/// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.
+const MOST_NAMESPACES: usize = 4;
+
+pub struct KubernetesReader {
+    cluster: Arc<Cluster>,
+    discovery: Discovery,
+    kind: Kind,
+}
+
+/// A resource that is asked for.
+struct Subject<'a> {
+    identity: &'a Identity,
+    spec: &'a Map,
+    /// Nothing if the repository no longer asks for it.
+    desired: Option<&'a Desired>,
+}
+
+/// API version and kind.
+type TypeKey<'a> = (&'a str, &'a str);
+
+/// What is asked of one type.
+struct Scope<'a> {
+    estate: &'a str,
+    api_version: &'a str,
+    kind: &'a str,
+    subjects: Vec<&'a Subject<'a>>,
+    /// Every identity that is asked for, of this type and of others.
+    asked: &'a HashSet<&'a str>,
+    /// Whether the definition of the type is among what is asked for.
+    is_defined_here: bool,
+}
+
+type Answers = Vec<(Identity, Observed)>;
+
+/// An object that was read, the mark taken off it.
+struct Found {
+    raw: Json,
+    /// Normalised.
+    live: Map,
+    mark: Option<Mark>,
+}
+
+impl Found {
+    fn new(mut raw: Json, resource: &Resource) -> Self {
+        // Items of a list do not repeat what they are.
+        raw["apiVersion"] = (*resource.api_version).into();
+        raw["kind"] = (*resource.kind).into();
+        let whole = Value::from(&raw).as_map().map(types::normalise).unwrap_or_default();
+        let (live, mark) = unmarked(&whole);
+        // Without the mark there may be empty maps left.
+        Self { raw, live: types::normalise(&live), mark }
+    }
+
+    /// The part of the object that is owned, where `spec` is asked for.
+    fn project(&self, spec: &Map, resource: &Resource) -> Projection {
+        let record = owned_record(&self.raw, &resource.kind);
+        let owned = Owned::of(record.as_ref().unwrap_or(&self.raw), &resource.api_version);
+        let found = project(&self.live, spec, owned);
+        Projection { spec: types::normalise(&found.spec), ..found }
+    }
+}
+
+/// The object with a Secret's `data` on record as `stringData` too, since that is where its normal form has it.
+fn owned_record(raw: &Json, kind: &str) -> Option<Json> {
+    if kind != "Secret" {
+        return None;
+    }
+    let mut entries = raw.pointer("/metadata/managedFields")?.clone();
+    for entry in entries.as_array_mut()? {
+        if let Some(fields) = entry.get_mut("fieldsV1").and_then(Json::as_object_mut)
+            && let Some(data) = fields.get("f:data").cloned()
+        {
+            fields.insert("f:stringData".to_owned(), data);
+        }
+    }
+    Some(serde_json::json!({"metadata": {"managedFields": entries}}))
+}
+
+impl KubernetesReader {
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, discovery: Discovery::default(), kind: types::kind() }
+    }
+
+    /// Reads one type. Whatever goes wrong makes all of it unknown.
+    async fn read(&self, scope: &Scope<'_>) -> (Answers, Option<Arc<str>>) {
+        match self.try_read(scope).await {
+            Ok(answers) => (answers, None),
+            Err(failure) => {
+                let attempted = format!("reading {} of {}", scope.kind, scope.api_version);
+                let reason = reason(failure, attempted);
+                (scope.all(&Observed::Unknown(reason.clone())), Some(reason))
+            }
+        }
+    }
+
+    async fn try_read(&self, scope: &Scope<'_>) -> Result<Answers, Failure> {
+        let Some(resource) = self.discovery.find(&self.cluster, scope.api_version, scope.kind).await? else {
+            return Ok(scope.all(&unknown_type(scope)));
+        };
+        let (misplaced, subjects): (Vec<_>, Vec<_>) = scope.subjects.iter().copied().partition(|subject| {
+            object::namespace(subject.spec).is_some_and(|namespace| !namespace.is_empty()) != resource.is_namespaced
+        });
+        let selected = selector(scope.estate);
+        let marked = list(&self.cluster, &resource.collection(None), Some(&selected), JSON).await?;
+        let mut found = by_identity(marked, &resource);
+        let missing: Vec<&Subject<'_>> =
+            subjects.iter().copied().filter(|subject| !found.contains_key(&**subject.identity)).collect();
+        if !missing.is_empty() {
+            found.extend(self.unmarked(&resource, &missing).await?);
+        }
+
+        let mut answers: Answers = Vec::with_capacity(found.len());
+        answers.extend(misplaced.iter().map(|subject| (subject.identity.clone(), misplaced_reason(&resource))));
+        let mut settling = Vec::new();
+        for subject in &subjects {
+            match found.remove(&**subject.identity) {
+                None => answers.push((subject.identity.clone(), Observed::Absent)),
+                Some(found) => settling.push(self.present(scope, &resource, subject, found)),
+            }
+        }
+        answers.extend(join_all(settling).await);
+        // What is marked and not asked for. Its owner may be a type that copies labels onto what it makes, without the
+        // annotation: that is no mark.
+        for (identity, found) in found {
+            if found.mark.is_some() && !scope.asked.contains(&*identity) {
+                let pending = ready::deletion(&found.raw, type_of(&resource)).map(Into::into);
+                let Projection { spec, .. } = found.project(&named(&found.live), &resource);
+                let present = Present { spec: Arc::new(spec), mark: found.mark, pending, ..Present::default() };
+                answers.push((identity, Observed::Present(present)));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Those of the missing that are there without the estate's mark, read in full.
+    async fn unmarked(
+        &self,
+        resource: &Resource,
+        missing: &[&Subject<'_>],
+    ) -> Result<HashMap<Identity, Found>, Failure> {
+        let missing: HashSet<&str> = missing.iter().map(|subject| &**subject.identity).collect();
+        let bare = list(&self.cluster, &resource.collection(None), None, METADATA_LIST).await?;
+        let there: Vec<&Json> = bare.iter().filter(|item| missing.contains(&*identity_of(item, resource))).collect();
+        if there.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let namespaces: BTreeSet<Option<&str>> = there.iter().map(|item| metadata(item, "namespace")).collect();
+        let namespaces = if namespaces.len() > MOST_NAMESPACES { BTreeSet::from([None]) } else { namespaces };
+        let reads = namespaces
+            .iter()
+            .map(async |namespace| list(&self.cluster, &resource.collection(*namespace), None, JSON).await);
+        let mut found = HashMap::new();
+        for items in join_all(reads).await {
+            let items = by_identity(items?, resource).into_iter();
+            found.extend(items.filter(|(identity, _)| missing.contains(&**identity)));
+        }
+        Ok(found)
+    }
+
+    async fn present(
+        &self,
+        scope: &Scope<'_>,
+        resource: &Resource,
+        subject: &Subject<'_>,
+        found: Found,
+    ) -> (Identity, Observed) {
+        let identity = subject.identity.clone();
+        let of = type_of(resource);
+        let deletion = ready::deletion(&found.raw, of);
+        let Some(desired) = subject.desired else {
+            // Who deletes it wants all of what was applied, and what to call it.
+            let Projection { spec, .. } = found.project(subject.spec, resource);
+            let pending = deletion.map(Into::into);
+            return (
+                identity,
+                Observed::Present(Present { spec: Arc::new(spec), mark: found.mark, pending, ..Present::default() }),
+            );
+        };
+        if let Some(reason) = deletion {
+            return (identity, Observed::Unknown(reason.into()));
+        }
+        let projection = found.project(&desired.spec, resource);
+        let mut mark = found.mark.clone();
+        if let Some(mark) = mark.as_mut().filter(|_| !projection.lost.is_empty()) {
+            // Somebody has written over a secret: what was written last is not what is there.
+            mark.secret_hash = None;
+        }
+        let is_ours = mark.as_ref().is_some_and(|mark| {
+            *mark.estate == *scope.estate
+                && (mark.address == desired.address || desired.previously.contains(&mark.address))
+        });
+        let spec = match is_ours || desired.adopt {
+            true => self.settle(scope.estate, resource, desired, &found, projection).await,
+            false => projection.spec,
+        };
+        let pending = ready::pending(&found.raw, of).map(Into::into);
+        (identity, Observed::Present(Present { spec: Arc::new(spec), mark, pending, ..Present::default() }))
+    }
+}
+
+impl Scope<'_> {
+    fn all(&self, observed: &Observed) -> Answers {
+        self.subjects.iter().map(|subject| (subject.identity.clone(), observed.clone())).collect()
+    }
+}
+
+/// What is to be thought of objects whose type the server does not know.
+fn unknown_type(scope: &Scope<'_>) -> Observed {
+    // The definition comes or goes with the objects.
+    if scope.is_defined_here {
+        return Observed::Absent;
+    }
+    Observed::Unknown(
+        format!(
+            "the cluster does not know the kind `{}` of `{}`; install its CustomResourceDefinition, or let the estate make it",
+            scope.kind, scope.api_version
+        )
+        .into(),
+    )
+}
+
+fn misplaced_reason(resource: &Resource) -> Observed {
+    let reason = match resource.is_namespaced {
+        true => format!("a {} lives in a namespace; write `metadata.namespace`", resource.kind),
+        false => format!("a {} belongs to the whole cluster; leave `metadata.namespace` out", resource.kind),
+    };
+    Observed::Unknown(reason.into())
+}
+
+/// An error as a reason, with what to do about it.
+fn reason(failure: Failure, attempted: String) -> Arc<str> {
+    let error = failure.into_provider_error(attempted);
+    match &error.remedy {
+        Some(remedy) => format!("{error}; {remedy}").into(),
+        None => error.to_string().into(),
+    }
+}
+
+fn by_identity(items: Vec<Json>, resource: &Resource) -> HashMap<Identity, Found> {
+    items.into_iter().map(|item| (identity_of(&item, resource), Found::new(item, resource))).collect()
+}
+
+fn identity_of(item: &Json, resource: &Resource) -> Identity {
+    let name = |field: &str| metadata(item, field).unwrap_or_default();
+    object::identity_of(type_of(resource), name("namespace"), name("name"))
+}
+
+fn type_of(resource: &Resource) -> object::Type<'_> {
+    object::Type { group: object::split_api_version(&resource.api_version).0, kind: &resource.kind }
+}
+
+fn metadata<'a>(item: &'a Json, field: &str) -> Option<&'a str> {
+    item.get("metadata")?.get(field)?.as_str()
+}
+
+/// The fields of an object that say which it is.
+fn named(live: &Map) -> Map {
+    let metadata = live.get("metadata").and_then(Value::as_map);
+    let name = |(field, _): &(&Arc<str>, &Value)| matches!(&***field, "name" | "namespace");
+    let metadata: Map = metadata
+        .into_iter()
+        .flat_map(Map::iter)
+        .filter(name)
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect();
+    let fields = ["apiVersion", "kind"].iter().filter_map(|field| Some(((*field).into(), live.get(field)?.clone())));
+    fields.chain([("metadata".into(), metadata.into())]).collect()
+}
+
+/// Group and kind of every definition that is asked for.
+fn definitions<'a>(subjects: &[Subject<'a>]) -> HashSet<(&'a str, &'a str)> {
+    let definition = |subject: &Subject<'a>| {
+        if subject.spec.get("kind")?.as_str()? != "CustomResourceDefinition" {
+            return None;
+        }
+        let text = |path: &[&str]| object::at(subject.spec, path).and_then(Value::as_str);
+        Some((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?))
+    };
+    subjects.iter().filter_map(definition).collect()
+}
+
+/// `GET /version`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    git_version: String,
+    platform: String,
+}
+
+#[async_trait]
+impl Reader for KubernetesReader {
+    async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
+        let wanted = request.wanted.get(OBJECT).map_or(&[][..], |wanted| wanted);
+        let known = request.known.get(OBJECT).map_or(&[][..], |known| known);
+        let wanted = wanted.iter().filter_map(|desired| {
+            Some(Subject { identity: desired.identity.as_ref()?, spec: &desired.spec, desired: Some(*desired) })
+        });
+        let known = known.iter().map(|known| Subject { identity: known.identity, spec: &known.spec, desired: None });
+        let subjects: Vec<Subject<'_>> = wanted.chain(known).collect();
+        let asked: HashSet<&str> = subjects.iter().map(|subject| &**subject.identity).collect();
+        let definitions = definitions(&subjects);
+
+        let mut answers = Vec::with_capacity(subjects.len());
+        let mut by_type: BTreeMap<TypeKey<'_>, Vec<&Subject<'_>>> = BTreeMap::new();
+        for subject in &subjects {
+            let field = |name: &str| subject.spec.get(name).and_then(Value::as_str);
+            match (field("apiVersion"), field("kind")) {
+                (Some(api_version), Some(kind)) => by_type.entry((api_version, kind)).or_default().push(subject),
+                _ => {
+                    let reason = "the inventory does not say what type of object it is".into();
+                    answers.push((subject.identity.clone(), Observed::Unknown(reason)));
+                }
+            }
+        }
+        let scopes: Vec<Scope<'_>> = by_type
+            .into_iter()
+            .map(|((api_version, kind), subjects)| Scope {
+                estate: request.estate,
+                api_version,
+                kind,
+                subjects,
+                asked: &asked,
+                is_defined_here: definitions.contains(&(object::split_api_version(api_version).0, kind)),
+            })
+            .collect();
+        let mut incomplete = None;
+        for (of_type, failed) in join_all(scopes.iter().map(|scope| self.read(scope))).await {
+            answers.extend(of_type);
+            incomplete = incomplete.or(failed);
+        }
+        let observation = KindObservation { resources: answers.into_iter().collect(), incomplete };
+        BTreeMap::from([(OBJECT, observation)])
+    }
+
+    async fn probe(&self) -> Result<String, ProviderError> {
+        let version: Result<Version, Failure> = self.cluster.get("/version", JSON).await;
+        let attempted = || format!("asking {} for its version", self.cluster.server());
+        let Version { git_version, platform } = version.map_err(|failure| failure.into_provider_error(attempted()))?;
+        Ok(format!("Kubernetes {git_version} ({platform}) at {}", self.cluster.server()))
+    }
+}

@@ -1,0 +1,48 @@
+//! Deleting one object.
+
+use http::Method;
+use serde_json::{Value as Json, json};
+
+use super::{KubernetesWriter, Subject, check_owner};
+use crate::provider::kubernetes::client::{Ask, JSON};
+use crate::provider::kubernetes::error::Failure;
+use crate::provider::kubernetes::types::object::Type;
+
+/// Whether an object stays until what it owns is gone: what makes pods, so that "gone" means that nothing runs any more.
+/// Anything else goes at once, and what it owns after it.
+fn propagation(of: Type<'_>) -> &'static str {
+    let makes_pods = matches!(
+        (of.group, of.kind),
+        ("", "ReplicationController")
+            | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+            | ("batch", "CronJob" | "Job")
+    );
+    if makes_pods { "Foreground" } else { "Background" }
+}
+
+impl KubernetesWriter {
+    /// Asks for the deletion; what it waits for is seen when it is observed again.
+    pub(super) async fn delete(&self, subject: &Subject<'_>) -> Result<(), Failure> {
+        let Some(there) = self.look(subject).await? else { return Ok(()) };
+        check_owner(subject.step, there.mark.as_ref())?;
+        if there.is_leaving() {
+            return Ok(());
+        }
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation(subject.type_of()),
+            "preconditions": {"uid": there.uid},
+        });
+        let path = subject.path();
+        let ask = Ask { method: Method::DELETE, path: &path, accept: JSON, content_type: Some(JSON) };
+        match self.cluster.request::<Json>(&ask, options.to_string().into_bytes()).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_not_found() => Ok(()),
+            Err(failure) if failure.code() == Some(409) && failure.to_string().contains("UID") => {
+                Err(Failure::conflict("another object of the same name has taken its place; plan again"))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The writing half: one step after the other, each safe to repeat.
+//!
+//! ```text
+//! look        the object's metadata: is it there, whose is it, is it being deleted?
+//!   → apply   server-side, first without force; a conflict over what is ours is repaired with force
+//!   → wait    only for a definition, whose objects come next
+//! ```
+//!
+//! A change is bound to the uid that was looked at, so that an object that somebody else makes in between under the same name
+//! is neither changed nor deleted.
+
+mod conflict;
+mod delete;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value as Json;
+
+use super::apply::{Applied, Apply, apply, release};
+use super::client::{Cluster, METADATA};
+use super::discovery::{Discovery, Resource};
+use super::error::Failure;
+use super::ready;
+use super::types::object;
+use crate::core::model::kind::readable_identity;
+use crate::core::model::mark::Mark;
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+
+/// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+pub struct KubernetesWriter {
+    cluster: Arc<Cluster>,
+    discovery: Discovery,
+}
+
+/// What a step is about.
+struct Subject<'a> {
+    step: &'a Step,
+    spec: &'a Map,
+    resource: Arc<Resource>,
+}
+
+/// An object that is there, as far as its metadata tells.
+struct Current {
+    uid: String,
+    mark: Option<Mark>,
+    metadata: Json,
+}
+
+impl Subject<'_> {
+    fn path(&self) -> String {
+        self.resource.object(object::namespace(self.spec), object::name(self.spec).unwrap_or_default())
+    }
+
+    fn type_of(&self) -> object::Type<'_> {
+        object::Type { group: object::split_api_version(&self.resource.api_version).0, kind: &self.resource.kind }
+    }
+}
+
+impl KubernetesWriter {
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, discovery: Discovery::default() }
+    }
+
+    async fn write_step(&self, step: &Step) -> Result<(), Failure> {
+        let spec = spec_of(step);
+        let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let found = self.discovery.find(&self.cluster, api_version, kind).await?;
+        let Some(resource) = found else {
+            // With its definition every object is gone.
+            return match step.action {
+                StepAction::Delete { .. } => Ok(()),
+                _ => Err(Failure::Invalid {
+                    message: format!("the cluster does not know the kind `{kind}` of `{api_version}`"),
+                    remedy: Some("install its CustomResourceDefinition, or let the estate make it".to_owned()),
+                }),
+            };
+        };
+        if resource.is_namespaced != object::namespace(spec).is_some() {
+            let message = if resource.is_namespaced {
+                "it lives in a namespace, and none is named"
+            } else {
+                "it belongs to the whole cluster, and a namespace is named"
+            };
+            return Err(Failure::Invalid {
+                message: message.to_owned(),
+                remedy: Some("mend `metadata.namespace` in the blueprint".to_owned()),
+            });
+        }
+        let subject = Subject { step, spec, resource };
+        match &step.action {
+            StepAction::Delete { .. } => self.delete(&subject).await,
+            StepAction::Create { .. } | StepAction::Update { .. } => self.put(&subject).await,
+        }
+    }
+
+    async fn put(&self, subject: &Subject<'_>) -> Result<(), Failure> {
+        let is_create = matches!(subject.step.action, StepAction::Create { .. });
+        let mut current = self.look(subject).await?;
+        if let Some(there) = &current {
+            check_owner(subject.step, there.mark.as_ref())?;
+            if there.is_leaving() {
+                self.wait_until_gone(subject).await?;
+                current = None;
+            }
+        }
+        if current.is_none() && !is_create {
+            return Err(Failure::conflict("it no longer exists; plan again"));
+        }
+        let uid = current.as_ref().map(|there| &*there.uid);
+        let force = conflict::is_forced(subject.step);
+        let request = |force| Apply {
+            resource: &subject.resource,
+            spec: subject.spec,
+            mark: &subject.step.mark,
+            uid,
+            force,
+            dry_run: false,
+        };
+        let applied = match apply(&self.cluster, &request(force)).await {
+            Err(failure) if conflict::is_field_conflict(&failure) => {
+                conflict::check_repair(subject.step, &failure)?;
+                apply(&self.cluster, &request(true)).await
+            }
+            other => other,
+        };
+        let Applied { object, is_new } = applied?;
+        if current.is_none() && !is_new {
+            // An apply cannot be bound to there being nothing.
+            release(&self.cluster, &subject.resource, subject.spec).await?;
+            return Err(Failure::conflict("somebody else made it at the same moment, and it carries no mark"));
+        }
+        if subject.type_of().is("apiextensions.k8s.io", "CustomResourceDefinition") {
+            self.wait_until_served(subject, object).await?;
+        }
+        Ok(())
+    }
+
+    /// The metadata of what is there.
+    async fn look(&self, subject: &Subject<'_>) -> Result<Option<Current>, Failure> {
+        match self.cluster.get::<Json>(&subject.path(), METADATA).await {
+            Ok(found) => {
+                let (_, mark) = super::mark::unmarked(Value::from(&found).as_map().unwrap_or(&Map::default()));
+                let uid = found.pointer("/metadata/uid").and_then(Json::as_str).unwrap_or_default().to_owned();
+                Ok(Some(Current { uid, mark, metadata: found }))
+            }
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Waits for an object of the same name to be gone that is being deleted.
+    async fn wait_until_gone(&self, subject: &Subject<'_>) -> Result<(), Failure> {
+        let mut pause = Pause::default();
+        loop {
+            let Some(there) = self.look(subject).await? else { return Ok(()) };
+            let Some(why) = ready::deletion(&there.metadata, subject.type_of()) else {
+                return Err(Failure::conflict("another object of the same name has appeared; plan again"));
+            };
+            if !pause.next().await {
+                return Err(Failure::NotYet(format!("the one before is still there: {why}")));
+            }
+        }
+    }
+
+    /// Waits until a definition is established, and the types that it defines can be found.
+    async fn wait_until_served(&self, subject: &Subject<'_>, mut definition: Json) -> Result<(), Failure> {
+        let mut pause = Pause::default();
+        loop {
+            let not_yet = match ready::pending(&definition, subject.type_of()) {
+                None if self.is_served(&definition).await? => return Ok(()),
+                None => "the API server does not serve it yet".to_owned(),
+                Some(why) => why,
+            };
+            if !pause.next().await {
+                return Err(Failure::NotYet(not_yet));
+            }
+            definition = self.cluster.get(&subject.path(), super::client::JSON).await?;
+        }
+    }
+
+    async fn is_served(&self, definition: &Json) -> Result<bool, Failure> {
+        let text = |pointer: &str| definition.pointer(pointer).and_then(Json::as_str).unwrap_or_default();
+        let (group, kind) = (text("/spec/group"), text("/spec/names/kind"));
+        for version in definition.pointer("/spec/versions").and_then(Json::as_array).into_iter().flatten() {
+            let is_wanted = version.get("served").and_then(Json::as_bool) == Some(true);
+            let name = version.get("name").and_then(Json::as_str).unwrap_or_default();
+            if is_wanted && self.discovery.find(&self.cluster, &format!("{group}/{name}"), kind).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Current {
+    /// Whether it is being deleted.
+    fn is_leaving(&self) -> bool {
+        self.metadata.pointer("/metadata/deletionTimestamp").is_some()
+    }
+}
+
+/// Longer and longer pauses until the patience is at an end.
+struct Pause {
+    until: tokio::time::Instant,
+    length: Duration,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { until: tokio::time::Instant::now() + PATIENCE, length: FIRST_PAUSE }
+    }
+}
+
+impl Pause {
+    /// Pauses; tells whether to try again.
+    async fn next(&mut self) -> bool {
+        if tokio::time::Instant::now() >= self.until {
+            return false;
+        }
+        tokio::time::sleep(self.length).await;
+        self.length = (self.length * 2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+#[async_trait]
+impl Writer for KubernetesWriter {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let mut done = Vec::with_capacity(batch.len());
+        for (index, step) in batch.iter().enumerate() {
+            match self.write_step(step).await {
+                Ok(()) => done.push(Written::default()),
+                Err(failure) => {
+                    let mut error = failure.into_provider_error(attempted(step));
+                    mask(&mut error, step);
+                    return Err(WriteError { step: index, done, error });
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// The spec that a step is about.
+fn spec_of(step: &Step) -> &Map {
+    match &step.action {
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
+        StepAction::Delete { before } => &before.spec,
+    }
+}
+
+/// Whether a step may change an object that exists and carries `current`.
+///
+/// # Errors
+/// A conflict that names whose it is.
+fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
+    let same = |a: &Mark, b: &Mark| a.estate == b.estate && a.address == b.address;
+    let is_ours = current.is_some_and(|mark| same(mark, &step.mark));
+    let is_as_planned = match &step.action {
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+        // Adopted, or renamed in the estate: what the plan saw is still there.
+        StepAction::Update { before, .. } => match (&before.mark, current) {
+            (None, None) => true,
+            (Some(seen), Some(current)) => same(seen, current),
+            _ => false,
+        },
+    };
+    if is_ours || is_as_planned {
+        return Ok(());
+    }
+    Err(Failure::conflict(match current {
+        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+        None => "it exists and carries no mark".to_owned(),
+    }))
+}
+
+/// What a step does, for messages.
+fn attempted(step: &Step) -> String {
+    let verb = match step.action {
+        StepAction::Create { .. } => "creating",
+        StepAction::Update { .. } => "updating",
+        StepAction::Delete { .. } => "deleting",
+    };
+    format!("{verb} {}", readable_identity(&step.identity))
+}
+
+/// Takes the values of secrets out of an error, should the server have quoted one.
+fn mask(error: &mut ProviderError, step: &Step) {
+    let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
+        return;
+    };
+    let spec = Value::from(spec.clone());
+    let mut values: Vec<&str> = secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).collect();
+    if spec.get("kind").and_then(Value::as_str) == Some("Secret") {
+        let fields = ["data", "stringData"].iter().filter_map(|field| spec.get(field)?.as_map());
+        values.extend(fields.flat_map(Map::iter).filter_map(|(_, value)| value.as_str()));
+    }
+    // The longest first: one may be a part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    for value in values.into_iter().filter(|value| !value.is_empty()) {
+        let escaped = Json::from(value).to_string();
+        for form in [value, &STANDARD.encode(value), escaped.trim_matches('"')] {
+            error.cause = error.cause.replace(form, "(secret)");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What observing costs, and what is absent, unmarked or not known.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tenantry::core::model::resource::{Desired, Observed};
+use tenantry::provider::contract::Provider as _;
+use tenantry::provider::kubernetes::Kubernetes;
+
+use crate::support::api_proxy::Fate;
+use crate::support::kubernetes::{World, object, on_server, with};
+use crate::support::objects::definition;
+use crate::support::{ESTATE, create, observe, present};
+
+/// As many config maps and quotas as tenants, in a namespace for each.
+fn tenants(world: &World, count: usize) -> Vec<Desired> {
+    let mut all = Vec::new();
+    for index in 0..count {
+        let namespace = world.name(&format!("t{index}"));
+        let tenant = format!("t{index}");
+        all.push(world.desired(&format!("{tenant}/ns"), object("v1", "Namespace", None, &namespace)));
+        let config = with(object("v1", "ConfigMap", Some(&namespace), "settings"), json!({"data": {"a": "1"}}));
+        all.push(world.desired(&format!("{tenant}/config"), config));
+        let quota =
+            with(object("v1", "ResourceQuota", Some(&namespace), "quota"), json!({"spec": {"hard": {"pods": 5}}}));
+        all.push(world.desired(&format!("{tenant}/quota"), quota));
+    }
+    all
+}
+
+#[test]
+fn the_number_of_requests_depends_on_types_and_never_on_objects() {
+    on_server("the_number_of_requests_depends_on_types_and_never_on_objects", async |world| {
+        let proxy = world.proxy(|_| Fate::Pass).await;
+        let desired = tenants(world, 12);
+        let mut counts = BTreeSet::new();
+        for few in [6, desired.len()] {
+            let wanted: Vec<&Desired> = desired.iter().take(few).collect();
+            let mut of_stage = Vec::new();
+            for is_there in [false, true] {
+                if is_there {
+                    let steps: Vec<_> = wanted.iter().map(|desired| create(desired)).collect();
+                    world.write(&steps).await;
+                }
+                proxy.take();
+                let reader = Kubernetes.reader(&world.settings_at(proxy.port)).expect("valid settings");
+                let answer = observe(&*reader, &wanted, &[]).await.remove("kubernetes.object").expect("an answer");
+                let present = wanted.iter().filter(|desired| {
+                    matches!(answer.get(desired.identity.as_deref().expect("an identity")), Observed::Present(_))
+                });
+                assert_eq!(present.count() == few, is_there);
+                let asked = proxy.take();
+                assert!(asked.iter().all(|request| request.starts_with("GET ")), "{asked:?}");
+                of_stage.push(asked.len());
+            }
+            counts.insert(of_stage);
+        }
+        // Discovery of one API version; then a list with the label for each of three types, and where something is missing
+        // one of bare metadata. In the second round half of it is there and half is missing.
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), [[7, 4]]);
+    });
+}
+
+#[test]
+fn what_is_there_without_our_mark_is_found_and_what_is_not_there_is_absent() {
+    on_server("what_is_there_without_our_mark_is_found_and_what_is_not_there_is_absent", async |world| {
+        let namespace = world.namespace("a").await;
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+        let foreign =
+            with(object("v1", "ConfigMap", Some(&namespace), "foreign"), json!({"data": {"a": "theirs", "b": "2"}}));
+        world.by_hand("POST", &path, foreign.clone()).await;
+        let found = world.desired("acme/foreign", with(foreign, json!({"data": {"a": "ours"}})));
+        let absent = world.desired("acme/absent", object("v1", "ConfigMap", Some(&namespace), "absent"));
+        let observed = present(world.observe(&found).await);
+        assert_eq!(observed.mark, None);
+        let data = tenantry::core::model::value::Value::from((*observed.spec).clone());
+        assert_eq!(data.pointer("/data/a").and_then(|value| value.as_str()), Some("theirs"));
+        assert_eq!(world.observe(&absent).await, Observed::Absent);
+        let elsewhere = world.desired("acme/else", object("v1", "ConfigMap", Some(&world.name("nowhere")), "x"));
+        assert_eq!(world.observe(&elsewhere).await, Observed::Absent);
+    });
+}
+
+#[test]
+fn a_marked_object_that_nobody_asks_for_is_listed() {
+    on_server("a_marked_object_that_nobody_asks_for_is_listed", async |world| {
+        let namespace = world.namespace("a").await;
+        let object_of =
+            |name: &str| world.desired(&format!("acme/{name}"), object("v1", "ConfigMap", Some(&namespace), name));
+        let (asked, left) = (object_of("asked"), object_of("left"));
+        world.create(&[&asked, &left]).await;
+        let answer = observe(&*world.reader(), &[&asked], &[]).await.remove("kubernetes.object").expect("an answer");
+        let found = present(answer.get(left.identity.as_deref().expect("an identity")));
+        assert_eq!(
+            found.mark.map(|mark| (mark.estate.to_string(), mark.address)),
+            Some((ESTATE.to_owned(), left.address))
+        );
+        assert!(answer.incomplete.is_none());
+    });
+}
+
+#[test]
+fn a_type_that_the_cluster_does_not_know_is_unknown_unless_its_definition_is_asked_for_too() {
+    let name = "a_type_that_the_cluster_does_not_know_is_unknown_unless_its_definition_is_asked_for_too";
+    on_server(name, async |world| {
+        let group = format!("c{}.example.com", world.suffix);
+        let namespace = world.namespace("a").await;
+        let definition = world.desired("estate/definition", definition(&group, "Widget"));
+        let widget =
+            with(object(&format!("{group}/v1"), "Widget", Some(&namespace), "w"), json!({"spec": {"size": 3}}));
+        let widget = world.desired("acme/widget", widget);
+        match world.observe(&widget).await {
+            Observed::Unknown(reason) => assert!(reason.contains("does not know the kind `Widget`"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        let answer = observe(&*world.reader(), &[&definition, &widget], &[]).await;
+        assert_eq!(answer["kubernetes.object"].get(widget.identity.as_deref().expect("an identity")), Observed::Absent);
+        // Both in one batch: the writer waits until the type is served.
+        world.create(&[&definition, &widget]).await;
+        world.assert_settled(&[&definition, &widget]).await;
+        let other = object(&format!("{group}/v1"), "Other", Some(&namespace), "w");
+        let error = world.try_write(&[create(&world.desired("acme/other", other))]).await;
+        let error = error.expect_err("an unknown kind").error;
+        assert!(error.remedy.as_deref().is_some_and(|remedy| remedy.contains("CustomResourceDefinition")), "{error:?}");
+    });
+}
+
+#[test]
+fn readiness_is_observed_with_the_reason() {
+    on_server("readiness_is_observed_with_the_reason", async |world| {
+        let namespace = world.namespace("a").await;
+        let deployment = |name: &str, annotations: serde_json::Value| {
+            let mut deployment = object("apps/v1", "Deployment", Some(&namespace), name);
+            deployment["metadata"]["annotations"] = annotations;
+            let spec = json!({"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+            }});
+            world.desired(&format!("acme/{name}"), with(deployment, json!({"spec": spec})))
+        };
+        let (watched, unwatched) =
+            (deployment("watched", json!({})), deployment("unwatched", json!({"tenantry.dev/wait": "false"})));
+        world.create(&[&watched, &unwatched]).await;
+        world.assert_settled(&[&watched, &unwatched]).await;
+        // There is no node that could run it.
+        let reason = present(world.observe(&watched).await).pending.expect("not ready");
+        assert!(reason.contains("pods") || reason.contains("not seen"), "{reason}");
+        assert_eq!(present(world.observe(&unwatched).await).pending, None);
+    });
+}
+
+#[test]
+fn credentials_may_come_from_a_command() {
+    on_server("credentials_may_come_from_a_command", async |world| {
+        let text = std::fs::read_to_string(&world.kubeconfig).expect("a kubeconfig");
+        let mut config: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let token = config["users"][0]["user"]["token"].take();
+        let api_version = "client.authentication.k8s.io/v1beta1";
+        let credential = json!({"apiVersion": api_version, "kind": "ExecCredential", "status": {"token": token}});
+        let exec = json!({
+            "apiVersion": api_version, "command": "printf", "args": ["%s", credential.to_string()],
+            "interactiveMode": "Never",
+        });
+        config["users"][0]["user"] = json!({"exec": exec});
+        let mut settings = world.settings("", "admin");
+        settings.values.remove("kubeconfig");
+        settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+        let reader = Kubernetes.reader(&settings).expect("valid settings");
+        let absent = world.desired("acme/ns", object("v1", "Namespace", None, &world.name("none")));
+        assert_eq!(world.observe_with(&*reader, &absent).await, Observed::Absent);
+
+        config["users"][0]["user"]["exec"]["command"] = "no-such-command".into();
+        settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+        let reader = Kubernetes.reader(&settings).expect("valid settings");
+        match world.observe_with(&*reader, &absent).await {
+            Observed::Unknown(reason) => assert!(reason.contains("no-such-command"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
