@@ -49,8 +49,13 @@ const RULES: &[Rule] = &[
     Rule { room: "render", knows: &["core"], must_not: &[NETWORK, SURROUNDINGS, FILES, CLOCK, CHANCE, YAML] },
     // Every provider. None knows another.
     Rule { room: "provider::*", knows: &["core", "provider::contract"], must_not: &[SURROUNDINGS, TERMINAL, YAML] },
-    // Objects as files are YAML; that of the estate stays as unknown to it as to the others.
-    Rule { room: "provider::kubernetes", knows: &["core", "provider::contract"], must_not: &[SURROUNDINGS, TERMINAL] },
+    // Objects as files are YAML; that of the estate stays as unknown to it as to the others. A cluster can keep secrets, so
+    // it keeps the contract of secret stores.
+    Rule {
+        room: "provider::kubernetes",
+        knows: &["core", "provider::contract", "secret"],
+        must_not: &[SURROUNDINGS, TERMINAL],
+    },
     Rule {
         room: "provider::contract",
         knows: &["core"],

@@ -14,6 +14,7 @@ use crate::core::diagnostics::SourceFiles;
 use crate::core::model::address::Owner;
 use crate::core::model::document::Estate;
 use crate::core::model::kind::Catalogue;
+use crate::core::model::names::Name;
 use crate::core::policy;
 use crate::core::resolve::{self, Environment};
 use crate::engine::settings;
@@ -36,6 +37,9 @@ fn say_halted() {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "halted").and_then(|()| stderr.flush());
 }
+
+/// The namespace of a cluster that keeps secrets, unless configured otherwise.
+const SECRETS_NAMESPACE: &str = "tenantry";
 
 /// What a command works with.
 pub struct Session {
@@ -158,9 +162,19 @@ impl Session {
     /// If its identity cannot be found.
     pub fn secrets(&self) -> Result<Box<dyn SecretStore>, Failure> {
         let table = &self.environment.secrets;
-        let configured = (table.path.is_some() || table.identity.is_some()) && !self.rehearsal;
+        let configured =
+            (table.path.is_some() || table.identity.is_some() || table.target.is_some()) && !self.rehearsal;
         if self.environment.is_simulated() && !configured {
             return Ok(Box::new(SandboxSecrets::new(self.world())));
+        }
+        if let Some(target) = &table.target {
+            if table.path.is_some() || table.identity.is_some() {
+                let message = "secrets are kept in a cluster or in a file, and the table [secrets] names both";
+                return Err(Failure::new(Exit::Error, message)
+                    .help("leave `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
+            }
+            let namespace = table.namespace.as_ref().map_or(SECRETS_NAMESPACE, Name::as_str);
+            return Ok(Box::new(self.targets().cluster_secrets(target.as_str(), namespace)?));
         }
         let path = table.path.as_ref().map_or_else(|| self.state.join("secrets.age"), |path| self.folder.join(path));
         let wrong = |message: String| {

@@ -10,6 +10,7 @@ use crate::core::model::kind::Catalogue;
 use crate::core::model::resource::TargetName;
 use crate::core::resolve::Environment;
 use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use crate::provider::kubernetes::{Kubernetes, KubernetesSecrets};
 use crate::provider::sandbox::Sandbox;
 
 /// Every target of an environment.
@@ -56,6 +57,24 @@ impl Targets<'_> {
     pub fn default_rate(&self, target: &str) -> Option<u32> {
         let table = self.environment.targets.get(target).filter(|table| !table.sandbox)?;
         self.providers.iter().find(|provider| *provider.name() == *table.provider)?.default_rate()
+    }
+
+    /// The secret store in the cluster of a Kubernetes target.
+    ///
+    /// # Errors
+    /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
+    pub fn cluster_secrets(&self, target: &str, namespace: &str) -> Result<KubernetesSecrets, EngineError> {
+        let wrong = |cause: &str| {
+            let error = ProviderError::new(ErrorClass::Fatal, "keeping secrets there", cause);
+            failed(target, error.with_remedy("name a target of the provider `kubernetes` in the table [secrets]"))
+        };
+        match self.real(target)? {
+            Some((provider, settings)) if provider.name() == Kubernetes.name() => {
+                KubernetesSecrets::new(&settings, namespace).map_err(|source| failed(target, source))
+            }
+            Some(_) => Err(wrong("it is no cluster")),
+            None => Err(wrong("it is simulated, while others are not")),
+        }
     }
 
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.

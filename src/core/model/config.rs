@@ -55,6 +55,10 @@ pub struct SecretsTable {
     pub path: Option<String>,
     /// The age identity that opens it, as `env:NAME` or `file:PATH`.
     pub identity: Option<String>,
+    /// A Kubernetes target whose cluster keeps the secrets, instead of a file.
+    pub target: Option<Name>,
+    /// The namespace of the cluster that they are kept in. `tenantry` if absent.
+    pub namespace: Option<Name>,
 }
 
 /// What a run may do at most.

@@ -8,6 +8,7 @@
 //! write/      steps → server-side apply, deletion     apply   the one request that both halves send
 //! files/      the same objects as files of a folder, for GitOps
 //! owned       which fields are ours, as the server has it on record
+//! secrets     a store of secrets in the cluster itself
 //! ready       whether an object does what it is there for
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod mark;
 mod owned;
 mod read;
 mod ready;
+mod secrets;
 pub mod types;
 mod write;
 
@@ -34,6 +36,7 @@ use serde::Deserialize;
 use crate::core::model::kind::Kind;
 use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use client::Cluster;
+pub use secrets::KubernetesSecrets;
 
 /// The Kubernetes provider. Tried with version 1.20; needs 1.20 or newer.
 pub struct Kubernetes;

@@ -36,7 +36,7 @@ use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
-use list::list;
+pub use list::list;
 use project::{Projection, project};
 
 /// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.
