@@ -298,3 +298,28 @@ fn what_cannot_be_read_is_blocked_and_the_rest_goes_on() {
         .expect("no panic");
     });
 }
+
+#[test]
+fn an_estate_keeps_its_secrets_in_its_cluster() {
+    on_server("an_estate_keeps_its_secrets_in_its_cluster", async |world| {
+        let vault = world.name("vault");
+        let namespace = json!({"metadata": {"name": vault}});
+        world.by_hand("POST", "/api/v1/namespaces", namespace).await;
+        let estate = Checkout::of(world, "kept", SMALL, &[("k1", "standard")]);
+        let path = estate.folder.path().join("tenantry.toml");
+        let config = std::fs::read_to_string(&path).expect("a file");
+        let here = format!("target = \"here\"\nnamespace = \"{vault}\"");
+        std::fs::write(&path, config.replace("identity = \"env:TENANTRY_AGE_IDENTITY\"", &here)).expect("a file");
+        estate.expect(0, &["apply", "--auto-approve"]);
+        assert_eq!(estate.plan(), Vec::<String>::new());
+
+        let tenant = world.name("k1");
+        let kept = world.get(&format!("/api/v1/namespaces/{vault}/secrets")).await;
+        let kept = kept["items"].as_array().expect("secrets").iter().find_map(|item| item["data"].get("password.v1"));
+        let used = world.get(&format!("/api/v1/namespaces/{tenant}/secrets/s")).await;
+        assert!(kept.is_some_and(Json::is_string), "{kept:?}");
+        assert_eq!(kept, Some(&used["data"]["password"]));
+        let told = estate.expect(0, &["doctor"]);
+        assert!(told.contains(&vault), "{told}");
+    });
+}

@@ -9,4 +9,5 @@ mod drift;
 mod estate;
 mod faults;
 mod reading;
+mod secrets;
 mod writing;

@@ -200,6 +200,9 @@ impl SecretStore for KubernetesSecrets {
         &self,
         secrets: BTreeMap<SecretReference, SecretString>,
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError> {
+        if secrets.is_empty() {
+            return Ok(secrets);
+        }
         let failed = |failure| self.failed("writing", failure);
         let mut there: BTreeMap<Owner, Stored> =
             self.read().await.map_err(failed)?.into_iter().map(|stored| (stored.owner.clone(), stored)).collect();
