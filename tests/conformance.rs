@@ -3,6 +3,9 @@
 #[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
+#[path = "conformance/redis.rs"]
+mod redis;
+
 use std::sync::Arc;
 
 use assert_fs::TempDir;
@@ -121,10 +124,15 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
     ]
 }
 
+/// The cases of all providers.
+fn all_cases(suffix: &str) -> Vec<Case> {
+    [postgres_cases(suffix), redis::cases(suffix)].into_iter().flatten().collect()
+}
+
 #[test]
 fn every_kind_has_a_case() {
     let catalogue = registry::catalogue(&registry::providers());
-    let cases = postgres_cases("x");
+    let cases = all_cases("x");
     let missing: Vec<&str> =
         catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
     assert!(missing.is_empty(), "no conformance case for {missing:?}");
@@ -164,7 +172,7 @@ async fn the_sandbox_conforms() {
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
     let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
     let mut violations = Vec::new();
-    for case in postgres_cases("sim") {
+    for case in all_cases("sim") {
         violations.extend(check(&subject, &case).await);
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));

@@ -3,5 +3,6 @@
 pub mod conformance;
 pub mod contract;
 pub mod postgres;
+pub mod redis;
 pub mod registry;
 pub mod sandbox;
