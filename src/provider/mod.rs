@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod contract;
 pub mod postgres;
+pub mod rabbitmq;
 pub mod redis;
 pub mod registry;
 pub mod sandbox;

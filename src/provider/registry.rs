@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::contract::Provider;
 use super::postgres::Postgres;
+use super::rabbitmq::RabbitMq;
 use super::redis::Redis;
 use crate::core::model::kind::Catalogue;
 
 /// One line per provider.
 pub fn providers() -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(Postgres), Arc::new(Redis)]
+    vec![Arc::new(Postgres), Arc::new(RabbitMq), Arc::new(Redis)]
 }
 
 /// The kinds of all providers.
