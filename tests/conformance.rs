@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
+#[path = "conformance/mysql.rs"]
+mod mysql;
 #[path = "conformance/rabbitmq.rs"]
 mod rabbitmq;
 #[path = "conformance/redis.rs"]
@@ -128,7 +130,10 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
 
 /// The cases of all providers.
 fn all_cases(suffix: &str) -> Vec<Case> {
-    [postgres_cases(suffix), rabbitmq::cases(suffix), redis::cases(suffix)].into_iter().flatten().collect()
+    [postgres_cases(suffix), mysql::cases(suffix), rabbitmq::cases(suffix), redis::cases(suffix)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]

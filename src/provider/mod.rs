@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod contract;
+pub mod mysql;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;

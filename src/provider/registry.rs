@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::contract::Provider;
+use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::rabbitmq::RabbitMq;
 use super::redis::Redis;
@@ -10,7 +11,7 @@ use crate::core::model::kind::Catalogue;
 
 /// One line per provider.
 pub fn providers() -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(Postgres), Arc::new(RabbitMq), Arc::new(Redis)]
+    vec![Arc::new(Postgres), Arc::new(RabbitMq), Arc::new(Redis), Arc::new(MySql)]
 }
 
 /// The kinds of all providers.
