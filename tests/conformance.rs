@@ -3,6 +3,13 @@
 #[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
+#[path = "conformance/mysql.rs"]
+mod mysql;
+#[path = "conformance/rabbitmq.rs"]
+mod rabbitmq;
+#[path = "conformance/redis.rs"]
+mod redis;
+
 use std::sync::Arc;
 
 use assert_fs::TempDir;
@@ -124,11 +131,18 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
     ]
 }
 
+/// The cases of all providers.
+fn all_cases(suffix: &str) -> Vec<Case> {
+    [postgres_cases(suffix), objects::cases(suffix), mysql::cases(suffix), rabbitmq::cases(suffix), redis::cases(suffix)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 #[test]
 fn every_kind_has_a_case() {
     let catalogue = registry::catalogue(&registry::providers());
-    let mut cases = postgres_cases("x");
-    cases.extend(objects::cases("x"));
+    let cases = all_cases("x");
     let missing: Vec<&str> =
         catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
     assert!(missing.is_empty(), "no conformance case for {missing:?}");
@@ -182,7 +196,7 @@ async fn the_sandbox_conforms() {
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
     let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
     let mut violations = Vec::new();
-    for case in postgres_cases("sim").into_iter().chain(objects::cases("sim")) {
+    for case in all_cases("sim") {
         violations.extend(check(&subject, &case).await);
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));

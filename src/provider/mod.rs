@@ -3,6 +3,9 @@
 pub mod conformance;
 pub mod contract;
 pub mod kubernetes;
+pub mod mysql;
 pub mod postgres;
+pub mod rabbitmq;
+pub mod redis;
 pub mod registry;
 pub mod sandbox;

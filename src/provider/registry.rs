@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::contract::Provider;
 use super::kubernetes::Kubernetes;
+use super::mysql::MySql;
 use super::postgres::Postgres;
+use super::rabbitmq::RabbitMq;
+use super::redis::Redis;
 use crate::core::model::kind::Catalogue;
 
 /// One line per provider.
 pub fn providers() -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(Kubernetes), Arc::new(Postgres)]
+    vec![Arc::new(Kubernetes), Arc::new(MySql), Arc::new(Postgres), Arc::new(RabbitMq), Arc::new(Redis)]
 }
 
 /// The kinds of all providers.

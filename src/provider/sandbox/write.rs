@@ -309,9 +309,9 @@ impl SandboxWriter {
     }
 }
 
-/// Roles and schemas that every server of their sort has without anybody making them.
+/// Roles, schemas and virtual hosts that every server of their sort has without anybody making them.
 fn is_builtin(name: &str) -> bool {
-    matches!(name, "public" | "postgres" | "pg_catalog" | "information_schema" | "")
+    matches!(name, "public" | "postgres" | "pg_catalog" | "information_schema" | "/" | "guest" | "")
 }
 
 fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {

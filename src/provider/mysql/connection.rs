@@ -1,0 +1,156 @@
+//! Connections to one server, opened when they are needed and given back only if nothing failed on them.
+
+use std::str::FromStr as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Failure;
+use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may lie unused before it is asked whether it still lives.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
+
+/// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
+/// text, and what does not fit is an error. A lock is not waited for longer than a run should stand still.
+const PREPARE: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION lock_wait_timeout = 15, \
+    SESSION innodb_lock_wait_timeout = 15";
+
+/// Which of the two products it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    MySql,
+    MariaDb,
+}
+
+/// The server of one target.
+pub struct Connections {
+    options: MySqlConnectOptions,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<(Open, Instant)>>,
+}
+
+struct Open {
+    connection: MySqlConnection,
+    flavour: Flavour,
+}
+
+/// One connection, in use by one task.
+pub struct Session {
+    pub connection: MySqlConnection,
+    pub flavour: Flavour,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    /// # Errors
+    /// If `url` is missing, is no MySQL URL, or holds a password in the clear.
+    pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
+        let invalid = |cause: &str| {
+            let attempted = format!("reading the settings of target \"{}\"", settings.target);
+            ProviderError::new(ErrorClass::Fatal, attempted, cause)
+        };
+        let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
+        if !(url.starts_with("mysql://") || url.starts_with("mariadb://")) {
+            return Err(invalid("`url` does not begin with mysql:// or mariadb://"));
+        }
+        // The driver's own message may quote parts of the URL.
+        let options = MySqlConnectOptions::from_str(url).map_err(|_| invalid("`url` is not a MySQL URL"))?;
+        if !settings.secrets.contains_key("url") && has_password(url) {
+            return Err(invalid("`url` holds a password in the clear").with_remedy(
+                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
+            ));
+        }
+        let options = options.charset("utf8mb4").disable_statement_logging();
+        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        Ok(Self { options, permits, idle: Mutex::default() })
+    }
+
+    /// User, host and port, for messages.
+    pub fn location(&self) -> String {
+        format!("{}@{}:{}", self.options.get_username(), self.options.get_host(), self.options.get_port())
+    }
+
+    /// A connection. Waits while as many as allowed are in use.
+    ///
+    /// # Errors
+    /// If the server does not let us in, or does not answer.
+    pub async fn acquire(&self) -> Result<Session, Failure> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        loop {
+            let Some((Open { mut connection, flavour }, since)) = self.idle().pop() else { break };
+            if since.elapsed() < TRUSTED_IDLE || connection.ping().await.is_ok() {
+                return Ok(Session { connection, flavour, _permit: permit });
+            }
+        }
+        let connect = async {
+            let mut connection = MySqlConnection::connect_with(&self.options).await?;
+            sqlx::raw_sql(PREPARE).execute(&mut connection).await?;
+            let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut connection).await?;
+            let flavour = if version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
+            Ok::<_, sqlx::Error>((connection, flavour))
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
+        let (connection, flavour) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
+        Ok(Session { connection, flavour, _permit: permit })
+    }
+
+    /// Gives a connection back that is as it was.
+    pub fn release(&self, session: Session) {
+        let Session { connection, flavour, _permit } = session;
+        self.idle().push((Open { connection, flavour }, Instant::now()));
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Open, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a URL has a password in its authority.
+fn has_password(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
+    user_info.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str, secret: bool) -> Settings {
+        let mut settings = Settings {
+            target: "main".into(),
+            estate: "shop".into(),
+            values: serde_json::Map::new(),
+            secrets: std::collections::BTreeMap::new(),
+            concurrency: 4,
+            folder: std::path::PathBuf::new(),
+        };
+        if secret {
+            settings.secrets.insert("url".to_owned(), url.to_owned().into());
+        } else {
+            settings.values.insert("url".to_owned(), url.into());
+        }
+        settings
+    }
+
+    #[test]
+    fn a_password_in_the_clear_is_refused_and_not_repeated() {
+        let url = "mysql://ann:hunter2@db/app";
+        let error = Connections::new(&settings(url, false)).err().expect("refused");
+        assert!(!format!("{error:?}").contains("hunter2"));
+        assert_eq!(Connections::new(&settings(url, true)).expect("valid").location(), "ann@db:3306");
+        assert!(Connections::new(&settings("mysql://ann@db/app", false)).is_ok());
+        for url in ["mysql://hunter2:x@[bad", "redis://hunter2", "hunter2"] {
+            let error = Connections::new(&settings(url, true)).err().expect("refused");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The mark: the last line of a database's comment (MariaDB), a field of a user's attribute (MySQL), or a row of a table.
+//!
+//! The table is `marks` in the bookkeeping database. Its row is written before the resource is made: what dies in between
+//! leaves a row for nothing, which means nothing, and never a resource without a mark. A row of a resource that was removed
+//! by hand and made again by somebody else still counts; a comment or attribute would have gone with it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value as Json, json};
+use sqlx::{MySqlConnection, Row as _};
+
+use super::error::Failure;
+use super::quote::quote_qualified;
+use crate::core::model::mark::Mark;
+
+const LINE: &str = "[tenantry ";
+
+/// The field of a user's attribute.
+const FIELD: &str = "tenantry";
+
+/// The table of marks, in the bookkeeping database.
+pub const TABLE: &str = "marks";
+
+/// A mark, and the fingerprint of the password that was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    pub mark: Mark,
+    pub password: Option<String>,
+}
+
+impl Label {
+    /// What a person wrote in a comment, and the mark below it.
+    pub fn parse_comment(comment: &str) -> (String, Option<Self>) {
+        let (text, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
+        let fields = line.strip_prefix(LINE).and_then(|line| line.strip_suffix(']'));
+        match fields.and_then(Self::parse_fields) {
+            Some(label) => (text.to_owned(), Some(label)),
+            None => (comment.to_owned(), None),
+        }
+    }
+
+    fn parse_fields(fields: &str) -> Option<Self> {
+        let (mut estate, mut address) = (None, None);
+        for field in fields.split(' ') {
+            match field.split_once('=')? {
+                ("estate", value) => estate = Some(unescape(value)?),
+                ("address", value) => address = unescape(value)?.parse().ok(),
+                _ => return None,
+            }
+        }
+        Some(Self { mark: Mark { estate: estate?.into(), address: address?, secret_hash: None }, password: None })
+    }
+
+    /// A comment with this mark below what a person wrote.
+    pub fn comment(&self, text: &str) -> String {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        let Mark { estate, address, secret_hash: _ } = &self.mark;
+        let (estate, address) = (escape(estate), escape(&address.to_string()));
+        format!("{text}{separator}{LINE}estate={estate} address={address}]")
+    }
+
+    /// The mark in a user's attribute.
+    pub fn parse_attribute(attribute: &str) -> Option<Self> {
+        let attribute: Json = serde_json::from_str(attribute).ok()?;
+        let field = |name: &str| attribute.get(FIELD)?.get(name)?.as_str();
+        let mark = Mark {
+            estate: field("estate")?.into(),
+            address: field("address")?.parse().ok()?,
+            secret_hash: field("secret").map(Into::into),
+        };
+        Some(Self { mark, password: field("password").map(str::to_owned) })
+    }
+
+    /// What is merged into a user's attribute; a null takes a field away.
+    pub fn attribute(&self) -> String {
+        let Self { mark: Mark { estate, address, secret_hash }, password } = self;
+        let fields = json!({
+            "estate": &**estate, "address": address.to_string(), "secret": secret_hash.as_deref(), "password": password,
+        });
+        json!({FIELD: fields}).to_string()
+    }
+}
+
+/// Marks of one kind in the table, by name and host. No table is no mark.
+pub async fn fetch(
+    connection: &mut MySqlConnection,
+    bookkeeping: &str,
+    kind: &str,
+    only: Option<(&str, &str)>,
+) -> Result<HashMap<(String, String), Label>, Failure> {
+    let table = quote_qualified(bookkeeping, TABLE)?;
+    let (filter, (name, host)) =
+        (if only.is_some() { "AND name = ? AND host = ?" } else { "" }, only.unwrap_or_default());
+    let sql = format!("SELECT name, host, estate, address, secret_hash, password FROM {table} WHERE kind = ? {filter}");
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind);
+    if only.is_some() {
+        query = query.bind(name).bind(host);
+    }
+    let rows = match query.fetch_all(connection).await.map_err(Failure::from) {
+        Ok(rows) => rows,
+        Err(failure) if failure.is_missing() => return Ok(HashMap::new()),
+        Err(failure) => return Err(failure),
+    };
+    let mut labels = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let text = |index: usize| row.try_get_unchecked::<String, _>(index);
+        let optional = |index: usize| row.try_get_unchecked::<Option<String>, _>(index);
+        let Ok(address) = text(3)?.parse() else { continue };
+        let mark = Mark { estate: text(2)?.into(), address, secret_hash: optional(4)?.map(Into::into) };
+        labels.insert((text(0)?, text(1)?), Label { mark, password: optional(5)? });
+    }
+    Ok(labels)
+}
+
+/// Writes a mark into the table.
+pub async fn store(
+    connection: &mut MySqlConnection,
+    bookkeeping: &str,
+    kind: &str,
+    (name, host): (&str, &str),
+    label: &Label,
+) -> Result<(), Failure> {
+    let table = quote_qualified(bookkeeping, TABLE)?;
+    let sql = format!(
+        "REPLACE INTO {table} (kind, name, host, estate, address, secret_hash, password) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(kind)
+        .bind(name)
+        .bind(host)
+        .bind(&*label.mark.estate)
+        .bind(label.mark.address.to_string())
+        .bind(label.mark.secret_hash.as_deref())
+        .bind(label.password.as_deref())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Takes a mark out of the table.
+pub async fn remove(
+    connection: &mut MySqlConnection,
+    bookkeeping: &str,
+    kind: &str,
+    (name, host): (&str, &str),
+) -> Result<(), Failure> {
+    let table = quote_qualified(bookkeeping, TABLE)?;
+    let sql = format!("DELETE FROM {table} WHERE kind = ? AND name = ? AND host = ?");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind).bind(name).bind(host);
+    match query.execute(connection).await.map_err(Failure::from) {
+        Err(failure) if !failure.is_missing() => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two marks name the same resource of the same estate.
+pub fn same_owner(a: &Mark, b: &Mark) -> bool {
+    a.estate == b.estate && a.address == b.address
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '%' || character.is_whitespace() || character.is_control() {
+            let mut bytes = [0; 4];
+            for byte in character.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(secret: Option<&str>, password: Option<&str>) -> Label {
+        let address = r#"acme/db["two words] 100%"]"#.parse().expect("an address");
+        let mark = Mark { estate: "shop".into(), address, secret_hash: secret.map(Into::into) };
+        Label { mark, password: password.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_mark_reads_back() {
+        let plain = label(None, None);
+        assert_eq!(Label::parse_comment(&plain.comment("Ask Ann.")), ("Ask Ann.".to_owned(), Some(plain.clone())));
+        assert_eq!(Label::parse_comment(&plain.comment("")), (String::new(), Some(plain.clone())));
+        for label in [plain, label(Some("abc"), Some("0123"))] {
+            assert_eq!(Label::parse_attribute(&label.attribute()), Some(label));
+        }
+    }
+
+    #[test]
+    fn what_is_no_mark_stays_text() {
+        for text in ["", "[tenantry]", "[tenantry estate=a]", "[tenantry estate=a address=a/b]\nx"] {
+            assert_eq!(Label::parse_comment(text), (text.to_owned(), None));
+        }
+        assert_eq!(Label::parse_attribute(r#"{"comment": "x"}"#), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! Columns of the user's tables, and what a wanted value is in them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::{MySqlConnection, Row as _};
+
+use crate::core::model::value::Value;
+use crate::provider::mysql::error::Failure;
+
+/// A column, by the sort of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Exact and floating numbers, whose spelling varies.
+    Number,
+    /// Dates with a time.
+    Time,
+    Json,
+    Other,
+}
+
+pub type Columns = HashMap<(String, String), BTreeMap<String, Sort>>;
+
+/// The columns of all tables of some databases.
+pub async fn fetch(connection: &mut MySqlConnection, databases: &[&str]) -> Result<Columns, Failure> {
+    let marks = vec!["?"; databases.len()].join(", ");
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, CONVERT(DATA_TYPE USING utf8mb4), \
+           CONVERT(COALESCE(COLUMN_TYPE, '') USING utf8mb4) \
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ({marks})"
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    for database in databases {
+        query = query.bind(*database);
+    }
+    let mut columns = Columns::new();
+    for row in &query.fetch_all(connection).await? {
+        let text = |index: usize| row.try_get_unchecked::<String, _>(index);
+        let sort = match text(3)?.to_ascii_lowercase().as_str() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double" => Sort::Number,
+            "datetime" | "timestamp" => Sort::Time,
+            "json" => Sort::Json,
+            _ => Sort::Other,
+        };
+        columns.entry((text(0)?, text(1)?)).or_default().insert(text(2)?, sort);
+    }
+    Ok(columns)
+}
+
+impl Sort {
+    /// A wanted value as the server takes it; nothing for NULL.
+    pub fn bind(self, wanted: &Value) -> Option<String> {
+        match wanted {
+            Value::Null => None,
+            Value::Text(text) if self == Self::Time => Some(time(text).unwrap_or_else(|| text.to_string())),
+            Value::Text(text) if self == Self::Json => Some(serde_json::Value::String(text.to_string()).to_string()),
+            Value::Text(text) => Some(text.to_string()),
+            Value::Bool(on) if self != Self::Json => Some(i32::from(*on).to_string()),
+            other => Some(other.to_json().to_string()),
+        }
+    }
+
+    /// What is reported of a found text: the wanted value, if the text is a spelling of it.
+    pub fn observed(self, wanted: &Value, found: Option<&str>) -> Value {
+        let Some(text) = found else { return Value::Null };
+        let bound = self.bind(wanted);
+        let same = match (wanted, bound.as_deref()) {
+            (_, Some(bound)) if bound == text => true,
+            (Value::Map(_) | Value::List(_), _) => {
+                let found = serde_json::from_str::<serde_json::Value>(text).ok();
+                return found.map_or_else(|| Value::from(text), |found| Value::from(&found));
+            }
+            (_, Some(bound)) if self == Self::Json => {
+                serde_json::from_str::<serde_json::Value>(text).ok() == serde_json::from_str(bound).ok()
+            }
+            (_, Some(bound)) if self == Self::Number => number(bound).is_some() && number(bound) == number(text),
+            (_, Some(bound)) if self == Self::Time => time(text).is_some() && time(text) == time(bound),
+            _ => false,
+        };
+        if same { wanted.clone() } else { Value::from(text) }
+    }
+}
+
+/// A number in one spelling: without a sign of plus, an exponent, and zeros that say nothing.
+fn number(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.contains(['e', 'E']) {
+        return text.parse::<f64>().ok().map(|number| number.to_string());
+    }
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.is_empty() || !are_digits(whole) || !are_digits(fraction) {
+        return None;
+    }
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let point = if fraction.is_empty() { "" } else { "." };
+    let sign = if whole.is_empty() && fraction.is_empty() { "" } else { sign };
+    Some(format!("{sign}{}{point}{fraction}", if whole.is_empty() { "0" } else { whole }))
+}
+
+/// A time as the server writes it: in UTC, which is the zone of the session, without an empty fraction.
+fn time(text: &str) -> Option<String> {
+    let civil = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time.to_zoned(jiff::tz::TimeZone::UTC).datetime(),
+        Err(_) => text.parse::<jiff::civil::DateTime>().ok()?,
+    };
+    let text = civil.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_have_one_spelling() {
+        for (a, b) in [("12.50", "12.5"), ("007", "7"), ("-0.0", "0"), ("+3", "3."), (".5", "0.50"), ("1e3", "1000e0")]
+        {
+            assert_eq!(number(a), number(b), "{a} {b}");
+            assert!(number(a).is_some());
+        }
+        assert_ne!(number("1"), number("-1"));
+        assert_eq!(number("x"), None);
+        assert_eq!(time("2026-01-01T01:30:00.50+01:00").as_deref(), Some("2026-01-01 00:30:00.5"));
+        assert_eq!(time("2026-01-01 00:30:00.500000"), time("2026-01-01T00:30:00.5Z"));
+        assert_eq!(time("2026-01-01 10:00:00").as_deref(), Some("2026-01-01 10:00:00"));
+    }
+
+    #[test]
+    fn a_found_text_is_the_wanted_value_if_it_means_the_same() {
+        let same = |sort: Sort, wanted: Value, found: &str| sort.observed(&wanted, Some(found)) == wanted;
+        assert!(same(Sort::Number, Value::Float(12.5), "12.50"));
+        assert!(same(Sort::Number, true.into(), "1"));
+        assert!(same(Sort::Number, "12.5".into(), "12.50"));
+        assert!(!same(Sort::Other, "12.5".into(), "12.50"));
+        assert!(same(Sort::Time, "2026-01-01T00:00:00Z".into(), "2026-01-01 00:00:00"));
+        assert!(same(Sort::Json, serde_json::json!({"a": [1, 2]}).into(), r#"{ "a" : [1,2] }"#));
+        assert!(same(Sort::Json, "x".into(), r#""x""#));
+        assert_eq!(Sort::Other.observed(&"x".into(), None), Value::Null);
+    }
+}

@@ -1,0 +1,144 @@
+//! Rows of tables that belong to the user: one query for each table and page, and one for what their columns are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::mysql::MySqlRow;
+use sqlx::{MySqlConnection, Row as _};
+
+use super::column::{self, Sort};
+use super::{Answers, PAGE, Scope, Subject, reason};
+use crate::core::model::resource::{Observed, Present};
+use crate::core::model::value::{Map, Value};
+use crate::provider::mysql::error::Failure;
+use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
+
+/// Rows of one table whose keys have the same columns.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    table: (String, String),
+    key: Vec<String>,
+}
+
+pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
+    let mut groups: BTreeMap<Group, Vec<&Subject<'_>>> = BTreeMap::new();
+    let mut answers = Answers::new();
+    for subject in &scope.subjects {
+        match group_of(subject) {
+            Some(group) => groups.entry(group).or_default().push(subject),
+            None => {
+                answers.push((subject.identity.clone(), Observed::Unknown("its spec names no table or key".into())));
+            }
+        }
+    }
+    if groups.is_empty() {
+        return Ok(answers);
+    }
+    let databases: BTreeSet<&str> = groups.keys().map(|group| group.table.0.as_str()).collect();
+    let columns = column::fetch(connection, &databases.into_iter().collect::<Vec<_>>()).await?;
+    for (group, subjects) in &groups {
+        for page in subjects.chunks(PAGE) {
+            let found = match columns.get(&group.table) {
+                Some(of_table) => read_page(connection, group, page, of_table).await,
+                // The list of columns leaves out what may not be read; so the table itself is asked.
+                None => probe(connection, group).await.map(|()| page.iter().map(|_| Observed::Absent).collect()),
+            };
+            match found {
+                Ok(observed) => {
+                    answers.extend(page.iter().map(|subject| subject.identity.clone()).zip(observed));
+                }
+                Err(failure) if failure.is_missing() => {
+                    answers.extend(page.iter().map(|subject| (subject.identity.clone(), Observed::Absent)));
+                }
+                Err(failure) if failure.number().is_some() => {
+                    let (database, table) = &group.table;
+                    let reason = reason(failure, format!("reading table `{database}`.`{table}`"));
+                    answers.extend(
+                        page.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone()))),
+                    );
+                }
+                // The connection itself is gone.
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    Ok(answers)
+}
+
+async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<(), Failure> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(&group.table.0, &group.table.1)?);
+    sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await?;
+    Err(Failure::Invalid("the server does not say what columns it has".to_owned()))
+}
+
+fn group_of(subject: &Subject<'_>) -> Option<Group> {
+    let key = subject.spec.get("key")?.as_map()?;
+    let table = (subject.text("database")?.to_owned(), subject.text("table")?.to_owned());
+    (!key.is_empty()).then(|| Group { table, key: key.iter().map(|(name, _)| name.to_string()).collect() })
+}
+
+fn wanted_columns<'a>(subject: &Subject<'a>) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let columns = subject.spec.get("columns").and_then(Value::as_map);
+    columns.into_iter().flat_map(Map::iter).map(|(name, value)| (&**name, value))
+}
+
+async fn read_page(
+    connection: &mut MySqlConnection,
+    group: &Group,
+    page: &[&Subject<'_>],
+    columns: &BTreeMap<String, Sort>,
+) -> Result<Vec<Observed>, Failure> {
+    let names: BTreeSet<&str> = page.iter().flat_map(|subject| wanted_columns(subject)).map(|(name, _)| name).collect();
+    let read: Vec<&str> = names.into_iter().filter(|name| columns.contains_key(*name)).collect();
+    let key: Vec<String> = group.key.iter().map(|name| quote_identifier(name)).collect::<Result<_, _>>()?;
+    let is_row = key.iter().map(|name| format!("{name} = ?")).collect::<Vec<_>>().join(" AND ");
+    let cases = (0..page.len()).map(|index| format!("WHEN {is_row} THEN {index}")).collect::<Vec<_>>().join(" ");
+    let any = vec![format!("({is_row})"); page.len()].join(" OR ");
+    let mut selected = format!("CAST(CASE {cases} END AS SIGNED)");
+    for name in &read {
+        selected.push_str(&format!(", CAST({} AS CHAR CHARACTER SET utf8mb4)", quote_identifier(name)?));
+    }
+    let sql = format!("SELECT {selected} FROM {} WHERE {any}", quote_qualified(&group.table.0, &group.table.1)?);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    // Once for the cases and once for the condition.
+    for subject in page.iter().chain(page) {
+        let values = subject.spec.get("key").and_then(Value::as_map);
+        for name in &group.key {
+            let sort = columns.get(name).copied().unwrap_or(Sort::Other);
+            query = query.bind(values.and_then(|values| sort.bind(values.get(name)?)));
+        }
+    }
+    let rows = query.fetch_all(connection).await?;
+    let mut found: Vec<Vec<&MySqlRow>> = vec![Vec::new(); page.len()];
+    for row in &rows {
+        let index: i64 = row.try_get_unchecked(0)?;
+        if let Some(rows) = usize::try_from(index).ok().and_then(|index| found.get_mut(index)) {
+            rows.push(row);
+        }
+    }
+    page.iter().zip(found).map(|(subject, rows)| observed(subject, &rows, &read, columns)).collect()
+}
+
+fn observed(
+    subject: &Subject<'_>,
+    rows: &[&MySqlRow],
+    read: &[&str],
+    columns: &BTreeMap<String, Sort>,
+) -> Result<Observed, Failure> {
+    let row = match rows {
+        [] => return Ok(Observed::Absent),
+        [row] => row,
+        several => return Ok(Observed::Unknown(format!("its key is that of {} rows", several.len()).into())),
+    };
+    let mut found = Vec::new();
+    for (name, wanted) in wanted_columns(subject) {
+        // A column that the table does not have is left out, and so shows as missing.
+        let Some(index) = read.iter().position(|column| *column == name) else { continue };
+        let text: Option<String> = row.try_get_unchecked(index + 1)?;
+        let sort = columns.get(name).copied().unwrap_or(Sort::Other);
+        found.push((Arc::from(name), sort.observed(wanted, text.as_deref())));
+    }
+    let found: Map = found.into_iter().collect();
+    let spec = Arc::new(subject.spec.with("columns", found.into()));
+    Ok(Observed::Present(Present { spec, ..Present::default() }))
+}

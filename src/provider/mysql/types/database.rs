@@ -1,0 +1,80 @@
+//! `mysql.database`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, check_names, is_system_database, name_limit};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// A database, which MySQL also calls a schema.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "mysql.database")]
+pub struct DatabaseSpec {
+    #[expect(dead_code, reason = "part of the schema; it is read from the map")]
+    pub name: String,
+    /// Of tables that are made from now on.
+    #[serde(default = "utf8mb4")]
+    pub charset: String,
+    /// Of tables that are made from now on. The default one of the character set, if absent.
+    pub collation: Option<String>,
+}
+
+fn utf8mb4() -> String {
+    "utf8mb4".to_owned()
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "mysql.database",
+        summary: "A database of a MySQL or MariaDB server.",
+        schema: schemars::schema_for!(DatabaseSpec),
+        identity: &["name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/name")] },
+        references: &[],
+        loses_data: true,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Sequence,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("charset", utf8mb4());
+    // `utf8` is what the three-byte character set was called, and is so still when it is written.
+    fields.map_text("charset", |charset| match charset.to_ascii_lowercase() {
+        charset if charset == "utf8" => "utf8mb3".to_owned(),
+        charset => charset,
+    });
+    fields.map_text("collation", |collation| {
+        let collation = collation.to_ascii_lowercase();
+        collation.strip_prefix("utf8_").map(|rest| format!("utf8mb3_{rest}")).unwrap_or(collation)
+    });
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &["name"]);
+    if spec.get("name").and_then(Value::as_str).is_some_and(is_system_database) {
+        problems.push(Problem::error("/name", "this database belongs to the server itself"));
+    }
+    for field in ["charset", "collation"] {
+        if let Some(word) = spec.get(field).and_then(Value::as_str)
+            && (word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        {
+            problems.push(Problem::error(format!("/{field}"), format!("{word:?} is no name of a {field}")));
+        }
+    }
+    problems
+}

@@ -1,0 +1,131 @@
+//! `mysql.grant`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, check_names, is_system_database, name_limit, reference};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// All privileges that a user has on one object. Others that it has there are taken away.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "mysql.grant")]
+pub struct GrantSpec {
+    pub user: String,
+    #[serde(default = "anywhere")]
+    pub host: String,
+    pub on: On,
+    pub database: Option<String>,
+    pub table: Option<String>,
+    /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` of a database or table.
+    #[schemars(length(min = 1))]
+    pub privileges: Vec<String>,
+    #[serde(default)]
+    pub with_grant_option: bool,
+}
+
+/// What the privileges are on.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum On {
+    Global,
+    Database,
+    Table,
+}
+
+fn anywhere() -> String {
+    "%".to_owned()
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "mysql.grant",
+        summary: "The privileges of a user on the server, a database or a table.",
+        schema: schemars::schema_for!(GrantSpec),
+        identity: &["on", "database", "table", "host", "user"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: const { &[name_limit("/database"), name_limit("/table")] },
+        references: const { &[reference("/user", "mysql.user"), reference("/database", "mysql.database")] },
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Inventory,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("host", "%");
+    fields.map_text("host", str::to_lowercase);
+    fields.default("withGrantOption", false);
+    fields.map("privileges", |privileges| match privileges.as_list() {
+        Some(items) => Value::list(items.iter().map(|item| match item {
+            Value::Text(text) => Value::from(canonical_privilege(text)),
+            other => other.clone(),
+        }))
+        .as_set(),
+        None => privileges.clone(),
+    });
+    fields.build()
+}
+
+/// In upper case, with one space between words.
+pub fn canonical_privilege(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase();
+    match text.as_str() {
+        "ALL PRIVILEGES" => "ALL".to_owned(),
+        // What MariaDB calls them in its lists, and takes as the same.
+        "DELETE VERSIONING ROWS" => "DELETE HISTORY".to_owned(),
+        _ => text,
+    }
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &["user", "host", "database", "table"]);
+    let on = spec.get("on").and_then(Value::as_str).unwrap_or_default();
+    for (field, wanted) in [("database", on != "global"), ("table", on == "table")] {
+        match (spec.contains(field), wanted) {
+            (false, true) => problems.push(Problem::error(format!("/{field}"), format!("name the {field}"))),
+            (true, false) => {
+                problems.push(Problem::error(format!("/{field}"), format!("privileges on {on} name no {field}")));
+            }
+            _ => {}
+        }
+    }
+    if let Some(database) = spec.get("database").and_then(Value::as_str) {
+        if is_system_database(database) {
+            let message = "it says who may do what: whoever may read or write it may become anybody";
+            problems.push(Problem::warning("/database", format!("`{database}` belongs to the server; {message}")));
+        }
+        if database.contains('\\') {
+            problems.push(Problem::error("/database", "a backslash in the name cannot be granted on"));
+        }
+    }
+    let privileges = spec.get("privileges").and_then(Value::as_list).unwrap_or_default();
+    for (index, privilege) in privileges.iter().enumerate() {
+        let Some(privilege) = privilege.as_str() else { continue };
+        let pointer = format!("/privileges/{index}");
+        if privilege.is_empty() || !privilege.chars().all(|c| c.is_ascii_alphabetic() || " _".contains(c)) {
+            let problem = Problem::error(pointer, format!("{privilege:?} is no privilege on a whole object"));
+            problems.push(problem.help("privileges on single columns are not managed"));
+        } else if privilege == "GRANT OPTION" {
+            problems.push(Problem::error(pointer, "write `withGrantOption: true`"));
+        } else if ["USAGE", "PROXY"].contains(&privilege) {
+            problems.push(Problem::error(pointer, format!("{privilege} cannot be managed as a privilege")));
+        }
+    }
+    if privileges.contains(&"ALL".into()) && (on == "global" || privileges.len() > 1) {
+        let problem = Problem::error("/privileges", "ALL stands alone, and only for a database or a table");
+        problems.push(problem.help("name the privileges"));
+    }
+    problems
+}

@@ -1,0 +1,189 @@
+//! The kinds of this provider: their specs, and what the planner has to know about them.
+//!
+//! Normalising works on the map and not on the typed spec, because a desired spec may still hold deferred values.
+
+pub mod database;
+pub mod grant;
+pub mod row;
+pub mod script;
+pub mod user;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// Every kind, in the order in which they depend on each other.
+pub fn kinds() -> Vec<Kind> {
+    vec![database::kind(), user::kind(), script::kind(), grant::kind(), row::kind()]
+}
+
+/// A spec with its types.
+///
+/// # Errors
+/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
+pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
+    serde_json::from_value(Value::from(spec.clone()).to_json())
+}
+
+/// Databases that belong to the server itself.
+pub fn is_system_database(name: &str) -> bool {
+    ["mysql", "information_schema", "performance_schema", "sys"].contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Databases, tables and columns have at most 64 characters.
+const fn name_limit(pointer: &'static str) -> NameLimit {
+    NameLimit { pointer, bytes: 64, source: "MySQL identifier length" }
+}
+
+const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference {
+    FieldReference { pointer, kind, required: true }
+}
+
+/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+struct Fields(BTreeMap<Arc<str>, Value>);
+
+impl Fields {
+    fn of(spec: &Map) -> Self {
+        let fields = spec.iter().filter(|(_, value)| !value.is_null());
+        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    fn default(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+
+    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
+        if let Some(value) = self.0.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
+    fn map_text(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
+        self.map(name, |value| match value {
+            Value::Text(text) => Value::from(change(text)),
+            other => other.clone(),
+        });
+    }
+
+    fn build(self) -> Map {
+        self.0.into_iter().collect()
+    }
+}
+
+/// Problems of names that the server would refuse.
+fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for field in fields {
+        let Some(name) = spec.get(field).and_then(Value::as_str) else { continue };
+        let mut add = |message: &str| problems.push(Problem::error(format!("/{field}"), message));
+        if name.is_empty() {
+            add("a name cannot be empty");
+        }
+        if name.contains('\0') {
+            add("a name cannot hold a NUL character");
+        }
+        if name.ends_with(' ') {
+            add("a name cannot end with a space");
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples() -> Vec<(&'static str, serde_json::Value)> {
+        vec![
+            ("mysql.database", json!({"name": "acme", "charset": "UTF8MB4", "collation": "utf8mb4_bin"})),
+            ("mysql.user", json!({"name": "acme", "password": "x", "tls": "any", "maxUserConnections": 5})),
+            (
+                "mysql.script",
+                json!({"name": "tables", "database": "acme", "sql": "CREATE TABLE t (a int)", "check": "SELECT 1"}),
+            ),
+            (
+                "mysql.grant",
+                json!({"user": "acme", "on": "database", "database": "acme", "privileges": ["select", "insert"]}),
+            ),
+            (
+                "mysql.row",
+                json!({"database": "acme", "table": "t", "key": {"id": 1}, "columns": {"seats": 3, "note": null}}),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), samples().len());
+        for (name, sample) in samples() {
+            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+            let errors = |json: &serde_json::Value| -> Vec<String> {
+                validator.iter_errors(json).map(|error| error.to_string()).collect()
+            };
+            assert_eq!(errors(&sample), [""; 0], "{name}");
+            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
+            let normalised = (kind.normalise)(&spec);
+            assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
+            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+            assert_eq!((kind.check)(&normalised), [], "{name}");
+            assert!(kind.identity_of(&normalised).is_some());
+            let mut unknown = sample;
+            unknown["colour"] = json!("red");
+            assert_ne!(errors(&unknown), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn pointers_of_a_description_lead_to_fields() {
+        for kind in kinds() {
+            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
+            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
+            let limited = kind.name_limits.iter().map(|limit| limit.pointer.trim_start_matches('/'));
+            for field in kind.identity.iter().copied().chain(pointed).chain(referring).chain(limited) {
+                assert!(properties.contains_key(field), "{}: {field}", kind.name);
+            }
+        }
+    }
+
+    fn pointers(kind: &str, spec: serde_json::Value) -> Vec<String> {
+        let kind = kinds().into_iter().find(|known| known.name == kind).expect("a kind");
+        let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
+        (kind.check)(&(kind.normalise)(&spec)).into_iter().map(|problem| problem.pointer).collect()
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_told() {
+        assert_eq!(pointers("mysql.database", json!({"name": "mysql"})), ["/name"]);
+        assert_eq!(pointers("mysql.database", json!({"name": "a", "charset": "utf8mb4; DROP"})), ["/charset"]);
+        let grant = |spec| pointers("mysql.grant", spec);
+        assert_eq!(grant(json!({"user": "a", "on": "database", "privileges": ["select"]})), ["/database"]);
+        assert_eq!(
+            grant(json!({"user": "a", "on": "global", "database": "d", "privileges": ["select"]})),
+            ["/database"]
+        );
+        assert_eq!(grant(json!({"user": "a", "on": "global", "privileges": ["all"]})), ["/privileges"]);
+        assert_eq!(
+            grant(json!({"user": "a", "on": "table", "database": "d", "table": "t", "privileges": ["select (a)"]})),
+            ["/privileges/0"]
+        );
+        let row = |key, columns| {
+            pointers("mysql.row", json!({"database": "d", "table": "t", "key": key, "columns": columns}))
+        };
+        assert_eq!(row(json!({"id": null}), json!({})), ["/key"]);
+        assert_eq!(row(json!({"id": 1}), json!({"id": 2})), ["/columns"]);
+    }
+}

@@ -1,0 +1,109 @@
+//! `mysql.user`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, check_names};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// A user, as the server knows it: a name and where it comes from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "mysql.user")]
+pub struct UserSpec {
+    /// At most 32 characters in MySQL, 80 in MariaDB.
+    pub name: String,
+    /// Where it connects from: an address, a name, or a pattern with `%`.
+    #[serde(default = "anywhere")]
+    #[expect(dead_code, reason = "part of the schema; it is read from the map")]
+    pub host: String,
+    /// Only ever sent as the server keeps it. If absent, the password is not looked at; a new user then has one that
+    /// nobody knows.
+    pub password: Option<String>,
+    /// Whether it may not log in. When it no longer may, its connections are closed.
+    #[serde(default)]
+    pub locked: bool,
+    /// What its connections have to be protected by.
+    #[serde(default)]
+    pub tls: Tls,
+    /// The most connections at a time; 0 is no limit.
+    #[serde(default)]
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_user_connections: u32,
+    /// In an hour; 0 is no limit.
+    #[serde(default)]
+    pub max_connections_per_hour: u32,
+    /// In an hour; 0 is no limit.
+    #[serde(default)]
+    pub max_queries_per_hour: u32,
+    /// In an hour; 0 is no limit.
+    #[serde(default)]
+    pub max_updates_per_hour: u32,
+}
+
+/// What connections have to be protected by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Tls {
+    /// Nothing.
+    #[default]
+    None,
+    /// TLS.
+    Any,
+    /// TLS with a certificate of the client.
+    X509,
+}
+
+fn anywhere() -> String {
+    "%".to_owned()
+}
+
+pub const LIMITS: [&str; 4] = ["maxUserConnections", "maxConnectionsPerHour", "maxQueriesPerHour", "maxUpdatesPerHour"];
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "mysql.user",
+        summary: "A user of a MySQL or MariaDB server, with its limits.",
+        schema: schemars::schema_for!(UserSpec),
+        identity: &["host", "name"],
+        immutable: &[],
+        write_only: &["/password"],
+        sensitive: &["/password"],
+        owned_by_key: &[],
+        outputs: &[],
+        // MySQL's own limit is told when the server is known.
+        name_limits: const { &[NameLimit { pointer: "/name", bytes: 80, source: "MariaDB USERNAME_CHAR_LENGTH" }] },
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Sequence,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("host", "%");
+    // The server keeps hosts without case.
+    fields.map_text("host", str::to_lowercase);
+    fields.default("locked", false);
+    fields.default("tls", "none");
+    for limit in LIMITS {
+        fields.default(limit, 0);
+    }
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &["name", "host"]);
+    let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+    if ["root", "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"].contains(&name) {
+        problems.push(Problem::error("/name", "this user belongs to the server itself"));
+    }
+    problems
+}

@@ -1,0 +1,53 @@
+//! Databases.
+
+use super::{Session, check_owner, execute, parse, text, vanished};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::mysql::connection::Flavour;
+use crate::provider::mysql::error::Failure;
+use crate::provider::mysql::mark::{self, Label};
+use crate::provider::mysql::quote::{quote_identifier, quote_literal};
+use crate::provider::mysql::read::fetch_database;
+use crate::provider::mysql::types::database::DatabaseSpec;
+use crate::provider::mysql::types::is_system_database;
+
+pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
+    let spec = super::spec_of(step);
+    let name = text(spec, "name");
+    if is_system_database(name) || name == bookkeeping {
+        return Err(Failure::Invalid("this database is not the estate's to change".to_owned()));
+    }
+    let Session { connection, flavour, .. } = session;
+    let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);
+    if let Some(state) = &existing {
+        check_owner(step, state.label.as_ref().map(|label| &label.mark))?;
+    }
+    let database = quote_identifier(name)?;
+    let in_table = *flavour == Flavour::MySql;
+    let spec: DatabaseSpec = match &step.action {
+        StepAction::Delete { .. } => {
+            execute(connection, format!("DROP DATABASE IF EXISTS {database}")).await?;
+            return if in_table { mark::remove(connection, bookkeeping, "database", (name, "")).await } else { Ok(()) };
+        }
+        StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => parse(spec)?,
+    };
+    // Words of their own, checked to be such.
+    let mut options = format!("CHARACTER SET {}", quote_literal(&spec.charset)?);
+    if let Some(collation) = &spec.collation {
+        options.push_str(&format!(" COLLATE {}", quote_literal(collation)?));
+    }
+    let label = Label { mark: step.mark.clone(), password: None };
+    if in_table {
+        mark::store(connection, bookkeeping, "database", (name, ""), &label).await?;
+    } else {
+        let written = existing.as_ref().map_or("", |state| state.text.as_str());
+        options.push_str(&format!(" COMMENT {}", quote_literal(&label.comment(written))?));
+    }
+    let verb = if existing.is_some() { "ALTER" } else { "CREATE" };
+    let made = execute(connection, format!("{verb} DATABASE {database} {options}")).await;
+    if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
+        // Somebody else made it in this moment, or nobody did: either way it is not ours.
+        mark::remove(connection, bookkeeping, "database", (name, "")).await?;
+    }
+    made
+}

@@ -1,0 +1,110 @@
+//! Rows, each in a transaction of its own.
+
+use std::collections::BTreeMap;
+
+use sqlx::mysql::MySqlArguments;
+use sqlx::query::Query;
+use sqlx::{Connection as _, MySql, MySqlConnection, Row as _};
+
+use super::{spec_of, text, vanished};
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::mysql::error::Failure;
+use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
+use crate::provider::mysql::read::column::{self, Sort};
+
+/// A column with what it is to be; nothing for NULL.
+struct Cell {
+    name: String,
+    quoted: String,
+    sort: Sort,
+    wanted: Value,
+    bound: Option<String>,
+}
+
+fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
+    let fields = spec.get(field).and_then(Value::as_map);
+    let cells = fields.into_iter().flat_map(Map::iter).map(|(name, wanted)| {
+        let sort = sorts.get(&**name).copied().unwrap_or(Sort::Other);
+        let (quoted, bound) = (quote_identifier(name)?, sort.bind(wanted));
+        Ok(Cell { name: name.to_string(), quoted, sort, wanted: wanted.clone(), bound })
+    });
+    cells.collect()
+}
+
+fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, MySql, MySqlArguments> {
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    cells.fold(query, |query, cell| query.bind(cell.bound.clone()))
+}
+
+pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
+    let spec = spec_of(step);
+    let (database, table) = (text(spec, "database"), text(spec, "table"));
+    let qualified = quote_qualified(database, table)?;
+    let columns = column::fetch(connection, &[database]).await?;
+    let none = BTreeMap::new();
+    let sorts = columns.get(&(database.to_owned(), table.to_owned())).unwrap_or(&none);
+    let (key, wanted) = (cells(spec, "key", sorts)?, cells(spec, "columns", sorts)?);
+    if key.is_empty() {
+        return Err(Failure::Invalid("its spec names no key".to_owned()));
+    }
+    let is_row = key.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(" AND ");
+
+    let mut transaction = connection.begin().await?;
+    if let StepAction::Delete { .. } = step.action {
+        let deleted =
+            bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await;
+        match deleted.map_err(Failure::from) {
+            Ok(result) if result.rows_affected() > 1 => return Err(several(result.rows_affected())),
+            Ok(_) => {}
+            // With the table every row of it is gone.
+            Err(failure) if failure.is_missing() => return Ok(()),
+            Err(failure) => return Err(failure),
+        }
+        transaction.commit().await?;
+        return Ok(());
+    }
+
+    let mut selected = vec!["1".to_owned()];
+    selected.extend(wanted.iter().map(|cell| format!("CAST({} AS CHAR CHARACTER SET utf8mb4)", cell.quoted)));
+    let sql = format!("SELECT {} FROM {qualified} WHERE {is_row} FOR UPDATE", selected.join(", "));
+    let rows = bound(sql, key.iter()).fetch_all(&mut *transaction).await?;
+    match (rows.as_slice(), &step.action) {
+        ([], StepAction::Update { .. }) => return Err(vanished()),
+        ([], _) => {
+            let all: Vec<&Cell> = key.iter().chain(&wanted).collect();
+            let names = all.iter().map(|cell| cell.quoted.as_str()).collect::<Vec<_>>().join(", ");
+            let marks = vec!["?"; all.len()].join(", ");
+            let sql = format!("INSERT INTO {qualified} ({names}) VALUES ({marks})");
+            bound(sql, all.into_iter()).execute(&mut *transaction).await?;
+        }
+        ([row], action) => {
+            let mut changed = Vec::new();
+            for (index, cell) in wanted.iter().enumerate() {
+                let found: Option<String> = row.try_get_unchecked(index + 1)?;
+                if cell.sort.observed(&cell.wanted, found.as_deref()) != cell.wanted {
+                    changed.push(cell);
+                }
+            }
+            match (changed.first(), action) {
+                (None, _) => {}
+                (Some(cell), StepAction::Create { .. }) => {
+                    let message = format!("the row exists, and column \"{}\" differs", cell.name);
+                    return Err(Failure::Conflict(message));
+                }
+                (Some(_), _) => {
+                    let set = changed.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(", ");
+                    let sql = format!("UPDATE {qualified} SET {set} WHERE {is_row}");
+                    bound(sql, changed.into_iter().chain(&key)).execute(&mut *transaction).await?;
+                }
+            }
+        }
+        (rows, _) => return Err(several(rows.len() as u64)),
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+fn several(rows: u64) -> Failure {
+    Failure::Invalid(format!("its key is that of {rows} rows"))
+}

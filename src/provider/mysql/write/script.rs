@@ -1,0 +1,84 @@
+//! Scripts, and the record that they ran.
+
+use sqlx::MySqlConnection;
+
+use super::{check_owner, execute, parse, spec_of, text, vanished};
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::mysql::error::Failure;
+use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
+use crate::provider::mysql::read::script::{self, Record, TABLE};
+use crate::provider::mysql::statements::check_script;
+use crate::provider::mysql::types::script::{ScriptSpec, checksum};
+
+pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
+    let spec = spec_of(step);
+    let name = (text(spec, "database"), text(spec, "name"));
+    let records = script::fetch(connection, bookkeeping, Some(name)).await?;
+    let address = step.mark.address.to_string();
+    let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
+    let existing = records.iter().find(is_ours).or(records.first());
+    let spec: ScriptSpec = match (&step.action, existing) {
+        (StepAction::Delete { .. }, _) => return forget(connection, bookkeeping, &step.mark.estate, &address).await,
+        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, _) => parse(spec)?,
+    };
+    if let Some(record) = existing {
+        check_owner(step, record.mark().as_ref())?;
+    }
+    let wanted = checksum(&spec.sql);
+    let has_run = existing.is_some_and(|record| record.checksum == wanted);
+    let holds = match (&spec.check, has_run) {
+        (Some(check), true) => script::check_holds(connection, check).await?,
+        _ => true,
+    };
+    if !has_run || !holds {
+        run(connection, &spec).await?;
+        if let Some(check) = &spec.check
+            && !script::check_holds(connection, check).await?
+        {
+            return Err(Failure::Invalid("it ran, but its check does not hold afterwards".to_owned()));
+        }
+    }
+    if let Some(other) = existing.filter(|record| !is_ours(record)) {
+        forget(connection, bookkeeping, &other.estate, &other.address).await?;
+    }
+    let table = quote_qualified(bookkeeping, TABLE)?;
+    let sql = format!(
+        "REPLACE INTO {table} (estate, address, database_name, name, checksum, check_query) VALUES (?, ?, ?, ?, ?, ?)"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(&*step.mark.estate)
+        .bind(&address)
+        .bind(name.0)
+        .bind(name.1)
+        .bind(&wanted)
+        .bind(spec.check.as_deref())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Runs the user's statements with the settings that the user would expect.
+async fn run(connection: &mut MySqlConnection, spec: &ScriptSpec) -> Result<(), Failure> {
+    check_script(&spec.sql).map_err(Failure::Invalid)?;
+    if let Some(database) = &spec.database {
+        execute(connection, format!("USE {}", quote_identifier(database)?)).await?;
+    }
+    execute(connection, "SET SESSION sql_mode = @@GLOBAL.sql_mode".to_owned()).await?;
+    execute(connection, spec.sql.clone()).await
+}
+
+async fn forget(
+    connection: &mut MySqlConnection,
+    bookkeeping: &str,
+    estate: &str,
+    address: &str,
+) -> Result<(), Failure> {
+    let table = quote_qualified(bookkeeping, TABLE)?;
+    let sql = format!("DELETE FROM {table} WHERE estate = ? AND address = ?");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).bind(address);
+    match query.execute(connection).await.map_err(Failure::from) {
+        Err(failure) if !failure.is_missing() => Err(failure),
+        _ => Ok(()),
+    }
+}

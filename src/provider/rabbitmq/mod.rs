@@ -1,0 +1,66 @@
+//! RabbitMQ, by its management API: virtual hosts, users, permissions, exchanges, queues, bindings, policies, limits.
+//!
+//! ```text
+//! types/   what each kind's spec is, how the API says it, and what the planner has to know of it
+//! read/    two requests, whatever the number of tenants: the definitions, and the virtual hosts with what those lack
+//! write/   one resource at a time: look, then put
+//! ```
+//!
+//! Marks stand in the description of a virtual host and among the tags of a user ([`mark`]); the others have no room for
+//! one and rely on the inventory. Passwords are sent as salted hashes ([`password`]).
+
+mod client;
+mod error;
+mod mark;
+mod password;
+mod read;
+mod types;
+mod write;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::core::model::kind::Kind;
+use crate::provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
+use client::Client;
+
+/// The RabbitMQ provider. Tried with version 3.10.
+pub struct RabbitMq;
+
+/// The settings of a RabbitMQ target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
+struct RabbitMqSettings {
+    /// The management API: `https://user:password@host:15671`, as `env:NAME` or `file:PATH` unless it is without a
+    /// password.
+    url: String,
+}
+
+impl Provider for RabbitMq {
+    fn name(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn placement_key(&self) -> &'static str {
+        "broker"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        types::kinds()
+    }
+
+    fn settings_schema(&self) -> schemars::Schema {
+        schemars::schema_for!(RabbitMqSettings)
+    }
+
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
+        Ok(Box::new(read::RabbitMqReader::new(Arc::new(Client::new(settings)?))))
+    }
+
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
+        Ok(Box::new(write::RabbitMqWriter::new(Arc::new(Client::new(settings)?))))
+    }
+}

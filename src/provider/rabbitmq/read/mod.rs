@@ -1,0 +1,168 @@
+//! The reading half.
+//!
+//! `GET /api/definitions` has everything but the descriptions of virtual hosts in older versions; `GET /api/vhosts` has
+//! those. Both come whole: the API does not cut them into pages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+
+use super::client::Client;
+use super::error::Failure;
+use super::types::{self, binding, exchange, limits, permission, policy, queue, topic_permission, user, vhost};
+use crate::core::model::kind::Kind;
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
+use crate::core::model::value::Map;
+use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+
+pub struct RabbitMqReader {
+    client: Arc<Client>,
+    kinds: BTreeMap<&'static str, Kind>,
+}
+
+/// A resource that was found.
+type Found = (Map, Option<Mark>);
+
+impl RabbitMqReader {
+    pub fn new(client: Arc<Client>) -> Self {
+        let kinds = types::kinds().into_iter().map(|kind| (kind.name, kind)).collect();
+        Self { client, kinds }
+    }
+
+    /// An answer as the list of `field`, or as the list that it is.
+    async fn fetch(&self, path: &[&str]) -> Result<Json, Arc<str>> {
+        let answer = self.client.get(path).await;
+        let answer = answer.and_then(|answer| {
+            answer.ok_or_else(|| Failure::Invalid("there is no management API at this address".to_owned()))
+        });
+        answer.map_err(|failure| {
+            let attempted = format!("reading {} of RabbitMQ at {}", path.join("/"), self.client.location());
+            let error = failure.into_provider_error(attempted);
+            match &error.remedy {
+                Some(remedy) => format!("{error}; {remedy}").into(),
+                None => error.to_string().into(),
+            }
+        })
+    }
+}
+
+/// The resources of a kind among the definitions.
+///
+/// # Errors
+/// If the answer has no such list: it is of another form than is known here, and tells nothing.
+fn among(kind: &str, definitions: &Json) -> Result<Vec<Found>, Arc<str>> {
+    let list = |name: &str| -> Result<&Vec<Json>, Arc<str>> {
+        definitions
+            .get(name)
+            .and_then(Json::as_array)
+            .ok_or_else(|| format!("the definitions that RabbitMQ answered have no list of {name}").into())
+    };
+    let plain = |name: &str, of_api: fn(&Json) -> Map| -> Result<Vec<Found>, Arc<str>> {
+        Ok(list(name)?.iter().map(|object| (of_api(object), None)).collect())
+    };
+    let text = |object: &Json, field: &str| object.get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
+    match kind {
+        "rabbitmq.user" => {
+            let accounts = list("users")?.iter().map(user::Account::of_api);
+            Ok(accounts.map(|account| (account.spec.clone(), account.seen_mark())).collect())
+        }
+        "rabbitmq.user_limits" => {
+            let limited = list("users")?.iter().filter_map(|object| {
+                let set = limits::of_api("user", &text(object, "name"), object.get("limits")?, limits::OF_USER)?;
+                Some((set, None))
+            });
+            Ok(limited.collect())
+        }
+        "rabbitmq.vhost_limits" => {
+            let limited = list("parameters")?.iter().filter_map(|object| {
+                let is_limit = text(object, "component") == "vhost-limits";
+                let (name, value) = (text(object, "vhost"), object.get("value")?);
+                let set = limits::of_api("vhost", &name, value, limits::OF_VHOST).filter(|_| is_limit)?;
+                Some((set, None))
+            });
+            Ok(limited.collect())
+        }
+        "rabbitmq.permission" => plain("permissions", permission::of_api),
+        "rabbitmq.topic_permission" => plain("topic_permissions", topic_permission::of_api),
+        "rabbitmq.policy" => plain("policies", policy::of_api),
+        "rabbitmq.exchange" => plain("exchanges", exchange::of_api),
+        "rabbitmq.queue" => plain("queues", queue::of_api),
+        "rabbitmq.binding" => plain("bindings", binding::of_api),
+        other => Err(format!("RabbitMQ has no kind {other}").into()),
+    }
+}
+
+/// Answers for what is asked for, and for everything else that carries the estate's mark.
+fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -> KindObservation {
+    let mut by_identity: HashMap<Identity, Present> = HashMap::with_capacity(found.len());
+    for (spec, mark) in found {
+        let spec = Arc::new((kind.normalise)(&spec));
+        if let Some(identity) = kind.identity_of(&spec) {
+            by_identity.insert(identity, Present { spec, mark, ..Present::default() });
+        }
+    }
+    let mut resources: HashMap<Identity, Observed> = HashMap::with_capacity(asked.len());
+    for identity in asked {
+        let observed = by_identity.get(identity).cloned().map_or(Observed::Absent, Observed::Present);
+        resources.insert(identity.clone(), observed);
+    }
+    for (identity, present) in by_identity {
+        if present.mark.as_ref().is_some_and(|mark| &*mark.estate == estate) {
+            resources.entry(identity).or_insert(Observed::Present(present));
+        }
+    }
+    KindObservation { resources, incomplete: None }
+}
+
+#[async_trait]
+impl Reader for RabbitMqReader {
+    async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
+        let mut asked: BTreeMap<&'static str, Vec<&Identity>> = BTreeMap::new();
+        for (kind, wanted) in &request.wanted {
+            asked.entry(kind).or_default().extend(wanted.iter().filter_map(|desired| desired.identity.as_ref()));
+        }
+        for (kind, known) in &request.known {
+            asked.entry(kind).or_default().extend(known.iter().map(|known| known.identity));
+        }
+        let needs = |wanted: fn(&str) -> bool| asked.keys().any(|kind| wanted(kind));
+        let (needs_vhosts, needs_definitions) =
+            (needs(|kind| kind == "rabbitmq.vhost"), needs(|kind| kind != "rabbitmq.vhost"));
+        let vhosts = async { if needs_vhosts { self.fetch(&["vhosts"]).await } else { Ok(Json::Null) } };
+        let definitions = async { if needs_definitions { self.fetch(&["definitions"]).await } else { Ok(Json::Null) } };
+        let (vhosts, definitions) = futures::join!(vhosts, definitions);
+
+        let mut observations = BTreeMap::new();
+        for (name, identities) in asked {
+            let found = match name {
+                "rabbitmq.vhost" => vhosts.clone().and_then(|vhosts| match vhosts.as_array() {
+                    Some(vhosts) => Ok(vhosts.iter().map(vhost::of_api).collect()),
+                    None => Err("RabbitMQ answered no list of virtual hosts".into()),
+                }),
+                other => definitions.as_ref().map_err(Arc::clone).and_then(|definitions| among(other, definitions)),
+            };
+            let observation = match (found, self.kinds.get(name)) {
+                (Ok(found), Some(kind)) => answer(kind, request.estate, identities, found),
+                (Err(reason), _) => KindObservation::unknown(reason),
+                (_, None) => KindObservation::unknown(format!("RabbitMQ has no kind {name}")),
+            };
+            observations.insert(name, observation);
+        }
+        observations
+    }
+
+    async fn probe(&self) -> Result<String, ProviderError> {
+        let location = self.client.location();
+        let overview = self.client.get(&["overview"]).await;
+        let overview = overview
+            .map_err(|failure| failure.into_provider_error(format!("asking RabbitMQ at {location}")))?
+            .unwrap_or_default();
+        match overview.get("rabbitmq_version").and_then(Json::as_str) {
+            Some(version) => Ok(format!("RabbitMQ {version} at {location}")),
+            None => Err(Failure::Invalid("the answer has no version".to_owned())
+                .into_provider_error(format!("asking RabbitMQ at {location}"))),
+        }
+    }
+}

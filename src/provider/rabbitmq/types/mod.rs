@@ -1,0 +1,238 @@
+//! The kinds of this provider: their specs, how the API says them, and what the planner has to know about them.
+//!
+//! Normalising works on the map and not on the typed spec, because a desired spec may still hold deferred values. What the
+//! API answers is brought to a spec by `of_api` of each kind, whether it comes from the definitions or for itself.
+
+pub mod binding;
+pub mod exchange;
+pub mod limits;
+pub mod permission;
+pub mod policy;
+pub mod queue;
+pub mod topic_permission;
+pub mod user;
+pub mod vhost;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// Every kind, in the order in which they depend on each other.
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        vhost::kind(),
+        user::kind(),
+        limits::vhost_kind(),
+        limits::user_kind(),
+        permission::kind(),
+        topic_permission::kind(),
+        policy::kind(),
+        exchange::kind(),
+        queue::kind(),
+        binding::kind(),
+    ]
+}
+
+/// What most kinds are: without room for a mark, each by itself, nothing hidden.
+fn plain(
+    name: &'static str,
+    summary: &'static str,
+    schema: schemars::Schema,
+    identity: &'static [&'static str],
+) -> Kind {
+    Kind {
+        name,
+        summary,
+        schema,
+        identity,
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: &[],
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Inventory,
+        batch: Batch::Single,
+        normalise: without_nulls,
+        check: |_| Vec::new(),
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference {
+    FieldReference { pointer, kind, required: true }
+}
+
+/// Names travel as short strings, whose length is one byte (AMQP 0-9-1, section 4.2.5.3).
+const fn name_limit(pointer: &'static str) -> NameLimit {
+    NameLimit { pointer, bytes: 255, source: "AMQP 0-9-1 short strings" }
+}
+
+/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+struct Fields(BTreeMap<Arc<str>, Value>);
+
+impl Fields {
+    fn of(spec: &Map) -> Self {
+        let fields = spec.iter().filter(|(_, value)| !value.is_null());
+        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn default(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+
+    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
+        if let Some(value) = self.0.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
+    fn build(self) -> Map {
+        self.0.into_iter().collect()
+    }
+}
+
+fn without_nulls(spec: &Map) -> Map {
+    Fields::of(spec).build()
+}
+
+/// A spec of some fields of an API's object, under other names. A field that is missing there is missing here.
+fn spec_of(object: &Json, fields: &[(&str, &str)]) -> Map {
+    let found = fields.iter().filter_map(|(name, of_api)| Some((Arc::from(*name), Value::from(object.get(of_api)?))));
+    found.collect()
+}
+
+/// Problems of names that the server refuses or keeps for itself.
+fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for field in fields {
+        match spec.get(field).and_then(Value::as_str) {
+            Some("") => problems.push(Problem::error(format!("/{field}"), "a name cannot be empty")),
+            Some(name @ ("." | "..")) => {
+                let message = format!("{name:?} cannot stand in a request of the management API");
+                problems.push(Problem::error(format!("/{field}"), message));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// The problem of a name that begins with `amq.`, which the server keeps for itself.
+fn check_reserved(spec: &Map, field: &str) -> Option<Problem> {
+    let is_reserved = spec.get(field).and_then(Value::as_str)?.starts_with("amq.");
+    let message = "names that begin with amq. are reserved for the server itself";
+    is_reserved.then(|| Problem::error(format!("/{field}"), message))
+}
+
+/// A text of a spec; empty where it is missing.
+pub fn text<'a>(spec: &'a Map, field: &str) -> &'a str {
+    spec.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A field of a spec as JSON; null where it is missing.
+pub fn json(spec: &Map, field: &str) -> Json {
+    spec.get(field).map_or(Json::Null, Value::to_json)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples() -> Vec<(&'static str, Json)> {
+        vec![
+            ("rabbitmq.vhost", json!({"name": "acme", "description": "Acme"})),
+            ("rabbitmq.user", json!({"name": "acme", "password": "x", "tags": ["monitoring", "management"]})),
+            ("rabbitmq.vhost_limits", json!({"vhost": "acme", "maxQueues": 5})),
+            ("rabbitmq.user_limits", json!({"user": "acme", "maxConnections": 5})),
+            ("rabbitmq.permission", json!({"vhost": "acme", "user": "acme", "write": ".*"})),
+            ("rabbitmq.topic_permission", json!({"vhost": "acme", "user": "acme", "exchange": "amq.topic"})),
+            (
+                "rabbitmq.policy",
+                json!({"vhost": "acme", "name": "p", "pattern": "^a", "definition": {"max-length": 5}}),
+            ),
+            ("rabbitmq.exchange", json!({"vhost": "acme", "name": "orders", "type": "topic"})),
+            (
+                "rabbitmq.queue",
+                json!({"vhost": "acme", "name": "orders", "type": "quorum", "arguments": {"x-max-length": 5}}),
+            ),
+            (
+                "rabbitmq.binding",
+                json!({"vhost": "acme", "source": "orders", "destination": "orders", "routingKey": "#"}),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), samples().len());
+        for (name, sample) in samples() {
+            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+            let errors =
+                |json: &Json| -> Vec<String> { validator.iter_errors(json).map(|error| error.to_string()).collect() };
+            assert_eq!(errors(&sample), [""; 0], "{name}");
+            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
+            let normalised = (kind.normalise)(&spec);
+            assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
+            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+            assert_eq!((kind.check)(&normalised), [], "{name}");
+            assert!(kind.identity_of(&normalised).is_some());
+            let mut unknown = sample;
+            unknown["colour"] = json!("red");
+            assert_ne!(errors(&unknown), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn pointers_of_a_description_lead_to_fields() {
+        for kind in kinds() {
+            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
+            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
+            let limited = kind.name_limits.iter().map(|limit| limit.pointer.trim_start_matches('/'));
+            for field in kind.identity.iter().copied().chain(pointed).chain(referring).chain(limited) {
+                assert!(properties.contains_key(field), "{}: {field}", kind.name);
+            }
+        }
+    }
+
+    fn pointers(kind: &str, spec: Json) -> Vec<String> {
+        let kind = kinds().into_iter().find(|known| known.name == kind).expect("a kind");
+        let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
+        (kind.check)(&(kind.normalise)(&spec)).into_iter().map(|problem| problem.pointer).collect()
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_told() {
+        let queue = |more: Json| {
+            let mut spec = json!({"vhost": "v", "name": "q"});
+            spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            pointers("rabbitmq.queue", spec)
+        };
+        assert_eq!(queue(json!({})), [""; 0]);
+        assert_eq!(queue(json!({"type": "qorum"})), ["/type"]);
+        assert_eq!(queue(json!({"type": "quorum", "durable": false})), ["/durable"]);
+        assert_eq!(queue(json!({"type": "stream", "autoDelete": true})), ["/autoDelete"]);
+        assert_eq!(queue(json!({"arguments": {"x-queue-type": "quorum"}})), ["/arguments/x-queue-type"]);
+        assert_eq!(queue(json!({"name": "amq.x"})), ["/name"]);
+        assert_eq!(pointers("rabbitmq.vhost_limits", json!({"vhost": "v"})), [""]);
+        assert_eq!(
+            pointers("rabbitmq.user", json!({"name": "u", "tags": ["a,b", "administrator"]})),
+            ["/tags/0", "/tags/1"]
+        );
+        assert_eq!(pointers("rabbitmq.exchange", json!({"vhost": "v", "name": ""})), ["/name"]);
+    }
+}

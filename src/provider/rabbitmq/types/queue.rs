@@ -1,0 +1,111 @@
+//! `rabbitmq.queue`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Fields, check_names, check_reserved, json, name_limit, plain, reference, spec_of, text};
+use crate::core::model::kind::{Kind, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// A queue. Nothing of it can change; another one in its place begins empty.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "rabbitmq.queue")]
+#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
+pub struct QueueSpec {
+    pub vhost: String,
+    pub name: String,
+    /// `classic`, `quorum` or `stream`.
+    #[serde(default = "classic", rename = "type")]
+    pub sort: String,
+    /// Whether it outlives the broker.
+    #[serde(default = "yes")]
+    pub durable: bool,
+    #[serde(default)]
+    pub auto_delete: bool,
+    /// Such as `x-max-length` or `x-dead-letter-exchange`; the sort of queue is `type`. What a policy can say is better
+    /// said there, where it can change.
+    #[serde(default)]
+    pub arguments: serde_json::Map<String, Json>,
+}
+
+fn classic() -> String {
+    "classic".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+const SORTS: [&str; 3] = ["classic", "quorum", "stream"];
+const SORT_ARGUMENT: &str = "x-queue-type";
+
+pub fn kind() -> Kind {
+    Kind {
+        immutable: &["/type", "/durable", "/autoDelete", "/arguments"],
+        name_limits: const { &[name_limit("/name")] },
+        references: const { &[reference("/vhost", "rabbitmq.vhost")] },
+        loses_data: true,
+        normalise: |spec| {
+            let mut fields = Fields::of(spec);
+            fields.default("type", "classic");
+            fields.default("durable", true);
+            fields.default("autoDelete", false);
+            fields.default("arguments", Map::default());
+            fields.build()
+        },
+        check,
+        ..plain(
+            "rabbitmq.queue",
+            "A queue of a virtual host of a RabbitMQ broker.",
+            schemars::schema_for!(QueueSpec),
+            &["vhost", "name"],
+        )
+    }
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &["vhost", "name"]);
+    problems.extend(check_reserved(spec, "name"));
+    let sort = text(spec, "type");
+    if spec.get("type").is_some_and(|sort| !sort.has_deferred()) && !SORTS.contains(&sort) {
+        let problem = Problem::error("/type", format!("there is no queue type {sort:?}"));
+        problems.push(problem.help("write classic, quorum or stream"));
+    }
+    let is = |field: &str, value: bool| spec.get(field).and_then(Value::as_bool) == Some(value);
+    if sort != "classic" && is("durable", false) {
+        problems.push(Problem::error("/durable", format!("a {sort} queue is always durable")));
+    }
+    if sort != "classic" && is("autoDelete", true) {
+        problems.push(Problem::error("/autoDelete", format!("a {sort} queue is never deleted by itself")));
+    }
+    if spec.get("arguments").is_some_and(|arguments| arguments.get(SORT_ARGUMENT).is_some()) {
+        let problem = Problem::error(format!("/arguments/{SORT_ARGUMENT}"), "the queue type is a field of its own");
+        problems.push(problem.help("write it into `type`"));
+    }
+    problems
+}
+
+/// The sort stands among the arguments there; without it the queue is a classic one.
+pub fn of_api(object: &Json) -> Map {
+    let names = [("vhost", "vhost"), ("name", "name"), ("durable", "durable"), ("autoDelete", "auto_delete")];
+    let arguments = Value::from(object.get("arguments").unwrap_or(&Json::Null));
+    let arguments = arguments.as_map().cloned().unwrap_or_default();
+    let sort = arguments.get(SORT_ARGUMENT).cloned().unwrap_or_else(|| "classic".into());
+    spec_of(object, &names).with("arguments", arguments.without(SORT_ARGUMENT).into()).with("type", sort)
+}
+
+pub fn path(spec: &Map) -> Vec<&str> {
+    vec!["queues", text(spec, "vhost"), text(spec, "name")]
+}
+
+pub fn body(spec: &Map) -> Json {
+    let arguments = spec.get("arguments").and_then(Value::as_map).cloned().unwrap_or_default();
+    let arguments = arguments.with(SORT_ARGUMENT, text(spec, "type").into());
+    serde_json::json!({
+        "durable": json(spec, "durable"),
+        "auto_delete": json(spec, "autoDelete"),
+        "arguments": Value::from(arguments).to_json(),
+    })
+}

@@ -1,0 +1,51 @@
+//! `rabbitmq.vhost`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Fields, check_names, name_limit, plain, text};
+use crate::core::model::kind::{Batch, Kind, MarkPlace};
+use crate::core::model::mark::Mark;
+use crate::core::model::value::{Map, Value};
+use crate::provider::rabbitmq::mark::parse_description;
+
+/// A virtual host: a name space of its own for queues, exchanges and permissions.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "rabbitmq.vhost")]
+#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
+pub struct VhostSpec {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        // Everything in it.
+        loses_data: true,
+        mark: MarkPlace::Target,
+        batch: Batch::Sequence,
+        name_limits: const { &[name_limit("/name")] },
+        normalise: |spec| {
+            let mut fields = Fields::of(spec);
+            fields.default("description", "");
+            fields.build()
+        },
+        check: |spec| check_names(spec, &["name"]),
+        ..plain("rabbitmq.vhost", "A virtual host of a RabbitMQ broker.", schemars::schema_for!(VhostSpec), &["name"])
+    }
+}
+
+/// What the API says of a virtual host, as a spec and its mark.
+pub fn of_api(object: &Json) -> (Map, Option<Mark>) {
+    let (description, mark) = parse_description(object.get("description").and_then(Json::as_str).unwrap_or_default());
+    let name = object.get("name").and_then(Json::as_str).unwrap_or_default();
+    let fields = [("name", Value::from(name)), ("description", Value::from(description))];
+    (fields.into_iter().map(|(name, value)| (name.into(), value)).collect(), mark)
+}
+
+pub fn path(spec: &Map) -> Vec<&str> {
+    vec!["vhosts", text(spec, "name")]
+}

@@ -1,0 +1,92 @@
+//! Virtual hosts and users, which carry marks.
+
+use serde_json::{Value as Json, json};
+
+use super::{spec_of, vanished};
+use crate::core::model::mark::Mark;
+use crate::core::model::value::Value;
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::rabbitmq::client::Client;
+use crate::provider::rabbitmq::error::Failure;
+use crate::provider::rabbitmq::mark::{description, same_owner, tag};
+use crate::provider::rabbitmq::password;
+use crate::provider::rabbitmq::types::{text, user, vhost};
+
+pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
+    let spec = spec_of(step);
+    let path = vhost::path(spec);
+    let existing = client.get(&path).await?;
+    if let Some(existing) = &existing {
+        check_owner(step, vhost::of_api(existing).1.as_ref())?;
+    }
+    match (&step.action, &existing) {
+        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Update { .. }, None) => return Err(vanished()),
+        _ => {}
+    }
+    // What the API takes of a virtual host it takes as a whole.
+    let tags: Vec<&str> =
+        existing.iter().filter_map(|vhost| vhost["tags"].as_array()).flatten().filter_map(Json::as_str).collect();
+    let mut body = json!({"description": description(text(spec, "description"), &step.mark), "tags": tags.join(",")});
+    if let Some(sort) = existing.as_ref().and_then(|vhost| vhost["default_queue_type"].as_str())
+        && sort != "undefined"
+    {
+        body["default_queue_type"] = sort.into();
+    }
+    client.put(&path, &body).await
+}
+
+pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
+    let spec = spec_of(step);
+    let path = user::path(spec);
+    let existing = client.get(&path).await?.as_ref().map(user::Account::of_api);
+    if let Some(account) = &existing {
+        check_owner(step, account.mark.as_ref())?;
+    }
+    let drops_password = match (&step.action, &existing) {
+        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { removed, .. }, _) => removed.iter().any(|pointer| pointer == "/password"),
+        (StepAction::Create { .. }, _) => false,
+    };
+    // Without a word about the password the server would take the one away that is there.
+    let (hash, algorithm, noted) = match (spec.get("password").and_then(Value::as_str), existing) {
+        (Some(""), _) => return Err(Failure::Invalid("its password is empty".to_owned())),
+        (Some(password), _) => {
+            let hash = password::hash(password);
+            let noted = password::fingerprint(&hash);
+            (hash, password::ALGORITHM.to_owned(), noted)
+        }
+        (None, Some(account)) if !drops_password => (account.password_hash, account.algorithm, None),
+        (None, _) => (String::new(), password::ALGORITHM.to_owned(), None),
+    };
+    let tags = spec.get("tags").and_then(Value::as_list).unwrap_or_default();
+    let mut tags: Vec<String> = tags.iter().filter_map(|tag| Some(tag.as_str()?.to_owned())).collect();
+    tags.push(tag(&step.mark, noted.as_deref()));
+    let body = json!({"password_hash": hash, "hashing_algorithm": algorithm, "tags": tags.join(",")});
+    client.put(&path, &body).await
+}
+
+/// Whether a step may change a resource that exists and carries `current`.
+///
+/// # Errors
+/// A conflict that names whose it is.
+fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
+    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
+    let is_as_planned = match &step.action {
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+        // Adopted, or renamed in the estate: what the plan saw is still there.
+        StepAction::Update { before, .. } => match (&before.mark, current) {
+            (None, None) => true,
+            (Some(seen), Some(current)) => same_owner(seen, current),
+            _ => false,
+        },
+    };
+    if is_ours || is_as_planned {
+        return Ok(());
+    }
+    Err(Failure::Conflict(match current {
+        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+        None => "it exists and carries no mark".to_owned(),
+    }))
+}

@@ -1,0 +1,142 @@
+//! Connections to one server, opened when they are needed and each used by one task at a time, as `WATCH` asks for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Failure;
+use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one answer may take: a page of keys is read within milliseconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may lie unused before it is asked whether it still lives.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
+
+/// The server of one target.
+pub struct Connections {
+    client: Client,
+    user: String,
+    location: String,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<(MultiplexedConnection, Instant)>>,
+}
+
+/// One connection, in use by one task. It comes back only by [`Connections::release`]: one that failed is dropped.
+pub struct Session {
+    pub connection: MultiplexedConnection,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    /// # Errors
+    /// If `url` is missing, is no URL of a Redis server, or holds a password in the clear.
+    pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
+        let invalid = |cause: &str| {
+            let attempted = format!("reading the settings of target \"{}\"", settings.target);
+            ProviderError::new(ErrorClass::Fatal, attempted, cause)
+        };
+        let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
+        if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
+            return Err(invalid("`url` does not begin with redis:// or rediss://"));
+        }
+        // The driver's own message may quote parts of the URL.
+        let info = url.into_connection_info().map_err(|_| invalid("`url` is not a URL of a Redis server"))?;
+        if !settings.secrets.contains_key("url") && info.redis_settings().password().is_some() {
+            return Err(invalid("`url` holds a password in the clear").with_remedy(
+                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
+            ));
+        }
+        let user = info.redis_settings().username().unwrap_or("default").to_owned();
+        let location = format!("{user}@{}/{}", info.addr(), info.redis_settings().db());
+        let client = Client::open(info).map_err(|error| invalid(&error.to_string()))?;
+        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        Ok(Self { client, user, location, permits, idle: Mutex::default() })
+    }
+
+    /// The user that we log in as.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// User, host and database, for messages.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// A connection. Waits while as many as allowed are in use.
+    ///
+    /// # Errors
+    /// If the server does not let us in, or does not answer.
+    pub async fn acquire(&self) -> Result<Session, Failure> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|error| Failure::Invalid(error.to_string()))?;
+        loop {
+            let Some((mut connection, since)) = self.idle().pop() else { break };
+            let lives = since.elapsed() < TRUSTED_IDLE
+                || redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok();
+            if lives {
+                return Ok(Session { connection, _permit: permit });
+            }
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(ANSWER_TIMEOUT));
+        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        Ok(Session { connection, _permit: permit })
+    }
+
+    /// Gives a connection back on which nothing failed and nothing is watched.
+    pub fn release(&self, session: Session) {
+        self.idle().push((session.connection, Instant::now()));
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(MultiplexedConnection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str, secret: bool) -> Settings {
+        let mut settings = Settings {
+            target: "main".into(),
+            estate: "shop".into(),
+            values: serde_json::Map::new(),
+            secrets: std::collections::BTreeMap::new(),
+            concurrency: 4,
+            folder: std::path::PathBuf::new(),
+        };
+        if secret {
+            settings.secrets.insert("url".to_owned(), url.to_owned().into());
+        } else {
+            settings.values.insert("url".to_owned(), url.into());
+        }
+        settings
+    }
+
+    #[test]
+    fn a_password_in_the_clear_is_refused_and_not_repeated() {
+        let url = "redis://ann:hunter2@cache/2";
+        let error = Connections::new(&settings(url, false)).err().expect("refused");
+        assert!(!format!("{error:?}").contains("hunter2"));
+        let connections = Connections::new(&settings(url, true)).expect("valid");
+        assert_eq!((connections.user(), connections.location()), ("ann", "ann@cache:6379/2"));
+        assert_eq!(Connections::new(&settings("redis://cache", false)).expect("valid").user(), "default");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_and_not_repeated() {
+        for url in ["redis://hunter2:x@[bad", "mysql://hunter2", "hunter2"] {
+            let error = Connections::new(&settings(url, true)).err().expect("refused");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+}

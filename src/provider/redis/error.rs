@@ -1,0 +1,115 @@
+//! What goes wrong, and what that means for the next try.
+//!
+//! Classes follow the first word of the server's answer (the manual's "Redis serialization protocol", simple errors).
+
+use redis::{ErrorKind, RedisError};
+
+use crate::provider::contract::{ErrorClass, ProviderError};
+
+/// A failure before it is told what was attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{}", describe(.0))]
+    Server(#[from] RedisError),
+    /// Somebody else's resource or change stands in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// Somebody changed it at the same moment.
+    #[error("{0}")]
+    Busy(String),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Failure {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Server(error) => class_of(error),
+            Self::Conflict(_) => ErrorClass::Conflict,
+            Self::Busy(_) => ErrorClass::Retryable,
+            Self::Invalid(_) => ErrorClass::Fatal,
+        }
+    }
+
+    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
+        let remedy = match &self {
+            Self::Server(error) => remedy(error),
+            _ => None,
+        };
+        let error = ProviderError::new(self.class(), attempted, self);
+        match remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
+
+fn class_of(error: &RedisError) -> ErrorClass {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Parse => ErrorClass::Retryable,
+        ErrorKind::AuthenticationFailed => ErrorClass::Denied,
+        _ => class_of_code(error.code().unwrap_or_default(), error.detail().unwrap_or_default()),
+    }
+}
+
+fn class_of_code(code: &str, detail: &str) -> ErrorClass {
+    match code {
+        "NOPERM" | "NOAUTH" | "WRONGPASS" | "DENIED" => ErrorClass::Denied,
+        "WRONGTYPE" => ErrorClass::Conflict,
+        // Starting, failing over, running a script, out of memory for a moment.
+        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "OOM" | "NOREPLICAS" => {
+            ErrorClass::Retryable
+        }
+        "ERR" if detail.contains("max number of clients") => ErrorClass::Throttled { retry_after: None },
+        _ => ErrorClass::Fatal,
+    }
+}
+
+fn remedy(error: &RedisError) -> Option<String> {
+    if error.kind() == ErrorKind::AuthenticationFailed {
+        return Some("check the user name and password of the target's `url`".to_owned());
+    }
+    let remedy = match error.code()? {
+        "NOPERM" => "allow the user of the target's `url` this command and these keys",
+        "NOAUTH" | "WRONGPASS" => "check the user name and password of the target's `url`",
+        "MOVED" | "ASK" => "name a server that is no part of a cluster",
+        "WRONGTYPE" => "remove the key by hand, or give the resource another one",
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+/// The server's own words.
+fn describe(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{detail} ({code})"),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_follow_the_first_word() {
+        for (code, detail, class) in [
+            ("NOPERM", "", ErrorClass::Denied),
+            ("WRONGPASS", "", ErrorClass::Denied),
+            ("WRONGTYPE", "", ErrorClass::Conflict),
+            ("LOADING", "", ErrorClass::Retryable),
+            ("READONLY", "", ErrorClass::Retryable),
+            ("ERR", "max number of clients reached", ErrorClass::Throttled { retry_after: None }),
+            ("ERR", "syntax error", ErrorClass::Fatal),
+            ("MOVED", "1 a:1", ErrorClass::Fatal),
+        ] {
+            assert_eq!(class_of_code(code, detail), class, "{code} {detail}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_may_be_tried_again() {
+        let lost = Failure::from(RedisError::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
+        assert_eq!(lost.class(), ErrorClass::Retryable);
+    }
+}

@@ -1,0 +1,142 @@
+//! Users: one request for all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use redis::aio::MultiplexedConnection;
+
+use super::{Answers, Subject};
+use crate::core::model::kind::Kind;
+use crate::core::model::resource::{Observed, Present};
+use crate::core::model::value::{Map, Value};
+use crate::provider::redis::acl::User;
+use crate::provider::redis::error::Failure;
+
+/// Why the user that we log in as is not touched.
+pub const OWN_USER: &str = "it is the user that Tenantry itself logs in as; a change could lock it out";
+
+pub async fn observe(
+    connection: &mut MultiplexedConnection,
+    kind: &Kind,
+    estate: &str,
+    subjects: &[Subject<'_>],
+    own_user: &str,
+) -> Result<Answers, Failure> {
+    let lines: Vec<String> = redis::cmd("ACL").arg("LIST").query_async(connection).await?;
+    let mut users = HashMap::with_capacity(lines.len());
+    let mut unreadable = HashSet::new();
+    for line in &lines {
+        match User::parse(line) {
+            Some(user) => {
+                users.insert(user.name.clone(), user);
+            }
+            None => {
+                unreadable.extend(line.split_ascii_whitespace().nth(1));
+            }
+        }
+    }
+    let mut asked = HashSet::new();
+    let mut answers = Answers::with_capacity(subjects.len());
+    for subject in subjects {
+        let observed = match subject.text("name") {
+            None => Observed::Unknown("its spec does not say what it is called".into()),
+            Some(name) if name == own_user => Observed::Unknown(OWN_USER.into()),
+            Some(name) if unreadable.contains(name) => {
+                Observed::Unknown("the server says something of this user that is not understood here".into())
+            }
+            Some(name) => {
+                asked.insert(name);
+                users
+                    .get(name)
+                    .map_or(Observed::Absent, |user| Observed::Present(present(kind, user, Some(subject.spec))))
+            }
+        };
+        answers.push((subject.identity.clone(), observed));
+    }
+    for user in users.values().filter(|user| !asked.contains(user.name.as_str())) {
+        if user.label.as_ref().is_some_and(|label| &*label.mark.estate == estate) {
+            let present = present(kind, user, None);
+            if let Some(identity) = kind.identity_of(&present.spec) {
+                answers.push((identity, Observed::Present(present)));
+            }
+        }
+    }
+    Ok(answers)
+}
+
+fn present(kind: &Kind, user: &User, asked: Option<&Map>) -> Present {
+    let wanted = asked.and_then(|spec| spec.get("commands")?.as_list());
+    let wanted: Vec<String> = wanted.into_iter().flatten().filter_map(|rule| Some(rule.as_str()?.to_owned())).collect();
+    let list = |texts: &[String]| Value::list(texts.iter().map(|text| Value::from(text.as_str())));
+    let fields = [
+        ("name", Value::from(user.name.as_str())),
+        ("enabled", user.enabled.into()),
+        ("nopass", user.nopass.into()),
+        ("keys", list(&user.keys)),
+        ("readKeys", list(&user.read_keys)),
+        ("writeKeys", list(&user.write_keys)),
+        ("channels", list(&user.channels)),
+        ("commands", list(&user.commands_for(&wanted))),
+        ("selectors", list(&user.selectors)),
+    ];
+    let spec: Map = fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect();
+    let mut mark = user.label.as_ref().map(|label| label.mark.clone());
+    if let Some(mark) = &mut mark
+        && !user.passwords_are_ours()
+    {
+        mark.secret_hash = None;
+    }
+    Present { spec: Arc::new((kind.normalise)(&spec)), mark, ..Present::default() }
+}
+
+/// One user.
+pub async fn fetch(connection: &mut MultiplexedConnection, name: &str) -> Result<Option<User>, Failure> {
+    let answer: redis::Value = redis::cmd("ACL").arg("GETUSER").arg(name).query_async(connection).await?;
+    if answer == redis::Value::Nil {
+        return Ok(None);
+    }
+    let unclear = || Failure::Invalid("what the server says of this user is not understood here".to_owned());
+    let line = line_of(name, &answer).ok_or_else(unclear)?;
+    User::parse(&line).ok_or_else(unclear).map(Some)
+}
+
+/// What `ACL GETUSER` answers, as the line that `ACL LIST` has of the user.
+fn line_of(name: &str, answer: &redis::Value) -> Option<String> {
+    let mut words = vec!["user".to_owned(), name.to_owned()];
+    for (field, value) in pairs(answer)? {
+        match field.as_str() {
+            "flags" => words.extend(texts(value)?),
+            "passwords" => words.extend(texts(value)?.into_iter().map(|hash| format!("#{hash}"))),
+            "commands" | "keys" | "channels" => words.push(text(value)?),
+            "selectors" => {
+                let redis::Value::Array(selectors) = value else { return None };
+                for selector in selectors {
+                    let parts: Vec<String> =
+                        pairs(selector)?.iter().map(|(_, value)| text(value)).collect::<Option<_>>()?;
+                    let parts: Vec<&str> =
+                        parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
+                    words.push(format!("({})", parts.join(" ")));
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(words.join(" "))
+}
+
+/// The fields of an answer, which an older protocol sends as a flat list.
+fn pairs(answer: &redis::Value) -> Option<Vec<(String, &redis::Value)>> {
+    match answer {
+        redis::Value::Map(fields) => fields.iter().map(|(name, value)| Some((text(name)?, value))).collect(),
+        redis::Value::Array(items) => items.chunks_exact(2).map(|pair| Some((text(&pair[0])?, &pair[1]))).collect(),
+        _ => None,
+    }
+}
+
+fn text(value: &redis::Value) -> Option<String> {
+    redis::from_redis_value(value.clone()).ok()
+}
+
+fn texts(value: &redis::Value) -> Option<Vec<String>> {
+    redis::from_redis_value(value.clone()).ok()
+}

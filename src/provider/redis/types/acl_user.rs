@@ -1,0 +1,206 @@
+//! `redis.acl_user`.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, empty_name};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+use crate::provider::redis::acl::canonical_commands;
+
+/// A user, and what it may do with which keys.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "redis.acl_user")]
+pub struct AclUserSpec {
+    pub name: String,
+    /// Whether it may log in. When it no longer may, its connections are closed.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Only ever sent as its SHA-256. If absent, the passwords are not looked at.
+    pub password: Option<String>,
+    /// Patterns of the keys that it may read and write, such as `acme:*`.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Patterns of the keys that it may only read.
+    #[serde(default)]
+    pub read_keys: Vec<String>,
+    /// Patterns of the keys that it may only write.
+    #[serde(default)]
+    pub write_keys: Vec<String>,
+    /// Patterns of the channels that it may publish and subscribe to.
+    #[serde(default)]
+    pub channels: Vec<String>,
+    /// Rules in the manual's spelling and order, beginning with no command at all: `+@read`, `+set`, `-@dangerous`.
+    #[serde(default)]
+    pub commands: Vec<String>,
+    /// Filled in: never true. A user that was opened to everybody by hand shows as drift.
+    #[serde(default)]
+    #[schemars(extend("const" = false))]
+    #[expect(dead_code, reason = "part of the schema; it is read from the map")]
+    pub nopass: bool,
+    /// Filled in: further sets of permissions, none. One that was added by hand shows as drift.
+    #[serde(default)]
+    #[schemars(length(max = 0))]
+    #[expect(dead_code, reason = "part of the schema; it is read from the map")]
+    pub selectors: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+const PATTERNS: [&str; 4] = ["keys", "readKeys", "writeKeys", "channels"];
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "redis.acl_user",
+        summary: "A user of a Redis server, with its keys, channels and commands.",
+        schema: schemars::schema_for!(AclUserSpec),
+        identity: &["name"],
+        immutable: &[],
+        write_only: &["/password"],
+        sensitive: &["/password"],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: &[],
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Sequence,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("enabled", true);
+    fields.default("nopass", false);
+    fields.default("selectors", Vec::new());
+    fields.default("commands", Vec::new());
+    for field in PATTERNS {
+        fields.default(field, Vec::new());
+    }
+    fields.map("commands", |rules| match texts(rules) {
+        Some(rules) => canonical_commands(rules).into_iter().map(Value::from).collect::<Vec<_>>().into(),
+        None => rules.clone(),
+    });
+    let patterns = |fields: &Fields, field: &str| -> Option<BTreeSet<String>> {
+        Some(texts(fields.0.get(field)?)?.into_iter().map(str::to_owned).collect())
+    };
+    if let (Some(mut keys), Some(mut read), Some(mut write)) =
+        (patterns(&fields, "keys"), patterns(&fields, "readKeys"), patterns(&fields, "writeKeys"))
+    {
+        // The server joins what may be read with what may be written, and has no pattern beside the one for all.
+        keys.extend(read.intersection(&write).cloned().collect::<Vec<_>>());
+        if keys.contains("*") {
+            (keys, read, write) = (["*".to_owned()].into(), BTreeSet::new(), BTreeSet::new());
+        }
+        read.retain(|pattern| !keys.contains(pattern));
+        write.retain(|pattern| !keys.contains(pattern));
+        for (field, patterns) in [("keys", keys), ("readKeys", read), ("writeKeys", write)] {
+            fields.0.insert(field.into(), patterns.into_iter().map(Value::from).collect::<Vec<_>>().into());
+        }
+    }
+    if let Some(channels) = patterns(&fields, "channels") {
+        let channels = if channels.contains("*") { ["*".to_owned()].into() } else { channels };
+        fields.0.insert("channels".into(), channels.into_iter().map(Value::from).collect::<Vec<_>>().into());
+    }
+    fields.build()
+}
+
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    value.as_list()?.iter().map(Value::as_str).collect()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = empty_name(spec, "name").into_iter().collect();
+    let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+    if name.contains(|character: char| character.is_whitespace() || character == '\0') {
+        problems.push(Problem::error("/name", "the name of a user cannot hold white space"));
+    }
+    if name == "default" {
+        let problem = Problem::warning("/name", "`default` is the user of everybody who gives no name");
+        problems.push(problem.help("give the tenant a user of its own"));
+    }
+    if spec.get("nopass").and_then(Value::as_bool) == Some(true) {
+        problems.push(Problem::error("/nopass", "a user that anybody may log in as is not made"));
+    }
+    if spec.get("selectors").and_then(Value::as_list).is_some_and(|selectors| !selectors.is_empty()) {
+        problems.push(Problem::error("/selectors", "this field is filled in and cannot be chosen"));
+    }
+    for field in PATTERNS {
+        for (index, pattern) in spec.get(field).and_then(texts).into_iter().flatten().enumerate() {
+            if pattern.is_empty() || pattern.contains(|c: char| c.is_whitespace() || c == '\0' || "()".contains(c)) {
+                let message =
+                    format!("{pattern:?} is no pattern: it cannot be empty or hold white space or parentheses");
+                problems.push(Problem::error(format!("/{field}/{index}"), message));
+            }
+        }
+    }
+    let commands = spec.get("commands").and_then(texts).unwrap_or_default();
+    for (index, rule) in commands.iter().enumerate() {
+        if !is_command_rule(rule) {
+            let problem = Problem::error(format!("/commands/{index}"), format!("{rule:?} is no rule about a command"));
+            problems.push(problem.help("write +command, -command, +@category, -@category or +command|subcommand"));
+        }
+    }
+    let all_keys = spec.get("keys").and_then(texts).is_some_and(|keys| keys.contains(&"*"));
+    if all_keys && commands.contains(&"+@all") {
+        let problem =
+            Problem::warning("/keys", "with every command on every key it may also change users, and lock others out");
+        problems.push(problem.help("limit it to a prefix, such as `acme:*`, or take `-@admin -@dangerous` away"));
+    }
+    problems
+}
+
+fn is_command_rule(rule: &str) -> bool {
+    rule.strip_prefix(['+', '-']).is_some_and(|name| {
+        let name = name.strip_prefix('@').unwrap_or(name);
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_|.".contains(c))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(json: serde_json::Value) -> Map {
+        match Value::from(json) {
+            Value::Map(map) => normalise(&map),
+            _ => panic!("a map"),
+        }
+    }
+
+    #[test]
+    fn patterns_are_joined_as_the_server_joins_them() {
+        let normalised = spec(serde_json::json!({"keys": ["b"], "readKeys": ["a", "b", "c"], "writeKeys": ["a", "d"]}));
+        let field = |name: &str| normalised.get(name).expect("a field").to_json().to_string();
+        assert_eq!(field("keys"), r#"["a","b"]"#);
+        assert_eq!((field("readKeys"), field("writeKeys")), (r#"["c"]"#.to_owned(), r#"["d"]"#.to_owned()));
+        let all = spec(serde_json::json!({"keys": ["b", "*"], "readKeys": ["a"], "channels": ["x", "*"]}));
+        assert_eq!(all.get("keys").expect("keys").to_json().to_string(), r#"["*"]"#);
+        assert_eq!(all.get("readKeys").expect("keys").to_json().to_string(), "[]");
+    }
+
+    #[test]
+    fn what_would_open_the_server_is_told() {
+        let pointers = |json: serde_json::Value| -> Vec<String> {
+            check(&spec(json)).into_iter().map(|problem| problem.pointer).collect()
+        };
+        assert_eq!(pointers(serde_json::json!({"name": "a", "keys": ["*"], "commands": ["+@all"]})), ["/keys"]);
+        assert_eq!(pointers(serde_json::json!({"name": "a", "nopass": true})), ["/nopass"]);
+        assert_eq!(
+            pointers(serde_json::json!({"name": "a", "commands": ["nopass", ">secret"]})),
+            ["/commands/0", "/commands/1"]
+        );
+        assert_eq!(pointers(serde_json::json!({"name": "a b", "keys": ["x y", "("]})), ["/name", "/keys/0", "/keys/1"]);
+        assert_eq!(pointers(serde_json::json!({"name": "default"})), ["/name"]);
+    }
+}

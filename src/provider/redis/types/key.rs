@@ -1,0 +1,77 @@
+//! `redis.key`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::expiry::{self, ExpireField};
+use super::{Fields, Scalar, empty_name};
+use crate::core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use crate::core::model::value::{Map, Value};
+
+/// A key with a string.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "redis.key")]
+#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
+pub struct KeySpec {
+    pub key: String,
+    /// Kept as text; numbers and booleans are compared by what they mean.
+    #[schemars(with = "Scalar")]
+    pub value: serde_json::Value,
+    /// For values that the product itself changes, such as a quota that is counted down: they are written when the key
+    /// is missing, and then left alone.
+    #[serde(default)]
+    pub create_only: bool,
+    /// When it ends: `never`, a time, or a number of seconds from when it is written.
+    #[serde(default)]
+    #[schemars(with = "ExpireField")]
+    pub expire: Option<serde_json::Value>,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "redis.key",
+        summary: "A key of a Redis database with a string in it.",
+        schema: schemars::schema_for!(KeySpec),
+        identity: &["key"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        name_limits: &[],
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Inventory,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: Some(BySpec {
+            identity: |spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()),
+            needs: |_| Vec::new(),
+            immutable: |_| Vec::new(),
+            sensitive: |_| Vec::new(),
+            // What counts down at run time cannot be made again; what is written here can.
+            loses_data: is_create_only,
+        }),
+    }
+}
+
+/// Whether what is there is left alone.
+pub fn is_create_only(spec: &Map) -> bool {
+    spec.get("createOnly").and_then(Value::as_bool) == Some(true)
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("createOnly", false);
+    fields.default("expire", "never");
+    fields.map("expire", expiry::canonical);
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    empty_name(spec, "key").into_iter().chain(expiry::check(spec)).collect()
+}

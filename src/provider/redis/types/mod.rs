@@ -1,0 +1,161 @@
+//! The kinds of this provider: their specs, and what the planner has to know about them.
+//!
+//! Normalising works on the map and not on the typed spec, because a desired spec may still hold deferred values.
+
+pub mod acl_user;
+pub mod expiry;
+pub mod hash;
+pub mod key;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::core::model::kind::{Kind, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// Every kind.
+pub fn kinds() -> Vec<Kind> {
+    vec![acl_user::kind(), key::kind(), hash::kind()]
+}
+
+/// A spec with its types.
+///
+/// # Errors
+/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
+pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
+    serde_json::from_value(Value::from(spec.clone()).to_json())
+}
+
+/// A value of a key or field, with its type: Redis itself keeps texts only.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used; values are read from the map")]
+enum Scalar {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
+}
+
+/// A value as the server keeps it; nothing for one that no key can hold.
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.to_string()),
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Some(value.to_json().to_string()),
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Deferred(_) => None,
+    }
+}
+
+/// A text of the server with the type that is wanted, if it is a spelling of the wanted value; else the text.
+pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
+    let Ok(text) = std::str::from_utf8(found) else {
+        return Value::from(format!("({} bytes that are no text)", found.len()));
+    };
+    let same = match wanted {
+        Some(Value::Integer(wanted)) => text.parse() == Ok(*wanted),
+        // Spellings such as 1.50 and 1.5.
+        Some(Value::Float(wanted)) => text.parse::<f64>().is_ok_and(|found| found.to_bits() == wanted.to_bits()),
+        Some(Value::Bool(wanted)) => text == if *wanted { "true" } else { "false" },
+        _ => false,
+    };
+    match wanted {
+        Some(wanted) if same => wanted.clone(),
+        _ => Value::from(text),
+    }
+}
+
+/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+struct Fields(BTreeMap<Arc<str>, Value>);
+
+impl Fields {
+    fn of(spec: &Map) -> Self {
+        let fields = spec.iter().filter(|(_, value)| !value.is_null());
+        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn default(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+
+    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
+        if let Some(value) = self.0.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
+    fn build(self) -> Map {
+        self.0.into_iter().collect()
+    }
+}
+
+/// The problem of a name that is empty, if it is.
+fn empty_name(spec: &Map, field: &str) -> Option<Problem> {
+    let is_empty = spec.get(field).and_then(Value::as_str) == Some("");
+    is_empty.then(|| Problem::error(format!("/{field}"), "a name cannot be empty"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples() -> Vec<(&'static str, serde_json::Value)> {
+        vec![
+            ("redis.key", json!({"key": "acme:quota", "value": 5, "expire": "2030-01-01T00:00:00+01:00"})),
+            ("redis.hash", json!({"key": "acme", "fields": {"seats": 3, "open": true, "old": null}, "expire": 60})),
+            (
+                "redis.acl_user",
+                json!({"name": "acme", "password": "x", "keys": ["b:*", "a:*"], "readKeys": ["s:*", "a:*"],
+                "channels": ["acme:*"], "commands": ["+@read +SET", "-@dangerous"]}),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), samples().len());
+        for (name, sample) in samples() {
+            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+            let errors = |json: &serde_json::Value| -> Vec<String> {
+                validator.iter_errors(json).map(|error| error.to_string()).collect()
+            };
+            assert_eq!(errors(&sample), [""; 0], "{name}");
+            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
+            let normalised = (kind.normalise)(&spec);
+            assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
+            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+            assert_eq!((kind.check)(&normalised), [], "{name}");
+            assert!(kind.identity_of(&normalised).is_some());
+            let mut unknown = sample;
+            unknown["colour"] = json!("red");
+            assert_ne!(errors(&unknown), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn pointers_of_a_description_lead_to_fields() {
+        for kind in kinds() {
+            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
+            for field in kind.identity.iter().copied().chain(pointed) {
+                assert!(properties.contains_key(field), "{}: {field}", kind.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_has_the_wanted_type_where_it_is_the_wanted_value() {
+        assert_eq!(typed(Some(&5.into()), b"5"), Value::Integer(5));
+        assert_eq!(typed(Some(&5.into()), b"6"), Value::from("6"));
+        assert_eq!(typed(Some(&Value::Float(1.5)), b"1.50"), Value::Float(1.5));
+        assert_eq!(typed(Some(&true.into()), b"true"), Value::Bool(true));
+        assert_eq!(typed(Some(&"5".into()), b"5"), Value::from("5"));
+        assert_eq!(typed(None, b"\xff\xfe"), Value::from("(2 bytes that are no text)"));
+    }
+}

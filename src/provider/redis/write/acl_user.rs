@@ -1,0 +1,146 @@
+//! Users.
+
+use redis::aio::MultiplexedConnection;
+use redis::cmd;
+
+use super::{parse, vanished};
+use crate::core::model::mark::Mark;
+use crate::core::model::value::Value;
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::redis::acl::{User, fingerprint, password_hash, rules_note};
+use crate::provider::redis::error::Failure;
+use crate::provider::redis::mark::{Label, same_owner};
+use crate::provider::redis::read::{OWN_USER, fetch_user};
+use crate::provider::redis::types::acl_user::AclUserSpec;
+
+pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user: &str) -> Result<(), Failure> {
+    let spec = match &step.action {
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
+        StepAction::Delete { before } => &before.spec,
+    };
+    let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+    if name.is_empty() || name == own_user {
+        return Err(Failure::Invalid(OWN_USER.to_owned()));
+    }
+    let existing = fetch_user(connection, name).await?;
+    if let Some(user) = &existing {
+        check_owner(step, user.label.as_ref().map(|label| &label.mark))?;
+    }
+    match &step.action {
+        StepAction::Delete { .. } => match existing {
+            None => Ok(()),
+            // The server closes its connections.
+            Some(_) => Ok(cmd("ACL").arg("DELUSER").arg(name).exec_async(connection).await?),
+        },
+        StepAction::Create { spec, .. } => set(connection, step, &parse(spec)?, existing.as_ref(), false).await,
+        StepAction::Update { spec, removed, .. } => {
+            let existing = existing.ok_or_else(vanished)?;
+            let drop_passwords = removed.iter().any(|pointer| pointer == "/password");
+            set(connection, step, &parse(spec)?, Some(&existing), drop_passwords).await
+        }
+    }
+}
+
+/// Sets a user anew, whatever it was: `ACL SETUSER` alone only adds.
+async fn set(
+    connection: &mut MultiplexedConnection,
+    step: &Step,
+    spec: &AclUserSpec,
+    existing: Option<&User>,
+    drop_passwords: bool,
+) -> Result<(), Failure> {
+    let AclUserSpec {
+        name,
+        enabled,
+        password,
+        keys,
+        read_keys,
+        write_keys,
+        channels,
+        commands,
+        nopass: _,
+        selectors: _,
+    } = spec;
+    let passwords = match password {
+        Some(password) if password.is_empty() => {
+            return Err(Failure::Invalid("its password is empty".to_owned()));
+        }
+        Some(password) => vec![password_hash(password)],
+        None if drop_passwords => Vec::new(),
+        None => existing.map(|user| user.passwords.clone()).unwrap_or_default(),
+    };
+    let mut label =
+        Label { mark: step.mark.clone(), password: password.as_ref().map(|_| fingerprint(&passwords)), rules: None };
+    let command = |label: &Label| {
+        let mut command = cmd("ACL");
+        command.arg("SETUSER").arg(name).arg("reset").arg(if *enabled { "on" } else { "off" });
+        for hash in &passwords {
+            command.arg(format!("#{hash}"));
+        }
+        for (prefix, patterns) in [("~", keys), ("%R~", read_keys), ("%W~", write_keys), ("&", channels)] {
+            for pattern in patterns {
+                command.arg(format!("{prefix}{pattern}"));
+            }
+        }
+        command.arg(commands).arg(label.selector());
+        command
+    };
+    command(&label).exec_async(connection).await?;
+    if let Some(found) = fetch_user(connection, name).await?
+        && found.commands != *commands
+    {
+        label.rules = Some(rules_note(commands, &found.commands));
+        command(&label).exec_async(connection).await?;
+    }
+
+    // Who is logged in stays so, whatever becomes of the user.
+    let passwords_changed = existing.is_some_and(|user| user.passwords != passwords || user.nopass);
+    if passwords_changed || (existing.is_some() && !enabled) {
+        let closed = cmd("CLIENT").arg("KILL").arg("USER").arg(name).exec_async(connection).await;
+        if let Err(error) = closed {
+            tracing::warn!("connections of Redis user \"{name}\" that were open stay open: {}", Failure::from(error));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a step may change a user that exists and carries `current`.
+///
+/// # Errors
+/// A conflict that names whose it is.
+fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
+    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
+    let is_as_planned = match &step.action {
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+        // Adopted, or renamed in the estate: what the plan saw is still there.
+        StepAction::Update { before, .. } => match (&before.mark, current) {
+            (None, None) => true,
+            (Some(seen), Some(current)) => same_owner(seen, current),
+            _ => false,
+        },
+    };
+    if is_ours || is_as_planned {
+        return Ok(());
+    }
+    Err(Failure::Conflict(match current {
+        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+        None => "it exists and carries no mark".to_owned(),
+    }))
+}
+
+/// Makes written users outlive the server, where it has a file for that.
+pub async fn save(connection: &mut MultiplexedConnection, batch: &[Step]) -> Result<(), Failure> {
+    if !batch.iter().any(|step| step.kind.name == "redis.acl_user") {
+        return Ok(());
+    }
+    match cmd("ACL").arg("SAVE").exec_async(connection).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.to_string().contains("not configured to use an ACL file") => {
+            tracing::warn!(
+                "this Redis server has no `aclfile`: the users that were written are gone when it is restarted"
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

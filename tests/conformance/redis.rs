@@ -1,0 +1,56 @@
+//! One case for each kind of Redis.
+
+use serde_json::json;
+use tenantry::core::model::kind::Catalogue;
+use tenantry::provider::conformance::{Case, Subject, check};
+use tenantry::provider::contract::Provider as _;
+use tenantry::provider::redis::Redis;
+
+use crate::support::target::on_server;
+
+/// Names end with a suffix because all tests share a server.
+pub fn cases(suffix: &str) -> Vec<Case> {
+    let case = |kind, spec, updated| Case { kind, needs: Vec::new(), spec, updated, apart: false };
+    vec![
+        case(
+            "redis.key",
+            json!({"key": format!("quota:{suffix}"), "value": 100, "expire": 3600}),
+            json!({"key": format!("quota:{suffix}"), "value": "it's \"200\"", "expire": "2100-01-01T00:00:00Z"}),
+        ),
+        case(
+            "redis.key",
+            json!({"key": format!("left:{suffix}"), "value": 100, "createOnly": true}),
+            json!({"key": format!("left:{suffix}"), "value": 200, "createOnly": true, "expire": 60}),
+        ),
+        case(
+            "redis.hash",
+            json!({"key": format!("tenant:{suffix}"), "fields": {"seats": 5, "open": true, "plan": "pro"}}),
+            json!({"key": format!("tenant:{suffix}"), "fields": {"seats": 6.5, "open": false, "plan": null}, "expire": 60}),
+        ),
+        case(
+            "redis.acl_user",
+            json!({"name": format!("app_{suffix}"), "keys": ["acme:*"], "commands": ["+@read", "+set"]}),
+            json!({
+                "name": format!("app_{suffix}"), "enabled": false, "keys": ["b:*", "acme:*"], "readKeys": ["shared:*"],
+                "channels": ["acme:*"], "commands": ["+@all", "-@admin -@dangerous", "+config|get"],
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn redis_conforms() {
+    let test = async |target: &crate::support::target::Target| {
+        let catalogue = Catalogue::new(Redis.kinds());
+        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+        let unreachable = target.reader_at(&target.url_at(9));
+        let (reader, writer) = (target.reader(), target.writer());
+        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let mut violations = Vec::new();
+        for case in cases(&target.suffix) {
+            violations.extend(check(&subject, &case).await);
+        }
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    };
+    on_server("redis_conforms", Redis, test, async |_| {});
+}

@@ -1,0 +1,184 @@
+//! A target of any provider on its real server, as tests use it.
+
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use tenantry::core::diff::compare;
+use tenantry::core::model::kind::MarkPlace;
+use tenantry::core::model::resource::{Desired, Observed, Present};
+use tenantry::provider::contract::{Provider, Reader, Settings, Step, WriteError, Writer, Written};
+
+use super::{Workbench, create, delete, mark, observe, present, update};
+
+/// The server that a variable names.
+pub struct Target {
+    pub bench: Workbench,
+    /// Part of every name that a test makes, so that tests can share a server.
+    pub suffix: String,
+    pub url: String,
+    provider: Box<dyn Provider>,
+    values: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Runs a test against the server, and cleans up whatever came of the test.
+#[expect(clippy::disallowed_methods, reason = "the environment names the server")]
+pub fn on_server(
+    name: &str,
+    provider: impl Provider + 'static,
+    test: impl AsyncFnOnce(&Target),
+    clean: impl AsyncFnOnce(&Target),
+) {
+    let service = provider.name();
+    let variable = format!("TENANTRY_{}_URL", service.to_uppercase());
+    let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) else {
+        let advice = format!("{name} skipped: {variable} is not set; run `scripts/services up {service}` first");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{advice}");
+        // Past the test runner, which shows nothing of a test that passes.
+        let _ = writeln!(std::io::stderr(), "{advice}");
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let target = Target {
+            bench: Workbench::new(&provider),
+            suffix: format!("{:08x}", rand::random::<u32>()),
+            url,
+            provider: Box::new(provider),
+            values: serde_json::Map::new(),
+        };
+        let result = AssertUnwindSafe(test(&target)).catch_unwind().await;
+        clean(&target).await;
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+impl Target {
+    /// A name that no other test uses.
+    pub fn name(&self, name: &str) -> String {
+        format!("{name}_{}", self.suffix)
+    }
+
+    pub fn desired(&self, kind: &str, address: &str, spec: serde_json::Value) -> Desired {
+        self.bench.desired(&format!("{}.{kind}", self.provider.name()), address, spec)
+    }
+
+    /// Host and port of the server.
+    pub fn host(&self) -> String {
+        let authority = self.url.split("://").nth(1).expect("a URL").split('/').next().expect("an authority");
+        authority.rsplit('@').next().expect("a host").to_owned()
+    }
+
+    /// The server's URL with another port.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url.replace(&self.host(), &format!("127.0.0.1:{port}"))
+    }
+
+    /// The server's URL with another user; no word of it needs to be encoded.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        let (scheme, rest) = self.url.split_once("://").expect("a URL");
+        let (_, rest) = rest.split_once('@').expect("a user");
+        format!("{scheme}://{user}:{password}@{rest}")
+    }
+
+    pub fn settings(&self, url: &str) -> Settings {
+        Settings {
+            target: "main".into(),
+            estate: super::ESTATE.into(),
+            values: self.values.clone(),
+            secrets: [("url".to_owned(), url.to_owned().into())].into(),
+            concurrency: 4,
+            folder: std::path::PathBuf::new(),
+        }
+    }
+
+    pub fn reader_at(&self, url: &str) -> Box<dyn Reader> {
+        self.provider.reader(&self.settings(url)).expect("valid settings")
+    }
+
+    pub fn writer_at(&self, url: &str) -> Box<dyn Writer> {
+        self.provider.writer(&self.settings(url)).expect("valid settings")
+    }
+
+    pub fn reader(&self) -> Box<dyn Reader> {
+        self.reader_at(&self.url)
+    }
+
+    pub fn writer(&self) -> Box<dyn Writer> {
+        self.writer_at(&self.url)
+    }
+
+    /// Writes steps one by one, as kinds that stand alone ask for.
+    pub async fn try_write(&self, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let writer = self.writer();
+        let mut written = Vec::new();
+        for step in steps {
+            written.extend(writer.write(std::slice::from_ref(step)).await?);
+        }
+        Ok(written)
+    }
+
+    pub async fn write(&self, steps: &[Step]) {
+        if let Err(error) = self.try_write(steps).await {
+            panic!("step {}: {error} ({:?})", error.step, error.error.remedy);
+        }
+    }
+
+    pub async fn create(&self, desired: &[&Desired]) {
+        self.write(&desired.iter().map(|desired| create(desired)).collect::<Vec<_>>()).await;
+    }
+
+    pub async fn observe(&self, desired: &Desired) -> Observed {
+        let observations = observe(&*self.reader(), &[desired], &[]).await;
+        observations[desired.kind.name].get(desired.identity.as_deref().expect("an identity"))
+    }
+
+    /// As one that the repository no longer asks for.
+    pub async fn observe_known(&self, desired: &Desired) -> Observed {
+        let observations = observe(&*self.reader(), &[], &[desired]).await;
+        observations[desired.kind.name].get(desired.identity.as_deref().expect("an identity"))
+    }
+
+    /// Asserts that a plan would be empty.
+    #[expect(clippy::unused_self, reason = "asked of the target, like everything else")]
+    #[track_caller]
+    pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
+        let found = present(observed);
+        let differences = compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
+        assert_eq!(differences, [], "{}", desired.address);
+        if desired.kind.mark == MarkPlace::Target {
+            assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
+        } else {
+            assert_eq!(found.mark, None);
+        }
+        found
+    }
+
+    pub async fn assert_settled(&self, desired: &[&Desired]) {
+        let observations = observe(&*self.reader(), desired, &[]).await;
+        for desired in desired {
+            let observed = observations[desired.kind.name].get(desired.identity.as_deref().expect("an identity"));
+            self.assert_is(desired, observed);
+        }
+    }
+
+    /// Asserts that what was done behind the provider's back shows, and that an update repairs it.
+    pub async fn assert_repairs(&self, desired: &Desired, drift: &str) {
+        let drifted = present(self.observe(desired).await);
+        let differences = compare(&desired.kind, &desired.spec, &drifted.spec, Some(&desired.spec));
+        let secret = desired.kind.mark == MarkPlace::Target && drifted.mark != Some(mark(desired));
+        assert!(!differences.is_empty() || secret, "drift by {drift} does not show: {drifted:?}");
+        self.write(&[update(desired, &drifted, &[])]).await;
+        self.assert_settled(&[desired]).await;
+    }
+
+    /// Deletes, and again; what was there is gone afterwards.
+    pub async fn assert_deletes(&self, desired: &Desired) {
+        let known = present(self.observe_known(desired).await);
+        self.write(&[delete(desired, &known)]).await;
+        assert_eq!(self.observe_known(desired).await, Observed::Absent, "{}", desired.address);
+        self.write(&[delete(desired, &known)]).await;
+    }
+}
