@@ -211,6 +211,6 @@ fn report(
         count(draft.tiers.len(), "tier"),
     );
     output.data(|out| writeln!(out, "{text}"))?;
-    output.note("Look at it with `tenantry validate` and `tenantry plan`; the target is simulated until tenantry.toml says otherwise.");
+    output.note("Look at it with `tenantry validate` and `tenantry plan`; the target is simulated except in the environment `production`.");
     Ok(())
 }

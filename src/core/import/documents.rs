@@ -60,13 +60,18 @@ fn resource(resource: &Resource, names: &Names<'_>) -> Yaml {
     let mut entries = vec![Entry::new("id", &**id)];
     match presence {
         Presence::Always => {}
-        Presence::Switched => {
-            entries[0].comment.push(format!("{tenants} tenants have it."));
-            entries.push(Entry::new("when", format!("${{tenant.values.{id}.enabled}}").as_str()));
+        Presence::Switched(switch) => {
+            let who = if *tenants == 1 { "1 tenant has it.".to_owned() } else { format!("{tenants} tenants have it.") };
+            entries[0].comment.push(who);
+            entries.push(Entry::new("when", format!("${{tenant.values.{switch}.enabled}}").as_str()));
         }
         Presence::Each => {
-            let what = if *is_whole { "whole objects, each unlike the others" } else { "one for each name" };
-            entries[0].comment.push(format!("{items} of {tenants} tenants: {what}."));
+            let what = if *is_whole { "each a value as a whole" } else { "one for each name" };
+            entries[0].comment.push(format!(
+                "{items} of {tenants}, {what}.",
+                items = counted(*items, "object"),
+                tenants = counted(*tenants, "tenant")
+            ));
             entries.push(Entry::new("forEach", format!("${{tenant.values.{id}.map(name, name)}}").as_str()));
         }
     }
@@ -74,10 +79,14 @@ fn resource(resource: &Resource, names: &Names<'_>) -> Yaml {
     entries.push(Entry::new("adopt", Value::Bool(true)));
     let place = match presence {
         Presence::Each => format!("tenant.values.{id}[each]"),
-        Presence::Always | Presence::Switched => format!("tenant.values.{id}"),
+        Presence::Always | Presence::Switched(_) => format!("tenant.values.{id}"),
     };
     entries.push(Entry::new("spec", self::template(spec, &place, *presence == Presence::Each)));
     Yaml::Map(entries)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn template(template: &Template, place: &str, is_each: bool) -> Yaml {

@@ -44,12 +44,14 @@ pub fn groups(items: &[Item], tenants: usize) -> Vec<Group<'_>> {
         let is_only = roles.len() == 1;
         for (name, items) in roles {
             let suffix = pattern::snake(&name.replace(pattern::TENANT, "-"));
-            let id =
-                if is_only || suffix.is_empty() || suffix == word { word.clone() } else { format!("{word}_{suffix}") };
+            let is_usual = items.len() * 100 >= tenants * USUAL_SHARE;
+            let is_plain = (is_only && is_usual) || suffix.is_empty() || suffix == word;
+            let id = if is_plain { word.clone() } else { format!("{word}_{suffix}") };
             groups.push(Group { id: unique(id, &mut ids), is_each: false, is_whole: false, items });
         }
         let names: BTreeSet<(&str, &str)> = rest.iter().map(|item| (&*item.tenant, &*item.name)).collect();
-        if rest.len() >= LEAST_LIST && names.len() == rest.len() {
+        let having: BTreeSet<&Arc<str>> = rest.iter().map(|item| &item.tenant).collect();
+        if rest.len() >= LEAST_LIST && having.len() > 1 && names.len() == rest.len() {
             let many = pattern::plural(&word);
             let id = if is_only || groups.iter().any(|group| group.id.starts_with(&word)) {
                 format!("other_{many}")
@@ -112,17 +114,44 @@ fn roles<'a>(items: &[&'a Item], tenants: usize) -> (Roles<'a>, Vec<&'a Item>) {
     (roles, rest)
 }
 
+/// Leaves that say what a thing is and not how: API version, kind, name, namespace.
+const NAMING_LEAVES: usize = 4;
+
 /// Whether at most a third of what is in them differs.
 fn is_alike(items: &[&Item]) -> bool {
     let (differing, all) = variety(items);
-    differing * 3 <= all
+    differing * 3 <= all.saturating_sub(NAMING_LEAVES)
 }
 
-/// Takes those few out whose lists have another form than everybody's.
+/// Takes those few out that are not as all the others are, or whose lists have another form than everybody's.
 fn set_aside<'a>(items: &mut Vec<&'a Item>, rest: &mut Vec<&'a Item>) {
+    let forms: Vec<String> = items.iter().map(|item| form(&Value::from(item.spec.clone()), &item.tenant)).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for form in &forms {
+        *counts.entry(form).or_default() += 1;
+    }
+    let usual = counts.iter().max_by_key(|(_, count)| **count).map(|(form, _)| (*form).to_owned());
+    take_out(items, rest, &forms.iter().map(|form| Some(form) != usual.as_ref()).collect::<Vec<_>>());
     let lists: Option<Vec<&[Value]>> = items.iter().map(|item| item.spec.get("subjects")?.as_list()).collect();
-    let Some(lists) = lists else { return };
-    let misfits = misfits(&lists);
+    if let Some(lists) = lists {
+        let misfits = misfits(&lists);
+        take_out(items, rest, &misfits);
+    }
+}
+
+/// A spec with the tenant's name replaced.
+fn form(value: &Value, tenant: &str) -> String {
+    let mut leaves = String::new();
+    value.for_each_leaf(&mut |pointer, leaf| {
+        let text = leaf.as_str().map(|text| pattern::of(text, tenant, None).unwrap_or_else(|| text.to_owned()));
+        leaves.push_str(pointer);
+        leaves.push_str(&text.unwrap_or_else(|| leaf.to_json().to_string()));
+        leaves.push('\n');
+    });
+    leaves
+}
+
+fn take_out<'a>(items: &mut Vec<&'a Item>, rest: &mut Vec<&'a Item>, misfits: &[bool]) {
     let count = misfits.iter().filter(|misfit| **misfit).count();
     if count == 0 || count * MISFIT_SHARE > items.len() {
         return;

@@ -12,7 +12,7 @@ mod pattern;
 mod template;
 mod tiers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::core::model::value::{Map, Value};
@@ -70,11 +70,11 @@ pub struct Resource {
 }
 
 /// For whom a resource exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     Always,
-    /// Where the value `enabled` says so.
-    Switched,
+    /// Where the value `enabled` of a resource, mostly of this one, says so.
+    Switched(String),
     /// Once for each key of the resource's values.
     Each,
 }
@@ -88,18 +88,22 @@ pub struct Tenant {
 
 /// Makes an estate of items.
 pub fn draft(items: &[Item]) -> Draft {
-    let tenants: std::collections::BTreeSet<&Arc<str>> = items.iter().map(|item| &item.tenant).collect();
+    let tenants: BTreeSet<&Arc<str>> = items.iter().map(|item| &item.tenant).collect();
     let mut resources = Vec::new();
     let mut roles = Vec::new();
+    let mut switches: BTreeMap<BTreeSet<&Arc<str>>, String> = BTreeMap::new();
     for group in group::groups(items, tenants.len()) {
-        let role = template::role(group);
-        let having: std::collections::BTreeSet<&Arc<str>> = role.items.iter().map(|item| &item.tenant).collect();
+        let mut role = template::role(group);
+        let having: BTreeSet<&Arc<str>> = role.items.iter().map(|item| &item.tenant).collect();
+        if !role.is_each {
+            role.switch.clone_from(switches.entry(having.clone()).or_insert_with(|| role.id.clone()));
+        }
         resources.push(Resource {
             id: role.id.clone(),
             presence: match role.is_each {
                 true => Presence::Each,
                 false if having.len() == tenants.len() => Presence::Always,
-                false => Presence::Switched,
+                false => Presence::Switched(role.switch.clone()),
             },
             is_whole: role.is_whole,
             spec: role.spec.clone(),

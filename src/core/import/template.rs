@@ -28,6 +28,18 @@ pub enum Template {
     },
 }
 
+impl Template {
+    /// Whether more than values is in it.
+    fn says_something(&self) -> bool {
+        match self {
+            Self::Literal(_) | Self::Pattern(_) | Self::Wrapped { .. } => true,
+            Self::Map(fields) => fields.values().any(Self::says_something),
+            Self::List(items) => items.iter().any(Self::says_something),
+            Self::Value(_) => false,
+        }
+    }
+}
+
 /// Where a value goes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hole {
@@ -41,6 +53,8 @@ pub struct Hole {
 /// A role with its template and the values of its items.
 pub struct Role<'a> {
     pub id: String,
+    /// The role whose switch is this one's too: that of the first which the very same tenants have.
+    pub switch: String,
     pub is_each: bool,
     /// Whether the value of an item is the item itself.
     pub is_whole: bool,
@@ -61,7 +75,7 @@ pub fn role(group: Group<'_>) -> Role<'_> {
         builder.build(&mut Vec::new(), &specs.iter().collect::<Vec<_>>())
     };
     let values = builder.values;
-    Role { id, is_each, is_whole, spec, values, items }
+    Role { switch: id.clone(), id, is_each, is_whole, spec, values, items }
 }
 
 /// How much of a group's template is values: leaves that differ, and all leaves.
@@ -116,15 +130,19 @@ impl Builder<'_, '_> {
         if let Some(pattern) = self.pattern(values) {
             return Template::Pattern(pattern);
         }
+        let known = self.values.clone();
         let maps: Option<Vec<&Map>> = values.iter().map(|value| value.as_map()).collect();
-        if let Some(maps) = maps {
-            return self.fields(path, &maps);
-        }
         let lists: Option<Vec<&[Value]>> = values.iter().map(|value| value.as_list()).collect();
-        if let Some(lists) = lists
-            && let Some(template) = self.list(path, &lists)
-        {
-            return template;
+        let parts = match (maps, lists) {
+            (Some(maps), _) => Some(self.fields(path, &maps)),
+            (_, Some(lists)) => self.list(path, &lists),
+            _ => None,
+        };
+        match parts {
+            // Of one among several, parts that have nothing in common are one value: there is no tier to have defaults.
+            Some(parts) if self.is_each && !path.is_empty() && !parts.says_something() => self.values = known,
+            Some(parts) => return parts,
+            None => {}
         }
         let or_each = self.is_each && self.follows_name(values);
         let own = |(item, value): (&&Item, &&Value)| {
@@ -135,12 +153,17 @@ impl Builder<'_, '_> {
     }
 
     fn pattern(&self, values: &[&Value]) -> Option<String> {
-        let mut patterns = self.items.iter().zip(values).map(|(item, value)| {
-            let each = self.is_each.then_some(&*item.name);
-            pattern::of(value.as_str()?, &item.tenant, each)
-        });
-        let first = patterns.next()??;
-        patterns.all(|pattern| pattern.as_ref() == Some(&first)).then_some(first)
+        let common = |with_name: bool| {
+            let mut patterns = self
+                .items
+                .iter()
+                .zip(values)
+                .map(|(item, value)| pattern::of(value.as_str()?, &item.tenant, with_name.then_some(&*item.name)));
+            let first = patterns.next()??;
+            patterns.all(|pattern| pattern.as_ref() == Some(&first)).then_some(first)
+        };
+        // Where both say it, the tenant's name says more.
+        common(false).or_else(|| self.is_each.then(|| common(true)).flatten())
     }
 
     /// Whether a good part of the texts are the names of their things.

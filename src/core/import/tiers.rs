@@ -32,7 +32,7 @@ pub fn assign(roles: &[Role<'_>], tenants: &BTreeSet<&Arc<str>>) -> (Vec<Tier>, 
             continue;
         }
         let having: BTreeSet<&Arc<str>> = role.items.iter().map(|item| &item.tenant).collect();
-        if having.len() < tenants.len() {
+        if having.len() < tenants.len() && role.switch == role.id {
             for (tenant, held) in &mut held {
                 held.insert((&role.id, ENABLED), having.contains(*tenant).into());
             }

@@ -53,8 +53,16 @@ pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
         let is_list = map.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
         match map.get("items").and_then(Value::as_list).filter(|_| is_list) {
             Some(items) => {
-                let maps = items.iter().filter_map(Value::as_map);
-                objects.extend(maps.map(|item| (folder.clone(), item.clone(), origin)));
+                for item in items {
+                    match item.as_map() {
+                        Some(item) => objects.push((folder.clone(), item.clone(), origin)),
+                        None => diagnostics.push(left_out(
+                            origin,
+                            "an item of this list is no object of a cluster",
+                            "objects have apiVersion and kind",
+                        )),
+                    }
+                }
             }
             None => objects.push((folder, Map::clone(map), origin)),
         }
@@ -154,6 +162,13 @@ fn original(
     let Some(identity) = object::identity(&spec) else {
         return Err(refused("this object has no name", "write one"));
     };
+    let holds_data = |name: &str| spec.get(name).and_then(Value::as_map).is_some_and(|data| !data.is_empty());
+    if of_type == "Secret" && (holds_data("data") || holds_data("stringData")) {
+        return Err(refused(
+            "this Secret holds values, which would stand in the estate for everybody to read",
+            "add it to the blueprint with secret(…), or let an ExternalSecret fetch it",
+        ));
+    }
     let is_namespace = Type::of(&spec).is_some_and(|of| of.is("", "Namespace"));
     let own = if is_namespace { object::name(&spec) } else { object::namespace(&spec) };
     let Some(tenant) = folder.as_deref().or(own) else {
