@@ -6,6 +6,7 @@ mod support;
 
 mod deletion;
 mod drift;
+mod estate;
 mod faults;
 mod reading;
 mod writing;

@@ -13,7 +13,7 @@ use crate::support::objects::definition;
 use crate::support::{ESTATE, create, observe, present};
 
 /// As many config maps and quotas as tenants, in a namespace for each.
-async fn tenants(world: &World, count: usize) -> Vec<Desired> {
+fn tenants(world: &World, count: usize) -> Vec<Desired> {
     let mut all = Vec::new();
     for index in 0..count {
         let namespace = world.name(&format!("t{index}"));
@@ -32,7 +32,7 @@ async fn tenants(world: &World, count: usize) -> Vec<Desired> {
 fn the_number_of_requests_depends_on_types_and_never_on_objects() {
     on_server("the_number_of_requests_depends_on_types_and_never_on_objects", async |world| {
         let proxy = world.proxy(|_| Fate::Pass).await;
-        let desired = tenants(world, 12).await;
+        let desired = tenants(world, 12);
         let mut counts = BTreeSet::new();
         for few in [6, desired.len()] {
             let wanted: Vec<&Desired> = desired.iter().take(few).collect();
@@ -145,5 +145,35 @@ fn readiness_is_observed_with_the_reason() {
         let reason = present(world.observe(&watched).await).pending.expect("not ready");
         assert!(reason.contains("pods") || reason.contains("not seen"), "{reason}");
         assert_eq!(present(world.observe(&unwatched).await).pending, None);
+    });
+}
+
+#[test]
+fn credentials_may_come_from_a_command() {
+    on_server("credentials_may_come_from_a_command", async |world| {
+        let text = std::fs::read_to_string(&world.kubeconfig).expect("a kubeconfig");
+        let mut config: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let token = config["users"][0]["user"]["token"].take();
+        let api_version = "client.authentication.k8s.io/v1beta1";
+        let credential = json!({"apiVersion": api_version, "kind": "ExecCredential", "status": {"token": token}});
+        let exec = json!({
+            "apiVersion": api_version, "command": "printf", "args": ["%s", credential.to_string()],
+            "interactiveMode": "Never",
+        });
+        config["users"][0]["user"] = json!({"exec": exec});
+        let mut settings = world.settings("", "admin");
+        settings.values.remove("kubeconfig");
+        settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+        let reader = Kubernetes.reader(&settings).expect("valid settings");
+        let absent = world.desired("acme/ns", object("v1", "Namespace", None, &world.name("none")));
+        assert_eq!(world.observe_with(&*reader, &absent).await, Observed::Absent);
+
+        config["users"][0]["user"]["exec"]["command"] = "no-such-command".into();
+        settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+        let reader = Kubernetes.reader(&settings).expect("valid settings");
+        match world.observe_with(&*reader, &absent).await {
+            Observed::Unknown(reason) => assert!(reason.contains("no-such-command"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
     });
 }

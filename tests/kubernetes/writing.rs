@@ -1,8 +1,10 @@
 //! What the server refuses, and what is not written over.
 
 use serde_json::json;
-use tenantry::provider::contract::ErrorClass;
+use tenantry::provider::contract::{ErrorClass, Provider as _};
+use tenantry::provider::kubernetes::Kubernetes;
 
+use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{object, on_server, with};
 use crate::support::{create, delete, present, update};
 
@@ -53,6 +55,31 @@ fn an_object_that_took_the_place_of_another_is_left_alone() {
         }
         let live = world.get(&format!("{path}/c")).await;
         assert_eq!(live["metadata"].get("labels"), None);
+    });
+}
+
+#[test]
+fn an_object_that_appears_at_the_same_moment_is_given_back() {
+    on_server("an_object_that_appears_at_the_same_moment_is_given_back", async |world| {
+        let namespace = world.namespace("a").await;
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+        let theirs =
+            with(object("v1", "ConfigMap", Some(&namespace), "c"), json!({"data": {"same": "1", "theirs": "2"}}));
+        world.by_hand("POST", &path, theirs).await;
+        let before = world.get(&format!("{path}/c")).await;
+        // As if it had not been there yet when the writer looked.
+        let proxy = world.proxy(|request| {
+            if request.starts_with("GET ") && request.ends_with("/configmaps/c") {
+                return Fate::Answer("404 Not Found", "", json!({"kind": "Status", "code": 404}).to_string());
+            }
+            Fate::Pass
+        });
+        let writer = Kubernetes.writer(&world.settings_at(proxy.await.port)).expect("valid settings");
+        let ours = with(object("v1", "ConfigMap", Some(&namespace), "c"), json!({"data": {"same": "1", "ours": "3"}}));
+        let error = writer.write(&[create(&world.desired("acme/c", ours))]).await.expect_err("it is theirs").error;
+        assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+        let after = world.get(&format!("{path}/c")).await;
+        assert_eq!((&after["data"], after["metadata"].get("labels")), (&before["data"], None));
     });
 }
 

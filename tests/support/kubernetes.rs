@@ -18,11 +18,11 @@ use super::{Workbench, create, observe};
 const VARIABLE: &str = "TENANTRY_KUBECONFIG";
 const OBJECT: &str = "kubernetes.object";
 
-/// Whatever has its suffix in its name belongs to one test.
+/// Whatever has its suffix in its name, or in that of its estate, belongs to one test.
 pub struct World {
     pub bench: Workbench,
     pub suffix: String,
-    kubeconfig: String,
+    pub kubeconfig: String,
     client: kube::Client,
 }
 
@@ -87,6 +87,7 @@ impl World {
         self.bench.desired(OBJECT, address, spec)
     }
 
+    #[expect(clippy::unused_self, reason = "asked of the world, like everything else")]
     pub fn settings(&self, kubeconfig: &str, context: &str) -> Settings {
         let values = [("kubeconfig", kubeconfig), ("context", context)];
         Settings {
@@ -220,7 +221,8 @@ impl World {
             let list = self.get(collection).await;
             for item in list["items"].as_array().expect(kind) {
                 let name = item["metadata"]["name"].as_str().unwrap_or_default();
-                if name.contains(&self.suffix) {
+                let estate = item["metadata"]["labels"]["tenantry.dev/estate"].as_str().unwrap_or_default();
+                if name.contains(&self.suffix) || estate.contains(&self.suffix) {
                     self.try_by_hand("DELETE", &format!("{collection}/{name}"), Json::Null).await;
                 }
             }

@@ -6,9 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::client::{APPLY, Ask, Cluster, JSON};
+use super::client::{APPLY, Answer, Ask, Cluster, JSON};
 use super::discovery::Resource;
 use super::error::Failure;
 use super::mark::{MANAGER, marked};
@@ -39,19 +39,37 @@ pub struct Applied {
 pub async fn apply(cluster: &Cluster, request: &Apply<'_>) -> Result<Applied, Failure> {
     let Apply { resource, spec, mark, uid, force, dry_run } = request;
     let name = object::name(spec).unwrap_or_default();
-    let mut path = resource.object(object::namespace(spec), name);
-    path.push_str(&format!("?fieldManager={MANAGER}&force={force}"));
-    if *dry_run {
-        path.push_str("&dryRun=All");
-    }
+    let dry_run = if *dry_run { "&dryRun=All" } else { "" };
+    let path =
+        format!("{}?fieldManager={MANAGER}&force={force}{dry_run}", resource.object(object::namespace(spec), name));
     let mut body = Value::from(marked(&to_write(spec), mark)).to_json();
     if let Some(uid) = uid {
         body["metadata"]["uid"] = (*uid).into();
     }
-    let ask = Ask { method: Method::PATCH, path: &path, accept: JSON, content_type: Some(APPLY) };
-    // JSON is YAML.
-    let answer = cluster.request::<Json>(&ask, body.to_string().into_bytes()).await?;
+    let answer = send(cluster, &path, &body).await?;
     Ok(Applied { object: answer.body, is_new: answer.status == StatusCode::CREATED })
+}
+
+/// Gives an object back that turned out to be somebody else's: every field that we added goes away again, the mark too.
+///
+/// # Errors
+/// If the server refuses.
+pub async fn release(cluster: &Cluster, resource: &Resource, spec: &Map) -> Result<(), Failure> {
+    let (namespace, name) = (object::namespace(spec), object::name(spec).unwrap_or_default());
+    let mut body = json!({
+        "apiVersion": &*resource.api_version, "kind": &*resource.kind, "metadata": {"name": name},
+    });
+    if let Some(namespace) = namespace {
+        body["metadata"]["namespace"] = namespace.into();
+    }
+    let path = format!("{}?fieldManager={MANAGER}&force=false", resource.object(namespace, name));
+    send(cluster, &path, &body).await.map(|_| ())
+}
+
+async fn send(cluster: &Cluster, path: &str, body: &Json) -> Result<Answer<Json>, Failure> {
+    let ask = Ask { method: Method::PATCH, path, accept: JSON, content_type: Some(APPLY) };
+    // JSON is YAML.
+    cluster.request(&ask, body.to_string().into_bytes()).await
 }
 
 /// An object as it is sent.

@@ -36,6 +36,9 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 /// Characters that stand for themselves in a segment of a path or a value of a query (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// Between the paths of a `$KUBECONFIG`.
+const PATH_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
 pub const JSON: &str = "application/json";
 pub const APPLY: &str = "application/apply-patch+yaml";
 /// Objects without anything but their metadata.
@@ -122,8 +125,18 @@ impl Cluster {
         self.server.get().map_or("the API server", |server| server)
     }
 
+    /// Credentials that could not be had, with the command that should have brought them.
+    fn no_credentials(&self, error: &dyn std::error::Error) -> Failure {
+        let command = match &self.source {
+            Source::Kubeconfig { config, context } => command_of(config, context.as_deref()),
+            Source::ServiceAccount => None,
+        };
+        let by = command.map(|command| format!(" (the command `{command}` of the kubeconfig)")).unwrap_or_default();
+        Failure::Credentials(format!("{}{by}", explained(error)))
+    }
+
     async fn connect(&self) -> Result<Client, Failure> {
-        let failed = |error: &dyn std::error::Error| Failure::Credentials(explained(error));
+        let failed = |error: &dyn std::error::Error| self.no_credentials(error);
         let mut config = match &self.source {
             Source::Kubeconfig { config, context } => {
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
@@ -156,7 +169,7 @@ impl Cluster {
         let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
         let exchange = async {
             let answer = client.send(request).await.map_err(|error| match &error {
-                kube::Error::Auth(_) => Failure::Credentials(explained(&error)),
+                kube::Error::Auth(_) => self.no_credentials(&error),
                 _ => lost(&error),
             })?;
             let (parts, body) = answer.into_parts();
@@ -199,6 +212,14 @@ impl Cluster {
     }
 }
 
+/// The command by which a context's user gets credentials.
+fn command_of<'a>(config: &'a Kubeconfig, context: Option<&str>) -> Option<&'a str> {
+    let context = context.or(config.current_context.as_deref())?;
+    let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let user = config.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref())?;
+    user.auth_info.as_ref()?.exec.as_ref()?.command.as_deref()
+}
+
 /// A kubeconfig: the text itself, or the path of one, or several paths as in `$KUBECONFIG`.
 fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, String> {
     if is_reference && (text.contains('\n') || text.trim_start().starts_with('{')) {
@@ -207,7 +228,7 @@ fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, Str
             .map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
     }
     let mut merged = Kubeconfig::default();
-    for path in std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()) {
+    for path in text.split(PATH_SEPARATOR).filter(|path| !path.is_empty()) {
         let path = folder.join(path);
         let unreadable = |error: &dyn std::error::Error| format!("{} cannot be read: {error}", path.display());
         // Read first, so that a missing file is told from one that is no kubeconfig.
@@ -226,7 +247,7 @@ fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
     });
     status.code = parts.status.as_u16();
     if status.reason.is_empty() {
-        status.reason = parts.status.canonical_reason().unwrap_or_default().to_owned();
+        parts.status.canonical_reason().unwrap_or_default().clone_into(&mut status.reason);
     }
     let header = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let detail =

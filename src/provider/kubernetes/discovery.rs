@@ -45,7 +45,7 @@ fn version_path(api_version: &str) -> String {
     }
 }
 
-/// `meta/v1` APIResourceList.
+/// `APIResourceList` of `meta/v1`.
 #[derive(Deserialize)]
 struct List {
     #[serde(default)]

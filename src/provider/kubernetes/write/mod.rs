@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use super::apply::{Applied, Apply, apply};
+use super::apply::{Applied, Apply, apply, release};
 use super::client::{Cluster, METADATA};
 use super::discovery::{Discovery, Resource};
 use super::error::Failure;
@@ -135,8 +135,9 @@ impl KubernetesWriter {
         };
         let Applied { object, is_new } = applied?;
         if current.is_none() && !is_new {
-            // It was made by somebody else between our looking and applying.
-            tracing::debug!(path = subject.path(), "applied to an object that appeared a moment before");
+            // An apply cannot be bound to there being nothing.
+            release(&self.cluster, &subject.resource, subject.spec).await?;
+            return Err(Failure::conflict("somebody else made it at the same moment, and it carries no mark"));
         }
         if subject.type_of().is("apiextensions.k8s.io", "CustomResourceDefinition") {
             self.wait_until_served(subject, object).await?;
