@@ -29,6 +29,20 @@ pub enum Template {
 }
 
 impl Template {
+    /// Scalars, each value counting as one.
+    fn leaves(&self) -> usize {
+        match self {
+            Self::Literal(value) => {
+                let mut leaves = 0;
+                value.for_each_leaf(&mut |_, _| leaves += 1);
+                leaves
+            }
+            Self::Pattern(_) | Self::Value(_) | Self::Wrapped { .. } => 1,
+            Self::Map(map) => map.values().map(Self::leaves).sum(),
+            Self::List(items) => items.iter().map(Self::leaves).sum(),
+        }
+    }
+
     /// Whether more than values is in it.
     fn says_something(&self) -> bool {
         match self {
@@ -83,20 +97,7 @@ pub fn variety(items: &[&Item]) -> (usize, usize) {
     let specs: Vec<Value> = items.iter().map(|item| Value::from(item.spec.clone())).collect();
     let mut builder = Builder { items, is_each: false, values: BTreeMap::new() };
     let template = builder.build(&mut Vec::new(), &specs.iter().collect::<Vec<_>>());
-    let fixed = |value: &Value| {
-        let mut leaves = 0;
-        value.for_each_leaf(&mut |_, _| leaves += 1);
-        leaves
-    };
-    fn count(template: &Template, fixed: &dyn Fn(&Value) -> usize) -> usize {
-        match template {
-            Template::Literal(value) => fixed(value),
-            Template::Pattern(_) | Template::Value(_) | Template::Wrapped { .. } => 1,
-            Template::Map(map) => map.values().map(|template| count(template, fixed)).sum(),
-            Template::List(items) => items.iter().map(|template| count(template, fixed)).sum(),
-        }
-    }
-    (builder.values.len(), count(&template, &fixed))
+    (builder.values.len(), template.leaves())
 }
 
 /// Every field of the first level is taken from the value as it is.

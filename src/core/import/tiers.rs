@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::Role;
 use super::{Tenant, Tier, Values};
-use crate::core::model::value::Value;
+use crate::core::model::value::{Map, Value};
 
 /// The least share of tenants, in percent, for whom a combination of figures is a tier.
 const LEAST_SHARE: usize = 4;
@@ -186,7 +186,7 @@ fn defaults<'r>(members: &[&Arc<str>], held: &BTreeMap<&Arc<str>, Held<'r>>) -> 
         let usual = values.into_values().max_by_key(|(count, _)| *count);
         match usual {
             // A map of a tier and one of a tenant are laid over each other, so that only an empty one can be a default.
-            Some((count, value)) if count * 2 > all && count > 1 && value.as_map().is_none_or(|map| map.is_empty()) => {
+            Some((count, value)) if count * 2 > all && count > 1 && value.as_map().is_none_or(Map::is_empty) => {
                 defaults.insert(slot, value);
             }
             _ if has_null => {
