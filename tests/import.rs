@@ -232,11 +232,27 @@ fn what_cannot_be_taken_is_named_with_its_place() {
       |
       = help: an object whose name the server invents cannot be taken over
 
+    warning[TY0501]: an item of this list is no object of a cluster
+     --> beta/list.yaml:1:1
+      |
+    1 | apiVersion: v1
+      | ^^^^^^^^^^^^^^ not taken over
+      |
+      = help: objects have apiVersion and kind
+
     warning[TY0502]: this object has no namespace and was taken for one of `beta`
      --> beta/quota.yaml:1:1
       |
     1 | apiVersion: v1
       | ^^^^^^^^^^^^^^ as `kubectl apply --namespace` does
+
+    warning[TY0501]: this Secret holds values, which would stand in the estate for everybody to read
+     --> beta/secret.yaml:1:1
+      |
+    1 | apiVersion: v1
+      | ^^^^^^^^^^^^^^ not taken over
+      |
+      = help: add it to the blueprint with secret(…), or let an ExternalSecret fetch it
 
     warning[TY0104]: the key `a` stands twice in one mapping
      --> beta/twice.yaml:4:14
