@@ -89,6 +89,8 @@ pub enum Command {
     List(Selection),
     /// Show the journal, newest first.
     History(History),
+    /// Make an estate of tenants that exist already.
+    Import(Import),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
     /// Check the store, the secrets and every target.
@@ -163,6 +165,30 @@ pub struct History {
     /// Follow the hash chain through the whole journal.
     #[arg(long, conflicts_with_all = ["owner", "run"])]
     pub verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(subcommand)]
+    pub from: ImportFrom,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportFrom {
+    /// From a folder of Kubernetes manifests: one folder for each tenant, or one namespace for each in any files.
+    Manifests(ImportManifests),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportManifests {
+    /// The folder of manifests, which is only read.
+    pub folder: PathBuf,
+    /// Where to write the estate; the estate's own folder unless given. Nothing there is written over.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Name of the estate, if there is no tenantry.toml yet. The folder's name if absent.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

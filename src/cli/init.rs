@@ -64,7 +64,7 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
     Ok(Exit::Done)
 }
 
-fn named_for(folder: &Path) -> Result<Name, Failure> {
+pub fn named_for(folder: &Path) -> Result<Name, Failure> {
     let absolute = std::path::absolute(folder).map_err(|error| Failure::io("finding the folder's name", &error))?;
     let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     Name::new(&dns_label(name, 63)).map_err(|_| {

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod fresh;
+pub mod import;
 pub mod observe;
 pub mod plan;
 mod run;

@@ -14,6 +14,7 @@ mod document;
 mod estate;
 mod listing;
 mod load;
+mod manifests;
 mod node;
 mod offsets;
 mod revision;
@@ -26,3 +27,4 @@ mod words;
 mod yaml;
 
 pub use load::{Loaded, Options, Place, load};
+pub use manifests::{Manifest, Manifests, manifests};

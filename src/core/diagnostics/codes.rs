@@ -80,4 +80,7 @@ codes! {
     TARGET_CHANGED = "TY0414", "A resource would move to another target.";
     NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
     OWNERSHIP_UNKNOWN = "TY0415", "A resource is to be deleted, but it cannot be shown that it is ours.";
+    // 05: import
+    IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
+    IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";
 }

@@ -83,7 +83,7 @@ mod tests {
     fn names_that_files_cannot_have_end_with_a_hash() {
         let acme = Owner::from("acme");
         let role = |name: &str| file(&acme, "rbac.authorization.k8s.io/v1", "Role", Some("acme"), name);
-        assert_eq!(role("system:Node"), "role_system--ode_8eb0a95cf9.yaml");
+        assert_eq!(role("system:Node"), "role_system--ode_0b4fb3c2a3.yaml");
         assert_ne!(role("a:b"), role("a-b"));
         assert_ne!(role("A"), role("a"));
         assert!(file(&acme, "v1", "ConfigMap", Some("acme"), &"a".repeat(253)).len() < 230);

@@ -69,7 +69,7 @@ fn schema() -> schemars::Schema {
         serde_json::json!({
             "description": description,
             "type": ["object", "null"],
-            "additionalProperties": {"type": "string"},
+            "additionalProperties": {"type": ["string", "null"]},
         })
     };
     schemars::json_schema!({

@@ -1,0 +1,216 @@
+//! `tenantry import`: tenants that exist become an estate.
+//!
+//! The estate is written into a folder of its own first, read from there as any estate is, and compared with what was
+//! found. Only if it yields every object again it is moved to its place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::arguments::{self, Format, Global, ImportFrom, ImportManifests};
+use super::error::{Exit, Failure};
+use super::init::named_for;
+use super::output::Output;
+use super::session::{STATE_FOLDER, Session};
+use crate::core::diagnostics::{self, codes, has_errors};
+use crate::core::import::documents::{Names, files};
+use crate::core::import::{Draft, draft};
+use crate::core::model::names::Name;
+use crate::engine;
+use crate::engine::import::{Found, Original, differences, items, originals};
+use crate::provider::kubernetes::types::OBJECT;
+use crate::render;
+use crate::render::words::count;
+use crate::source::schemas::schemas;
+use crate::source::{Manifests, manifests};
+use crate::store::OpenMode;
+
+const CONFIG: &str = include_str!("tenantry.toml");
+
+/// The name of the blueprint that is made.
+const BLUEPRINT: &str = "tenant";
+
+/// The most differences that are shown; the first tell what is wrong.
+const SHOWN_DIFFERENCES: usize = 20;
+
+pub fn run(global: &Global, command: &arguments::Import, output: &Output) -> Result<Exit, Failure> {
+    let ImportFrom::Manifests(command) = &command.from;
+    let out = command.out.as_ref().unwrap_or(&global.estate);
+    let (found, originals) = read(command)?;
+    let draft = draft(&items(&originals));
+    let written = write(global, command, out, &draft, &originals, output)?;
+    report(global, &found, &originals, &draft, &written, output)?;
+    let is_complete = !found.diagnostics.iter().any(|diagnostic| diagnostic.code == codes::IMPORT_LEFT_OUT);
+    Ok(if is_complete && !has_errors(&found.diagnostics) { Exit::Done } else { Exit::Partly })
+}
+
+/// What is in the folder, and what of it can be taken.
+fn read(command: &ImportManifests) -> Result<(Manifests, Vec<Original>), Failure> {
+    if !command.folder.is_dir() {
+        let message = format!("{} is no folder", command.folder.display());
+        return Err(Failure::new(Exit::Usage, message).help("name the folder that has the manifests"));
+    }
+    let mut found = manifests(&command.folder);
+    let documents = std::mem::take(&mut found.documents).into_iter();
+    let documents =
+        documents.map(|manifest| Found { folder: manifest.folder, value: manifest.value, origin: manifest.origin });
+    let (originals, problems) = originals(documents.collect());
+    found.diagnostics.extend(problems);
+    diagnostics::sort(&mut found.diagnostics);
+    if originals.is_empty() {
+        let failure =
+            Failure::new(Exit::Error, format!("there is no object to take over in {}", command.folder.display()));
+        return Err(match found.diagnostics.is_empty() {
+            true => failure.help("one folder for each tenant is expected, with YAML files in it"),
+            false => Failure::diagnostics(found.diagnostics, found.files),
+        });
+    }
+    Ok((found, originals))
+}
+
+/// Writes the estate, tries it and moves it to its place. Returns the paths of its files.
+fn write(
+    global: &Global,
+    command: &ImportManifests,
+    out: &Path,
+    draft: &Draft,
+    originals: &[Original],
+    output: &Output,
+) -> Result<Vec<String>, Failure> {
+    let mut all = files(draft, &Names { blueprint: BLUEPRINT, kind: OBJECT });
+    if let Some((path, _)) = all.iter().find(|(path, _)| out.join(path).exists()) {
+        let message = format!("{} is there already", out.join(path).display());
+        return Err(
+            Failure::new(Exit::Error, message).help("nothing was written; choose another folder with `--out DIR`")
+        );
+    }
+    let config = out.join("tenantry.toml");
+    let config = match fs::read_to_string(&config) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = match &command.name {
+                Some(name) => Name::new(name).map_err(|error| {
+                    Failure::new(Exit::Usage, format!("`{name}` cannot be the estate's name: {error}"))
+                })?,
+                None => named_for(out)?,
+            };
+            let text = CONFIG.replace("ESTATE", name.as_str());
+            all.push(("tenantry.toml".into(), text.clone()));
+            text
+        }
+        Err(error) => return Err(Failure::io(format!("reading {}", config.display()), &error)),
+    };
+    let trial = Trial::new(out)?;
+    for (path, text) in &all {
+        put(&trial.folder.join(path), text)?;
+    }
+    if !trial.folder.join("tenantry.toml").exists() {
+        put(&trial.folder.join("tenantry.toml"), &config)?;
+    }
+    prove(global, &trial, originals, output)?;
+    drop(trial);
+    for (path, text) in &all {
+        put(&out.join(path), text)?;
+    }
+    for (file, schema) in schemas() {
+        let path = out.join("schemas").join(file);
+        if !path.exists() {
+            put(&path, &format!("{schema:#}\n"))?;
+        }
+    }
+    all.sort();
+    Ok(all.into_iter().map(|(path, _)| path).collect())
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::io(format!("writing {}", path.display()), &error);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    fs::write(path, text).map_err(failed)
+}
+
+/// A folder for the estate before it is known to be right; gone when this is.
+struct Trial {
+    folder: PathBuf,
+}
+
+impl Trial {
+    fn new(out: &Path) -> Result<Self, Failure> {
+        let folder = out.join(STATE_FOLDER).join(format!("import-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|error| Failure::io(format!("making {}", folder.display()), &error))?;
+        Ok(Self { folder })
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+        // Only if nothing else is in it.
+        let _ = self.folder.parent().map(fs::remove_dir);
+    }
+}
+
+/// Reads the estate as any other, and compares all that it yields with what was found.
+fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output) -> Result<(), Failure> {
+    let of_trial = Global {
+        estate: trial.folder.clone(),
+        environment: global.environment.clone(),
+        rev: None,
+        sandbox: global.sandbox,
+        now: global.now,
+        color: global.color,
+        quiet: true,
+        verbose: global.verbose,
+        format: global.format,
+    };
+    let session = Session::open(&of_trial, OpenMode::ReadOnly, output)?;
+    let (owners, found) = engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
+    if has_errors(&found) {
+        return Err(Failure::diagnostics(found, session.files));
+    }
+    let differences = differences(originals, &owners);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<&str> = differences.iter().map(String::as_str).take(SHOWN_DIFFERENCES).collect();
+    let message = format!("{} would not come out as found:\n{}", count(differences.len(), "object"), shown.join("\n"));
+    Err(Failure::new(Exit::Error, message)
+        .help("nothing was written; please report this with the manifests it is about"))
+}
+
+fn report(
+    global: &Global,
+    found: &Manifests,
+    originals: &[Original],
+    draft: &Draft,
+    written: &[String],
+    output: &Output,
+) -> Result<(), Failure> {
+    let objects = count(originals.len(), "object");
+    if global.format == Format::Json {
+        let notes: Vec<_> =
+            found.diagnostics.iter().map(|one| render::diagnostics::to_json(one, &found.files)).collect();
+        let tiers: BTreeMap<&str, usize> = draft.tiers.iter().map(|tier| (tier.name.as_str(), tier.tenants)).collect();
+        let tenants: Vec<&Arc<str>> = draft.tenants.keys().collect();
+        return output.json(&json!({
+            "objects": originals.len(), "tenants": tenants, "tiers": tiers,
+            "resources": draft.resources.iter().map(|resource| &resource.id).collect::<Vec<_>>(),
+            "files": written, "diagnostics": notes,
+        }));
+    }
+    output.diagnostics(&found.diagnostics, &found.files);
+    let text = format!(
+        "{objects} of {} became {}, {} and {}; the estate yields every one of them again",
+        count(draft.tenants.len(), "tenant"),
+        count(1, "blueprint"),
+        count(draft.resources.len(), "resource"),
+        count(draft.tiers.len(), "tier"),
+    );
+    output.data(|out| writeln!(out, "{text}"))?;
+    output.note("Look at it with `tenantry validate` and `tenantry plan`; the target is simulated except in the environment `production`.");
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! Existing tenants → an estate, and the proof that it is the same.
+//!
+//! Flow: documents of a folder become objects of tenants ([`originals`]); their estate is drafted
+//! ([`core::import`](crate::core::import)); written down and read again it must yield every object as it was
+//! ([`differences`]). What could not be taken is named with its place and the reason, never left out silently.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::core::desired::OwnerResources;
+use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
+use crate::core::import::{Item, snake};
+use crate::core::model::address::Owner;
+use crate::core::model::kind::readable_identity;
+use crate::core::model::names::{DNS_LABEL_BYTES, Name, dns_label};
+use crate::core::model::resource::Identity;
+use crate::core::model::value::{Map, Value, readable_pointer};
+use crate::provider::kubernetes::mark::unmarked;
+use crate::provider::kubernetes::types::object::{self, Type};
+use crate::provider::kubernetes::types::{self, normalise, sorts};
+
+/// An object of a tenant, as it was found.
+#[derive(Clone, Debug)]
+pub struct Original {
+    pub tenant: Arc<str>,
+    pub identity: Identity,
+    /// Normalised.
+    pub spec: Map,
+    pub origin: Origin,
+}
+
+/// A document before it is known whose it is.
+pub struct Found {
+    /// What holds the tenant's documents; nothing if its namespace tells whose it is.
+    pub folder: Option<Arc<str>>,
+    pub value: Value,
+    pub origin: Origin,
+}
+
+/// The objects that can be taken, in order, and a word about everything else.
+pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut objects: Vec<(Option<Arc<str>>, Map, Origin)> = Vec::new();
+    for Found { folder, value, origin } in found {
+        let Value::Map(map) = &value else {
+            diagnostics.push(left_out(
+                origin,
+                "this document is no object of a cluster",
+                "objects have apiVersion and kind",
+            ));
+            continue;
+        };
+        let is_list = map.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+        match map.get("items").and_then(Value::as_list).filter(|_| is_list) {
+            Some(items) => {
+                for item in items {
+                    match item.as_map() {
+                        Some(item) => objects.push((folder.clone(), item.clone(), origin)),
+                        None => diagnostics.push(left_out(
+                            origin,
+                            "an item of this list is no object of a cluster",
+                            "objects have apiVersion and kind",
+                        )),
+                    }
+                }
+            }
+            None => objects.push((folder, Map::clone(map), origin)),
+        }
+    }
+    let namespaces = namespaces(&objects);
+    let namespaced = namespaced_types(&objects);
+    let mut taken: Vec<Original> = Vec::new();
+    let mut places: HashMap<(Arc<str>, Identity), usize> = HashMap::new();
+    for (folder, object, origin) in objects {
+        match original(folder, &object, origin, &namespaces, &namespaced, &mut diagnostics) {
+            Ok(original) => match places.get(&(original.tenant.clone(), original.identity.clone())) {
+                Some(at) => again(&mut taken[*at], original, &mut diagnostics),
+                None => {
+                    places.insert((original.tenant.clone(), original.identity.clone()), taken.len());
+                    taken.push(original);
+                }
+            },
+            Err(diagnostic) => diagnostics.push(*diagnostic),
+        }
+    }
+    let taken = owned_once(taken, &mut diagnostics);
+    (taken, diagnostics)
+}
+
+fn left_out(origin: Origin, why: &str, help: &str) -> Diagnostic {
+    Diagnostic::warning(codes::IMPORT_LEFT_OUT, why).at(origin, "not taken over").help(help)
+}
+
+fn changed(origin: Origin, what: impl Into<String>, label: &str) -> Diagnostic {
+    Diagnostic::warning(codes::IMPORT_CHANGED, what).at(origin, label)
+}
+
+/// The namespace of each folder: that of its Namespace, or else the only one that its objects name.
+fn namespaces(objects: &[(Option<Arc<str>>, Map, Origin)]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let mut named: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+    let mut declared: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+    for (folder, object, _) in objects {
+        let Some(folder) = folder else { continue };
+        if Type::of(object).is_some_and(|of| of.is("", "Namespace")) {
+            declared.entry(folder.clone()).or_default().extend(object::name(object).map(Into::into));
+        }
+        named.entry(folder.clone()).or_default().extend(object::namespace(object).map(Into::into));
+    }
+    for (folder, names) in declared {
+        named.insert(folder, names);
+    }
+    let only = |(folder, mut names): (Arc<str>, Vec<Arc<str>>)| {
+        names.sort();
+        names.dedup();
+        (names.len() == 1).then(|| names.pop().map(|name| (folder, name))).flatten()
+    };
+    named.into_iter().filter_map(only).collect()
+}
+
+/// Types whose objects live in namespaces: by what is known of them, or because others of their kind do.
+fn namespaced_types(objects: &[(Option<Arc<str>>, Map, Origin)]) -> std::collections::HashSet<String> {
+    let objects = objects.iter().map(|(_, object, _)| object).filter(|object| sorts::is_namespaced(object));
+    objects.filter_map(|object| Type::of(object).map(|of| of.to_string())).collect()
+}
+
+fn original(
+    folder: Option<Arc<str>>,
+    object: &Map,
+    origin: Origin,
+    namespaces: &BTreeMap<Arc<str>, Arc<str>>,
+    namespaced: &std::collections::HashSet<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Original, Box<Diagnostic>> {
+    let refused = |why: &str, help: &str| Box::new(left_out(origin, why, help));
+    let (mut object, _) = unmarked(object);
+    let Some(of) = Type::of(&object) else {
+        return Err(refused("this document is no object of a cluster", "objects have apiVersion and kind"));
+    };
+    let of_type = of.to_string();
+    if !matches!(object.get("metadata"), Some(Value::Map(_))) || object::name(&object).is_none() {
+        return Err(refused("this object has no name", "an object whose name the server invents cannot be taken over"));
+    }
+    if of.group == "kustomize.config.k8s.io" {
+        return Err(refused("this file is for kustomize", "take over what `kubectl kustomize` makes of it"));
+    }
+    if namespaced.contains(&of_type) && object::namespace(&object).is_none() {
+        let Some(namespace) = folder.as_ref().and_then(|folder| namespaces.get(folder)) else {
+            return Err(refused("this object has no namespace", "write `namespace` beside its name"));
+        };
+        let metadata = object.get("metadata").and_then(Value::as_map).cloned().unwrap_or_default();
+        object = object.with("metadata", metadata.with("namespace", namespace.clone().into()).into());
+        let what = format!("this object has no namespace and was taken for one of `{namespace}`");
+        diagnostics.push(changed(origin, what, "as `kubectl apply --namespace` does"));
+    }
+    let problems = (types::kind().check)(&object);
+    if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
+        let field = readable_pointer(&problem.pointer);
+        let why = format!("{} ({field})", problem.message);
+        return Err(refused(&why, problem.help.as_deref().unwrap_or("the cluster would refuse it")));
+    }
+    let spec = normalise(&object);
+    let Some(identity) = object::identity(&spec) else {
+        return Err(refused("this object has no name", "write one"));
+    };
+    let holds_data = |name: &str| spec.get(name).and_then(Value::as_map).is_some_and(|data| !data.is_empty());
+    if of_type == "Secret" && (holds_data("data") || holds_data("stringData")) {
+        return Err(refused(
+            "this Secret holds values, which would stand in the estate for everybody to read",
+            "add it to the blueprint with secret(…), or let an ExternalSecret fetch it",
+        ));
+    }
+    let is_namespace = Type::of(&spec).is_some_and(|of| of.is("", "Namespace"));
+    let own = if is_namespace { object::name(&spec) } else { object::namespace(&spec) };
+    let Some(tenant) = folder.as_deref().or(own) else {
+        return Err(refused(
+            "this object belongs to no namespace and so to no tenant",
+            "put it into a folder of its tenant, or write it into a blueprint of scope `estate`",
+        ));
+    };
+    let tenant: Arc<str> = match Name::new(tenant) {
+        Ok(name) => name.shared(),
+        Err(_) => dns_label(tenant, DNS_LABEL_BYTES).into(),
+    };
+    if &*tenant == "estate" {
+        return Err(refused("a tenant cannot be called `estate`", "give its folder another name"));
+    }
+    Ok(Original { tenant, identity, spec, origin })
+}
+
+/// A second object of one identity: kubectl writes one over the other.
+fn again(first: &mut Original, second: Original, diagnostics: &mut Vec<Diagnostic>) {
+    let name = readable_identity(&first.identity);
+    let diagnostic = if first.spec == second.spec {
+        changed(second.origin, format!("{name} stands twice, both times the same"), "taken once")
+            .related(first.origin, "the first one")
+    } else {
+        let earlier = std::mem::replace(first, second);
+        left_out(
+            earlier.origin,
+            &format!("{name} stands twice, and not the same"),
+            "the later one was taken, as `kubectl apply` leaves it; remove one of them",
+        )
+        .related(first.origin, "the one that was taken")
+    };
+    diagnostics.push(diagnostic);
+}
+
+/// Of an object that several tenants have, the first has it.
+fn owned_once(taken: Vec<Original>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Original> {
+    let mut owners: HashMap<Identity, (Arc<str>, Origin)> = HashMap::new();
+    let mut once = Vec::with_capacity(taken.len());
+    for original in taken {
+        match owners.get(&original.identity) {
+            Some((tenant, origin)) => {
+                let name = readable_identity(&original.identity);
+                let why = format!("{name} belongs to tenant `{tenant}` already");
+                let help = "one object has one owner: remove it from one of them, or share it in a blueprint of scope `estate`";
+                diagnostics.push(left_out(original.origin, &why, help).related(*origin, "the one that was taken"));
+            }
+            None => {
+                owners.insert(original.identity.clone(), (original.tenant.clone(), original.origin));
+                once.push(original);
+            }
+        }
+    }
+    once
+}
+
+/// The objects as things to draft an estate of.
+pub fn items(originals: &[Original]) -> Vec<Item> {
+    let mut groups: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+    for of in originals.iter().filter_map(|original| Type::of(&original.spec)) {
+        groups.entry(of.kind).or_default().insert(of.group);
+    }
+    let item = |original: &Original| {
+        let of = Type::of(&original.spec)?;
+        // Two types of one kind are told apart by the group of the one that is not the server's own.
+        let ambiguous = of.is_custom() && groups.get(of.kind).is_some_and(|groups| groups.len() > 1);
+        let group = of.group.split('.').next().unwrap_or_default();
+        let kind = if ambiguous { format!("{group}-{}", of.kind) } else { of.kind.to_owned() };
+        let api_version = original.spec.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        Some(Item {
+            tenant: original.tenant.clone(),
+            sort: format!("{of} {api_version}").into(),
+            word: snake(&kind),
+            name: object::name(&original.spec)?.into(),
+            spec: original.spec.clone(),
+            is_quota: of.group.is_empty() && matches!(of.kind, "ResourceQuota" | "LimitRange"),
+        })
+    };
+    originals.iter().filter_map(item).collect()
+}
+
+/// Where what the estate yields is not what was found: nothing, if the import is right.
+pub fn differences(originals: &[Original], owners: &[OwnerResources]) -> Vec<String> {
+    let mut yielded: HashMap<(Owner, Identity), &Map> = HashMap::new();
+    let mut differences = Vec::new();
+    for owner in owners {
+        for desired in &owner.resources {
+            match &desired.identity {
+                Some(identity) => {
+                    yielded.insert((owner.owner.clone(), identity.clone()), &desired.spec);
+                }
+                None => differences.push(format!("{} has no name", desired.address)),
+            }
+        }
+    }
+    for original in originals {
+        let key = (Owner::Tenant(original.tenant.clone()), original.identity.clone());
+        let name = || format!("{} of {}", readable_identity(&original.identity), original.tenant);
+        match yielded.remove(&key) {
+            None => differences.push(format!("{} is missing", name())),
+            Some(spec) if *spec != original.spec => {
+                let mut fields = Vec::new();
+                let (before, after) = (Value::from(original.spec.clone()), Value::from(spec.clone()));
+                let mut note = |pointer: &str, value: &Value, other: &Value| {
+                    if other.pointer(pointer) != Some(value) {
+                        fields.push(readable_pointer(pointer));
+                    }
+                };
+                before.for_each_leaf(&mut |pointer, value| note(pointer, value, &after));
+                after.for_each_leaf(&mut |pointer, value| note(pointer, value, &before));
+                fields.sort();
+                fields.dedup();
+                differences.push(format!("{} differs in {}", name(), fields.join(", ")));
+            }
+            Some(_) => {}
+        }
+    }
+    let more = yielded
+        .into_keys()
+        .map(|(owner, identity)| format!("{} of {owner} was not there", readable_identity(&identity)));
+    differences.extend(more);
+    differences.sort();
+    differences
+}
