@@ -8,6 +8,7 @@ use std::sync::Arc;
 use assert_fs::TempDir;
 use serde_json::json;
 use support::postgres::{World as Database, in_database};
+use support::stripe::{World as Account, in_account};
 use tenantry::core::model::kind::Catalogue;
 use tenantry::provider::conformance::{Case, Subject, check};
 use tenantry::provider::contract::{ErrorClass, Provider as _};
@@ -15,6 +16,7 @@ use tenantry::provider::postgres::Postgres;
 use tenantry::provider::registry;
 use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
 use tenantry::provider::sandbox::{Mode, Sandbox, World};
+use tenantry::provider::stripe::Stripe;
 
 /// One case for each kind of PostgreSQL; names end with a suffix because roles and databases belong to the whole server.
 fn postgres_cases(suffix: &str) -> Vec<Case> {
@@ -121,10 +123,88 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
     ]
 }
 
+/// One case for each kind of Stripe.
+fn stripe_cases() -> Vec<Case> {
+    let product = || ("stripe.product", json!({"key": "pro", "name": "Pro"}));
+    let price = |lookup_key: &str, amount: &str| {
+        let spec = json!({"lookupKey": lookup_key, "product": "pro", "currency": "usd", "amount": amount, "interval": "month"});
+        ("stripe.price", spec)
+    };
+    let case = |kind, needs, spec, updated, apart| Case { kind, needs, spec, updated, apart };
+    vec![
+        case(
+            "stripe.product",
+            vec![],
+            json!({"key": "pro", "name": "Pro"}),
+            json!({"key": "pro", "name": "Professional", "description": "For teams", "unitLabel": "seat", "metadata": {"a": "b"}}),
+            true,
+        ),
+        case(
+            "stripe.meter",
+            vec![],
+            json!({"eventName": "calls", "displayName": "Calls"}),
+            json!({"eventName": "calls", "displayName": "API calls"}),
+            false,
+        ),
+        case(
+            "stripe.price",
+            vec![product()],
+            price("monthly", "49.00").1,
+            json!({"lookupKey": "monthly", "product": "pro", "currency": "usd", "amount": "49", "interval": "month",
+                "nickname": "Monthly", "metadata": {"a": "b"}}),
+            false,
+        ),
+        case(
+            "stripe.coupon",
+            vec![],
+            json!({"key": "welcome", "percentOff": "10"}),
+            json!({"key": "welcome", "percentOff": "10", "name": "Welcome", "metadata": {"a": "b"}}),
+            true,
+        ),
+        case(
+            "stripe.customer",
+            vec![],
+            json!({"key": "acme", "name": "Acme"}),
+            json!({"key": "acme", "name": "Acme Corp", "email": "billing@acme.example", "taxExempt": "reverse",
+                "address": {"line1": "1 Street", "country": "DE"}, "preferredLocales": ["de", "en"], "metadata": {"a": "b"}}),
+            true,
+        ),
+        case(
+            "stripe.subscription",
+            vec![
+                product(),
+                price("basic", "19.00"),
+                price("pro", "49.00"),
+                price("support", "9.00"),
+                ("stripe.customer", json!({"key": "acme", "name": "Acme"})),
+            ],
+            json!({"key": "acme", "customer": "acme", "price": "basic", "trialDays": 14, "collectionMethod": "sendInvoice",
+                "daysUntilDue": 30}),
+            json!({"key": "acme", "customer": "acme", "price": "pro", "quantity": 5, "addOns": ["support"],
+                "collectionMethod": "sendInvoice", "daysUntilDue": 14, "pauseCollection": "void", "cancelAtPeriodEnd": true,
+                "metadata": {"a": "b"}}),
+            true,
+        ),
+        case(
+            "stripe.webhook_endpoint",
+            vec![],
+            json!({"key": "main", "url": "https://shop.example/hook", "enabledEvents": ["invoice.paid", "customer.created"]}),
+            json!({"key": "main", "url": "https://shop.example/other", "enabledEvents": ["*"], "description": "Shop",
+                "disabled": true, "metadata": {"a": "b"}}),
+            true,
+        ),
+    ]
+}
+
+/// The cases of all providers, for a server without names of other tests.
+fn all_cases() -> Vec<Case> {
+    [postgres_cases("sim"), stripe_cases()].into_iter().flatten().collect()
+}
+
 #[test]
 fn every_kind_has_a_case() {
     let catalogue = registry::catalogue(&registry::providers());
-    let cases = postgres_cases("x");
+    let cases = all_cases();
     let missing: Vec<&str> =
         catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
     assert!(missing.is_empty(), "no conformance case for {missing:?}");
@@ -141,6 +221,24 @@ fn postgres_conforms() {
         let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
         let mut violations = Vec::new();
         for case in postgres_cases(&database.suffix) {
+            violations.extend(check(&subject, &case).await);
+        }
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    });
+}
+
+#[test]
+fn stripe_conforms() {
+    in_account("stripe_conforms", async |account: &Account| {
+        let catalogue = Catalogue::new(Stripe.kinds());
+        let mut nobody = account.settings("sk_test_tenantry");
+        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+        nobody.values.insert("url".to_owned(), "http://127.0.0.1:9".into());
+        let unreachable = Stripe.reader(&nobody).expect("valid settings");
+        let (reader, writer) = (account.reader(), account.writer());
+        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let mut violations = Vec::new();
+        for case in stripe_cases() {
             violations.extend(check(&subject, &case).await);
         }
         assert!(violations.is_empty(), "{}", violations.join("\n"));
@@ -164,7 +262,7 @@ async fn the_sandbox_conforms() {
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
     let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
     let mut violations = Vec::new();
-    for case in postgres_cases("sim") {
+    for case in all_cases() {
         violations.extend(check(&subject, &case).await);
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));

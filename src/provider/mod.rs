@@ -5,3 +5,5 @@ pub mod contract;
 pub mod postgres;
 pub mod registry;
 pub mod sandbox;
+pub mod stripe;
+pub mod transport;

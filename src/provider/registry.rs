@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::contract::Provider;
 use super::postgres::Postgres;
+use super::stripe::Stripe;
 use crate::core::model::kind::Catalogue;
 
 /// One line per provider.
 pub fn providers() -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(Postgres)]
+    vec![Arc::new(Postgres), Arc::new(Stripe)]
 }
 
 /// The kinds of all providers.

@@ -2,6 +2,10 @@
 
 pub mod postgres;
 pub mod proxy;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod server;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod stripe;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
