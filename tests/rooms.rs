@@ -25,7 +25,9 @@ const SURROUNDINGS: &[&str] =
     &["std::env", "std::process", "std::os", "std::io::stdin", "std::io::stdout", "std::io::stderr"];
 const FILES: &[&str] = &["std::fs", "std::io::stdin"];
 /// With a leading `*` whatever comes before: `use jiff::Timestamp` makes it `Timestamp::now`.
-const CLOCK: &[&str] = &["*Timestamp::now", "*Zoned::now", "*SystemTime", "*Instant"];
+/// The runtime's own clock, which only measures how long something waits, is not among them: who may not wait may not use
+/// the runtime either.
+const CLOCK: &[&str] = &["*Timestamp::now", "*Zoned::now", "*SystemTime", "std::time::Instant", "*Instant::elapsed"];
 const CHANCE: &[&str] = &["rand", "getrandom"];
 const TERMINAL: &[&str] = &[
     "anstream",

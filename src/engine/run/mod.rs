@@ -46,7 +46,6 @@ pub struct Run<'a> {
     needed_by: HashMap<&'a Address, Vec<&'a Address>>,
     inventory: &'a BTreeMap<Address, Applied>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
-    transitions: HashMap<&'a Arc<str>, &'a Transition>,
     blocked: HashSet<&'a Owner>,
 }
 
@@ -102,7 +101,6 @@ impl<'a> Run<'a> {
             needed_by,
             inventory,
             by_owner,
-            transitions: plan.transitions.iter().map(|transition| (&transition.tenant, transition)).collect(),
             blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
         }
     }
@@ -229,7 +227,7 @@ impl<'a> Run<'a> {
     /// Records the phases of those tenants whose every change is done, verified and ready.
     pub async fn enter_phases(&self, outcomes: &Outcomes) {
         let parallelism = self.request.targets.environment.limits.parallelism;
-        let reached = self.transitions.values().filter(|transition| {
+        let reached = self.request.plan.transitions.iter().filter(|transition| {
             let owner = Owner::Tenant(transition.tenant.clone());
             let mut changes = self.by_owner.get(&owner).into_iter().flatten();
             let is_settled =

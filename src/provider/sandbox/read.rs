@@ -1,6 +1,6 @@
 //! Observing the simulated world.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
 use crate::core::model::mark::Mark;
-use crate::core::model::resource::{KindObservation, Observed, Present};
+use crate::core::model::resource::{Desired, KindObservation, Observed, Present};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
 
@@ -77,6 +77,8 @@ impl SandboxReader {
             .bind(kind)
             .fetch(&mut *connection);
         let nothing = Arc::new(Map::default());
+        let desired: HashMap<&str, &Desired> =
+            wanted.iter().filter_map(|desired| Some((&**desired.identity.as_ref()?, *desired))).collect();
         while let Some(row) = rows.try_next().await? {
             let identity: &str = row.try_get_unchecked(0)?;
             let mark: Option<Mark> = match row.try_get_unchecked::<Option<&str>, _>(2)? {
@@ -96,7 +98,10 @@ impl SandboxReader {
                 "{}" => nothing.clone(),
                 text => map(text)?,
             };
-            let present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs, pending: None };
+            let mut present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs, pending: None };
+            if let Some(desired) = desired.get(identity) {
+                share(&mut present, desired);
+            }
             match observation.resources.get_mut(identity) {
                 Some(observed) => *observed = Observed::Present(present),
                 None => {
@@ -105,5 +110,15 @@ impl SandboxReader {
             }
         }
         Ok(observation)
+    }
+}
+
+/// Most of what is there is as it is wanted: then one copy of it is enough for an estate of any size.
+fn share(present: &mut Present, desired: &Desired) {
+    if present.spec == desired.spec {
+        present.spec = desired.spec.clone();
+    }
+    if let Some(mark) = present.mark.as_mut().filter(|mark| mark.address == desired.address) {
+        mark.address = desired.address.clone();
     }
 }
