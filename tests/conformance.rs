@@ -9,9 +9,11 @@ use assert_fs::TempDir;
 use serde_json::json;
 use support::postgres::{World as Database, in_database};
 use support::stripe::{World as Account, in_account};
+use support::vendors::{Api, Vendor};
 use tenantry::core::model::kind::Catalogue;
 use tenantry::provider::conformance::{Case, Subject, check};
 use tenantry::provider::contract::{ErrorClass, Provider as _};
+use tenantry::provider::http::Http;
 use tenantry::provider::postgres::Postgres;
 use tenantry::provider::registry;
 use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
@@ -196,9 +198,24 @@ fn stripe_cases() -> Vec<Case> {
     ]
 }
 
+/// One case for each kind of the provider of REST APIs; its own tests have one for each ready definition.
+fn http_cases() -> Vec<(Vendor, Case)> {
+    let service = |image: &str| {
+        json!({"use": "cloudrun.service", "name": "acme", "parameters": {"project": "p", "location": "eu"},
+            "fields": {"template": {"containers": [{"image": image}]}}})
+    };
+    let folder = |title: &str| json!({"use": "grafana.folder", "name": "acme", "fields": {"title": title}});
+    let case = |kind, spec, updated| Case { kind, needs: vec![], spec, updated, apart: false };
+    vec![
+        (Vendor::CloudRun, case("http.resource", service("app:1"), service("app:2"))),
+        (Vendor::Grafana, case("http.unmarked", folder("Acme"), folder("Acme Corp"))),
+    ]
+}
+
 /// The cases of all providers, for a server without names of other tests.
 fn all_cases() -> Vec<Case> {
-    [postgres_cases("sim"), stripe_cases()].into_iter().flatten().collect()
+    let http = http_cases().into_iter().map(|(_, case)| case);
+    postgres_cases("sim").into_iter().chain(stripe_cases()).chain(http).collect()
 }
 
 #[test]
@@ -243,6 +260,22 @@ fn stripe_conforms() {
         }
         assert!(violations.is_empty(), "{}", violations.join("\n"));
     });
+}
+
+#[tokio::test]
+async fn http_conforms() {
+    let catalogue = Catalogue::new(Http.kinds());
+    for (vendor, case) in http_cases() {
+        let api = Api::start(vendor).await;
+        let mut nobody = api.settings();
+        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+        nobody.values.insert("url".to_owned(), "http://127.0.0.1:9".into());
+        let unreachable = Http.reader(&nobody).expect("valid settings");
+        let (reader, writer) = (api.reader(), api.writer());
+        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let violations = check(&subject, &case).await;
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
 }
 
 struct Down;

@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod contract;
+pub mod http;
 pub mod postgres;
 pub mod registry;
 pub mod sandbox;

@@ -6,6 +6,8 @@ pub mod proxy;
 pub mod server;
 #[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod vendors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -257,20 +257,24 @@ pub fn base_url(text: &str) -> Result<Url, String> {
 
 fn failure(error: reqwest::Error) -> Failure {
     let error = error.without_url();
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(current) = source {
-        // An IO error shows what it wraps, but not as its source.
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = current.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
-            return Failure::Certificate(reason.to_string());
-        }
-        source = current.source();
+    if let Some(reason) = certificate_problem(&error) {
+        return Failure::Certificate(reason);
     }
     if error.is_timeout() {
         return Failure::Unreachable("no answer in time".to_owned());
     }
     Failure::Unreachable(chain(&error))
+}
+
+/// What is wrong with the server's certificate, if that is what an error is about.
+fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+        return Some(reason.to_string());
+    }
+    // An IO error shows what it wraps, but not as its source.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let wrapped = wrapped.and_then(|wrapped| certificate_problem(wrapped as &(dyn std::error::Error + 'static)));
+    wrapped.or_else(|| error.source().and_then(certificate_problem))
 }
 
 /// An error and what caused it, innermost last.
