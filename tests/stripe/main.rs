@@ -9,4 +9,5 @@ mod kinds;
 mod limits;
 mod modes;
 mod prices;
+mod runs;
 mod subscriptions;
