@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tenantry::core::model::resource::Observed;
 use tenantry::provider::contract::Provider as _;
@@ -13,15 +15,19 @@ use crate::support::observe;
 use crate::support::server::{Reply, converse};
 use crate::support::vendors::{Api, Vendor};
 
+const CERTIFICATE: &[u8] = include_bytes!("certificate/localhost.pem");
+const KEY: &[u8] = include_bytes!("certificate/localhost.key");
+
 #[tokio::test]
 async fn a_certificate_is_verified_against_the_file_of_the_target() {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    // Self-signed for the name "localhost", for a hundred years, and for nothing but this test.
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .expect("a configuration");
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -39,7 +45,7 @@ async fn a_certificate_is_verified_against_the_file_of_the_target() {
     });
 
     let folder = assert_fs::TempDir::new().expect("a folder");
-    std::fs::write(folder.path().join("roots.pem"), made.cert.pem()).expect("a file");
+    std::fs::write(folder.path().join("roots.pem"), CERTIFICATE).expect("a file");
     let api = Api::start(Vendor::Grafana).await;
     let desired = api.bench.desired("http.unmarked", "acme/folder", json!({"use": "grafana.folder", "name": "acme"}));
     let mut settings = api.settings();
