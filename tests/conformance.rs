@@ -3,12 +3,16 @@
 #[allow(dead_code, reason = "the provider's own tests use the rest")]
 mod support;
 
+#[path = "conformance/http.rs"]
+mod http;
 #[path = "conformance/mysql.rs"]
 mod mysql;
 #[path = "conformance/rabbitmq.rs"]
 mod rabbitmq;
 #[path = "conformance/redis.rs"]
 mod redis;
+#[path = "conformance/stripe.rs"]
+mod stripe;
 
 use std::sync::Arc;
 
@@ -133,10 +137,14 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
 
 /// The cases of all providers.
 fn all_cases(suffix: &str) -> Vec<Case> {
-    [postgres_cases(suffix), objects::cases(suffix), mysql::cases(suffix), rabbitmq::cases(suffix), redis::cases(suffix)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let apart = [
+        postgres_cases(suffix),
+        objects::cases(suffix),
+        mysql::cases(suffix),
+        rabbitmq::cases(suffix),
+        redis::cases(suffix),
+    ];
+    apart.into_iter().chain([stripe::cases(), http::cases()]).flatten().collect()
 }
 
 #[test]

@@ -48,7 +48,17 @@ const RULES: &[Rule] = &[
     Rule { room: "store", knows: &["core"], must_not: &[TERMINAL, YAML] },
     Rule { room: "render", knows: &["core"], must_not: &[NETWORK, SURROUNDINGS, FILES, CLOCK, CHANCE, YAML] },
     // Every provider. None knows another.
-    Rule { room: "provider::*", knows: &["core", "provider::contract"], must_not: &[SURROUNDINGS, TERMINAL, YAML] },
+    Rule {
+        room: "provider::*",
+        knows: &["core", "provider::contract", "provider::transport"],
+        must_not: &[SURROUNDINGS, TERMINAL, YAML],
+    },
+    // Requests over HTTP, for those that need them.
+    Rule {
+        room: "provider::transport",
+        knows: &["core", "provider::contract"],
+        must_not: &[SURROUNDINGS, TERMINAL, YAML],
+    },
     // Objects as files are YAML; that of the estate stays as unknown to it as to the others. A cluster can keep secrets, so
     // it keeps the contract of secret stores.
     Rule {

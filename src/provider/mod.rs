@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod contract;
+pub mod http;
 pub mod kubernetes;
 pub mod mysql;
 pub mod postgres;
@@ -9,3 +10,5 @@ pub mod rabbitmq;
 pub mod redis;
 pub mod registry;
 pub mod sandbox;
+pub mod stripe;
+pub mod transport;

@@ -5,8 +5,14 @@ pub mod kubernetes;
 pub mod objects;
 pub mod postgres;
 pub mod proxy;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod server;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod stripe;
 pub mod target;
 pub mod tcp;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod vendors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,351 @@
+//! Requests to one API: addresses, authentication, errors.
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value as Json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use crate::provider::transport::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
+};
+use crate::provider::transport::{self, Answer, Method, Options, Request, Transport, Url};
+
+/// What of a segment stands for itself (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// As above, for names that are paths themselves.
+const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
+/// How long before its end a token is renewed.
+const EARLY: Duration = Duration::from_secs(60);
+
+pub struct Api {
+    transport: Transport,
+    base: Url,
+    credentials: Credentials,
+    /// What must stand in no message.
+    secrets: Vec<SecretString>,
+}
+
+enum Credentials {
+    None,
+    Header(HeaderName, HeaderValue),
+    Client(Client),
+}
+
+/// OAuth client credentials.
+struct Client {
+    url: Url,
+    authorization: HeaderValue,
+    scope: Option<String>,
+    /// The token in use, and when to ask for another.
+    token: Mutex<Option<(HeaderValue, Instant)>>,
+}
+
+/// A request that did not do what it was for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Transport(#[from] transport::Failure),
+    #[error("{message} (status {status})")]
+    Refused { status: u16, message: String },
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the operation failed: {0}")]
+    Operation(String),
+}
+
+/// An answer, whatever its status.
+pub struct Reply {
+    pub status: u16,
+    /// Null where the body was empty.
+    pub json: Json,
+    pub location: Option<String>,
+    pub next: Option<String>,
+}
+
+impl Failure {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport(failure) => failure.class(),
+            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
+            Self::Refused { status: 408 | 423 | 425, .. } => ErrorClass::Retryable,
+            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
+            Self::Refused { status: 409 | 412, .. } | Self::Conflict(_) => ErrorClass::Conflict,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Invalid(_) | Self::Operation(_) => ErrorClass::Fatal,
+        }
+    }
+
+    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
+        let remedy = match &self {
+            Self::Transport(failure) => failure.remedy(),
+            Self::Refused { status: 401, .. } => Some("check the credentials of the target"),
+            Self::Refused { status: 403, .. } => Some("give the credentials of the target this permission"),
+            Self::Unreadable(_) => Some("check the target's `url`: an API answers JSON"),
+            _ => None,
+        };
+        let error = ProviderError::new(self.class(), attempted, &self);
+        match remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
+
+impl Api {
+    /// # Errors
+    /// In words, if the settings make no sense.
+    pub fn open(settings: &Settings) -> Result<Self, String> {
+        let url = |name: &str| {
+            let text = settings.text(name).ok_or_else(|| format!("`{name}` is missing"))?;
+            transport::base_url(text).map_err(|why| format!("`{name}` cannot be used: {why}"))
+        };
+        let base = url("url")?;
+        let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
+        let transport = Transport::new(&Options {
+            roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
+            requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
+            concurrency: settings.concurrency,
+        })
+        .map_err(|failure| failure.to_string())?;
+        let need = |name: &str| settings.text(name).ok_or_else(|| format!("`auth` needs `{name}`"));
+        let header = |name: HeaderName, value: &str| {
+            transport::secret_header(name, value).map_err(|failure| failure.to_string())
+        };
+        let basic = |user: &str, password: &str| {
+            use base64::Engine as _;
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+        };
+        let credentials = match settings.text("auth").unwrap_or("none") {
+            "none" => Credentials::None,
+            "bearer" => {
+                let (name, value) = header(AUTHORIZATION, &format!("Bearer {}", need("token")?))?;
+                Credentials::Header(name, value)
+            }
+            "header" => {
+                let name = need("header")?;
+                let name = name.parse().map_err(|_| format!("`{name}` is no name of a header"))?;
+                let (name, value) = header(name, need("token")?)?;
+                Credentials::Header(name, value)
+            }
+            "basic" => {
+                let (name, value) = header(AUTHORIZATION, &basic(need("username")?, need("password")?))?;
+                Credentials::Header(name, value)
+            }
+            "client_credentials" => Credentials::Client(Client {
+                url: url("token_url")?,
+                authorization: header(AUTHORIZATION, &basic(need("client_id")?, need("client_secret")?))?.1,
+                scope: settings.text("scope").map(str::to_owned),
+                token: Mutex::default(),
+            }),
+            other => return Err(format!("`auth` cannot be `{other}`")),
+        };
+        let names = ["token", "password", "client_secret"];
+        let secrets = names.iter().filter_map(|name| settings.text(name)).filter(|text| !text.is_empty());
+        Ok(Self { transport, base, credentials, secrets: secrets.map(|text| text.to_owned().into()).collect() })
+    }
+
+    pub fn location(&self) -> String {
+        format!("{}{}", self.base.origin().ascii_serialization(), self.base.path().trim_end_matches('/'))
+    }
+
+    /// The address of a path, which begins with a slash.
+    ///
+    /// # Errors
+    /// If it makes none.
+    pub fn url(&self, path: &str) -> Result<Url, Failure> {
+        let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        let url: Url = text.parse().map_err(|_| Failure::Invalid(format!("{path} is no path")))?;
+        self.own(url)
+    }
+
+    /// An address that an answer named.
+    ///
+    /// # Errors
+    /// If it is one of another host: our credentials are not for it.
+    pub fn answered(&self, text: &str) -> Result<Url, Failure> {
+        let url = self.base.join(text).map_err(|_| Failure::Unreadable("the answer names no address".to_owned()))?;
+        self.own(url)
+    }
+
+    fn own(&self, url: Url) -> Result<Url, Failure> {
+        if url.origin() == self.base.origin() {
+            return Ok(url);
+        }
+        Err(transport::Failure::Redirected(url.host_str().unwrap_or("nowhere").to_owned()).into())
+    }
+
+    /// Sends a request and reads the answer, whatever its status.
+    ///
+    /// # Errors
+    /// If no answer came, or one that is no JSON.
+    pub async fn call(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Json>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = idempotency_key.and_then(|key| HeaderValue::from_str(key).ok()) {
+            headers.insert("idempotency-key", key);
+        }
+        let body = body.map(|body| body.to_string().into_bytes());
+        for is_last in [false, true] {
+            let mut headers = headers.clone();
+            match &self.credentials {
+                Credentials::None => {}
+                Credentials::Header(name, value) => {
+                    headers.insert(name.clone(), value.clone());
+                }
+                Credentials::Client(client) => {
+                    headers.insert(AUTHORIZATION, client.token(&self.transport).await?);
+                }
+            }
+            let request = Request { method: method.clone(), url: url.clone(), headers, body: body.clone() };
+            let answer = self.transport.send(&request).await?;
+            if let (401, false, Credentials::Client(client)) = (answer.status.as_u16(), is_last, &self.credentials) {
+                // A token may end before its time.
+                *client.token.lock().await = None;
+                continue;
+            }
+            return Self::read(&answer);
+        }
+        unreachable!("the last try returns")
+    }
+
+    fn read(answer: &Answer) -> Result<Reply, Failure> {
+        let status = answer.status.as_u16();
+        let json = if answer.body.is_empty() { Ok(Json::Null) } else { answer.json() };
+        let json = match json {
+            Ok(json) => json,
+            Err(message) if answer.status.is_success() => return Err(Failure::Unreadable(message)),
+            // An error may come in words, and those of a gateway are a page.
+            Err(message) => Json::String(message),
+        };
+        let text = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Reply { status, json, location: text(LOCATION), next: text(LINK).and_then(|link| next_of(&link)) })
+    }
+
+    /// An answer that says that it was done.
+    ///
+    /// # Errors
+    /// With the API's own words, if it does not.
+    pub fn done(&self, reply: Reply) -> Result<Reply, Failure> {
+        if (200..300).contains(&reply.status) {
+            return Ok(reply);
+        }
+        let places = ["/error/message", "/message", "/errors/0/message", "/detail", "/error_description", "/error", ""];
+        let words = places.iter().find_map(|place| reply.json.pointer(place)?.as_str());
+        let mut message: String = words.unwrap_or("the API refused it without saying why").chars().take(500).collect();
+        for secret in &self.secrets {
+            message = message.replace(secret.expose_secret(), "(secret)");
+        }
+        Err(Failure::Refused { status: reply.status, message })
+    }
+}
+
+impl Client {
+    fn form(&self) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if let Some(scope) = &self.scope {
+            form.append_pair("scope", scope);
+        }
+        form.finish()
+    }
+
+    async fn token(&self, transport: &Transport) -> Result<HeaderValue, Failure> {
+        let mut token = self.token.lock().await;
+        if let Some((value, until)) = &*token
+            && *until > Instant::now()
+        {
+            return Ok(value.clone());
+        }
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, self.authorization.clone()),
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
+        let request =
+            Request { method: Method::POST, url: self.url.clone(), headers, body: Some(self.form().into_bytes()) };
+        let answer = transport.send(&request).await?;
+        let status = answer.status.as_u16();
+        let json = answer.json().map_err(Failure::Unreadable)?;
+        let Some(text) = json.get("access_token").and_then(Json::as_str).filter(|_| status == 200) else {
+            let code = json.get("error").and_then(Json::as_str).unwrap_or("no token");
+            return Err(Failure::Refused { status, message: format!("no token was given out: {code}") });
+        };
+        let (_, value) = transport::secret_header(AUTHORIZATION, &format!("Bearer {text}"))?;
+        let lasts = Duration::from_secs(json.get("expires_in").and_then(Json::as_u64).unwrap_or(300));
+        *token = Some((value.clone(), Instant::now() + lasts.saturating_sub(EARLY.min(lasts / 2))));
+        Ok(value)
+    }
+}
+
+/// A path with its placeholders filled in and encoded.
+///
+/// # Errors
+/// If one is not known, or would lead elsewhere.
+pub fn fill<'a>(path: &str, value: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>) -> Result<String, Failure> {
+    let mut filled = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        let value =
+            value(name).ok_or_else(|| Failure::Invalid(format!("nothing is known for {{{name}}} of {path}")))?;
+        if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(Failure::Invalid(format!("{{{name}}} of {path} would lead elsewhere")));
+        }
+        filled.push_str(before);
+        let set = if name == "operation" { PATH } else { SEGMENT };
+        filled.extend(utf8_percent_encode(&value, set));
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// The address with `rel="next"` of a `Link` header (RFC 8288).
+fn next_of(link: &str) -> Option<String> {
+    link.split(',').find_map(|part| {
+        let (address, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = parameters.split(';').any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
+        is_next.then(|| address.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_filled_with_what_cannot_lead_elsewhere() {
+        let filled = |value: &'static str| fill("/a/{x}?b={x}", |_| Some(value.into())).ok();
+        assert_eq!(filled("one two").as_deref(), Some("/a/one%20two?b=one%20two"));
+        assert_eq!(filled("x/../y&c=1"), None);
+        assert_eq!(filled("x/y&c=1#z").as_deref(), Some("/a/x%2Fy%26c%3D1%23z?b=x%2Fy%26c%3D1%23z"));
+        assert_eq!(filled(".."), None);
+        assert_eq!(
+            fill("/v2/{operation}", |_| Some("projects/p/operations/1".into())).ok().as_deref(),
+            Some("/v2/projects/p/operations/1")
+        );
+    }
+
+    #[test]
+    fn the_next_page_is_one_of_several_links() {
+        let link = r#"<https://e.com/a?page=1>; rel="prev", <https://e.com/a?page=3>; rel="next""#;
+        assert_eq!(next_of(link).as_deref(), Some("https://e.com/a?page=3"));
+        assert_eq!(next_of(r#"<https://e.com/a>; rel="prev""#), None);
+    }
+}

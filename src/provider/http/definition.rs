@@ -1,0 +1,311 @@
+//! What a REST API wants to hear, as data: ready definitions that are compiled in, and those of an estate's own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core::model::value::{Map, Value};
+
+/// How a sort of resource is made, found, changed and deleted.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Definition {
+    /// Such as `grafana.folder`.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9._-]*$"))]
+    pub name: String,
+    /// One sentence.
+    #[serde(default)]
+    pub summary: String,
+    /// Placeholders of paths that a resource has to fill in with its `parameters`.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    /// Where an object has its name.
+    pub name_at: String,
+    /// Whether only what follows the last slash is the name.
+    #[serde(default)]
+    pub name_is_last_segment: bool,
+    /// Whether the body of a creation has the name at `nameAt`.
+    #[serde(default = "yes")]
+    pub name_in_body: bool,
+    /// Where an object has the id that paths call `{id}`; its name, if absent.
+    pub id_at: Option<String>,
+    /// How all of them are listed. Without it each is read by itself.
+    pub list: Option<ListCall>,
+    /// How one is read: where there is no list, or where the list does not tell everything.
+    pub read: Option<ReadCall>,
+    pub create: WriteCall,
+    /// Without it every change replaces the resource.
+    pub update: Option<WriteCall>,
+    pub delete: WriteCall,
+    #[serde(default)]
+    pub mark: MarkAt,
+    /// Pointers into `fields` of what cannot change.
+    #[serde(default)]
+    pub immutable: Vec<String>,
+    /// Pointers into `fields` of what the API never gives back.
+    #[serde(default)]
+    pub write_only: Vec<String>,
+    /// Pointers into `fields` of what is masked wherever it is shown.
+    #[serde(default)]
+    pub sensitive: Vec<String>,
+    /// Pointers into `fields` of lists whose order means nothing.
+    #[serde(default)]
+    pub unordered: Vec<String>,
+    /// Fields that an object has elsewhere than a request: pointer into `fields`, pointer into the object.
+    #[serde(default)]
+    pub read_at: BTreeMap<String, String>,
+    /// Whether deleting one destroys what cannot be made again.
+    #[serde(default = "yes")]
+    pub loses_data: bool,
+    /// What has to hold for it to be ready; until then it is pending, however long that takes.
+    pub ready: Option<Condition>,
+    /// Where an object has the address that it answers at.
+    pub uri_at: Option<String>,
+    /// Statuses that say that there is none.
+    #[serde(default = "not_found")]
+    pub absent: Vec<u16>,
+    /// Statuses of a creation that say that there is one already.
+    #[serde(default = "conflict")]
+    pub exists: Vec<u16>,
+}
+
+/// A list of objects, page by page.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListCall {
+    pub path: String,
+    /// Where the answer has the list; the answer itself, if empty.
+    #[serde(default)]
+    pub items_at: String,
+    pub paging: Option<Paging>,
+}
+
+/// How the next page is asked for.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "by", deny_unknown_fields)]
+pub enum Paging {
+    /// By number, from one, until a page is not full.
+    #[serde(rename_all = "camelCase")]
+    Page { parameter: String, size_parameter: Option<String>, size: usize },
+    /// By what the answer says at `next`: a token or a cursor.
+    #[serde(rename_all = "camelCase")]
+    Token { parameter: String, next_at: String },
+    /// By the header `Link` with `rel="next"` (RFC 8288).
+    Link,
+}
+
+/// One object.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadCall {
+    pub path: String,
+    /// Where the answer has the object; the answer itself, if empty.
+    #[serde(default)]
+    pub item_at: String,
+}
+
+/// A request that changes something.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WriteCall {
+    pub method: Verb,
+    pub path: String,
+    /// Where the body has the object; the body itself, if empty.
+    #[serde(default)]
+    pub within: String,
+    /// What else the body has.
+    #[serde(default)]
+    pub body: BTreeMap<String, serde_json::Value>,
+    /// Where the answer has the object.
+    #[serde(default)]
+    pub item_at: String,
+    /// Where the answer has the id; at `idAt` of the object, if absent. `Location` for the last part of that header.
+    pub id_from: Option<String>,
+    /// Whether what is no longer asked for is sent as null, as RFC 7396 has it, or left out.
+    #[serde(default)]
+    pub removes_by_null: bool,
+    /// An operation that goes on after the answer.
+    pub wait: Option<Wait>,
+}
+
+/// The method of a request.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// How an operation is watched.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wait {
+    /// Where the answer names the operation; nothing to wait for where it does not.
+    pub operation_at: String,
+    /// Its path, with `{operation}`.
+    pub path: String,
+    pub done: Condition,
+    pub failed: Option<Condition>,
+    /// Where the operation says why it failed.
+    pub message_at: Option<String>,
+    /// How long to watch. What goes on after that is pending.
+    #[serde(default = "two_minutes")]
+    pub seconds: u64,
+}
+
+/// A value of an object, and what it has to be.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Condition {
+    pub at: String,
+    /// One of these; any value but null and false, if empty.
+    #[serde(default)]
+    pub is: Vec<serde_json::Value>,
+}
+
+/// Where the mark stands.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum MarkAt {
+    /// On a map of texts: labels, annotations, metadata.
+    Map {
+        at: String,
+        /// With what its keys begin.
+        prefix: String,
+    },
+    /// On the last line of a text that people read.
+    Text { at: String },
+    /// Nowhere on the resource.
+    #[default]
+    Inventory,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn not_found() -> Vec<u16> {
+    vec![404]
+}
+
+fn conflict() -> Vec<u16> {
+    vec![409]
+}
+
+fn two_minutes() -> u64 {
+    120
+}
+
+/// The files of ready definitions.
+const READY: &[&str] = &[
+    include_str!("definitions/neon.branch.toml"),
+    include_str!("definitions/cloudrun.service.toml"),
+    include_str!("definitions/secretmanager.secret.toml"),
+    include_str!("definitions/cloudflare.custom_hostname.toml"),
+    include_str!("definitions/grafana.folder.toml"),
+    include_str!("definitions/grafana.dashboard.toml"),
+    include_str!("definitions/grafana.user.toml"),
+    include_str!("definitions/webhook.subscription.toml"),
+];
+
+static DEFINITIONS: LazyLock<BTreeMap<String, Arc<Definition>>> = LazyLock::new(|| {
+    let parse = |text: &&str| toml::from_str::<Definition>(text).expect("a test reads every definition");
+    READY.iter().map(parse).map(|definition| (definition.name.clone(), Arc::new(definition))).collect()
+});
+
+/// The definition that a spec uses.
+///
+/// # Errors
+/// In words, with the pointer of what is wrong.
+pub fn of(spec: &Map) -> Result<Arc<Definition>, (&'static str, String)> {
+    match (spec.get("use"), spec.get("definition")) {
+        (Some(_), Some(_)) => Err(("/definition", "a resource has either `use` or a `definition`".to_owned())),
+        (Some(Value::Text(name)), None) => DEFINITIONS.get(&**name).cloned().ok_or_else(|| {
+            let known = DEFINITIONS.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            ("/use", format!("there is no definition `{name}`; there are {known}"))
+        }),
+        (None, Some(definition)) => serde_json::from_value(definition.to_json())
+            .map(Arc::new)
+            .map_err(|error| ("/definition", format!("it is no definition: {error}"))),
+        _ => Err(("", "a resource needs `use` or a `definition`".to_owned())),
+    }
+}
+
+impl Condition {
+    /// Whether it holds for an object.
+    pub fn holds(&self, object: &serde_json::Value) -> bool {
+        match object.pointer(&self.at) {
+            None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) if self.is.is_empty() => false,
+            Some(_) if self.is.is_empty() => true,
+            Some(value) => self.is.contains(value),
+            None => self.is.contains(&serde_json::Value::Null),
+        }
+    }
+}
+
+impl Definition {
+    /// What is wrong with it, besides its form.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut paths = vec![("create", &self.create.path), ("delete", &self.delete.path)];
+        paths.extend(self.update.iter().map(|call| ("update", &call.path)));
+        paths.extend(self.list.iter().map(|call| ("list", &call.path)));
+        paths.extend(self.read.iter().map(|call| ("read", &call.path)));
+        for (what, path) in paths {
+            if !path.starts_with('/') || path.starts_with("//") {
+                problems.push(format!("the path of `{what}` has to begin with one slash"));
+            }
+            for placeholder in placeholders(path) {
+                let is_own = matches!(placeholder, "name" | "id" | "changed");
+                if !is_own && !self.parameters.iter().any(|parameter| parameter == placeholder) {
+                    problems.push(format!("the path of `{what}` has {{{placeholder}}}, which is no parameter"));
+                }
+            }
+        }
+        if self.list.is_none() && self.read.is_none() {
+            problems.push("without `list` and `read` nothing can be observed".to_owned());
+        }
+        if self.list.is_none()
+            && self.read.as_ref().is_some_and(|read| read.path.contains("{id}"))
+            && self.id_at.is_some()
+        {
+            problems.push("without `list` an id that the API invents cannot be found again; read by {name}".to_owned());
+        }
+        problems
+    }
+}
+
+/// The names in braces of a path.
+pub fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ready_definition_is_sound() {
+        for text in READY {
+            let definition: Definition = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!(definition.problems(), [""; 0], "{}", definition.name);
+            assert!(!definition.summary.is_empty());
+        }
+        assert_eq!(DEFINITIONS.len(), READY.len());
+    }
+
+    #[test]
+    fn a_condition_is_about_a_value() {
+        let object = serde_json::json!({"done": true, "state": "READY", "nothing": null});
+        let holds =
+            |at: &str, is: &[serde_json::Value]| Condition { at: at.to_owned(), is: is.to_vec() }.holds(&object);
+        assert!(
+            holds("/done", &[]) && holds("/state", &["READY".into()]) && holds("/nothing", &[serde_json::Value::Null])
+        );
+        assert!(!holds("/nothing", &[]) && !holds("/other", &[]) && !holds("/state", &["FAILED".into()]));
+    }
+}

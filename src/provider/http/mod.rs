@@ -1,0 +1,114 @@
+//! Any REST API as a resource: what it wants to hear is a [`definition`], what a resource is are its fields.
+//!
+//! ```text
+//! definition.rs  how a sort of resource is listed, made, changed and deleted; definitions/ has the ready ones
+//! types.rs       the spec, and what the planner has to know of it
+//! api.rs         requests: addresses, authentication, errors
+//! mark.rs        the mark on a map or in a text
+//! object.rs      an object of an API as a spec, and back
+//! read.rs        lists → observations
+//! write.rs       one step → a few requests
+//! ```
+//!
+//! The API's address and credentials stand in the target's settings, everything else in the resource. Paths are relative to
+//! that address: nothing that a blueprint says sends credentials to another host.
+
+mod api;
+mod definition;
+mod mark;
+mod object;
+mod read;
+mod types;
+mod write;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::core::model::kind::Kind;
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use api::Api;
+
+/// The provider of REST APIs.
+pub struct Http;
+
+/// Polite to an API of which nothing is known.
+const REQUESTS_PER_SECOND: u32 = 20;
+
+/// The settings of an HTTP target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
+struct HttpSettings {
+    /// What paths of definitions are appended to.
+    url: String,
+    #[serde(default)]
+    auth: Auth,
+    /// A bearer token, or the value of `header`, as `env:NAME` or `file:PATH`.
+    token: Option<String>,
+    /// The header that has the token, where `auth` is `header`.
+    header: Option<String>,
+    /// Of basic authentication.
+    username: Option<String>,
+    password: Option<String>,
+    /// Of OAuth client credentials (RFC 6749, 4.4).
+    token_url: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    scope: Option<String>,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder.
+    roots: Option<String>,
+    #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 1, max = 1000))]
+    requests_per_second: u32,
+}
+
+/// How requests say who asks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Auth {
+    #[default]
+    None,
+    Bearer,
+    Header,
+    Basic,
+    ClientCredentials,
+}
+
+fn default_requests_per_second() -> u32 {
+    REQUESTS_PER_SECOND
+}
+
+impl Provider for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn placement_key(&self) -> &'static str {
+        "api"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        types::kinds()
+    }
+
+    fn settings_schema(&self) -> schemars::Schema {
+        schemars::schema_for!(HttpSettings)
+    }
+
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
+        Ok(Box::new(read::HttpReader::new(open(settings)?)))
+    }
+
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
+        Ok(Box::new(write::HttpWriter::new(open(settings)?)))
+    }
+}
+
+fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
+    Api::open(settings).map(Arc::new).map_err(|cause| {
+        let attempted = format!("reading the settings of target \"{}\"", settings.target);
+        ProviderError::new(ErrorClass::Fatal, attempted, cause)
+    })
+}

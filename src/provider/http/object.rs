@@ -1,0 +1,218 @@
+//! An object of an API as a spec, and a spec as the body of a request.
+
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
+
+use super::api::Failure;
+use super::definition::{Definition, Verb, WriteCall};
+use super::mark;
+use crate::core::model::mark::Mark;
+use crate::core::model::resource::Present;
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::StepAction;
+
+/// The name of an object.
+pub fn name_of(definition: &Definition, object: &Json) -> Option<String> {
+    let name = text_at(object, &definition.name_at)?;
+    if definition.name_is_last_segment {
+        return name.rsplit('/').next().map(str::to_owned);
+    }
+    Some(name)
+}
+
+/// The id of an object, as paths want it.
+pub fn id_of(definition: &Definition, object: &Json) -> Option<String> {
+    match &definition.id_at {
+        Some(at) => text_at(object, at),
+        None => name_of(definition, object),
+    }
+}
+
+/// A text or a number.
+pub fn text_at(object: &Json, at: &str) -> Option<String> {
+    match object.pointer(at)? {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// What fills a placeholder of a path.
+pub fn placeholder<'a>(spec: &'a Map, id: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    match name {
+        "name" => spec.get("name").and_then(Value::as_str).map(Cow::Borrowed),
+        "id" => id.map(Cow::Borrowed),
+        other => spec.get("parameters")?.get(other)?.as_str().map(Cow::Borrowed),
+    }
+}
+
+/// What is there, in the form of what is wanted there.
+pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present {
+    let mut outputs = Vec::with_capacity(2);
+    if let Some(id) = id_of(definition, &object) {
+        outputs.push(("id".into(), id.into()));
+    }
+    if let Some(uri) = definition.uri_at.as_ref().and_then(|at| text_at(&object, at)) {
+        outputs.push(("uri".into(), uri.into()));
+    }
+    let pending = definition.ready.as_ref().filter(|ready| !ready.holds(&object)).map(|ready| {
+        let state = text_at(&object, &ready.at).unwrap_or_else(|| "not told".to_owned());
+        format!("{} is {state}", crate::core::model::value::readable_pointer(&ready.at)).into()
+    });
+    for (field, at) in &definition.read_at {
+        if let Some(value) = object.pointer(at).cloned() {
+            set(&mut object, field, value);
+        }
+    }
+    let mark = mark::take(&definition.mark, &mut object);
+    let wanted = spec.get("fields").cloned().unwrap_or_default();
+    let mut fields = aligned(&Value::from(&object), &wanted, false);
+    for pointer in &definition.write_only {
+        if let Some(wanted) = wanted.pointer(pointer) {
+            fields = fields.with_pointer(pointer, wanted.clone());
+        }
+    }
+    Present {
+        spec: spec.with("fields", fields).into(),
+        mark,
+        outputs: std::sync::Arc::new(Map::from_fields(outputs)),
+        pending,
+    }
+}
+
+/// An observed value in the spelling of the wanted one. In a list, which is compared as a whole, an item keeps the fields that
+/// are asked for, because an API fills in others; numbers may come as texts.
+fn aligned(observed: &Value, wanted: &Value, in_list: bool) -> Value {
+    match (observed, wanted) {
+        (Value::Map(observed), Value::Map(wanted)) => {
+            let kept = observed.iter().filter(|(name, _)| !in_list || wanted.contains(name));
+            Value::map(kept.map(|(name, value)| {
+                let value = wanted.get(name).map_or_else(|| value.clone(), |wanted| aligned(value, wanted, in_list));
+                (name.clone(), value)
+            }))
+        }
+        (Value::List(observed), Value::List(wanted)) if observed.len() == wanted.len() => {
+            Value::list(observed.iter().zip(wanted.iter()).map(|(observed, wanted)| aligned(observed, wanted, true)))
+        }
+        (Value::Text(text), Value::Integer(number)) if **text == *number.to_string() => wanted.clone(),
+        (Value::Integer(number), Value::Text(text)) if **text == *number.to_string() => wanted.clone(),
+        (observed, _) => observed.clone(),
+    }
+}
+
+/// Sets a value in JSON; parents that are missing are made as objects.
+pub fn set(json: &mut Json, pointer: &str, value: Json) {
+    let mut place = json;
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        place = match place {
+            Json::Array(items) => match token.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                Some(item) => item,
+                None => return,
+            },
+            other => {
+                if !other.is_object() {
+                    *other = Json::Object(serde_json::Map::new());
+                }
+                &mut other[token]
+            }
+        };
+    }
+    *place = value;
+}
+
+fn remove(json: &mut Json, pointer: &str) {
+    let Some((parent, token)) = pointer.rsplit_once('/') else { return };
+    if let Some(parent) = json.pointer_mut(parent).and_then(Json::as_object_mut) {
+        parent.remove(&token.replace("~1", "/").replace("~0", "~"));
+    }
+}
+
+/// `over` laid over `below`, maps within maps likewise.
+fn overlaid(below: &Json, over: &Json) -> Json {
+    let (Json::Object(below), Json::Object(over)) = (below, over) else { return over.clone() };
+    let mut merged = below.clone();
+    for (name, value) in over {
+        let value = below.get(name).map_or_else(|| value.clone(), |below| overlaid(below, value));
+        merged.insert(name.clone(), value);
+    }
+    Json::Object(merged)
+}
+
+/// The body of a request that makes an object, or brings one to what a spec says.
+pub fn body(
+    definition: &Definition,
+    call: &WriteCall,
+    action: &StepAction,
+    current: Option<&Json>,
+    mark: &Mark,
+) -> Json {
+    let (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }) = action else { return Json::Null };
+    let wanted = spec.get("fields").map_or_else(|| Json::Object(serde_json::Map::new()), Value::to_json);
+    let mut object = wanted.clone();
+    if let (Some(current), Some(fields)) = (current, object.as_object_mut()) {
+        // Maps are owned key by key: what else is in them stays.
+        for (name, value) in fields.iter_mut() {
+            if let Some(below) = current.get(name) {
+                *value = overlaid(below, value);
+            }
+        }
+        if let super::definition::MarkAt::Map { at, .. } | super::definition::MarkAt::Text { at } = &definition.mark
+            && wanted.pointer(at).is_none()
+            && let Some(there) = current.pointer(at)
+        {
+            let mut there = there.clone();
+            if let Json::String(text) = &there {
+                // Without the mark that is on it already.
+                let mut whole = Json::Null;
+                set(&mut whole, at, text.clone().into());
+                mark::take(&definition.mark, &mut whole);
+                there = whole.pointer(at).cloned().unwrap_or_default();
+            }
+            set(&mut object, at, there);
+        }
+        for pointer in &definition.immutable {
+            remove(&mut object, pointer);
+        }
+    }
+    if let StepAction::Update { removed, .. } = action {
+        for pointer in removed.iter().filter_map(|pointer| pointer.strip_prefix("/fields")) {
+            remove(&mut object, pointer);
+            if call.removes_by_null {
+                set(&mut object, pointer, Json::Null);
+            }
+        }
+    }
+    if definition.name_in_body && call.method != Verb::Patch {
+        set(&mut object, &definition.name_at, spec.get("name").map(Value::to_json).unwrap_or_default());
+    }
+    mark::put(&definition.mark, &mut object, mark);
+    let mut body = Json::Object(call.body.clone().into_iter().collect());
+    if call.within.is_empty() {
+        body = overlaid(&body, &object);
+    } else {
+        set(&mut body, &call.within, object);
+    }
+    body
+}
+
+/// The names of fields that an update changes, for APIs that want to be told.
+pub fn changed(definition: &Definition, body: &Json, action: &StepAction) -> String {
+    let mut names: Vec<String> = body.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    if let StepAction::Update { changed, removed, .. } = action {
+        let top = |pointer: &String| pointer.strip_prefix("/fields/")?.split('/').next().map(str::to_owned);
+        names = changed.iter().chain(removed).filter_map(top).collect();
+        if let super::definition::MarkAt::Map { at, .. } | super::definition::MarkAt::Text { at } = &definition.mark {
+            names.extend(at.split('/').nth(1).map(str::to_owned));
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}
+
+/// Nothing but what a request refused can be about.
+pub fn nameless() -> Failure {
+    Failure::Unreadable("the API answered an object without a name or an id".to_owned())
+}

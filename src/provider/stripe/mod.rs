@@ -1,0 +1,101 @@
+//! Stripe: products, prices, customers, subscriptions, meters, coupons, webhook endpoints.
+//!
+//! ```text
+//! types/   what each kind's spec is, and what the planner has to know of it
+//! read/    lists of objects → observations: as many requests as there are pages, whatever the number of tenants
+//! write/   one step → a few requests; what creates carries an idempotency key
+//! ```
+//!
+//! Stripe invents the ids of most objects. So an object is known by a name of ours, which stands with the mark in its
+//! metadata ([`mark`]), and is found again by listing: search lags behind. The mode of the key (test or live) is held
+//! against every object that is answered.
+
+mod api;
+mod form;
+mod lists;
+mod mark;
+mod money;
+mod read;
+mod types;
+mod write;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::core::model::kind::Kind;
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use api::Api;
+
+/// The Stripe provider.
+pub struct Stripe;
+
+/// Where Stripe is, unless a target's `url` says otherwise.
+const URL: &str = "https://api.stripe.com";
+
+/// What Stripe allows in test mode; a live account has a hundred, of which the product itself wants its share.
+const REQUESTS_PER_SECOND: u32 = 25;
+
+/// The settings of a Stripe target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
+struct StripeSettings {
+    /// A secret or restricted key (`sk_test_…`, `rk_live_…`), as `env:NAME` or `file:PATH`.
+    api_key: String,
+    /// Has to be true where the key is for live mode, and must not be where it is for test mode.
+    #[serde(default)]
+    live: bool,
+    /// Where the API is, without `/v1`.
+    #[serde(default = "default_url")]
+    url: String,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder.
+    roots: Option<String>,
+    /// Reads and writes together.
+    #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 1, max = 100))]
+    requests_per_second: u32,
+}
+
+fn default_url() -> String {
+    URL.to_owned()
+}
+
+fn default_requests_per_second() -> u32 {
+    REQUESTS_PER_SECOND
+}
+
+impl Provider for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn placement_key(&self) -> &'static str {
+        "billing"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        types::kinds()
+    }
+
+    fn settings_schema(&self) -> schemars::Schema {
+        schemars::schema_for!(StripeSettings)
+    }
+
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
+        Ok(Box::new(read::StripeReader::new(open(settings)?)))
+    }
+
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
+        Ok(Box::new(write::StripeWriter::new(open(settings)?)))
+    }
+}
+
+fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
+    let opened = Api::open(settings);
+    opened.map(Arc::new).map_err(|cause| {
+        let attempted = format!("reading the settings of target \"{}\"", settings.target);
+        ProviderError::new(ErrorClass::Fatal, attempted, cause)
+    })
+}

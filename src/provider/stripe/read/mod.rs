@@ -1,0 +1,162 @@
+//! The reading half: the lists of the kinds that are asked for, each read once.
+//!
+//! A kind whose list failed is unknown, and no other.
+
+mod objects;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+
+pub use objects::{ADDRESS, CUSTOMER, Meters, PRODUCT, prices_of, snake, spec_of};
+
+use super::api::{self, Api, Failure};
+use super::lists::{Entry, List, State};
+use super::types;
+use crate::core::model::kind::{Kind, MarkPlace};
+use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+
+pub struct StripeReader {
+    api: Arc<Api>,
+    kinds: BTreeMap<&'static str, Kind>,
+}
+
+impl StripeReader {
+    pub fn new(api: Arc<Api>) -> Self {
+        Self { api, kinds: types::kinds().into_iter().map(|kind| (kind.name, kind)).collect() }
+    }
+
+    /// The names of meters by id, where prices refer to any.
+    async fn meters(&self, prices: &List, meters: Option<&List>) -> Result<Meters, Failure> {
+        if !prices.iter().any(|entry| entry.object.pointer("/recurring/meter").is_some_and(|meter| !meter.is_null())) {
+            return Ok(Meters::new());
+        }
+        match meters {
+            Some(meters) => Ok(objects::meters(meters)),
+            None => Ok(objects::meters(&List::read(&self.api, "stripe.meter").await?)),
+        }
+    }
+}
+
+/// All that a list says of a kind.
+fn observation(
+    kind: &Kind,
+    list: &List,
+    meters: &Result<Meters, Failure>,
+    request: &ObserveRequest<'_>,
+) -> KindObservation {
+    let mut observation = KindObservation::default();
+    let wanted = request.wanted.get(kind.name).into_iter().flatten();
+    let wanted = wanted.filter_map(|desired| Some((desired.identity.as_ref()?, &*desired.spec)));
+    let known = request.known.get(kind.name).into_iter().flatten();
+    let known = known.map(|known| (known.identity, &known.spec));
+    for (identity, spec) in wanted.chain(known) {
+        let name = spec.get(kind.identity[0]).and_then(Value::as_str).unwrap_or_default();
+        let observed = match list.current(request.estate, name) {
+            Err(reason) => Observed::Unknown(reason.into()),
+            Ok(None) => Observed::Absent,
+            Ok(Some(entry)) => present(kind, entry, list, meters, Some(spec), request.estate),
+        };
+        observation.resources.insert(identity.clone(), observed);
+    }
+    let marked = list.iter().filter(|entry| {
+        entry.state == State::Current && entry.mark.as_ref().is_some_and(|mark| *mark.estate == *request.estate)
+    });
+    for entry in marked {
+        let name = Map::from_fields([(kind.identity[0].into(), entry.name.as_str().into())]);
+        let Some(identity): Option<Identity> = kind.identity_of(&name) else { continue };
+        observation
+            .resources
+            .entry(identity)
+            .or_insert_with(|| present(kind, entry, list, meters, None, request.estate));
+    }
+    observation
+}
+
+/// What is there under a name, in the words of `spec`, which says what is wanted there.
+fn present(
+    kind: &Kind,
+    entry: &Entry,
+    list: &List,
+    meters: &Result<Meters, Failure>,
+    spec: Option<&Map>,
+    estate: &str,
+) -> Observed {
+    let meters = match meters {
+        Ok(meters) => meters,
+        Err(failure) => return Observed::Unknown(unlisted("meters", failure)),
+    };
+    let mut observed = match spec_of(kind.name, &entry.object, meters, spec, estate) {
+        Ok(observed) => observed,
+        Err(reason) => return Observed::Unknown(reason.into()),
+    };
+    if kind.name == "stripe.price" {
+        let mark = entry.mark.as_ref();
+        let superseded = superseded(list, mark.map(|mark| &*mark.estate), &entry.name);
+        observed = observed.with("superseded", Value::list(superseded.map(|entry| entry.id().into())).as_set());
+    }
+    let outputs =
+        if kind.outputs.is_empty() { Map::default() } else { Map::from_fields([("id".into(), entry.id().into())]) };
+    Observed::Present(Present {
+        spec: Arc::new((kind.normalise)(&observed)),
+        mark: entry.mark.clone().filter(|_| kind.mark == MarkPlace::Target),
+        outputs: Arc::new(outputs),
+        pending: objects::pending(kind.name, &entry.object).map(Into::into),
+    })
+}
+
+/// Earlier prices of a name that a run left active when it was cut short.
+pub fn superseded<'a>(list: &'a List, estate: Option<&'a str>, name: &'a str) -> impl Iterator<Item = &'a Entry> {
+    list.named("", name).iter().filter(move |entry| {
+        entry.state == State::Superseded && entry.mark.as_ref().is_some_and(|mark| Some(&*mark.estate) == estate)
+    })
+}
+
+fn unlisted(what: &str, failure: &Failure) -> Arc<str> {
+    format!("listing {what} of Stripe: {failure}").into()
+}
+
+#[async_trait]
+impl Reader for StripeReader {
+    async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
+        let asked: Vec<&'static str> = {
+            let mut kinds: Vec<_> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            kinds
+        };
+        let known = asked.iter().copied().filter(|name| self.kinds.contains_key(name));
+        let lists = join_all(known.map(async |name| (name, List::read(&self.api, name).await))).await;
+        let lists: BTreeMap<&'static str, Result<List, Failure>> = lists.into_iter().collect();
+        let meters = match lists.get("stripe.price") {
+            Some(Ok(prices)) => {
+                self.meters(prices, lists.get("stripe.meter").and_then(|list| list.as_ref().ok())).await
+            }
+            _ => Ok(Meters::new()),
+        };
+        let mut observations = BTreeMap::new();
+        for name in asked {
+            let observation = match (self.kinds.get(name), lists.get(name)) {
+                (Some(kind), Some(Ok(list))) => observation(kind, list, &meters, request),
+                (Some(_), Some(Err(failure))) => {
+                    let what = name.trim_start_matches("stripe.").replace('_', " ");
+                    KindObservation::unknown(unlisted(&format!("{what}s"), failure))
+                }
+                _ => KindObservation::unknown(format!("Stripe has no kind {name}")),
+            };
+            observations.insert(name, observation);
+        }
+        observations
+    }
+
+    async fn probe(&self) -> Result<String, ProviderError> {
+        let location = self.api.location();
+        let attempted = format!("asking Stripe at {location}");
+        self.api.probe().await.map_err(|failure| failure.into_provider_error(attempted))?;
+        Ok(format!("Stripe at {location}, API version {}", api::VERSION))
+    }
+}

@@ -1,0 +1,121 @@
+//! `stripe.coupon`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// A discount.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.coupon")]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct CouponSpec {
+    /// What it is called here; or, to adopt one, Stripe's id of it.
+    pub key: String,
+    /// As customers see it.
+    #[schemars(length(max = 40))]
+    pub name: Option<String>,
+    /// More than 0 and at most 100, such as `"12.5"`.
+    pub percent_off: Option<String>,
+    /// Instead of `percentOff`, such as `"100.00"`; needs `currency`.
+    pub amount_off: Option<String>,
+    #[schemars(regex(pattern = "^[A-Za-z]{3}$"))]
+    pub currency: Option<String>,
+    #[serde(default)]
+    pub duration: Duration,
+    /// For how long, where `duration` is `repeating`.
+    #[schemars(range(min = 1))]
+    pub months: Option<u32>,
+    /// How often it can be used in all.
+    #[schemars(range(min = 1))]
+    pub max_redemptions: Option<u32>,
+    /// Owned key by key.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// How long a discount holds for a subscription.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Duration {
+    #[default]
+    Once,
+    Repeating,
+    Forever,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.coupon",
+        summary: "A coupon; deleting it leaves the discounts that were given.",
+        schema: schemars::schema_for!(CouponSpec),
+        identity: &["key"],
+        immutable: &["/percentOff", "/amountOff", "/currency", "/duration", "/months", "/maxRedemptions"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/metadata"],
+        outputs: ID,
+        name_limits: const { &[KEY_LIMIT] },
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+/// A percentage without zeros that mean nothing.
+pub fn percentage(text: &str) -> String {
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.drop_empty();
+    fields.lower("currency");
+    let currency = fields.text("currency").unwrap_or_default().to_owned();
+    fields.map("amountOff", |value| {
+        let canonical = value.as_str().and_then(|text| super::super::money::canonical(text, &currency));
+        canonical.map_or_else(|| value.clone(), Value::from)
+    });
+    fields.map("percentOff", |value| value.as_str().map_or_else(|| value.clone(), |text| percentage(text).into()));
+    fields.default("duration", "once");
+    fields.default("metadata", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "key");
+    problems.metadata(spec);
+    let text = |field: &str| spec.get(field).and_then(Value::as_str);
+    problems.amount("/amountOff", spec.get("amountOff"), text("currency"), false);
+    match (spec.contains("percentOff"), spec.contains("amountOff")) {
+        (true, true) => problems.add("/amountOff", "a coupon has either `percentOff` or `amountOff`"),
+        (false, false) => problems.add("", "a coupon needs `percentOff` or `amountOff`"),
+        (false, true) if !spec.contains("currency") => problems.add("/amountOff", "an amount needs a `currency`"),
+        (true, false) if spec.contains("currency") => problems.add("/currency", "a percentage has no currency"),
+        _ => {}
+    }
+    if let Some(percent) = text("percentOff")
+        && !percent.parse::<f64>().is_ok_and(|percent| percent > 0.0 && percent <= 100.0)
+    {
+        problems.add("/percentOff", "a percentage is more than 0 and at most 100");
+    }
+    match (text("duration"), spec.contains("months")) {
+        (Some("repeating"), false) => problems.add("/duration", "for how many `months`?"),
+        (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon has it"),
+        _ => {}
+    }
+    problems.0
+}

@@ -1,0 +1,112 @@
+//! `stripe.customer`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// Who is billed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.customer")]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct CustomerSpec {
+    /// What it is called here; or, to adopt one, Stripe's id of it.
+    pub key: String,
+    pub name: Option<String>,
+    /// Where invoices go.
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub description: Option<String>,
+    pub address: Option<Address>,
+    #[serde(default)]
+    pub tax_exempt: TaxExempt,
+    /// Languages of invoices, the most wanted first (RFC 4646).
+    pub preferred_locales: Option<Vec<String>>,
+    /// Owned key by key.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// A postal address.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct Address {
+    pub line1: Option<String>,
+    pub line2: Option<String>,
+    pub city: Option<String>,
+    pub state: Option<String>,
+    pub postal_code: Option<String>,
+    /// Two letters (ISO 3166-1).
+    pub country: Option<String>,
+}
+
+/// Whether tax is charged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum TaxExempt {
+    #[default]
+    None,
+    Exempt,
+    Reverse,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.customer",
+        summary: "A customer; deleting it ends its subscriptions at once and cannot be undone.",
+        schema: schemars::schema_for!(CustomerSpec),
+        identity: &["key"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &["/email", "/phone", "/address"],
+        owned_by_key: &["/metadata"],
+        outputs: ID,
+        name_limits: const { &[KEY_LIMIT] },
+        references: &[],
+        loses_data: true,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.drop_empty();
+    fields.default("taxExempt", "none");
+    fields.map("address", |address| match address {
+        Value::Map(parts) => {
+            let given = parts.iter().filter(|(_, part)| !part.is_null() && part.as_str() != Some(""));
+            Value::map(given.map(|(name, part)| (name.clone(), part.clone())))
+        }
+        other => other.clone(),
+    });
+    if fields.0.get("address").and_then(Value::as_map).is_some_and(Map::is_empty) {
+        fields.0.remove("address");
+    }
+    if fields.0.get("preferredLocales").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
+        fields.0.remove("preferredLocales");
+    }
+    fields.default("metadata", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "key");
+    problems.metadata(spec);
+    if let Some(Value::Text(email)) = spec.get("email")
+        && (email.len() > 512 || email.split('@').filter(|part| !part.is_empty()).count() != 2)
+    {
+        problems.add("/email", "this is no e-mail address");
+    }
+    problems.0
+}

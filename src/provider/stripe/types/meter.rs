@@ -1,0 +1,85 @@
+//! `stripe.meter`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, ID, Problems};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::value::Map;
+
+/// How usage is counted that metered prices bill.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.meter")]
+pub struct MeterSpec {
+    /// The name that the product sends events under.
+    pub event_name: String,
+    /// As customers see it.
+    pub display_name: String,
+    #[serde(default)]
+    pub aggregation: Aggregation,
+    /// Where an event has the customer's id.
+    #[serde(default = "default_customer_key")]
+    pub customer_key: String,
+    /// Where an event has the quantity.
+    #[serde(default = "default_value_key")]
+    pub value_key: String,
+}
+
+/// What is made of the events of a period.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Aggregation {
+    #[default]
+    Sum,
+    Count,
+    Last,
+}
+
+fn default_customer_key() -> String {
+    "stripe_customer_id".to_owned()
+}
+
+fn default_value_key() -> String {
+    "value".to_owned()
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.meter",
+        summary: "A meter of usage; deleting it deactivates it.",
+        schema: schemars::schema_for!(MeterSpec),
+        identity: &["eventName"],
+        immutable: &["/aggregation", "/customerKey", "/valueKey"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: ID,
+        name_limits: const { &[NameLimit { pointer: "/eventName", bytes: 100, source: "Stripe's names of meter events" }] },
+        references: &[],
+        loses_data: false,
+        bills: false,
+        // Meters have no metadata.
+        mark: MarkPlace::Inventory,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("aggregation", "sum");
+    fields.default("customerKey", default_customer_key());
+    fields.default("valueKey", default_value_key());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "eventName");
+    problems.name(spec, "displayName");
+    problems.0
+}

@@ -1,0 +1,221 @@
+//! The kinds of this provider: their specs, and what the planner has to know about them.
+//!
+//! Normalising works on the map and not on the typed spec, because a desired spec may still hold deferred values.
+
+pub mod coupon;
+pub mod customer;
+pub mod meter;
+pub mod price;
+pub mod product;
+pub mod subscription;
+pub mod webhook_endpoint;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::mark;
+use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use crate::core::model::value::{Map, Value, push_token};
+
+/// Every kind, in the order in which they depend on each other.
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        product::kind(),
+        meter::kind(),
+        price::kind(),
+        coupon::kind(),
+        customer::kind(),
+        subscription::kind(),
+        webhook_endpoint::kind(),
+    ]
+}
+
+/// The user's own metadata, beside which the mark stands.
+pub type Metadata = BTreeMap<String, String>;
+
+/// A spec with its types.
+///
+/// # Errors
+/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
+pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
+    serde_json::from_value(Value::from(spec.clone()).to_json())
+}
+
+/// The output that every kind has whose ids Stripe invents.
+const ID: &[(&str, &str)] = &[("id", "Stripe's own id of it")];
+
+/// Names of ours stand in metadata.
+const KEY_LIMIT: NameLimit =
+    NameLimit { pointer: "/key", bytes: mark::MOST_VALUE, source: "the values of Stripe's metadata" };
+
+const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference {
+    FieldReference { pointer, kind, required: true }
+}
+
+/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+struct Fields(BTreeMap<Arc<str>, Value>);
+
+impl Fields {
+    fn of(spec: &Map) -> Self {
+        let present = spec.iter().filter(|(_, value)| !value.is_null());
+        Self(present.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    fn default(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+
+    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
+        if let Some(value) = self.0.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
+    fn lower(&mut self, name: &str) {
+        self.map(name, |value| match value {
+            Value::Text(text) => Value::from(text.to_ascii_lowercase()),
+            other => other.clone(),
+        });
+    }
+
+    /// An empty text is how Stripe has what is not there.
+    fn drop_empty(&mut self) {
+        self.0.retain(|_, value| value.as_str() != Some(""));
+    }
+
+    fn build(self) -> Map {
+        self.0.into_iter().collect()
+    }
+}
+
+/// Collects the problems of one spec.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, pointer: &str, message: impl Into<String>) {
+        self.0.push(Problem::error(pointer, message));
+    }
+
+    fn name(&mut self, spec: &Map, field: &str) {
+        if spec.get(field).and_then(Value::as_str).is_some_and(|name| name.trim().is_empty()) {
+            self.add(&format!("/{field}"), "a name cannot be empty");
+        }
+    }
+
+    fn metadata(&mut self, spec: &Map) {
+        let Some(Value::Map(metadata)) = spec.get("metadata") else { return };
+        if metadata.len() > mark::USER_KEYS {
+            let message = format!("Stripe has room for fifty keys, of which {} are yours", mark::USER_KEYS);
+            self.add("/metadata", message);
+        }
+        for (key, value) in metadata.iter() {
+            let mut pointer = "/metadata".to_owned();
+            push_token(&mut pointer, key);
+            if key.starts_with(mark::PREFIX) {
+                self.add(&pointer, format!("keys that begin with {} hold the mark", mark::PREFIX));
+            }
+            if key.is_empty() || key.chars().count() > mark::MOST_KEY || key.contains(['[', ']']) {
+                self.add(&pointer, format!("a key has 1 to {} characters and no brackets", mark::MOST_KEY));
+            }
+            if value.as_str().is_some_and(|text| text.is_empty() || text.chars().count() > mark::MOST_VALUE) {
+                self.add(&pointer, format!("a value has 1 to {} characters", mark::MOST_VALUE));
+            }
+        }
+    }
+
+    /// An amount that the currency cannot have.
+    fn amount(&mut self, pointer: &str, amount: Option<&Value>, currency: Option<&str>, has_fractions: bool) {
+        let (Some(Value::Text(amount)), Some(currency)) = (amount, currency) else { return };
+        let Some(used) = super::money::decimals_used(amount) else {
+            return self.add(pointer, format!("`{amount}` is no amount; write it as `4999.00`"));
+        };
+        let decimals = super::money::decimals(currency);
+        let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };
+        if used > allowed {
+            let currency = currency.to_uppercase();
+            self.add(pointer, format!("`{amount}` has {used} decimals, but {currency} has {}", decimals.allowed));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples() -> Vec<(&'static str, serde_json::Value)> {
+        vec![
+            ("stripe.product", json!({"key": "pro", "name": "Pro", "description": "", "metadata": {"a": "b"}})),
+            ("stripe.meter", json!({"eventName": "calls", "displayName": "Calls"})),
+            (
+                "stripe.price",
+                json!({"lookupKey": "pro_monthly", "product": "pro", "currency": "USD", "amount": "49.9",
+                "interval": "month"}),
+            ),
+            ("stripe.coupon", json!({"key": "welcome", "percentOff": "12.50", "duration": "once"})),
+            ("stripe.customer", json!({"key": "acme", "name": "Acme", "email": "a@example.com"})),
+            (
+                "stripe.subscription",
+                json!({"key": "acme", "customer": "acme", "price": "pro_monthly", "trialDays": 14}),
+            ),
+            (
+                "stripe.webhook_endpoint",
+                json!({"key": "main", "url": "https://example.com/hook", "enabledEvents": ["b", "a"]}),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), samples().len());
+        for (name, sample) in samples() {
+            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+            let errors = |json: &serde_json::Value| -> Vec<String> {
+                validator.iter_errors(json).map(|error| error.to_string()).collect()
+            };
+            assert_eq!(errors(&sample), [""; 0], "{name}");
+            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
+            let normalised = (kind.normalise)(&spec);
+            assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
+            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+            assert_eq!((kind.check)(&normalised), [], "{name}");
+            assert!(kind.identity_of(&normalised).is_some());
+        }
+    }
+
+    #[test]
+    fn pointers_of_a_description_lead_to_fields() {
+        for kind in kinds() {
+            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
+            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
+            for field in kind.identity.iter().copied().chain(pointed).chain(referring) {
+                assert!(properties.contains_key(field), "{}: {field}", kind.name);
+            }
+        }
+    }
+
+    #[test]
+    fn metadata_leaves_room_for_the_mark() {
+        let problems = |metadata: serde_json::Value| {
+            let Value::Map(spec) = Value::from(json!({"key": "a", "name": "A", "metadata": metadata})) else {
+                panic!()
+            };
+            (product::kind().check)(&spec).into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(json!({"seats": "3"})), [""; 0]);
+        assert_eq!(problems(json!({"tenantry_key": "x"})), ["/metadata/tenantry_key"]);
+        assert_eq!(problems(json!({"a[b]": "x", "c": ""})), ["/metadata/a[b]", "/metadata/c"]);
+    }
+}

@@ -1,0 +1,284 @@
+//! `stripe.price`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, ID, Metadata, Problems, reference};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::value::{Map, Value};
+use crate::provider::stripe::money;
+
+/// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.price")]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct PriceSpec {
+    /// The name that stays when the amount changes.
+    pub lookup_key: String,
+    /// The `key` of its `stripe.product`.
+    pub product: String,
+    /// Three letters (ISO 4217).
+    #[schemars(regex(pattern = "^[A-Za-z]{3}$"))]
+    pub currency: String,
+    /// In the currency's main unit, such as `"4999.00"`. A metered price may have up to twelve decimals more than the currency.
+    pub amount: Option<String>,
+    /// Instead of `amount`: what it costs from which quantity on, in order.
+    #[schemars(length(min = 1))]
+    pub tiers: Option<Vec<Tier>>,
+    /// Whether each unit costs what its own tier says (`graduated`), or all cost what the last one's says (`volume`).
+    pub tiers_mode: Option<TiersMode>,
+    /// How often it is paid; once, if absent.
+    pub interval: Option<Interval>,
+    /// Every so many of them.
+    #[schemars(range(min = 1, max = 156))]
+    pub interval_count: Option<u32>,
+    /// Whether a quantity is agreed on, or usage is measured.
+    pub usage: Option<Usage>,
+    /// The `eventName` of the `stripe.meter` that measures it.
+    pub meter: Option<String>,
+    #[serde(default)]
+    pub tax_behavior: TaxBehavior,
+    /// Not shown to customers.
+    pub nickname: Option<String>,
+    /// Owned key by key.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// Filled in: earlier prices of this one that are still active. Wanted is an empty list.
+    #[schemars(length(max = 0))]
+    pub superseded: Option<Vec<String>>,
+}
+
+/// What units cost up to a quantity.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tier {
+    /// The last unit of the tier; without end, if absent.
+    #[schemars(range(min = 1))]
+    pub up_to: Option<u64>,
+    /// For each unit.
+    pub amount: Option<String>,
+    /// For the tier as a whole.
+    pub flat_amount: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum TiersMode {
+    Graduated,
+    Volume,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Interval {
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Usage {
+    Licensed,
+    Metered,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum TaxBehavior {
+    #[default]
+    Unspecified,
+    Inclusive,
+    Exclusive,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.price",
+        summary: "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
+        schema: schemars::schema_for!(PriceSpec),
+        identity: &["lookupKey"],
+        immutable: &[
+            "/product",
+            "/currency",
+            "/amount",
+            "/tiers",
+            "/tiersMode",
+            "/interval",
+            "/intervalCount",
+            "/usage",
+            "/meter",
+            "/taxBehavior",
+        ],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/metadata"],
+        outputs: ID,
+        name_limits: const { &[NameLimit { pointer: "/lookupKey", bytes: 200, source: "Stripe's lookup keys" }] },
+        references: const { &[reference("/product", "stripe.product"), reference("/meter", "stripe.meter")] },
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.drop_empty();
+    fields.lower("currency");
+    let currency = fields.text("currency").unwrap_or_default().to_owned();
+    let amount = |value: &Value| match value.as_str().and_then(|text| money::canonical(text, &currency)) {
+        Some(text) => text.into(),
+        None => value.clone(),
+    };
+    fields.map("amount", amount);
+    fields.map("tiers", |tiers| match tiers {
+        Value::List(tiers) => {
+            Value::list(tiers.iter().map(|tier| match tier {
+                Value::Map(tier) => {
+                    let given = tier.iter().filter(|(_, value)| !value.is_null());
+                    let is_money = |name: &str| matches!(name, "amount" | "flatAmount");
+                    // Nothing for the tier as a whole is how most tiers are.
+                    let counts = |name: &str, value: &Value| {
+                        name != "flatAmount"
+                            || value.as_str().and_then(money::decimals_used).is_none()
+                            || value.as_str().is_some_and(|text| text.contains(|c: char| ('1'..='9').contains(&c)))
+                    };
+                    Value::map(given.filter(|(name, value)| counts(name, value)).map(|(name, value)| {
+                        (name.clone(), if is_money(name) { amount(value) } else { value.clone() })
+                    }))
+                }
+                other => other.clone(),
+            }))
+        }
+        other => other.clone(),
+    });
+    if fields.0.contains_key("tiers") {
+        fields.default("tiersMode", "graduated");
+    }
+    if fields.0.contains_key("interval") {
+        fields.default("intervalCount", 1);
+        let usage = if fields.0.contains_key("meter") { "metered" } else { "licensed" };
+        fields.default("usage", usage);
+    }
+    fields.default("taxBehavior", "unspecified");
+    fields.default("superseded", Vec::new());
+    fields.default("metadata", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "lookupKey");
+    problems.metadata(spec);
+    let has = |field: &str| spec.contains(field);
+    let text = |field: &str| spec.get(field).and_then(Value::as_str);
+    let currency = text("currency");
+    let is_metered = text("usage") == Some("metered") || has("meter");
+    problems.amount("/amount", spec.get("amount"), currency, is_metered);
+    match (has("amount"), has("tiers")) {
+        (true, true) => problems.add("/tiers", "a price has either an amount or tiers"),
+        (false, false) => problems.add("", "a price needs an amount or tiers"),
+        _ => {}
+    }
+    let tiers = spec.get("tiers").and_then(Value::as_list).unwrap_or_default();
+    for (index, tier) in tiers.iter().enumerate() {
+        let pointer = format!("/tiers/{index}");
+        problems.amount(&format!("{pointer}/amount"), tier.get("amount"), currency, is_metered);
+        problems.amount(&format!("{pointer}/flatAmount"), tier.get("flatAmount"), currency, is_metered);
+        let up_to = tier.get("upTo").and_then(Value::as_integer);
+        let before = index.checked_sub(1).and_then(|index| tiers[index].get("upTo")?.as_integer());
+        match (up_to, index + 1 == tiers.len()) {
+            (Some(_), true) => problems.add(&format!("{pointer}/upTo"), "the last tier has no end"),
+            (None, false) => problems.add(&pointer, "only the last tier has no end; give `upTo`"),
+            (Some(up_to), false) if before.is_some_and(|before| before >= up_to) => {
+                problems.add(&format!("{pointer}/upTo"), "tiers go upwards");
+            }
+            _ => {}
+        }
+        if tier.get("amount").is_none() && tier.get("flatAmount").is_none() {
+            problems.add(&pointer, "a tier needs `amount`, `flatAmount`, or both");
+        }
+    }
+    if has("tiersMode") && !has("tiers") {
+        problems.add("/tiersMode", "there are no tiers");
+    }
+    for field in ["intervalCount", "usage", "meter", "tiers"] {
+        if has(field) && !has("interval") {
+            problems.add(&format!("/{field}"), "only a price with an `interval` has it");
+        }
+    }
+    match (text("usage"), has("meter")) {
+        (Some("licensed"), true) => problems.add("/usage", "a price with a meter is metered"),
+        (Some("metered"), false) => problems.add("/usage", "a metered price needs a `meter`"),
+        _ => {}
+    }
+    if let (Some(interval), Some(count)) = (text("interval"), spec.get("intervalCount").and_then(Value::as_integer)) {
+        // Three years (https://docs.stripe.com/api/prices/create).
+        let most = match interval {
+            "year" => 3,
+            "month" => 36,
+            "week" => 156,
+            _ => 1095,
+        };
+        if count > most {
+            problems.add("/intervalCount", format!("the longest is {most} of an interval of one {interval}"));
+        }
+    }
+    problems.0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(mut spec: serde_json::Value) -> Vec<String> {
+        spec["lookupKey"] = "k".into();
+        spec["product"] = "p".into();
+        let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
+        check(&normalise(&spec))
+            .into_iter()
+            .map(|problem| format!("{}: {}", problem.pointer, problem.message))
+            .collect()
+    }
+
+    #[test]
+    fn an_amount_has_the_decimals_of_its_currency() {
+        assert_eq!(problems(json!({"currency": "jpy", "amount": "500"})), [""; 0]);
+        assert_eq!(
+            problems(json!({"currency": "jpy", "amount": "500.50"})),
+            ["/amount: `500.5` has 1 decimals, but JPY has 0"]
+        );
+        assert_eq!(
+            problems(json!({"currency": "usd", "amount": "0.001", "interval": "month"})),
+            ["/amount: `0.001` has 3 decimals, but USD has 2"]
+        );
+        let metered = json!({"currency": "usd", "amount": "0.001", "interval": "month", "meter": "calls"});
+        assert_eq!(problems(metered), [""; 0]);
+        assert_eq!(problems(json!({"currency": "usd", "amount": "1,50"})).len(), 1);
+    }
+
+    #[test]
+    fn tiers_go_upwards_and_the_last_has_no_end() {
+        let with = |tiers: serde_json::Value| problems(json!({"currency": "usd", "interval": "month", "tiers": tiers}));
+        assert_eq!(
+            with(json!([{"upTo": 10, "amount": "1"}, {"upTo": 20, "amount": "0.5"}, {"amount": "0.10"}])),
+            [""; 0]
+        );
+        assert_eq!(with(json!([{"upTo": 10, "amount": "1"}])), ["/tiers/0/upTo: the last tier has no end"]);
+        assert_eq!(
+            with(json!([{"upTo": 10, "amount": "1"}, {"upTo": 5, "amount": "1"}, {"flatAmount": "7"}])),
+            ["/tiers/1/upTo: tiers go upwards"]
+        );
+        assert_eq!(with(json!([{"amount": "1"}, {"amount": "1"}])).len(), 1);
+    }
+}

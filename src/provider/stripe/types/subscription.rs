@@ -1,0 +1,163 @@
+//! `stripe.subscription`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, ID, KEY_LIMIT, Metadata, Problems, reference};
+use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// What a customer pays for, again and again.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.subscription")]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct SubscriptionSpec {
+    /// What it is called here; or, to adopt one, Stripe's id of it.
+    pub key: String,
+    /// The `key` of its `stripe.customer`.
+    pub customer: String,
+    /// The `lookupKey` of a `stripe.price`: then whoever pays an earlier amount goes on paying it. Or its output `id`: then a
+    /// new amount is for all.
+    pub price: String,
+    /// How many units. A metered price has none.
+    #[schemars(range(min = 0))]
+    pub quantity: Option<u64>,
+    /// Further prices, each once, by lookup key or id: metered usage, options.
+    #[serde(default)]
+    pub add_ons: Vec<String>,
+    /// Days before the first payment. Counts when it is made, and not any more afterwards.
+    #[schemars(range(min = 0, max = 730))]
+    pub trial_days: Option<u32>,
+    /// The `key` of a `stripe.coupon` to begin with. Counts when it is made, and not any more afterwards.
+    pub coupon: Option<String>,
+    #[serde(default)]
+    pub collection_method: CollectionMethod,
+    /// Of an invoice that is sent.
+    #[schemars(range(min = 0))]
+    pub days_until_due: Option<u32>,
+    /// What becomes of the rest of a period when price or quantity change.
+    #[serde(default)]
+    pub proration_behavior: ProrationBehavior,
+    /// Whether it ends with the period that has been paid for.
+    #[serde(default)]
+    pub cancel_at_period_end: bool,
+    /// What is done with invoices for the time being.
+    #[serde(default)]
+    pub pause_collection: PauseCollection,
+    /// What deleting does.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+    /// Owned key by key.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// How it is paid.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum CollectionMethod {
+    #[default]
+    ChargeAutomatically,
+    SendInvoice,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum ProrationBehavior {
+    /// The difference is on the next invoice.
+    #[default]
+    CreateProrations,
+    /// The difference is invoiced at once.
+    AlwaysInvoice,
+    /// There is none.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum PauseCollection {
+    #[default]
+    None,
+    KeepAsDraft,
+    MarkUncollectible,
+    Void,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDelete {
+    #[default]
+    CancelNow,
+    CancelAtPeriodEnd,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.subscription",
+        summary: "A subscription of a customer to prices.",
+        schema: schemars::schema_for!(SubscriptionSpec),
+        identity: &["key"],
+        immutable: &["/customer"],
+        // What says how something is done, and is nowhere to be read afterwards.
+        write_only: &["/trialDays", "/coupon", "/prorationBehavior"],
+        sensitive: &[],
+        owned_by_key: &["/metadata"],
+        outputs: ID,
+        name_limits: const { &[KEY_LIMIT] },
+        references: const {
+            &[
+                reference("/customer", "stripe.customer"),
+                // A price that is replaced stays with those who have it.
+                FieldReference { pointer: "/price", kind: "stripe.price", required: false },
+                FieldReference { pointer: "/addOns", kind: "stripe.price", required: false },
+                FieldReference { pointer: "/coupon", kind: "stripe.coupon", required: false },
+            ]
+        },
+        loses_data: false,
+        bills: true,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.drop_empty();
+    fields.default("addOns", Vec::new());
+    fields.map("addOns", Value::as_set);
+    fields.default("collectionMethod", "chargeAutomatically");
+    fields.default("prorationBehavior", "createProrations");
+    fields.default("cancelAtPeriodEnd", false);
+    fields.default("pauseCollection", "none");
+    fields.default("onDelete", "cancelNow");
+    fields.default("metadata", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "key");
+    problems.name(spec, "customer");
+    problems.name(spec, "price");
+    problems.metadata(spec);
+    let is_sent = spec.get("collectionMethod").and_then(Value::as_str) == Some("sendInvoice");
+    match (is_sent, spec.contains("daysUntilDue")) {
+        (true, false) => problems.add("/collectionMethod", "an invoice that is sent needs `daysUntilDue`"),
+        (false, true) => problems.add("/daysUntilDue", "only invoices that are sent (`sendInvoice`) have it"),
+        _ => {}
+    }
+    let add_ons = spec.get("addOns").and_then(Value::as_list).unwrap_or_default();
+    if spec.get("price").is_some_and(|price| add_ons.contains(price)) {
+        problems.add("/addOns", "the price itself is among them");
+    }
+    // Stripe takes twenty prices in one subscription.
+    if add_ons.len() > 19 {
+        problems.add("/addOns", "a subscription has at most twenty prices");
+    }
+    problems.0
+}

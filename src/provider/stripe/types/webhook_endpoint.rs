@@ -1,0 +1,81 @@
+//! `stripe.webhook_endpoint`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::value::{Map, Value};
+
+/// Where Stripe tells the product what happened.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "stripe.webhook_endpoint")]
+#[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
+pub struct WebhookEndpointSpec {
+    /// What it is called here; or, to adopt one, Stripe's id of it.
+    pub key: String,
+    pub url: String,
+    /// Such as `invoice.paid`, or `*` alone.
+    #[schemars(length(min = 1))]
+    pub enabled_events: Vec<String>,
+    /// In which the events are written; that of the account, if absent.
+    pub api_version: Option<String>,
+    pub description: Option<String>,
+    #[serde(default)]
+    pub disabled: bool,
+    /// Owned key by key.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "stripe.webhook_endpoint",
+        summary: "An address that Stripe sends events to.",
+        schema: schemars::schema_for!(WebhookEndpointSpec),
+        identity: &["key"],
+        immutable: &["/apiVersion"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/metadata"],
+        outputs: ID,
+        name_limits: const { &[KEY_LIMIT] },
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.drop_empty();
+    fields.map("enabledEvents", Value::as_set);
+    fields.default("disabled", false);
+    fields.default("metadata", Map::default());
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, "key");
+    problems.metadata(spec);
+    if spec
+        .get("url")
+        .and_then(Value::as_str)
+        .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
+    {
+        problems.add("/url", "it has to begin with https:// (or http://, in test mode)");
+    }
+    let events = spec.get("enabledEvents").and_then(Value::as_list).unwrap_or_default();
+    if events.len() > 1 && events.iter().any(|event| event.as_str() == Some("*")) {
+        problems.add("/enabledEvents", "`*` stands alone");
+    }
+    problems.0
+}

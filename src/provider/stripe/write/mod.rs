@@ -1,0 +1,375 @@
+//! The writing half: one step, a few requests.
+//!
+//! What is there is listed once for each kind that a run writes or refers to, and kept up to date with what is written. A step
+//! looks there first, so that a repeated one finds its own work. What creates carries an idempotency key: it is what keeps
+//! two runs, or a run and the remains of one that was killed, from making a thing twice.
+
+mod parameters;
+mod price;
+mod subscription;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use tokio::sync::Mutex;
+
+use super::api::{Api, Failure, Posted};
+use super::form::Form;
+use super::lists::{Entry, List, is_current, path};
+use super::mark::{self, same_owner};
+use super::read::{Meters, spec_of};
+use crate::core::diff::compare;
+use crate::core::model::kind::MarkPlace;
+use crate::core::model::mark::Mark;
+use crate::core::model::value::{Map, Value, readable_pointer};
+use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use parameters::Changed;
+
+/// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
+const ATTEMPTS: usize = 12;
+
+pub struct StripeWriter {
+    api: Arc<Api>,
+    lists: Mutex<HashMap<&'static str, List>>,
+}
+
+impl StripeWriter {
+    pub fn new(api: Arc<Api>) -> Self {
+        Self { api, lists: Mutex::default() }
+    }
+
+    /// Looks something up in the list of a kind, which is read when it is first needed.
+    async fn look<T>(&self, kind: &'static str, look: impl FnOnce(&mut List) -> T) -> Result<T, Failure> {
+        let mut lists = self.lists.lock().await;
+        if !lists.contains_key(kind) {
+            lists.insert(kind, List::read(&self.api, kind).await?);
+        }
+        Ok(look(lists.get_mut(kind).expect("it was just read")))
+    }
+
+    /// Reads a list again at its next use.
+    async fn forget(&self, kind: &'static str) {
+        self.lists.lock().await.remove(kind);
+    }
+
+    async fn current(&self, kind: &'static str, estate: &str, name: &str) -> Result<Option<Entry>, Failure> {
+        let found = self.look(kind, |list| list.current(estate, name).map(Option::<&Entry>::cloned)).await?;
+        found.map_err(Failure::Conflict)
+    }
+
+    async fn put(&self, kind: &'static str, object: Json) -> Result<(), Failure> {
+        self.look(kind, |list| if is_current(&object) { list.put(object) } else { list.take(id_of(&object)) }).await
+    }
+
+    /// Stripe's id of something that a spec names. An id is itself.
+    async fn id(&self, kind: &'static str, prefix: &str, estate: &str, name: &str) -> Result<String, Failure> {
+        for is_last in [false, true] {
+            let meant =
+                self.look(kind, |list| list.meant(estate, name).map(|entry| entry.map(|entry| entry.id().to_owned())));
+            if let Some(id) = meant.await?.map_err(Failure::Conflict)? {
+                return Ok(id);
+            }
+            if name.starts_with(prefix) {
+                return Ok(name.to_owned());
+            }
+            // Another run may have made it since.
+            if !is_last {
+                self.forget(kind).await;
+            }
+        }
+        Err(Failure::Invalid(format!("there is no {kind} `{name}`, which it needs")))
+    }
+
+    async fn step(&self, step: &Step) -> Result<Written, Failure> {
+        let kind = step.kind.name;
+        let name = name_of(step);
+        let estate = &*step.mark.estate;
+        let found = self.current(kind, estate, &name).await?;
+        match &step.action {
+            StepAction::Create { spec, .. } => {
+                let Some(entry) = found else { return self.create(step, spec, &name).await };
+                if step.kind.mark == MarkPlace::Target {
+                    check_owner(step, entry.mark.as_ref())?;
+                }
+                self.bring(step, &entry, spec, &[]).await
+            }
+            StepAction::Update { spec, removed, .. } => {
+                let Some(entry) = found else {
+                    return Err(Failure::Conflict("it no longer exists; plan again".to_owned()));
+                };
+                if step.kind.mark == MarkPlace::Target {
+                    check_owner(step, entry.mark.as_ref())?;
+                }
+                self.bring(step, &entry, spec, removed).await
+            }
+            StepAction::Delete { .. } => {
+                let Some(entry) = found else { return Ok(Written::default()) };
+                if step.kind.mark == MarkPlace::Target {
+                    check_owner(step, entry.mark.as_ref())?;
+                }
+                self.delete(step, &entry).await.map(|()| Written::default())
+            }
+        }
+    }
+
+    async fn create(&self, step: &Step, spec: &Map, name: &str) -> Result<Written, Failure> {
+        let kind = step.kind.name;
+        match kind {
+            "stripe.subscription" => {
+                if let Some(entry) = self.ending(step, name).await? {
+                    return self.bring(step, &entry, spec, &[]).await;
+                }
+            }
+            "stripe.meter" => {
+                if let Some(object) = self.reactivated(spec, name).await? {
+                    let entry = Entry::of(kind, object).ok_or_else(nameless)?;
+                    return self.bring(step, &entry, spec, &[]).await;
+                }
+            }
+            _ => {}
+        }
+        let mut form = self.parameters(step, spec, &Changed::New).await?;
+        if step.kind.mark == MarkPlace::Target {
+            form.extend(mark::parameters(&step.mark, name).map_err(Failure::Invalid)?);
+        }
+        let object = self.make(step, name, &form).await?;
+        let id = id_of(&object).to_owned();
+        self.put(kind, object).await?;
+        Ok(written(step, &id))
+    }
+
+    /// Creates an object, whatever the answers from the past to the same request were.
+    async fn make(&self, step: &Step, name: &str, form: &Form) -> Result<Json, Failure> {
+        let kind = step.kind.name;
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            match self.api.create(path(kind), form, &step.idempotency_key, attempt).await {
+                Ok(Posted { object, replayed: false }) => return Ok(object),
+                // It was made before; whether it is still there is another question.
+                Ok(Posted { object, .. }) => match self.api.get(path(kind), id_of(&object)).await? {
+                    Some(object) if is_current(&object) => return Ok(object),
+                    _ => {}
+                },
+                // An earlier failure of Stripe's, which may have made something all the same.
+                Err(Failure::Refused { status, replayed: true, .. }) if status >= 500 => {
+                    self.forget(kind).await;
+                    if let Some(entry) = self.current(kind, &step.mark.estate, name).await? {
+                        check_owner(step, entry.mark.as_ref())?;
+                        return Ok(entry.object);
+                    }
+                }
+                // An earlier refusal, for reasons that may be gone.
+                Err(failure @ Failure::Refused { replayed: true, .. }) => last = Some(failure),
+                // The id was chosen by us, and an answer was lost.
+                Err(failure) if failure.code() == Some("resource_already_exists") => {
+                    self.forget(kind).await;
+                    let Some(entry) = self.current(kind, &step.mark.estate, name).await? else { return Err(failure) };
+                    check_owner(step, entry.mark.as_ref())?;
+                    return Ok(entry.object);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Failure::Conflict("it was made and removed again and again within a day; try again tomorrow".to_owned())
+        }))
+    }
+
+    /// Brings an object that is there to what a spec says.
+    async fn bring(&self, step: &Step, entry: &Entry, spec: &Map, removed: &[String]) -> Result<Written, Failure> {
+        let kind = step.kind.name;
+        if let Some(fields) = self.fixed(step, entry, spec).await? {
+            if kind == "stripe.price" {
+                return self.replace_price(step, spec).await;
+            }
+            return Err(Failure::Conflict(format!("it exists with another {fields}, which cannot change")));
+        }
+        let changed = Changed::From { object: &entry.object, removed };
+        let mut form = self.parameters(step, spec, &changed).await?;
+        if step.kind.mark == MarkPlace::Target {
+            form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
+        }
+        let object = self.api.update(path(kind), entry.id(), &form).await?;
+        self.put(kind, object).await?;
+        match kind {
+            "stripe.subscription" => self.drop_items(step, entry, spec).await?,
+            "stripe.price" => self.archive_superseded(step).await?,
+            _ => {}
+        }
+        Ok(written(step, entry.id()))
+    }
+
+    /// Fields that cannot change and are not as a spec says.
+    async fn fixed(&self, step: &Step, entry: &Entry, spec: &Map) -> Result<Option<String>, Failure> {
+        if step.kind.immutable.is_empty() {
+            return Ok(None);
+        }
+        let meters: Meters = match entry.object.pointer("/recurring/meter").and_then(Json::as_str) {
+            Some(_) => {
+                self.look("stripe.meter", |list| {
+                    list.iter().map(|meter| (meter.id().to_owned(), meter.name.clone())).collect()
+                })
+                .await?
+            }
+            None => Meters::new(),
+        };
+        let mut object = entry.object.clone();
+        match step.kind.name {
+            "stripe.price" => self.expand(&mut object, "product", "stripe.product").await?,
+            "stripe.subscription" => self.expand(&mut object, "customer", "stripe.customer").await?,
+            _ => {}
+        }
+        let observed = spec_of(step.kind.name, &object, &meters, Some(spec), &step.mark.estate);
+        let observed = (step.kind.normalise)(&observed.map_err(Failure::Unreadable)?);
+        let spec = (step.kind.normalise)(spec);
+        let differences = compare(&step.kind, &spec, &observed, Some(&spec));
+        let is_fixed = |pointer: &str| {
+            step.kind
+                .immutable
+                .iter()
+                .any(|fixed| pointer.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        };
+        let fields: Vec<String> = differences
+            .iter()
+            .filter(|difference| is_fixed(&difference.pointer))
+            .map(|difference| readable_pointer(&difference.pointer))
+            .collect();
+        Ok((!fields.is_empty()).then(|| fields.join(", ")))
+    }
+
+    async fn delete(&self, step: &Step, entry: &Entry) -> Result<(), Failure> {
+        let kind = step.kind.name;
+        let path = path(kind);
+        let archive = Form::new().with("active", "false");
+        match kind {
+            "stripe.price" => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
+            "stripe.product" => match self.api.delete(path, entry.id()).await {
+                // It has prices, if only archived ones: then it can only be archived itself.
+                Err(failure) if failure.status() == Some(400) => {
+                    self.api.update(path, entry.id(), &archive).await.map(|_| ())?;
+                }
+                other => other.map(|_| ())?,
+            },
+            "stripe.meter" => {
+                self.api.update(path, &format!("{}/deactivate", entry.id()), &Form::new()).await.map(|_| ())?;
+            }
+            "stripe.subscription" if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
+                return self.cancel_at_period_end(entry).await;
+            }
+            _ => self.api.delete(path, entry.id()).await.map(|_| ())?,
+        }
+        self.look(kind, |list| list.take(entry.id())).await
+    }
+
+    /// An inactive meter of the same name and the same way of counting, active again.
+    async fn reactivated(&self, spec: &Map, name: &str) -> Result<Option<Json>, Failure> {
+        let inactive = self.api.list("billing/meters", &Form::new().with("status", "inactive")).await?;
+        let same = |object: &Json| {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str);
+            let wants = |field: &str| spec.get(field).and_then(Value::as_str);
+            text("/event_name") == Some(name)
+                && text("/default_aggregation/formula") == wants("aggregation")
+                && text("/customer_mapping/event_payload_key") == wants("customerKey")
+                && text("/value_settings/event_payload_key") == wants("valueKey")
+        };
+        let Some(meter) = inactive.iter().find(|object| same(object)) else { return Ok(None) };
+        let verb = format!("{}/reactivate", id_of(meter));
+        self.api.update("billing/meters", &verb, &Form::new()).await.map(Some)
+    }
+}
+
+#[async_trait]
+impl Writer for StripeWriter {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        // A replaced price keeps its lookup key answering all the time: the new one first, the old one afterwards.
+        if let [before, after] = batch
+            && before.kind.name == "stripe.price"
+            && let (StepAction::Delete { .. }, StepAction::Create { spec, .. }) = (&before.action, &after.action)
+            && before.identity == after.identity
+        {
+            let replaced = self.replace_owned_price(before, after, spec).await;
+            return match replaced {
+                Ok(written) => Ok(vec![Written::default(), written]),
+                Err(failure) => Err(failed(1, after, failure, Vec::new())),
+            };
+        }
+        let mut done = Vec::with_capacity(batch.len());
+        for (index, step) in batch.iter().enumerate() {
+            match self.step(step).await {
+                Ok(written) => done.push(written),
+                Err(failure) => return Err(failed(index, step, failure, done)),
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn failed(index: usize, step: &Step, failure: Failure, done: Vec<Written>) -> WriteError {
+    let mut error: ProviderError = failure.into_provider_error(attempted(step));
+    if let StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. } = &step.action {
+        let spec = Value::from(spec.clone());
+        for secret in
+            secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).filter(|text| !text.is_empty())
+        {
+            error.cause = error.cause.replace(secret, "(secret)");
+        }
+    }
+    WriteError { step: index, done, error }
+}
+
+fn attempted(step: &Step) -> String {
+    let verb = match step.action {
+        StepAction::Create { .. } => "creating",
+        StepAction::Update { .. } => "updating",
+        StepAction::Delete { .. } => "deleting",
+    };
+    let noun = step.kind.name.trim_start_matches("stripe.").replace('_', " ");
+    format!("{verb} {noun} \"{}\"", name_of(step))
+}
+
+fn id_of(object: &Json) -> &str {
+    object.get("id").and_then(Json::as_str).unwrap_or_default()
+}
+
+/// The name in the spec that a step is about.
+fn name_of(step: &Step) -> String {
+    let spec = match &step.action {
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
+        StepAction::Delete { before } => &before.spec,
+    };
+    let name = spec.get(step.kind.identity[0]).and_then(Value::as_str);
+    name.map_or_else(|| step.identity.replace("%2F", "/").replace("%25", "%"), str::to_owned)
+}
+
+fn written(step: &Step, id: &str) -> Written {
+    let outputs =
+        if step.kind.outputs.is_empty() { Map::default() } else { Map::from_fields([("id".into(), id.into())]) };
+    Written { outputs }
+}
+
+fn nameless() -> Failure {
+    Failure::Unreadable("Stripe answered an object without a name".to_owned())
+}
+
+/// Whether a step may change an object that carries `current`.
+fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
+    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
+    let is_as_planned = match &step.action {
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+        // Adopted, or renamed in the estate: what the plan saw is still there.
+        StepAction::Update { before, .. } => match (&before.mark, current) {
+            (None, None) => true,
+            (Some(seen), Some(current)) => same_owner(seen, current),
+            _ => false,
+        },
+    };
+    if is_ours || is_as_planned {
+        return Ok(());
+    }
+    Err(Failure::Conflict(match current {
+        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+        None => "it exists and carries no mark".to_owned(),
+    }))
+}

@@ -1,0 +1,84 @@
+//! Prices that follow one another.
+//!
+//! An amount never changes. A new price takes the lookup key over, then the earlier one is archived; who pays it goes on
+//! paying it. Cut short between the two, the earlier one is left active without a lookup key: its mark tells, and the next
+//! run archives it.
+
+use serde_json::Value as Json;
+
+use super::super::api::Failure;
+use super::super::form::Form;
+use super::super::lists::{Entry, State};
+use super::super::mark;
+use super::super::read::superseded;
+use super::{StripeWriter, check_owner, id_of, name_of, written};
+use crate::core::model::value::Map;
+use crate::provider::contract::{Step, Written};
+use crate::provider::stripe::write::parameters::Changed;
+
+impl StripeWriter {
+    /// Replaces a price as a plan says: the deletion says what may go.
+    pub(super) async fn replace_owned_price(
+        &self,
+        before: &Step,
+        after: &Step,
+        spec: &Map,
+    ) -> Result<Written, Failure> {
+        let found = self.current("stripe.price", &before.mark.estate, &name_of(before)).await?;
+        match found {
+            // Replaced already, in an earlier try: then only what is left of it is archived.
+            Some(entry) if self.fixed(after, &entry, spec).await?.is_none() => {
+                check_owner(after, entry.mark.as_ref())?;
+                self.bring(after, &entry, spec, &[]).await
+            }
+            Some(entry) => {
+                check_owner(before, entry.mark.as_ref())?;
+                self.replace_price(after, spec).await
+            }
+            None => self.create(after, spec, &name_of(after)).await,
+        }
+    }
+
+    pub(super) async fn replace_price(&self, step: &Step, spec: &Map) -> Result<Written, Failure> {
+        let mut form = self.parameters(step, spec, &Changed::New).await?;
+        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
+        let former = self.current("stripe.price", &step.mark.estate, &name_of(step)).await?;
+        let object = self.make(step, &name_of(step), &form).await?;
+        let id = id_of(&object).to_owned();
+        self.put("stripe.price", object).await?;
+        if let Some(former) = former.filter(|former| former.id() != id) {
+            self.archive(&former).await?;
+        }
+        self.archive_superseded(step).await?;
+        Ok(written(step, &id))
+    }
+
+    pub(super) async fn archive_superseded(&self, step: &Step) -> Result<(), Failure> {
+        let (estate, name) = (step.mark.estate.clone(), name_of(step));
+        let left = self
+            .look("stripe.price", |list| {
+                let left = superseded(list, Some(&estate), &name);
+                left.filter(|entry| entry.state == State::Superseded).cloned().collect::<Vec<_>>()
+            })
+            .await?;
+        for entry in left {
+            self.archive(&entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn archive(&self, entry: &Entry) -> Result<(), Failure> {
+        self.api.update("prices", entry.id(), &Form::new().with("active", "false")).await?;
+        self.look("stripe.price", |list| list.take(entry.id())).await
+    }
+
+    /// Puts an object where a write answered its id only.
+    pub(super) async fn expand(&self, object: &mut Json, field: &str, kind: &'static str) -> Result<(), Failure> {
+        let Some(id) = object.get(field).and_then(Json::as_str).map(str::to_owned) else { return Ok(()) };
+        let found = self.look(kind, |list| list.of_id(&id).map(|entry| entry.object.clone())).await?;
+        if let (Some(found), Some(fields)) = (found, object.as_object_mut()) {
+            fields.insert(field.to_owned(), found);
+        }
+        Ok(())
+    }
+}

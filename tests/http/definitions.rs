@@ -1,0 +1,215 @@
+//! Each ready definition through the conformance suite, and what is particular of each.
+
+use serde_json::{Value as Json, json};
+use tenantry::core::model::kind::Catalogue;
+use tenantry::core::model::resource::{Desired, Observed};
+use tenantry::provider::conformance::{Case, Subject, check};
+use tenantry::provider::contract::Provider as _;
+use tenantry::provider::http::Http;
+
+use crate::support::vendors::{Api, Vendor};
+use crate::support::{create, delete, observe, present, update};
+
+async fn conforms(vendor: Vendor, kind: &'static str, spec: Json, updated: Json) {
+    let api = Api::start(vendor).await;
+    let catalogue = Catalogue::new(Http.kinds());
+    let mut nobody = api.settings();
+    // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+    nobody.values.insert("url".to_owned(), "http://127.0.0.1:9".into());
+    let unreachable = Http.reader(&nobody).expect("valid settings");
+    // A writer that has not seen what was there before, and a reader that has: as two runs.
+    let (reader, writer) = (api.reader(), api.writer());
+    let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+    let violations = check(&subject, &Case { kind, needs: vec![], spec, updated, apart: false }).await;
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+    assert_eq!(api.state().objects, [Json::Null; 0], "nothing is left");
+}
+
+async fn observed(api: &Api, desired: &Desired) -> Observed {
+    let observations = observe(&*api.reader(), &[desired], &[]).await;
+    observations[desired.kind.name].get(desired.identity.as_deref().expect("an identity"))
+}
+
+#[tokio::test]
+async fn a_neon_branch() {
+    let spec = |fields: Json| json!({"use": "neon.branch", "name": "tenant-acme", "parameters": {"project": "p1"}, "fields": fields});
+    conforms(
+        Vendor::Neon,
+        "http.unmarked",
+        spec(json!({"parent_id": "br-main"})),
+        spec(json!({"parent_id": "br-main", "protected": true})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_cloud_run_service() {
+    let spec = |fields: Json| json!({"use": "cloudrun.service", "name": "acme", "parameters": {"project": "p1", "location": "eu"}, "fields": fields});
+    let containers = |image: &str| json!({"containers": [{"image": image}]});
+    conforms(
+        Vendor::CloudRun,
+        "http.resource",
+        spec(json!({"template": containers("app:1")})),
+        spec(json!({"template": containers("app:2"), "labels": {"tenant": "acme"}, "annotations": {"team": "a"}})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_manager_secret() {
+    let spec = |fields: Json| json!({"use": "secretmanager.secret", "name": "acme-db", "parameters": {"project": "p1"}, "fields": fields});
+    conforms(
+        Vendor::SecretManager,
+        "http.resource",
+        spec(json!({"replication": {"automatic": {}}})),
+        spec(json!({"replication": {"automatic": {}}, "labels": {"tenant": "acme"}})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_cloudflare_custom_hostname() {
+    let spec = |fields: Json| json!({"use": "cloudflare.custom_hostname", "name": "shop.acme.example", "parameters": {"zone": "z1"}, "fields": fields});
+    conforms(
+        Vendor::Cloudflare,
+        "http.unmarked",
+        spec(json!({"ssl": {"method": "http", "type": "dv"}})),
+        spec(json!({"ssl": {"method": "txt", "type": "dv"}, "custom_origin_server": "eu.shop.example"})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_grafana_folder_dashboard_and_user() {
+    let folder = |title: &str| json!({"use": "grafana.folder", "name": "acme", "fields": {"title": title}});
+    conforms(Vendor::Grafana, "http.unmarked", folder("Acme"), folder("Acme Corp")).await;
+    let dashboard = |title: &str, description: &str| {
+        json!({"use": "grafana.dashboard", "name": "acme-usage", "fields": {"folderUid": "acme",
+            "dashboard": {"title": title, "description": description, "panels": [{"type": "stat", "title": "Users"}]}}})
+    };
+    conforms(
+        Vendor::Grafana,
+        "http.resource",
+        dashboard("Usage", "Of Acme."),
+        dashboard("Usage of Acme", "Two\nlines"),
+    )
+    .await;
+    let user = |name: &str| json!({"use": "grafana.user", "name": "acme-admin", "fields": {"name": name, "email": "a@acme.example", "password": "first"}});
+    conforms(Vendor::Grafana, "http.unmarked", user("Ann"), user("Ann Smith")).await;
+}
+
+#[tokio::test]
+async fn a_webhook() {
+    let spec = |fields: Json| json!({"use": "webhook.subscription", "name": "acme", "parameters": {"collection": "hooks"}, "fields": fields});
+    conforms(
+        Vendor::Webhooks,
+        "http.resource",
+        spec(json!({"url": "https://acme.example/1", "events": ["b", "a"], "secret": "x"})),
+        spec(json!({"url": "https://acme.example/2", "events": ["a"], "secret": "x", "metadata": {"team": "a"}})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn reading_takes_pages_and_not_resources() {
+    let api = Api::start(Vendor::Webhooks).await;
+    let hook = |number: usize| {
+        let spec = json!({"use": "webhook.subscription", "name": format!("h{number}"), "parameters": {"collection": "hooks"},
+            "fields": {"url": format!("https://acme.example/{number}")}});
+        api.bench.desired("http.resource", &format!("t{number}/hook"), spec)
+    };
+    let desired: Vec<Desired> = (0..150).map(hook).collect();
+    let references: Vec<&Desired> = desired.iter().collect();
+    let writer = api.writer();
+    for desired in &desired[..90] {
+        writer.write(&[create(desired)]).await.expect("it is made");
+    }
+    assert_eq!(api.take_asked().len(), 91, "one list, then one request each");
+    for count in [10, 90] {
+        observe(&*api.reader(), &references[..count], &[]).await;
+        assert_eq!(api.take_asked().len(), 1, "{count} resources");
+    }
+    for desired in &desired[90..] {
+        writer.write(&[create(desired)]).await.expect("it is made");
+    }
+    api.take_asked();
+    let observed = observe(&*api.reader(), &references, &[]).await;
+    assert_eq!(api.take_asked(), ["GET /hooks?per_page=100", "GET /hooks?per_page=100&from=100"]);
+    assert!(observed["http.resource"].resources.values().all(|observed| matches!(observed, Observed::Present(_))));
+    // What carries the mark is found though nobody asks for it.
+    let observed = observe(&*api.reader(), &references[..1], &[]).await;
+    assert_eq!(observed["http.resource"].resources.len(), 150);
+}
+
+#[tokio::test]
+async fn what_nobody_asks_for_is_left_alone() {
+    let api = Api::start(Vendor::CloudRun).await;
+    let spec = |fields: Json| {
+        let spec = json!({"use": "cloudrun.service", "name": "acme", "parameters": {"project": "p", "location": "eu"}, "fields": fields});
+        api.bench.desired("http.resource", "acme/service", spec)
+    };
+    let first = spec(json!({"labels": {"a": "1", "b": "2"}}));
+    api.writer().write(&[create(&first)]).await.expect("it is made");
+    api.state().objects[0]["labels"]["theirs"] = "x".into();
+    api.state().objects[0]["annotations"]["run.example/ingress"] = "all".into();
+    let found = present(observed(&api, &first).await);
+    let second = spec(json!({"labels": {"a": "3"}}));
+    api.writer().write(&[update(&second, &found, &["/fields/labels/b"])]).await.expect("it is changed");
+    let object = api.state().objects[0].clone();
+    assert_eq!(object["labels"], json!({"a": "3", "theirs": "x"}));
+    assert_eq!(object["annotations"]["run.example/ingress"], "all");
+    assert_eq!(present(observed(&api, &second).await).outputs.get("uri"), Some(&"https://acme.run.example".into()));
+}
+
+#[tokio::test]
+async fn an_operation_is_watched_and_its_failure_told() {
+    for vendor in [Vendor::CloudRun, Vendor::Neon] {
+        let api = Api::start(vendor).await;
+        let (kind, spec) = match vendor {
+            Vendor::Neon => {
+                ("http.unmarked", json!({"use": "neon.branch", "name": "acme", "parameters": {"project": "p"}}))
+            }
+            _ => (
+                "http.resource",
+                json!({"use": "cloudrun.service", "name": "acme", "parameters": {"project": "p", "location": "eu"}}),
+            ),
+        };
+        let desired = api.bench.desired(kind, "acme/it", spec);
+        api.state().patience = 2;
+        api.writer().write(&[create(&desired)]).await.expect("it is made");
+        let looks = api.take_asked().iter().filter(|asked| asked.contains("/operations/")).count();
+        assert_eq!(looks, 3, "{vendor:?}");
+        let found = present(observed(&api, &desired).await);
+        api.writer().write(&[delete(&desired, &found)]).await.expect("it is gone");
+        api.state().failure = Some("quota exceeded".to_owned());
+        let error = api.writer().write(&[create(&desired)]).await.expect_err("it fails");
+        assert!(error.to_string().contains("the operation failed: quota exceeded"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_takes_a_day_is_pending() {
+    let api = Api::start(Vendor::Cloudflare).await;
+    let spec = json!({"use": "cloudflare.custom_hostname", "name": "shop.acme.example", "parameters": {"zone": "z"},
+        "fields": {"ssl": {"method": "txt", "type": "dv"}}});
+    let desired = api.bench.desired("http.unmarked", "acme/domain", spec);
+    api.state().certificate = Some("pending_validation".to_owned());
+    api.writer().write(&[create(&desired)]).await.expect("it is asked for");
+    assert_eq!(present(observed(&api, &desired).await).pending.as_deref(), Some("ssl.status is pending_validation"));
+    api.state().objects[0]["ssl"]["status"] = "active".into();
+    assert_eq!(present(observed(&api, &desired).await).pending, None);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_found_again() {
+    use crate::support::server::{Cut, Reply};
+    let api = Api::start(Vendor::Webhooks).await;
+    let spec = json!({"use": "webhook.subscription", "name": "acme", "parameters": {"collection": "hooks"}});
+    let desired = api.bench.desired("http.resource", "acme/hook", spec);
+    api.writer().write(&[create(&desired)]).await.expect("it is made");
+    // As if the process had died before it heard of it.
+    api.writer().write(&[create(&desired)]).await.expect("it is found");
+    assert_eq!(api.state().objects.len(), 1);
+    api.state().fault = Some(Box::new(|_| Some(Reply { cut: Cut::BeforeIt, ..Reply::empty(200) })));
+    assert!(matches!(observed(&api, &desired).await, Observed::Unknown(_)));
+}

@@ -1,0 +1,13 @@
+//! The Stripe provider on a replica of Stripe.
+
+#[allow(dead_code, reason = "each test binary takes its part")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faults;
+mod kinds;
+mod limits;
+mod modes;
+mod prices;
+mod runs;
+mod subscriptions;
