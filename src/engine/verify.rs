@@ -79,16 +79,19 @@ async fn look(
     let inventory = by_address(store.inventory().await?);
     let desired: HashMap<Address, Desired> =
         changes.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
-    // What was deleted is looked for by the name that it had.
+    // What was deleted is looked for by the name that it had. The rest is asked for as well: what is there may be judged by
+    // what else the estate has, such as privileges in a schema that is to be exclusive.
     let deleted = changes.iter().filter(|change| change.after.is_none());
     let known = deleted.filter_map(|change| {
         std::iter::once(&change.address).chain(&change.renamed_from).find_map(|address| before.get(address))
     });
+    let known = inventory.values().chain(known);
     let involved: BTreeSet<TargetName> = changes.iter().map(|change| change.target.clone()).collect();
+    let observed = observe_in(targets, &involved, desired.values(), known).await;
     Ok(Fresh {
         estate: plan.estate.clone(),
         catalogue: targets.catalogue.clone(),
-        observed: observe_in(targets, &involved, desired.values(), known).await,
+        observed,
         inventory,
         begun: HashSet::new(),
         desired,

@@ -82,7 +82,7 @@ impl Settings {
     }
 }
 
-/// Everything that is wanted of one target.
+/// Everything that is wanted of one target, and everything that the estate is known to have there.
 pub struct ObserveRequest<'a> {
     pub estate: &'a str,
     /// Desired resources by kind, in order of address; those without an identity yet are not among them. A kind whose

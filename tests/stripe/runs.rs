@@ -174,7 +174,8 @@ fn an_apply_that_is_throttled_half_of_the_time_ends_with_a_fifth_more_requests_a
             write_estate(folder.path(), &world.url, "49.00");
             std::fs::write(folder.path().join("tenants/more.yaml"), &tenants).expect("the documents");
             if is_throttled {
-                world.throttle(Duration::from_secs(1));
+                // At 25 requests a second, half of the time.
+                world.throttle(25, Duration::from_secs(1));
             }
             let applied = run(folder.path(), &["apply", "--auto-approve", "--quiet"]).await;
             let said = String::from_utf8_lossy(&applied.stderr).into_owned();

@@ -36,11 +36,24 @@ pub enum Fault {
     Html,
 }
 
-/// Throttles all requests of every second span of time.
-#[derive(Clone, Copy)]
+/// Whether the account slows its clients down. Counted and not timed, so that a fast client meets it like a slow one.
 struct Throttle {
-    since: Instant,
+    passes: usize,
+    left: usize,
     span: Duration,
+    refused_until: Option<Instant>,
+}
+
+impl Throttle {
+    fn refuses(&mut self) -> bool {
+        let now = Instant::now();
+        if self.refused_until.is_some_and(|until| now < until) {
+            return true;
+        }
+        self.refused_until = (self.left == 0).then(|| now + self.span);
+        self.left = self.left.checked_sub(1).unwrap_or(self.passes);
+        self.refused_until.is_some()
+    }
 }
 
 type Faults = Box<dyn Fn(&Asked) -> Fault + Send + Sync>;
@@ -99,14 +112,11 @@ impl World {
                 let fault = {
                     let mut state = state.lock().expect("no panic");
                     state.asked.push(format!("{} {}", asked.method, asked.path));
-                    let is_throttled = state.throttle.is_some_and(|throttle| {
-                        let spans = throttle.since.elapsed().as_millis() / throttle.span.as_millis();
-                        spans % 2 == 1
-                    });
+                    let is_throttled = state.throttle.as_mut().is_some_and(Throttle::refuses);
                     if is_throttled {
                         state.throttled += 1;
                         let error = json!({"error": {"type": "rate_limit_error", "message": "Too many requests"}});
-                        let wait = state.throttle.expect("it is throttled").span.as_secs_f64();
+                        let wait = state.throttle.as_ref().expect("it is throttled").span.as_secs_f64();
                         return Reply::json(429, &error).header("retry-after", format!("{}", wait.ceil()));
                     }
                     state.faults.as_ref().map_or(Fault::None, |faults| faults(&asked))
@@ -258,9 +268,9 @@ impl World {
         self.state().throttle = None;
     }
 
-    /// From now on, one span passes and the next is throttled, and so on.
-    pub fn throttle(&self, span: Duration) {
-        self.state().throttle = Some(Throttle { since: Instant::now(), span });
+    /// From now on, after so many requests that pass, all that come within a span are refused, and so on.
+    pub fn throttle(&self, passes: usize, span: Duration) {
+        self.state().throttle = Some(Throttle { passes, left: passes, span, refused_until: None });
     }
 
     /// From now on, answers are those of live mode.
