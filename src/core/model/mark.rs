@@ -15,3 +15,10 @@ pub struct Mark {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<Arc<str>>,
 }
+
+impl Mark {
+    /// Whether both name the same resource of the same estate.
+    pub fn is_same_owner(&self, other: &Self) -> bool {
+        self.estate == other.estate && self.address == other.address
+    }
+}

@@ -68,11 +68,6 @@ pub fn search_text(estate: &str) -> String {
     format!("\n{OPENING}estate={} ", escape(estate))
 }
 
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
 fn parse_line(line: &str) -> Option<(Mark, BTreeMap<String, String>)> {
     let inner = line.strip_prefix(OPENING)?.strip_suffix(']')?;
     let mut notes = BTreeMap::new();

@@ -40,11 +40,6 @@ pub fn tag(mark: &Mark, password: Option<&str>) -> String {
     format!("{TAG}{}", fields(mark, password).join(":"))
 }
 
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
 fn fields(mark: &Mark, password: Option<&str>) -> Vec<String> {
     let address = mark.address.to_string();
     let all = [

@@ -70,11 +70,6 @@ impl Label {
     }
 }
 
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
