@@ -17,12 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use crate::core::model::kind::Kind;
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Desired, Identity, KindObservation, Present};
-use crate::core::model::value::Map;
+use crate::core::model::value::{Map, Value};
 
 /// A sort of target.
 pub trait Provider: Send + Sync {
@@ -155,6 +157,73 @@ pub enum StepAction {
     Delete { before: Present },
 }
 
+impl Step {
+    /// The spec that the step is about.
+    pub fn spec(&self) -> &Map {
+        match &self.action {
+            StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
+            StepAction::Delete { before } => &before.spec,
+        }
+    }
+
+    pub fn is_delete(&self) -> bool {
+        matches!(self.action, StepAction::Delete { .. })
+    }
+
+    /// What the step does, for messages.
+    pub fn verb(&self) -> &'static str {
+        match self.action {
+            StepAction::Create { .. } => "creating",
+            StepAction::Update { .. } => "updating",
+            StepAction::Delete { .. } => "deleting",
+        }
+    }
+
+    /// Such as `creating acl user "acme"`, for [`ProviderError::attempted`].
+    pub fn attempted(&self, name: &str) -> String {
+        let noun = self.kind.name.rsplit('.').next().unwrap_or(self.kind.name).replace('_', " ");
+        format!("{} {noun} \"{name}\"", self.verb())
+    }
+
+    /// Whether the step may change a resource that exists and carries `current`.
+    pub fn may_change(&self, current: Option<&Mark>) -> bool {
+        let is_ours = current.is_some_and(|mark| mark.is_same_owner(&self.mark));
+        let is_as_planned = match &self.action {
+            StepAction::Create { .. } | StepAction::Delete { .. } => false,
+            // Adopted, or renamed in the estate: what the plan saw is still there.
+            StepAction::Update { before, .. } => match (&before.mark, current) {
+                (None, None) => true,
+                (Some(seen), Some(current)) => seen.is_same_owner(current),
+                _ => false,
+            },
+        };
+        is_ours || is_as_planned
+    }
+
+    /// [`Self::may_change`] with a reason.
+    ///
+    /// # Errors
+    /// The cause of a conflict, which says whose the resource is.
+    pub fn check_owner(&self, current: Option<&Mark>) -> Result<(), String> {
+        if self.may_change(current) {
+            return Ok(());
+        }
+        Err(match current {
+            Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+            None => "it exists and carries no mark".to_owned(),
+        })
+    }
+
+    /// The values of the secrets in the spec, for [`ProviderError::mask`].
+    pub fn secret_values(&self) -> Vec<Arc<str>> {
+        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &self.action else {
+            return Vec::new();
+        };
+        let spec = Value::from(spec.clone());
+        secrets.iter().filter_map(|pointer| Some(spec.pointer(pointer)?.as_str()?.into())).collect()
+    }
+}
+
 /// What the target told of a finished step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Written {
@@ -219,5 +288,30 @@ impl ProviderError {
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
+    }
+    /// Takes values out of the server's words, should it have quoted one: as they are, as JSON escapes them, and in base64.
+    pub fn mask(&mut self, values: impl IntoIterator<Item = Arc<str>>) {
+        let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
+        // The longest first: one may be a part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in values {
+            let quoted = serde_json::Value::from(&*value).to_string();
+            for form in [&*value, &STANDARD.encode(&*value), &quoted[1..quoted.len() - 1]] {
+                self.cause = self.cause.replace(form, "(secret)");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_masked_in_every_form_and_the_longest_value_first() {
+        let cause = r#"hunter2 hunter2-and-more aHVudGVyMg== "a\nb\"" fine"#;
+        let mut error = ProviderError::new(ErrorClass::Fatal, "creating role \"a\"", cause);
+        error.mask(["hunter2", "", "a\nb\"", "hunter2-and-more"].map(Into::into));
+        assert_eq!(error.cause, r#"(secret) (secret) (secret) "(secret)" fine"#);
     }
 }

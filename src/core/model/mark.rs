@@ -1,8 +1,16 @@
-//! The sign of ownership on a real resource.
+//! The sign of ownership on a real resource, and the text as which it stands where a target has room for texts only.
+//!
+//! As the last line of a comment: `[tenantry estate=shop address=acme/schema secret=… …]`, below whatever a person wrote.
+//! Where there are no lines the fields stand alone, between other separators. Values are percent-encoded as far as the
+//! place needs it, so that the text splits at its separators.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::address::Address;
+use super::names::{percent_decode, percent_encode};
+
+const OPENING: &str = "[tenantry ";
 
 /// Estate and address, as read from or written to the target.
 ///
@@ -14,4 +22,112 @@ pub struct Mark {
     /// Keyed hash over the secret values that were written, by which drift of a secret is seen without knowing it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<Arc<str>>,
+}
+
+impl Mark {
+    /// Whether both name the same resource of the same estate.
+    pub fn is_same_owner(&self, other: &Self) -> bool {
+        self.estate == other.estate && self.address == other.address
+    }
+}
+
+/// What is noted besides a mark, by name.
+pub type Notes = BTreeMap<String, String>;
+
+/// Whether a character may stand in the line of a comment.
+pub fn fits_line(character: char) -> bool {
+    !(character == '%' || character.is_whitespace() || character.is_control())
+}
+
+/// Whether a character may stand in a name or a pattern, which take hardly anything else.
+pub fn fits_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._/".contains(character)
+}
+
+/// A mark's fields, `name=value` each.
+pub fn fields<'a>(
+    mark: &Mark,
+    notes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    fits: fn(char) -> bool,
+) -> Vec<String> {
+    let address = mark.address.to_string();
+    let field = |(name, value): (&str, &str)| format!("{name}={}", percent_encode(value, fits));
+    let secret = mark.secret_hash.iter().map(|hash| ("secret", &**hash));
+    let own = [("estate", &*mark.estate), ("address", &address)].into_iter().chain(secret);
+    own.map(field).chain(notes.into_iter().map(field)).collect()
+}
+
+/// Reads what [`fields`] wrote. Nothing if it is no whole mark, or has a field twice.
+pub fn parse_fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> Option<(Mark, Notes)> {
+    let mut notes = Notes::new();
+    for field in fields {
+        let (name, value) = field.split_once('=')?;
+        if notes.insert(name.to_owned(), percent_decode(value)?).is_some() {
+            return None;
+        }
+    }
+    let estate = notes.remove("estate")?.into();
+    let address = notes.remove("address")?.parse().ok()?;
+    let secret_hash = notes.remove("secret").map(Into::into);
+    Some((Mark { estate, address, secret_hash }, notes))
+}
+
+/// A comment with the mark's line below what a person wrote.
+pub fn comment(text: &str, mark: &Mark, notes: &Notes, fits: fn(char) -> bool) -> String {
+    let separator = if text.is_empty() { "" } else { "\n" };
+    let notes = notes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    format!("{text}{separator}{OPENING}{}]", fields(mark, notes, fits).join(" "))
+}
+
+/// What a person wrote in a comment, and the mark below it. A last line that is no well-formed mark belongs to the text.
+pub fn parse_comment(comment: &str) -> (&str, Option<(Mark, Notes)>) {
+    let (text, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
+    let inner = line.strip_prefix(OPENING).and_then(|line| line.strip_suffix(']'));
+    match inner.and_then(|inner| parse_fields(inner.split(' '))) {
+        Some(found) => (text, Some(found)),
+        None => (comment, None),
+    }
+}
+
+/// How the mark's line begins for one estate, with the line break before it: what a server searches comments for.
+pub fn search_text(estate: &str) -> String {
+    format!("\n{OPENING}estate={} ", percent_encode(estate, fits_line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        let address = r#"acme/queue["two: wörds] 100%"]"#.parse().expect("an address");
+        Mark { estate: "shop".into(), address, secret_hash: Some("abc".into()) }
+    }
+
+    #[test]
+    fn the_text_is_as_documented_and_reads_back() {
+        let notes = Notes::from([("using".to_owned(), "a = 'x'\n".to_owned())]);
+        let line = comment("Ask Ann.", &mark(), &notes, fits_line);
+        let wanted =
+            r#"[tenantry estate=shop address=acme/queue["two:%20wörds]%20100%25"] secret=abc using=a%20=%20'x'%0A]"#;
+        assert_eq!(line, format!("Ask Ann.\n{wanted}"));
+        assert_eq!(parse_comment(&line), ("Ask Ann.", Some((mark(), notes))));
+        let name = fields(&mark(), [], fits_name).join(":");
+        assert_eq!(name, "estate=shop:address=acme/queue%5B%22two%3A%20w%C3%B6rds%5D%20100%25%22%5D:secret=abc");
+        assert_eq!(parse_fields(name.split(':')), Some((mark(), Notes::new())));
+    }
+
+    #[test]
+    fn what_is_no_mark_stays_text() {
+        for text in [
+            "",
+            "[tenantry]",
+            "[tenantry estate=a]",
+            "[tenantry estate=a address=none]",
+            "[tenantry estate=a address=a/b estate=c]",
+            "[tenantry estate=%zz address=a/b]",
+            "[tenantry estate=a address=a/b]\nand a line below",
+        ] {
+            assert_eq!(parse_comment(text), (text, None));
+        }
+    }
 }

@@ -9,4 +9,5 @@ pub mod names;
 pub mod quantity;
 pub mod resource;
 pub mod secret;
+pub mod spec;
 pub mod value;

@@ -71,10 +71,6 @@ fn parse(line: &str) -> Option<Mark> {
     serde_json::from_str(line.strip_prefix(OPENING)?.strip_suffix(']')?).ok()
 }
 
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use super::api::{Api, Failure, Reply, fill};
 use super::definition::{self, Definition, Verb, Wait, WriteCall};
-use super::mark::{self, same_owner};
+use super::mark;
 use super::object::{body, changed, id_of, name_of, placeholder, text_at};
 use super::read::{Objects, find, group_key, list};
 use crate::core::model::kind::{MarkPlace, readable_identity};
-use crate::core::model::mark::Mark;
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
 use crate::provider::transport::Method;
@@ -65,7 +64,7 @@ impl HttpWriter {
     }
 
     async fn step(&self, step: &Step) -> Result<Written, Failure> {
-        let spec = spec_of(step);
+        let spec = step.spec();
         let definition = definition::of(spec).map_err(|(_, reason)| Failure::Invalid(reason))?;
         let found = self.current(&definition, spec).await?;
         if let Some(object) = &found {
@@ -233,41 +232,13 @@ fn written(definition: &Definition, object: Option<&Json>, told: Option<String>)
     Written { outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect() }
 }
 
-fn spec_of(step: &Step) -> &Map {
-    match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    }
-}
-
 /// Whether a step may change an object.
 fn check_owner(step: &Step, definition: &Definition, object: &Json) -> Result<(), Failure> {
     if step.kind.mark == MarkPlace::Inventory {
         return Ok(());
     }
     let current = mark::take(&definition.mark, &mut object.clone());
-    check_mark(step, current.as_ref())
-}
-
-/// Whether a step may change an object that carries `current`.
-fn check_mark(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
+    step.check_owner(current.as_ref()).map_err(Failure::Conflict)
 }
 
 #[async_trait]
@@ -278,32 +249,13 @@ impl Writer for HttpWriter {
             match self.step(step).await {
                 Ok(written) => done.push(written),
                 Err(failure) => {
-                    let mut error = failure.into_provider_error(attempted(step));
-                    mask(&mut error.cause, step);
+                    let mut error =
+                        failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));
+                    error.mask(step.secret_values());
                     return Err(WriteError { step: index, done, error });
                 }
             }
         }
         Ok(done)
-    }
-}
-
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    format!("{verb} {}", readable_identity(&step.identity))
-}
-
-/// Takes the values of secrets out of the API's own words.
-fn mask(cause: &mut String, step: &Step) {
-    let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-        return;
-    };
-    let spec = Value::from(spec.clone());
-    for secret in secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).filter(|text| !text.is_empty()) {
-        *cause = cause.replace(secret, "(secret)");
     }
 }

@@ -5,16 +5,13 @@
 //! by hand and made again by somebody else still counts; a comment or attribute would have gone with it.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 use sqlx::{MySqlConnection, Row as _};
 
 use super::error::Failure;
 use super::quote::quote_qualified;
-use crate::core::model::mark::Mark;
-
-const LINE: &str = "[tenantry ";
+use crate::core::model::mark::{self, Mark, Notes};
 
 /// The field of a user's attribute.
 const FIELD: &str = "tenantry";
@@ -32,32 +29,18 @@ pub struct Label {
 impl Label {
     /// What a person wrote in a comment, and the mark below it.
     pub fn parse_comment(comment: &str) -> (String, Option<Self>) {
-        let (text, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
-        let fields = line.strip_prefix(LINE).and_then(|line| line.strip_suffix(']'));
-        match fields.and_then(Self::parse_fields) {
-            Some(label) => (text.to_owned(), Some(label)),
-            None => (comment.to_owned(), None),
-        }
-    }
-
-    fn parse_fields(fields: &str) -> Option<Self> {
-        let (mut estate, mut address) = (None, None);
-        for field in fields.split(' ') {
-            match field.split_once('=')? {
-                ("estate", value) => estate = Some(unescape(value)?),
-                ("address", value) => address = unescape(value)?.parse().ok(),
-                _ => return None,
+        match mark::parse_comment(comment) {
+            (text, Some((mark, notes))) if mark.secret_hash.is_none() && notes.is_empty() => {
+                (text.to_owned(), Some(Self { mark, password: None }))
             }
+            _ => (comment.to_owned(), None),
         }
-        Some(Self { mark: Mark { estate: estate?.into(), address: address?, secret_hash: None }, password: None })
     }
 
     /// A comment with this mark below what a person wrote.
     pub fn comment(&self, text: &str) -> String {
-        let separator = if text.is_empty() { "" } else { "\n" };
-        let Mark { estate, address, secret_hash: _ } = &self.mark;
-        let (estate, address) = (escape(estate), escape(&address.to_string()));
-        format!("{text}{separator}{LINE}estate={estate} address={address}]")
+        // Of a database, which has no secrets.
+        mark::comment(text, &Mark { secret_hash: None, ..self.mark.clone() }, &Notes::new(), mark::fits_line)
     }
 
     /// The mark in a user's attribute.
@@ -152,40 +135,6 @@ pub async fn remove(
         Err(failure) if !failure.is_missing() => Err(failure),
         _ => Ok(()),
     }
-}
-
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character == '%' || character.is_whitespace() || character.is_control() {
-            let mut bytes = [0; 4];
-            for byte in character.encode_utf8(&mut bytes).bytes() {
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
+use crate::core::model::names::percent_decode;
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -184,21 +185,6 @@ fn describe(error: &reqwest::Error) -> String {
         source = error.source();
     }
     text
-}
-
-/// User and password as they were before they were put into the URL.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

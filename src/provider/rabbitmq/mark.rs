@@ -5,95 +5,31 @@
 //! grant nothing (RabbitMQ manual, "Management plugin", permissions). Tags are separated by commas, so whatever is not plain
 //! is percent-encoded.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use crate::core::model::mark::Mark;
-
-const LINE: &str = "[tenantry ";
+use crate::core::model::mark::{Mark, Notes, comment, fields, fits_name, parse_comment, parse_fields};
 
 /// How the tag with the mark begins.
 pub const TAG: &str = "tenantry:";
 
 /// A description taken apart: what a person wrote, and the mark.
 pub fn parse_description(description: &str) -> (String, Option<Mark>) {
-    let (text, line) = description.rsplit_once('\n').unwrap_or(("", description));
-    let fields = line.strip_prefix(LINE).and_then(|line| line.strip_suffix(']'));
-    match fields.and_then(|fields| parse_fields(fields.split(' '))) {
-        Some((mark, _)) => (text.to_owned(), Some(mark)),
-        None => (description.to_owned(), None),
-    }
+    let (text, found) = parse_comment(description);
+    (text.to_owned(), found.map(|(mark, _)| mark))
 }
 
 /// A description with a mark below it.
 pub fn description(text: &str, mark: &Mark) -> String {
-    let separator = if text.is_empty() { "" } else { "\n" };
-    format!("{text}{separator}{LINE}{}]", fields(mark, None).join(" "))
+    comment(text, mark, &Notes::new(), fits_name)
 }
 
 /// The mark in a tag, and the fingerprint of the password that was written.
 pub fn parse_tag(tag: &str) -> Option<(Mark, Option<String>)> {
-    parse_fields(tag.strip_prefix(TAG)?.split(':'))
+    let (mark, mut notes) = parse_fields(tag.strip_prefix(TAG)?.split(':'))?;
+    Some((mark, notes.remove("password")))
 }
 
 pub fn tag(mark: &Mark, password: Option<&str>) -> String {
-    format!("{TAG}{}", fields(mark, password).join(":"))
-}
-
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
-fn fields(mark: &Mark, password: Option<&str>) -> Vec<String> {
-    let address = mark.address.to_string();
-    let all = [
-        ("estate", Some(&*mark.estate)),
-        ("address", Some(address.as_str())),
-        ("secret", mark.secret_hash.as_deref()),
-        ("password", password),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value?)))).collect()
-}
-
-fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Option<(Mark, Option<String>)> {
-    let mut found = BTreeMap::new();
-    for field in fields {
-        let (name, value) = field.split_once('=')?;
-        if found.insert(name, unescape(value)?).is_some() {
-            return None;
-        }
-    }
-    let estate = found.remove("estate")?.into();
-    let address = found.remove("address")?.parse().ok()?;
-    let secret_hash = found.remove("secret").map(Into::into);
-    Some((Mark { estate, address, secret_hash }, found.remove("password")))
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._/".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let notes = password.map(|password| ("password", password));
+    format!("{TAG}{}", fields(mark, notes, fits_name).join(":"))
 }
 
 #[cfg(test)]

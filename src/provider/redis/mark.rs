@@ -6,11 +6,9 @@
 //!
 //! A pattern of a channel takes neither white space nor parentheses; whatever is not plain is percent-encoded.
 
-use std::fmt::Write as _;
+use crate::core::model::mark::{Mark, fields, fits_name, parse_fields};
 
-use crate::core::model::mark::Mark;
-
-const OPENING: &str = "tenantry:estate=";
+const OPENING: &str = "tenantry:";
 
 /// A mark, and what is noted besides it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,16 +23,9 @@ pub struct Label {
 impl Label {
     /// The pattern of the selector's channel.
     pub fn pattern(&self) -> String {
-        let Self { mark: Mark { estate, address, secret_hash }, password, rules } = self;
-        let mut pattern = format!("{OPENING}{}:address={}", escape(estate), escape(&address.to_string()));
-        let notes =
-            [("secret", secret_hash.as_deref()), ("password", password.as_deref()), ("rules", rules.as_deref())];
-        for (name, value) in notes {
-            if let Some(value) = value {
-                let _ = write!(pattern, ":{name}={}", escape(value));
-            }
-        }
-        pattern
+        let notes = [("password", self.password.as_deref()), ("rules", self.rules.as_deref())];
+        let notes = notes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        format!("{OPENING}{}", fields(&self.mark, notes, fits_name).join(":"))
     }
 
     /// The selector as `ACL SETUSER` takes it.
@@ -52,53 +43,10 @@ impl Label {
                 _ => return None,
             }
         }
-        let (mut address, mut secret_hash, mut password, mut rules) = (None, None, None, None);
-        let mut fields = pattern?.strip_prefix(OPENING)?.split(':');
-        let estate = unescape(fields.next()?)?;
-        for field in fields {
-            let (name, value) = field.split_once('=')?;
-            let value = unescape(value)?;
-            match name {
-                "address" => address = value.parse().ok(),
-                "secret" => secret_hash = Some(value.into()),
-                "password" => password = Some(value),
-                "rules" => rules = Some(value),
-                _ => return None,
-            }
-        }
-        Some(Self { mark: Mark { estate: estate.into(), address: address?, secret_hash }, password, rules })
+        let (mark, mut notes) = parse_fields(pattern?.strip_prefix(OPENING)?.split(':'))?;
+        let (password, rules) = (notes.remove("password"), notes.remove("rules"));
+        notes.is_empty().then_some(Self { mark, password, rules })
     }
-}
-
-/// Whether two marks name the same resource of the same estate.
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._/".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -57,7 +57,3 @@ pub fn parameters(mark: &Mark, key: &str) -> Result<Form, String> {
     set(SECRET, mark.secret_hash.as_deref().unwrap_or_default());
     Ok(form)
 }
-
-pub fn same_owner(a: &Mark, b: &Mark) -> bool {
-    a.estate == b.estate && a.address == b.address
-}

@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use super::layout::{KUSTOMIZATION, file_of, folder_of};
 use super::scan::{self, Found};
 use super::{SECRET_CAUSE, SECRET_REMEDY};
-use crate::core::model::mark::Mark;
 use crate::core::model::resource::Identity;
 use crate::core::model::value::{Map, Value, unescape_token};
 use crate::core::yaml::{self, Entry, Yaml};
@@ -281,18 +280,7 @@ fn current(path: &Path, step: &Step) -> Result<Option<Found>, Refusal> {
 
 /// Whether a step may change what is there.
 fn check_owner(step: &Step, current: &Found) -> Result<(), Refusal> {
-    let same = |a: &Mark, b: &Mark| a.estate == b.estate && a.address == b.address;
-    let is_ours = current.mark.as_ref().is_some_and(|mark| same(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, &current.mark) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
+    if step.may_change(current.mark.as_ref()) {
         return Ok(());
     }
     let path = current.path.display();

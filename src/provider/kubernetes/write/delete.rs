@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value as Json, json};
 
-use super::{KubernetesWriter, Subject, check_owner};
+use super::{KubernetesWriter, Subject};
 use crate::provider::kubernetes::client::{Ask, JSON};
 use crate::provider::kubernetes::error::Failure;
 use crate::provider::kubernetes::types::object::Type;
@@ -24,7 +24,7 @@ impl KubernetesWriter {
     /// Asks for the deletion; what it waits for is seen when it is observed again.
     pub(super) async fn delete(&self, subject: &Subject<'_>) -> Result<(), Failure> {
         let Some(there) = self.look(subject).await? else { return Ok(()) };
-        check_owner(subject.step, there.mark.as_ref())?;
+        subject.step.check_owner(there.mark.as_ref()).map_err(Failure::conflict)?;
         if there.is_leaving() {
             return Ok(());
         }

@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use super::apply::{Applied, Apply, apply, release};
@@ -29,7 +27,7 @@ use super::types::object;
 use crate::core::model::kind::readable_identity;
 use crate::core::model::mark::Mark;
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +69,7 @@ impl KubernetesWriter {
     }
 
     async fn write_step(&self, step: &Step) -> Result<(), Failure> {
-        let spec = spec_of(step);
+        let spec = step.spec();
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         let found = self.discovery.find(&self.cluster, api_version, kind).await?;
@@ -107,7 +105,7 @@ impl KubernetesWriter {
         let is_create = matches!(subject.step.action, StepAction::Create { .. });
         let mut current = self.look(subject).await?;
         if let Some(there) = &current {
-            check_owner(subject.step, there.mark.as_ref())?;
+            subject.step.check_owner(there.mark.as_ref()).map_err(Failure::conflict)?;
             if there.is_leaving() {
                 self.wait_until_gone(subject).await?;
                 current = None;
@@ -241,8 +239,9 @@ impl Writer for KubernetesWriter {
             match self.write_step(step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
-                    let mut error = failure.into_provider_error(attempted(step));
-                    mask(&mut error, step);
+                    let mut error =
+                        failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));
+                    error.mask(secret_values(step));
                     return Err(WriteError { step: index, done, error });
                 }
             }
@@ -251,66 +250,13 @@ impl Writer for KubernetesWriter {
     }
 }
 
-/// The spec that a step is about.
-fn spec_of(step: &Step) -> &Map {
-    match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    }
-}
-
-/// Whether a step may change an object that exists and carries `current`.
-///
-/// # Errors
-/// A conflict that names whose it is.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let same = |a: &Mark, b: &Mark| a.estate == b.estate && a.address == b.address;
-    let is_ours = current.is_some_and(|mark| same(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
-}
-
-/// What a step does, for messages.
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    format!("{verb} {}", readable_identity(&step.identity))
-}
-
-/// Takes the values of secrets out of an error, should the server have quoted one.
-fn mask(error: &mut ProviderError, step: &Step) {
-    let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-        return;
-    };
-    let spec = Value::from(spec.clone());
-    let mut values: Vec<&str> = secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).collect();
-    if spec.get("kind").and_then(Value::as_str) == Some("Secret") {
+/// Values that stand in no error: a Secret has some that are no secrets of the estate.
+fn secret_values(step: &Step) -> Vec<Arc<str>> {
+    let mut values = step.secret_values();
+    let spec = step.spec();
+    if !step.is_delete() && spec.get("kind").and_then(Value::as_str) == Some("Secret") {
         let fields = ["data", "stringData"].iter().filter_map(|field| spec.get(field)?.as_map());
-        values.extend(fields.flat_map(Map::iter).filter_map(|(_, value)| value.as_str()));
+        values.extend(fields.flat_map(Map::iter).filter_map(|(_, value)| value.as_str().map(Into::into)));
     }
-    // The longest first: one may be a part of another.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    for value in values.into_iter().filter(|value| !value.is_empty()) {
-        let escaped = Json::from(value).to_string();
-        for form in [value, &STANDARD.encode(value), escaped.trim_matches('"')] {
-            error.cause = error.cause.replace(form, "(secret)");
-        }
-    }
+    values
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, check_names, is_system_database, name_limit};
+use super::{check_names, is_system_database, name_limit};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// A database, which MySQL also calls a schema.

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, check_names, is_system_database, name_limit, reference};
+use super::{check_names, is_system_database, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// All privileges that a user has on one object. Others that it has there are taken away.

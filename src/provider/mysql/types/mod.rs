@@ -8,25 +8,15 @@ pub mod row;
 pub mod script;
 pub mod user;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
-
 use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
-use crate::core::model::value::{Map, Value};
+use crate::core::model::spec::Problems;
+use crate::core::model::value::Map;
+
+pub use crate::core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
     vec![database::kind(), user::kind(), script::kind(), grant::kind(), row::kind()]
-}
-
-/// A spec with its types.
-///
-/// # Errors
-/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
-pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
-    serde_json::from_value(Value::from(spec.clone()).to_json())
 }
 
 /// Databases that belong to the server itself.
@@ -43,58 +33,19 @@ const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference 
     FieldReference { pointer, kind, required: true }
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
-struct Fields(BTreeMap<Arc<str>, Value>);
-
-impl Fields {
-    fn of(spec: &Map) -> Self {
-        let fields = spec.iter().filter(|(_, value)| !value.is_null());
-        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
-    }
-
-    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
-        }
-    }
-
-    fn map_text(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
-        self.map(name, |value| match value {
-            Value::Text(text) => Value::from(change(text)),
-            other => other.clone(),
-        });
-    }
-
-    fn build(self) -> Map {
-        self.0.into_iter().collect()
-    }
-}
-
 /// Problems of names that the server would refuse.
 fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     for field in fields {
-        let Some(name) = spec.get(field).and_then(Value::as_str) else { continue };
-        let mut add = |message: &str| problems.push(Problem::error(format!("/{field}"), message));
-        if name.is_empty() {
-            add("a name cannot be empty");
-        }
+        let Some(name) = problems.name(spec, field) else { continue };
         if name.contains('\0') {
-            add("a name cannot hold a NUL character");
+            problems.add(format!("/{field}"), "a name cannot hold a NUL character");
         }
         if name.ends_with(' ') {
-            add("a name cannot end with a space");
+            problems.add(format!("/{field}"), "a name cannot end with a space");
         }
     }
-    problems
+    problems.into_list()
 }
 
 #[cfg(test)]
@@ -102,6 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::core::model::value::Value;
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

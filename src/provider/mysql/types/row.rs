@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, check_names, name_limit, reference};
+use super::{check_names, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// A row of a table that exists, owned column by column.

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Fields, check_names, name_limit, reference};
+use super::{check_names, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::names::hex;
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 use crate::provider::mysql::statements;
 

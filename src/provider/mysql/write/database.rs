@@ -1,6 +1,6 @@
 //! Databases.
 
-use super::{Session, check_owner, execute, parse, text, vanished};
+use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::connection::Flavour;
 use crate::provider::mysql::error::Failure;
@@ -11,7 +11,7 @@ use crate::provider::mysql::types::database::DatabaseSpec;
 use crate::provider::mysql::types::is_system_database;
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
-    let spec = super::spec_of(step);
+    let spec = step.spec();
     let name = text(spec, "name");
     if is_system_database(name) || name == bookkeeping {
         return Err(Failure::Invalid("this database is not the estate's to change".to_owned()));
@@ -19,7 +19,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let Session { connection, flavour, .. } = session;
     let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);
     if let Some(state) = &existing {
-        check_owner(step, state.label.as_ref().map(|label| &label.mark))?;
+        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
     }
     let database = quote_identifier(name)?;
     let in_table = *flavour == Flavour::MySql;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::MySqlConnection;
 
-use super::{execute, parse, spec_of, vanished};
+use super::{execute, parse, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
@@ -12,8 +12,8 @@ use crate::provider::mysql::read::grant::{Held, Key, fetch};
 use crate::provider::mysql::types::grant::{GrantSpec, On};
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
-    let spec: GrantSpec = parse(spec_of(step))?;
-    let key = Key::of(spec_of(step)).ok_or_else(|| Failure::Invalid("its spec names no user".to_owned()))?;
+    let spec: GrantSpec = parse(step.spec())?;
+    let key = Key::of(step.spec()).ok_or_else(|| Failure::Invalid("its spec names no user".to_owned()))?;
     let level = fetch(connection, &key.on).await?;
     let held = level.get(&key)?.cloned();
     let wants_all = spec.privileges.iter().any(|privilege| privilege == "ALL");

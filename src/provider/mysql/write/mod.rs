@@ -17,12 +17,11 @@ use sqlx::MySqlConnection;
 
 use super::connection::{Connections, Session};
 use super::error::Failure;
-use super::mark::{self, same_owner};
+use super::mark;
 use super::quote::{quote_identifier, quote_qualified};
 use super::read::script::TABLE as SCRIPTS;
-use crate::core::model::mark::Mark;
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,
@@ -67,8 +66,8 @@ impl Writer for MySqlWriter {
             match self.step(step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
-                    let mut error = failure.into_provider_error(attempted(step));
-                    mask(&mut error, batch);
+                    let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));
+                    error.mask(batch.iter().flat_map(Step::secret_values));
                     return Err(WriteError { step: index, done, error });
                 }
             }
@@ -112,14 +111,6 @@ async fn execute(connection: &mut MySqlConnection, sql: String) -> Result<(), Fa
     Ok(())
 }
 
-/// The spec that a step is about.
-fn spec_of(step: &Step) -> &Map {
-    match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    }
-}
-
 /// A text of a spec; empty where it is missing.
 fn text<'a>(spec: &'a Map, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
@@ -132,59 +123,7 @@ fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
         .map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
 }
 
-/// Whether a step may change a resource that exists and carries `current`.
-///
-/// # Errors
-/// A conflict that names whose it is.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
-}
-
 /// The conflict of an update whose resource is gone.
 fn vanished() -> Failure {
     Failure::Conflict("it no longer exists; plan again".to_owned())
-}
-
-/// What a step does, for messages.
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    let noun = step.kind.name.rsplit('.').next().unwrap_or(step.kind.name).replace('_', " ");
-    format!("{verb} {noun} \"{}\"", step.identity.trim_matches('/'))
-}
-
-/// Takes the values of secrets out of an error, should the server have quoted one.
-fn mask(error: &mut ProviderError, batch: &[Step]) {
-    for step in batch {
-        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-            continue;
-        };
-        let spec = Value::from(spec.clone());
-        for pointer in secrets {
-            if let Some(secret) = spec.pointer(pointer).and_then(Value::as_str)
-                && !secret.is_empty()
-            {
-                error.cause = error.cause.replace(secret, "(secret)");
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use sqlx::mysql::MySqlArguments;
 use sqlx::query::Query;
 use sqlx::{Connection as _, MySql, MySqlConnection, Row as _};
 
-use super::{spec_of, text, vanished};
+use super::{text, vanished};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::error::Failure;
@@ -38,7 +38,7 @@ fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, My
 }
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let (database, table) = (text(spec, "database"), text(spec, "table"));
     let qualified = quote_qualified(database, table)?;
     let columns = column::fetch(connection, &[database]).await?;

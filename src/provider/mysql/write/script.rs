@@ -2,7 +2,7 @@
 
 use sqlx::MySqlConnection;
 
-use super::{check_owner, execute, parse, spec_of, text, vanished};
+use super::{execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
@@ -11,7 +11,7 @@ use crate::provider::mysql::statements::check_script;
 use crate::provider::mysql::types::script::{ScriptSpec, checksum};
 
 pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let name = (text(spec, "database"), text(spec, "name"));
     let records = script::fetch(connection, bookkeeping, Some(name)).await?;
     let address = step.mark.address.to_string();
@@ -23,7 +23,7 @@ pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &S
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, _) => parse(spec)?,
     };
     if let Some(record) = existing {
-        check_owner(step, record.mark().as_ref())?;
+        step.check_owner(record.mark().as_ref()).map_err(Failure::Conflict)?;
     }
     let wanted = checksum(&spec.sql);
     let has_run = existing.is_some_and(|record| record.checksum == wanted);

@@ -2,7 +2,7 @@
 
 use sqlx::{MySqlConnection, Row as _};
 
-use super::{Session, check_owner, execute, parse, text, vanished};
+use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::connection::Flavour;
 use crate::provider::mysql::error::Failure;
@@ -13,12 +13,12 @@ use crate::provider::mysql::read::user::{fetch, too_long};
 use crate::provider::mysql::types::user::{Tls, UserSpec};
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
-    let spec = super::spec_of(step);
+    let spec = step.spec();
     let key = (text(spec, "name"), text(spec, "host"));
     let Session { connection, flavour, .. } = session;
     let existing = fetch(connection, *flavour, bookkeeping, Some(key)).await?.into_values().next();
     if let Some(state) = &existing {
-        check_owner(step, state.label.as_ref().map(|label| &label.mark))?;
+        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
     }
     let user = quote_user(key.0, key.1)?;
     let in_table = *flavour == Flavour::MariaDb;

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::Map;
 
 /// Databases are first made under a name that begins so, given their mark, and then renamed: a crash in between never leaves
@@ -66,8 +67,8 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "name", true);
-    problems.name(spec, "owner", false);
+    check_name(&mut problems, spec, "name", true);
+    check_name(&mut problems, spec, "owner", false);
     if let Some(name) = spec.get("name").and_then(|name| name.as_str()) {
         if ["postgres", "template0", "template1"].contains(&name) {
             problems.add("/name", format!("\"{name}\" is the server's own database"));
@@ -76,7 +77,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             problems.add("/name", format!("names that begin with {STAGING_PREFIX} are used while a database is made"));
         }
     }
-    problems.0
+    problems.into_list()
 }
 
 /// The server ignores case and punctuation in names of encodings, and knows some by two names.

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::Map;
 
 /// An extension of a database.
@@ -50,7 +51,7 @@ pub fn kind() -> Kind {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "name", false);
-    problems.name(spec, "schema", false);
-    problems.0
+    check_name(&mut problems, spec, "name", false);
+    check_name(&mut problems, spec, "schema", false);
+    problems.into_list()
 }

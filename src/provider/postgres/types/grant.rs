@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
@@ -179,9 +180,9 @@ fn normalise(spec: &Map) -> Map {
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     for field in ["role", "schema", "name", "grantor"] {
-        problems.name(spec, field, false);
+        check_name(&mut problems, spec, field, false);
     }
-    let Some(on) = on_of(spec) else { return problems.0 };
+    let Some(on) = on_of(spec) else { return problems.into_list() };
     let has = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
     let needs_schema = !matches!((on.class(), on.extent()), (Class::Database, _) | (_, Extent::Default));
     let needs_name = on.extent() == Extent::One && !matches!(on.class(), Class::Schema | Class::Database);
@@ -222,7 +223,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             }
         }
     }
-    problems.0
+    problems.into_list()
 }
 
 /// A function's name and the types of its arguments.

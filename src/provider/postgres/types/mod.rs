@@ -11,13 +11,11 @@ pub mod row;
 pub mod schema;
 pub mod script;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::core::model::kind::{FieldReference, Kind, NameLimit};
+use crate::core::model::spec::Problems;
+use crate::core::model::value::Map;
 
-use serde::de::DeserializeOwned;
-
-use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
-use crate::core::model::value::{Map, Value};
+pub use crate::core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -33,14 +31,6 @@ pub fn kinds() -> Vec<Kind> {
     ]
 }
 
-/// A spec with its types.
-///
-/// # Errors
-/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
-pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
-    serde_json::from_value(Value::from(spec.clone()).to_json())
-}
-
 /// The longest name (NAMEDATALEN - 1 of a server that is built as usual).
 const NAME_BYTES: usize = 63;
 
@@ -52,81 +42,25 @@ const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference 
     FieldReference { pointer, kind, required: true }
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
-struct Fields(BTreeMap<Arc<str>, Value>);
-
-impl Fields {
-    fn of(spec: &Map) -> Self {
-        Self(
-            spec.iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-        )
+/// Names that the server would refuse, or keeps for itself.
+fn check_name(problems: &mut Problems, spec: &Map, field: &str, reserved_prefix: bool) {
+    let Some(name) = problems.name(spec, field) else { return };
+    if name.contains('\0') {
+        problems.add(format!("/{field}"), "a name cannot hold a NUL character");
     }
-
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
-    }
-
-    /// Sets a field that the normaliser computes.
-    fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(name.into(), value.into());
-    }
-
-    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
-        }
-    }
-
-    fn map_text(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
-        self.map(name, |value| match value {
-            Value::Text(text) => Value::from(change(text)),
-            other => other.clone(),
-        });
-    }
-
-    fn build(self) -> Map {
-        self.0.into_iter().collect()
-    }
-}
-
-/// Collects the problems of one spec.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, pointer: &str, message: impl Into<String>) {
-        self.0.push(Problem::error(pointer, message));
-    }
-
-    /// Names that the server would refuse, or keeps for itself.
-    fn name(&mut self, spec: &Map, field: &str, reserved_prefix: bool) {
-        if let Some(name) = spec.get(field).and_then(Value::as_str) {
-            let pointer = format!("/{field}");
-            if name.is_empty() {
-                self.add(&pointer, "a name cannot be empty");
-            }
-            if name.contains('\0') {
-                self.add(&pointer, "a name cannot hold a NUL character");
-            }
-            if reserved_prefix && name.starts_with("pg_") {
-                self.add(&pointer, "names that begin with pg_ are reserved for PostgreSQL itself");
-            }
-        }
+    if reserved_prefix && name.starts_with("pg_") {
+        problems.add(format!("/{field}"), "names that begin with pg_ are reserved for PostgreSQL itself");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
+    use crate::core::model::value::Value;
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

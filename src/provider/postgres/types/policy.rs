@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::grant::canonical_role;
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// A row security policy of a table.
@@ -121,7 +122,7 @@ fn normalise(spec: &Map) -> Map {
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     for field in ["schema", "table", "name"] {
-        problems.name(spec, field, false);
+        check_name(&mut problems, spec, field, false);
     }
     let has = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
     match spec.get("command").and_then(Value::as_str) {
@@ -136,10 +137,10 @@ fn check(spec: &Map) -> Vec<Problem> {
         if let Some(text) = spec.get(field).and_then(Value::as_str)
             && let Err(problem) = crate::provider::postgres::statements::check_expression(text)
         {
-            problems.add(&format!("/{field}"), problem);
+            problems.add(format!("/{field}"), problem);
         }
     }
-    problems.0
+    problems.into_list()
 }
 
 #[cfg(test)]

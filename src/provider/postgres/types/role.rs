@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::database::unlimited;
-use super::{Fields, Problems, name_limit};
+use super::{check_name, name_limit};
 use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// A role: a user or a group of users.
@@ -122,7 +123,7 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "name", true);
+    check_name(&mut problems, spec, "name", true);
     if let Some(name) = spec.get("name").and_then(Value::as_str)
         && ["public", "none", "current_user", "session_user", "current_role"].contains(&name)
     {
@@ -130,7 +131,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     }
     for attribute in ["superuser", "replication"] {
         if spec.get(attribute).and_then(Value::as_bool) == Some(true) {
-            problems.add(&format!("/{attribute}"), "a tenant's role is never given this attribute");
+            problems.add(format!("/{attribute}"), "a tenant's role is never given this attribute");
         }
     }
     if let Some(time) = spec.get("validUntil").and_then(Value::as_str)
@@ -148,7 +149,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             problems.add("/settings", format!("\"{name}\" cannot be set for a role"));
         }
     }
-    problems.0
+    problems.into_list()
 }
 
 /// A time in UTC, as RFC 3339 writes it; what is no time stays as it is.

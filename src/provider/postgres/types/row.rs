@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// A row of a table that exists, owned column by column.
@@ -67,8 +68,8 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "table", false);
-    problems.name(spec, "schema", false);
+    check_name(&mut problems, spec, "table", false);
+    check_name(&mut problems, spec, "schema", false);
     let columns = spec.get("columns").and_then(Value::as_map);
     match spec.get("key").and_then(Value::as_map) {
         Some(key) if key.is_empty() => problems.add("/key", "name at least one column"),
@@ -84,7 +85,7 @@ fn check(spec: &Map) -> Vec<Problem> {
         }
         None => {}
     }
-    problems.0
+    problems.into_list()
 }
 
 #[cfg(test)]

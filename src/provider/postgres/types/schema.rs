@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// A schema of a database.
@@ -64,15 +65,15 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "name", true);
-    problems.name(spec, "owner", false);
+    check_name(&mut problems, spec, "name", true);
+    check_name(&mut problems, spec, "owner", false);
     if let Some("public" | "information_schema") = spec.get("name").and_then(Value::as_str) {
         problems.add("/name", "this schema comes with every database and is not made or deleted");
     }
     if spec.get("foreignGrants").and_then(Value::as_list).is_some_and(|list| !list.is_empty()) {
         problems.add("/foreignGrants", "this field is filled in; use postgres.grant to give privileges");
     }
-    problems.0
+    problems.into_list()
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Fields, Problems, name_limit, reference};
+use super::{check_name, name_limit, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use crate::core::model::names::hex;
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 use crate::provider::postgres::statements;
 
@@ -84,8 +85,8 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "name", false);
-    problems.name(spec, "schema", false);
+    check_name(&mut problems, spec, "name", false);
+    check_name(&mut problems, spec, "schema", false);
     match spec.get("sql") {
         Some(Value::Text(sql)) => {
             if let Err(problem) = statements::check_script(sql) {
@@ -109,7 +110,7 @@ fn check(spec: &Map) -> Vec<Problem> {
         Some(Value::Deferred(_)) => problems.add("/check", "a check has to be known when it is planned"),
         _ => {}
     }
-    problems.0
+    problems.into_list()
 }
 
 #[cfg(test)]

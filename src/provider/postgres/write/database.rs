@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 
-use super::{check_owner, parse, vanished};
+use super::{parse, vanished};
 use crate::core::model::names::hex;
 use crate::core::model::value::Value;
 use crate::provider::contract::{Step, StepAction};
@@ -19,10 +19,10 @@ use crate::provider::postgres::types::database::{DatabaseSpec, STAGING_PREFIX};
 pub async fn write(connections: &Connections, step: &Step) -> Result<(), Failure> {
     let mut session = connections.acquire(connections.main_database()).await?;
     let connection = &mut session.connection;
-    let name = super::spec_of(step).get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let existing = database::fetch(connection, std::slice::from_ref(&name), None).await?.pop();
     if let Some(state) = &existing {
-        check_owner(step, state.comment.mark.as_ref())?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     match (&step.action, existing) {
         (StepAction::Create { spec, .. }, None) => create(connection, step, &parse(spec)?).await?,

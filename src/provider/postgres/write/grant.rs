@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::transaction::{Transaction, is_delete};
+use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
@@ -13,13 +13,13 @@ use crate::provider::postgres::read::held;
 use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
-    let spec: GrantSpec = parse(super::spec_of(step)).of_step(index)?;
+    let spec: GrantSpec = parse(step.spec()).of_step(index)?;
     // A function has to be found first, and what is already gone cannot be taken away.
     let is_function = spec.on.class() == Class::Function && spec.on.extent() == Extent::One;
-    if is_function || is_delete(step) {
+    if is_function || step.is_delete() {
         transaction.flush().await?;
     }
-    if is_delete(step) && !is_held(&mut *transaction.connection, &spec).await.of_step(index)? {
+    if step.is_delete() && !is_held(&mut *transaction.connection, &spec).await.of_step(index)? {
         return Ok(());
     }
     let mut function = None;

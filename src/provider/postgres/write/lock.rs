@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::spec_of;
 use crate::core::model::value::Value;
 use crate::provider::contract::Step;
 use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
@@ -28,7 +27,7 @@ pub fn key(name: &str) -> i64 {
 }
 
 fn names(step: &Step) -> Vec<String> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
     match step.kind.name {
         "postgres.grant" => match parse::<GrantSpec>(spec) {

@@ -26,10 +26,8 @@ use async_trait::async_trait;
 
 use super::connection::Connections;
 use super::error::Failure;
-use super::mark::same_owner;
-use crate::core::model::mark::Mark;
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
 use transaction::Transaction;
 
 pub struct PostgresWriter {
@@ -127,8 +125,9 @@ impl Writer for PostgresWriter {
         match self.write_all(batch).await {
             Ok(()) => Ok(vec![Written::default(); batch.len()]),
             Err(StepFailure { step, failure }) => {
-                let mut error = failure.into_provider_error(attempted(&batch[step]));
-                mask(&mut error, batch);
+                let mut error =
+                    failure.into_provider_error(batch[step].attempted(batch[step].identity.trim_matches('/')));
+                error.mask(batch.iter().flat_map(Step::secret_values));
                 Err(WriteError { step, done: Vec::new(), error })
             }
         }
@@ -140,7 +139,7 @@ fn runs(batch: &[Step], main: &Arc<str>) -> Vec<(Arc<str>, Range<usize>)> {
     let mut runs: Vec<(Option<Arc<str>>, Range<usize>)> = Vec::new();
     for (index, step) in batch.iter().enumerate() {
         let database = (step.kind.name != "postgres.role").then(|| {
-            let database = spec_of(step).get("database").and_then(Value::as_str);
+            let database = step.spec().get("database").and_then(Value::as_str);
             database.map_or_else(|| main.clone(), Into::into)
         });
         match runs.last_mut() {
@@ -154,14 +153,6 @@ fn runs(batch: &[Step], main: &Arc<str>) -> Vec<(Arc<str>, Range<usize>)> {
     runs.into_iter().map(|(database, range)| (database.unwrap_or_else(|| main.clone()), range)).collect()
 }
 
-/// The spec that a step is about.
-fn spec_of(step: &Step) -> &Map {
-    match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    }
-}
-
 /// A spec of a step with its types.
 fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
     // The parser's own message may quote values.
@@ -169,59 +160,7 @@ fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
         .map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
 }
 
-/// Whether a step may change a resource that exists and carries `current`.
-///
-/// # Errors
-/// A conflict that names whose it is.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
-}
-
 /// The conflict of an update whose resource is gone.
 fn vanished() -> Failure {
     Failure::Conflict("it no longer exists; plan again".to_owned())
-}
-
-/// What a step does, for messages.
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    let noun = step.kind.name.rsplit('.').next().unwrap_or(step.kind.name).replace('_', " ");
-    format!("{verb} {noun} \"{}\"", step.identity.trim_matches('/'))
-}
-
-/// Takes the values of secrets out of an error, should the server have quoted one.
-fn mask(error: &mut ProviderError, batch: &[Step]) {
-    for step in batch {
-        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-            continue;
-        };
-        let spec = Value::from(spec.clone());
-        for pointer in secrets {
-            if let Some(secret) = spec.pointer(pointer).and_then(Value::as_str)
-                && !secret.is_empty()
-            {
-                error.cause = error.cause.replace(secret, "(secret)");
-            }
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
-use super::{check_owner, parse, vanished};
+use super::{parse, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
 use crate::provider::postgres::mark::Comment;
@@ -13,10 +13,10 @@ use crate::provider::postgres::statements::check_expression;
 use crate::provider::postgres::types::policy::PolicySpec;
 
 pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), Failure> {
-    let spec: PolicySpec = parse(super::spec_of(step))?;
+    let spec: PolicySpec = parse(step.spec())?;
     let existing = transaction.policies.remove(&(spec.schema.clone(), spec.table.clone(), spec.name.clone()));
     if let Some(state) = &existing {
-        check_owner(step, state.comment.mark.as_ref())?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     let table = quote_qualified(&spec.schema, &spec.table)?;
     let drop = format!("DROP POLICY {} ON {table}", quote_identifier(&spec.name)?);

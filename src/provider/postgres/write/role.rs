@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::Row as _;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, check_owner, parse, vanished};
+use super::{OfStep, StepFailure, parse, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
 use crate::provider::postgres::mark::Comment;
@@ -69,7 +69,7 @@ fn converge(
 ) -> Result<(), Failure> {
     let existing = transaction.roles.remove(&spec.name);
     if let Some(state) = &existing {
-        check_owner(step, state.comment.mark.as_ref())?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     let exists = existing.is_some();
     let state = existing.unwrap_or_else(fresh);
@@ -181,7 +181,7 @@ const NAMED_OBJECTS: usize = 5;
 /// Takes the role's privileges in this database away and drops it. What it owns is never dropped with it.
 async fn delete(transaction: &mut Transaction<'_>, index: usize, step: &Step, name: &str) -> Result<(), StepFailure> {
     let Some(state) = transaction.roles.remove(name) else { return Ok(()) };
-    check_owner(step, state.comment.mark.as_ref()).of_step(index)?;
+    step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict).of_step(index)?;
     transaction.flush().await?;
     let rows =
         sqlx::query(DEPENDENCIES_QUERY).bind(name).fetch_all(&mut *transaction.connection).await.of_step(index)?;

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
-use super::transaction::{Transaction, is_delete};
+use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
 use crate::core::model::value::{Map, Value, unescape_token};
 use crate::provider::contract::{Step, StepAction};
@@ -59,18 +59,18 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
 }
 
 async fn write_row(transaction: &mut Transaction<'_>, step: &Step) -> Result<(), Failure> {
-    let spec = super::spec_of(step);
+    let spec = step.spec();
     let row: RowSpec = parse(spec)?;
     let name = (row.schema.clone(), row.table.clone());
     let columns = columns_by_table(&mut *transaction.connection, std::slice::from_ref(&name)).await?;
     let Some(columns) = columns.get(&name) else {
-        if is_delete(step) {
+        if step.is_delete() {
             return Ok(());
         }
         return Err(Failure::Invalid(format!("there is no table \"{}\".\"{}\"", name.0, name.1)));
     };
-    let target = Target::of(&row, spec, columns, is_delete(step))?;
-    if is_delete(step) {
+    let target = Target::of(&row, spec, columns, step.is_delete())?;
+    if step.is_delete() {
         let mut bound = Bound::default();
         let sql = format!("DELETE FROM {} t WHERE {}", target.table, bound.key(&target)?);
         bound.query(sql).execute(&mut *transaction.connection).await?;

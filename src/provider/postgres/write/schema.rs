@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, check_owner, parse, vanished};
+use super::{OfStep, StepFailure, parse, vanished};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
@@ -32,7 +32,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
         StepAction::Delete { before } => {
             let name = before.spec.get("name").and_then(Value::as_str).unwrap_or_default();
             let Some(state) = transaction.schemas.remove(name) else { return Ok(()) };
-            check_owner(step, state.comment.mark.as_ref()).of_step(index)?;
+            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict).of_step(index)?;
             transaction.push(index, format!("DROP SCHEMA {} CASCADE", quote_identifier(name).of_step(index)?));
             Ok(())
         }
@@ -50,7 +50,7 @@ fn converge(transaction: &mut Transaction<'_>, index: usize, step: &Step, spec: 
             transaction.push(index, format!("CREATE SCHEMA {schema}{authorization}"));
         }
         Some(state) => {
-            check_owner(step, state.comment.mark.as_ref())?;
+            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
             if let Some(owner) = owner
                 && spec.owner.as_ref() != Some(&state.owner)
             {

@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 
 use super::lock;
-use super::transaction::{Transaction, is_delete};
-use super::{OfStep, StepFailure, check_owner, parse, vanished};
+use super::transaction::Transaction;
+use super::{OfStep, StepFailure, parse, vanished};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::postgres::error::Failure;
 use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
@@ -19,7 +19,7 @@ pub async fn prepare(connection: &mut PgConnection, bookkeeping_schema: &str, st
     if script::table_exists(connection, bookkeeping_schema).await? {
         return Ok(true);
     }
-    if is_delete(step) {
+    if step.is_delete() {
         return Ok(false);
     }
     let schema = quote_identifier(bookkeeping_schema)?;
@@ -63,7 +63,7 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
     let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
     let existing = records.iter().find(|record| is_named(record) && is_ours(record)).or(records.iter().find(is_named));
     match (existing, &step.action) {
-        (Some(record), _) => check_owner(step, record.mark().as_ref())?,
+        (Some(record), _) => step.check_owner(record.mark().as_ref()).map_err(Failure::Conflict)?,
         (None, StepAction::Update { .. }) => return Err(vanished()),
         (None, _) => {}
     }

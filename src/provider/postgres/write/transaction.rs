@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use futures::TryStreamExt as _;
 use sqlx::{Either, PgConnection};
 
-use super::{OfStep, StepFailure, lock, parse, spec_of};
-use crate::provider::contract::{Step, StepAction};
+use super::{OfStep, StepFailure, lock, parse};
+use crate::provider::contract::Step;
 use crate::provider::postgres::error::Failure;
 use crate::provider::postgres::read::policy::{self, PolicyState};
 use crate::provider::postgres::read::role::{self, RoleState};
@@ -70,7 +70,7 @@ impl<'a> Transaction<'a> {
     async fn look(&mut self, steps: &[Step]) -> Result<(), Failure> {
         let names = |kind: &str| -> Vec<String> {
             let of_kind = steps.iter().filter(|step| step.kind.name == kind);
-            of_kind.filter_map(|step| spec_of(step).get("name")?.as_str().map(str::to_owned)).collect()
+            of_kind.filter_map(|step| step.spec().get("name")?.as_str().map(str::to_owned)).collect()
         };
         let roles = names("postgres.role");
         if !roles.is_empty() {
@@ -84,7 +84,7 @@ impl<'a> Transaction<'a> {
         }
         let mut policies = Vec::new();
         for step in steps.iter().filter(|step| step.kind.name == "postgres.rls_policy") {
-            let spec: PolicySpec = parse(spec_of(step))?;
+            let spec: PolicySpec = parse(step.spec())?;
             policies.push((spec.schema, spec.table, spec.name));
         }
         if !policies.is_empty() {
@@ -134,9 +134,4 @@ impl<'a> Transaction<'a> {
             Err(error) => Err(Failure::CommitUnknown(error)).of_step(last),
         }
     }
-}
-
-/// Whether a step deletes.
-pub fn is_delete(step: &Step) -> bool {
-    matches!(step.action, StepAction::Delete { .. })
 }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Fields, check_names, plain, reference};
+use super::{check_names, plain, reference};
 use crate::core::model::kind::{Kind, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// What a virtual host may have at most. -1 is no limit.

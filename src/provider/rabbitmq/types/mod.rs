@@ -13,12 +13,12 @@ pub mod topic_permission;
 pub mod user;
 pub mod vhost;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// Every kind, in the order in which they depend on each other.
@@ -76,30 +76,6 @@ const fn name_limit(pointer: &'static str) -> NameLimit {
     NameLimit { pointer, bytes: 255, source: "AMQP 0-9-1 short strings" }
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
-struct Fields(BTreeMap<Arc<str>, Value>);
-
-impl Fields {
-    fn of(spec: &Map) -> Self {
-        let fields = spec.iter().filter(|(_, value)| !value.is_null());
-        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
-    }
-
-    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
-        }
-    }
-
-    fn build(self) -> Map {
-        self.0.into_iter().collect()
-    }
-}
-
 fn without_nulls(spec: &Map) -> Map {
     Fields::of(spec).build()
 }
@@ -112,18 +88,13 @@ fn spec_of(object: &Json, fields: &[(&str, &str)]) -> Map {
 
 /// Problems of names that the server refuses or keeps for itself.
 fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     for field in fields {
-        match spec.get(field).and_then(Value::as_str) {
-            Some("") => problems.push(Problem::error(format!("/{field}"), "a name cannot be empty")),
-            Some(name @ ("." | "..")) => {
-                let message = format!("{name:?} cannot stand in a request of the management API");
-                problems.push(Problem::error(format!("/{field}"), message));
-            }
-            _ => {}
+        if let Some(name @ ("." | "..")) = problems.name(spec, field) {
+            problems.add(format!("/{field}"), format!("{name:?} cannot stand in a request of the management API"));
         }
     }
-    problems
+    problems.into_list()
 }
 
 /// The problem of a name that begins with `amq.`, which the server keeps for itself.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Fields, check_names, json, plain, reference, spec_of, text};
+use super::{check_names, json, plain, reference, spec_of, text};
 use crate::core::model::kind::Kind;
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// Arguments for all queues and exchanges whose names match.

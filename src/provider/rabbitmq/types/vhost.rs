@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Fields, check_names, name_limit, plain, text};
+use super::{check_names, name_limit, plain, text};
 use crate::core::model::kind::{Batch, Kind, MarkPlace};
 use crate::core::model::mark::Mark;
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 use crate::provider::rabbitmq::mark::parse_description;
 

@@ -2,22 +2,21 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{spec_of, vanished};
-use crate::core::model::mark::Mark;
+use super::vanished;
 use crate::core::model::value::Value;
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::rabbitmq::client::Client;
 use crate::provider::rabbitmq::error::Failure;
-use crate::provider::rabbitmq::mark::{description, same_owner, tag};
+use crate::provider::rabbitmq::mark::{description, tag};
 use crate::provider::rabbitmq::password;
 use crate::provider::rabbitmq::types::{text, user, vhost};
 
 pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let path = vhost::path(spec);
     let existing = client.get(&path).await?;
     if let Some(existing) = &existing {
-        check_owner(step, vhost::of_api(existing).1.as_ref())?;
+        step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::Conflict)?;
     }
     match (&step.action, &existing) {
         (StepAction::Delete { .. }, _) => return client.delete(&path).await,
@@ -37,11 +36,11 @@ pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
 }
 
 pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let path = user::path(spec);
     let existing = client.get(&path).await?.as_ref().map(user::Account::of_api);
     if let Some(account) = &existing {
-        check_owner(step, account.mark.as_ref())?;
+        step.check_owner(account.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     let drops_password = match (&step.action, &existing) {
         (StepAction::Delete { .. }, _) => return client.delete(&path).await,
@@ -65,28 +64,4 @@ pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
     tags.push(tag(&step.mark, noted.as_deref()));
     let body = json!({"password_hash": hash, "hashing_algorithm": algorithm, "tags": tags.join(",")});
     client.put(&path, &body).await
-}
-
-/// Whether a step may change a resource that exists and carries `current`.
-///
-/// # Errors
-/// A conflict that names whose it is.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
 }

@@ -13,8 +13,7 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct RabbitMqWriter {
     client: Arc<Client>,
@@ -47,8 +46,8 @@ impl Writer for RabbitMqWriter {
             match self.step(step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
-                    let mut error = failure.into_provider_error(attempted(step));
-                    mask(&mut error, batch);
+                    let mut error = failure.into_provider_error(step.attempted(&step.identity));
+                    error.mask(batch.iter().flat_map(Step::secret_values));
                     return Err(WriteError { step: index, done, error });
                 }
             }
@@ -57,43 +56,7 @@ impl Writer for RabbitMqWriter {
     }
 }
 
-/// The spec that a step is about.
-fn spec_of(step: &Step) -> &Map {
-    match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    }
-}
-
 /// The conflict of an update whose resource is gone.
 fn vanished() -> Failure {
     Failure::Conflict("it no longer exists; plan again".to_owned())
-}
-
-/// What a step does, for messages.
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    let noun = step.kind.name.rsplit('.').next().unwrap_or(step.kind.name).replace('_', " ");
-    format!("{verb} {noun} \"{}\"", step.identity)
-}
-
-/// Takes the values of secrets out of an error, should the server have quoted one.
-fn mask(error: &mut ProviderError, batch: &[Step]) {
-    for step in batch {
-        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-            continue;
-        };
-        let spec = Value::from(spec.clone());
-        for pointer in secrets {
-            if let Some(secret) = spec.pointer(pointer).and_then(Value::as_str)
-                && !secret.is_empty()
-            {
-                error.cause = error.cause.replace(secret, "(secret)");
-            }
-        }
-    }
 }

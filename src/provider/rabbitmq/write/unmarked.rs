@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{spec_of, vanished};
+use super::vanished;
 use crate::core::diff::compare;
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
@@ -11,7 +11,7 @@ use crate::provider::rabbitmq::error::Failure;
 use crate::provider::rabbitmq::types::{binding, exchange, limits, permission, policy, queue, text, topic_permission};
 
 pub async fn write(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = spec_of(step);
+    let spec = step.spec();
     let found = current(client, step.kind.name, spec).await?;
     match (&step.action, &found) {
         (StepAction::Delete { .. }, None) => return Ok(()),

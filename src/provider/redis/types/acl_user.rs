@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, empty_name};
+use super::empty_name;
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 use crate::provider::redis::acl::canonical_commands;
 
@@ -92,7 +93,7 @@ fn normalise(spec: &Map) -> Map {
         None => rules.clone(),
     });
     let patterns = |fields: &Fields, field: &str| -> Option<BTreeSet<String>> {
-        Some(texts(fields.0.get(field)?)?.into_iter().map(str::to_owned).collect())
+        Some(texts(fields.get(field)?)?.into_iter().map(str::to_owned).collect())
     };
     if let (Some(mut keys), Some(mut read), Some(mut write)) =
         (patterns(&fields, "keys"), patterns(&fields, "readKeys"), patterns(&fields, "writeKeys"))
@@ -105,12 +106,12 @@ fn normalise(spec: &Map) -> Map {
         read.retain(|pattern| !keys.contains(pattern));
         write.retain(|pattern| !keys.contains(pattern));
         for (field, patterns) in [("keys", keys), ("readKeys", read), ("writeKeys", write)] {
-            fields.0.insert(field.into(), patterns.into_iter().map(Value::from).collect::<Vec<_>>().into());
+            fields.set(field, patterns.into_iter().map(Value::from).collect::<Vec<_>>());
         }
     }
     if let Some(channels) = patterns(&fields, "channels") {
         let channels = if channels.contains("*") { ["*".to_owned()].into() } else { channels };
-        fields.0.insert("channels".into(), channels.into_iter().map(Value::from).collect::<Vec<_>>().into());
+        fields.set("channels", channels.into_iter().map(Value::from).collect::<Vec<_>>());
     }
     fields.build()
 }
@@ -120,7 +121,7 @@ fn texts(value: &Value) -> Option<Vec<&str>> {
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = empty_name(spec, "name").into_iter().collect();
+    let mut problems = empty_name(spec, "name");
     let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
     if name.contains(|character: char| character.is_whitespace() || character == '\0') {
         problems.push(Problem::error("/name", "the name of a user cannot hold white space"));

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
-use super::{Fields, Scalar, empty_name};
+use super::{Scalar, empty_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::Fields;
 use crate::core::model::value::{Map, Value};
 
 /// A hash, owned field by field.

@@ -7,25 +7,15 @@ pub mod expiry;
 pub mod hash;
 pub mod key;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
-
 use crate::core::model::kind::{Kind, Problem};
+use crate::core::model::spec::Problems;
 use crate::core::model::value::{Map, Value};
+
+pub use crate::core::model::spec::parse;
 
 /// Every kind.
 pub fn kinds() -> Vec<Kind> {
     vec![acl_user::kind(), key::kind(), hash::kind()]
-}
-
-/// A spec with its types.
-///
-/// # Errors
-/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
-pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
-    serde_json::from_value(Value::from(spec.clone()).to_json())
 }
 
 /// A value of a key or field, with its type: Redis itself keeps texts only.
@@ -66,34 +56,11 @@ pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
     }
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
-struct Fields(BTreeMap<Arc<str>, Value>);
-
-impl Fields {
-    fn of(spec: &Map) -> Self {
-        let fields = spec.iter().filter(|(_, value)| !value.is_null());
-        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
-    }
-
-    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
-        }
-    }
-
-    fn build(self) -> Map {
-        self.0.into_iter().collect()
-    }
-}
-
 /// The problem of a name that is empty, if it is.
-fn empty_name(spec: &Map, field: &str) -> Option<Problem> {
-    let is_empty = spec.get(field).and_then(Value::as_str) == Some("");
-    is_empty.then(|| Problem::error(format!("/{field}"), "a name cannot be empty"))
+fn empty_name(spec: &Map, field: &str) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    problems.name(spec, field);
+    problems.into_list()
 }
 
 #[cfg(test)]

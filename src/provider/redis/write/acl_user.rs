@@ -4,27 +4,22 @@ use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
 use super::{parse, vanished};
-use crate::core::model::mark::Mark;
 use crate::core::model::value::Value;
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::redis::acl::{User, fingerprint, password_hash, rules_note};
 use crate::provider::redis::error::Failure;
-use crate::provider::redis::mark::{Label, same_owner};
+use crate::provider::redis::mark::Label;
 use crate::provider::redis::read::{OWN_USER, fetch_user};
 use crate::provider::redis::types::acl_user::AclUserSpec;
 
 pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user: &str) -> Result<(), Failure> {
-    let spec = match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    };
-    let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+    let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default();
     if name.is_empty() || name == own_user {
         return Err(Failure::Invalid(OWN_USER.to_owned()));
     }
     let existing = fetch_user(connection, name).await?;
     if let Some(user) = &existing {
-        check_owner(step, user.label.as_ref().map(|label| &label.mark))?;
+        step.check_owner(user.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
     }
     match &step.action {
         StepAction::Delete { .. } => match existing {
@@ -102,30 +97,6 @@ async fn set(
         }
     }
     Ok(())
-}
-
-/// Whether a step may change a user that exists and carries `current`.
-///
-/// # Errors
-/// A conflict that names whose it is.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
 }
 
 /// Makes written users outlive the server, where it has a file for that.

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use super::connection::{Connections, Session};
 use super::error::Failure;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::core::model::value::Map;
+use crate::provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct RedisWriter {
     connections: Arc<Connections>,
@@ -41,8 +41,8 @@ impl Writer for RedisWriter {
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         let failed = |step: usize, done: Vec<Written>, failure: Failure| {
-            let mut error = failure.into_provider_error(attempted(&batch[step]));
-            mask(&mut error, batch);
+            let mut error = failure.into_provider_error(batch[step].attempted(&batch[step].identity));
+            error.mask(batch.iter().flat_map(Step::secret_values));
             Err(WriteError { step, done, error })
         };
         let mut session = match self.connections.acquire().await {
@@ -81,32 +81,4 @@ fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
 /// The conflict of an update whose resource is gone.
 fn vanished() -> Failure {
     Failure::Conflict("it no longer exists; plan again".to_owned())
-}
-
-/// What a step does, for messages.
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    let noun = step.kind.name.rsplit('.').next().unwrap_or(step.kind.name).replace('_', " ");
-    format!("{verb} {noun} \"{}\"", step.identity)
-}
-
-/// Takes the values of secrets out of an error, should the server have quoted one.
-fn mask(error: &mut ProviderError, batch: &[Step]) {
-    for step in batch {
-        let (StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. }) = &step.action else {
-            continue;
-        };
-        let spec = Value::from(spec.clone());
-        for pointer in secrets {
-            if let Some(secret) = spec.pointer(pointer).and_then(Value::as_str)
-                && !secret.is_empty()
-            {
-                error.cause = error.cause.replace(secret, "(secret)");
-            }
-        }
-    }
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use super::{ID, KEY_LIMIT, Metadata, check_amount, check_metadata, check_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// A discount.
@@ -82,7 +83,7 @@ pub fn percentage(text: &str) -> String {
 fn normalise(spec: &Map) -> Map {
     let mut fields = Fields::of(spec);
     fields.drop_empty();
-    fields.lower("currency");
+    fields.map_text("currency", str::to_ascii_lowercase);
     let currency = fields.text("currency").unwrap_or_default().to_owned();
     fields.map("amountOff", |value| {
         let canonical = value.as_str().and_then(|text| super::super::money::canonical(text, &currency));
@@ -96,10 +97,10 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "key");
-    problems.metadata(spec);
+    check_name(&mut problems, spec, "key");
+    check_metadata(&mut problems, spec);
     let text = |field: &str| spec.get(field).and_then(Value::as_str);
-    problems.amount("/amountOff", spec.get("amountOff"), text("currency"), false);
+    check_amount(&mut problems, "/amountOff", spec.get("amountOff"), text("currency"), false);
     match (spec.contains("percentOff"), spec.contains("amountOff")) {
         (true, true) => problems.add("/amountOff", "a coupon has either `percentOff` or `amountOff`"),
         (false, false) => problems.add("", "a coupon needs `percentOff` or `amountOff`"),
@@ -117,5 +118,5 @@ fn check(spec: &Map) -> Vec<Problem> {
         (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon has it"),
         _ => {}
     }
-    problems.0
+    problems.into_list()
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// Who is billed.
@@ -89,11 +90,11 @@ fn normalise(spec: &Map) -> Map {
         }
         other => other.clone(),
     });
-    if fields.0.get("address").and_then(Value::as_map).is_some_and(Map::is_empty) {
-        fields.0.remove("address");
+    if fields.get("address").and_then(Value::as_map).is_some_and(Map::is_empty) {
+        fields.remove("address");
     }
-    if fields.0.get("preferredLocales").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
-        fields.0.remove("preferredLocales");
+    if fields.get("preferredLocales").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
+        fields.remove("preferredLocales");
     }
     fields.default("metadata", Map::default());
     fields.build()
@@ -101,12 +102,12 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "key");
-    problems.metadata(spec);
+    check_name(&mut problems, spec, "key");
+    check_metadata(&mut problems, spec);
     if let Some(Value::Text(email)) = spec.get("email")
         && (email.len() > 512 || email.split('@').filter(|part| !part.is_empty()).count() != 2)
     {
         problems.add("/email", "this is no e-mail address");
     }
-    problems.0
+    problems.into_list()
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, ID, Problems};
+use super::{ID, check_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::Map;
 
 /// How usage is counted that metered prices bill.
@@ -79,7 +80,7 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "eventName");
-    problems.name(spec, "displayName");
-    problems.0
+    check_name(&mut problems, spec, "eventName");
+    check_name(&mut problems, spec, "displayName");
+    problems.into_list()
 }

@@ -11,13 +11,13 @@ pub mod subscription;
 pub mod webhook_endpoint;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
 
 use super::mark;
-use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use crate::core::model::kind::{FieldReference, Kind, NameLimit};
+use crate::core::model::spec::Problems;
 use crate::core::model::value::{Map, Value, push_token};
+
+pub use crate::core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -35,14 +35,6 @@ pub fn kinds() -> Vec<Kind> {
 /// The user's own metadata, beside which the mark stands.
 pub type Metadata = BTreeMap<String, String>;
 
-/// A spec with its types.
-///
-/// # Errors
-/// If the spec does not follow the kind's schema, or has a deferred value where a text does not do.
-pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
-    serde_json::from_value(Value::from(spec.clone()).to_json())
-}
-
 /// The output that every kind has whose ids Stripe invents.
 const ID: &[(&str, &str)] = &[("id", "Stripe's own id of it")];
 
@@ -54,94 +46,50 @@ const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference 
     FieldReference { pointer, kind, required: true }
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
-struct Fields(BTreeMap<Arc<str>, Value>);
-
-impl Fields {
-    fn of(spec: &Map) -> Self {
-        let present = spec.iter().filter(|(_, value)| !value.is_null());
-        Self(present.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(Value::as_str)
-    }
-
-    fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
-    }
-
-    fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
-        }
-    }
-
-    fn lower(&mut self, name: &str) {
-        self.map(name, |value| match value {
-            Value::Text(text) => Value::from(text.to_ascii_lowercase()),
-            other => other.clone(),
-        });
-    }
-
-    /// An empty text is how Stripe has what is not there.
-    fn drop_empty(&mut self) {
-        self.0.retain(|_, value| value.as_str() != Some(""));
-    }
-
-    fn build(self) -> Map {
-        self.0.into_iter().collect()
+fn check_name(problems: &mut Problems, spec: &Map, field: &str) {
+    if spec.get(field).and_then(Value::as_str).is_some_and(|name| name.trim().is_empty()) {
+        problems.add(format!("/{field}"), "a name cannot be empty");
     }
 }
 
-/// Collects the problems of one spec.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, pointer: &str, message: impl Into<String>) {
-        self.0.push(Problem::error(pointer, message));
+fn check_metadata(problems: &mut Problems, spec: &Map) {
+    let Some(Value::Map(metadata)) = spec.get("metadata") else { return };
+    if metadata.len() > mark::USER_KEYS {
+        let message = format!("Stripe has room for fifty keys, of which {} are yours", mark::USER_KEYS);
+        problems.add("/metadata", message);
     }
-
-    fn name(&mut self, spec: &Map, field: &str) {
-        if spec.get(field).and_then(Value::as_str).is_some_and(|name| name.trim().is_empty()) {
-            self.add(&format!("/{field}"), "a name cannot be empty");
+    for (key, value) in metadata.iter() {
+        let mut pointer = "/metadata".to_owned();
+        push_token(&mut pointer, key);
+        if key.starts_with(mark::PREFIX) {
+            problems.add(&pointer, format!("keys that begin with {} hold the mark", mark::PREFIX));
         }
-    }
-
-    fn metadata(&mut self, spec: &Map) {
-        let Some(Value::Map(metadata)) = spec.get("metadata") else { return };
-        if metadata.len() > mark::USER_KEYS {
-            let message = format!("Stripe has room for fifty keys, of which {} are yours", mark::USER_KEYS);
-            self.add("/metadata", message);
+        if key.is_empty() || key.chars().count() > mark::MOST_KEY || key.contains(['[', ']']) {
+            problems.add(&pointer, format!("a key has 1 to {} characters and no brackets", mark::MOST_KEY));
         }
-        for (key, value) in metadata.iter() {
-            let mut pointer = "/metadata".to_owned();
-            push_token(&mut pointer, key);
-            if key.starts_with(mark::PREFIX) {
-                self.add(&pointer, format!("keys that begin with {} hold the mark", mark::PREFIX));
-            }
-            if key.is_empty() || key.chars().count() > mark::MOST_KEY || key.contains(['[', ']']) {
-                self.add(&pointer, format!("a key has 1 to {} characters and no brackets", mark::MOST_KEY));
-            }
-            if value.as_str().is_some_and(|text| text.is_empty() || text.chars().count() > mark::MOST_VALUE) {
-                self.add(&pointer, format!("a value has 1 to {} characters", mark::MOST_VALUE));
-            }
+        if value.as_str().is_some_and(|text| text.is_empty() || text.chars().count() > mark::MOST_VALUE) {
+            problems.add(&pointer, format!("a value has 1 to {} characters", mark::MOST_VALUE));
         }
     }
+}
 
-    /// An amount that the currency cannot have.
-    fn amount(&mut self, pointer: &str, amount: Option<&Value>, currency: Option<&str>, has_fractions: bool) {
-        let (Some(Value::Text(amount)), Some(currency)) = (amount, currency) else { return };
-        let Some(used) = super::money::decimals_used(amount) else {
-            return self.add(pointer, format!("`{amount}` is no amount; write it as `4999.00`"));
-        };
-        let decimals = super::money::decimals(currency);
-        let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };
-        if used > allowed {
-            let currency = currency.to_uppercase();
-            self.add(pointer, format!("`{amount}` has {used} decimals, but {currency} has {}", decimals.allowed));
-        }
+/// An amount that the currency cannot have.
+fn check_amount(
+    problems: &mut Problems,
+    pointer: &str,
+    amount: Option<&Value>,
+    currency: Option<&str>,
+    has_fractions: bool,
+) {
+    let (Some(Value::Text(amount)), Some(currency)) = (amount, currency) else { return };
+    let Some(used) = super::money::decimals_used(amount) else {
+        return problems.add(pointer, format!("`{amount}` is no amount; write it as `4999.00`"));
+    };
+    let decimals = super::money::decimals(currency);
+    let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };
+    if used > allowed {
+        let currency = currency.to_uppercase();
+        problems.add(pointer, format!("`{amount}` has {used} decimals, but {currency} has {}", decimals.allowed));
     }
 }
 

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, ID, Metadata, Problems, reference};
+use super::{ID, Metadata, check_amount, check_metadata, check_name, reference};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 use crate::provider::stripe::money;
 
@@ -132,7 +133,7 @@ pub fn kind() -> Kind {
 fn normalise(spec: &Map) -> Map {
     let mut fields = Fields::of(spec);
     fields.drop_empty();
-    fields.lower("currency");
+    fields.map_text("currency", str::to_ascii_lowercase);
     let currency = fields.text("currency").unwrap_or_default().to_owned();
     let amount = |value: &Value| match value.as_str().and_then(|text| money::canonical(text, &currency)) {
         Some(text) => text.into(),
@@ -160,12 +161,12 @@ fn normalise(spec: &Map) -> Map {
         }
         other => other.clone(),
     });
-    if fields.0.contains_key("tiers") {
+    if fields.get("tiers").is_some() {
         fields.default("tiersMode", "graduated");
     }
-    if fields.0.contains_key("interval") {
+    if fields.get("interval").is_some() {
         fields.default("intervalCount", 1);
-        let usage = if fields.0.contains_key("meter") { "metered" } else { "licensed" };
+        let usage = if fields.get("meter").is_some() { "metered" } else { "licensed" };
         fields.default("usage", usage);
     }
     fields.default("taxBehavior", "unspecified");
@@ -176,13 +177,13 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "lookupKey");
-    problems.metadata(spec);
+    check_name(&mut problems, spec, "lookupKey");
+    check_metadata(&mut problems, spec);
     let has = |field: &str| spec.contains(field);
     let text = |field: &str| spec.get(field).and_then(Value::as_str);
     let currency = text("currency");
     let is_metered = text("usage") == Some("metered") || has("meter");
-    problems.amount("/amount", spec.get("amount"), currency, is_metered);
+    check_amount(&mut problems, "/amount", spec.get("amount"), currency, is_metered);
     match (has("amount"), has("tiers")) {
         (true, true) => problems.add("/tiers", "a price has either an amount or tiers"),
         (false, false) => problems.add("", "a price needs an amount or tiers"),
@@ -191,15 +192,15 @@ fn check(spec: &Map) -> Vec<Problem> {
     let tiers = spec.get("tiers").and_then(Value::as_list).unwrap_or_default();
     for (index, tier) in tiers.iter().enumerate() {
         let pointer = format!("/tiers/{index}");
-        problems.amount(&format!("{pointer}/amount"), tier.get("amount"), currency, is_metered);
-        problems.amount(&format!("{pointer}/flatAmount"), tier.get("flatAmount"), currency, is_metered);
+        check_amount(&mut problems, &format!("{pointer}/amount"), tier.get("amount"), currency, is_metered);
+        check_amount(&mut problems, &format!("{pointer}/flatAmount"), tier.get("flatAmount"), currency, is_metered);
         let up_to = tier.get("upTo").and_then(Value::as_integer);
         let before = index.checked_sub(1).and_then(|index| tiers[index].get("upTo")?.as_integer());
         match (up_to, index + 1 == tiers.len()) {
-            (Some(_), true) => problems.add(&format!("{pointer}/upTo"), "the last tier has no end"),
+            (Some(_), true) => problems.add(format!("{pointer}/upTo"), "the last tier has no end"),
             (None, false) => problems.add(&pointer, "only the last tier has no end; give `upTo`"),
             (Some(up_to), false) if before.is_some_and(|before| before >= up_to) => {
-                problems.add(&format!("{pointer}/upTo"), "tiers go upwards");
+                problems.add(format!("{pointer}/upTo"), "tiers go upwards");
             }
             _ => {}
         }
@@ -212,7 +213,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     }
     for field in ["intervalCount", "usage", "meter", "tiers"] {
         if has(field) && !has("interval") {
-            problems.add(&format!("/{field}"), "only a price with an `interval` has it");
+            problems.add(format!("/{field}"), "only a price with an `interval` has it");
         }
     }
     match (text("usage"), has("meter")) {
@@ -232,7 +233,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             problems.add("/intervalCount", format!("the longest is {most} of an interval of one {interval}"));
         }
     }
-    problems.0
+    problems.into_list()
 }
 
 #[cfg(test)]

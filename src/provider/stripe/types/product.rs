@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::Map;
 
 /// What is sold, at one or more prices.
@@ -64,8 +65,8 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "key");
-    problems.name(spec, "name");
-    problems.metadata(spec);
-    problems.0
+    check_name(&mut problems, spec, "key");
+    check_name(&mut problems, spec, "name");
+    check_metadata(&mut problems, spec);
+    problems.into_list()
 }

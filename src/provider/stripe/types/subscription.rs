@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, ID, KEY_LIMIT, Metadata, Problems, reference};
+use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name, reference};
 use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// What a customer pays for, again and again.
@@ -141,10 +142,10 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "key");
-    problems.name(spec, "customer");
-    problems.name(spec, "price");
-    problems.metadata(spec);
+    check_name(&mut problems, spec, "key");
+    check_name(&mut problems, spec, "customer");
+    check_name(&mut problems, spec, "price");
+    check_metadata(&mut problems, spec);
     let is_sent = spec.get("collectionMethod").and_then(Value::as_str) == Some("sendInvoice");
     match (is_sent, spec.contains("daysUntilDue")) {
         (true, false) => problems.add("/collectionMethod", "an invoice that is sent needs `daysUntilDue`"),
@@ -159,5 +160,5 @@ fn check(spec: &Map) -> Vec<Problem> {
     if add_ons.len() > 19 {
         problems.add("/addOns", "a subscription has at most twenty prices");
     }
-    problems.0
+    problems.into_list()
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fields, ID, KEY_LIMIT, Metadata, Problems};
+use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
 /// Where Stripe tells the product what happened.
@@ -64,8 +65,8 @@ fn normalise(spec: &Map) -> Map {
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
-    problems.name(spec, "key");
-    problems.metadata(spec);
+    check_name(&mut problems, spec, "key");
+    check_metadata(&mut problems, spec);
     if spec
         .get("url")
         .and_then(Value::as_str)
@@ -77,5 +78,5 @@ fn check(spec: &Map) -> Vec<Problem> {
     if events.len() > 1 && events.iter().any(|event| event.as_str() == Some("*")) {
         problems.add("/enabledEvents", "`*` stands alone");
     }
-    problems.0
+    problems.into_list()
 }

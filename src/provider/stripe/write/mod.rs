@@ -18,13 +18,12 @@ use tokio::sync::Mutex;
 use super::api::{Api, Failure, Posted};
 use super::form::Form;
 use super::lists::{Entry, List, is_current, path};
-use super::mark::{self, same_owner};
+use super::mark;
 use super::read::{Meters, spec_of};
 use crate::core::diff::compare;
 use crate::core::model::kind::MarkPlace;
-use crate::core::model::mark::Mark;
 use crate::core::model::value::{Map, Value, readable_pointer};
-use crate::provider::contract::{ProviderError, Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
 use parameters::Changed;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
@@ -91,7 +90,7 @@ impl StripeWriter {
             StepAction::Create { spec, .. } => {
                 let Some(entry) = found else { return self.create(step, spec, &name).await };
                 if step.kind.mark == MarkPlace::Target {
-                    check_owner(step, entry.mark.as_ref())?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                 }
                 self.bring(step, &entry, spec, &[]).await
             }
@@ -100,14 +99,14 @@ impl StripeWriter {
                     return Err(Failure::Conflict("it no longer exists; plan again".to_owned()));
                 };
                 if step.kind.mark == MarkPlace::Target {
-                    check_owner(step, entry.mark.as_ref())?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                 }
                 self.bring(step, &entry, spec, removed).await
             }
             StepAction::Delete { .. } => {
                 let Some(entry) = found else { return Ok(Written::default()) };
                 if step.kind.mark == MarkPlace::Target {
-                    check_owner(step, entry.mark.as_ref())?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                 }
                 self.delete(step, &entry).await.map(|()| Written::default())
             }
@@ -156,7 +155,7 @@ impl StripeWriter {
                 Err(Failure::Refused { status, replayed: true, .. }) if status >= 500 => {
                     self.forget(kind).await;
                     if let Some(entry) = self.current(kind, &step.mark.estate, name).await? {
-                        check_owner(step, entry.mark.as_ref())?;
+                        step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                         return Ok(entry.object);
                     }
                 }
@@ -166,7 +165,7 @@ impl StripeWriter {
                 Err(failure) if failure.code() == Some("resource_already_exists") => {
                     self.forget(kind).await;
                     let Some(entry) = self.current(kind, &step.mark.estate, name).await? else { return Err(failure) };
-                    check_owner(step, entry.mark.as_ref())?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                     return Ok(entry.object);
                 }
                 Err(failure) => return Err(failure),
@@ -307,26 +306,9 @@ impl Writer for StripeWriter {
 }
 
 fn failed(index: usize, step: &Step, failure: Failure, done: Vec<Written>) -> WriteError {
-    let mut error: ProviderError = failure.into_provider_error(attempted(step));
-    if let StepAction::Create { spec, secrets } | StepAction::Update { spec, secrets, .. } = &step.action {
-        let spec = Value::from(spec.clone());
-        for secret in
-            secrets.iter().filter_map(|pointer| spec.pointer(pointer)?.as_str()).filter(|text| !text.is_empty())
-        {
-            error.cause = error.cause.replace(secret, "(secret)");
-        }
-    }
+    let mut error = failure.into_provider_error(step.attempted(&name_of(step)));
+    error.mask(step.secret_values());
     WriteError { step: index, done, error }
-}
-
-fn attempted(step: &Step) -> String {
-    let verb = match step.action {
-        StepAction::Create { .. } => "creating",
-        StepAction::Update { .. } => "updating",
-        StepAction::Delete { .. } => "deleting",
-    };
-    let noun = step.kind.name.trim_start_matches("stripe.").replace('_', " ");
-    format!("{verb} {noun} \"{}\"", name_of(step))
 }
 
 fn id_of(object: &Json) -> &str {
@@ -335,11 +317,7 @@ fn id_of(object: &Json) -> &str {
 
 /// The name in the spec that a step is about.
 fn name_of(step: &Step) -> String {
-    let spec = match &step.action {
-        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => spec,
-        StepAction::Delete { before } => &before.spec,
-    };
-    let name = spec.get(step.kind.identity[0]).and_then(Value::as_str);
+    let name = step.spec().get(step.kind.identity[0]).and_then(Value::as_str);
     name.map_or_else(|| step.identity.replace("%2F", "/").replace("%25", "%"), str::to_owned)
 }
 
@@ -351,25 +329,4 @@ fn written(step: &Step, id: &str) -> Written {
 
 fn nameless() -> Failure {
     Failure::Unreadable("Stripe answered an object without a name".to_owned())
-}
-
-/// Whether a step may change an object that carries `current`.
-fn check_owner(step: &Step, current: Option<&Mark>) -> Result<(), Failure> {
-    let is_ours = current.is_some_and(|mark| same_owner(mark, &step.mark));
-    let is_as_planned = match &step.action {
-        StepAction::Create { .. } | StepAction::Delete { .. } => false,
-        // Adopted, or renamed in the estate: what the plan saw is still there.
-        StepAction::Update { before, .. } => match (&before.mark, current) {
-            (None, None) => true,
-            (Some(seen), Some(current)) => same_owner(seen, current),
-            _ => false,
-        },
-    };
-    if is_ours || is_as_planned {
-        return Ok(());
-    }
-    Err(Failure::Conflict(match current {
-        Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => "it exists and carries no mark".to_owned(),
-    }))
 }

@@ -11,7 +11,7 @@ use super::super::form::Form;
 use super::super::lists::{Entry, State};
 use super::super::mark;
 use super::super::read::superseded;
-use super::{StripeWriter, check_owner, id_of, name_of, written};
+use super::{StripeWriter, id_of, name_of, written};
 use crate::core::model::value::Map;
 use crate::provider::contract::{Step, Written};
 use crate::provider::stripe::write::parameters::Changed;
@@ -28,11 +28,11 @@ impl StripeWriter {
         match found {
             // Replaced already, in an earlier try: then only what is left of it is archived.
             Some(entry) if self.fixed(after, &entry, spec).await?.is_none() => {
-                check_owner(after, entry.mark.as_ref())?;
+                after.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                 self.bring(after, &entry, spec, &[]).await
             }
             Some(entry) => {
-                check_owner(before, entry.mark.as_ref())?;
+                before.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
                 self.replace_price(after, spec).await
             }
             None => self.create(after, spec, &name_of(after)).await,

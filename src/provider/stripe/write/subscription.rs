@@ -7,8 +7,8 @@ use super::super::form::Form;
 use super::super::lists::{Entry, State};
 use super::super::mark;
 use super::super::read::prices_of;
+use super::StripeWriter;
 use super::parameters::{Changed, parse, spelled};
-use super::{StripeWriter, check_owner};
 use crate::core::model::value::Map;
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::stripe::types::subscription::{OnDelete, PauseCollection, SubscriptionSpec};
@@ -126,7 +126,10 @@ impl StripeWriter {
             .look("stripe.subscription", |list| {
                 let mut named = list.named(&estate, name).iter();
                 named
-                    .find(|entry| entry.state == State::Ending && check_owner(step, entry.mark.as_ref()).is_ok())
+                    .find(|entry| {
+                        entry.state == State::Ending
+                            && step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict).is_ok()
+                    })
                     .cloned()
             })
             .await?;
