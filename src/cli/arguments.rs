@@ -177,12 +177,51 @@ pub struct Import {
 pub enum ImportFrom {
     /// From a folder of Kubernetes manifests: one folder for each tenant, or one namespace for each in any files.
     Manifests(ImportManifests),
+    /// From a live cluster, which is only read: each namespace becomes a tenant.
+    Kubernetes(ImportKubernetes),
 }
 
 #[derive(Debug, Args)]
 pub struct ImportManifests {
     /// The folder of manifests, which is only read.
     pub folder: PathBuf,
+    #[command(flatten)]
+    pub into: ImportInto,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportKubernetes {
+    #[command(flatten)]
+    pub cluster: ImportCluster,
+    /// Only namespaces whose name fits: `*` stands for any characters. May be repeated. All but those of the cluster itself
+    /// (default, kube-…) unless given; these have to be named.
+    #[arg(long, value_name = "GLOB")]
+    pub namespace: Vec<String>,
+    /// Only namespaces whose labels fit, such as `team=red,stage!=test`.
+    #[arg(long, value_name = "LABELS")]
+    pub selector: Option<String>,
+    #[command(flatten)]
+    pub into: ImportInto,
+}
+
+/// Which cluster.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct ImportCluster {
+    /// The cluster of a target of the estate, in the environment of `--env`.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["kubeconfig", "context"])]
+    pub target: Option<String>,
+    /// The kubeconfig of the cluster. The user's own if only `--context` is given.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig; the current one unless given.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// Where an import goes.
+#[derive(Debug, Args)]
+pub struct ImportInto {
     /// Where to write the estate; the estate's own folder unless given. Nothing there is written over.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -70,7 +70,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Show(command) => show::run(global, command, output).await,
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
-        Command::Import(command) => import::run(global, command, output),
+        Command::Import(command) => import::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),

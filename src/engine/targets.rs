@@ -77,6 +77,28 @@ impl Targets<'_> {
         }
     }
 
+    /// The settings of a Kubernetes target that is a cluster, for what looks at all of it.
+    ///
+    /// # Errors
+    /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
+    pub fn cluster(&self, target: &str) -> Result<Settings, EngineError> {
+        let wrong = |cause: &str, remedy: &str| {
+            let error = ProviderError::new(ErrorClass::Fatal, "reading all of it", cause).with_remedy(remedy);
+            failed(target, error)
+        };
+        match self.real(target)? {
+            Some((provider, settings)) if provider.name() == Kubernetes.name() => match settings.text("directory") {
+                None => Ok(settings),
+                Some(_) => Err(wrong("it is a folder", "`tenantry import manifests` reads folders")),
+            },
+            Some(_) => Err(wrong("it is no cluster", "name a target of the provider `kubernetes`")),
+            None => Err(wrong(
+                "it is simulated here",
+                "choose an environment in which it is real with `--env`, or name the cluster with `--context`",
+            )),
+        }
+    }
+
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.
     fn real(&self, target: &str) -> Result<Option<Real<'_>>, EngineError> {
         let missing =

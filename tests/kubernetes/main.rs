@@ -8,6 +8,7 @@ mod deletion;
 mod drift;
 mod estate;
 mod faults;
+mod import;
 mod reading;
 mod secrets;
 mod writing;

@@ -3,29 +3,33 @@
 //! The estate is written into a folder of its own first, read from there as any estate is, and compared with what was
 //! found. Only if it yields every object again it is moved to its place.
 
-use std::collections::BTreeMap;
+mod kubernetes;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::arguments::{self, Format, Global, ImportFrom, ImportManifests};
+use super::arguments::{self, Format, Global, ImportFrom, ImportInto, ImportManifests};
 use super::error::{Exit, Failure};
 use super::init::named_for;
 use super::output::Output;
 use super::session::{STATE_FOLDER, Session};
-use crate::core::diagnostics::{self, codes, has_errors};
+use crate::core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_errors};
 use crate::core::import::documents::{Names, files};
 use crate::core::import::{Draft, draft};
 use crate::core::model::names::Name;
 use crate::engine;
 use crate::engine::import::{Found, Original, differences, items, originals};
+use crate::provider::contract::Provider as _;
+use crate::provider::kubernetes::Kubernetes;
 use crate::provider::kubernetes::types::OBJECT;
 use crate::render;
 use crate::render::words::count;
+use crate::source::manifests;
 use crate::source::schemas::schemas;
-use crate::source::{Manifests, manifests};
 use crate::store::OpenMode;
 
 const CONFIG: &str = include_str!("tenantry.toml");
@@ -36,19 +40,33 @@ const BLUEPRINT: &str = "tenant";
 /// The most differences that are shown; the first tell what is wrong.
 const SHOWN_DIFFERENCES: usize = 20;
 
-pub fn run(global: &Global, command: &arguments::Import, output: &Output) -> Result<Exit, Failure> {
-    let ImportFrom::Manifests(command) = &command.from;
-    let out = command.out.as_ref().unwrap_or(&global.estate);
-    let (found, originals) = read(command)?;
-    let draft = draft(&items(&originals));
-    let written = write(global, command, out, &draft, &originals, output)?;
-    report(global, &found, &originals, &draft, &written, output)?;
+/// What there is to take over, wherever it came from.
+struct Existing {
+    originals: Vec<Original>,
+    files: SourceFiles,
+    diagnostics: Vec<Diagnostic>,
+    /// Names of what was left out, by reason, where there is too much to tell one by one.
+    left_out: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Settings of the target, for an estate that has none yet.
+    settings: Vec<(&'static str, String)>,
+    /// The target, where the estate has several.
+    target: Option<String>,
+}
+
+pub async fn run(global: &Global, command: &arguments::Import, output: &Output) -> Result<Exit, Failure> {
+    let (found, into) = match &command.from {
+        ImportFrom::Manifests(command) => (read(command)?, &command.into),
+        ImportFrom::Kubernetes(command) => (kubernetes::read(global, command, output).await?, &command.into),
+    };
+    let draft = draft(&items(&found.originals));
+    let written = write(global, into, &draft, &found, output)?;
+    report(global, &found, &draft, &written, output)?;
     let is_complete = !found.diagnostics.iter().any(|diagnostic| diagnostic.code == codes::IMPORT_LEFT_OUT);
     Ok(if is_complete && !has_errors(&found.diagnostics) { Exit::Done } else { Exit::Partly })
 }
 
 /// What is in the folder, and what of it can be taken.
-fn read(command: &ImportManifests) -> Result<(Manifests, Vec<Original>), Failure> {
+fn read(command: &ImportManifests) -> Result<Existing, Failure> {
     if !command.folder.is_dir() {
         let message = format!("{} is no folder", command.folder.display());
         return Err(Failure::new(Exit::Usage, message).help("name the folder that has the manifests"));
@@ -68,40 +86,62 @@ fn read(command: &ImportManifests) -> Result<(Manifests, Vec<Original>), Failure
             false => Failure::diagnostics(found.diagnostics, found.files),
         });
     }
-    Ok((found, originals))
+    Ok(Existing {
+        originals,
+        files: found.files,
+        diagnostics: found.diagnostics,
+        left_out: BTreeMap::new(),
+        settings: Vec::new(),
+        target: None,
+    })
+}
+
+/// The name of the estate that is imported into.
+fn estate_name(global: &Global, into: &ImportInto) -> Result<Name, Failure> {
+    match &into.name {
+        Some(name) => Name::new(name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`{name}` cannot be the estate's name: {error}"))),
+        None => named_for(into.out.as_ref().unwrap_or(&global.estate)),
+    }
+}
+
+/// The configuration of a new estate.
+fn config(name: &Name, settings: &[(&'static str, String)]) -> String {
+    let text = CONFIG.replace("ESTATE", name.as_str());
+    if settings.is_empty() {
+        return text;
+    }
+    let line = |(name, value): &(&str, String)| format!("{name} = {}", toml::Value::String(value.clone()));
+    let lines: Vec<String> = settings.iter().map(line).collect();
+    text.replace("# context = \"production\"", &lines.join("\n"))
 }
 
 /// Writes the estate, tries it and moves it to its place. Returns the paths of its files.
 fn write(
     global: &Global,
-    command: &ImportManifests,
-    out: &Path,
+    into: &ImportInto,
     draft: &Draft,
-    originals: &[Original],
+    found: &Existing,
     output: &Output,
 ) -> Result<Vec<String>, Failure> {
-    let mut all = files(draft, &Names { blueprint: BLUEPRINT, kind: OBJECT });
+    let out = into.out.as_ref().unwrap_or(&global.estate);
+    let placement = found.target.as_ref().map(|target| (Kubernetes.placement_key(), target.as_str()));
+    let mut all = files(draft, &Names { blueprint: BLUEPRINT, kind: OBJECT, placement });
     if let Some((path, _)) = all.iter().find(|(path, _)| out.join(path).exists()) {
         let message = format!("{} is there already", out.join(path).display());
         return Err(
             Failure::new(Exit::Error, message).help("nothing was written; choose another folder with `--out DIR`")
         );
     }
-    let config = out.join("tenantry.toml");
-    let config = match fs::read_to_string(&config) {
+    let path = out.join("tenantry.toml");
+    let config = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let name = match &command.name {
-                Some(name) => Name::new(name).map_err(|error| {
-                    Failure::new(Exit::Usage, format!("`{name}` cannot be the estate's name: {error}"))
-                })?,
-                None => named_for(out)?,
-            };
-            let text = CONFIG.replace("ESTATE", name.as_str());
+            let text = config(&estate_name(global, into)?, &found.settings);
             all.push(("tenantry.toml".into(), text.clone()));
             text
         }
-        Err(error) => return Err(Failure::io(format!("reading {}", config.display()), &error)),
+        Err(error) => return Err(Failure::io(format!("reading {}", path.display()), &error)),
     };
     let trial = Trial::new(out)?;
     for (path, text) in &all {
@@ -110,7 +150,7 @@ fn write(
     if !trial.folder.join("tenantry.toml").exists() {
         put(&trial.folder.join("tenantry.toml"), &config)?;
     }
-    prove(global, &trial, originals, output)?;
+    prove(global, &trial, &found.originals, output)?;
     drop(trial);
     for (path, text) in &all {
         put(&out.join(path), text)?;
@@ -184,22 +224,21 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
 
 fn report(
     global: &Global,
-    found: &Manifests,
-    originals: &[Original],
+    found: &Existing,
     draft: &Draft,
     written: &[String],
     output: &Output,
 ) -> Result<(), Failure> {
-    let objects = count(originals.len(), "object");
+    let objects = count(found.originals.len(), "object");
     if global.format == Format::Json {
         let notes: Vec<_> =
             found.diagnostics.iter().map(|one| render::diagnostics::to_json(one, &found.files)).collect();
         let tiers: BTreeMap<&str, usize> = draft.tiers.iter().map(|tier| (tier.name.as_str(), tier.tenants)).collect();
         let tenants: Vec<&Arc<str>> = draft.tenants.keys().collect();
         return output.json(&json!({
-            "objects": originals.len(), "tenants": tenants, "tiers": tiers,
+            "objects": found.originals.len(), "tenants": tenants, "tiers": tiers,
             "resources": draft.resources.iter().map(|resource| &resource.id).collect::<Vec<_>>(),
-            "files": written, "diagnostics": notes,
+            "files": written, "diagnostics": notes, "leftOut": found.left_out,
         }));
     }
     output.diagnostics(&found.diagnostics, &found.files);

@@ -83,4 +83,6 @@ codes! {
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
     IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";
+    IMPORT_NOT_NEEDED = "TY0503", "Something that exists was not taken over, because nobody asked for it or somebody else keeps it.";
+    IMPORT_UNREAD = "TY0504", "What exists could not be read, so that the estate may lack it.";
 }

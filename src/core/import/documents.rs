@@ -13,6 +13,8 @@ pub struct Names<'a> {
     pub blueprint: &'a str,
     /// The kind of every resource.
     pub kind: &'a str,
+    /// Where every tenant is: a provider's key and the target. Nothing if there is one place only.
+    pub placement: Option<(&'a str, &'a str)>,
 }
 
 /// Files by path, relative to the estate.
@@ -24,6 +26,9 @@ pub fn files(draft: &Draft, names: &Names<'_>) -> Vec<(String, String)> {
     for (name, tenant) in &draft.tenants {
         let mut spec =
             vec![Entry::new("displayName", &**name), Entry::new("tier", &*tenant.tier), Entry::new("phase", "active")];
+        if let Some((key, target)) = names.placement {
+            spec.push(Entry::new("placement", Yaml::Map(vec![Entry::new(key, target)])));
+        }
         if !tenant.values.is_empty() {
             spec.push(Entry::new("values", values(&tenant.values)));
         }

@@ -1,8 +1,10 @@
 //! Existing tenants → an estate, and the proof that it is the same.
 //!
-//! Flow: documents of a folder become objects of tenants ([`originals`]); their estate is drafted
+//! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate is drafted
 //! ([`core::import`](crate::core::import)); written down and read again it must yield every object as it was
 //! ([`differences`]). What could not be taken is named with its place and the reason, never left out silently.
+
+pub mod cluster;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

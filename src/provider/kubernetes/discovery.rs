@@ -57,6 +57,8 @@ struct Entry {
     name: String,
     namespaced: bool,
     kind: String,
+    #[serde(default)]
+    verbs: Vec<String>,
 }
 
 type Kinds = Arc<HashMap<String, Arc<Resource>>>;
@@ -102,19 +104,28 @@ impl Discovery {
     }
 }
 
-async fn fetch(cluster: &Cluster, api_version: &str) -> Result<Kinds, Failure> {
+/// The types of an API version, each with what may be done with it.
+///
+/// # Errors
+/// If the server does not say.
+pub async fn served(cluster: &Cluster, api_version: &str) -> Result<Vec<(Resource, Vec<String>)>, Failure> {
     let list: List = cluster.get(&version_path(api_version), JSON).await?;
     let resource = |entry: Entry| {
         let resource = Resource {
             api_version: api_version.into(),
-            kind: entry.kind.as_str().into(),
+            kind: entry.kind.into(),
             plural: entry.name,
             is_namespaced: entry.namespaced,
         };
-        (entry.kind, Arc::new(resource))
+        (resource, entry.verbs)
     };
     // With a slash: a subresource, such as `deployments/scale`.
-    Ok(Arc::new(list.resources.into_iter().filter(|entry| !entry.name.contains('/')).map(resource).collect()))
+    Ok(list.resources.into_iter().filter(|entry| !entry.name.contains('/')).map(resource).collect())
+}
+
+async fn fetch(cluster: &Cluster, api_version: &str) -> Result<Kinds, Failure> {
+    let resources = served(cluster, api_version).await?.into_iter();
+    Ok(Arc::new(resources.map(|(resource, _)| (resource.kind.to_string(), Arc::new(resource))).collect()))
 }
 
 #[cfg(test)]

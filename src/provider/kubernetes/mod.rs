@@ -7,6 +7,7 @@
 //! read/       lists → observations: a fixed number of requests for each type, whatever the number of tenants
 //! write/      steps → server-side apply, deletion     apply   the one request that both halves send
 //! files/      the same objects as files of a folder, for GitOps
+//! inventory/  everything in a cluster's namespaces, for an import
 //! owned       which fields are ours, as the server has it on record
 //! secrets     a store of secrets in the cluster itself
 //! ready       whether an object does what it is there for
@@ -19,6 +20,7 @@ mod client;
 mod discovery;
 mod error;
 pub mod files;
+pub mod inventory;
 pub mod mark;
 mod owned;
 mod read;

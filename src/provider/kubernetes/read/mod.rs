@@ -37,6 +37,7 @@ use crate::core::model::resource::{Desired, Identity, KindObservation, Observed,
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
 pub use list::list;
+pub use project::left_behind;
 use project::{Projection, project};
 
 /// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.

@@ -125,8 +125,8 @@ impl Projecting {
     }
 }
 
-/// What is ours of a place that is no longer desired.
-fn left_behind(live: &Value, owned: Owned<'_>) -> Option<Value> {
+/// What is ours of a place that is not desired, or no longer.
+pub fn left_behind(live: &Value, owned: Owned<'_>) -> Option<Value> {
     if owned.is_whole() {
         return Some(live.clone());
     }

@@ -144,7 +144,8 @@ fn notes(spec: &Map, problems: &mut Vec<Problem>) {
 /// Values whose type YAML easily gets wrong, and quantities.
 fn values(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     QUANTITIES.visit(of, spec, &mut |pointer, value| {
-        if !matches!(value, Value::Deferred(_)) && Quantity::of(value).is_none() {
+        // Null is as good as absent.
+        if !matches!(value, Value::Deferred(_) | Value::Null) && Quantity::of(value).is_none() {
             let message = format!("`{}` must be a quantity, such as 500m, 2 or 4Gi", readable_pointer(pointer));
             problems.push(Problem::error(pointer, message).help(suffix_help(value)));
         }
@@ -230,7 +231,7 @@ mod tests {
                     "selector": {"matchLabels": {"app": "web"}},
                     "template": {
                         "metadata": {"labels": {"app": "web"}},
-                        "spec": {"containers": [{"name": "web", "image": "web:1", "resources": {"limits": {"cpu": 2}}}]},
+                        "spec": {"containers": [{"name": "web", "image": "web:1", "resources": {"limits": {"cpu": 2, "memory": null}}}]},
                     },
                 },
             })),

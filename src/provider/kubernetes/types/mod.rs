@@ -23,7 +23,7 @@ pub mod sorts;
 use crate::core::model::kind::{Batch, BySpec, Kind, MarkPlace};
 
 pub use needs::needs;
-pub use normal::normalise;
+pub use normal::{FILLED, normalise};
 
 /// The name of the one kind.
 pub const OBJECT: &str = "kubernetes.object";
