@@ -51,7 +51,7 @@ fn a_server_that_throttles_half_of_the_time_costs_a_fifth_more_at_most() {
     in_account("a_server_that_throttles_half_of_the_time_costs_a_fifth_more_at_most", async |world| {
         let desired = customers(world, 150);
         let needed = desired.len() + 1;
-        world.throttle(Duration::from_secs(1));
+        world.throttle(25, Duration::from_secs(1));
         let writer = world.writer();
         world.take_asked();
         // Eight tenants at a time, as the engine does.
