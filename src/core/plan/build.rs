@@ -479,21 +479,34 @@ fn report_unknown(draft: &mut Draft) {
     }
 }
 
-/// What needs something that is not there yet, and is not selected to be made, has to wait for it.
+/// What needs something that is not there yet, and is not selected to be made, has to wait for it. So has the end of what
+/// something needs that is not selected.
 fn block_unselected(inputs: &Inputs<'_>, draft: &mut Draft) {
-    let missing = |change: &Change| {
-        let waits = |needed: &&Address| !(inputs.selected)(&needed.owner) && !inputs.inventory.contains_key(*needed);
-        change.after.as_ref().and_then(|_| change.depends_on.iter().find(waits).cloned())
+    let deletes = draft.changes.iter().any(|change| change.action == Action::Delete);
+    // What was renamed is selected by its new name.
+    let is_selected = |owner: &Owner| (inputs.selected)(inputs.renamed.get(owner).unwrap_or(owner));
+    let left = inputs.inventory.values().filter(|applied| deletes && !is_selected(&applied.address.owner));
+    let needed: HashMap<&Address, &Address> =
+        left.flat_map(|applied| applied.depends_on.iter().map(move |needed| (needed, &applied.address))).collect();
+    let hindrance = |change: &Change| match change.action {
+        Action::Delete => needed.get(&change.address).map(|user| format!("{user}, which needs it, was not selected")),
+        _ => {
+            let waits =
+                |needed: &&Address| !(inputs.selected)(&needed.owner) && !inputs.inventory.contains_key(*needed);
+            let missing = change.after.as_ref().and_then(|_| change.depends_on.iter().find(waits));
+            missing.map(|missing| format!("it needs {missing}, which is not there yet and was not selected"))
+        }
     };
     let (waiting, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut draft.changes)
         .into_iter()
-        .map(|change| (missing(&change), change))
-        .partition(|(missing, _)| missing.is_some());
+        .map(|change| (hindrance(&change), change))
+        .partition(|(hindrance, _)| hindrance.is_some());
     draft.changes = kept.into_iter().map(|(_, change)| change).collect();
-    draft.blocked.extend(waiting.into_iter().filter_map(|(missing, change)| {
-        let reason = format!("it needs {}, which is not there yet and was not selected", missing?);
-        Some(block(change, codes::DEPENDS_ON_BLOCKED, reason))
-    }));
+    draft.blocked.extend(
+        waiting
+            .into_iter()
+            .filter_map(|(hindrance, change)| Some(block(change, codes::DEPENDS_ON_BLOCKED, hindrance?))),
+    );
 }
 
 /// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.
