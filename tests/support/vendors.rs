@@ -39,6 +39,8 @@ pub struct State {
     pub failure: Option<String>,
     /// The status of certificates.
     pub certificate: Option<String>,
+    /// Whether the test itself says who is let in.
+    pub is_signed: bool,
     counter: usize,
     operations: Vec<(String, usize, Json)>,
 }
@@ -65,7 +67,7 @@ impl Api {
                     return reply;
                 }
                 let wanted = if vendor == Vendor::Grafana { "Basic YWRtaW46c2VjcmV0" } else { "Bearer secret-token" };
-                if asked.header("authorization") != Some(wanted) {
+                if !state.is_signed && asked.header("authorization") != Some(wanted) {
                     return Reply::json(401, &json!({"message": "Unauthorized"}));
                 }
                 match vendor {
