@@ -123,14 +123,16 @@ async fn google() -> Google {
     let spec = json!({"use": "secretmanager.secret", "name": "acme", "parameters": {"project": "p"},
         "fields": {"replication": {"automatic": {}}}});
     let desired = bench.bench.desired("http.resource", "acme/secret", spec);
-    let mut settings = bench.settings();
-    settings.values = json!({"url": server.url, "auth": "service_account", "requests_per_second": 500})
-        .as_object()
-        .expect("an object")
-        .clone();
+    let mut settings = with(&bench, &json!({"url": server.url, "auth": "service_account", "requests_per_second": 500}));
     let key = key_file(KEY, &format!("{}/token", tokens.url));
     settings.secrets = [("service_account".to_owned(), key.into())].into();
     Google { issuer, settings, desired, api, _bench: bench, _servers: [tokens, server] }
+}
+
+fn with(api: &Api, values: &Json) -> Settings {
+    let mut settings = api.settings();
+    settings.values.clone_from(values.as_object().expect("an object"));
+    settings
 }
 
 fn key_file(key: &str, token_uri: &str) -> String {
@@ -274,11 +276,10 @@ async fn a_body_is_signed_as_its_receiver_verifies_it() {
         let spec = json!({"use": "webhook.subscription", "name": "acme", "parameters": {"collection": "hooks"},
             "fields": {"url": "https://acme.example/ü"}});
         let desired = api.bench.desired("http.resource", "acme/hook", spec);
-        let mut settings = api.settings();
-        settings.values = json!({"url": api.url, "auth": "hmac", "header": "X-Signature-256", "encoding": encoding, "prefix": prefix})
-            .as_object()
-            .expect("an object")
-            .clone();
+        let mut settings = with(
+            &api,
+            &json!({"url": api.url, "auth": "hmac", "header": "X-Signature-256", "encoding": encoding, "prefix": prefix}),
+        );
         settings.secrets = [("secret".to_owned(), "whsec-1".to_owned().into())].into();
         Http.writer(&settings).expect("valid settings").write(&[create(&desired)]).await.expect("it is made");
         assert_eq!(*verified.lock().expect("no panic"), 2, "one list, one creation");
@@ -290,6 +291,84 @@ async fn a_body_is_signed_as_its_receiver_verifies_it() {
             error.to_string().contains("signature does not match") && !error.to_string().contains("whsec"),
             "{error}"
         );
+    }
+}
+
+/// The rules of "Create a signed AWS API request" (IAM user guide), written down a second time: what a gateway verifies.
+fn is_signed_for_aws(asked: &Asked, secret: &str, later: i64) -> Result<(), &'static str> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = |bytes: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    let code = |key: &[u8], text: &str| {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+        ring::hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+    };
+    let authorization = asked.header("authorization").ok_or("Missing Authentication Token")?;
+    let parts = authorization.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("Missing Authentication Token")?;
+    let part = |name: &str| parts.split(", ").find_map(|part| part.strip_prefix(name)).expect("a part");
+    let names = part("SignedHeaders=");
+    for needed in ["host", "x-amz-date", "content-type"] {
+        if needed != "content-type" || !asked.body.is_empty() {
+            assert!(names.split(';').any(|name| name == needed), "{needed} is signed");
+        }
+    }
+    let headers: String =
+        names.split(';').map(|name| format!("{name}:{}\n", asked.header(name).expect(name))).collect();
+    let mut query: Vec<&str> = asked.query.split('&').collect();
+    query.sort_unstable();
+    let canonical =
+        format!("{}\n{}\n{}\n{headers}\n{names}\n{}", asked.method, asked.path, query.join("&"), digest(&asked.body));
+    let time = asked.header("x-amz-date").expect("a time");
+    let then = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).expect("a time");
+    let then = then.to_zoned(jiff::tz::TimeZone::UTC).expect("a time").timestamp().as_second();
+    if (now() + later - then).abs() > 900 {
+        return Err("Signature expired");
+    }
+    let (day, scope) = (&time[..8], format!("{}/eu-central-1/execute-api/aws4_request", &time[..8]));
+    assert_eq!(part("Credential="), format!("AKIDEXAMPLE/{scope}"));
+    let key = [day, "eu-central-1", "execute-api", "aws4_request"];
+    let key = key.iter().fold(format!("AWS4{secret}").into_bytes(), |key, part| code(&key, part));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", digest(canonical.as_bytes()));
+    match part("Signature=") == hex(&code(&key, &to_sign)) {
+        true => Ok(()),
+        false => Err("The request signature we calculated does not match the signature you provided."),
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_signed_as_aws_verifies_it() {
+    let api = Api::start(Vendor::Webhooks).await;
+    api.state().is_signed = true;
+    let later = Arc::new(Mutex::new(0));
+    let clock = later.clone();
+    api.state().fault = Some(Box::new(move |asked| {
+        let verified = is_signed_for_aws(asked, "wJalrXUtnFEMI", *clock.lock().expect("no panic"));
+        let refused = verified.err()?;
+        Some(Reply::json(403, &json!({"message": refused})))
+    }));
+    let spec = json!({"use": "webhook.subscription", "name": "acme", "parameters": {"collection": "hooks"},
+        "fields": {"url": "https://acme.example/ü"}});
+    let desired = api.bench.desired("http.resource", "acme/hook", spec);
+    let settings = with(
+        &api,
+        &json!({"url": api.url, "auth": "aws", "access_key_id": "AKIDEXAMPLE", "region": "eu-central-1",
+        "service": "execute-api"}),
+    );
+    let signing_with = |secret: &str| {
+        let mut settings = settings.clone();
+        settings.secrets = [("secret_access_key".to_owned(), secret.to_owned().into())].into();
+        settings
+    };
+    let (right, wrong) = (signing_with("wJalrXUtnFEMI"), signing_with("another-secret"));
+    Http.writer(&right).expect("valid settings").write(&[create(&desired)]).await.expect("it is made");
+    let observed = observe(&*Http.reader(&right).expect("valid settings"), &[&desired], &[]).await;
+    let identity = desired.identity.as_deref().expect("an identity");
+    assert!(matches!(observed["http.resource"].get(identity), Observed::Present(_)));
+    for (settings, at, says) in [(&wrong, 0, "does not match"), (&right, 1200, "Signature expired")] {
+        *later.lock().expect("no panic") = at;
+        let error = Http.writer(settings).expect("valid settings").write(&[create(&desired)]).await;
+        let error = error.expect_err("it is refused");
+        assert_eq!(error.error.class, ErrorClass::Denied);
+        assert!(error.to_string().contains(says) && !error.to_string().contains("another-secret"), "{error}");
     }
 }
 

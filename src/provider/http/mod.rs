@@ -64,6 +64,12 @@ struct HttpSettings {
     service_account: Option<String>,
     /// On whose behalf the service account asks, where it may act for others.
     subject: Option<String>,
+    /// Of a key of AWS: who asks, where, and of which service, such as `execute-api`.
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    session_token: Option<String>,
+    region: Option<String>,
+    service: Option<String>,
     /// What `hmac` signs the body with, as `env:NAME` or `file:PATH`.
     secret: Option<String>,
     /// How the signature of `hmac` is written.
@@ -88,6 +94,7 @@ enum Auth {
     Basic,
     ClientCredentials,
     ServiceAccount,
+    Aws,
     Hmac,
 }
 

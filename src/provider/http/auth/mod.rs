@@ -5,6 +5,8 @@
 //! service_account.rs  what a Google service account signs to get one (RFC 7523)
 //! signature.rs        an HMAC of what is sent
 //! ```
+//!
+//! The signer of AWS is [`transport`]'s own: storage needs it too.
 
 mod service_account;
 mod signature;
@@ -17,7 +19,7 @@ use secrecy::SecretString;
 use super::api::Failure;
 use crate::provider::contract::Settings;
 use crate::provider::transport::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use crate::provider::transport::{self, Request, Transport};
+use crate::provider::transport::{self, Request, Transport, sigv4};
 use service_account::ServiceAccount;
 use signature::Signature;
 use token::{Grant, Tokens};
@@ -28,7 +30,18 @@ pub enum Credentials {
     Header(HeaderName, HeaderValue),
     Tokens(Box<Tokens>),
     Signature(Signature),
+    Aws(Aws),
 }
+
+/// An access key of AWS, and whom its signatures are for.
+pub struct Aws {
+    key: sigv4::Credentials,
+    region: String,
+    service: String,
+}
+
+/// Settings that hold secrets.
+const SECRETS: [&str; 6] = ["token", "password", "client_secret", "secret", "secret_access_key", "session_token"];
 
 /// Credentials, and what of them must stand in no message.
 pub type Opened = (Credentials, Vec<SecretString>);
@@ -42,8 +55,7 @@ pub fn open(settings: &Settings) -> Result<Opened, String> {
     let named = |name: &str| name.parse::<HeaderName>().map_err(|_| format!("`{name}` is no name of a header"));
     let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
     let scope = settings.text("scope");
-    let mut secrets: Vec<&str> =
-        ["token", "password", "client_secret", "secret"].iter().filter_map(|name| settings.text(name)).collect();
+    let mut secrets: Vec<&str> = SECRETS.iter().filter_map(|name| settings.text(name)).collect();
     let credentials = match settings.text("auth").unwrap_or("none") {
         "none" => Credentials::None,
         "bearer" => {
@@ -80,6 +92,15 @@ pub fn open(settings: &Settings) -> Result<Opened, String> {
             settings.text("encoding").unwrap_or("hex"),
             settings.text("prefix").unwrap_or_default(),
         )?),
+        "aws" => Credentials::Aws(Aws {
+            key: sigv4::Credentials {
+                access_key_id: need("access_key_id")?.to_owned(),
+                secret_access_key: need("secret_access_key")?.to_owned().into(),
+                session_token: settings.text("session_token").map(|token| token.to_owned().into()),
+            },
+            region: need("region")?.to_owned(),
+            service: need("service")?.to_owned(),
+        }),
         other => return Err(format!("`auth` cannot be `{other}`")),
     };
     let secrets = secrets.into_iter().filter(|text| !text.is_empty());
@@ -101,6 +122,9 @@ impl Credentials {
                 request.headers.insert(AUTHORIZATION, tokens.current(transport).await?);
             }
             Self::Signature(signature) => signature.sign(request)?,
+            Self::Aws(Aws { key, region, service }) => {
+                sigv4::sign(request, key, sigv4::Scope { region, service }, token::now())?;
+            }
         }
         Ok(())
     }

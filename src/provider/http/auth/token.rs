@@ -117,8 +117,8 @@ impl Tokens {
     }
 }
 
-/// What a claim is signed at.
-#[expect(clippy::disallowed_methods, reason = "a claim says when it was signed, however late in a run that is")]
-fn now() -> jiff::Timestamp {
+/// When something is signed.
+#[expect(clippy::disallowed_methods, reason = "a signature says when it was made, however late in a run that is")]
+pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
