@@ -9,6 +9,8 @@ pub mod proxy;
 pub mod server;
 #[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod stripe_schedules;
 pub mod target;
 pub mod tcp;
 #[allow(dead_code, reason = "each test binary takes its part")]

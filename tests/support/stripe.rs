@@ -16,6 +16,7 @@ use tenantry::provider::stripe::Stripe;
 use tokio::time::Instant;
 
 use super::server::{Asked, Cut, Reply, Server, pass_on};
+use super::stripe_schedules as schedules;
 use super::{Workbench, create, mark, observable, observe, present};
 
 const VARIABLE: &str = "TENANTRY_STRIPE_URL";
@@ -72,6 +73,8 @@ struct State {
     prices: HashMap<String, Json>,
     counter: usize,
     live: bool,
+    /// Schedules whose first phase has ended.
+    turned: Vec<String>,
 }
 
 /// An account.
@@ -138,6 +141,9 @@ impl World {
                     Some(reply) => reply,
                     None => {
                         let extra = before(&mut asked);
+                        if let Some(refused) = schedules::before(&mut asked, &upstream, &path).await {
+                            return refused;
+                        }
                         asked.path = format!("{path}{}", asked.path);
                         let reply = pass_on(&upstream, &asked).await;
                         state.lock().expect("no panic").after(reply, extra)
@@ -273,6 +279,19 @@ impl World {
         self.state().throttle = Some(Throttle { passes, left: passes, span, refused_until: None });
     }
 
+    /// Lets the period of a subscription end: Stripe gives it the items of its schedule's next phase.
+    pub async fn turn_period(&self, subscription: &str) {
+        let path = format!("subscriptions/{subscription}");
+        let object = self.by_hand("GET", &path, &[("expand[]", "schedule")]).await;
+        let phase = &object["schedule"]["phases"][1];
+        let item = object["items"]["data"][0]["id"].as_str().expect("an item");
+        let price = phase["items"][0]["price"].as_str().expect("a price");
+        let quantity = phase["items"][0]["quantity"].to_string();
+        let change = [("items[0][id]", item), ("items[0][price]", price), ("items[0][quantity]", &quantity)];
+        self.by_hand("POST", &path, &[&change[..], &[("proration_behavior", "none")]].concat()).await;
+        self.state().turned.push(object["schedule"]["id"].as_str().expect("an id").to_owned());
+    }
+
     /// From now on, answers are those of live mode.
     pub fn answer_live(&self) {
         self.state().live = true;
@@ -386,6 +405,9 @@ impl State {
             Json::Array(items) => items.iter_mut().for_each(|item| self.complete(item)),
             Json::Object(fields) => {
                 fields.values_mut().for_each(|value| self.complete(value));
+                if fields.get("object").is_some_and(|object| object == "subscription_schedule") {
+                    schedules::complete(fields, &self.turned);
+                }
                 if self.live && fields.contains_key("livemode") {
                     fields.insert("livemode".to_owned(), true.into());
                 }

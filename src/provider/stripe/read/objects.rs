@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::super::lists::List;
-use super::super::{mark, money};
+use super::super::{mark, money, schedule};
 use crate::core::model::value::{Map, Value};
 
 /// Names of meters by Stripe's id.
@@ -70,9 +70,10 @@ pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>,
 }
 
 /// Why an object is not ready yet.
-pub fn pending(kind: &str, object: &Json) -> Option<&'static str> {
+pub fn pending(kind: &str, object: &Json) -> Option<String> {
     match (kind, object.get("status").and_then(Json::as_str)) {
-        ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid"),
+        ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid".to_owned()),
+        ("stripe.subscription", _) => schedule::pending(object),
         _ => None,
     }
 }
@@ -286,7 +287,9 @@ fn subscription(fields: &mut Fields<'_>, wanted: Option<&Map>, estate: &str) -> 
         "customer",
         referred(object.get("customer"), wanted.and_then(|wanted| wanted.get("customer")), estate).map(Value::from),
     );
-    let prices = prices_of(object, wanted).items;
+    // What waits for the end of the period counts: it is on its way.
+    let later = schedule::after_this_period(object);
+    let prices = prices_of(later.as_ref().unwrap_or(object), wanted).items;
     if let Some((item, name)) = prices.first() {
         fields.set("price", Some(name.as_str().into()));
         fields.set("quantity", item.get("quantity").filter(|quantity| quantity.is_number()).map(Value::from));
