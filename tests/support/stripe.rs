@@ -73,6 +73,8 @@ struct State {
     prices: HashMap<String, Json>,
     counter: usize,
     live: bool,
+    /// Addresses that were emptied, which the replica refuses, with what was set since; by customer.
+    addresses: HashMap<String, Json>,
     /// Schedules whose first phase has ended.
     turned: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl World {
                     Some(reply) => reply,
                     None => {
                         let extra = before(&mut asked);
+                        state.lock().expect("no panic").address(&mut asked);
                         if let Some(refused) = schedules::before(&mut asked, &upstream, &path).await {
                             return refused;
                         }
@@ -389,6 +392,25 @@ impl State {
         Some(reply)
     }
 
+    /// Takes a customer's address out of a request from when it was emptied.
+    fn address(&mut self, asked: &mut Asked) {
+        let id = asked.path.strip_prefix("/v1/customers/").filter(|_| asked.method == "POST").map(str::to_owned);
+        let Some(id) = id else { return };
+        let form = nested(&asked.body);
+        let is_emptied = form["address"] == "";
+        if is_emptied {
+            self.addresses.insert(id, json!({}));
+        } else if let Some(address) = self.addresses.get_mut(&id) {
+            assert!(form["address"].as_object().is_none_or(|parts| parts.values().all(|part| part != "")));
+            merge(address, &form["address"]);
+        } else {
+            return;
+        }
+        let pairs = url::form_urlencoded::parse(&asked.body).into_owned();
+        let kept = pairs.filter(|(name, _)| !name.starts_with("address"));
+        asked.body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish().into_bytes();
+    }
+
     /// Adds to an answer what the replica does not tell.
     fn after(&mut self, mut reply: Reply, extra: Option<Json>) -> Reply {
         let Ok(mut json) = serde_json::from_slice::<Json>(&reply.body) else { return reply };
@@ -405,6 +427,11 @@ impl State {
             Json::Array(items) => items.iter_mut().for_each(|item| self.complete(item)),
             Json::Object(fields) => {
                 fields.values_mut().for_each(|value| self.complete(value));
+                let emptied = fields.get("id").and_then(Json::as_str).and_then(|id| self.addresses.get(id));
+                if let Some(address) = emptied {
+                    let is_empty = address.as_object().is_none_or(serde_json::Map::is_empty);
+                    fields.insert("address".to_owned(), if is_empty { Json::Null } else { address.clone() });
+                }
                 if fields.get("object").is_some_and(|object| object == "subscription_schedule") {
                     schedules::complete(fields, &self.turned);
                 }

@@ -194,6 +194,9 @@ impl StripeWriter {
         if step.kind.mark == MarkPlace::Target {
             form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
         }
+        if kind == "stripe.customer" && parameters::has_unwanted_parts(&entry.object, spec) {
+            self.api.update(path(kind), entry.id(), &Form::new().with("address", "")).await?;
+        }
         let object = self.api.update(path(kind), entry.id(), &form).await?;
         self.put(kind, object).await?;
         if kind == "stripe.price" {
