@@ -135,7 +135,13 @@ impl StripeWriter {
         }
         let object = self.make(step, name, &form).await?;
         let id = id_of(&object).to_owned();
-        self.put(kind, object).await?;
+        self.put(kind, object.clone()).await?;
+        // Collection can only be paused of a subscription that exists.
+        let pauses = spec.get("pauseCollection").and_then(Value::as_str).is_some_and(|behavior| behavior != "none");
+        if kind == "stripe.subscription" && pauses {
+            let entry = Entry::of(kind, object).ok_or_else(nameless)?;
+            return self.bring(step, &entry, spec, &[]).await;
+        }
         Ok(written(step, &id))
     }
 
