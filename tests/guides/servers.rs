@@ -68,9 +68,12 @@ pub async fn roles(connection: &mut PgConnection, estate: &str) -> Vec<String> {
     sqlx::query_scalar(sql).bind(estate).fetch_all(connection).await.expect("roles")
 }
 
-/// A query's first column as texts.
-pub async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
-    sqlx::query_scalar(AssertSqlSafe(format!("SELECT (q.*)::text FROM ({sql}) q")))
+/// The rows of a query, each as its columns with blanks between.
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT (SELECT string_agg(coalesce(value, '-'), ' ') FROM json_each_text(row_to_json(q))) FROM ({sql}) q"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql.clone()))
         .fetch_all(connection)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"))

@@ -136,9 +136,14 @@ impl StripeWriter {
         let object = self.make(step, name, &form).await?;
         let id = id_of(&object).to_owned();
         self.put(kind, object.clone()).await?;
-        // Collection can only be paused of a subscription that exists.
-        let pauses = spec.get("pauseCollection").and_then(Value::as_str).is_some_and(|behavior| behavior != "none");
-        if kind == "stripe.subscription" && pauses {
+        // What the requests that make these know no parameter for.
+        let flag = |field: &str, usual: Value| spec.get(field).is_some_and(|value| *value != usual);
+        let has_more = match kind {
+            "stripe.subscription" => flag("pauseCollection", "none".into()),
+            "stripe.webhook_endpoint" => flag("disabled", false.into()),
+            _ => false,
+        };
+        if has_more {
             let entry = Entry::of(kind, object).ok_or_else(nameless)?;
             return self.bring(step, &entry, spec, &[]).await;
         }
