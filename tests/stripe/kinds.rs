@@ -119,6 +119,11 @@ fn a_webhook_endpoint_and_its_secret() {
         let found = present(world.observe(&first).await);
         world.write(delete(&first, &found)).await;
         lifecycle(world, &first, &second, "webhook_endpoints", &[("disabled", "true")]).await;
+        let mut asleep = spec("https://shop.example/hook", &["*"]);
+        asleep["disabled"] = true.into();
+        let asleep = world.desired("webhook_endpoint", "estate/asleep", asleep);
+        world.create(&[&asleep]).await;
+        world.assert_is(&asleep, world.observe(&asleep).await);
     });
 }
 

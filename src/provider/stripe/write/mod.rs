@@ -140,7 +140,18 @@ impl StripeWriter {
         let mut object = self.make(step, name, &form).await?;
         let id = id_of(&object).to_owned();
         let captured = captured(step, &mut object);
-        self.put(kind, object).await?;
+        self.put(kind, object.clone()).await?;
+        // What the requests that make these know no parameter for.
+        let flag = |field: &str, usual: Value| spec.get(field).is_some_and(|value| *value != usual);
+        let has_more = match kind {
+            "stripe.subscription" => flag("pauseCollection", "none".into()),
+            "stripe.webhook_endpoint" => flag("disabled", false.into()),
+            _ => false,
+        };
+        if has_more {
+            let entry = Entry::of(kind, object).ok_or_else(nameless)?;
+            self.bring(step, &entry, spec, &[]).await?;
+        }
         Ok(Written { captured, ..written(step, &id) })
     }
 
