@@ -232,7 +232,10 @@ fn written(definition: &Definition, object: Option<&Json>, told: Option<String>)
     let id = object.and_then(|object| id_of(definition, object)).or(told);
     let uri = definition.uri_at.as_ref().and_then(|at| text_at(object?, at));
     let outputs = [("id", id), ("uri", uri)];
-    Written { outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect() }
+    Written {
+        outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect(),
+        ..Written::default()
+    }
 }
 
 /// Whether a step may change an object.
