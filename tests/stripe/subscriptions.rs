@@ -87,6 +87,19 @@ fn paused_and_resumed_and_repaired() {
 }
 
 #[test]
+fn paused_from_the_beginning() {
+    in_account("paused_from_the_beginning", async |world| {
+        catalogue(world).await;
+        let paused = subscription(world, json!({"pauseCollection": "markUncollectible"}));
+        for _ in 0..2 {
+            world.create(&[&paused]).await;
+            world.assert_is(&paused, world.observe(&paused).await);
+        }
+        assert_eq!(only(world).await["pause_collection"]["behavior"], "mark_uncollectible");
+    });
+}
+
+#[test]
 fn cancelled_at_once_or_at_the_end_of_the_period() {
     in_account("cancelled_at_once_or_at_the_end_of_the_period", async |world| {
         catalogue(world).await;

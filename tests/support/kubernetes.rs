@@ -52,12 +52,29 @@ pub fn on_server(name: &str, test: impl AsyncFnOnce(&World)) {
     });
 }
 
-async fn client(kubeconfig: &str, context: &str) -> kube::Client {
+/// A client of the tests' own.
+pub async fn client(kubeconfig: &str, context: &str) -> kube::Client {
     let config = Kubeconfig::read_from(kubeconfig).expect(VARIABLE);
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("the context exists");
     config.default_retry = false;
     kube::Client::try_from(config).expect("valid credentials")
+}
+
+/// Sends a request; a PATCH with `force=` in its path is an apply, any other a merge.
+pub async fn ask(client: &kube::Client, method: &str, path: &str, body: Json) -> (u16, Json) {
+    let content_type = match method {
+        "PATCH" if path.contains("force=") => "application/apply-patch+yaml",
+        "PATCH" => "application/merge-patch+json",
+        _ => "application/json",
+    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
+    let request = request.body(Body::from(body.into_bytes())).expect("a request");
+    let answer = client.send(request).await.expect("the server answers");
+    let status = answer.status().as_u16();
+    let bytes = answer.into_body().collect_bytes().await.expect("a whole answer");
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 /// An object without anything but its name.
@@ -143,18 +160,7 @@ impl World {
     }
 
     pub async fn try_by_hand(&self, method: &str, path: &str, body: Json) -> (u16, Json) {
-        let content_type = match method {
-            "PATCH" if path.contains("force=") => "application/apply-patch+yaml",
-            "PATCH" => "application/merge-patch+json",
-            _ => "application/json",
-        };
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
-        let request = request.body(Body::from(body.into_bytes())).expect("a request");
-        let answer = self.client.send(request).await.expect("the server answers");
-        let status = answer.status().as_u16();
-        let bytes = answer.into_body().collect_bytes().await.expect("a whole answer");
-        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+        ask(&self.client, method, path, body).await
     }
 
     pub async fn get(&self, path: &str) -> Json {

@@ -99,7 +99,7 @@ pub fn in_account(name: &str, test: impl AsyncFnOnce(&World)) {
 }
 
 impl World {
-    async fn start(url: &str) -> Self {
+    pub async fn start(url: &str) -> Self {
         let (upstream, path) = {
             let at = url.rfind("/worlds").expect("an address that ends with /worlds");
             (url[..at].to_owned(), format!("{}/test-{:016x}", &url[at..], rand::random::<u64>()))

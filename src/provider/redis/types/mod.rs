@@ -38,22 +38,21 @@ pub fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// A text of the server with the type that is wanted, if it is a spelling of the wanted value; else the text.
+/// A text of the server with the type of the wanted value, if it can have it; else the text.
+///
+/// Another value of that type has it too: an earlier one that was applied is then told from one that somebody else wrote.
 pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
     let Ok(text) = std::str::from_utf8(found) else {
         return Value::from(format!("({} bytes that are no text)", found.len()));
     };
-    let same = match wanted {
-        Some(Value::Integer(wanted)) => text.parse() == Ok(*wanted),
+    let typed = match wanted {
+        Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
         // Spellings such as 1.50 and 1.5.
-        Some(Value::Float(wanted)) => text.parse::<f64>().is_ok_and(|found| found.to_bits() == wanted.to_bits()),
-        Some(Value::Bool(wanted)) => text == if *wanted { "true" } else { "false" },
-        _ => false,
+        Some(Value::Float(_)) => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
+        Some(Value::Bool(_)) => text.parse().ok().map(Value::Bool),
+        _ => None,
     };
-    match wanted {
-        Some(wanted) if same => wanted.clone(),
-        _ => Value::from(text),
-    }
+    typed.unwrap_or_else(|| Value::from(text))
 }
 
 /// The problem of a name that is empty, if it is.
@@ -117,11 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_has_the_wanted_type_where_it_is_the_wanted_value() {
+    fn a_value_has_the_wanted_type_where_it_can_have_it() {
         assert_eq!(typed(Some(&5.into()), b"5"), Value::Integer(5));
-        assert_eq!(typed(Some(&5.into()), b"6"), Value::from("6"));
+        assert_eq!(typed(Some(&5.into()), b"6"), Value::Integer(6));
+        assert_eq!(typed(Some(&5.into()), b"unlimited"), Value::from("unlimited"));
         assert_eq!(typed(Some(&Value::Float(1.5)), b"1.50"), Value::Float(1.5));
-        assert_eq!(typed(Some(&true.into()), b"true"), Value::Bool(true));
+        assert_eq!(typed(Some(&true.into()), b"false"), Value::Bool(false));
+        assert_eq!(typed(Some(&true.into()), b"1"), Value::from("1"));
         assert_eq!(typed(Some(&"5".into()), b"5"), Value::from("5"));
         assert_eq!(typed(None, b"\xff\xfe"), Value::from("(2 bytes that are no text)"));
     }

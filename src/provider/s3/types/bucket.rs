@@ -126,6 +126,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/tags"],
         outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
+        captures: &[],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
         references: &[],
         loses_data: true,

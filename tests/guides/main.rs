@@ -1,0 +1,11 @@
+//! Whole platforms as estates, each on all of its real servers at once, from the first plan to the last tenant's end.
+//!
+//! The estates are folders of `estates/`. What is there, and that nothing is left, is told by clients of the tests' own.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test binary takes its part")]
+mod support;
+
+mod estate;
+mod row_level;
+mod servers;

@@ -1,0 +1,169 @@
+//! The real servers, and clients of the tests' own that look at them and change them.
+
+use std::io::Write as _;
+
+use redis::aio::MultiplexedConnection;
+use serde_json::Value as Json;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+
+use crate::support;
+
+/// The addresses of servers that run, by the variable that names them.
+pub struct Servers {
+    variables: Vec<(&'static str, String)>,
+}
+
+/// Runs a test on several servers, or says why not.
+#[expect(clippy::disallowed_methods, reason = "the environment names the servers")]
+pub fn on_servers(name: &str, variables: &[&'static str], test: impl AsyncFnOnce(&Servers)) {
+    let mut found = Vec::new();
+    for variable in variables {
+        let Some(value) = std::env::var(variable).ok().filter(|value| !value.is_empty()) else {
+            let advice = format!("{name} skipped: {variable} is not set; see docs/testing.md");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{advice}");
+            // Past the test runner, which shows nothing of a test that passes.
+            let _ = writeln!(std::io::stderr(), "{advice}");
+            return;
+        };
+        found.push((*variable, value));
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(test(&Servers { variables: found }));
+}
+
+impl Servers {
+    pub fn url(&self, variable: &str) -> &str {
+        self.variables.iter().find(|(name, _)| *name == variable).map(|(_, url)| url.as_str()).expect("asked for")
+    }
+
+    /// A new database of this name, and the URL of it. What an earlier run left is removed.
+    pub async fn database(&self, name: &str, estate: &str) -> (String, PgConnection) {
+        let options: PgConnectOptions = self.url("TENANTRY_POSTGRES_URL").parse().expect("a URL");
+        let options = options.disable_statement_logging();
+        let mut admin = options.connect().await.expect("the server answers");
+        execute(&mut admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        for role in roles(&mut admin, estate).await {
+            execute(&mut admin, &format!("DROP OWNED BY \"{role}\" CASCADE; DROP ROLE \"{role}\"")).await;
+        }
+        execute(&mut admin, &format!("CREATE DATABASE {name}")).await;
+        let options = options.database(name);
+        let connection = options.connect().await.expect("the database answers");
+        (options.to_url_lossy().to_string(), connection)
+    }
+
+    pub async fn redis(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url("TENANTRY_REDIS_URL")).expect("a URL");
+        client.get_multiplexed_async_connection().await.expect("the server answers")
+    }
+}
+
+pub async fn execute(connection: &mut PgConnection, sql: &str) {
+    support::postgres::execute(connection, sql).await;
+}
+
+/// The roles that carry an estate's mark.
+pub async fn roles(connection: &mut PgConnection, estate: &str) -> Vec<String> {
+    let sql = "SELECT rolname::text FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE '%[tenantry estate=' || $1 || ' %'";
+    sqlx::query_scalar(sql).bind(estate).fetch_all(connection).await.expect("roles")
+}
+
+/// The rows of a query, each as its columns with blanks between.
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT (SELECT string_agg(coalesce(value, '-'), ' ') FROM json_each_text(row_to_json(q))) FROM ({sql}) q"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+        .fetch_all(connection)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// Runs a command of Redis, given as its words.
+pub async fn redis(connection: &mut MultiplexedConnection, words: &str) -> redis::Value {
+    let mut words = words.split(' ');
+    let mut command = redis::cmd(words.next().expect("a command"));
+    for word in words {
+        command.arg(word);
+    }
+    command.query_async(connection).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Keys and users of Redis whose names begin so.
+pub async fn in_redis(connection: &mut MultiplexedConnection, prefix: &str) -> Vec<String> {
+    let mut keys: Vec<String> =
+        redis::cmd("KEYS").arg(format!("{prefix}*")).query_async(connection).await.expect("keys");
+    let users: Vec<String> = redis::cmd("ACL").arg("USERS").query_async(connection).await.expect("users");
+    keys.extend(users.into_iter().filter(|user| user.starts_with(prefix)));
+    keys.sort();
+    keys
+}
+
+pub async fn clear_redis(connection: &mut MultiplexedConnection, prefix: &str) {
+    for name in in_redis(connection, prefix).await {
+        redis::cmd("DEL").arg(&name).exec_async(connection).await.expect("it is deleted");
+        redis::cmd("ACL").arg("DELUSER").arg(&name).exec_async(connection).await.expect("it is deleted");
+    }
+}
+
+/// A cluster, as its administrator sees it.
+pub struct Cluster {
+    client: kube::Client,
+}
+
+impl Cluster {
+    pub async fn connect(servers: &Servers) -> Self {
+        Self { client: support::kubernetes::client(servers.url("TENANTRY_KUBECONFIG"), "admin").await }
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, body: Json) -> (u16, Json) {
+        support::kubernetes::ask(&self.client, method, path, body).await
+    }
+
+    /// # Panics
+    /// If the server refuses.
+    pub async fn by_hand(&self, method: &str, path: &str, body: Json) -> Json {
+        let (status, answer) = self.ask(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {answer}");
+        answer
+    }
+
+    pub async fn get(&self, path: &str) -> Json {
+        self.by_hand("GET", path, Json::Null).await
+    }
+
+    /// What carries an estate's label, as `COLLECTION NAMESPACE/NAME`.
+    pub async fn marked(&self, collections: &[&str], estate: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for collection in collections {
+            let (status, list) =
+                self.ask("GET", &format!("{collection}?labelSelector=tenantry.dev/estate={estate}"), Json::Null).await;
+            // A type whose definition is gone has no objects.
+            if status == 404 {
+                continue;
+            }
+            for item in list["items"].as_array().unwrap_or_else(|| panic!("{collection}: {list}")) {
+                let text = |field: &str| item["metadata"][field].as_str().unwrap_or_default().to_owned();
+                found.push(format!("{collection} {}/{}", text("namespace"), text("name")));
+            }
+        }
+        found
+    }
+
+    /// Removes the namespaces and definitions that an earlier run left.
+    pub async fn clear(&self, estate: &str) {
+        let cluster_wide = ["/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"];
+        for attempt in 0.. {
+            let left = self.marked(&cluster_wide, estate).await;
+            if left.is_empty() {
+                return;
+            }
+            assert!(attempt < 300, "{left:?} do not go");
+            for object in left {
+                let (collection, name) = object.split_once(" /").expect("no namespace");
+                self.ask("DELETE", &format!("{collection}/{name}"), Json::Null).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+}
