@@ -226,6 +226,13 @@ pub fn check_tags(spec: &Map) -> Vec<Problem> {
         } else if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
             let message = "a tag has a key of 1 to 128 characters and a value of up to 256";
             problems.push(Problem::error(pointer, message));
+        } else if !key
+            .chars()
+            .chain(value.chars())
+            .all(|character| character.is_alphanumeric() || " +-=._:/@".contains(character))
+        {
+            let message = "a tag has letters, digits, spaces and the characters + - = . _ : / @ only";
+            problems.push(Problem::error(pointer, message));
         }
     }
     problems
