@@ -177,6 +177,9 @@ mod tests {
         header.rsplit('=').next().expect("a signature")
     }
 
+    /// Method, path with query, headers, body, and the signature that is published for them.
+    type Signed<'a> = (Method, &'a str, &'a [(&'static str, &'static str)], &'a str, &'a str);
+
     fn credentials(id: &str, secret: &str) -> Credentials {
         Credentials { access_key_id: id.to_owned(), secret_access_key: secret.into(), session_token: None }
     }
@@ -187,7 +190,7 @@ mod tests {
         let keys = credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
         let now: Timestamp = "2015-08-30T12:36:00Z".parse().expect("a time");
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let cases: [(Method, &str, &[(&str, &str)], &str, &str); 7] = [
+        let cases: [Signed<'_>; 7] = [
             (Method::GET, "/", &[], "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
             (Method::POST, "/", &[], "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
             (
@@ -233,7 +236,7 @@ mod tests {
         let keys = credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
         let now: Timestamp = "2013-05-24T00:00:00Z".parse().expect("a time");
         let put = [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")];
-        let cases: [(Method, &str, &[(&str, &str)], &str, &str); 4] = [
+        let cases: [Signed<'_>; 4] = [
             (
                 Method::GET,
                 "test.txt",

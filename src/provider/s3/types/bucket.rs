@@ -126,6 +126,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/tags"],
         outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
+        captures: &[],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
         references: &[],
         loses_data: true,
@@ -224,6 +225,13 @@ pub fn check_tags(spec: &Map) -> Vec<Problem> {
                 .push(Problem::error(pointer, format!("tags that begin with `{}` or `aws:` are taken", mark::PREFIX)));
         } else if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
             let message = "a tag has a key of 1 to 128 characters and a value of up to 256";
+            problems.push(Problem::error(pointer, message));
+        } else if !key
+            .chars()
+            .chain(value.chars())
+            .all(|character| character.is_alphanumeric() || " +-=._:/@".contains(character))
+        {
+            let message = "a tag has letters, digits, spaces and the characters + - = . _ : / @ only";
             problems.push(Problem::error(pointer, message));
         }
     }

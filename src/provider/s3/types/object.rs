@@ -73,6 +73,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: &[NameLimit { pointer: "/key", bytes: 1024, source: "S3, object key names" }],
         references: &[FieldReference { pointer: "/bucket", kind: "s3.bucket", required: true }],
         // What is lost stands in the repository.

@@ -43,7 +43,7 @@ impl Writer for S3Writer {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             match self.step(step).await {
-                Ok(outputs) => done.push(Written { outputs }),
+                Ok(outputs) => done.push(Written { outputs, ..Written::default() }),
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));
