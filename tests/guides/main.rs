@@ -8,4 +8,5 @@ mod support;
 
 mod estate;
 mod row_level;
+mod serverless;
 mod servers;

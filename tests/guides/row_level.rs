@@ -43,9 +43,9 @@ fn clinics_share_tables_and_are_kept_apart() {
         estate.is_settled();
 
         let changed = change(&mut database, &mut cache, &account, &cluster).await;
-        estate.repairs(&changed);
+        estate.repairs(&changed, &[]);
         let removed = remove(&mut database, &mut cache, &account, &cluster).await;
-        estate.repairs(&removed);
+        estate.repairs(&removed, &[]);
         estate.every_kind_has_drifted();
         is_there(&mut database, &mut cache, &account, &cluster).await;
 
