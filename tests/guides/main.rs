@@ -10,3 +10,4 @@ mod estate;
 mod row_level;
 mod serverless;
 mod servers;
+mod subscription_app;

@@ -1,5 +1,6 @@
 //! The real servers, and clients of the tests' own that look at them and change them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use redis::aio::MultiplexedConnection;
@@ -8,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 
 use crate::support;
+use crate::support::stripe::World as Account;
 
 /// The addresses of servers that run, by the variable that names them.
 pub struct Servers {
@@ -104,6 +106,30 @@ pub async fn clear_redis(connection: &mut MultiplexedConnection, prefix: &str) {
         redis::cmd("DEL").arg(&name).exec_async(connection).await.expect("it is deleted");
         redis::cmd("ACL").arg("DELUSER").arg(&name).exec_async(connection).await.expect("it is deleted");
     }
+}
+
+/// What an object of Stripe is called here.
+fn key_of(object: &Json) -> &str {
+    let names = [&object["metadata"]["tenantry_key"], &object["lookup_key"], &object["event_name"]];
+    names.iter().find_map(|name| name.as_str()).unwrap_or_default()
+}
+
+fn is_active(object: &Json) -> bool {
+    let has_ended = ["canceled", "inactive"].iter().any(|status| object["status"] == *status);
+    !has_ended && object["active"] != false && object["deleted"] != true
+}
+
+/// The keys of a list's objects that are neither deleted nor archived nor at their end.
+pub async fn active(account: &Account, path: &str) -> BTreeSet<String> {
+    let all = account.all(path).await;
+    all.iter().filter(|object| is_active(object)).map(|object| key_of(object).to_owned()).collect()
+}
+
+/// Stripe's id of an active object by its key.
+pub async fn id_of(account: &Account, path: &str, key: &str) -> String {
+    let all = account.all(path).await;
+    let named = all.iter().find(|object| is_active(object) && key_of(object) == key);
+    named.and_then(|object| object["id"].as_str()).unwrap_or_else(|| panic!("{path} {key}")).to_owned()
 }
 
 /// A cluster, as its administrator sees it.
