@@ -6,7 +6,8 @@ use std::io::Write as _;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value as Json;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::support;
 use crate::support::stripe::World as Account;
@@ -106,6 +107,58 @@ pub async fn clear_redis(connection: &mut MultiplexedConnection, prefix: &str) {
         redis::cmd("DEL").arg(&name).exec_async(connection).await.expect("it is deleted");
         redis::cmd("ACL").arg("DELUSER").arg(&name).exec_async(connection).await.expect("it is deleted");
     }
+}
+
+/// A connection of MySQL, without the databases and users of an earlier run.
+pub async fn mysql(url: &str, databases: &str, users: &str) -> MySqlConnection {
+    let options: MySqlConnectOptions = url.parse().expect("a URL");
+    let mut connection = options.disable_statement_logging().connect().await.expect("the server answers");
+    for (sql, pattern, drop) in [
+        ("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE ?", databases, "DATABASE"),
+        ("SELECT User FROM mysql.user WHERE User LIKE ?", users, "USER"),
+    ] {
+        for name in mysql_names(&mut connection, sql, pattern).await {
+            mysql_do(&mut connection, &format!("DROP {drop} `{name}`")).await;
+        }
+    }
+    connection
+}
+
+/// A query's first column, for a pattern.
+pub async fn mysql_names(connection: &mut MySqlConnection, sql: &str, pattern: &str) -> Vec<String> {
+    let query = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(pattern);
+    let rows = query.fetch_all(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows.iter().map(|row| row.try_get_unchecked(0).expect("a text")).collect()
+}
+
+pub async fn mysql_do(connection: &mut MySqlConnection, sql: &str) {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// A request to RabbitMQ's management API.
+///
+/// # Panics
+/// If it refuses.
+pub async fn broker(url: &str, method: &str, path: &str, body: Json) -> Json {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let method = method.parse().expect("a method");
+    let mut request = reqwest::Client::new().request(method, format!("{url}/api/{path}"));
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    let text = response.text().await.expect("a text");
+    assert!(status.is_success(), "{path}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or(Json::Null)
+}
+
+/// Virtual hosts, or users, of RabbitMQ whose names begin so.
+pub async fn in_broker(url: &str, list: &str, prefix: &str) -> Vec<String> {
+    let all = broker(url, "GET", list, Json::Null).await;
+    let names = all.as_array().expect("a list").iter().filter_map(|item| item["name"].as_str());
+    names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
 }
 
 /// What an object of Stripe is called here.
