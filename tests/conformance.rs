@@ -11,6 +11,8 @@ mod mysql;
 mod rabbitmq;
 #[path = "conformance/redis.rs"]
 mod redis;
+#[path = "conformance/s3.rs"]
+mod s3;
 #[path = "conformance/stripe.rs"]
 mod stripe;
 
@@ -143,6 +145,7 @@ fn all_cases(suffix: &str) -> Vec<Case> {
         mysql::cases(suffix),
         rabbitmq::cases(suffix),
         redis::cases(suffix),
+        s3::cases(suffix, true),
     ];
     apart.into_iter().chain([stripe::cases(), http::cases()]).flatten().collect()
 }

@@ -102,7 +102,7 @@ fn the_sample_estate_lives_on_a_real_server() {
         let estate = Checkout { folder, url, identity: identity(), arguments: vec!["--env", "local"] };
 
         let first = estate.expect(0, &["apply", "--auto-approve"]);
-        assert!(first.contains("Applied: 126 changes done"), "{first}");
+        assert!(first.contains("Applied: 185 changes done"), "{first}");
         let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tenant\\_%'";
         assert_eq!(scalar(&mut admin, schemas).await, 12);
         let forced =

@@ -15,9 +15,13 @@
 //! Of every case it is checked that planning writes nothing, that what is refused is not applied, and that after an apply
 //! there is nothing left to do.
 
+#[path = "plan/captured.rs"]
+mod captured;
 mod command;
 #[path = "plan/outputs.rs"]
 mod outputs;
+#[path = "plan/shop.rs"]
+mod shop;
 
 use std::path::{Path, PathBuf};
 

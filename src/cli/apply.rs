@@ -27,6 +27,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     let asks = !command.auto_approve && command.file.is_none();
     // Nothing is opened for writing before it is sure that something is to be written.
     let mut session = Session::open(global, OpenMode::ReadOnly, output)?;
+    session.tell_simulated(output);
     if let Some(parallelism) = command.parallelism {
         session.environment.limits.parallelism = parallelism.into();
     }

@@ -10,6 +10,7 @@ use crate::store::OpenMode;
 
 pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets()?;
     let mut found = plan::make(&session, &*store, &*secrets, selection, output).await?;

@@ -16,6 +16,7 @@ use crate::store::contract::Store;
 
 pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets()?;
     let plan = make(&session, &*store, &*secrets, &command.selection, output).await?;

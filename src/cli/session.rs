@@ -100,6 +100,15 @@ impl Session {
         })
     }
 
+    /// Says which targets are simulated, where others are real: a plan of all of them does not show it.
+    pub fn tell_simulated(&self, output: &Output) {
+        let simulated: Vec<&str> =
+            self.environment.targets.iter().filter(|(_, target)| target.sandbox).map(|(name, _)| &**name).collect();
+        if !simulated.is_empty() && simulated.len() < self.environment.targets.len() {
+            output.note(&format!("Simulated in this environment: {}. Everything else is real.", simulated.join(", ")));
+        }
+    }
+
     /// Whatever is opened from now on is opened for writing.
     pub fn open_for_writing(&mut self) {
         self.mode = OpenMode::ReadWrite;

@@ -1,6 +1,6 @@
 //! `plan`: everything up to, and not including, the first write.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,10 +13,10 @@ use crate::core::desired::{self, Blueprints, Outputs, OwnerResources};
 use crate::core::diagnostics::{self, Diagnostic, codes};
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::document::{Estate, Phase};
+use crate::core::model::kind::Catalogue;
 use crate::core::model::resource::Applied;
-use crate::core::model::value::Value;
 use crate::core::plan::build::{self, Inputs};
-use crate::core::plan::{Action, Place, Plan};
+use crate::core::plan::{Action, Change, Place, Plan};
 use crate::core::resolve::{self, Resolved};
 use crate::secret::contract::SecretStore;
 use crate::store::contract::Store;
@@ -112,8 +112,9 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
     let inventory = by_address(store.inventory().await?);
     let applied_phases = store.phases().await?;
-    let begun: HashSet<(Address, Arc<str>)> =
-        store.open_steps().await?.into_iter().map(|step| (step.address, step.identity)).collect();
+    let open = store.open_steps().await?.into_iter();
+    let begun: HashMap<(Address, Arc<str>), u64> =
+        open.map(|step| ((step.address, step.identity), step.generation)).collect();
     let renamed = renamed(estate);
     let mut earlier = EarlierOwners::new();
     for (old, new) in &renamed {
@@ -122,7 +123,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let phases: BTreeMap<Arc<str>, Phase> =
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
 
-    let mut outputs = outputs_of(&inventory);
+    let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
         let expanded = expand(estate, targets, *now, *threads, &outputs);
         if diagnostics::has_errors(&expanded.diagnostics) {
@@ -156,9 +157,12 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         let stale: Vec<Address> = plan
             .changes
             .iter()
-            .filter(|change| matches!(change.action, Action::Create | Action::Replace))
-            .filter(|change| outputs.contains_key(&change.address))
-            .map(|change| change.address.clone())
+            .filter(|change| {
+                matches!(change.action, Action::Create | Action::Replace) || is_told_anew(change, &targets.catalogue)
+            })
+            .flat_map(|change| std::iter::once(&change.address).chain(&change.renamed_from))
+            .filter(|address| outputs.contains_key(*address))
+            .cloned()
             .collect();
         if stale.is_empty() {
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
@@ -167,15 +171,21 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     }
 }
 
-fn outputs_of(inventory: &BTreeMap<Address, Applied>) -> Outputs {
+fn outputs_of(inventory: &BTreeMap<Address, Applied>, catalogue: &Catalogue) -> Outputs {
     inventory
         .values()
-        .filter(|applied| &*applied.outputs != "{}")
-        .filter_map(|applied| match serde_json::from_str(&applied.outputs) {
-            Ok(Value::Map(outputs)) => Some((applied.address.clone(), outputs)),
-            _ => None,
+        .filter_map(|applied| {
+            let outputs = applied.outputs_value(catalogue.get(&applied.kind).map(|kind| &**kind))?;
+            Some((applied.address.clone(), Arc::new(outputs)))
         })
         .collect()
+}
+
+/// Whether a change makes the target tell a secret of its own making.
+fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
+    let captures = catalogue.get(&change.kind).map_or(&[][..], |kind| kind.captures);
+    let fields = || change.fields.iter();
+    captures.iter().any(|capture| fields().any(|field| capture.is_renewed_by(&field.path)))
 }
 
 fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {

@@ -60,7 +60,8 @@ impl SecretValues {
             return Ok(Self::default());
         }
         let (mut values, mut missing) = find(store, &wanted, earlier).await?;
-        for reference in wanted {
+        // What a target told once nobody else can make.
+        for reference in wanted.into_iter().filter(|reference| !reference.is_captured()) {
             if !values.contains_key(&reference) && !missing.contains_key(&reference) {
                 missing.insert(reference, generate(Alphabet::ALPHANUMERIC, generate::LENGTH)?);
             }
@@ -69,6 +70,12 @@ impl SecretValues {
             values.extend(store.put(missing).await?);
         }
         Ok(Self { values, key: store.hash_key().await? })
+    }
+
+    /// Adds values that were stored meanwhile, and the key that the store has since then.
+    pub fn add(&mut self, values: BTreeMap<SecretReference, SecretString>, key: Option<SecretString>) {
+        self.values.extend(values);
+        self.key = key;
     }
 
     /// The keyed hash of all secret values of a spec; nothing if there are none, or one does not exist yet.

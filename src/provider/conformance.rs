@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::contract::{ErrorClass, Known, ObserveRequest, Reader, Step, StepAction, Writer};
+use super::contract::{ErrorClass, Known, ObserveRequest, Reader, Step, StepAction, Writer, Written};
 use crate::core::diagnostics::{FileId, Origin, Span};
 use crate::core::diff::compare;
 use crate::core::model::address::Address;
@@ -106,17 +106,17 @@ impl Trial<'_> {
         }
     }
 
-    async fn write(&self, desired: &Desired, action: StepAction, estate: &str) -> Result<(), String> {
+    async fn write(&self, desired: &Desired, action: StepAction, estate: &str) -> Result<Written, String> {
         let step = Self::step(desired, action, estate);
         self.subject
             .writer
             .write(&[step])
             .await
-            .map(|_| ())
+            .map(|written| written.into_iter().next().unwrap_or_default())
             .map_err(|error| format!("{:?}: {error}", error.error.class))
     }
 
-    async fn delete(&self, desired: &Desired, estate: &str) -> Result<(), String> {
+    async fn delete(&self, desired: &Desired, estate: &str) -> Result<Written, String> {
         let before = match self.observe(self.subject.reader, desired).await {
             Observed::Present(present) => present,
             _ => Present { spec: desired.spec.clone(), ..Present::default() },
@@ -148,6 +148,17 @@ impl Trial<'_> {
         for attempt in ["creating", "creating again"] {
             let result = self.write(&desired, Self::create(&desired), ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
+            if let (Ok(written), "creating") = (&result, attempt) {
+                let told: Vec<&str> = written.captured.keys().copied().collect();
+                let due: Vec<&str> = desired
+                    .kind
+                    .captures
+                    .iter()
+                    .filter(|capture| capture.is_told(&desired.spec))
+                    .map(|capture| capture.name)
+                    .collect();
+                self.expect(told == due, "what is told once is told with the creation", &told);
+            }
             self.is_as(&desired, attempt).await;
         }
         for attempt in ["updating", "updating again"] {
@@ -237,7 +248,7 @@ impl Trial<'_> {
         let ours = self.desired("conformance/subject", case.kind, &case.spec);
         let conflict = format!("{:?}", ErrorClass::Conflict);
         let is_conflict =
-            |result: &Result<(), String>| result.as_ref().is_err_and(|error| error.starts_with(&conflict));
+            |result: &Result<Written, String>| result.as_ref().is_err_and(|error| error.starts_with(&conflict));
         let created = self.write(&ours, Self::create(&ours), ESTATE).await;
         self.expect(is_conflict(&created), "creating what another estate has is a conflict", &created);
         let deleted = self.delete(&ours, ESTATE).await;

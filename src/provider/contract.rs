@@ -225,9 +225,11 @@ impl Step {
 }
 
 /// What the target told of a finished step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Written {
     pub outputs: Map,
+    /// Secrets that it made, by the names of [`Kind::captures`]: kept in the secret store before anything else is written.
+    pub captured: BTreeMap<&'static str, SecretString>,
 }
 
 /// A failed batch.

@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 pub mod registry;
+pub mod s3;
 pub mod sandbox;
 pub mod stripe;
 pub mod transport;

@@ -9,6 +9,7 @@ use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::rabbitmq::RabbitMq;
 use super::redis::Redis;
+use super::s3::S3;
 use super::stripe::Stripe;
 use crate::core::model::kind::Catalogue;
 
@@ -21,6 +22,7 @@ pub fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Postgres),
         Arc::new(RabbitMq),
         Arc::new(Redis),
+        Arc::new(S3),
         Arc::new(Stripe),
     ]
 }

@@ -41,23 +41,28 @@ pub struct Masker {
 impl Masker {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
         let mut masker = Self::default();
+        masker.extend(secrets);
+        masker
+    }
+
+    /// Masks more secrets from now on.
+    pub fn extend<'a>(&mut self, secrets: impl IntoIterator<Item = &'a SecretString>) {
         for secret in secrets {
             // A file's last line end is part of the value, but not of what a message quotes.
             let secret = secret.expose_secret().trim().as_bytes();
             if secret.len() < SHORTEST {
                 continue;
             }
-            masker.add(Zeroizing::new(secret.to_vec()));
-            masker.add(hexadecimal(secret));
+            self.add(Zeroizing::new(secret.to_vec()));
+            self.add(hexadecimal(secret));
             for offset in 0..3 {
                 let core = base64_core(secret, offset);
                 if core.iter().any(|byte| matches!(byte, b'+' | b'/')) {
-                    masker.add(url_safe(&core));
+                    self.add(url_safe(&core));
                 }
-                masker.add(core);
+                self.add(core);
             }
         }
-        masker
     }
 
     /// The text with every secret masked.

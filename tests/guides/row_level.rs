@@ -67,7 +67,8 @@ async fn is_there(
     account: &Account,
     cluster: &Cluster,
 ) {
-    let columns = "id, tier, status, billing_cycle, quota_api_calls, quota_storage, quota_users, quota_studies, trial_ends_at";
+    let columns =
+        "id, tier, status, billing_cycle, quota_api_calls, quota_storage, quota_users, quota_studies, trial_ends_at";
     assert_eq!(
         rows(database, &format!("SELECT {columns} FROM imaging.tenants ORDER BY id")).await,
         [

@@ -231,8 +231,7 @@ impl Cluster {
 
     /// Removes the namespaces and definitions that an earlier run left.
     pub async fn clear(&self, estate: &str) {
-        let cluster_wide =
-            ["/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"];
+        let cluster_wide = ["/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"];
         for attempt in 0.. {
             let left = self.marked(&cluster_wide, estate).await;
             if left.is_empty() {

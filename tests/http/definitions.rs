@@ -36,8 +36,8 @@ async fn a_neon_branch() {
     conforms(
         Vendor::Neon,
         "http.unmarked",
-        spec(json!({"parent_id": "br-main"})),
-        spec(json!({"parent_id": "br-main", "protected": true})),
+        spec(json!({"parent_id": "br-main", "init_source": "schema-only"})),
+        spec(json!({"parent_id": "br-main", "init_source": "schema-only", "protected": true})),
     )
     .await;
 }
@@ -61,8 +61,8 @@ async fn a_secret_manager_secret() {
     conforms(
         Vendor::SecretManager,
         "http.resource",
-        spec(json!({"replication": {"automatic": {}}})),
-        spec(json!({"replication": {"automatic": {}}, "labels": {"tenant": "acme"}})),
+        spec(json!({"replication": {"automatic": {}}, "ttl": "86400s"})),
+        spec(json!({"replication": {"automatic": {}}, "ttl": "86400s", "labels": {"tenant": "acme"}})),
     )
     .await;
 }
@@ -83,6 +83,11 @@ async fn a_cloudflare_custom_hostname() {
 async fn a_grafana_folder_dashboard_and_user() {
     let folder = |title: &str| json!({"use": "grafana.folder", "name": "acme", "fields": {"title": title}});
     conforms(Vendor::Grafana, "http.unmarked", folder("Acme"), folder("Acme Corp")).await;
+    let within = |title: &str| {
+        json!({"use": "grafana.subfolder", "name": "acme-reports", "parameters": {"parent": "acme"},
+            "fields": {"title": title, "description": "Of Acme."}})
+    };
+    conforms(Vendor::Grafana, "http.unmarked", within("Reports"), within("Reports of Acme")).await;
     let dashboard = |title: &str, description: &str| {
         json!({"use": "grafana.dashboard", "name": "acme-usage", "fields": {"folderUid": "acme",
             "dashboard": {"title": title, "description": description, "panels": [{"type": "stat", "title": "Users"}]}}})
@@ -198,6 +203,37 @@ async fn a_certificate_that_takes_a_day_is_pending() {
     assert_eq!(present(observed(&api, &desired).await).pending.as_deref(), Some("ssl.status is pending_validation"));
     api.state().objects[0]["ssl"]["status"] = "active".into();
     assert_eq!(present(observed(&api, &desired).await).pending, None);
+}
+
+#[tokio::test]
+async fn what_does_not_differ_is_not_sent_again_where_sending_is_doing() {
+    let api = Api::start(Vendor::Cloudflare).await;
+    let spec = |origin: &str, method: &str| {
+        let spec = json!({"use": "cloudflare.custom_hostname", "name": "shop.acme.example", "parameters": {"zone": "z"},
+            "fields": {"ssl": {"method": method, "type": "dv"}, "custom_origin_server": origin}});
+        api.bench.desired("http.unmarked", "acme/domain", spec)
+    };
+    let (first, second, third) = (spec("eu.example", "txt"), spec("us.example", "txt"), spec("us.example", "http"));
+    api.writer().write(&[create(&first)]).await.expect("it is made");
+    let found = present(observed(&api, &first).await);
+    api.writer().write(&[update(&second, &found, &[])]).await.expect("it is changed");
+    assert_eq!(api.state().objects[0]["custom_origin_server"], "us.example");
+    assert_eq!(api.state().objects[0]["ssl"]["status"], "active", "its certificate is not validated again");
+    let found = present(observed(&api, &second).await);
+    // As the engine names what differs.
+    let mut step = update(&third, &found, &[]);
+    let tenantry::provider::contract::StepAction::Update { changed, .. } = &mut step.action else {
+        panic!("an update")
+    };
+    *changed = vec!["/fields/ssl/method".to_owned()];
+    api.writer().write(&[step]).await.expect("it is changed");
+    assert_eq!(api.state().objects[0]["ssl"]["method"], "http");
+    let last = api.state().asked.last().expect("a request").json();
+    assert_eq!(last.as_object().expect("an object").keys().collect::<Vec<_>>(), ["ssl"]);
+    api.take_asked();
+    let found = present(observed(&api, &third).await);
+    api.writer().write(&[update(&third, &found, &[])]).await.expect("nothing differs");
+    assert!(api.take_asked().iter().all(|asked| asked.starts_with("GET")), "nothing is sent");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'stat
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

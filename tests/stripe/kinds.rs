@@ -1,5 +1,6 @@
 //! Each kind's life: made, made again, changed, drifted, repaired, gone.
 
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tenantry::core::model::resource::{Desired, Observed};
 
@@ -112,7 +113,9 @@ fn a_webhook_endpoint_and_its_secret() {
         );
         let second = world.desired("webhook_endpoint", "estate/hook", spec("https://shop.example/other", &["*"]));
         let written = world.write(create(&first)).await;
-        assert!(!format!("{written:?}").contains("whsec_"), "the signing secret goes nowhere");
+        assert!(!format!("{written:?}").contains("whsec_"), "the signing secret is in no text");
+        let secret = written.captured.get("signingSecret").expect("it is told once");
+        assert_eq!(secret.expose_secret(), "whsec_never_to_be_seen");
         let found = present(world.observe(&first).await);
         world.write(delete(&first, &found)).await;
         lifecycle(world, &first, &second, "webhook_endpoints", &[("disabled", "true")]).await;

@@ -6,6 +6,8 @@ pub mod objects;
 pub mod postgres;
 pub mod proxy;
 #[allow(dead_code, reason = "each test binary takes its part")]
+pub mod s3;
+#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod server;
 #[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe;

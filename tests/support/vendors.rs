@@ -1,9 +1,9 @@
 //! Stand-ins for the APIs of the ready definitions, written from their vendors' public documentation.
 //!
-//! - Neon: <https://api-docs.neon.tech/reference/createprojectbranch>
+//! - Neon: <https://api-docs.neon.tech/reference/createprojectbranch> and its neighbours
 //! - Cloud Run: <https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services>
 //! - Secret Manager: <https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets>
-//! - Cloudflare: <https://developers.cloudflare.com/api/resources/custom_hostnames/>
+//! - Cloudflare: <https://developers.cloudflare.com/api/resources/custom_hostnames/>, and the status codes of Cloudflare for SaaS
 //! - Grafana: <https://grafana.com/docs/grafana/latest/developers/http_api/>
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,6 +39,8 @@ pub struct State {
     pub failure: Option<String>,
     /// The status of certificates.
     pub certificate: Option<String>,
+    /// Whether the test itself says who is let in.
+    pub is_signed: bool,
     counter: usize,
     operations: Vec<(String, usize, Json)>,
 }
@@ -65,7 +67,7 @@ impl Api {
                     return reply;
                 }
                 let wanted = if vendor == Vendor::Grafana { "Basic YWRtaW46c2VjcmV0" } else { "Bearer secret-token" };
-                if asked.header("authorization") != Some(wanted) {
+                if !state.is_signed && asked.header("authorization") != Some(wanted) {
                     return Reply::json(401, &json!({"message": "Unauthorized"}));
                 }
                 match vendor {
@@ -174,6 +176,9 @@ fn neon(state: &mut State, asked: &Asked) -> Reply {
     let error = |status, message: &str| Reply::json(status, &json!({"code": "", "message": message}));
     match (asked.method.as_str(), parts.as_slice()) {
         ("GET", ["projects", _, "branches"]) => {
+            // Otherwise the latest change decides, and pages move while they are turned.
+            assert_eq!(asked.parameter("sort_by").as_deref(), Some("created_at"));
+            assert!((1..=10_000).contains(&size(asked, "limit")));
             let (page, next) = state.page(asked.parameter("cursor"), size(asked, "limit"));
             let mut answer = json!({"branches": page, "annotations": {}});
             if let Some(next) = next {
@@ -190,6 +195,9 @@ fn neon(state: &mut State, asked: &Asked) -> Reply {
             let mut made = json!({"id": format!("br-{}", state.next()), "project_id": project, "parent_id": "br-main",
                 "current_state": "ready", "protected": false, "creation_source": "api"});
             patch(&mut made, branch);
+            for never_told in ["init_source", "archived"] {
+                made.as_object_mut().expect("an object").remove(never_told);
+            }
             state.objects.push(made.clone());
             let operation = format!("op-{}", state.next());
             let patience = state.patience;
@@ -216,8 +224,9 @@ fn neon(state: &mut State, asked: &Asked) -> Reply {
                 return Reply::json(200, &json!({"branch": gone, "operations": []}));
             }
             let change = asked.json()["branch"].clone();
-            if change.get("parent_id").is_some() {
-                return error(400, "parent_id cannot be changed");
+            let known = ["name", "protected", "expires_at"];
+            if let Some(other) = change.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&&***name)) {
+                return error(400, &format!("{} cannot be changed", other.0));
             }
             patch(&mut state.objects[at], &change);
             Reply::json(200, &json!({"branch": state.objects[at], "operations": []}))
@@ -227,7 +236,13 @@ fn neon(state: &mut State, asked: &Asked) -> Reply {
 }
 
 fn google_error(status: u16, message: &str) -> Reply {
-    Reply::json(status, &json!({"error": {"code": status, "message": message, "status": "X"}}))
+    // https://cloud.google.com/apis/design/errors
+    let name = match status {
+        400 => "INVALID_ARGUMENT",
+        404 => "NOT_FOUND",
+        _ => "ALREADY_EXISTS",
+    };
+    Reply::json(status, &json!({"error": {"code": status, "message": message, "status": name}}))
 }
 
 /// What the fields of an update mask become, whole.
@@ -345,6 +360,9 @@ fn secret_manager(state: &mut State, asked: &Asked) -> Reply {
             }
             let mut made = json!({"name": name, "createTime": "2026-01-01T00:00:00Z", "etag": "\"1\""});
             patch(&mut made, &asked.json());
+            for input_only in ["ttl", "tags"] {
+                made.as_object_mut().expect("an object").remove(input_only);
+            }
             state.objects.push(made.clone());
             Reply::json(200, &made)
         }
@@ -370,8 +388,9 @@ fn secret_manager(state: &mut State, asked: &Asked) -> Reply {
 fn cloudflare(state: &mut State, asked: &Asked) -> Reply {
     let segments = segments(asked);
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let done =
-        |result: Json| Reply::json(200, &json!({"success": true, "errors": [], "messages": [], "result": result}));
+    let done = |status: u16, result: Json| {
+        Reply::json(status, &json!({"success": true, "errors": [], "messages": [], "result": result}))
+    };
     let error = |status, code: u64, message: &str| {
         Reply::json(status, &json!({"success": false, "errors": [{"code": code, "message": message}], "result": null}))
     };
@@ -379,9 +398,10 @@ fn cloudflare(state: &mut State, asked: &Asked) -> Reply {
         ("GET", ["zones", _, "custom_hostnames"]) => {
             let (size, page) =
                 (size(asked, "per_page"), asked.parameter("page").and_then(|page| page.parse().ok()).unwrap_or(1));
+            assert!((5..=50).contains(&size));
             let start: usize = (page - 1) * size;
             let found: Vec<Json> = state.objects.iter().skip(start).take(size).cloned().collect();
-            done(found.into())
+            done(200, found.into())
         }
         ("POST", ["zones", _, "custom_hostnames"]) => {
             let body = asked.json();
@@ -393,7 +413,7 @@ fn cloudflare(state: &mut State, asked: &Asked) -> Reply {
                 "ssl": {"status": status, "bundle_method": "ubiquitous", "wildcard": false}});
             patch(&mut made, &body);
             state.objects.push(made.clone());
-            done(made)
+            done(201, made)
         }
         (method, ["zones", _, "custom_hostnames", id]) => {
             let Some(at) = state.position("/id", id) else {
@@ -403,8 +423,16 @@ fn cloudflare(state: &mut State, asked: &Asked) -> Reply {
                 state.objects.remove(at);
                 return Reply::json(200, &json!({"id": id}));
             }
-            patch(&mut state.objects[at], &asked.json());
-            done(state.objects[at].clone())
+            let change = asked.json();
+            let is_again = |ssl: &Json| {
+                ssl.as_object().expect("an object").iter().all(|(name, value)| state.objects[at]["ssl"][name] == *value)
+            };
+            if change.get("ssl").is_some_and(is_again) {
+                // The validation of the domain begins anew.
+                state.objects[at]["ssl"]["status"] = "initializing".into();
+            }
+            patch(&mut state.objects[at], &change);
+            done(202, state.objects[at].clone())
         }
         _ => error(404, 7003, "Could not route"),
     }
@@ -422,11 +450,22 @@ fn grafana(state: &mut State, asked: &Asked) -> Reply {
         Json::from(objects.skip(start).take(size).map(|object| object["object"].clone()).collect::<Vec<_>>())
     };
     match (asked.method.as_str(), parts.as_slice()) {
-        ("GET", ["api", "folders"]) => Reply::json(200, &of(state, "folder", asked, "limit")),
+        ("GET", ["api", "folders"]) => {
+            // Those of one folder, or those at the top; of each no more than this.
+            let parent = asked.parameter("parentUid");
+            let mut folders = of(state, "folder", asked, "limit");
+            let list = folders.as_array_mut().expect("a list");
+            list.retain(|folder| folder["parentUid"].as_str() == parent.as_deref());
+            for folder in list {
+                let told = ["id", "uid", "title", "parentUid"];
+                folder.as_object_mut().expect("an object").retain(|name, _| told.contains(&&**name));
+            }
+            Reply::json(200, &folders)
+        }
         ("POST", ["api", "folders"]) => {
             let mut made = asked.json();
             if state.position("/object/uid", made["uid"].as_str().expect("a uid")).is_some() {
-                return error(412, "a folder with the same uid already exists");
+                return error(409, "a folder with the same uid already exists");
             }
             made["id"] = state.next().into();
             made["version"] = 1.into();

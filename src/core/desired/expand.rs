@@ -11,7 +11,7 @@ use super::{Inputs, OwnerResources};
 use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
 use crate::core::expression::{self, Compiled, ExpressionError, Failure, Resources, Scope, field_of};
 use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::Problem;
+use crate::core::model::kind::{Kind, Problem};
 use crate::core::model::resource::{Desired, TargetName};
 use crate::core::model::value::{Deferred, Map, Part, Value, with_article};
 use crate::core::resolve::{ResolvedTenant, suggest};
@@ -508,6 +508,12 @@ impl<'e> Context<'_, 'e> {
     }
 }
 
+/// What expressions may ask of a resource besides its spec.
+fn names_of_outputs(kind: &Kind) -> impl Iterator<Item = &'static str> {
+    let outputs = kind.outputs.iter().map(|(name, _)| *name);
+    outputs.chain(kind.captures.iter().map(|capture| capture.name))
+}
+
 /// Resources of one owner by the name that others call them.
 struct NameIndex(HashMap<(TargetName, &'static str, Arc<str>), usize>);
 
@@ -569,13 +575,21 @@ impl Built<'_> {
             return Ok(Value::Map(desired.spec.clone()));
         };
         let name = format!("resources.{}", desired.address.id);
-        if let Some((output, _)) = desired.kind.outputs.iter().find(|(output, _)| *output == &**field)
+        if let Some(output) = names_of_outputs(&desired.kind).find(|output| *output == &**field)
             && !desired.spec.contains(field)
         {
-            return match self.context.inputs.outputs.get(&desired.address).and_then(|outputs| outputs.get(output)) {
+            let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
+            let known = addresses.find_map(|address| self.context.inputs.outputs.get(address)?.get(output));
+            let is_captured = || desired.kind.captures.iter().any(|capture| capture.name == output);
+            return match known {
+                Some(Value::Null) if is_captured() => Err(ExpressionError {
+                    failure: Failure::Computation,
+                    message: format!("{name}.{output} is not known: it was told once, before {name} was taken over"),
+                    help: Some("give the resource another id, so that it is made anew".into()),
+                }),
                 Some(value) => field_of(value, &format!("{name}.{output}"), rest),
                 None => {
-                    let part = Part::Output { address: desired.address.clone(), name: (*output).into() };
+                    let part = Part::Output { address: desired.address.clone(), name: output.into() };
                     Ok(Value::Deferred(Arc::new(Deferred { parts: vec![part] })))
                 }
             };
@@ -627,8 +641,8 @@ impl Resources for Built<'_> {
     fn whole(&self, id: &str) -> Option<Value> {
         let resources = self.resources.borrow();
         let with_outputs = |desired: &Desired| {
-            let outputs = desired.kind.outputs.iter().filter_map(|(output, _)| {
-                let name = Arc::from(*output);
+            let outputs = names_of_outputs(&desired.kind).filter_map(|output| {
+                let name = Arc::from(output);
                 let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
                 Some((name, value))
             });

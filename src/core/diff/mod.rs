@@ -11,7 +11,7 @@ pub use compare::{Difference, compare};
 
 use super::diagnostics::{Code, codes};
 use super::model::address::Address;
-use super::model::kind::{Kind, MarkPlace, readable_identity};
+use super::model::kind::{Capture, Kind, MarkPlace, readable_identity};
 use super::model::resource::{Applied, Desired, Observed, Present};
 use super::model::value::{Map, Value, readable_pointer};
 use super::plan::Cause;
@@ -143,8 +143,10 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}, but {whose}", existing(desired)) };
         }
     };
+    let lost = if adopts { Vec::new() } else { lost(known) };
     // The common case first: nothing is allocated and the inventory is not looked into.
     if !adopts
+        && lost.is_empty()
         && renamed_from.is_none()
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
         && secret_is_same(known, present)
@@ -157,6 +159,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     if !secret_is_same(known, present) {
         differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
     }
+    differences.extend(lost.iter().copied().map(told_anew));
     if differences.is_empty() && !adopts && renamed_from.is_none() {
         return settled(known, present);
     }
@@ -167,7 +170,8 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         (true, false) => Cause::Drift,
         (false, _) => Cause::Pending,
     };
-    let replaces = differences.iter().any(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
+    let replaces = lost.iter().any(|capture| capture.replaces)
+        || differences.iter().any(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     // Taking over what is there is one thing, destroying it another.
     if adopts && replaces {
         let fields: Vec<String> = differences.iter().map(|difference| readable_pointer(&difference.pointer)).collect();
@@ -176,6 +180,19 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     }
     let update = Update { differences, cause, adopts, renamed_from, present: present.clone() };
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
+}
+
+/// What the target told once and nobody kept: the run that made the resource was interrupted before it could.
+fn lost(known: &Known<'_>) -> Vec<&'static Capture> {
+    let Known { desired, applied, .. } = known;
+    let told = desired.kind.captures.iter().filter(|capture| capture.is_told(&desired.spec));
+    let outputs = applied.and_then(|applied| applied.outputs_value(Some(&desired.kind))).unwrap_or_default();
+    told.filter(|capture| !outputs.contains(capture.name)).collect()
+}
+
+fn told_anew(capture: &Capture) -> Difference {
+    let after = Some("(known after apply)".into());
+    Difference { pointer: capture.pointer().into(), before: None, after, drift: false, pending: true }
 }
 
 /// That something of the wanted identity is there.

@@ -29,6 +29,8 @@ pub struct Kind {
     pub owned_by_key: &'static [&'static str],
     /// What the target knows about the resource only once it exists: name and meaning.
     pub outputs: &'static [(&'static str, &'static str)],
+    /// What the target makes and tells only once, such as a signing secret: kept in the secret store.
+    pub captures: &'static [Capture],
     /// Limits on the length of names, in bytes.
     pub name_limits: &'static [NameLimit],
     /// Fields that name another resource of the same target, from which the order is inferred.
@@ -52,6 +54,41 @@ pub struct Kind {
     /// What depends on the spec, of a kind that stands for many sorts of resource. Where it is given, it counts instead of
     /// `identity`, and adds to the other fields.
     pub by_spec: Option<BySpec>,
+}
+
+/// A secret that the target makes and tells only once.
+#[derive(Clone, Copy, Debug)]
+pub struct Capture {
+    /// As `${resources.ID.NAME}` has it.
+    pub name: &'static str,
+    pub meaning: &'static str,
+    /// The top-level field that asks for it, a change of which makes another one; nothing if every resource of the kind has
+    /// one, for good.
+    pub field: Option<&'static str>,
+    /// What makes the target tell another one where this one is not on record: a new resource in the place of the old one,
+    /// or an update, whose changed pointers then name it.
+    pub replaces: bool,
+}
+
+impl Capture {
+    /// Whether the target has one for such a resource.
+    pub fn is_told(&self, spec: &Map) -> bool {
+        self.field.is_none_or(|field| spec.get(field).is_some_and(|value| *value != Value::Null))
+    }
+
+    /// How a difference in it is written.
+    pub fn pointer(&self) -> String {
+        format!("/{}", self.name)
+    }
+
+    /// Whether a change at `pointer` makes another one.
+    pub fn is_renewed_by(&self, pointer: &str) -> bool {
+        let below = |field: &str| pointer.strip_prefix('/').and_then(|rest| rest.strip_prefix(field));
+        [Some(self.name), self.field]
+            .into_iter()
+            .flatten()
+            .any(|field| below(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
 }
 
 /// See [`Kind::check_together`].

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::address::Address;
 use super::kind::Kind;
 use super::mark::Mark;
-use super::value::{Map, Value};
+use super::secret::SecretReference;
+use super::value::{Deferred, Map, Part, Value};
 use crate::core::diagnostics::Origin;
 
 /// What a resource is called in its target.
@@ -115,5 +116,22 @@ impl Applied {
             Ok(Value::Map(map)) => Some(Map::clone(&map)),
             _ => None,
         }
+    }
+
+    /// What the target told of it, as expressions use it: a captured secret is a reference, and null where it was never told.
+    pub fn outputs_value(&self, kind: Option<&Kind>) -> Option<Map> {
+        if &*self.outputs == "{}" {
+            return None;
+        }
+        let Ok(Value::Map(outputs)) = serde_json::from_str::<Value>(&self.outputs) else { return None };
+        let captures = kind.map_or(&[][..], |kind| kind.captures);
+        let is_captured = |name: &str| captures.iter().any(|capture| capture.name == name);
+        let read = |name: &str, value: &Value| match value.as_str().filter(|_| is_captured(name)) {
+            Some(text) => SecretReference::from_text(text).map_or(Value::Null, |reference| {
+                Value::Deferred(Arc::new(Deferred { parts: vec![Part::Secret(reference)] }))
+            }),
+            None => value.clone(),
+        };
+        Some(outputs.iter().map(|(name, value)| (name.clone(), read(name, value))).collect())
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::address::Owner;
+use sha2::{Digest as _, Sha256};
+
+use super::address::{Address, Owner};
+use super::names::hex;
 
 /// Names one version of one secret of one owner.
 ///
@@ -23,5 +26,50 @@ impl fmt::Display for SecretReference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { owner, name, version } = self;
         write!(formatter, "secret({owner}/{name}, v{version})")
+    }
+}
+
+impl SecretReference {
+    /// What a resource's target told of it once. Its name has a dot, which no name in `secret(name)` has.
+    pub fn captured(address: &Address, name: &str, version: u32) -> Self {
+        let Address { owner, id, each } = address;
+        let name = match each {
+            // Stores take letters, digits and a few signs; a key may be any text.
+            Some(each) => format!("{id}-{}.{name}", &hex(&Sha256::digest(each.as_bytes()))[..12]),
+            None => format!("{id}.{name}"),
+        };
+        Self { owner: owner.clone(), name: name.into(), version }
+    }
+
+    /// Whether a target made the value: then nobody else can make it again.
+    pub fn is_captured(&self) -> bool {
+        self.name.contains('.')
+    }
+
+    /// Reads what [`fmt::Display`] writes; nothing if the text is no reference.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (name, version) = text.strip_prefix("secret(")?.strip_suffix(')')?.rsplit_once(", v")?;
+        let (owner, name) = name.split_once('/')?;
+        Some(Self { owner: Owner::from(owner), name: name.into(), version: version.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captured_reference_survives_its_text_and_differs_for_each_key() {
+        let of = |address: &str| {
+            let address = address.parse().expect("an address");
+            SecretReference::captured(&address, "signingSecret", 3)
+        };
+        for address in ["acme/hook", r#"tier:pro/hook["a/b, v1)"]"#, "estate/hook"] {
+            let reference = of(address);
+            assert!(reference.is_captured());
+            assert_eq!(SecretReference::from_text(&reference.to_string()), Some(reference));
+        }
+        assert_ne!(of(r#"acme/hook["a"]"#), of(r#"acme/hook["b"]"#));
+        assert_eq!(SecretReference::from_text("sim-0123"), None);
     }
 }

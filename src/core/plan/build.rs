@@ -38,8 +38,8 @@ pub struct Inputs<'a> {
     /// The phase that each tenant was last applied in.
     pub applied_phases: &'a BTreeMap<Arc<str>, Arc<str>>,
     pub inventory: &'a BTreeMap<Address, Applied>,
-    /// Addresses with a write that was begun and never seen to end, and the identity it was for.
-    pub begun: &'a HashSet<(Address, Arc<str>)>,
+    /// Addresses with a write that was begun and never seen to end, and the identity it was for, with its generation.
+    pub begun: &'a HashMap<(Address, Arc<str>), u64>,
     pub observed: &'a Observations,
     pub secret_hashes: &'a HashMap<Address, Arc<str>>,
     /// Which owners the plan is for.
@@ -158,17 +158,17 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         (Some(identity), Some(observation)) => observation.get(identity),
         (Some(_), None) => Observed::Unknown("its target was not asked".into()),
     };
-    let begun = desired.identity.as_ref().is_some_and(|identity| {
+    let begun = desired.identity.as_ref().and_then(|identity| {
         std::iter::once(&desired.address)
             .chain(&desired.previously)
-            .any(|address| inputs.begun.contains(&(address.clone(), identity.clone())))
+            .find_map(|address| inputs.begun.get(&(address.clone(), identity.clone())))
     });
     let known = Known {
         estate: inputs.estate,
         desired,
         observed: &observed,
         applied,
-        begun,
+        begun: begun.is_some(),
         secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
     };
     let renamed_identity = applied.filter(|applied| Some(&applied.identity) != desired.identity.as_ref());
@@ -179,8 +179,8 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
     match diff::diff(&known) {
         Verdict::Unchanged => draft.unchanged += 1,
         Verdict::Record { present } => {
-            let known =
-                applied.filter(|applied| applied.address == desired.address && renamed_identity.is_none() && !begun);
+            let known = applied
+                .filter(|applied| applied.address == desired.address && renamed_identity.is_none() && begun.is_none());
             // What was never lost is not taken over again: if its mark goes meanwhile, that is somebody's doing.
             let (action, reason) = match known {
                 Some(_) => (Action::Update, "its protection or what it needs is put on record"),
@@ -243,6 +243,12 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
                 (false, false) => Action::Update,
             };
             let mut change = updated(inputs, desired, applied, action, update);
+            let is_told =
+                |field: &FieldChange| desired.kind.captures.iter().any(|capture| *capture.pointer() == *field.path);
+            // Repeated under its old key, the interrupted write could be answered with what was made then.
+            if let Some(begun) = begun.filter(|_| change.fields.iter().any(is_told)) {
+                change.generation = change.generation.max(begun + 1);
+            }
             // A run was interrupted after it made the new one and before it deleted the old one.
             if let Some(old) = renamed_identity {
                 replace_identity(inputs, desired, old, &mut change, draft);
@@ -303,7 +309,12 @@ fn updated(
     let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
     change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides)));
     let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
+    let lost = desired.kind.captures.iter().find(|capture| besides.iter().any(|path| **path == *capture.pointer()));
     change.reason = match (action, cause, &renamed_from) {
+        _ if lost.is_some_and(|capture| immutable.is_none() || capture.replaces) => {
+            let name = lost.map_or("", |capture| capture.name);
+            format!("its {name} was told only once and is not on record").into()
+        }
         (Action::Replace, _, _) => {
             let field = immutable.map_or_else(|| "a field".into(), |difference| readable_pointer(&difference.pointer));
             format!("its {field} cannot change while it lives").into()

@@ -1,6 +1,7 @@
 //! Journal, write, journal: nothing is written that was not put on record before.
 
 use super::super::apply::{Event, Outcome, Ready};
+use super::captured::untold;
 use super::prepare::Prepared;
 use super::{Run, locked};
 use crate::core::model::address::{Address, Owner};
@@ -34,12 +35,12 @@ impl<'a> Run<'a> {
             let mut ended = Ended::default();
             let next = match self.write(&first.ready.change.target, &steps).await {
                 Ok(written) => {
-                    self.end_done(&rest, written, &mut ended);
+                    self.end_done(&rest, written, &mut ended).await;
                     Vec::new()
                 }
                 Err(failure) if steps.iter().any(|step| step.kind.batch == Batch::Sequence) => {
                     let (done, culprit, next) = around(&rest, failure.step);
-                    self.end_done(done, failure.done.clone(), &mut ended);
+                    self.end_done(done, failure.done.clone(), &mut ended).await;
                     self.end_failed(culprit, &failure, None, &mut ended);
                     next.to_vec()
                 }
@@ -96,25 +97,43 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn end_done(&self, done: &[&Prepared<'_, 'a>], written: Vec<Written>, ended: &mut Ended<'a>) {
+    async fn end_done(&self, done: &[&Prepared<'_, 'a>], mut written: Vec<Written>, ended: &mut Ended<'a>) {
+        let kept = self.keep(done, &mut written).await;
+        let why = kept.err().unwrap_or_else(|| "its target did not tell it".to_owned());
         let mut written = written.into_iter();
-        for Prepared { ready, steps } in done {
-            let outputs = steps.iter().map(|_| written.next().unwrap_or_default()).last();
-            let outputs = outputs.map_or_else(
-                || ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default(),
-                |written| written.outputs,
-            );
-            let applied = self.applied(ready, outputs);
-            // A replaced resource stays open, and on record under its old name, until the old one is gone.
-            if ready.replaced.is_none() {
-                ended.records.push(self.record(ready.change, applied));
-                if let Some(old) = &ready.change.renamed_from {
-                    let removed = self.record(ready.change, StepResult::Removed);
-                    ended.records.push(StepEnded { address: old.clone(), ..removed });
-                }
+        for prepared in done {
+            let Prepared { ready, steps } = prepared;
+            let Some(last) = steps.iter().map(|_| written.next().unwrap_or_default()).last() else {
+                self.end_recorded(prepared, ended);
+                continue;
+            };
+            // The step stays open: the next run finds that nothing is on record, and has another one made.
+            if let Some(name) = untold(steps, &last.outputs) {
+                let reason = format!("it was written, but its {name} is not kept: {why}; the next apply makes another");
+                ended.outcomes.push((ready.change, Outcome::Failed(reason)));
+                continue;
             }
-            ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
+            self.end_written(ready, last.outputs, ended);
         }
+    }
+
+    /// Of what only the record was missing.
+    fn end_recorded(&self, Prepared { ready, .. }: &Prepared<'_, 'a>, ended: &mut Ended<'a>) {
+        let outputs = ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default();
+        self.end_written(ready, outputs, ended);
+    }
+
+    fn end_written(&self, ready: &Ready<'a>, outputs: Map, ended: &mut Ended<'a>) {
+        let applied = self.applied(ready, outputs);
+        // A replaced resource stays open, and on record under its old name, until the old one is gone.
+        if ready.replaced.is_none() {
+            ended.records.push(self.record(ready.change, applied));
+            if let Some(old) = &ready.change.renamed_from {
+                let removed = self.record(ready.change, StepResult::Removed);
+                ended.records.push(StepEnded { address: old.clone(), ..removed });
+            }
+        }
+        ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
     }
 
     /// `culprit` is the one that failed, where all are one transaction.
@@ -126,14 +145,14 @@ impl<'a> Run<'a> {
         ended: &mut Ended<'a>,
     ) {
         let error = &failure.error;
-        let mut why = self.masker.mask(&error.to_string()).into_owned();
+        let mut why = self.mask(&error.to_string());
         if let Some(remedy) = &error.remedy {
             why = format!("{why} ({remedy})");
         }
         for prepared in failed {
             let change = prepared.ready.change;
             if prepared.steps.is_empty() {
-                self.end_done(&[prepared], Vec::new(), ended);
+                self.end_recorded(prepared, ended);
                 continue;
             }
             let (outcome, reason) = match culprit {
@@ -179,9 +198,7 @@ impl<'a> Run<'a> {
         let deleted = match step {
             Ok(step) => {
                 let steps: Vec<Step> = step.into_iter().collect();
-                self.write(&change.target, &steps)
-                    .await
-                    .map_err(|failure| self.masker.mask(&failure.error.to_string()).into_owned())
+                self.write(&change.target, &steps).await.map_err(|failure| self.mask(&failure.error.to_string()))
             }
             Err(reason) => Err(reason),
         };

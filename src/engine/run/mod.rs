@@ -1,22 +1,24 @@
 //! One run's writing: owners side by side, each owner's batches one after the other.
 
 mod batch;
+mod captured;
 mod endings;
 mod journal;
 mod open;
 mod prepare;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures::stream::{self, StreamExt as _};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Event, Outcome, Outcomes, Ready, Request};
 use super::secrets::SecretValues;
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::resource::Applied;
-use crate::core::model::value::{Map, Value};
+use crate::core::model::value::Map;
 use crate::core::plan::{Action, Change, Transition};
 use crate::secret::Masker;
 use crate::store::contract::{Fence, FencingToken, PhaseTransition, RunId, StoreError};
@@ -31,8 +33,10 @@ pub struct Run<'a> {
     request: &'a Request<'a>,
     run: RunId,
     tokens: &'a BTreeMap<Owner, FencingToken>,
-    secrets: SecretValues,
-    masker: Masker,
+    secrets: RwLock<SecretValues>,
+    masker: RwLock<Masker>,
+    /// The highest version of every secret that is stored, once something has to be stored beside it.
+    versions: OnceCell<Mutex<Versions>>,
     targets: HashMap<Arc<str>, Result<Open, String>>,
     /// What each resource told of itself, from the inventory and from this run.
     outputs: Mutex<HashMap<Address, Arc<Map>>>,
@@ -49,6 +53,9 @@ pub struct Run<'a> {
     blocked: HashSet<&'a Owner>,
 }
 
+/// Versions of secrets by owner and name.
+type Versions = BTreeMap<(Owner, Arc<str>), u32>;
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -64,11 +71,9 @@ impl<'a> Run<'a> {
         lost: CancellationToken,
     ) -> Self {
         let masker = Masker::new(secrets.values());
-        let outputs = inventory.values().filter(|applied| &*applied.outputs != "{}").filter_map(|applied| {
-            match serde_json::from_str(&applied.outputs) {
-                Ok(Value::Map(outputs)) => Some((applied.address.clone(), outputs)),
-                _ => None,
-            }
+        let outputs = inventory.values().filter_map(|applied| {
+            let kind = request.targets.catalogue.get(&applied.kind);
+            Some((applied.address.clone(), Arc::new(applied.outputs_value(kind.map(|kind| &**kind))?)))
         });
         let plan = request.plan;
         let ends = |change: &&Change| change.action == Action::Delete || change.replaces.is_some();
@@ -91,8 +96,9 @@ impl<'a> Run<'a> {
             request,
             run,
             tokens,
-            secrets,
-            masker,
+            secrets: RwLock::new(secrets),
+            masker: RwLock::new(masker),
+            versions: OnceCell::new(),
             targets: HashMap::new(),
             outputs: Mutex::new(outputs.collect()),
             outcomes: Mutex::new(outcomes),

@@ -126,7 +126,7 @@ impl Run<'_> {
             }
             self.request.progress.event(&Event::Retrying {
                 target,
-                reason: self.masker.mask(&error.to_string()).into_owned(),
+                reason: self.mask(&error.to_string()),
                 after_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
             });
             if matches!(error.class, ErrorClass::Throttled { .. }) {

@@ -12,7 +12,7 @@ use crate::core::model::kind::Kind;
 use crate::core::model::mark::Mark;
 use crate::core::model::names::hex;
 use crate::core::model::resource::{Applied, Present};
-use crate::core::model::value::{Deferred, Map, Value};
+use crate::core::model::value::{Deferred, Map, Part, Value};
 use crate::core::plan::{Action, Change, FieldChange};
 use crate::provider::contract::{Step, StepAction};
 use crate::store::contract::{StepBegun, StepResult};
@@ -36,6 +36,7 @@ impl<'a> Run<'a> {
             let before = present.clone().unwrap_or_default();
             return Ok(vec![self.step(change, kind, None, StepAction::Delete { before })?]);
         };
+        let after = &self.settled(after);
         let mut unresolved = None;
         let mut secrets = Vec::new();
         Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
@@ -44,14 +45,14 @@ impl<'a> Run<'a> {
             }
         });
         let spec = after_with(after, &mut |deferred| {
-            let value = self.secrets.resolve(deferred, &|address, name| self.output(address, name));
+            let value = self.resolve(deferred);
             if value.is_none() {
-                unresolved.get_or_insert_with(|| deferred.to_string());
+                unresolved.get_or_insert_with(|| not_known(deferred));
             }
             value
         });
         if let Some(unresolved) = unresolved {
-            return Err(format!("{unresolved} is still not known"));
+            return Err(unresolved);
         }
         let create = |spec: Map| StepAction::Create { spec, secrets: secrets.clone() };
         let update = |spec: Map, before: Present| {
@@ -110,7 +111,8 @@ impl<'a> Run<'a> {
             }
             (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
         };
-        let secret_hash = after.and_then(|after| self.secrets.hash(after, &|address, name| self.output(address, name)));
+        let outputs = |address: &Address, name: &str| self.output(address, name);
+        let secret_hash = after.and_then(|after| self.with_secrets(|secrets| secrets.hash(after, &outputs)));
         // What is deleted carries the mark that it was given, which a rename may not have changed yet.
         let address = match &action {
             StepAction::Delete { before: Present { mark: Some(mark), .. } } => mark.address.clone(),
@@ -140,7 +142,7 @@ impl<'a> Run<'a> {
         hex(&Sha256::digest(text.as_bytes())).into()
     }
 
-    fn output(&self, address: &Address, name: &str) -> Option<Value> {
+    pub(super) fn output(&self, address: &Address, name: &str) -> Option<Value> {
         locked(&self.outputs).get(address).and_then(|outputs| outputs.get(name)).cloned()
     }
 
@@ -155,12 +157,13 @@ impl<'a> Run<'a> {
         let change = ready.change;
         let Some(after) = &change.after else { return StepResult::Removed };
         let text = |map: &Map| Arc::from(serde_json::to_string(map).expect("specs and outputs have texts for keys"));
-        let outputs_text = text(&outputs);
         let kind = self.request.targets.catalogue.get(&change.kind);
-        let resolved = after_with(after, &mut |deferred| {
+        let outputs = self.with_earlier(change, kind, outputs);
+        let outputs_text = text(&outputs);
+        let resolved = after_with(&self.settled(after), &mut |deferred| {
             // Outputs are written as they turned out; secrets stay references.
             let known = !deferred.has_secret();
-            known.then(|| self.secrets.resolve(deferred, &|address, name| self.output(address, name))).flatten()
+            known.then(|| self.resolve(deferred)).flatten()
         });
         let identity =
             change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
@@ -181,8 +184,17 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Why a spec cannot be written yet.
+fn not_known(deferred: &Deferred) -> String {
+    let captured = deferred.parts.iter().any(|part| matches!(part, Part::Secret(secret) if secret.is_captured()));
+    match captured {
+        true => format!("{deferred} is not in the secret store, and its target does not tell it again"),
+        false => format!("{deferred} is still not known"),
+    }
+}
+
 /// A spec with those deferred values replaced that can be.
-fn after_with(spec: &Arc<Map>, resolve: &mut impl FnMut(&Deferred) -> Option<Value>) -> Map {
+pub(super) fn after_with(spec: &Arc<Map>, resolve: &mut impl FnMut(&Deferred) -> Option<Value>) -> Map {
     let resolved = Value::Map(spec.clone()).try_map_deferred(&mut |deferred| {
         Ok::<_, std::convert::Infallible>(
             resolve(deferred).unwrap_or_else(|| Value::Deferred(Arc::new(deferred.clone()))),

@@ -1,17 +1,12 @@
 //! Requests to one API: addresses, authentication, errors.
 
-use std::time::Duration;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::auth::{self, Credentials};
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
-use crate::provider::transport::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
-};
+use crate::provider::transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
 use crate::provider::transport::{self, Answer, Method, Options, Request, Transport, Url};
 
 /// What of a segment stands for itself (RFC 3986, unreserved).
@@ -19,30 +14,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// As above, for names that are paths themselves.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 
-/// How long before its end a token is renewed.
-const EARLY: Duration = Duration::from_secs(60);
-
 pub struct Api {
     transport: Transport,
     base: Url,
     credentials: Credentials,
     /// What must stand in no message.
     secrets: Vec<SecretString>,
-}
-
-enum Credentials {
-    None,
-    Header(HeaderName, HeaderValue),
-    Client(Client),
-}
-
-/// OAuth client credentials.
-struct Client {
-    url: Url,
-    authorization: HeaderValue,
-    scope: Option<String>,
-    /// The token in use, and when to ask for another.
-    token: Mutex<Option<(HeaderValue, Instant)>>,
 }
 
 /// A request that did not do what it was for.
@@ -103,11 +80,8 @@ impl Api {
     /// # Errors
     /// In words, if the settings make no sense.
     pub fn open(settings: &Settings) -> Result<Self, String> {
-        let url = |name: &str| {
-            let text = settings.text(name).ok_or_else(|| format!("`{name}` is missing"))?;
-            transport::base_url(text).map_err(|why| format!("`{name}` cannot be used: {why}"))
-        };
-        let base = url("url")?;
+        let base = settings.text("url").ok_or("`url` is missing")?;
+        let base = transport::base_url(base).map_err(|why| format!("`url` cannot be used: {why}"))?;
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let transport = Transport::new(&Options {
             roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
@@ -115,41 +89,8 @@ impl Api {
             concurrency: settings.concurrency,
         })
         .map_err(|failure| failure.to_string())?;
-        let need = |name: &str| settings.text(name).ok_or_else(|| format!("`auth` needs `{name}`"));
-        let header = |name: HeaderName, value: &str| {
-            transport::secret_header(name, value).map_err(|failure| failure.to_string())
-        };
-        let basic = |user: &str, password: &str| {
-            use base64::Engine as _;
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-        };
-        let credentials = match settings.text("auth").unwrap_or("none") {
-            "none" => Credentials::None,
-            "bearer" => {
-                let (name, value) = header(AUTHORIZATION, &format!("Bearer {}", need("token")?))?;
-                Credentials::Header(name, value)
-            }
-            "header" => {
-                let name = need("header")?;
-                let name = name.parse().map_err(|_| format!("`{name}` is no name of a header"))?;
-                let (name, value) = header(name, need("token")?)?;
-                Credentials::Header(name, value)
-            }
-            "basic" => {
-                let (name, value) = header(AUTHORIZATION, &basic(need("username")?, need("password")?))?;
-                Credentials::Header(name, value)
-            }
-            "client_credentials" => Credentials::Client(Client {
-                url: url("token_url")?,
-                authorization: header(AUTHORIZATION, &basic(need("client_id")?, need("client_secret")?))?.1,
-                scope: settings.text("scope").map(str::to_owned),
-                token: Mutex::default(),
-            }),
-            other => return Err(format!("`auth` cannot be `{other}`")),
-        };
-        let names = ["token", "password", "client_secret"];
-        let secrets = names.iter().filter_map(|name| settings.text(name)).filter(|text| !text.is_empty());
-        Ok(Self { transport, base, credentials, secrets: secrets.map(|text| text.to_owned().into()).collect() })
+        let (credentials, secrets) = auth::open(settings)?;
+        Ok(Self { transport, base, credentials, secrets })
     }
 
     pub fn location(&self) -> String {
@@ -202,21 +143,11 @@ impl Api {
         }
         let body = body.map(|body| body.to_string().into_bytes());
         for is_last in [false, true] {
-            let mut headers = headers.clone();
-            match &self.credentials {
-                Credentials::None => {}
-                Credentials::Header(name, value) => {
-                    headers.insert(name.clone(), value.clone());
-                }
-                Credentials::Client(client) => {
-                    headers.insert(AUTHORIZATION, client.token(&self.transport).await?);
-                }
-            }
-            let request = Request { method: method.clone(), url: url.clone(), headers, body: body.clone() };
+            let mut request =
+                Request { method: method.clone(), url: url.clone(), headers: headers.clone(), body: body.clone() };
+            self.credentials.add_to(&mut request, &self.transport).await?;
             let answer = self.transport.send(&request).await?;
-            if let (401, false, Credentials::Client(client)) = (answer.status.as_u16(), is_last, &self.credentials) {
-                // A token may end before its time.
-                *client.token.lock().await = None;
+            if answer.status.as_u16() == 401 && !is_last && self.credentials.renew().await {
                 continue;
             }
             return Self::read(&answer);
@@ -252,44 +183,6 @@ impl Api {
             message = message.replace(secret.expose_secret(), "(secret)");
         }
         Err(Failure::Refused { status: reply.status, message })
-    }
-}
-
-impl Client {
-    fn form(&self) -> String {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if let Some(scope) = &self.scope {
-            form.append_pair("scope", scope);
-        }
-        form.finish()
-    }
-
-    async fn token(&self, transport: &Transport) -> Result<HeaderValue, Failure> {
-        let mut token = self.token.lock().await;
-        if let Some((value, until)) = &*token
-            && *until > Instant::now()
-        {
-            return Ok(value.clone());
-        }
-        let headers = HeaderMap::from_iter([
-            (AUTHORIZATION, self.authorization.clone()),
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (ACCEPT, HeaderValue::from_static("application/json")),
-        ]);
-        let request =
-            Request { method: Method::POST, url: self.url.clone(), headers, body: Some(self.form().into_bytes()) };
-        let answer = transport.send(&request).await?;
-        let status = answer.status.as_u16();
-        let json = answer.json().map_err(Failure::Unreadable)?;
-        let Some(text) = json.get("access_token").and_then(Json::as_str).filter(|_| status == 200) else {
-            let code = json.get("error").and_then(Json::as_str).unwrap_or("no token");
-            return Err(Failure::Refused { status, message: format!("no token was given out: {code}") });
-        };
-        let (_, value) = transport::secret_header(AUTHORIZATION, &format!("Bearer {text}"))?;
-        let lasts = Duration::from_secs(json.get("expires_in").and_then(Json::as_u64).unwrap_or(300));
-        *token = Some((value.clone(), Instant::now() + lasts.saturating_sub(EARLY.min(lasts / 2))));
-        Ok(value)
     }
 }
 

@@ -115,7 +115,7 @@ pub struct WriteCall {
     /// Where the body has the object; the body itself, if empty.
     #[serde(default)]
     pub within: String,
-    /// What else the body has.
+    /// What else the body has. A text `{parameter}` is filled in.
     #[serde(default)]
     pub body: BTreeMap<String, serde_json::Value>,
     /// Where the answer has the object.
@@ -126,6 +126,9 @@ pub struct WriteCall {
     /// Whether what is no longer asked for is sent as null, as RFC 7396 has it, or left out.
     #[serde(default)]
     pub removes_by_null: bool,
+    /// Whether an update sends only the fields that differ, whole as each is, because sending is doing.
+    #[serde(default)]
+    pub only_changed: bool,
     /// An operation that goes on after the answer.
     pub wait: Option<Wait>,
 }
@@ -207,6 +210,7 @@ const READY: &[&str] = &[
     include_str!("definitions/secretmanager.secret.toml"),
     include_str!("definitions/cloudflare.custom_hostname.toml"),
     include_str!("definitions/grafana.folder.toml"),
+    include_str!("definitions/grafana.subfolder.toml"),
     include_str!("definitions/grafana.dashboard.toml"),
     include_str!("definitions/grafana.user.toml"),
     include_str!("definitions/webhook.subscription.toml"),
@@ -255,6 +259,13 @@ impl Definition {
         paths.extend(self.update.iter().map(|call| ("update", &call.path)));
         paths.extend(self.list.iter().map(|call| ("list", &call.path)));
         paths.extend(self.read.iter().map(|call| ("read", &call.path)));
+        let bodies =
+            [Some(&self.create), self.update.as_ref()].into_iter().flatten().flat_map(|call| call.body.values());
+        for name in bodies.filter_map(|value| filled_in(value.as_str()?)) {
+            if !self.parameters.iter().any(|parameter| parameter == name) {
+                problems.push(format!("a body has {{{name}}}, which is no parameter"));
+            }
+        }
         for (what, path) in paths {
             if !path.starts_with('/') || path.starts_with("//") {
                 problems.push(format!("the path of `{what}` has to begin with one slash"));
@@ -277,6 +288,11 @@ impl Definition {
         }
         problems
     }
+}
+
+/// The name that a text of nothing but `{name}` stands for.
+pub fn filled_in(text: &str) -> Option<&str> {
+    text.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// The names in braces of a path.

@@ -3,7 +3,8 @@
 //! ```text
 //! definition.rs  how a sort of resource is listed, made, changed and deleted; definitions/ has the ready ones
 //! types.rs       the spec, and what the planner has to know of it
-//! api.rs         requests: addresses, authentication, errors
+//! api.rs         requests: addresses, errors
+//! auth/          how they say who asks
 //! mark.rs        the mark on a map or in a text
 //! object.rs      an object of an API as a spec, and back
 //! read.rs        lists → observations
@@ -14,6 +15,7 @@
 //! that address: nothing that a blueprint says sends credentials to another host.
 
 mod api;
+mod auth;
 mod definition;
 mod mark;
 mod object;
@@ -47,7 +49,7 @@ struct HttpSettings {
     auth: Auth,
     /// A bearer token, or the value of `header`, as `env:NAME` or `file:PATH`.
     token: Option<String>,
-    /// The header that has the token, where `auth` is `header`.
+    /// The header that has the token (`auth` is `header`) or the signature (`hmac`).
     header: Option<String>,
     /// Of basic authentication.
     username: Option<String>,
@@ -56,7 +58,24 @@ struct HttpSettings {
     token_url: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
+    /// Of a token: what it is for.
     scope: Option<String>,
+    /// The key file of a Google service account (JSON), as `file:PATH` or `env:NAME`.
+    service_account: Option<String>,
+    /// On whose behalf the service account asks, where it may act for others.
+    subject: Option<String>,
+    /// Of a key of AWS: who asks, where, and of which service, such as `execute-api`.
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    session_token: Option<String>,
+    region: Option<String>,
+    service: Option<String>,
+    /// What `hmac` signs the body with, as `env:NAME` or `file:PATH`.
+    secret: Option<String>,
+    /// How the signature of `hmac` is written.
+    encoding: Option<Encoding>,
+    /// What stands before the signature of `hmac`, such as `sha256=`.
+    prefix: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
     #[serde(default = "default_requests_per_second")]
@@ -74,6 +93,18 @@ enum Auth {
     Header,
     Basic,
     ClientCredentials,
+    ServiceAccount,
+    Aws,
+    Hmac,
+}
+
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    #[default]
+    Hex,
+    Base64,
 }
 
 fn default_requests_per_second() -> u32 {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 
 use super::api::Failure;
-use super::definition::{Definition, Verb, WriteCall};
+use super::definition::{Definition, MarkAt, Verb, WriteCall, filled_in};
 use super::mark;
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::Present;
@@ -158,7 +158,7 @@ pub fn body(
                 *value = overlaid(below, value);
             }
         }
-        if let super::definition::MarkAt::Map { at, .. } | super::definition::MarkAt::Text { at } = &definition.mark
+        if let MarkAt::Map { at, .. } | MarkAt::Text { at } = &definition.mark
             && wanted.pointer(at).is_none()
             && let Some(there) = current.pointer(at)
         {
@@ -188,7 +188,21 @@ pub fn body(
         set(&mut object, &definition.name_at, spec.get("name").map(Value::to_json).unwrap_or_default());
     }
     mark::put(&definition.mark, &mut object, mark);
-    let mut body = Json::Object(call.body.clone().into_iter().collect());
+    if call.only_changed
+        && let (StepAction::Update { .. }, Some(fields)) = (action, object.as_object_mut())
+    {
+        let changed = changed_names(definition, action);
+        fields.retain(|name, _| changed.contains(name));
+    }
+    let more = call.body.iter().map(|(name, value)| {
+        let parameter = value.as_str().and_then(filled_in);
+        let value = match parameter.and_then(|parameter| placeholder(spec, None, parameter)) {
+            Some(text) => text.as_ref().into(),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    let mut body = Json::Object(more.collect());
     if call.within.is_empty() {
         body = overlaid(&body, &object);
     } else {
@@ -200,16 +214,39 @@ pub fn body(
 /// The names of fields that an update changes, for APIs that want to be told.
 pub fn changed(definition: &Definition, body: &Json, action: &StepAction) -> String {
     let mut names: Vec<String> = body.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    if let StepAction::Update { changed, removed, .. } = action {
-        let top = |pointer: &String| pointer.strip_prefix("/fields/")?.split('/').next().map(str::to_owned);
-        names = changed.iter().chain(removed).filter_map(top).collect();
-        if let super::definition::MarkAt::Map { at, .. } | super::definition::MarkAt::Text { at } = &definition.mark {
-            names.extend(at.split('/').nth(1).map(str::to_owned));
-        }
+    if let StepAction::Update { .. } = action {
+        names = changed_names(definition, action);
     }
     names.sort_unstable();
     names.dedup();
     names.join(",")
+}
+
+/// The fields that an update changes, with that of the mark.
+pub fn changed_names(definition: &Definition, action: &StepAction) -> Vec<String> {
+    let StepAction::Update { spec, before, changed, removed, .. } = action else { return Vec::new() };
+    let top = |pointer: &String| pointer.strip_prefix("/fields/")?.split('/').next().map(str::to_owned);
+    let mut names: Vec<String> = changed.iter().chain(removed).filter_map(top).collect();
+    if changed.iter().any(|pointer| pointer == "/fields") {
+        let fields = |spec: &Map| spec.get("fields").and_then(Value::as_map).cloned().unwrap_or_default();
+        let (wanted, there) = (fields(spec), fields(&before.spec));
+        let differing = wanted.iter().filter(|(name, value)| !there.get(name).is_some_and(|there| holds(there, value)));
+        names.extend(differing.map(|(name, _)| name.to_string()));
+    }
+    if let MarkAt::Map { at, .. } | MarkAt::Text { at } = &definition.mark {
+        names.extend(at.split('/').nth(1).map(str::to_owned));
+    }
+    names
+}
+
+/// Whether a value has all that is wanted of it. A map may have more.
+fn holds(there: &Value, wanted: &Value) -> bool {
+    match (there, wanted) {
+        (Value::Map(there), Value::Map(wanted)) => {
+            wanted.iter().all(|(name, wanted)| there.get(name).is_some_and(|there| holds(there, wanted)))
+        }
+        (there, wanted) => there == wanted,
+    }
 }
 
 /// Nothing but what a request refused can be about.

@@ -53,6 +53,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         sensitive: &[],
         owned_by_key: &["/fields"],
         outputs: &[("id", "What the API calls it"), ("uri", "Where it answers, if the definition says")],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::api::{Api, Failure, Reply, fill};
 use super::definition::{self, Definition, Verb, Wait, WriteCall};
 use super::mark;
-use super::object::{body, changed, id_of, name_of, placeholder, text_at};
+use super::object::{body, changed, changed_names, id_of, name_of, placeholder, text_at};
 use super::read::{Objects, find, group_key, list};
 use crate::core::model::kind::{MarkPlace, readable_identity};
 use crate::core::model::value::{Map, Value};
@@ -138,6 +138,9 @@ impl HttpWriter {
             return Ok(written(definition, Some(current), None));
         };
         let id = id_of(definition, current);
+        if call.only_changed && changed_names(definition, &step.action).is_empty() {
+            return Ok(written(definition, Some(current), None));
+        }
         let body = body(definition, call, &step.action, Some(current), &step.mark);
         let inner = body.pointer(&call.within).unwrap_or(&body);
         let changed = changed(definition, inner, &step.action);
@@ -229,7 +232,10 @@ fn written(definition: &Definition, object: Option<&Json>, told: Option<String>)
     let id = object.and_then(|object| id_of(definition, object)).or(told);
     let uri = definition.uri_at.as_ref().and_then(|at| text_at(object?, at));
     let outputs = [("id", id), ("uri", uri)];
-    Written { outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect() }
+    Written {
+        outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect(),
+        ..Written::default()
+    }
 }
 
 /// Whether a step may change an object.

@@ -1,9 +1,10 @@
 //! Writing the simulated world, by the rules that the kinds describe.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
@@ -82,8 +83,8 @@ impl SandboxWriter {
             self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
         match action {
             StepAction::Create { spec, secrets } => {
-                let outputs = match stored {
-                    Some(stored) if is_ours(kind, &stored, mark) => stored.outputs,
+                let outputs = match &stored {
+                    Some(stored) if is_ours(kind, stored, mark) => stored.outputs.clone(),
                     Some(_) => {
                         return Err(ProviderError::new(
                             ErrorClass::Conflict,
@@ -97,7 +98,8 @@ impl SandboxWriter {
                 self.store(connection, step, spec, secrets, &outputs)
                     .await
                     .map_err(|error| failed(attempted("creating"), error))?;
-                Ok(Written { outputs })
+                let captured = if stored.is_none() { capture(step, None) } else { BTreeMap::new() };
+                Ok(Written { outputs, captured })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
                 let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
@@ -116,7 +118,7 @@ impl SandboxWriter {
                 self.store(connection, step, &merged, secrets, &outputs)
                     .await
                     .map_err(|error| failed(attempted("updating"), error))?;
-                Ok(Written { outputs })
+                Ok(Written { outputs, captured: capture(step, Some(changed)) })
             }
             StepAction::Delete { .. } => {
                 let Some(stored) = stored else { return Ok(Written::default()) };
@@ -307,6 +309,19 @@ impl SandboxWriter {
             .await?;
         Ok(None)
     }
+}
+
+/// Secrets of the kind that a target would make and tell once: when a resource is made, and of an update those that are due.
+fn capture(step: &Step, changed: Option<&[String]>) -> BTreeMap<&'static str, SecretString> {
+    let due = step.kind.captures.iter().filter(|capture| {
+        let renewed = |changed: &[String]| changed.iter().any(|pointer| capture.is_renewed_by(pointer));
+        capture.is_told(step.spec()) && changed.is_none_or(renewed)
+    });
+    due.map(|capture| {
+        let seed = format!("{}\n{}\n{}", step.identity, capture.name, step.idempotency_key);
+        (capture.name, SecretString::from(format!("simulated-{}", &hex(&Sha256::digest(seed.as_bytes()))[..32])))
+    })
+    .collect()
 }
 
 /// Roles, schemas and virtual hosts that every server of their sort has without anybody making them.

@@ -5,6 +5,7 @@
 //! query, a header or a body of ours.
 
 mod gate;
+pub mod sigv4;
 mod tls;
 
 use std::path::PathBuf;

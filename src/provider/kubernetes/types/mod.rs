@@ -45,6 +45,7 @@ pub fn kind() -> Kind {
         // All maps, however deep: what a blueprint does not name belongs to others, as in server-side apply.
         owned_by_key: &[""],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

@@ -37,6 +37,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name")] },
         references: &[],
         loses_data: true,

@@ -50,6 +50,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/database"), name_limit("/table")] },
         references: const { &[reference("/user", "mysql.user"), reference("/database", "mysql.database")] },
         loses_data: false,

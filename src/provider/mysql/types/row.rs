@@ -37,6 +37,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/columns"],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/table"), name_limit("/database")] },
         references: const { &[reference("/database", "mysql.database")] },
         loses_data: true,

@@ -47,6 +47,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/database"), name_limit("/name")] },
         references: const { &[reference("/database", "mysql.database")] },
         // Only the record goes.

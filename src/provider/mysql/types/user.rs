@@ -73,6 +73,7 @@ pub fn kind() -> Kind {
         sensitive: &["/password"],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         // MySQL's own limit is told when the server is known.
         name_limits: const { &[NameLimit { pointer: "/name", bytes: 80, source: "MariaDB USERNAME_CHAR_LENGTH" }] },
         references: &[],

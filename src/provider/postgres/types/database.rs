@@ -45,6 +45,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/owner")] },
         references: const { &[reference("/owner", "postgres.role")] },
         loses_data: true,

@@ -34,6 +34,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         // Some extensions keep data in tables of their own, and those go with it.

@@ -124,6 +124,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/role"), name_limit("/schema"), name_limit("/grantor"), name_limit("/database")] },
         references: const {
             &[

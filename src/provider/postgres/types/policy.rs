@@ -84,6 +84,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const {
             &[

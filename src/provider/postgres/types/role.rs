@@ -87,6 +87,7 @@ pub fn kind() -> Kind {
         sensitive: &["/password"],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name")] },
         references: const { &[FieldReference { pointer: "/memberOf", kind: "postgres.role", required: true }] },
         loses_data: false,

@@ -46,6 +46,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/columns"],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         loses_data: true,

@@ -40,6 +40,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/owner"), name_limit("/database")] },
         references: const { &[reference("/owner", "postgres.role"), reference("/database", "postgres.database")] },
         loses_data: true,

@@ -49,6 +49,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: const { &[name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         // Only the record goes.

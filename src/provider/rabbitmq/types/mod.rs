@@ -54,6 +54,7 @@ fn plain(
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

@@ -66,6 +66,7 @@ pub fn kind() -> Kind {
         sensitive: &["/password"],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

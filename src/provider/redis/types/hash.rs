@@ -42,6 +42,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/fields"],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         // With it go the fields that the product has put there.

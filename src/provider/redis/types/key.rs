@@ -40,6 +40,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
+        captures: &[],
         name_limits: &[],
         references: &[],
         loses_data: false,

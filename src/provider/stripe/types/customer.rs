@@ -66,6 +66,7 @@ pub fn kind() -> Kind {
         sensitive: &["/email", "/phone", "/address"],
         owned_by_key: &["/metadata"],
         outputs: ID,
+        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
         references: &[],
         loses_data: true,

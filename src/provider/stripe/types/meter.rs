@@ -56,6 +56,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &[],
         outputs: ID,
+        captures: &[],
         name_limits: const { &[NameLimit { pointer: "/eventName", bytes: 100, source: "Stripe's names of meter events" }] },
         references: &[],
         loses_data: false,

@@ -117,6 +117,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
+        captures: &[],
         name_limits: const { &[NameLimit { pointer: "/lookupKey", bytes: 200, source: "Stripe's lookup keys" }] },
         references: const { &[reference("/product", "stripe.product"), reference("/meter", "stripe.meter")] },
         loses_data: false,

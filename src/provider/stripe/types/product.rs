@@ -43,6 +43,7 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
+        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
         references: &[],
         loses_data: false,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use crate::core::model::kind::{Batch, Capture, Kind, MarkPlace, Problem};
 use crate::core::model::spec::{Fields, Problems};
 use crate::core::model::value::{Map, Value};
 
@@ -41,6 +41,15 @@ pub fn kind() -> Kind {
         sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
+        captures: const {
+            &[Capture {
+                name: "signingSecret",
+                meaning: "With which the product verifies that an event comes from Stripe",
+                field: None,
+                // Stripe tells it with the creation, and never again.
+                replaces: true,
+            }]
+        },
         name_limits: const { &[KEY_LIMIT] },
         references: &[],
         loses_data: false,

@@ -8,10 +8,11 @@ mod parameters;
 mod price;
 mod subscription;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
@@ -28,6 +29,9 @@ use parameters::Changed;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
 const ATTEMPTS: usize = 12;
+
+/// The field of what Stripe tells only once.
+const SECRET: &str = "secret";
 
 pub struct StripeWriter {
     api: Arc<Api>,
@@ -133,8 +137,9 @@ impl StripeWriter {
         if step.kind.mark == MarkPlace::Target {
             form.extend(mark::parameters(&step.mark, name).map_err(Failure::Invalid)?);
         }
-        let object = self.make(step, name, &form).await?;
+        let mut object = self.make(step, name, &form).await?;
         let id = id_of(&object).to_owned();
+        let captured = captured(step, &mut object);
         self.put(kind, object.clone()).await?;
         // What the requests that make these know no parameter for.
         let flag = |field: &str, usual: Value| spec.get(field).is_some_and(|value| *value != usual);
@@ -145,9 +150,9 @@ impl StripeWriter {
         };
         if has_more {
             let entry = Entry::of(kind, object).ok_or_else(nameless)?;
-            return self.bring(step, &entry, spec, &[]).await;
+            self.bring(step, &entry, spec, &[]).await?;
         }
-        Ok(written(step, &id))
+        Ok(Written { captured, ..written(step, &id) })
     }
 
     /// Creates an object, whatever the answers from the past to the same request were.
@@ -158,8 +163,14 @@ impl StripeWriter {
             match self.api.create(path(kind), form, &step.idempotency_key, attempt).await {
                 Ok(Posted { object, replayed: false }) => return Ok(object),
                 // It was made before; whether it is still there is another question.
-                Ok(Posted { object, .. }) => match self.api.get(path(kind), id_of(&object)).await? {
-                    Some(object) if is_current(&object) => return Ok(object),
+                Ok(Posted { object: answered, .. }) => match self.api.get(path(kind), id_of(&answered)).await? {
+                    Some(mut object) if is_current(&object) => {
+                        // Told with the creation only, and again with its repeated answer.
+                        if let (Some(fields), Some(secret)) = (object.as_object_mut(), answered.get(SECRET)) {
+                            fields.insert(SECRET.to_owned(), secret.clone());
+                        }
+                        return Ok(object);
+                    }
                     _ => {}
                 },
                 // An earlier failure of Stripe's, which may have made something all the same.
@@ -335,7 +346,14 @@ fn name_of(step: &Step) -> String {
 fn written(step: &Step, id: &str) -> Written {
     let outputs =
         if step.kind.outputs.is_empty() { Map::default() } else { Map::from_fields([("id".into(), id.into())]) };
-    Written { outputs }
+    Written { outputs, ..Written::default() }
+}
+
+/// Takes out what Stripe tells once.
+fn captured(step: &Step, object: &mut Json) -> BTreeMap<&'static str, SecretString> {
+    let told = object.as_object_mut().and_then(|fields| fields.remove(SECRET));
+    let told = told.as_ref().and_then(Json::as_str);
+    step.kind.captures.iter().filter_map(|capture| Some((capture.name, SecretString::from(told?)))).collect()
 }
 
 fn nameless() -> Failure {

@@ -1,0 +1,123 @@
+//! What goes wrong, and what that means for the next try.
+
+use crate::provider::contract::{ErrorClass, ProviderError};
+use crate::provider::transport;
+
+/// A request that did not do what it was for.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{message}")]
+    Transport { class: ErrorClass, message: String, remedy: Option<&'static str> },
+    /// The server refused. The code is S3's or IAM's word for why, or empty.
+    #[error("{message} (status {status}{})", if code.is_empty() { String::new() } else { format!(", {code}") })]
+    Refused { status: u16, code: String, message: String },
+    #[error("{0}")]
+    Unreadable(String),
+    /// The server does not know what is asked of it.
+    #[error("this server cannot do {feature}: {why}")]
+    Unsupported { feature: &'static str, why: String },
+    /// Somebody else's resource or change stands in the way.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl From<transport::Failure> for Failure {
+    fn from(failure: transport::Failure) -> Self {
+        Self::Transport { class: failure.class(), message: failure.to_string(), remedy: failure.remedy() }
+    }
+}
+
+impl Failure {
+    pub fn is_code(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == wanted)
+    }
+
+    /// Whether the server says that there is no such thing.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport { class, .. } => *class,
+            Self::Refused { code, .. }
+                if matches!(
+                    code.as_str(),
+                    "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
+                ) =>
+            {
+                ErrorClass::Throttled { retry_after: None }
+            }
+            // Something else is under way in the bucket.
+            Self::Refused { code, .. }
+                if matches!(
+                    code.as_str(),
+                    "OperationAborted" | "ConditionalRequestConflict" | "ConcurrentModification"
+                ) =>
+            {
+                ErrorClass::Retryable
+            }
+            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
+            Self::Refused { status: 408, .. } => ErrorClass::Retryable,
+            Self::Refused { status: 409 | 412, .. } => ErrorClass::Conflict,
+            Self::Refused { status: 501, .. } => ErrorClass::Fatal,
+            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Unsupported { .. } | Self::Invalid(_) => {
+                ErrorClass::Fatal
+            }
+            Self::Conflict(_) => ErrorClass::Conflict,
+        }
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Transport { remedy, .. } => *remedy,
+            Self::Refused { code, .. } if code == "SignatureDoesNotMatch" => {
+                Some("check the target's `secret_access_key` and `region`, and the clock of this machine")
+            }
+            Self::Refused { code, .. } if code == "RequestTimeTooSkewed" => Some("set the clock of this machine"),
+            Self::Refused { code, .. } if code == "InvalidAccessKeyId" => Some("check the target's `access_key_id`"),
+            Self::Refused { message, .. } if message.contains("BlockPublicPolicy") => {
+                Some("let the bucket's `publicAccessBlock` allow it, if it is meant to be public")
+            }
+            Self::Refused { status: 401 | 403, .. } => Some("give the target's access key the right to do it"),
+            Self::Refused { status: 301 | 400, code, .. }
+                if matches!(code.as_str(), "PermanentRedirect" | "AuthorizationHeaderMalformed") =>
+            {
+                Some("the bucket is in another region: make a target for that one")
+            }
+            Self::Unsupported { .. } => Some("leave it out of the spec, or use a server that can"),
+            Self::Unreadable(_) => Some("check the target's `url`: it has to be the address of the S3 API itself"),
+            _ => None,
+        }
+    }
+
+    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
+        let error = ProviderError::new(self.class(), attempted, &self);
+        match self.remedy() {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_follow_the_code_and_then_the_status() {
+        let class =
+            |status, code: &str| Failure::Refused { status, code: code.to_owned(), message: String::new() }.class();
+        assert_eq!(class(403, "AccessDenied"), ErrorClass::Denied);
+        assert_eq!(class(503, "SlowDown"), ErrorClass::Throttled { retry_after: None });
+        assert_eq!(class(400, "Throttling"), ErrorClass::Throttled { retry_after: None });
+        assert_eq!(class(409, "OperationAborted"), ErrorClass::Retryable);
+        assert_eq!(class(409, "BucketAlreadyExists"), ErrorClass::Conflict);
+        assert_eq!(class(500, "InternalError"), ErrorClass::Retryable);
+        assert_eq!(class(501, "NotImplemented"), ErrorClass::Fatal);
+        assert_eq!(class(400, "MalformedXML"), ErrorClass::Fatal);
+    }
+}

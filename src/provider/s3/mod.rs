@@ -1,0 +1,105 @@
+//! S3: buckets, objects, and the users of its identity management, on AWS and on every server that speaks the same.
+//!
+//! ```text
+//! types/   what each kind's spec is, how XML says it, and what the planner has to know of it
+//! read/    buckets: their tags, and what they or the spec name; objects: listings
+//! write/   one resource at a time: look, then write what differs, one setting after the other
+//! ```
+//!
+//! What servers can differs, and some take a request for a setting that they do not know as one for the bucket itself:
+//! [`setting`] has the look before each write that keeps this from happening. Requests are signed and sent without an SDK
+//! ([`api`]); marks stand in tags ([`mark`]).
+
+mod api;
+mod error;
+mod mark;
+mod read;
+mod setting;
+mod types;
+mod write;
+mod xml;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::core::model::kind::Kind;
+use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use api::Api;
+
+/// The S3 provider. Tried with SeaweedFS 4 and a replica of AWS.
+pub struct S3;
+
+/// The region where a target does not say; servers outside of AWS mostly go by this name too.
+const REGION: &str = "us-east-1";
+
+/// A fifth of what AWS takes for one prefix of a bucket.
+const REQUESTS_PER_SECOND: u32 = 700;
+
+/// The settings of an S3 target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
+struct S3Settings {
+    /// Where the server is: `https://minio.example.com`. AWS in the region, if it is left out.
+    url: Option<String>,
+    /// All buckets of the target are in it.
+    #[serde(default = "default_region")]
+    region: String,
+    /// The id of the access key; `env:NAME` and `file:PATH` do too.
+    access_key_id: String,
+    /// As `env:NAME` or `file:PATH`.
+    secret_access_key: String,
+    /// Of temporary credentials, as `env:NAME` or `file:PATH`.
+    session_token: Option<String>,
+    /// Where users are managed; `url`, if it is left out, or AWS.
+    iam_url: Option<String>,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder.
+    roots: Option<String>,
+    /// Reads and writes together.
+    #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 1, max = 5000))]
+    requests_per_second: u32,
+}
+
+fn default_region() -> String {
+    REGION.to_owned()
+}
+
+fn default_requests_per_second() -> u32 {
+    REQUESTS_PER_SECOND
+}
+
+impl Provider for S3 {
+    fn name(&self) -> &'static str {
+        "s3"
+    }
+
+    fn placement_key(&self) -> &'static str {
+        "storage"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        types::kinds()
+    }
+
+    fn settings_schema(&self) -> schemars::Schema {
+        schemars::schema_for!(S3Settings)
+    }
+
+    fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
+        Ok(Box::new(read::S3Reader::new(open(settings)?)))
+    }
+
+    fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
+        Ok(Box::new(write::S3Writer::new(open(settings)?)))
+    }
+}
+
+fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
+    Api::open(settings).map(Arc::new).map_err(|cause| {
+        let attempted = format!("reading the settings of target \"{}\"", settings.target);
+        ProviderError::new(ErrorClass::Fatal, attempted, cause)
+    })
+}

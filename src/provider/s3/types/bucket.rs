@@ -1,0 +1,405 @@
+//! `s3.bucket`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{cors, lifecycle, policy};
+use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::spec::Fields;
+use crate::core::model::value::{Map, Value};
+use crate::provider::s3::mark;
+use crate::provider::s3::xml::Element;
+
+/// A bucket. A setting that is left out is not looked at, and stays as the server has it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "s3.bucket")]
+pub struct BucketSpec {
+    /// 3 to 63 lower-case letters, digits, hyphens and dots; one name for all customers of a server.
+    #[expect(dead_code, reason = "it is read from the map")]
+    pub name: String,
+    /// Whether older versions of objects are kept. What was kept stays when it is switched off.
+    pub versioning: Option<bool>,
+    /// Objects cannot be deleted for a time. Needs `versioning`, and cannot be taken back.
+    pub object_lock: Option<ObjectLock>,
+    /// What ends when, in rules with an `id` each.
+    pub lifecycle: Option<Vec<lifecycle::Rule>>,
+    /// Who may do what: a policy document, or its JSON text; compared by what it means.
+    #[expect(dead_code, reason = "it is read from the map")]
+    #[schemars(with = "Option<policy::Document>")]
+    pub policy: Option<serde_json::Value>,
+    /// That `policy` may open the bucket to the world.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it is read from the map")]
+    pub public: bool,
+    /// How new objects are encrypted where whoever writes them does not say.
+    pub encryption: Option<Encryption>,
+    /// Owned key by key.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it is read from the map")]
+    pub tags: BTreeMap<String, String>,
+    /// What pages of other origins may do, the first rule that fits.
+    pub cors: Option<Vec<cors::Rule>>,
+    /// What keeps policies and access lists from opening the bucket; all of it, as far as nothing else is said.
+    pub public_access_block: Option<PublicAccessBlock>,
+}
+
+/// For how long an object cannot be deleted that says nothing itself; for none, without `mode`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectLock {
+    pub mode: Option<LockMode>,
+    #[schemars(range(min = 1, max = 36500))]
+    pub days: Option<u32>,
+    /// Instead of `days`.
+    #[schemars(range(min = 1, max = 100))]
+    pub years: Option<u32>,
+}
+
+/// Whether somebody with a special privilege can lift it, or nobody at all.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum LockMode {
+    Governance,
+    Compliance,
+}
+
+/// Encryption on the server.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Encryption {
+    pub algorithm: Algorithm,
+    /// Id, alias or ARN of a key, for the algorithms of the key management service.
+    pub key: Option<String>,
+    /// A key of the bucket's own between, which makes fewer requests to the key management service.
+    #[serde(default)]
+    pub bucket_key: bool,
+}
+
+/// As the server calls them.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+pub enum Algorithm {
+    #[serde(rename = "AES256")]
+    Aes256,
+    #[serde(rename = "aws:kms")]
+    Kms,
+    #[serde(rename = "aws:kms:dsse")]
+    KmsTwice,
+}
+
+/// The four switches of AWS.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublicAccessBlock {
+    #[serde(default = "yes")]
+    pub block_public_acls: bool,
+    #[serde(default = "yes")]
+    pub ignore_public_acls: bool,
+    #[serde(default = "yes")]
+    pub block_public_policy: bool,
+    #[serde(default = "yes")]
+    pub restrict_public_buckets: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The switches, as the spec and as the server calls them.
+const SWITCHES: [(&str, &str); 4] = [
+    ("blockPublicAcls", "BlockPublicAcls"),
+    ("ignorePublicAcls", "IgnorePublicAcls"),
+    ("blockPublicPolicy", "BlockPublicPolicy"),
+    ("restrictPublicBuckets", "RestrictPublicBuckets"),
+];
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "s3.bucket",
+        summary: "A bucket and its settings; deleting it deletes every object in it.",
+        schema: schemars::schema_for!(BucketSpec),
+        identity: &["name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/tags"],
+        outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
+        captures: &[],
+        name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
+        references: &[],
+        loses_data: true,
+        bills: true,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("public", false);
+    fields.default("tags", Map::default());
+    fields.map("policy", policy::normalise);
+    fields.map("lifecycle", lifecycle::normalise);
+    fields.map("cors", cors::normalise);
+    fields.map("encryption", |encryption| match encryption {
+        Value::Map(map) => {
+            let mut fields = Fields::of(map);
+            fields.default("bucketKey", false);
+            fields.build().into()
+        }
+        other => other.clone(),
+    });
+    fields.map("publicAccessBlock", |block| match block {
+        Value::Map(map) => {
+            let mut fields = Fields::of(map);
+            SWITCHES.iter().for_each(|(switch, _)| fields.default(switch, true));
+            fields.build().into()
+        }
+        other => other.clone(),
+    });
+    fields.map("objectLock", |lock| match lock {
+        Value::Map(map) => Fields::of(map).build().into(),
+        other => other.clone(),
+    });
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(message) = spec.get("name").and_then(Value::as_str).and_then(name_problem) {
+        problems.push(Problem::error("/name", message));
+    }
+    if let Some(lock) = spec.get("objectLock") {
+        if spec.get("versioning").and_then(Value::as_bool) != Some(true) {
+            let message = "a bucket with object lock has to have `versioning: true`";
+            problems.push(Problem::error("/objectLock", message).help("add `versioning: true`"));
+        }
+        let (has_mode, spans) = (lock.get("mode").is_some(), ["days", "years"].map(|span| lock.get(span).is_some()));
+        if has_mode != (spans[0] || spans[1]) || (spans[0] && spans[1]) {
+            let message = "a default retention has a `mode` and either `days` or `years`";
+            problems.push(Problem::error("/objectLock", message));
+        }
+    }
+    if let Some(encryption) = spec.get("encryption")
+        && encryption.get("algorithm").and_then(Value::as_str) == Some("AES256")
+        && encryption.get("key").is_some()
+    {
+        problems.push(Problem::error("/encryption/key", "AES256 has no key that can be chosen; use aws:kms"));
+    }
+    problems.extend(check_tags(spec));
+    if let Some(rules) = spec.get("lifecycle").and_then(Value::as_list) {
+        let is_versioned = spec.get("versioning").and_then(Value::as_bool) == Some(true);
+        problems.extend(lifecycle::check(rules, is_versioned));
+    }
+    if let Some(policy) = spec.get("policy") {
+        problems.extend(policy::check(policy));
+        let is_public = spec.get("public").and_then(Value::as_bool) == Some(true);
+        if !is_public && let Some(place) = policy::opens_to_the_world(policy) {
+            let message = "the policy opens the bucket to the world: to everybody, without a condition that narrows it";
+            let help = "name who may, add a condition such as aws:SourceVpce, or say `public: true` on the bucket";
+            problems.push(Problem::error(format!("/policy{place}"), message).help(help));
+        }
+    }
+    problems
+}
+
+/// What is wrong with tags, of buckets and users alike.
+pub fn check_tags(spec: &Map) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(tags) = spec.get("tags").and_then(Value::as_map) else { return problems };
+    if tags.len() > mark::USER_TAGS {
+        problems.push(Problem::error("/tags", format!("there can be {} tags besides our own", mark::USER_TAGS)));
+    }
+    for (key, value) in tags.iter() {
+        let mut pointer = "/tags".to_owned();
+        crate::core::model::value::push_token(&mut pointer, key);
+        let value = value.as_str().unwrap_or_default();
+        if key.starts_with(mark::PREFIX) || key.to_ascii_lowercase().starts_with("aws:") {
+            problems
+                .push(Problem::error(pointer, format!("tags that begin with `{}` or `aws:` are taken", mark::PREFIX)));
+        } else if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
+            let message = "a tag has a key of 1 to 128 characters and a value of up to 256";
+            problems.push(Problem::error(pointer, message));
+        } else if !key
+            .chars()
+            .chain(value.chars())
+            .all(|character| character.is_alphanumeric() || " +-=._:/@".contains(character))
+        {
+            let message = "a tag has letters, digits, spaces and the characters + - = . _ : / @ only";
+            problems.push(Problem::error(pointer, message));
+        }
+    }
+    problems
+}
+
+/// What the rules for names of buckets say against one
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>).
+fn name_problem(name: &str) -> Option<&'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    if !(3..=63).contains(&bytes.len()) {
+        return Some("the name of a bucket has 3 to 63 characters");
+    }
+    if !bytes.iter().all(|byte| is_plain(*byte) || b"-.".contains(byte)) {
+        return Some("the name of a bucket has lower-case letters, digits, hyphens and dots only");
+    }
+    if !is_plain(bytes[0]) || !is_plain(bytes[bytes.len() - 1]) || name.contains("..") {
+        return Some("the name of a bucket begins and ends with a letter or digit, and has no two dots side by side");
+    }
+    if name.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Some("the name of a bucket cannot look like an IP address");
+    }
+    let is_reserved = ["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| name.starts_with(prefix))
+        || ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|suffix| name.ends_with(suffix));
+    is_reserved.then_some("names with this beginning or end are kept by AWS for other things")
+}
+
+/// `?versioning`.
+pub fn versioning_xml(enabled: bool) -> Element {
+    Element::new("VersioningConfiguration").text("Status", if enabled { "Enabled" } else { "Suspended" })
+}
+
+/// `?object-lock`.
+pub fn lock_xml(lock: &ObjectLock) -> Element {
+    let element = Element::new("ObjectLockConfiguration").text("ObjectLockEnabled", "Enabled");
+    let Some(mode) = lock.mode else { return element };
+    let mode = if mode == LockMode::Governance { "GOVERNANCE" } else { "COMPLIANCE" };
+    let retention =
+        Element::new("DefaultRetention").text("Mode", mode).maybe("Days", lock.days).maybe("Years", lock.years);
+    element.with(Element::new("Rule").with(retention))
+}
+
+/// Of `?object-lock`.
+pub fn lock_of(element: &Element) -> Option<Value> {
+    if !element.is("ObjectLockEnabled", "Enabled") {
+        return None;
+    }
+    let retention = element.child("Rule").and_then(|rule| rule.child("DefaultRetention"));
+    let field = |name: &'static str, value: Option<Value>| value.map(|value| (name, value));
+    let fields = retention.into_iter().flat_map(|retention| {
+        let mode = retention.get("Mode").map(|mode| Value::from(mode.to_lowercase()));
+        // Some servers say both spans, one of them as nothing.
+        let span = |name: &str| retention.number(name).filter(|span| *span > 0).map(Value::from);
+        [field("mode", mode), field("days", span("Days")), field("years", span("Years"))]
+    });
+    Some(Value::map(fields.flatten()))
+}
+
+/// `?encryption`.
+pub fn encryption_xml(encryption: &Encryption) -> Element {
+    let algorithm = match encryption.algorithm {
+        Algorithm::Aes256 => "AES256",
+        Algorithm::Kms => "aws:kms",
+        Algorithm::KmsTwice => "aws:kms:dsse",
+    };
+    let default = Element::new("ApplyServerSideEncryptionByDefault")
+        .text("SSEAlgorithm", algorithm)
+        .maybe("KMSMasterKeyID", encryption.key.as_deref());
+    let rule = Element::new("Rule").with(default).text("BucketKeyEnabled", encryption.bucket_key);
+    Element::new("ServerSideEncryptionConfiguration").with(rule)
+}
+
+/// Of `?encryption`.
+pub fn encryption_of(element: &Element) -> Option<Value> {
+    let rule = element.child("Rule")?;
+    let default = rule.child("ApplyServerSideEncryptionByDefault")?;
+    let key = default.get("KMSMasterKeyID").filter(|key| !key.is_empty());
+    let fields = [
+        Some(("algorithm", Value::from(default.get("SSEAlgorithm")?))),
+        key.map(|key| ("key", Value::from(key))),
+        Some(("bucketKey", Value::from(rule.is("BucketKeyEnabled", "true")))),
+    ];
+    Some(Value::map(fields.into_iter().flatten()))
+}
+
+/// `?publicAccessBlock`.
+pub fn block_xml(block: &PublicAccessBlock) -> Element {
+    Element::new("PublicAccessBlockConfiguration")
+        .text("BlockPublicAcls", block.block_public_acls)
+        .text("IgnorePublicAcls", block.ignore_public_acls)
+        .text("BlockPublicPolicy", block.block_public_policy)
+        .text("RestrictPublicBuckets", block.restrict_public_buckets)
+}
+
+/// Of `?publicAccessBlock`.
+pub fn block_of(element: &Element) -> Value {
+    Value::map(SWITCHES.iter().map(|(field, name)| (*field, Value::from(element.is(name, "true")))))
+}
+
+/// Everything blocked, which is what AWS gives a new bucket.
+pub fn all_blocked() -> PublicAccessBlock {
+    PublicAccessBlock {
+        block_public_acls: true,
+        ignore_public_acls: true,
+        block_public_policy: true,
+        restrict_public_buckets: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::diagnostics::Severity;
+
+    fn problems(json: serde_json::Value) -> Vec<String> {
+        let Value::Map(spec) = Value::from(json) else { panic!("a map") };
+        let kind = kind();
+        let problems = (kind.check)(&(kind.normalise)(&spec));
+        problems.iter().map(|problem| format!("{:?} {}", problem.severity, problem.pointer)).collect()
+    }
+
+    #[test]
+    fn names_follow_the_rules() {
+        for good in ["abc", "a.b-c.9", &"a".repeat(63), "1.2.3"] {
+            assert_eq!(name_problem(good), None, "{good}");
+        }
+        for bad in ["ab", &"a".repeat(64), "Acme", "a_b", "-ab", "ab-", "a..b", "192.168.0.1", "xn--abc", "abc-s3alias"]
+        {
+            assert!(name_problem(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error() {
+        let error = |pointer: &str| vec![format!("{:?} {pointer}", Severity::Error)];
+        assert_eq!(problems(json!({"name": "abc", "objectLock": {}})), error("/objectLock"));
+        assert_eq!(problems(json!({"name": "abc", "objectLock": {}, "versioning": true})), [""; 0]);
+        let lock = json!({"mode": "governance", "days": 1, "years": 1});
+        assert_eq!(problems(json!({"name": "abc", "objectLock": lock, "versioning": true})), error("/objectLock"));
+        assert_eq!(
+            problems(json!({"name": "abc", "encryption": {"algorithm": "AES256", "key": "x"}})),
+            error("/encryption/key")
+        );
+        assert_eq!(
+            problems(json!({"name": "abc", "tags": {"tenantry.dev/estate": "x"}})),
+            error("/tags/tenantry.dev~1estate")
+        );
+        let policy =
+            json!({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}]});
+        assert_eq!(problems(json!({"name": "abc", "policy": policy})), error("/policy/Statement/0"));
+        assert_eq!(problems(json!({"name": "abc", "policy": policy, "public": true})), [""; 0]);
+    }
+
+    #[test]
+    fn settings_read_back_as_they_were_written() {
+        let encryption = json!({"algorithm": "aws:kms", "key": "k", "bucketKey": true});
+        let typed: Encryption = serde_json::from_value(encryption.clone()).expect("valid");
+        assert_eq!(encryption_of(&encryption_xml(&typed)), Some(Value::from(encryption)));
+        for lock in [json!({}), json!({"mode": "compliance", "years": 2}), json!({"mode": "governance", "days": 3})] {
+            let typed: ObjectLock = serde_json::from_value(lock.clone()).expect("valid");
+            assert_eq!(lock_of(&lock_xml(&typed)), Some(Value::from(lock)));
+        }
+        let mut blocked = all_blocked();
+        blocked.block_public_policy = false;
+        let json = serde_json::to_value(&blocked).expect("JSON");
+        assert_eq!(block_of(&block_xml(&blocked)), Value::from(json));
+    }
+}

@@ -1,0 +1,259 @@
+//! Policy documents, compared by what they mean
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
+//!
+//! One statement is a list of one; one action, resource or principal too; lists have no order; an account's number is its
+//! root; a value of a condition is a text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::core::model::kind::Problem;
+use crate::core::model::spec::Fields;
+use crate::core::model::value::{Map, Value};
+
+/// A policy as it can be written.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used; documents are read from the map")]
+pub enum Document {
+    Map(serde_json::Map<String, serde_json::Value>),
+    Text(String),
+}
+
+/// The language of a document that does not say which.
+const OLDEST: &str = "2008-10-17";
+
+/// Keys of conditions that leave less than everybody
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>, "The meaning of public").
+const NARROWING: [&str; 17] = [
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceip",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "aws:sourceowner",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:userid",
+    "aws:vpcsourceip",
+    "s3:dataaccesspointaccount",
+    "s3:dataaccesspointarn",
+    "s3:x-amz-server-side-encryption-aws-kms-key-id",
+];
+
+/// The canonical form of a document. What is no document stays as it is.
+pub fn normalise(policy: &Value) -> Value {
+    let parsed;
+    let document = match policy {
+        Value::Map(document) => document,
+        // Written as the text that the server wants.
+        Value::Text(text) => match serde_json::from_str(text).map(|json: serde_json::Value| Value::from(json)) {
+            Ok(Value::Map(document)) => {
+                parsed = document;
+                &parsed
+            }
+            _ => return policy.clone(),
+        },
+        _ => return policy.clone(),
+    };
+    let mut fields = Fields::of(document);
+    fields.default("Version", OLDEST);
+    fields.map("Statement", |statements| {
+        let statements = as_list(statements);
+        let mut statements: Vec<Value> = statements.iter().map(statement).collect();
+        let key = |statement: &Value| statement.get("Sid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        statements.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.compare(b)));
+        statements.dedup();
+        Value::list(statements)
+    });
+    fields.drop_empty();
+    fields.build().into()
+}
+
+fn as_list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::List(items) => items.to_vec(),
+        other => vec![other.clone()],
+    }
+}
+
+fn set(value: &Value) -> Value {
+    Value::list(as_list(value)).as_set()
+}
+
+fn statement(statement: &Value) -> Value {
+    let Value::Map(statement) = statement else { return statement.clone() };
+    let mut fields = Fields::of(statement);
+    fields.drop_empty();
+    for list in ["Action", "NotAction", "Resource", "NotResource"] {
+        fields.map(list, set);
+    }
+    for who in ["Principal", "NotPrincipal"] {
+        fields.map(who, principal);
+    }
+    fields.map("Condition", |conditions| {
+        let below = |value: &Value, change: &dyn Fn(&Value) -> Value| match value {
+            Value::Map(map) => {
+                Value::from(map.iter().map(|(key, value)| (key.clone(), change(value))).collect::<Map>())
+            }
+            other => other.clone(),
+        };
+        below(conditions, &|keys| below(keys, &|values| Value::list(as_list(values).iter().map(as_text)).as_set()))
+    });
+    fields.build().into()
+}
+
+/// Booleans and numbers are texts in conditions.
+fn as_text(value: &Value) -> Value {
+    match value {
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => value.to_json().to_string().into(),
+        other => other.clone(),
+    }
+}
+
+/// `*` is everybody known to AWS or not, and so is `{"AWS": "*"}` in the policy of a resource.
+fn principal(who: &Value) -> Value {
+    let everybody = || Value::map([("AWS", Value::list(["*".into()]))]);
+    match who {
+        Value::Text(text) if &**text == "*" => everybody(),
+        Value::Map(kinds) => {
+            let kinds: BTreeMap<Arc<str>, Value> = kinds
+                .iter()
+                .map(|(kind, names)| (kind.clone(), Value::list(as_list(names).iter().map(account)).as_set()))
+                .collect();
+            Value::map(kinds)
+        }
+        other => other.clone(),
+    }
+}
+
+/// An account's number is short for its root.
+fn account(name: &Value) -> Value {
+    match name.as_str() {
+        Some(number) if number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("arn:aws:iam::{number}:root").into()
+        }
+        _ => name.clone(),
+    }
+}
+
+/// What a document cannot be.
+pub fn check(policy: &Value) -> Vec<Problem> {
+    let Some(document) = policy.as_map() else {
+        let is_known = !policy.has_deferred();
+        return is_known
+            .then(|| Problem::error("/policy", "a policy is a map, or JSON text of one"))
+            .into_iter()
+            .collect();
+    };
+    let Some(statements) = document.get("Statement").and_then(Value::as_list) else {
+        return vec![Problem::error("/policy", "a policy has statements: `Statement` is missing")];
+    };
+    let mut problems = Vec::new();
+    for (index, statement) in statements.iter().enumerate() {
+        let pointer = format!("/policy/Statement/{index}");
+        if !matches!(statement.get("Effect").and_then(Value::as_str), Some("Allow" | "Deny")) {
+            problems.push(Problem::error(pointer, "the `Effect` of a statement is Allow or Deny"));
+        }
+    }
+    problems
+}
+
+/// The place of a statement of a normalised document that lets everybody in.
+pub fn opens_to_the_world(policy: &Value) -> Option<String> {
+    let statements = policy.get("Statement")?.as_list()?;
+    let index = statements.iter().position(|statement| {
+        let is_allowed = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
+        let principals = statement.get("Principal").and_then(|who| who.get("AWS")).and_then(Value::as_list);
+        let is_everybody = statement.get("NotPrincipal").is_some()
+            || principals.is_some_and(|names| names.iter().any(|name| name.as_str() == Some("*")));
+        is_allowed && is_everybody && !statement.get("Condition").is_some_and(narrows)
+    })?;
+    Some(format!("/Statement/{index}"))
+}
+
+/// Whether a condition leaves less than everybody: one key that does is enough, since all have to hold.
+fn narrows(condition: &Value) -> bool {
+    let Some(operators) = condition.as_map() else { return false };
+    operators.iter().any(|(operator, keys)| {
+        let operator = operator.to_ascii_lowercase();
+        let excludes = operator.contains("not") || operator.ends_with("ifexists") || operator == "null";
+        let narrow = |(key, values): (&Arc<str>, &Value)| {
+            let values = values.as_list().unwrap_or_default();
+            let is_all = |value: &Value| matches!(value.as_str(), Some("*" | "0.0.0.0/0" | "::/0"));
+            NARROWING.contains(&key.to_ascii_lowercase().as_str()) && !values.is_empty() && !values.iter().any(is_all)
+        };
+        !excludes && keys.as_map().is_some_and(|keys| keys.iter().any(narrow))
+    })
+}
+
+/// The document as the server takes it.
+pub fn document(policy: &Value) -> String {
+    policy.to_json().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn normal(json: serde_json::Value) -> Value {
+        normalise(&Value::from(json))
+    }
+
+    #[test]
+    fn what_means_the_same_is_the_same() {
+        let one = normal(json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "b", "Effect": "Allow", "Principal": {"AWS": ["123456789012", "arn:aws:iam::1:user/a"]},
+             "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "arn:aws:s3:::b/*"},
+            {"Sid": "a", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::b"],
+             "Condition": {"Bool": {"aws:SecureTransport": false}}},
+        ]}));
+        let other = json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "a", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["s3:*"],
+             "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"], "Condition": {"Bool": {"aws:SecureTransport": ["false"]}}},
+            {"Sid": "b", "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam::1:user/a", "arn:aws:iam::123456789012:root"]},
+             "Action": ["s3:GetObject", "s3:PutObject"], "Resource": ["arn:aws:s3:::b/*"]},
+        ]});
+        assert_eq!(one, normal(other.clone()));
+        assert_eq!(one, normal(other.to_string().into()), "as text");
+        assert_eq!(normalise(&one), one);
+        let wider = normal(json!({"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}));
+        assert_ne!(one, wider);
+    }
+
+    #[test]
+    fn who_is_let_in_is_told() {
+        let opens = |principal: serde_json::Value, condition: serde_json::Value| {
+            let mut statement =
+                json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Principal": principal});
+            if !condition.is_null() {
+                statement["Condition"] = condition;
+            }
+            opens_to_the_world(&normal(json!({"Statement": statement}))).is_some()
+        };
+        assert!(opens(json!("*"), json!(null)));
+        assert!(opens(json!({"AWS": ["*", "1"]}), json!(null)));
+        assert!(opens(json!("*"), json!({"Bool": {"aws:SecureTransport": true}})));
+        assert!(opens(json!("*"), json!({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})));
+        assert!(opens(json!("*"), json!({"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "0.0.0.0/0"]}})));
+        assert!(!opens(json!("*"), json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})));
+        assert!(!opens(json!("*"), json!({"StringEquals": {"AWS:PrincipalOrgID": "o-1"}})));
+        assert!(!opens(json!({"AWS": "123456789012"}), json!(null)));
+        assert!(!opens(json!({"Service": "cloudfront.amazonaws.com"}), json!(null)));
+        let denied = json!({"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Principal": "*"}});
+        assert_eq!(opens_to_the_world(&normal(denied)), None);
+    }
+
+    #[test]
+    fn what_is_no_policy_is_refused() {
+        for bad in [json!("x"), json!({}), json!({"Statement": [{"Effect": "Maybe"}]})] {
+            assert_eq!(check(&normal(bad.clone())).len(), 1, "{bad}");
+        }
+    }
+}

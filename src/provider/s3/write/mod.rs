@@ -1,0 +1,61 @@
+//! The writing half.
+//!
+//! A resource is looked at first: so a repeated step finds its own work, and somebody else's is a conflict. A bucket is
+//! marked before anything else is set, where the server allows it in the very request that makes it.
+
+mod bucket;
+mod empty;
+mod object;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::api::Api;
+use super::error::Failure;
+use crate::core::model::value::Map;
+use crate::provider::contract::{Step, WriteError, Writer, Written};
+
+pub struct S3Writer {
+    api: Arc<Api>,
+    /// Buckets that were made here and perhaps not marked yet: a step that is tried again knows them for its own.
+    made: Mutex<BTreeSet<String>>,
+}
+
+impl S3Writer {
+    pub fn new(api: Arc<Api>) -> Self {
+        Self { api, made: Mutex::default() }
+    }
+
+    async fn step(&self, step: &Step) -> Result<Map, Failure> {
+        match step.kind.name {
+            "s3.bucket" => bucket::write(&self.api, &self.made, step).await,
+            "s3.object" => object::write(&self.api, step).await,
+            other => Err(Failure::Invalid(format!("S3 has no kind {other}"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for S3Writer {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        let mut done = Vec::with_capacity(batch.len());
+        for (index, step) in batch.iter().enumerate() {
+            match self.step(step).await {
+                Ok(outputs) => done.push(Written { outputs, ..Written::default() }),
+                Err(failure) => {
+                    let mut error = failure.into_provider_error(step.attempted(&step.identity));
+                    error.mask(batch.iter().flat_map(Step::secret_values));
+                    return Err(WriteError { step: index, done, error });
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// The conflict of an update whose resource is gone.
+fn vanished() -> Failure {
+    Failure::Conflict("it no longer exists; plan again".to_owned())
+}

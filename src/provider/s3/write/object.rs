@@ -1,0 +1,67 @@
+//! Objects.
+
+use super::vanished;
+use crate::core::model::mark::{Mark, fields, fits_name, parse_fields};
+use crate::core::model::value::Map;
+use crate::provider::contract::{Step, StepAction};
+use crate::provider::s3::api::{Api, Call};
+use crate::provider::s3::error::Failure;
+use crate::provider::s3::read::object_head;
+use crate::provider::s3::types::{object, text};
+use crate::provider::transport::{Answer, Method};
+
+pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
+    let spec = step.spec();
+    let (bucket, key) = (text(spec, "bucket"), text(spec, "key"));
+    let existing = object_head(api, bucket, key, None).await?;
+    let mark = existing.as_ref().and_then(mark_of);
+    if let Some(mark) = mark.as_ref().filter(|mark| !step.may_change(Some(mark)) && !mark.is_same_owner(&step.mark)) {
+        // What was renamed in the estate, or adopted, carries another address of it.
+        let is_update = matches!(step.action, StepAction::Update { .. }) && mark.estate == step.mark.estate;
+        if !is_update {
+            let whose = format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate);
+            return Err(Failure::Conflict(whose));
+        }
+    }
+    if matches!(step.action, StepAction::Delete { .. }) {
+        if existing.is_some() {
+            api.call(Method::DELETE, Call { bucket, key, ..Call::default() }).await?;
+        }
+        return Ok(Map::default());
+    }
+    let content = object::content(spec).ok_or_else(|| Failure::Invalid("it has no content".to_owned()))?;
+    let hash = object::etag(&content);
+    let before = existing.as_ref().and_then(|head| head.header("etag"));
+    match (&step.action, &existing) {
+        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Create { .. }, Some(_))
+            if mark.is_none() && before.map(|etag| etag.trim_matches('"')) != Some(hash.as_str()) =>
+        {
+            return Err(Failure::Conflict("it exists already, with another content".to_owned()));
+        }
+        _ => {}
+    }
+    let mark = fields(&step.mark, [], fits_name).join(":");
+    let mut headers =
+        vec![("content-type", text(spec, "contentType")), (object::HASH, hash.as_str()), (object::MARK, mark.as_str())];
+    if spec.contains("cacheControl") {
+        headers.push(("cache-control", text(spec, "cacheControl")));
+    }
+    // Somebody may have come in between since the look.
+    headers.push(match before {
+        Some(etag) => ("if-match", etag),
+        None => ("if-none-match", "*"),
+    });
+    let body = Some(content.to_vec());
+    match api.call(Method::PUT, Call { bucket, key, headers: &headers, body, ..Call::default() }).await {
+        Err(Failure::Refused { status: 412, .. }) => {
+            Err(Failure::Conflict("somebody else has written it at the same time; plan again".to_owned()))
+        }
+        other => other.map(|_| Map::default()),
+    }
+}
+
+/// The mark in an object's metadata.
+fn mark_of(head: &Answer) -> Option<Mark> {
+    parse_fields(head.header(object::MARK)?.split(':')).map(|(mark, _)| mark)
+}
