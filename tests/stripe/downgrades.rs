@@ -78,8 +78,8 @@ fn a_downgrade_waits_for_the_end_of_the_period_and_says_until_when() {
             let found = change(world, &basic).await;
             let end = only(world).await["items"]["data"][0]["current_period_end"].as_i64().expect("a second");
             let day = jiff::Timestamp::from_second(end).expect("a time").strftime("%Y-%m-%d").to_string();
-            let pending = found.pending.expect("it waits");
-            assert_eq!(*pending, *format!("its price changes on {day}, when the period that was paid for ends"));
+            let scheduled = found.scheduled.expect("it waits");
+            assert_eq!(*scheduled, *format!("its price changes on {day}, when the period that was paid for ends"));
             assert_eq!(pays(world).await, (4900, 2), "what was paid for stays until then");
             assert_eq!(world.all("subscription_schedules").await.len(), 1);
         }
@@ -91,7 +91,7 @@ fn a_downgrade_waits_for_the_end_of_the_period_and_says_until_when() {
 
         world.turn_period(only(world).await["id"].as_str().expect("an id")).await;
         let found = world.assert_is(&basic, world.observe(&basic).await);
-        assert_eq!((found.pending, pays(world).await), (None, (1900, 2)));
+        assert_eq!((found.scheduled, pays(world).await), (None, (1900, 2)));
         // The next change finds the way free.
         change(world, &subscription(world, json!({"price": "max"}))).await;
         assert_eq!((pays(world).await, active_schedules(world).await), ((9900, 2), 0));
@@ -108,10 +108,10 @@ fn an_upgrade_is_at_once_and_takes_back_what_waits() {
         change(world, &basic).await;
         // Wanted as it was, there is nothing to wait for.
         let found = change(world, &pro).await;
-        assert_eq!((found.pending, active_schedules(world).await), (None, 0));
+        assert_eq!((found.scheduled, active_schedules(world).await), (None, 0));
         change(world, &basic).await;
         let found = change(world, &subscription(world, json!({"price": "max"}))).await;
-        assert_eq!((found.pending, pays(world).await, active_schedules(world).await), (None, (9900, 2), 0));
+        assert_eq!((found.scheduled, pays(world).await, active_schedules(world).await), (None, (9900, 2), 0));
         // Fewer cost less, and so does an option less, or the same by the year.
         let wanted = [
             json!({"price": "max", "quantity": 1}),
@@ -120,14 +120,14 @@ fn an_upgrade_is_at_once_and_takes_back_what_waits() {
         ];
         for (index, over) in wanted.into_iter().enumerate() {
             let found = change(world, &subscription(world, over)).await;
-            assert!(found.pending.is_some(), "case {index}");
+            assert!(found.scheduled.is_some(), "case {index}");
             assert_eq!((pays(world).await, active_schedules(world).await), ((9900, 2), 1), "case {index}");
         }
         // At once where the spec says so, and where it ends anyway.
         let found = change(world, &subscription(world, json!({"onDowngrade": "now"}))).await;
-        assert_eq!((found.pending, pays(world).await, active_schedules(world).await), (None, (4900, 2), 0));
+        assert_eq!((found.scheduled, pays(world).await, active_schedules(world).await), (None, (4900, 2), 0));
         let found = change(world, &subscription(world, json!({"price": "basic", "cancelAtPeriodEnd": true}))).await;
-        assert_eq!((found.pending, pays(world).await), (None, (1900, 2)));
+        assert_eq!((found.scheduled, pays(world).await), (None, (1900, 2)));
     });
 }
 
@@ -137,7 +137,7 @@ fn in_a_trial_nothing_was_paid_for() {
         catalogue(world).await;
         world.create(&[&subscription(world, json!({"trialDays": 14}))]).await;
         let found = change(world, &subscription(world, json!({"price": "basic"}))).await;
-        assert_eq!((found.pending, pays(world).await, active_schedules(world).await), (None, (1900, 2), 0));
+        assert_eq!((found.scheduled, pays(world).await, active_schedules(world).await), (None, (1900, 2), 0));
     });
 }
 
@@ -158,7 +158,7 @@ fn what_waits_is_repaired_changed_beside_and_ended() {
         assert_eq!(active_schedules(world).await, 1);
         // Something else changes, and it still waits.
         let found = change(world, &subscription(world, json!({"price": "basic", "metadata": {"team": "a"}}))).await;
-        assert!(found.pending.is_some());
+        assert!(found.scheduled.is_some());
         assert_eq!((active_schedules(world).await, pays(world).await), (1, (4900, 2)));
         let late = subscription(world, json!({"price": "basic", "onDelete": "cancelAtPeriodEnd"}));
         let found = change(world, &late).await;
@@ -169,7 +169,7 @@ fn what_waits_is_repaired_changed_beside_and_ended() {
         // Wanted again before its end: it goes on, and what costs less waits again.
         world.create(&[&basic]).await;
         let found = world.assert_is(&basic, world.observe(&basic).await);
-        assert!(found.pending.is_some());
+        assert!(found.scheduled.is_some());
         world.write(delete(&basic, &found)).await;
         assert_eq!((only(world).await["status"].clone(), active_schedules(world).await), (json!("canceled"), 0));
     });
@@ -220,7 +220,7 @@ fn whatever_is_lost_there_is_one_schedule() {
             }
             assert!(broke >= 2, "{fault:?}: {broke}");
             let found = world.assert_is(&basic, world.observe(&basic).await);
-            assert!(found.pending.is_some());
+            assert!(found.scheduled.is_some());
             assert_eq!(world.all("subscription_schedules").await.len(), 1);
             assert_eq!(invoices(world).await, billed);
         });

@@ -71,7 +71,7 @@ pub fn after_this_period(subscription: &Json) -> Option<Json> {
 }
 
 /// When a change that waits takes effect, in words.
-pub fn pending(subscription: &Json) -> Option<String> {
+pub fn coming(subscription: &Json) -> Option<String> {
     let (_, begins) = next_phase(subscription)?;
     let day = jiff::Timestamp::from_second(begins).ok()?.strftime("%Y-%m-%d");
     Some(format!("its price changes on {day}, when the period that was paid for ends"))
@@ -133,7 +133,7 @@ mod tests {
             later["items"]["data"][0],
             json!({"price": {"id": "price_basic", "lookup_key": "basic"}, "quantity": 2})
         );
-        assert!(pending(&subscription(ours, false)).is_some_and(|reason| reason.contains("1970-01-02")));
+        assert!(coming(&subscription(ours, false)).is_some_and(|reason| reason.contains("1970-01-02")));
         assert_eq!(after_this_period(&subscription(json!({}), false)), None);
         assert!(after_this_period(&subscription(json!({}), true)).is_some());
         let theirs = json!({"tenantry_estate": "other", "tenantry_address": "acme/subscription"});

@@ -70,12 +70,16 @@ pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>,
 }
 
 /// Why an object is not ready yet.
-pub fn pending(kind: &str, object: &Json) -> Option<String> {
+pub fn pending(kind: &str, object: &Json) -> Option<&'static str> {
     match (kind, object.get("status").and_then(Json::as_str)) {
-        ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid".to_owned()),
-        ("stripe.subscription", _) => schedule::pending(object),
+        ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid"),
         _ => None,
     }
+}
+
+/// What becomes of an object by itself.
+pub fn scheduled(kind: &str, object: &Json) -> Option<String> {
+    (kind == "stripe.subscription").then(|| schedule::coming(object))?
 }
 
 /// Fields that are a text here and there.
