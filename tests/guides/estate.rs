@@ -116,11 +116,14 @@ impl Estate {
     }
 
     /// Asserts that exactly what was done behind Tenantry's back is found, as `ADDRESS ACTION`, and repaired.
+    ///
+    /// What holds an id or address of something that is gone follows: it may come back with another one.
     #[track_caller]
-    pub fn repairs(&mut self, drifted: &[&str]) {
-        let expected: Vec<String> = drifted.iter().map(|change| format!("{change} drift")).collect();
-        assert_eq!(told(&self.changes(2, &["drift"])), expected.iter().cloned().collect());
-        assert_eq!(told(&self.changes(2, &["plan", "--detailed-exitcode"])), expected.into_iter().collect());
+    pub fn repairs(&mut self, drifted: &[&str], following: &[&str]) {
+        let mut expected: BTreeSet<String> = drifted.iter().map(|change| format!("{change} drift")).collect();
+        assert_eq!(told(&self.changes(2, &["drift"])), expected);
+        expected.extend(following.iter().map(|address| format!("{address} update pending")));
+        assert_eq!(told(&self.changes(2, &["plan", "--detailed-exitcode"])), expected);
         self.expect(0, &["apply", "--auto-approve"]);
         self.is_settled();
         let address = |change: &&str| change.rsplit_once(' ').expect("an action").0.to_owned();

@@ -6,6 +6,9 @@
 #[allow(dead_code, reason = "each test binary takes its part")]
 mod support;
 
+mod commerce_platform;
 mod estate;
 mod row_level;
+mod serverless;
 mod servers;
+mod subscription_app;

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use sqlx::PgConnection;
 
 use crate::estate::Estate;
-use crate::servers::{Cluster, clear_redis, execute, in_redis, on_servers, redis, roles, rows};
+use crate::servers::{Cluster, active, clear_redis, execute, id_of, in_redis, on_servers, redis, roles, rows};
 use crate::support::stripe::World as Account;
 
 const ESTATE: &str = "row-level";
@@ -43,9 +43,9 @@ fn clinics_share_tables_and_are_kept_apart() {
         estate.is_settled();
 
         let changed = change(&mut database, &mut cache, &account, &cluster).await;
-        estate.repairs(&changed);
+        estate.repairs(&changed, &[]);
         let removed = remove(&mut database, &mut cache, &account, &cluster).await;
-        estate.repairs(&removed);
+        estate.repairs(&removed, &[]);
         estate.every_kind_has_drifted();
         is_there(&mut database, &mut cache, &account, &cluster).await;
 
@@ -59,29 +59,6 @@ fn clinics_share_tables_and_are_kept_apart() {
         estate.closes();
         nothing_is_left(&mut database, &mut cache, &account, &cluster).await;
     });
-}
-
-/// Those that are active, as `key name`.
-async fn active(account: &Account, path: &str) -> BTreeSet<String> {
-    let key = |object: &Json| {
-        let names = [&object["metadata"]["tenantry_key"], &object["lookup_key"], &object["event_name"]];
-        names.iter().find_map(|name| name.as_str()).unwrap_or_default().to_owned()
-    };
-    let is_active = |object: &&Json| {
-        let ended = ["canceled", "inactive"].iter().any(|status| object["status"] == *status);
-        !ended && object["active"] != false && object["deleted"] != true
-    };
-    account.all(path).await.iter().filter(is_active).map(key).collect()
-}
-
-/// The id of an active object by its key.
-async fn id_of(account: &Account, path: &str, key: &str) -> String {
-    let all = account.all(path).await;
-    let named = |object: &&Json| {
-        let names = [&object["metadata"]["tenantry_key"], &object["lookup_key"], &object["event_name"]];
-        names.iter().any(|name| *name == key) && object["status"] != "canceled"
-    };
-    all.iter().find(named).and_then(|object| object["id"].as_str()).unwrap_or_else(|| panic!("{path} {key}")).to_owned()
 }
 
 async fn is_there(

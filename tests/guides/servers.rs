@@ -1,13 +1,16 @@
 //! The real servers, and clients of the tests' own that look at them and change them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use redis::aio::MultiplexedConnection;
 use serde_json::Value as Json;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::support;
+use crate::support::stripe::World as Account;
 
 /// The addresses of servers that run, by the variable that names them.
 pub struct Servers {
@@ -104,6 +107,82 @@ pub async fn clear_redis(connection: &mut MultiplexedConnection, prefix: &str) {
         redis::cmd("DEL").arg(&name).exec_async(connection).await.expect("it is deleted");
         redis::cmd("ACL").arg("DELUSER").arg(&name).exec_async(connection).await.expect("it is deleted");
     }
+}
+
+/// A connection of MySQL, without the databases and users of an earlier run.
+pub async fn mysql(url: &str, databases: &str, users: &str) -> MySqlConnection {
+    let options: MySqlConnectOptions = url.parse().expect("a URL");
+    let mut connection = options.disable_statement_logging().connect().await.expect("the server answers");
+    for (sql, pattern, drop) in [
+        ("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE ?", databases, "DATABASE"),
+        ("SELECT User FROM mysql.user WHERE User LIKE ?", users, "USER"),
+    ] {
+        for name in mysql_names(&mut connection, sql, pattern).await {
+            mysql_do(&mut connection, &format!("DROP {drop} `{name}`")).await;
+        }
+    }
+    connection
+}
+
+/// A query's first column, for a pattern.
+pub async fn mysql_names(connection: &mut MySqlConnection, sql: &str, pattern: &str) -> Vec<String> {
+    let query = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(pattern);
+    let rows = query.fetch_all(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows.iter().map(|row| row.try_get_unchecked(0).expect("a text")).collect()
+}
+
+pub async fn mysql_do(connection: &mut MySqlConnection, sql: &str) {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// A request to RabbitMQ's management API.
+///
+/// # Panics
+/// If it refuses.
+pub async fn broker(url: &str, method: &str, path: &str, body: Json) -> Json {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let method = method.parse().expect("a method");
+    let mut request = reqwest::Client::new().request(method, format!("{url}/api/{path}"));
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    let text = response.text().await.expect("a text");
+    assert!(status.is_success(), "{path}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or(Json::Null)
+}
+
+/// Virtual hosts, or users, of RabbitMQ whose names begin so.
+pub async fn in_broker(url: &str, list: &str, prefix: &str) -> Vec<String> {
+    let all = broker(url, "GET", list, Json::Null).await;
+    let names = all.as_array().expect("a list").iter().filter_map(|item| item["name"].as_str());
+    names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+/// What an object of Stripe is called here.
+fn key_of(object: &Json) -> &str {
+    let names = [&object["metadata"]["tenantry_key"], &object["lookup_key"], &object["event_name"]];
+    names.iter().find_map(|name| name.as_str()).unwrap_or_default()
+}
+
+fn is_active(object: &Json) -> bool {
+    let has_ended = ["canceled", "inactive"].iter().any(|status| object["status"] == *status);
+    !has_ended && object["active"] != false && object["deleted"] != true
+}
+
+/// The keys of a list's objects that are neither deleted nor archived nor at their end.
+pub async fn active(account: &Account, path: &str) -> BTreeSet<String> {
+    let all = account.all(path).await;
+    all.iter().filter(|object| is_active(object)).map(|object| key_of(object).to_owned()).collect()
+}
+
+/// Stripe's id of an active object by its key.
+pub async fn id_of(account: &Account, path: &str, key: &str) -> String {
+    let all = account.all(path).await;
+    let named = all.iter().find(|object| is_active(object) && key_of(object) == key);
+    named.and_then(|object| object["id"].as_str()).unwrap_or_else(|| panic!("{path} {key}")).to_owned()
 }
 
 /// A cluster, as its administrator sees it.

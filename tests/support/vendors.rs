@@ -297,7 +297,9 @@ fn cloud_run(state: &mut State, asked: &Asked) -> Reply {
             // Containers come back with what the platform fills in.
             for container in made.pointer_mut("/template/containers").and_then(Json::as_array_mut).into_iter().flatten()
             {
-                container["resources"] = json!({"limits": {"cpu": "1000m", "memory": "512Mi"}});
+                if container["resources"].is_null() {
+                    container["resources"] = json!({"limits": {"cpu": "1000m", "memory": "512Mi"}});
+                }
             }
             state.objects.push(made.clone());
             operation(state, &parent, made)

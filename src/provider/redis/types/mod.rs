@@ -50,6 +50,11 @@ pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
         // Spellings such as 1.50 and 1.5.
         Some(Value::Float(_)) => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
         Some(Value::Bool(_)) => text.parse().ok().map(Value::Bool),
+        // It is to go, and was most likely what it looks like.
+        Some(Value::Null) => {
+            let number = text.parse().ok().filter(|number: &i64| number.to_string() == text).map(Value::Integer);
+            number.or_else(|| text.parse().ok().map(Value::Bool))
+        }
         _ => None,
     };
     typed.unwrap_or_else(|| Value::from(text))
@@ -124,6 +129,8 @@ mod tests {
         assert_eq!(typed(Some(&true.into()), b"false"), Value::Bool(false));
         assert_eq!(typed(Some(&true.into()), b"1"), Value::from("1"));
         assert_eq!(typed(Some(&"5".into()), b"5"), Value::from("5"));
+        assert_eq!(typed(Some(&Value::Null), b"5"), Value::Integer(5));
+        assert_eq!(typed(Some(&Value::Null), b"05"), Value::from("05"));
         assert_eq!(typed(None, b"\xff\xfe"), Value::from("(2 bytes that are no text)"));
     }
 }

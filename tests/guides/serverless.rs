@@ -1,0 +1,249 @@
+//! Shops that run when somebody visits them: managed services behind REST APIs, ids that those invent, a slow certificate.
+
+use redis::aio::MultiplexedConnection;
+use serde_json::{Value as Json, json};
+use sqlx::PgConnection;
+
+use crate::estate::Estate;
+use crate::servers::{Cluster, clear_redis, execute, in_redis, on_servers, redis, roles, rows};
+use crate::support::vendors::{Api, Vendor};
+
+const ESTATE: &str = "serverless";
+const SERVERS: [&str; 3] = ["TENANTRY_POSTGRES_URL", "TENANTRY_REDIS_URL", "TENANTRY_KUBECONFIG"];
+const COLLECTIONS: [&str; 2] = ["/api/v1/namespaces", "/api/v1/configmaps"];
+const SHOPS: [&str; 4] = ["alder-books", "birch-outdoor", "cedar-toys", "dune-ceramics"];
+
+/// What shops are made of, apart from the machine that tests run on.
+struct Cloud {
+    neon: Api,
+    run: Api,
+    secrets: Api,
+    domains: Api,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        Self {
+            neon: Api::start(Vendor::Neon).await,
+            run: Api::start(Vendor::CloudRun).await,
+            secrets: Api::start(Vendor::SecretManager).await,
+            domains: Api::start(Vendor::Cloudflare).await,
+        }
+    }
+
+    fn all(&self) -> [&Api; 4] {
+        [&self.neon, &self.run, &self.secrets, &self.domains]
+    }
+}
+
+#[test]
+fn shops_run_on_services_that_others_manage() {
+    on_servers("shops_run_on_services_that_others_manage", &SERVERS, async |servers| {
+        let cluster = Cluster::connect(servers).await;
+        cluster.clear(ESTATE).await;
+        let (url, mut database) = servers.database("guides_serverless", ESTATE).await;
+        let mut sessions = servers.redis().await;
+        clear_redis(&mut sessions, ESTATE).await;
+        let cloud = Cloud::start().await;
+        let token = |variable| (variable, "secret-token".to_owned());
+        let variables = vec![
+            ("TENANTRY_POSTGRES_URL", url),
+            ("TENANTRY_REDIS_URL", servers.url("TENANTRY_REDIS_URL").to_owned()),
+            ("TENANTRY_KUBECONFIG", servers.url("TENANTRY_KUBECONFIG").to_owned()),
+            token("NEON_API_KEY"),
+            token("GOOGLE_TOKEN"),
+            token("CLOUDFLARE_TOKEN"),
+        ];
+        let mut estate = Estate::checkout(ESTATE, variables);
+        for (address, api) in [
+            ("https://console.neon.tech/api/v2", &cloud.neon),
+            ("https://run.googleapis.com", &cloud.run),
+            ("https://secretmanager.googleapis.com", &cloud.secrets),
+            ("https://api.cloudflare.com/client/v4", &cloud.domains),
+        ] {
+            estate.edit("tenantry.toml", address, &api.url);
+        }
+
+        let alder = "tenants/customers/alder-books.yaml";
+        estate.edit(alder, "subdomain: alder", "subdomain: admin");
+        let told = estate.run(&["validate"]);
+        assert_eq!(told.status.code(), Some(1));
+        let told = [told.stdout, told.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("alder-books.yaml:10") && told.contains("subdomain"), "{told}");
+        estate.edit(alder, "subdomain: admin", "subdomain: alder");
+
+        // What takes long: an operation is asked about again, a certificate is not waited for.
+        for api in cloud.all() {
+            api.state().patience = 1;
+        }
+        cloud.domains.state().certificate = Some("pending_validation".to_owned());
+        estate.edit("tenantry.toml", "ready_seconds = 20", "ready_seconds = 1");
+        assert_eq!(estate.provisions(), 29);
+        let plan = estate.expect(0, &["plan"]);
+        assert!(plan.contains("birch-outdoor/domain") && plan.contains("pending_validation"), "{plan}");
+        for hostname in &mut cloud.domains.state().objects {
+            hostname["ssl"]["status"] = "active".into();
+        }
+        let plan = estate.expect(0, &["plan"]);
+        assert!(!plan.contains("birch-outdoor/domain"), "{plan}");
+        estate.edit("tenantry.toml", "ready_seconds = 1", "ready_seconds = 20");
+        is_there(&mut database, &mut sessions, &cloud, &cluster).await;
+
+        let changed = change(&mut database, &mut sessions, &cloud, &cluster).await;
+        estate.repairs(&changed, &[]);
+        let removed = remove(&mut sessions, &cloud, &cluster).await;
+        estate.repairs(&removed, &["alder-books/registration", "alder-books/route"]);
+        estate.every_kind_has_drifted();
+        is_there(&mut database, &mut sessions, &cloud, &cluster).await;
+
+        edits(&estate, &cloud);
+
+        let changes = estate.begins_to_offboard();
+        assert!(changes.iter().all(|change| change.ends_with(" update pending")), "{changes:?}");
+        for service in &cloud.run.state().objects {
+            assert_eq!(service["template"]["scaling"]["maxInstanceCount"], 0);
+            assert_eq!(service["ingress"], "INGRESS_TRAFFIC_INTERNAL_ONLY");
+        }
+        assert_eq!(cloud.neon.state().objects.len(), SHOPS.len(), "data stays");
+        estate.offboards();
+        assert_eq!(rows(&mut database, "SELECT id FROM fleet.shops").await, [""; 0]);
+        estate.closes();
+        for api in cloud.all() {
+            assert_eq!(api.state().objects, [Json::Null; 0], "{:?}", api.vendor);
+        }
+        assert_eq!(rows(&mut database, "SELECT 1 FROM pg_namespace WHERE nspname = 'fleet'").await, [""; 0]);
+        assert_eq!(roles(&mut database, ESTATE).await, [""; 0]);
+        assert_eq!(in_redis(&mut sessions, ESTATE).await, [""; 0]);
+        assert_eq!(cluster.marked(&COLLECTIONS, ESTATE).await, [""; 0]);
+    });
+}
+
+/// The object of an API whose name ends so.
+fn position(objects: &[Json], name: &str) -> usize {
+    let is_it = |object: &Json| {
+        let names = [&object["name"], &object["hostname"]];
+        names.iter().any(|found| found.as_str().is_some_and(|found| found.rsplit('/').next() == Some(name)))
+    };
+    objects.iter().position(is_it).unwrap_or_else(|| panic!("no {name} in {objects:?}"))
+}
+
+fn with<T>(api: &Api, name: &str, act: impl FnOnce(&mut Json) -> T) -> T {
+    let objects = &mut api.state().objects;
+    let at = position(objects, name);
+    act(&mut objects[at])
+}
+
+fn forget(api: &Api, name: &str) {
+    let objects = &mut api.state().objects;
+    let at = position(objects, name);
+    objects.remove(at);
+}
+
+async fn is_there(database: &mut PgConnection, sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &Cluster) {
+    let mut register = Vec::new();
+    for (shop, plan, status, subdomain, most, warm, instances) in [
+        ("alder-books", "starter", "trial", "alder", "500", 0, 10),
+        ("birch-outdoor", "growth", "active", "birch-outdoor", "20000", 1, 25),
+        ("cedar-toys", "starter", "suspended", "cedar-toys", "500", 0, 0),
+        ("dune-ceramics", "scale", "active", "dune", "-", 3, 100),
+    ] {
+        let branch = with(&cloud.neon, &format!("shop-{shop}"), |branch| branch["id"].clone());
+        let branch = branch.as_str().expect("an id");
+        let service = with(&cloud.run, &format!("shop-{shop}"), |service| service.clone());
+        let url = format!("https://shop-{shop}.run.example");
+        assert_eq!(service["uri"], url);
+        let scaling = json!({"minInstanceCount": warm, "maxInstanceCount": instances});
+        assert_eq!(service["template"]["scaling"], scaling, "{shop}");
+        let environment = &service["template"]["containers"][0]["env"];
+        assert_eq!(environment[1], json!({"name": "DATABASE_BRANCH", "value": branch}));
+        assert_eq!(environment[3]["valueSource"]["secretKeyRef"]["secret"], format!("shop-{shop}-database"));
+        with(&cloud.secrets, &format!("shop-{shop}-database"), |secret| {
+            assert_eq!(secret["annotations"]["tenantry-address"], format!("{shop}/database_url"));
+        });
+        let route = cluster.get(&format!("/api/v1/namespaces/serverless/configmaps/route-{shop}")).await;
+        let page = if status == "suspended" { "closed" } else { "shop" };
+        let host = format!("{subdomain}.my.shops.example");
+        assert_eq!(route["data"], json!({"host": host, "upstream": url, "page": page}));
+        register.push(format!("{shop} {plan} {status} https://{host} {url} {branch} {most}"));
+    }
+    let columns = "id, plan, status, default_url, api_url, database_branch, max_products";
+    assert_eq!(rows(database, &format!("SELECT {columns} FROM fleet.shops ORDER BY id")).await, register);
+    assert_eq!(cloud.domains.state().objects.len(), 2);
+    with(&cloud.domains, "store.dune-ceramics.example", |domain| assert_eq!(domain["ssl"]["type"], "dv"));
+    assert_eq!(in_redis(sessions, ESTATE).await, SHOPS.map(|shop| format!("serverless-{shop}")));
+    assert_eq!(cluster.marked(&COLLECTIONS, ESTATE).await.len(), 1 + SHOPS.len());
+}
+
+/// Changes one resource of every kind, and of every API.
+async fn change(
+    database: &mut PgConnection,
+    sessions: &mut MultiplexedConnection,
+    cloud: &Cloud,
+    cluster: &Cluster,
+) -> Vec<&'static str> {
+    execute(database, "GRANT CREATE ON SCHEMA fleet TO pg_monitor").await;
+    execute(database, "DROP INDEX fleet.shops_by_subdomain").await;
+    execute(database, "UPDATE fleet.shops SET api_url = 'https://elsewhere.example' WHERE id = 'alder-books'").await;
+    redis(sessions, "ACL SETUSER serverless-cedar-toys on nopass").await;
+    with(&cloud.neon, "shop-dune-ceramics", |branch| branch["protected"] = false.into());
+    with(&cloud.run, "shop-birch-outdoor", |service| {
+        service["template"]["scaling"]["maxInstanceCount"] = 1000.into();
+        // An image that somebody else filled in beside ours is not looked at.
+        service["launchStage"] = "BETA".into();
+    });
+    with(&cloud.secrets, "shop-cedar-toys-database", |secret| secret["labels"]["shop"] = "another".into());
+    with(&cloud.domains, "shop.birch-outdoor.example", |domain| domain["ssl"]["method"] = "txt".into());
+    let route = "/api/v1/namespaces/serverless/configmaps/route-cedar-toys?fieldManager=kubectl-edit";
+    cluster.by_hand("PATCH", route, json!({"data": {"page": "shop"}})).await;
+    vec![
+        "estate/schema update",
+        "estate/tables update",
+        "alder-books/registration update",
+        "cedar-toys/sessions update",
+        "dune-ceramics/branch update",
+        "birch-outdoor/service update",
+        "cedar-toys/database_url update",
+        "birch-outdoor/domain update",
+        "cedar-toys/route update",
+    ]
+}
+
+/// Removes resources that hold no data.
+async fn remove(sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &Cluster) -> Vec<&'static str> {
+    redis(sessions, "ACL DELUSER serverless-alder-books").await;
+    forget(&cloud.run, "shop-alder-books");
+    forget(&cloud.domains, "store.dune-ceramics.example");
+    cluster.by_hand("DELETE", "/api/v1/namespaces/serverless/configmaps/route-birch-outdoor", Json::Null).await;
+    // The new hostname has a certificate at once.
+    cloud.domains.state().certificate = None;
+    vec![
+        "alder-books/sessions create",
+        "alder-books/service create",
+        "dune-ceramics/domain create",
+        "birch-outdoor/route create",
+    ]
+}
+
+/// A larger plan with a domain of its own, a suspension and its end.
+fn edits(estate: &Estate, cloud: &Cloud) {
+    let alder = "tenants/customers/alder-books.yaml";
+    estate.edit(alder, "tier: starter\n  phase: trial", "tier: growth\n  phase: active");
+    estate.edit(alder, "subdomain: alder", "subdomain: alder, domain: alder-books.example");
+    estate.becomes(&["alder-books/service update", "alder-books/registration update", "alder-books/domain create"]);
+    with(&cloud.run, "shop-alder-books", |service| {
+        assert_eq!(service["template"]["containers"][0]["resources"]["limits"]["memory"], "1Gi");
+        assert_eq!(service["labels"]["plan"], "growth");
+    });
+
+    let birch = "tenants/customers/birch-outdoor.yaml";
+    let changes = ["service", "sessions", "route", "registration"].map(|id| format!("birch-outdoor/{id} update"));
+    let changes = changes.each_ref().map(String::as_str);
+    estate.edit(birch, "phase: active", "phase: suspended");
+    estate.becomes(&changes);
+    with(&cloud.run, "shop-birch-outdoor", |service| {
+        assert_eq!(service["template"]["scaling"], json!({"minInstanceCount": 0, "maxInstanceCount": 0}));
+    });
+    estate.edit(birch, "phase: suspended", "phase: active");
+    estate.becomes(&changes);
+}
