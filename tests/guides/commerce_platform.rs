@@ -5,9 +5,7 @@ use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
-use crate::servers::{
-    Cluster, broker, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows,
-};
+use crate::servers::{Cluster, broker, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows};
 use crate::support::vendors::{Api, Vendor};
 
 const ESTATE: &str = "commerce-platform";
@@ -240,7 +238,10 @@ impl World {
 
         let by_hand = "fieldManager=kubectl-edit";
         for (path, body) in [
-            ("/api/v1/namespaces/commerce-atlas-hardware/resourcequotas/tier", json!({"spec": {"hard": {"pods": "1"}}})),
+            (
+                "/api/v1/namespaces/commerce-atlas-hardware/resourcequotas/tier",
+                json!({"spec": {"hard": {"pods": "1"}}}),
+            ),
             ("/apis/apps/v1/namespaces/commerce-atlas-hardware/deployments/gateway", json!({"spec": {"replicas": 9}})),
             (
                 "/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applications/bonsai-garden",
@@ -256,7 +257,9 @@ impl World {
 
         for object in &mut self.grafana.state().objects {
             match object["sort"].as_str() {
-                Some("folder") if object["object"]["uid"] == "shop-drift-surf" => object["object"]["title"] = "Old".into(),
+                Some("folder") if object["object"]["uid"] == "shop-drift-surf" => {
+                    object["object"]["title"] = "Old".into()
+                }
                 Some("dashboard") if object["object"]["dashboard"]["uid"] == "shop-atlas-hardware" => {
                     object["object"]["dashboard"]["title"] = "Mine".into();
                 }
@@ -366,7 +369,10 @@ impl World {
             assert_eq!(mysql_names(&mut self.data, &sql, "%").await, [""; 0], "{table}");
         }
         assert_eq!(mysql_names(&mut self.data, USERS, "c\\_%").await, [""; 0]);
-        assert_eq!(rows(&mut self.register, "SELECT 1 FROM pg_namespace WHERE nspname = 'subscriptions'").await, [""; 0]);
+        assert_eq!(
+            rows(&mut self.register, "SELECT 1 FROM pg_namespace WHERE nspname = 'subscriptions'").await,
+            [""; 0]
+        );
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await, [""; 0]);
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await, [""; 0]);
         for api in [&self.grafana, &self.sites] {
@@ -386,10 +392,25 @@ fn edits(estate: &Estate) {
     assert!(refused.contains("TY0405") && refused.contains("bonsai-garden/database[\"baskets\"]"), "{refused}");
     estate.edit(bonsai, "tier: standard", "tier: premium");
 
-    estate.edit("tenants/customers/copper-kitchen.yaml", "tier: standard\n  phase: trial", "tier: premium\n  phase: active");
+    estate.edit(
+        "tenants/customers/copper-kitchen.yaml",
+        "tier: standard\n  phase: trial",
+        "tier: premium\n  phase: active",
+    );
     let updated = [
-        "website", "registration", "contract", "vhost_limits", "broker_limits", "topics", "namespace", "quota", "config",
-        "gateway", "deployment", "alerts", "dashboard",
+        "website",
+        "registration",
+        "contract",
+        "vhost_limits",
+        "broker_limits",
+        "topics",
+        "namespace",
+        "quota",
+        "config",
+        "gateway",
+        "deployment",
+        "alerts",
+        "dashboard",
     ];
     let mut changes: Vec<String> = updated.iter().map(|id| format!("copper-kitchen/{id} update")).collect();
     for service in ["accounts", "catalogue", "orders", "sites"] {

@@ -140,12 +140,7 @@ fn forget(api: &Api, name: &str) {
     objects.remove(at);
 }
 
-async fn is_there(
-    database: &mut PgConnection,
-    sessions: &mut MultiplexedConnection,
-    cloud: &Cloud,
-    cluster: &Cluster,
-) {
+async fn is_there(database: &mut PgConnection, sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &Cluster) {
     let mut register = Vec::new();
     for (shop, plan, status, subdomain, most, warm, instances) in [
         ("alder-books", "starter", "trial", "alder", "500", 0, 10),

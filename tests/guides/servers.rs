@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use redis::aio::MultiplexedConnection;
 use serde_json::Value as Json;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::support;

@@ -189,7 +189,9 @@ impl World {
     /// Removes resources that hold no data.
     async fn remove(&mut self) -> Vec<&'static str> {
         execute(&mut self.database, "REVOKE USAGE ON SCHEMA app_pebble_studio FROM pebble_studio_subscriber").await;
-        for (path, key) in [("webhook_endpoints", "events"), ("coupons", "come-back"), ("subscriptions", "summit-tours")] {
+        for (path, key) in
+            [("webhook_endpoints", "events"), ("coupons", "come-back"), ("subscriptions", "summit-tours")]
+        {
             let id = id_of(&self.account, path, key).await;
             self.account.by_hand("DELETE", &format!("{path}/{id}"), &[]).await;
         }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tenantry::core::model::resource::{Desired, Observed};
 
-use crate::support::stripe::{World, in_account};
+use crate::support::stripe::{Fault, World, in_account};
 use crate::support::{create, delete, observe, present, update};
 
 /// Takes a resource from nothing to nothing. `drift` is a change behind our back: path and parameters.
@@ -154,6 +154,51 @@ fn fields_that_are_no_longer_asked_for_are_cleared() {
             Some(json!({"a": "1", "theirs": "x"}))
         );
         assert_eq!(left.spec.with("metadata", json!({"a": "1"}).into()), *second.spec);
+    });
+}
+
+#[test]
+fn an_address_loses_parts_and_then_all_of_it() {
+    in_account("an_address_loses_parts_and_then_all_of_it", async |world| {
+        let customer = |address: serde_json::Value| {
+            let mut spec = json!({"key": "acme", "name": "Acme"});
+            if !address.is_null() {
+                spec["address"] = address;
+            }
+            world.desired("customer", "acme/customer", spec)
+        };
+        let full = customer(
+            json!({"line1": "1 Street", "line2": "Floor 2", "city": "Town", "postalCode": "12345", "country": "DE"}),
+        );
+        world.create(&[&full]).await;
+        let found = world.assert_is(&full, world.observe(&full).await);
+        let less = customer(json!({"line1": "1 Street", "city": "Village", "country": "DE"}));
+        for _ in 0..2 {
+            world.write(update(&less, &found, &["/address/line2", "/address/postalCode"])).await;
+            world.assert_is(&less, world.observe(&less).await);
+        }
+        // Emptied, and killed before it was set again: seen, and repaired.
+        world.fail(|asked| {
+            let is_second = asked.method == "POST" && String::from_utf8_lossy(&asked.body).contains("line1");
+            if is_second { Fault::LoseRequest } else { Fault::None }
+        });
+        let short = customer(json!({"line1": "1 Street"}));
+        let found = present(world.observe(&short).await);
+        world
+            .try_write(&[update(&short, &found, &["/address/city", "/address/country"])])
+            .await
+            .expect_err("it is killed");
+        world.heal();
+        let found = present(world.observe(&short).await);
+        assert_eq!(found.spec.get("address"), None);
+        world.write(update(&short, &found, &[])).await;
+        world.assert_is(&short, world.observe(&short).await);
+        let none = customer(serde_json::Value::Null);
+        let found = present(world.observe(&none).await);
+        world.write(update(&none, &found, &["/address"])).await;
+        let found = world.assert_is(&none, world.observe(&none).await);
+        assert_eq!(found.spec.get("address"), None);
+        assert_eq!(world.all("customers").await.len(), 1);
     });
 }
 

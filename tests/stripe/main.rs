@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod downgrades;
 mod faults;
 mod kinds;
 mod limits;

@@ -161,6 +161,48 @@ fn a_new_amount_that_is_killed_at_any_write_leaves_one_price() {
 }
 
 #[test]
+fn a_downgrade_that_is_killed_at_any_write_leaves_one_schedule_for_each() {
+    let documents = |price: &str| {
+        let prices = "    - id: basic\n      kind: stripe.price\n      spec: {lookupKey: basic_monthly, product: pro, currency: usd, amount: \"19.00\", interval: month}\n---\napiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {name: saas}";
+        let blueprint = "---\napiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {name: saas}";
+        let documents = DOCUMENTS.replace("AMOUNT", "49.00").replace("        trialDays: 14\n", "");
+        let documents =
+            documents.replace(blueprint, prices).replace("price: pro_monthly\n", &format!("price: {price}\n"));
+        documents.replace("[estate/price]", "[estate/price, estate/basic]")
+    };
+    for point in 0.. {
+        let mut came_so_far = false;
+        in_account("a_downgrade_that_is_killed_at_any_write", async |world| {
+            let folder = TempDir::new().expect("a folder");
+            write_estate(folder.path(), &world.url, "49.00");
+            let config = std::fs::read_to_string(folder.path().join("tenantry.toml")).expect("the configuration");
+            let config = config.replace("[limits]\n", "[limits]\nready_seconds = 0\n");
+            std::fs::write(folder.path().join("tenantry.toml"), config).expect("the configuration");
+            let file = folder.path().join("tenants/all.yaml");
+            std::fs::write(&file, documents("pro_monthly")).expect("the documents");
+            assert_settled(world, folder.path(), point, 1).await;
+            let invoices = world.all("invoices").await.len();
+            std::fs::write(&file, documents("basic_monthly")).expect("the documents");
+            came_so_far = kill_at(world, folder.path(), point).await;
+            assert_settled(world, folder.path(), point, 1).await;
+            assert_eq!(world.all("subscription_schedules").await.len(), 2, "killed at {point}");
+            let all = world.all("subscriptions").await;
+            assert!(all.iter().all(|one| one["items"]["data"][0]["price"]["lookup_key"] == "pro_monthly"), "{all:?}");
+            assert_eq!(world.all("invoices").await.len(), invoices, "killed at {point}");
+            assert!(world.all("invoiceitems").await.is_empty(), "killed at {point}");
+            // And it says until when.
+            let plan = run(folder.path(), &["plan"]).await;
+            let said = String::from_utf8_lossy(&plan.stdout).into_owned();
+            assert!(said.contains("its price changes on"), "{said}");
+        });
+        if !came_so_far {
+            assert!(point == 0 || point >= 6, "three writes for each of two: {point}");
+            break;
+        }
+    }
+}
+
+#[test]
 fn an_apply_that_is_throttled_half_of_the_time_ends_with_a_fifth_more_requests_at_most() {
     let tenants: String = (0..40)
         .map(|number| {

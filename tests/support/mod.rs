@@ -11,6 +11,8 @@ pub mod s3;
 pub mod server;
 #[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod stripe_schedules;
 pub mod target;
 pub mod tcp;
 #[allow(dead_code, reason = "each test binary takes its part")]

@@ -16,6 +16,7 @@ use tenantry::provider::stripe::Stripe;
 use tokio::time::Instant;
 
 use super::server::{Asked, Cut, Reply, Server, pass_on};
+use super::stripe_schedules as schedules;
 use super::{Workbench, create, mark, observable, observe, present};
 
 const VARIABLE: &str = "TENANTRY_STRIPE_URL";
@@ -72,6 +73,10 @@ struct State {
     prices: HashMap<String, Json>,
     counter: usize,
     live: bool,
+    /// Addresses that were emptied, which the replica refuses, with what was set since; by customer.
+    addresses: HashMap<String, Json>,
+    /// Schedules whose first phase has ended.
+    turned: Vec<String>,
 }
 
 /// An account.
@@ -138,6 +143,10 @@ impl World {
                     Some(reply) => reply,
                     None => {
                         let extra = before(&mut asked);
+                        state.lock().expect("no panic").address(&mut asked);
+                        if let Some(refused) = schedules::before(&mut asked, &upstream, &path).await {
+                            return refused;
+                        }
                         asked.path = format!("{path}{}", asked.path);
                         let reply = pass_on(&upstream, &asked).await;
                         state.lock().expect("no panic").after(reply, extra)
@@ -273,6 +282,19 @@ impl World {
         self.state().throttle = Some(Throttle { passes, left: passes, span, refused_until: None });
     }
 
+    /// Lets the period of a subscription end: Stripe gives it the items of its schedule's next phase.
+    pub async fn turn_period(&self, subscription: &str) {
+        let path = format!("subscriptions/{subscription}");
+        let object = self.by_hand("GET", &path, &[("expand[]", "schedule")]).await;
+        let phase = &object["schedule"]["phases"][1];
+        let item = object["items"]["data"][0]["id"].as_str().expect("an item");
+        let price = phase["items"][0]["price"].as_str().expect("a price");
+        let quantity = phase["items"][0]["quantity"].to_string();
+        let change = [("items[0][id]", item), ("items[0][price]", price), ("items[0][quantity]", &quantity)];
+        self.by_hand("POST", &path, &[&change[..], &[("proration_behavior", "none")]].concat()).await;
+        self.state().turned.push(object["schedule"]["id"].as_str().expect("an id").to_owned());
+    }
+
     /// From now on, answers are those of live mode.
     pub fn answer_live(&self) {
         self.state().live = true;
@@ -370,6 +392,25 @@ impl State {
         Some(reply)
     }
 
+    /// Takes a customer's address out of a request from when it was emptied.
+    fn address(&mut self, asked: &mut Asked) {
+        let id = asked.path.strip_prefix("/v1/customers/").filter(|_| asked.method == "POST").map(str::to_owned);
+        let Some(id) = id else { return };
+        let form = nested(&asked.body);
+        let is_emptied = form["address"] == "";
+        if is_emptied {
+            self.addresses.insert(id, json!({}));
+        } else if let Some(address) = self.addresses.get_mut(&id) {
+            assert!(form["address"].as_object().is_none_or(|parts| parts.values().all(|part| part != "")));
+            merge(address, &form["address"]);
+        } else {
+            return;
+        }
+        let pairs = url::form_urlencoded::parse(&asked.body).into_owned();
+        let kept = pairs.filter(|(name, _)| !name.starts_with("address"));
+        asked.body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish().into_bytes();
+    }
+
     /// Adds to an answer what the replica does not tell.
     fn after(&mut self, mut reply: Reply, extra: Option<Json>) -> Reply {
         let Ok(mut json) = serde_json::from_slice::<Json>(&reply.body) else { return reply };
@@ -386,6 +427,14 @@ impl State {
             Json::Array(items) => items.iter_mut().for_each(|item| self.complete(item)),
             Json::Object(fields) => {
                 fields.values_mut().for_each(|value| self.complete(value));
+                let emptied = fields.get("id").and_then(Json::as_str).and_then(|id| self.addresses.get(id));
+                if let Some(address) = emptied {
+                    let is_empty = address.as_object().is_none_or(serde_json::Map::is_empty);
+                    fields.insert("address".to_owned(), if is_empty { Json::Null } else { address.clone() });
+                }
+                if fields.get("object").is_some_and(|object| object == "subscription_schedule") {
+                    schedules::complete(fields, &self.turned);
+                }
                 if self.live && fields.contains_key("livemode") {
                     fields.insert("livemode".to_owned(), true.into());
                 }

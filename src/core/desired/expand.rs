@@ -1,61 +1,20 @@
 //! One owner's resources from its composition.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::blueprint::{Blueprints, CompiledResource, code_of};
+use super::built::{Built, Entry};
 use super::form;
-use super::order::topological;
+use super::problems::Problems;
 use super::{Inputs, OwnerResources};
 use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
-use crate::core::expression::{self, Compiled, ExpressionError, Failure, Resources, Scope, field_of};
+use crate::core::expression::{self, Compiled, Scope};
 use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::{Kind, Problem};
+use crate::core::model::kind::Problem;
 use crate::core::model::resource::{Desired, TargetName};
-use crate::core::model::value::{Deferred, Map, Part, Value, with_article};
+use crate::core::model::value::{Map, Value, with_article};
 use crate::core::resolve::{ResolvedTenant, suggest};
-
-/// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
-#[derive(Default)]
-pub struct Problems(BTreeMap<ProblemKey, (Diagnostic, Vec<Owner>)>);
-
-/// Place, code and message.
-type ProblemKey = (Option<Origin>, codes::Code, String);
-
-impl Problems {
-    fn add(&mut self, diagnostic: Diagnostic, owner: &Owner) {
-        let place = diagnostic.label.as_ref().map(|label| label.origin);
-        let key = (place, diagnostic.code, diagnostic.message.clone());
-        let (_, owners) = self.0.entry(key).or_insert_with(|| (diagnostic, Vec::new()));
-        if owners.last() != Some(owner) {
-            owners.push(owner.clone());
-        }
-    }
-
-    pub fn merge(&mut self, other: Self) {
-        for (key, (diagnostic, owners)) in other.0 {
-            self.0.entry(key).or_insert_with(|| (diagnostic, Vec::new())).1.extend(owners);
-        }
-    }
-
-    pub fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
-        self.0.into_values().map(|(mut diagnostic, owners)| {
-            let who = match owners.as_slice() {
-                [] => return diagnostic,
-                [one] => format!("for {one}"),
-                [one, two] => format!("for {one} and {two}"),
-                [one, more @ ..] => format!("for {one} and {} more", more.len()),
-            };
-            match &mut diagnostic.label {
-                Some(label) if label.text.is_empty() => label.text = who,
-                Some(label) => label.text = format!("{} ({who})", label.text),
-                None => diagnostic.message = format!("{} ({who})", diagnostic.message),
-            }
-            diagnostic
-        })
-    }
-}
 
 /// What every owner's expansion shares.
 pub struct Context<'a, 'e> {
@@ -65,22 +24,6 @@ pub struct Context<'a, 'e> {
     pub shared: &'a [OwnerResources],
     /// Earlier names by owner.
     pub previous: &'a BTreeMap<Owner, Vec<Owner>>,
-}
-
-/// The resources of one owner while they are being made.
-struct Built<'a> {
-    context: &'a Context<'a, 'a>,
-    resources: RefCell<Vec<Desired>>,
-    by_id: RefCell<HashMap<Arc<str>, Entry>>,
-}
-
-enum Entry {
-    One(usize),
-    Each(Vec<(Arc<str>, usize)>),
-    /// Its `when` is false.
-    Left,
-    /// It has a problem that was reported.
-    Broken,
 }
 
 impl<'e> Context<'_, 'e> {
@@ -94,17 +37,12 @@ impl<'e> Context<'_, 'e> {
         problems: &mut Problems,
     ) -> OwnerResources {
         let scope = Scope::new(&owner, variables, self.blueprints.slots());
-        let built = Built {
-            context: self,
-            resources: RefCell::new(Vec::with_capacity(composition.len())),
-            by_id: RefCell::new(HashMap::with_capacity(composition.len())),
-        };
+        let built = Built::new(self.inputs.outputs, composition.len());
         for resource in composition {
             let entry = self.resource(resource, &owner, &scope, tenant, &built, problems);
-            built.by_id.borrow_mut().insert(resource.template.id.clone(), entry);
+            built.insert(resource.template.id.clone(), entry);
         }
-        let by_id = built.by_id.into_inner();
-        let mut resources = built.resources.into_inner();
+        let (mut resources, by_id) = built.into_parts();
         Self::check_together(&owner, composition, &resources, problems);
         self.order(&owner, composition, &by_id, &mut resources, problems);
         OwnerResources { owner, resources }
@@ -314,9 +252,9 @@ impl<'e> Context<'_, 'e> {
             problems.add(wrong_type(resource, "/spec", "a mapping", spec), owner);
             return None;
         };
-        let before = problems.0.len();
+        let before = problems.len();
         self.check_schema(resource, spec, owner, problems);
-        if problems.0.len() > before {
+        if problems.len() > before {
             return None;
         }
         let mut refused = false;
@@ -422,113 +360,6 @@ impl<'e> Context<'_, 'e> {
             }
         }
     }
-
-    /// Adds to each resource what it depends on, and brings all into an order that respects it.
-    fn order(
-        &self,
-        owner: &Owner,
-        composition: &[Arc<CompiledResource<'e>>],
-        by_id: &HashMap<Arc<str>, Entry>,
-        resources: &mut Vec<Desired>,
-        problems: &mut Problems,
-    ) {
-        let needs: HashMap<&Arc<str>, &Arc<CompiledResource<'e>>> =
-            composition.iter().map(|resource| (&resource.template.id, resource)).collect();
-        let named = NameIndex::new(resources);
-        let mut edges: Vec<Vec<usize>> = Vec::with_capacity(resources.len());
-        let mut outside: Vec<Vec<Address>> = Vec::with_capacity(resources.len());
-        for (index, desired) in resources.iter().enumerate() {
-            let mut inner = Vec::new();
-            let mut outer = Vec::new();
-            if let Some(compiled) = needs.get(&desired.address.id) {
-                for id in &compiled.needs {
-                    match by_id.get(id) {
-                        Some(Entry::One(at)) => inner.push(*at),
-                        Some(Entry::Each(entries)) => inner.extend(entries.iter().map(|(_, at)| *at)),
-                        Some(Entry::Left | Entry::Broken) | None => {}
-                    }
-                }
-                let estate = self.shared.iter().filter(|shared| shared.owner == Owner::Estate);
-                outer.extend(
-                    estate
-                        .flat_map(|shared| &shared.resources)
-                        .filter(|shared| compiled.needs_estate.contains(&shared.address.id))
-                        .map(|shared| shared.address.clone()),
-                );
-            }
-            for reference in desired.kind.references_in(&desired.spec) {
-                match named.find(&desired.target, reference.kind, &reference.name) {
-                    Some(at) if at != index => inner.push(at),
-                    Some(_) => {}
-                    None => outer.extend(
-                        self.shared
-                            .iter()
-                            .flat_map(|shared| &shared.resources)
-                            .filter(|shared| {
-                                shared.target == desired.target
-                                    && shared.kind.name == reference.kind
-                                    && shared.kind.name_of(&shared.spec).as_ref() == Some(&reference.name)
-                            })
-                            .map(|shared| shared.address.clone()),
-                    ),
-                }
-            }
-            inner.sort_unstable();
-            inner.dedup();
-            outer.sort();
-            outer.dedup();
-            edges.push(inner);
-            outside.push(outer);
-        }
-        let order = match topological(&edges) {
-            Ok(order) => order,
-            Err(circle) => {
-                let names: Vec<String> = circle.iter().map(|at| resources[*at].address.to_string()).collect();
-                let message = format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]);
-                let mut diagnostic = Diagnostic::error(codes::CIRCULAR_REFERENCE, message)
-                    .at(resources[circle[0]].origin, "one of them")
-                    .help("each names the next in a field that its kind takes for a reference; let one do without");
-                for other in &circle[1..] {
-                    diagnostic = diagnostic.related(resources[*other].origin, "another");
-                }
-                problems.add(diagnostic, owner);
-                return;
-            }
-        };
-        for (index, (inner, outer)) in edges.iter().zip(outside).enumerate() {
-            let mut addresses: Vec<Address> = inner.iter().map(|at| resources[*at].address.clone()).collect();
-            addresses.extend(outer);
-            addresses.shrink_to_fit();
-            resources[index].depends_on = addresses;
-        }
-        if !order.is_sorted() {
-            let mut unordered: Vec<Option<Desired>> = resources.drain(..).map(Some).collect();
-            resources.extend(order.into_iter().filter_map(|at| unordered[at].take()));
-        }
-    }
-}
-
-/// What expressions may ask of a resource besides its spec.
-fn names_of_outputs(kind: &Kind) -> impl Iterator<Item = &'static str> {
-    let outputs = kind.outputs.iter().map(|(name, _)| *name);
-    outputs.chain(kind.captures.iter().map(|capture| capture.name))
-}
-
-/// Resources of one owner by the name that others call them.
-struct NameIndex(HashMap<(TargetName, &'static str, Arc<str>), usize>);
-
-impl NameIndex {
-    fn new(resources: &[Desired]) -> Self {
-        let named = resources.iter().enumerate().filter_map(|(at, desired)| {
-            let name = desired.kind.name_of(&desired.spec)?;
-            Some(((desired.target.clone(), desired.kind.name, Arc::from(name)), at))
-        });
-        Self(named.collect())
-    }
-
-    fn find(&self, target: &TargetName, kind: &'static str, name: &str) -> Option<usize> {
-        self.0.get(&(target.clone(), kind, Arc::from(name))).copied()
-    }
 }
 
 /// What a kind says of a spec, at its place in the blueprint.
@@ -561,101 +392,4 @@ fn wrong_type(resource: &CompiledResource<'_>, pointer: &str, wanted: &str, got:
         "/target" => "write the name of a target, or an expression that yields one",
         _ => "write a mapping, or an expression that yields one",
     })
-}
-
-impl Built<'_> {
-    fn push(&self, desired: Desired) -> usize {
-        let mut resources = self.resources.borrow_mut();
-        resources.push(desired);
-        resources.len() - 1
-    }
-
-    fn of(&self, desired: &Desired, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
-        let [field, rest @ ..] = path else {
-            return Ok(Value::Map(desired.spec.clone()));
-        };
-        let name = format!("resources.{}", desired.address.id);
-        if let Some(output) = names_of_outputs(&desired.kind).find(|output| *output == &**field)
-            && !desired.spec.contains(field)
-        {
-            let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
-            let known = addresses.find_map(|address| self.context.inputs.outputs.get(address)?.get(output));
-            let is_captured = || desired.kind.captures.iter().any(|capture| capture.name == output);
-            return match known {
-                Some(Value::Null) if is_captured() => Err(ExpressionError {
-                    failure: Failure::Computation,
-                    message: format!("{name}.{output} is not known: it was told once, before {name} was taken over"),
-                    help: Some("give the resource another id, so that it is made anew".into()),
-                }),
-                Some(value) => field_of(value, &format!("{name}.{output}"), rest),
-                None => {
-                    let part = Part::Output { address: desired.address.clone(), name: output.into() };
-                    Ok(Value::Deferred(Arc::new(Deferred { parts: vec![part] })))
-                }
-            };
-        }
-        field_of(&Value::Map(desired.spec.clone()), &name, path)
-    }
-}
-
-impl Resources for Built<'_> {
-    fn field(&self, id: &str, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
-        let resources = self.resources.borrow();
-        let by_id = self.by_id.borrow();
-        let computation =
-            |message: String, help: Option<String>| ExpressionError { failure: Failure::Computation, message, help };
-        match by_id.get(id) {
-            Some(Entry::One(at)) => self.of(&resources[*at], path),
-            Some(Entry::Each(entries)) => {
-                let [key, path @ ..] = path else {
-                    return Err(computation(
-                        format!("`{id}` is one resource for each of its `forEach`"),
-                        Some(format!("write resources.{id}[\"…\"].FIELD")),
-                    ));
-                };
-                match entries.iter().find(|(each, _)| each == key) {
-                    Some((_, at)) => self.of(&resources[*at], path),
-                    None => {
-                        let known: Vec<&str> = entries.iter().map(|(each, _)| &**each).collect();
-                        let help = match known.as_slice() {
-                            [] => format!("the `forEach` of `{id}` is empty here"),
-                            known => format!("write resources.{id}[\"…\"].FIELD with one of {}", known.join(", ")),
-                        };
-                        Err(computation(format!("there is no `{id}` for {key:?}"), Some(help)))
-                    }
-                }
-            }
-            Some(Entry::Left) => Err(computation(
-                format!("resource `{id}` does not exist here"),
-                Some("its `when` is false: give this resource the same `when`".into()),
-            )),
-            Some(Entry::Broken) => Err(computation(String::new(), None)),
-            None => Err(ExpressionError {
-                failure: Failure::UnknownResource,
-                message: format!("there is no resource `{id}` here"),
-                help: None,
-            }),
-        }
-    }
-
-    fn whole(&self, id: &str) -> Option<Value> {
-        let resources = self.resources.borrow();
-        let with_outputs = |desired: &Desired| {
-            let outputs = names_of_outputs(&desired.kind).filter_map(|output| {
-                let name = Arc::from(output);
-                let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
-                Some((name, value))
-            });
-            Value::from(
-                desired.spec.iter().map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>(),
-            )
-        };
-        match self.by_id.borrow().get(id)? {
-            Entry::One(at) => Some(with_outputs(&resources[*at])),
-            Entry::Each(entries) => {
-                Some(Value::map(entries.iter().map(|(each, at)| (each.clone(), with_outputs(&resources[*at])))))
-            }
-            Entry::Left | Entry::Broken => None,
-        }
-    }
 }

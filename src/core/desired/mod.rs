@@ -5,9 +5,12 @@
 //! them wanting one identity, is checked afterwards over all.
 
 mod blueprint;
+mod built;
+mod dependencies;
 mod expand;
 mod form;
 mod order;
+mod problems;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -21,8 +24,8 @@ use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
 pub use blueprint::Blueprints;
-use expand::Problems;
 pub use order::topological;
+use problems::Problems;
 
 /// Outputs of resources that exist, by address: what expressions may use before the run has ended.
 pub type Outputs = HashMap<Address, Arc<Map>>;

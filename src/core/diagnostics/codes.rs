@@ -78,8 +78,9 @@ codes! {
     APPROVAL_UNUSED = "TY0412", "An Approval allows nothing that the plan does.";
     RECREATES_DATA = "TY0413", "A data-bearing resource disappeared and would come back empty.";
     TARGET_CHANGED = "TY0414", "A resource would move to another target.";
-    NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
     OWNERSHIP_UNKNOWN = "TY0415", "A resource is to be deleted, but it cannot be shown that it is ours.";
+    NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
+    SCHEDULED = "TY0417", "A resource will be as it should be at a later day, by itself.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
     IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";

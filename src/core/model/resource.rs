@@ -59,6 +59,9 @@ pub struct Present {
     pub outputs: Arc<Map>,
     /// Why it is not ready yet, although it is there: what it runs has not started, or it is still being deleted.
     pub pending: Option<Arc<str>>,
+    /// What becomes of it by itself at a later day, such as a price that changes with the next period: told, and not waited
+    /// for.
+    pub scheduled: Option<Arc<str>>,
 }
 
 /// All that one target answers for one kind.

@@ -63,6 +63,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     report_unknown(&mut draft);
     report_moves(&mut draft);
     let unready = report_pending(&mut draft);
+    report_scheduled(&mut draft);
 
     let existing = inputs.inventory.len();
     let verdict = policy::guard(&policy::Guarded {
@@ -114,6 +115,8 @@ pub struct Draft {
     moves: BTreeMap<String, Vec<Address>>,
     /// What is there and not ready, by kind, target and reason.
     pending: BTreeMap<(&'static str, TargetName, Arc<str>), Vec<Address>>,
+    /// What becomes of resources by themselves at a later day.
+    scheduled: BTreeMap<Address, Arc<str>>,
     /// Old identities that a replacement deletes.
     pub replaced: HashSet<(Arc<str>, &'static str, Arc<str>)>,
 }
@@ -172,6 +175,9 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
         secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
     };
     let renamed_identity = applied.filter(|applied| Some(&applied.identity) != desired.identity.as_ref());
+    if let Observed::Present(Present { scheduled: Some(what), .. }) = &observed {
+        draft.scheduled.insert(desired.address.clone(), what.clone());
+    }
     if let Observed::Present(Present { pending: Some(reason), .. }) = &observed {
         let reason = (desired.kind.name, desired.target.clone(), reason.clone());
         draft.pending.entry(reason).or_default().push(desired.address.clone());
@@ -472,6 +478,18 @@ fn report_pending(draft: &mut Draft) -> BTreeSet<Owner> {
         });
     }
     owners
+}
+
+/// What is about to be changed may be scheduled otherwise afterwards.
+fn report_scheduled(draft: &mut Draft) {
+    let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
+    for (address, what) in std::mem::take(&mut draft.scheduled) {
+        if !written.contains(&address) {
+            let finding =
+                Finding::new(codes::SCHEDULED, Severity::Warning, format!("{address} is as asked for: {what}"));
+            draft.findings.push(finding.of(&address));
+        }
+    }
 }
 
 /// One finding for each target and reason, however many resources it hits.

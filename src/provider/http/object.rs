@@ -78,6 +78,7 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
         mark,
         outputs: std::sync::Arc::new(Map::from_fields(outputs)),
         pending,
+        scheduled: None,
     }
 }
 

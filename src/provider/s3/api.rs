@@ -1,4 +1,4 @@
-//! Requests to S3 and to IAM, signed.
+//! Requests to S3, signed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,19 +11,15 @@ use super::error::Failure;
 use super::xml::Element;
 use crate::core::model::names::percent_encode;
 use crate::provider::contract::Settings;
-use crate::provider::transport::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::provider::transport::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::provider::transport::sigv4::{Credentials, Scope, sign};
 use crate::provider::transport::{self, Answer, Method, Options, Request, StatusCode, Transport, Url};
-
-/// The version of IAM's API that everything here is written for; there has been no other since.
-const IAM_VERSION: &str = "2010-05-08";
 
 /// One target.
 pub struct Api {
     transport: Transport,
     credentials: Credentials,
     base: Url,
-    iam: Url,
     pub region: String,
 }
 
@@ -65,11 +61,6 @@ impl Api {
             Some(url) => address("url", url)?,
             None => address("url", &format!("https://s3.{region}.amazonaws.com"))?,
         };
-        let iam = match (settings.text("iam_url"), settings.text("url")) {
-            (Some(url), _) => address("iam_url", url)?,
-            (None, Some(_)) => base.clone(),
-            (None, None) => address("iam_url", "https://iam.amazonaws.com")?,
-        };
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let options = Options {
             roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
@@ -77,7 +68,7 @@ impl Api {
             concurrency: settings.concurrency,
         };
         let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
-        Ok(Self { transport, credentials, base, iam, region })
+        Ok(Self { transport, credentials, base, region })
     }
 
     /// Key and address, for messages.
@@ -108,7 +99,16 @@ impl Api {
             let digest = STANDARD.encode(Md5::digest(body));
             headers.insert("content-md5", HeaderValue::from_str(&digest).expect("base64 is a header"));
         }
-        self.signed(Request { method, url, headers, body: call.body }, "s3").await
+        let mut request = Request { method, url, headers, body: call.body };
+        let scope = Scope { region: &self.region, service: "s3" };
+        sign(&mut request, &self.credentials, scope, Timestamp::now())?;
+        let answer = self.transport.send(&request).await?;
+        let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        // An object may be a page; an answer to anything but a look at an object is none.
+        if is_page && request.method != Method::HEAD && !answer.body.starts_with(b"<?xml") {
+            return Err(Failure::Unreadable(no_xml(&answer)));
+        }
+        Ok(answer)
     }
 
     /// Sends a request to S3 that has to succeed.
@@ -132,48 +132,6 @@ impl Api {
             None => Err(Failure::Unreadable(no_xml(&answer))),
         }
     }
-
-    /// Does something in IAM. Returns what stands in the answer's result, or nothing where it has none.
-    ///
-    /// # Errors
-    /// If no answer comes, a refusal, or something else.
-    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Element, Failure> {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", action).append_pair("Version", IAM_VERSION).extend_pairs(parameters);
-        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-        let request = Request {
-            method: Method::POST,
-            url: self.iam.clone(),
-            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
-            body: Some(form.finish().into_bytes()),
-        };
-        let answer = self.signed(request, "iam").await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer));
-        }
-        let root = Element::parse(&answer.body).ok_or_else(|| Failure::Unreadable(no_xml(&answer)))?;
-        if root.name != format!("{action}Response") {
-            return Err(Failure::Unreadable(format!("the answer to {action} is <{}>", root.name)));
-        }
-        Ok(root.child(&format!("{action}Result")).cloned().unwrap_or_default())
-    }
-
-    async fn signed(&self, mut request: Request, service: &str) -> Result<Answer, Failure> {
-        // IAM of AWS knows one region only, whichever the buckets are in.
-        let region = if service == "iam" && self.iam.host_str() == Some("iam.amazonaws.com") {
-            super::REGION
-        } else {
-            &self.region
-        };
-        sign(&mut request, &self.credentials, Scope { region, service }, Timestamp::now())?;
-        let answer = self.transport.send(&request).await?;
-        let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-        // An object may be a page; an answer to anything but a look at an object is none.
-        if is_page && request.method != Method::HEAD && !answer.body.starts_with(b"<?xml") {
-            return Err(Failure::Unreadable(no_xml(&answer)));
-        }
-        Ok(answer)
-    }
 }
 
 /// The path of a bucket or object below the server's own.
@@ -196,9 +154,7 @@ fn path(base: &str, bucket: &str, key: &str) -> Result<String, Failure> {
 pub fn refusal(answer: &Answer) -> Failure {
     let status = answer.status.as_u16();
     let root = Element::parse(&answer.body);
-    let error =
-        root.as_ref().and_then(|root| if root.name == "ErrorResponse" { root.child("Error") } else { Some(root) });
-    match error.filter(|error| error.name == "Error") {
+    match root.as_ref().filter(|root| root.name == "Error") {
         Some(error) => Failure::Refused {
             status,
             code: error.get("Code").unwrap_or_default().to_owned(),
@@ -245,12 +201,9 @@ mod tests {
         let secret = [("secret_access_key", "hunter2")];
         let api = |values| Api::open(&settings(values, &secret)).map_err(|why| why.to_string());
         let aws = api(serde_json::json!({"access_key_id": "AK", "region": "eu-west-1"})).expect("valid");
-        assert_eq!(
-            (aws.base.as_str(), aws.iam.as_str()),
-            ("https://s3.eu-west-1.amazonaws.com/", "https://iam.amazonaws.com/")
-        );
+        assert_eq!(aws.base.as_str(), "https://s3.eu-west-1.amazonaws.com/");
         let own = api(serde_json::json!({"access_key_id": "AK", "url": "http://127.0.0.1:1/s"})).expect("valid");
-        assert_eq!((own.iam.as_str(), own.location().as_str()), ("http://127.0.0.1:1/s", "AK@127.0.0.1:1"));
+        assert_eq!(own.location(), "AK@127.0.0.1:1");
         for (values, secrets) in [
             (serde_json::json!({"access_key_id": "AK"}), &[][..]),
             (serde_json::json!({}), &secret),

@@ -8,7 +8,7 @@ use crate::provider::transport;
 pub enum Failure {
     #[error("{message}")]
     Transport { class: ErrorClass, message: String, remedy: Option<&'static str> },
-    /// The server refused. The code is S3's or IAM's word for why, or empty.
+    /// The server refused. The code is S3's word for why, or empty.
     #[error("{message} (status {status}{})", if code.is_empty() { String::new() } else { format!(", {code}") })]
     Refused { status: u16, code: String, message: String },
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! The mark among the tags of a bucket or user.
+//! The mark among the tags of a bucket.
 //!
 //! A tag has a key of 128 and a value of 256 characters; AWS allows letters, digits, spaces and `+ - = . _ : / @` in them.
 //! Everything else in an address is written as `=` and two hexadecimal digits for each byte.

@@ -1,4 +1,4 @@
-//! S3: buckets, objects, and the users of its identity management, on AWS and on every server that speaks the same.
+//! S3: buckets and objects, on AWS and on every server that speaks the same.
 //!
 //! ```text
 //! types/   what each kind's spec is, how XML says it, and what the planner has to know of it
@@ -53,8 +53,6 @@ struct S3Settings {
     secret_access_key: String,
     /// Of temporary credentials, as `env:NAME` or `file:PATH`.
     session_token: Option<String>,
-    /// Where users are managed; `url`, if it is left out, or AWS.
-    iam_url: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
     /// Reads and writes together.

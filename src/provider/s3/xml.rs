@@ -1,4 +1,4 @@
-//! XML as S3 and IAM speak it: elements with either a text or elements in them. Attributes and namespaces mean nothing.
+//! XML as S3 speaks it: elements with either a text or elements in them. Attributes and namespaces mean nothing.
 
 use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_predefined_entity};

@@ -98,7 +98,7 @@ impl SandboxReader {
                 "{}" => nothing.clone(),
                 text => map(text)?,
             };
-            let mut present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs, pending: None };
+            let mut present = Present { spec: map(row.try_get_unchecked(1)?)?, mark, outputs, ..Present::default() };
             if let Some(desired) = desired.get(identity) {
                 share(&mut present, desired);
             }

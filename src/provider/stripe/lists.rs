@@ -32,7 +32,7 @@ fn query(kind: &str) -> Form {
         "stripe.price" => {
             Form::new().with("active", "true").with("expand[]", "data.product").with("expand[]", "data.tiers")
         }
-        "stripe.subscription" => Form::new().with("expand[]", "data.customer"),
+        "stripe.subscription" => Form::new().with("expand[]", "data.customer").with("expand[]", "data.schedule"),
         "stripe.meter" => Form::new().with("status", "active"),
         _ => Form::new(),
     }

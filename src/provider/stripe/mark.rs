@@ -25,6 +25,8 @@ const SECRET: &str = "tenantry_secret";
 pub const KEY: &str = "tenantry_key";
 /// What deleting a subscription does.
 pub const ON_DELETE: &str = "tenantry_on_delete";
+/// That a subscription has, or is to have, a schedule of ours.
+pub const LATER: &str = "tenantry_later";
 /// That a subscription was deleted and runs until its period's end.
 pub const ENDING: &str = "tenantry_ending";
 

@@ -16,6 +16,7 @@ mod lists;
 mod mark;
 mod money;
 mod read;
+mod schedule;
 mod types;
 mod write;
 

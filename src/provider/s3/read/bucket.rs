@@ -181,5 +181,10 @@ pub async fn one(api: &Api, kind: &Kind, name: &str, spec: Option<&Map>) -> Resu
     let observed: Map = fields.into_iter().collect();
     let mark: Option<Mark> = mark::read(&tags);
     let outputs: Map = [("arn".into(), Value::from(format!("arn:aws:s3:::{name}")))].into_iter().collect();
-    Ok(Some(Present { spec: Arc::new((kind.normalise)(&observed)), mark, outputs: Arc::new(outputs), pending: None }))
+    Ok(Some(Present {
+        spec: Arc::new((kind.normalise)(&observed)),
+        mark,
+        outputs: Arc::new(outputs),
+        ..Present::default()
+    }))
 }

@@ -25,6 +25,7 @@ pub struct Rule {
     #[serde(default)]
     pub expose_headers: Vec<String>,
     /// How long browsers may keep the answer.
+    #[schemars(range(min = 1))]
     pub max_age_seconds: Option<u32>,
 }
 
@@ -80,7 +81,9 @@ pub fn of_xml(configuration: &Element) -> Value {
             ((*list).into(), Value::list(rule.all(name).map(|element| Value::from(element.text.as_str()))))
         });
         let id = rule.get("ID").filter(|id| !id.is_empty()).map(|id| ("id".into(), Value::from(id)));
-        let age = rule.number("MaxAgeSeconds").map(|age| ("maxAgeSeconds".into(), Value::from(age)));
+        // Some servers say that it is nothing where nothing was said.
+        let age =
+            rule.number("MaxAgeSeconds").filter(|age| *age > 0).map(|age| ("maxAgeSeconds".into(), Value::from(age)));
         Value::from(lists.chain(id).chain(age).collect::<Map>())
     }))
 }

@@ -106,6 +106,7 @@ fn present(
         mark: entry.mark.clone().filter(|_| kind.mark == MarkPlace::Target),
         outputs: Arc::new(outputs),
         pending: objects::pending(kind.name, &entry.object).map(Into::into),
+        scheduled: objects::scheduled(kind.name, &entry.object).map(Into::into),
     })
 }
 

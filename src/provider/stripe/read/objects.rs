@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::super::lists::List;
-use super::super::{mark, money};
+use super::super::{mark, money, schedule};
 use crate::core::model::value::{Map, Value};
 
 /// Names of meters by Stripe's id.
@@ -75,6 +75,11 @@ pub fn pending(kind: &str, object: &Json) -> Option<&'static str> {
         ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid"),
         _ => None,
     }
+}
+
+/// What becomes of an object by itself.
+pub fn scheduled(kind: &str, object: &Json) -> Option<String> {
+    (kind == "stripe.subscription").then(|| schedule::coming(object))?
 }
 
 /// Fields that are a text here and there.
@@ -286,7 +291,9 @@ fn subscription(fields: &mut Fields<'_>, wanted: Option<&Map>, estate: &str) -> 
         "customer",
         referred(object.get("customer"), wanted.and_then(|wanted| wanted.get("customer")), estate).map(Value::from),
     );
-    let prices = prices_of(object, wanted).items;
+    // What waits for the end of the period counts: it is on its way.
+    let later = schedule::after_this_period(object);
+    let prices = prices_of(later.as_ref().unwrap_or(object), wanted).items;
     if let Some((item, name)) = prices.first() {
         fields.set("price", Some(name.as_str().into()));
         fields.set("quantity", item.get("quantity").filter(|quantity| quantity.is_number()).map(Value::from));

@@ -40,6 +40,9 @@ pub struct SubscriptionSpec {
     /// What becomes of the rest of a period when price or quantity change.
     #[serde(default)]
     pub proration_behavior: ProrationBehavior,
+    /// When prices and quantities that cost less take effect. What costs more always does so at once.
+    #[serde(default)]
+    pub on_downgrade: OnDowngrade,
     /// Whether it ends with the period that has been paid for.
     #[serde(default)]
     pub cancel_at_period_end: bool,
@@ -93,6 +96,15 @@ pub enum OnDelete {
     CancelAtPeriodEnd,
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDowngrade {
+    /// When the period that was paid for ends.
+    #[default]
+    PeriodEnd,
+    Now,
+}
+
 pub fn kind() -> Kind {
     Kind {
         name: "stripe.subscription",
@@ -101,7 +113,7 @@ pub fn kind() -> Kind {
         identity: &["key"],
         immutable: &["/customer"],
         // What says how something is done, and is nowhere to be read afterwards.
-        write_only: &["/trialDays", "/coupon", "/prorationBehavior"],
+        write_only: &["/trialDays", "/coupon", "/prorationBehavior", "/onDowngrade"],
         sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
@@ -134,6 +146,7 @@ fn normalise(spec: &Map) -> Map {
     fields.map("addOns", Value::as_set);
     fields.default("collectionMethod", "chargeAutomatically");
     fields.default("prorationBehavior", "createProrations");
+    fields.default("onDowngrade", "periodEnd");
     fields.default("cancelAtPeriodEnd", false);
     fields.default("pauseCollection", "none");
     fields.default("onDelete", "cancelNow");

@@ -6,6 +6,7 @@
 
 mod parameters;
 mod price;
+mod schedule;
 mod subscription;
 
 use std::collections::{BTreeMap, HashMap};
@@ -207,17 +208,21 @@ impl StripeWriter {
             }
             return Err(Failure::Conflict(format!("it exists with another {fields}, which cannot change")));
         }
+        if kind == "stripe.subscription" {
+            return self.bring_subscription(step, entry, spec, removed).await;
+        }
         let changed = Changed::From { object: &entry.object, removed };
         let mut form = self.parameters(step, spec, &changed).await?;
         if step.kind.mark == MarkPlace::Target {
             form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
         }
+        if kind == "stripe.customer" && parameters::has_unwanted_parts(&entry.object, spec) {
+            self.api.update(path(kind), entry.id(), &Form::new().with("address", "")).await?;
+        }
         let object = self.api.update(path(kind), entry.id(), &form).await?;
         self.put(kind, object).await?;
-        match kind {
-            "stripe.subscription" => self.drop_items(step, entry, spec).await?,
-            "stripe.price" => self.archive_superseded(step).await?,
-            _ => {}
+        if kind == "stripe.price" {
+            self.archive_superseded(step).await?;
         }
         Ok(written(step, entry.id()))
     }
@@ -263,6 +268,11 @@ impl StripeWriter {
     async fn delete(&self, step: &Step, entry: &Entry) -> Result<(), Failure> {
         let kind = step.kind.name;
         let path = path(kind);
+        if kind == "stripe.subscription" {
+            // What a schedule manages is ended through it, or not at all.
+            let mut object = entry.object.clone();
+            self.release(&mut object).await?;
+        }
         let archive = Form::new().with("active", "false");
         match kind {
             "stripe.price" => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,

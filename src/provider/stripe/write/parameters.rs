@@ -33,12 +33,6 @@ impl Changed<'_> {
         }
     }
 
-    /// Whether the object has a text at a pointer.
-    fn has_text(&self, pointer: &str) -> bool {
-        let Self::From { object, .. } = self else { return false };
-        object.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
-    }
-
     fn is_removed(&self, field: &str) -> bool {
         self.removed().iter().any(|pointer| pointer.strip_prefix('/') == Some(field))
     }
@@ -172,11 +166,8 @@ fn customer(form: &mut Form, spec: &Map, changed: &Changed<'_>) {
     }
     let address = spec.get("address").and_then(Value::as_map);
     for (field, name) in ADDRESS {
-        let is_there = changed.has_text(&format!("/address/{name}"));
-        match address.and_then(|address| text(address, field)) {
-            Some(text) => form.set(format!("address[{name}]"), text),
-            None if address.is_some() && is_there => form.set(format!("address[{name}]"), ""),
-            None => {}
+        if let Some(text) = address.and_then(|address| text(address, field)) {
+            form.set(format!("address[{name}]"), text);
         }
     }
     if changed.is_removed("address") {
@@ -186,6 +177,16 @@ fn customer(form: &mut Form, spec: &Map, changed: &Changed<'_>) {
     if changed.is_removed("preferredLocales") {
         form.set("preferred_locales", "");
     }
+}
+
+/// Whether a customer's address has parts that are not wanted. Only the whole of it can be emptied
+/// (<https://docs.stripe.com/api/customers/update>): what is wanted is set again after that.
+pub(super) fn has_unwanted_parts(object: &Json, spec: &Map) -> bool {
+    let Some(address) = spec.get("address").and_then(Value::as_map) else { return false };
+    let has = |name: &str| {
+        object.pointer(&format!("/address/{name}")).and_then(Json::as_str).is_some_and(|text| !text.is_empty())
+    };
+    ADDRESS.iter().any(|(field, name)| has(name) && text(address, field).is_none())
 }
 
 fn meter(form: &mut Form, meter: &MeterSpec, changed: &Changed<'_>) {

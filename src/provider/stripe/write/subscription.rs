@@ -14,9 +14,11 @@ use crate::provider::contract::{Step, StepAction};
 use crate::provider::stripe::types::subscription::{OnDelete, PauseCollection, SubscriptionSpec};
 
 /// A price that is wanted: Stripe's id of it, and how many units.
-struct Wanted {
-    price: String,
-    quantity: Option<u64>,
+pub(super) struct Wanted {
+    pub price: String,
+    pub quantity: Option<u64>,
+    /// What the spec calls it.
+    pub name: String,
 }
 
 impl StripeWriter {
@@ -70,6 +72,14 @@ impl StripeWriter {
             (PauseCollection::None, Some(_)) => form.set("pause_collection", ""),
             (behavior, _) => form.set("pause_collection[behavior]", spelled(&behavior)?),
         }
+        let later = self.later(step, spec, object).await?;
+        if later.is_some() {
+            form.set(format!("metadata[{}]", mark::LATER), "true");
+            return Ok(());
+        }
+        if mark::note(object, mark::LATER).is_some() {
+            form.set(format!("metadata[{}]", mark::LATER), "");
+        }
         if set_items(form, object, spec, &wanted) {
             form.set("proration_behavior", spelled(&subscription.proration_behavior)?);
         }
@@ -77,7 +87,7 @@ impl StripeWriter {
     }
 
     /// Every price that is wanted, the main one first. Who has an earlier price of a lookup key keeps it.
-    async fn wanted(
+    pub(super) async fn wanted(
         &self,
         step: &Step,
         subscription: &SubscriptionSpec,
@@ -93,7 +103,7 @@ impl StripeWriter {
                 Some(price) => price.to_owned(),
                 None => self.id("stripe.price", "price_", &step.mark.estate, name).await?,
             };
-            wanted.push(Wanted { price, quantity: subscription.quantity.filter(|_| index == 0) });
+            wanted.push(Wanted { price, quantity: subscription.quantity.filter(|_| index == 0), name: name.clone() });
         }
         Ok(wanted)
     }

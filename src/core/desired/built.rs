@@ -1,0 +1,147 @@
+//! The resources of one owner while they are being made, as expressions of later ones see them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Outputs;
+use crate::core::expression::{ExpressionError, Failure, Resources, field_of};
+use crate::core::model::kind::Kind;
+use crate::core::model::resource::Desired;
+use crate::core::model::value::{Deferred, Map, Part, Value};
+
+/// The resources of one owner while they are being made.
+pub struct Built<'a> {
+    /// Of resources that exist.
+    outputs: &'a Outputs,
+    resources: RefCell<Vec<Desired>>,
+    by_id: RefCell<HashMap<Arc<str>, Entry>>,
+}
+
+/// What became of a blueprint's resource, with places in the list of resources.
+pub enum Entry {
+    One(usize),
+    Each(Vec<(Arc<str>, usize)>),
+    /// Its `when` is false.
+    Left,
+    /// It has a problem that was reported.
+    Broken,
+}
+
+impl<'a> Built<'a> {
+    pub fn new(outputs: &'a Outputs, capacity: usize) -> Self {
+        Self {
+            outputs,
+            resources: RefCell::new(Vec::with_capacity(capacity)),
+            by_id: RefCell::new(HashMap::with_capacity(capacity)),
+        }
+    }
+
+    pub fn push(&self, desired: Desired) -> usize {
+        let mut resources = self.resources.borrow_mut();
+        resources.push(desired);
+        resources.len() - 1
+    }
+
+    pub fn insert(&self, id: Arc<str>, entry: Entry) {
+        self.by_id.borrow_mut().insert(id, entry);
+    }
+
+    pub fn into_parts(self) -> (Vec<Desired>, HashMap<Arc<str>, Entry>) {
+        (self.resources.into_inner(), self.by_id.into_inner())
+    }
+
+    fn of(&self, desired: &Desired, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
+        let [field, rest @ ..] = path else {
+            return Ok(Value::Map(desired.spec.clone()));
+        };
+        let name = format!("resources.{}", desired.address.id);
+        if let Some(output) = names_of_outputs(&desired.kind).find(|output| *output == &**field)
+            && !desired.spec.contains(field)
+        {
+            let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
+            let known = addresses.find_map(|address| self.outputs.get(address)?.get(output));
+            let is_captured = || desired.kind.captures.iter().any(|capture| capture.name == output);
+            return match known {
+                Some(Value::Null) if is_captured() => Err(ExpressionError {
+                    failure: Failure::Computation,
+                    message: format!("{name}.{output} is not known: it was told once, before {name} was taken over"),
+                    help: Some("give the resource another id, so that it is made anew".into()),
+                }),
+                Some(value) => field_of(value, &format!("{name}.{output}"), rest),
+                None => {
+                    let part = Part::Output { address: desired.address.clone(), name: output.into() };
+                    Ok(Value::Deferred(Arc::new(Deferred { parts: vec![part] })))
+                }
+            };
+        }
+        field_of(&Value::Map(desired.spec.clone()), &name, path)
+    }
+}
+
+impl Resources for Built<'_> {
+    fn field(&self, id: &str, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
+        let resources = self.resources.borrow();
+        let by_id = self.by_id.borrow();
+        let computation =
+            |message: String, help: Option<String>| ExpressionError { failure: Failure::Computation, message, help };
+        match by_id.get(id) {
+            Some(Entry::One(at)) => self.of(&resources[*at], path),
+            Some(Entry::Each(entries)) => {
+                let [key, path @ ..] = path else {
+                    return Err(computation(
+                        format!("`{id}` is one resource for each of its `forEach`"),
+                        Some(format!("write resources.{id}[\"…\"].FIELD")),
+                    ));
+                };
+                match entries.iter().find(|(each, _)| each == key) {
+                    Some((_, at)) => self.of(&resources[*at], path),
+                    None => {
+                        let known: Vec<&str> = entries.iter().map(|(each, _)| &**each).collect();
+                        let help = match known.as_slice() {
+                            [] => format!("the `forEach` of `{id}` is empty here"),
+                            known => format!("write resources.{id}[\"…\"].FIELD with one of {}", known.join(", ")),
+                        };
+                        Err(computation(format!("there is no `{id}` for {key:?}"), Some(help)))
+                    }
+                }
+            }
+            Some(Entry::Left) => Err(computation(
+                format!("resource `{id}` does not exist here"),
+                Some("its `when` is false: give this resource the same `when`".into()),
+            )),
+            Some(Entry::Broken) => Err(computation(String::new(), None)),
+            None => Err(ExpressionError {
+                failure: Failure::UnknownResource,
+                message: format!("there is no resource `{id}` here"),
+                help: None,
+            }),
+        }
+    }
+
+    fn whole(&self, id: &str) -> Option<Value> {
+        let resources = self.resources.borrow();
+        let with_outputs = |desired: &Desired| {
+            let outputs = names_of_outputs(&desired.kind).filter_map(|output| {
+                let name = Arc::from(output);
+                let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
+                Some((name, value))
+            });
+            Value::from(
+                desired.spec.iter().map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>(),
+            )
+        };
+        match self.by_id.borrow().get(id)? {
+            Entry::One(at) => Some(with_outputs(&resources[*at])),
+            Entry::Each(entries) => {
+                Some(Value::map(entries.iter().map(|(each, at)| (each.clone(), with_outputs(&resources[*at])))))
+            }
+            Entry::Left | Entry::Broken => None,
+        }
+    }
+}
+/// What expressions may ask of a resource besides its spec.
+fn names_of_outputs(kind: &Kind) -> impl Iterator<Item = &'static str> {
+    let outputs = kind.outputs.iter().map(|(name, _)| *name);
+    outputs.chain(kind.captures.iter().map(|capture| capture.name))
+}
