@@ -5,12 +5,22 @@ use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
-use crate::servers::{Cluster, broker, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows};
+use crate::servers::{
+    Cluster, broker, buckets, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage,
+};
+use crate::support::s3::World as Storage;
 use crate::support::vendors::{Api, Vendor};
 
 const ESTATE: &str = "commerce-platform";
-const SERVERS: [&str; 4] =
-    ["TENANTRY_MYSQL_URL", "TENANTRY_POSTGRES_URL", "TENANTRY_RABBITMQ_URL", "TENANTRY_KUBECONFIG"];
+const SERVERS: [&str; 7] = [
+    "TENANTRY_MYSQL_URL",
+    "TENANTRY_POSTGRES_URL",
+    "TENANTRY_RABBITMQ_URL",
+    "TENANTRY_KUBECONFIG",
+    "TENANTRY_S3_URL",
+    "TENANTRY_S3_ACCESS_KEY_ID",
+    "TENANTRY_S3_SECRET_ACCESS_KEY",
+];
 /// Every type of object that the estate has.
 const COLLECTIONS: [&str; 16] = [
     "/api/v1/namespaces",
@@ -36,6 +46,7 @@ struct World {
     data: MySqlConnection,
     register: PgConnection,
     broker: String,
+    files: Storage,
     cluster: Cluster,
     grafana: Api,
     sites: Api,
@@ -49,6 +60,7 @@ fn shops_of_many_services_are_made_kept_and_removed() {
             data: mysql(servers.url("TENANTRY_MYSQL_URL"), "commerce\\_%", "c\\_%").await,
             register,
             broker: servers.url("TENANTRY_RABBITMQ_URL").to_owned(),
+            files: storage(servers, "TENANTRY_S3_URL", "commerce-").await,
             cluster: Cluster::connect(servers).await,
             grafana: Api::start(Vendor::Grafana).await,
             sites: Api::start(Vendor::Webhooks).await,
@@ -64,14 +76,15 @@ fn shops_of_many_services_are_made_kept_and_removed() {
             ("GRAFANA_PASSWORD", "secret".to_owned()),
             ("SITES_TOKEN", "secret-token".to_owned()),
         ];
-        for variable in ["TENANTRY_MYSQL_URL", "TENANTRY_RABBITMQ_URL", "TENANTRY_KUBECONFIG"] {
+        for variable in SERVERS.into_iter().filter(|variable| *variable != "TENANTRY_POSTGRES_URL") {
             variables.push((variable, servers.url(variable).to_owned()));
         }
         let mut estate = Estate::checkout(ESTATE, variables);
         estate.edit("tenantry.toml", "https://grafana.commerce.example", &world.grafana.url);
         estate.edit("tenantry.toml", "https://sites.commerce.example", &world.sites.url);
+        estate.edit("tenantry.toml", "http://127.0.0.1:8333", &world.files.url);
 
-        assert_eq!(estate.provisions(), 286);
+        assert_eq!(estate.provisions(), 306);
         world.is_there().await;
         world.is_apart(servers.url("TENANTRY_MYSQL_URL")).await;
         let changed = world.change().await;
@@ -167,6 +180,12 @@ impl World {
         assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 6 + 14 * SERVICES.len() + services);
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await.len(), SERVICES.len());
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await.len(), SERVICES.len());
+        let files = buckets(&self.files, "commerce-").await;
+        assert_eq!(files.len(), 3 * SERVICES.len(), "{files:?}");
+        let (_, versioning) = self.files.raw("GET", "/commerce-drift-surf-products?versioning=", &[], "").await;
+        assert!(versioning.contains("<Status>Enabled</Status>"), "{versioning}");
+        let (_, logo) = self.files.raw("GET", "/commerce-drift-surf-products/public/logo.svg", &[], "").await;
+        assert!(logo.contains("<text>Drift Surf</text>"), "{logo}");
         // Each has a folder, a dashboard and a user.
         assert_eq!(self.grafana.state().objects.len(), 3 * SERVICES.len());
     }
@@ -255,6 +274,13 @@ impl World {
             self.cluster.by_hand("PATCH", &format!("{path}?{by_hand}"), body).await;
         }
 
+        let suspended = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+        self.files.do_raw("PUT", "/commerce-bonsai-garden-products?versioning=", suspended).await;
+        self.files.do_raw("DELETE", "/commerce-copper-kitchen-products?policy=", "").await;
+        self.files.do_raw("PUT", "/commerce-drift-surf-products/public/logo.svg", "<svg/>").await;
+        // What the shop itself puts there is nobody's business.
+        self.files.do_raw("PUT", "/commerce-drift-surf-products/public/board.png", "a picture").await;
+
         for object in &mut self.grafana.state().objects {
             match object["sort"].as_str() {
                 Some("folder") if object["object"]["uid"] == "shop-drift-surf" => {
@@ -294,6 +320,9 @@ impl World {
             "copper-kitchen/permission update",
             "copper-kitchen/topics update",
             "copper-kitchen/lengths update",
+            "bonsai-garden/products update",
+            "copper-kitchen/products update",
+            "drift-surf/logo update",
             "atlas-hardware/quota update",
             "atlas-hardware/gateway update",
             "bonsai-garden/deployment update",
@@ -311,6 +340,7 @@ impl World {
         self.broker("DELETE", "exchanges/commerce-drift-surf/events", Json::Null).await;
         self.broker("DELETE", "bindings/commerce-bonsai-garden/e/events/q/orders/orders.%2A", Json::Null).await;
         self.broker("DELETE", "policies/commerce-bonsai-garden/lengths", Json::Null).await;
+        self.files.do_raw("DELETE", "/commerce-atlas-hardware-newsletters/templates/welcome.txt", "").await;
         for path in [
             "/apis/networking.k8s.io/v1/namespaces/commerce-drift-surf/networkpolicies/isolation",
             "/api/v1/namespaces/commerce-atlas-hardware/secrets/support-database",
@@ -329,6 +359,7 @@ impl World {
             "drift-surf/binding[\"sites\"] create",
             "bonsai-garden/binding[\"orders\"] create",
             "bonsai-garden/lengths create",
+            "atlas-hardware/greeting create",
             "drift-surf/isolation create",
             "atlas-hardware/credentials[\"support\"] create",
             "bonsai-garden/gateway create",
@@ -356,6 +387,8 @@ impl World {
             let databases = mysql_names(&mut self.data, DATABASES, &format!("commerce\\_{name}\\_%")).await;
             assert!(databases.len() >= services, "{databases:?}");
         }
+        let (status, picture) = self.files.raw("GET", "/commerce-drift-surf-products/public/board.png", &[], "").await;
+        assert_eq!((status, picture.as_str()), (200, "a picture"));
         for site in &self.sites.state().objects {
             assert_eq!(site["status"], "closed");
         }
@@ -375,6 +408,7 @@ impl World {
         );
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await, [""; 0]);
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await, [""; 0]);
+        assert_eq!(buckets(&self.files, "commerce-").await, [""; 0]);
         for api in [&self.grafana, &self.sites] {
             assert_eq!(api.state().objects, [Json::Null; 0], "{:?}", api.vendor);
         }

@@ -85,7 +85,9 @@ impl Sort {
     fn typed(self, wanted: &Value, text: &str) -> Value {
         let typed = match (self, wanted) {
             (Self::Json, _) => serde_json::from_str::<serde_json::Value>(text).ok().map(|found| Value::from(&found)),
-            (Self::Number, Value::Bool(_)) => ["0", "1"].iter().position(|digit| *digit == text).map(|on| (on == 1).into()),
+            (Self::Number, Value::Bool(_)) => {
+                ["0", "1"].iter().position(|digit| *digit == text).map(|on| (on == 1).into())
+            }
             (Self::Number, Value::Integer(_) | Value::Null) => {
                 number(text).and_then(|number| number.parse().ok()).map(Value::Integer)
             }
