@@ -56,6 +56,10 @@ fn what_is_denied_broken_or_no_s3_is_unknown() {
 #[test]
 fn a_wrong_key_is_told_with_what_to_do_and_not_repeated() {
     on_servers("a_wrong_key_is_told_with_what_to_do_and_not_repeated", async |world: &World| {
+        // The replica believes whoever goes by the name of its root.
+        if !world.is_seaweedfs {
+            return;
+        }
         let [bucket, object] = made(world).await;
         let reader = S3.reader(&world.settings(&world.url, "hunter2-wrong")).expect("valid settings");
         for resource in [&bucket, &object] {
