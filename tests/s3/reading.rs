@@ -27,12 +27,8 @@ fn what_is_denied_broken_or_no_s3_is_unknown() {
         let cut =
             || Reply { body: b"<ListBucketResult><Name>b</Name>".to_vec(), cut: Cut::HalfWay, ..Reply::empty(200) };
         let half = || Reply { body: b"<Tagging><TagSet>".to_vec(), ..Reply::empty(200) };
-        let cases: [(&str, fn() -> Reply, &str); 2] = [
-            ("denied", || error(403, "AccessDenied"), "AccessDenied"),
-            ("failing", || error(500, "InternalError"), "InternalError"),
-        ];
-        for (case, reply, why) in cases {
-            world.decide(move |asked| (asked.path != "/").then(reply));
+        for (case, status, why) in [("denied", 403, "AccessDenied"), ("failing", 500, "InternalError")] {
+            world.decide(move |asked| (asked.path != "/").then(|| error(status, why)));
             for resource in &resources {
                 let Observed::Unknown(reason) = world.observe(resource).await else {
                     panic!("{case}: {}", resource.address)
