@@ -56,7 +56,7 @@ fn customers_come_change_their_plans_leave_and_return() {
         estate.edit("tenantry.toml", "http://127.0.0.1:12111", &world.account.url);
         estate.edit("tenantry.toml", "http://127.0.0.1:4566", &world.files.url);
 
-        assert_eq!(estate.provisions(), 84);
+        assert_eq!(estate.provisions(), 86);
         world.is_there().await;
         for customer in CUSTOMERS {
             let schema = format!("app_{}", customer.replace('-', "_"));
@@ -67,7 +67,7 @@ fn customers_come_change_their_plans_leave_and_return() {
         let changed = world.change().await;
         estate.repairs(&changed, &[]);
         let removed = world.remove().await;
-        estate.repairs(&removed, &[]);
+        estate.repairs(&removed, &["estate/event_key"]);
         estate.every_kind_has_drifted();
         world.is_there().await;
 
@@ -79,7 +79,7 @@ fn customers_come_change_their_plans_leave_and_return() {
         world.has_ended().await;
         estate.offboards();
         assert_eq!(rows(&mut world.database, "SELECT id FROM directory.customers").await, [""; 0]);
-        assert_eq!(world.cluster.marked(&COLLECTIONS, ESTATE).await, [""; 0]);
+        assert_eq!(world.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 2, "what is everybody's");
         is_final(&estate);
         estate.closes();
         world.nothing_is_left().await;
@@ -132,7 +132,7 @@ impl World {
         let starter = ["open", "true", "plan", "starter", "storage", "10737418240", "users", "20"];
         assert_eq!(self.limits("lantern-law").await, starter);
 
-        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 3 * CUSTOMERS.len());
+        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 2 + 3 * CUSTOMERS.len());
         assert_eq!(buckets(&self.files, ESTATE).await.len(), CUSTOMERS.len());
         let (_, block) = self.files.raw("GET", "/subscription-app-osprey-media?publicAccessBlock=", &[], "").await;
         assert!(block.matches(">true<").count() == 4, "{block}");
@@ -141,6 +141,9 @@ impl World {
         assert!(text.contains("Lantern Law"), "{text}");
         assert_eq!(self.pods("granary-coop").await, "0");
         assert_eq!(self.pods("osprey-media").await, "10");
+        let key = self.cluster.get("/api/v1/namespaces/subscription-app/secrets/stripe-events").await;
+        // `whsec_`
+        assert!(key["data"]["SIGNING_SECRET"].as_str().is_some_and(|key| key.starts_with("d2hzZWNf")), "{key}");
     }
 
     async fn subscription(&self, customer: &str) -> Json {
@@ -253,6 +256,21 @@ impl World {
         estate.edit(lantern, "tier: enterprise", "tier: professional");
         estate.becomes(&plan);
         assert_eq!(self.pods("lantern-law").await, "10");
+
+        // What costs less waits for the end of the period that was paid for.
+        let osprey = "tenants/customers/osprey-media.yaml";
+        let plan = plan.map(|change| change.replace("lantern-law", "osprey-media"));
+        let plan = plan.each_ref().map(String::as_str);
+        estate.edit(osprey, "tier: professional", "tier: starter");
+        estate.becomes(&plan);
+        let subscription = self.subscription("osprey-media").await;
+        assert_eq!(subscription["items"]["data"][0]["price"]["lookup_key"], "app_professional");
+        assert!(subscription["schedule"].is_string(), "{subscription}");
+        let told = estate.expect(0, &["plan"]);
+        assert!(told.contains("TY0417"), "{told}");
+        estate.edit(osprey, "tier: starter", "tier: professional");
+        estate.becomes(&plan);
+        assert_eq!(self.subscription("osprey-media").await["schedule"], Json::Null);
 
         let phase = ["role", "entry", "limits", "cache_user", "quota", "subscription"];
         let phase = phase.map(|id| format!("granary-coop/{id} update"));

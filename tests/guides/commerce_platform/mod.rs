@@ -2,14 +2,12 @@
 
 mod drift;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
-use crate::servers::{
-    Cluster, broker, buckets, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage,
-};
+use crate::servers::{Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage};
 use crate::support::s3::World as Storage;
 use crate::support::vendors::{Api, Vendor};
 
