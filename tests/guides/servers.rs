@@ -258,6 +258,20 @@ impl Cluster {
         found
     }
 
+    /// Removes types of objects, whoever made them.
+    pub async fn clear_types(&self, names: &[&str]) {
+        for name in names {
+            let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+            for attempt in 0.. {
+                if self.ask("DELETE", &path, Json::Null).await.0 == 404 {
+                    break;
+                }
+                assert!(attempt < 300, "{name} does not go");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+
     /// Removes the namespaces and definitions that an earlier run left.
     pub async fn clear(&self, estate: &str) {
         let cluster_wide = ["/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"];

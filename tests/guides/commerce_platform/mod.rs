@@ -8,6 +8,7 @@ use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
 use crate::servers::{Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage};
+use crate::support::kubernetes::alone;
 use crate::support::s3::World as Storage;
 use crate::support::vendors::{Api, Vendor};
 
@@ -41,6 +42,15 @@ const COLLECTIONS: [&str; 16] = [
     "/api/v1/persistentvolumeclaims",
 ];
 
+/// The operators' own types.
+const TYPES: [&str; 5] = [
+    "certificates.cert-manager.io",
+    "externalsecrets.external-secrets.io",
+    "servicemonitors.monitoring.coreos.com",
+    "prometheusrules.monitoring.coreos.com",
+    "applications.argoproj.io",
+];
+
 /// Where the estate lives.
 struct World {
     data: MySqlConnection,
@@ -54,6 +64,7 @@ struct World {
 
 #[test]
 fn shops_of_many_services_are_made_kept_and_removed() {
+    let _alone = alone();
     on_servers("shops_of_many_services_are_made_kept_and_removed", &SERVERS, async |servers| {
         let (url, register) = servers.database("guides_commerce_platform", ESTATE).await;
         let mut world = World {
@@ -66,6 +77,7 @@ fn shops_of_many_services_are_made_kept_and_removed() {
             sites: Api::start(Vendor::Webhooks).await,
         };
         world.cluster.clear(ESTATE).await;
+        world.cluster.clear_types(&TYPES).await;
         for list in ["vhosts", "users"] {
             for name in in_broker(&world.broker, list, "commerce-").await {
                 broker(&world.broker, "DELETE", &format!("{list}/{name}"), Json::Null).await;
