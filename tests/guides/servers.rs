@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::support;
+use crate::support::s3::World as Storage;
 use crate::support::stripe::World as Account;
 
 /// The addresses of servers that run, by the variable that names them.
@@ -161,6 +162,34 @@ pub async fn in_broker(url: &str, list: &str, prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
 }
 
+/// An S3 server, without the buckets of an earlier run whose names begin so.
+pub async fn storage(servers: &Servers, variable: &str, prefix: &str) -> Storage {
+    let key = |variable| servers.url(variable).to_owned();
+    let (id, secret) = (key("TENANTRY_S3_ACCESS_KEY_ID"), key("TENANTRY_S3_SECRET_ACCESS_KEY"));
+    let storage = Storage::start(servers.url(variable).to_owned(), id, secret, variable == "TENANTRY_S3_URL").await;
+    for bucket in buckets(&storage, prefix).await {
+        let (_, versions) = storage.raw("GET", &format!("/{bucket}?versions="), &[], "").await;
+        for (key, version) in texts(&versions, "Key").into_iter().zip(texts(&versions, "VersionId")) {
+            storage.do_raw("DELETE", &format!("/{bucket}/{key}?versionId={version}"), "").await;
+        }
+        storage.do_raw("DELETE", &format!("/{bucket}"), "").await;
+    }
+    storage
+}
+
+/// The texts of all elements of a name, of XML without anything unusual.
+fn texts(xml: &str, element: &str) -> Vec<String> {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    xml.split(&open).skip(1).filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
+}
+
+/// Buckets whose names begin so.
+pub async fn buckets(storage: &Storage, prefix: &str) -> Vec<String> {
+    let (status, list) = storage.raw("GET", "/", &[], "").await;
+    assert_eq!(status, 200, "{list}");
+    texts(&list, "Name").into_iter().filter(|name| name.starts_with(prefix)).collect()
+}
+
 /// What an object of Stripe is called here.
 fn key_of(object: &Json) -> &str {
     let names = [&object["metadata"]["tenantry_key"], &object["lookup_key"], &object["event_name"]];
@@ -227,6 +256,20 @@ impl Cluster {
             }
         }
         found
+    }
+
+    /// Removes types of objects, whoever made them.
+    pub async fn clear_types(&self, names: &[&str]) {
+        for name in names {
+            let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+            for attempt in 0.. {
+                if self.ask("DELETE", &path, Json::Null).await.0 == 404 {
+                    break;
+                }
+                assert!(attempt < 300, "{name} does not go");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
     }
 
     /// Removes the namespaces and definitions that an earlier run left.

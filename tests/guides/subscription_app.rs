@@ -7,12 +7,22 @@ use serde_json::{Value as Json, json};
 use sqlx::PgConnection;
 
 use crate::estate::Estate;
-use crate::servers::{Cluster, active, clear_redis, execute, id_of, in_redis, on_servers, redis, roles, rows};
+use crate::servers::{
+    Cluster, active, buckets, clear_redis, execute, id_of, in_redis, on_servers, redis, roles, rows, storage,
+};
+use crate::support::s3::World as Storage;
 use crate::support::stripe::World as Account;
 
 const ESTATE: &str = "subscription-app";
-const SERVERS: [&str; 4] =
-    ["TENANTRY_POSTGRES_URL", "TENANTRY_REDIS_URL", "TENANTRY_STRIPE_URL", "TENANTRY_KUBECONFIG"];
+const SERVERS: [&str; 7] = [
+    "TENANTRY_POSTGRES_URL",
+    "TENANTRY_REDIS_URL",
+    "TENANTRY_STRIPE_URL",
+    "TENANTRY_KUBECONFIG",
+    "TENANTRY_S3_MINISTACK_URL",
+    "TENANTRY_S3_ACCESS_KEY_ID",
+    "TENANTRY_S3_SECRET_ACCESS_KEY",
+];
 const COLLECTIONS: [&str; 3] = ["/api/v1/namespaces", "/api/v1/resourcequotas", "/api/v1/secrets"];
 const CUSTOMERS: [&str; 5] = ["granary-coop", "lantern-law", "osprey-media", "pebble-studio", "summit-tours"];
 
@@ -21,6 +31,7 @@ struct World {
     database: PgConnection,
     cache: MultiplexedConnection,
     account: Account,
+    files: Storage,
     cluster: Cluster,
 }
 
@@ -32,29 +43,31 @@ fn customers_come_change_their_plans_leave_and_return() {
             database,
             cache: servers.redis().await,
             account: Account::start(servers.url("TENANTRY_STRIPE_URL")).await,
+            files: storage(servers, "TENANTRY_S3_MINISTACK_URL", ESTATE).await,
             cluster: Cluster::connect(servers).await,
         };
         world.cluster.clear(ESTATE).await;
         clear_redis(&mut world.cache, ESTATE).await;
-        let variables = vec![
-            ("TENANTRY_POSTGRES_URL", url),
-            ("TENANTRY_REDIS_URL", servers.url("TENANTRY_REDIS_URL").to_owned()),
-            ("TENANTRY_KUBECONFIG", servers.url("TENANTRY_KUBECONFIG").to_owned()),
-            ("STRIPE_API_KEY", "sk_test_tenantry".to_owned()),
-        ];
+        let mut variables = vec![("TENANTRY_POSTGRES_URL", url), ("STRIPE_API_KEY", "sk_test_tenantry".to_owned())];
+        for variable in SERVERS.into_iter().filter(|variable| *variable != "TENANTRY_POSTGRES_URL") {
+            variables.push((variable, servers.url(variable).to_owned()));
+        }
         let mut estate = Estate::checkout(ESTATE, variables);
         estate.edit("tenantry.toml", "http://127.0.0.1:12111", &world.account.url);
+        estate.edit("tenantry.toml", "http://127.0.0.1:4566", &world.files.url);
 
-        assert_eq!(estate.provisions(), 74);
+        assert_eq!(estate.provisions(), 86);
         world.is_there().await;
         for customer in CUSTOMERS {
             let schema = format!("app_{}", customer.replace('-', "_"));
             execute(&mut world.database, &format!("INSERT INTO {schema}.documents (title) VALUES ('kept')")).await;
+            let file = format!("/subscription-app-{customer}/documents/contract.txt");
+            world.files.do_raw("PUT", &file, "signed").await;
         }
         let changed = world.change().await;
         estate.repairs(&changed, &[]);
         let removed = world.remove().await;
-        estate.repairs(&removed, &[]);
+        estate.repairs(&removed, &["estate/event_key"]);
         estate.every_kind_has_drifted();
         world.is_there().await;
 
@@ -66,7 +79,7 @@ fn customers_come_change_their_plans_leave_and_return() {
         world.has_ended().await;
         estate.offboards();
         assert_eq!(rows(&mut world.database, "SELECT id FROM directory.customers").await, [""; 0]);
-        assert_eq!(world.cluster.marked(&COLLECTIONS, ESTATE).await, [""; 0]);
+        assert_eq!(world.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 2, "what is everybody's");
         is_final(&estate);
         estate.closes();
         world.nothing_is_left().await;
@@ -119,9 +132,18 @@ impl World {
         let starter = ["open", "true", "plan", "starter", "storage", "10737418240", "users", "20"];
         assert_eq!(self.limits("lantern-law").await, starter);
 
-        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 3 * CUSTOMERS.len());
+        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 2 + 3 * CUSTOMERS.len());
+        assert_eq!(buckets(&self.files, ESTATE).await.len(), CUSTOMERS.len());
+        let (_, block) = self.files.raw("GET", "/subscription-app-osprey-media?publicAccessBlock=", &[], "").await;
+        assert!(block.matches(">true<").count() == 4, "{block}");
+        let file = "/subscription-app-lantern-law/documents/first-steps.txt";
+        let (_, text) = self.files.raw("GET", file, &[], "").await;
+        assert!(text.contains("Lantern Law"), "{text}");
         assert_eq!(self.pods("granary-coop").await, "0");
         assert_eq!(self.pods("osprey-media").await, "10");
+        let key = self.cluster.get("/api/v1/namespaces/subscription-app/secrets/stripe-events").await;
+        // `whsec_`
+        assert!(key["data"]["SIGNING_SECRET"].as_str().is_some_and(|key| key.starts_with("d2hzZWNf")), "{key}");
     }
 
     async fn subscription(&self, customer: &str) -> Json {
@@ -164,6 +186,8 @@ impl World {
             let id = id_of(&self.account, path, key).await;
             self.account.by_hand("POST", &format!("{path}/{id}"), &[parameter]).await;
         }
+        self.files.do_raw("DELETE", "/subscription-app-summit-tours?lifecycle=", "").await;
+        self.files.do_raw("PUT", "/subscription-app-pebble-studio/documents/first-steps.txt", "Not yours.").await;
         redis(&mut self.cache, "HSET subscription-app:limits:granary-coop users 3").await;
         redis(&mut self.cache, "ACL SETUSER subscription-app-granary-coop on ~*").await;
         let quota = "/api/v1/namespaces/subscription-app-pebble-studio/resourcequotas/plan?fieldManager=kubectl-edit";
@@ -180,6 +204,8 @@ impl World {
             "tier:professional/price update",
             "summit-tours/customer update",
             "osprey-media/subscription update",
+            "summit-tours/files update",
+            "pebble-studio/first_document update",
             "granary-coop/limits update",
             "granary-coop/cache_user update",
             "pebble-studio/quota update",
@@ -195,6 +221,7 @@ impl World {
             let id = id_of(&self.account, path, key).await;
             self.account.by_hand("DELETE", &format!("{path}/{id}"), &[]).await;
         }
+        self.files.do_raw("DELETE", "/subscription-app-granary-coop/documents/first-steps.txt", "").await;
         redis(&mut self.cache, "ACL DELUSER subscription-app-osprey-media").await;
         for object in ["resourcequotas/plan", "secrets/access"] {
             let path = format!("/api/v1/namespaces/subscription-app-lantern-law/{object}");
@@ -205,6 +232,7 @@ impl World {
             "estate/events create",
             "estate/come_back create",
             "summit-tours/subscription create",
+            "granary-coop/first_document create",
             "osprey-media/cache_user create",
             "lantern-law/quota create",
             "lantern-law/access create",
@@ -228,6 +256,21 @@ impl World {
         estate.edit(lantern, "tier: enterprise", "tier: professional");
         estate.becomes(&plan);
         assert_eq!(self.pods("lantern-law").await, "10");
+
+        // What costs less waits for the end of the period that was paid for.
+        let osprey = "tenants/customers/osprey-media.yaml";
+        let plan = plan.map(|change| change.replace("lantern-law", "osprey-media"));
+        let plan = plan.each_ref().map(String::as_str);
+        estate.edit(osprey, "tier: professional", "tier: starter");
+        estate.becomes(&plan);
+        let subscription = self.subscription("osprey-media").await;
+        assert_eq!(subscription["items"]["data"][0]["price"]["lookup_key"], "app_professional");
+        assert!(subscription["schedule"].is_string(), "{subscription}");
+        let told = estate.expect(0, &["plan"]);
+        assert!(told.contains("TY0417"), "{told}");
+        estate.edit(osprey, "tier: starter", "tier: professional");
+        estate.becomes(&plan);
+        assert_eq!(self.subscription("osprey-media").await["schedule"], Json::Null);
 
         let phase = ["role", "entry", "limits", "cache_user", "quota", "subscription"];
         let phase = phase.map(|id| format!("granary-coop/{id} update"));
@@ -268,6 +311,8 @@ impl World {
         for customer in CUSTOMERS {
             assert_eq!(self.pods(customer).await, "0", "{customer}");
             assert_eq!(self.limits(customer).await[..2], ["open", "false"]);
+            let file = format!("/subscription-app-{customer}/documents/contract.txt");
+            assert_eq!(self.files.raw("GET", &file, &[], "").await, (200, "signed".to_owned()));
         }
         let subscriptions = self.account.all("subscriptions").await;
         assert!(subscriptions.iter().all(|it| it["status"] == "canceled" || it["cancel_at_period_end"] == true));
@@ -278,6 +323,7 @@ impl World {
         assert_eq!(rows(&mut self.database, schemas).await, [""; 0]);
         assert_eq!(roles(&mut self.database, ESTATE).await, [""; 0]);
         assert_eq!(in_redis(&mut self.cache, ESTATE).await, [""; 0]);
+        assert_eq!(buckets(&self.files, ESTATE).await, [""; 0]);
         for path in ["subscriptions", "customers", "prices", "products", "coupons", "webhook_endpoints"] {
             assert_eq!(active(&self.account, path).await, BTreeSet::new(), "{path}");
         }

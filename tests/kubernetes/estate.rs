@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use crate::support::api_proxy::Fate;
-use crate::support::kubernetes::{World, on_server};
+use crate::support::kubernetes::{World, alone, on_server};
 
 const PLATFORM: &str = include_str!("estate/platform.yaml");
 /// Group, kind and version of custom resources that tenants have.
@@ -191,6 +191,7 @@ impl Checkout {
 
 #[test]
 fn the_cluster_part_of_a_platform_is_applied_kept_and_changed() {
+    let _alone = alone();
     on_server("the_cluster_part_of_a_platform_is_applied_kept_and_changed", async |world| {
         let estate = Checkout::new(world);
         let planned = estate.plan();

@@ -52,6 +52,14 @@ pub fn on_server(name: &str, test: impl AsyncFnOnce(&World)) {
     });
 }
 
+/// Waits until no other test program has the operators' own types, which a cluster has once. Until it is dropped, none gets
+/// them.
+pub fn alone() -> std::fs::File {
+    let lock = std::fs::File::create(std::env::temp_dir().join("tenantry-tests-of-types.lock")).expect("a file");
+    lock.lock().expect("a lock");
+    lock
+}
+
 /// A client of the tests' own.
 pub async fn client(kubeconfig: &str, context: &str) -> kube::Client {
     let config = Kubeconfig::read_from(kubeconfig).expect(VARIABLE);

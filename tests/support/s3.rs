@@ -73,7 +73,7 @@ pub fn on_servers(name: &str, test: impl AsyncFn(&World)) {
 }
 
 impl World {
-    async fn start(url: String, access_key: String, secret_key: String, is_seaweedfs: bool) -> Self {
+    pub async fn start(url: String, access_key: String, secret_key: String, is_seaweedfs: bool) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let (shared, upstream) = (state.clone(), url.clone());
         let server = Server::start(move |asked| {

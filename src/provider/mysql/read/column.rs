@@ -76,7 +76,30 @@ impl Sort {
             (_, Some(bound)) if self == Self::Time => time(text).is_some() && time(text) == time(bound),
             _ => false,
         };
-        if same { wanted.clone() } else { Value::from(text) }
+        if same { wanted.clone() } else { self.typed(wanted, text) }
+    }
+
+    /// A text that is not what is wanted, in the form that an earlier wanted value would have had.
+    ///
+    /// So what was applied, and has been there since, is told from what somebody else wrote.
+    fn typed(self, wanted: &Value, text: &str) -> Value {
+        let typed = match (self, wanted) {
+            (Self::Json, _) => serde_json::from_str::<serde_json::Value>(text).ok().map(|found| Value::from(&found)),
+            (Self::Number, Value::Bool(_)) => {
+                ["0", "1"].iter().position(|digit| *digit == text).map(|on| (on == 1).into())
+            }
+            (Self::Number, Value::Integer(_) | Value::Null) => {
+                number(text).and_then(|number| number.parse().ok()).map(Value::Integer)
+            }
+            (Self::Number, Value::Float(_)) => text.parse().ok().map(Value::Float),
+            (Self::Time, Value::Text(wanted)) if wanted.parse::<jiff::Timestamp>().is_ok() => {
+                let civil = text.parse::<jiff::civil::DateTime>().ok();
+                let time = civil.and_then(|civil| civil.to_zoned(jiff::tz::TimeZone::UTC).ok());
+                time.map(|time| Value::from(time.timestamp().to_string()))
+            }
+            _ => None,
+        };
+        typed.unwrap_or_else(|| Value::from(text))
     }
 }
 
@@ -140,5 +163,18 @@ mod tests {
         assert!(same(Sort::Json, serde_json::json!({"a": [1, 2]}).into(), r#"{ "a" : [1,2] }"#));
         assert!(same(Sort::Json, "x".into(), r#""x""#));
         assert_eq!(Sort::Other.observed(&"x".into(), None), Value::Null);
+    }
+
+    #[test]
+    fn a_found_text_that_means_something_else_keeps_the_form_of_the_wanted_value() {
+        assert_eq!(Sort::Number.observed(&5.into(), Some("3")), 3.into());
+        assert_eq!(Sort::Number.observed(&5.into(), Some("3.50")), "3.50".into());
+        assert_eq!(Sort::Number.observed(&true.into(), Some("0")), false.into());
+        assert_eq!(Sort::Number.observed(&Value::Null, Some("3")), 3.into());
+        assert_eq!(Sort::Number.observed(&"12.5".into(), Some("3.50")), "3.50".into());
+        assert_eq!(Sort::Other.observed(&5.into(), Some("3")), "3".into());
+        let time = Sort::Time.observed(&"2026-02-01T00:00:00Z".into(), Some("2026-01-01 00:00:00"));
+        assert_eq!(time, "2026-01-01T00:00:00Z".into());
+        assert_eq!(Sort::Json.observed(&true.into(), Some("false")), false.into());
     }
 }

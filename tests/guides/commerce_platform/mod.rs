@@ -1,16 +1,27 @@
 //! Online shops of many small services: a database and a queue for each, a namespace, dashboards.
 
-use serde_json::{Value as Json, json};
+mod drift;
+
+use serde_json::Value as Json;
 use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
-use crate::servers::{Cluster, broker, execute, in_broker, mysql, mysql_do, mysql_names, on_servers, rows};
+use crate::servers::{Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage};
+use crate::support::kubernetes::alone;
+use crate::support::s3::World as Storage;
 use crate::support::vendors::{Api, Vendor};
 
 const ESTATE: &str = "commerce-platform";
-const SERVERS: [&str; 4] =
-    ["TENANTRY_MYSQL_URL", "TENANTRY_POSTGRES_URL", "TENANTRY_RABBITMQ_URL", "TENANTRY_KUBECONFIG"];
+const SERVERS: [&str; 7] = [
+    "TENANTRY_MYSQL_URL",
+    "TENANTRY_POSTGRES_URL",
+    "TENANTRY_RABBITMQ_URL",
+    "TENANTRY_KUBECONFIG",
+    "TENANTRY_S3_URL",
+    "TENANTRY_S3_ACCESS_KEY_ID",
+    "TENANTRY_S3_SECRET_ACCESS_KEY",
+];
 /// Every type of object that the estate has.
 const COLLECTIONS: [&str; 16] = [
     "/api/v1/namespaces",
@@ -31,11 +42,21 @@ const COLLECTIONS: [&str; 16] = [
     "/api/v1/persistentvolumeclaims",
 ];
 
+/// The operators' own types.
+const TYPES: [&str; 5] = [
+    "certificates.cert-manager.io",
+    "externalsecrets.external-secrets.io",
+    "servicemonitors.monitoring.coreos.com",
+    "prometheusrules.monitoring.coreos.com",
+    "applications.argoproj.io",
+];
+
 /// Where the estate lives.
 struct World {
     data: MySqlConnection,
     register: PgConnection,
     broker: String,
+    files: Storage,
     cluster: Cluster,
     grafana: Api,
     sites: Api,
@@ -43,17 +64,20 @@ struct World {
 
 #[test]
 fn shops_of_many_services_are_made_kept_and_removed() {
+    let _alone = alone();
     on_servers("shops_of_many_services_are_made_kept_and_removed", &SERVERS, async |servers| {
         let (url, register) = servers.database("guides_commerce_platform", ESTATE).await;
         let mut world = World {
             data: mysql(servers.url("TENANTRY_MYSQL_URL"), "commerce\\_%", "c\\_%").await,
             register,
             broker: servers.url("TENANTRY_RABBITMQ_URL").to_owned(),
+            files: storage(servers, "TENANTRY_S3_URL", "commerce-").await,
             cluster: Cluster::connect(servers).await,
             grafana: Api::start(Vendor::Grafana).await,
             sites: Api::start(Vendor::Webhooks).await,
         };
         world.cluster.clear(ESTATE).await;
+        world.cluster.clear_types(&TYPES).await;
         for list in ["vhosts", "users"] {
             for name in in_broker(&world.broker, list, "commerce-").await {
                 broker(&world.broker, "DELETE", &format!("{list}/{name}"), Json::Null).await;
@@ -64,14 +88,15 @@ fn shops_of_many_services_are_made_kept_and_removed() {
             ("GRAFANA_PASSWORD", "secret".to_owned()),
             ("SITES_TOKEN", "secret-token".to_owned()),
         ];
-        for variable in ["TENANTRY_MYSQL_URL", "TENANTRY_RABBITMQ_URL", "TENANTRY_KUBECONFIG"] {
+        for variable in SERVERS.into_iter().filter(|variable| *variable != "TENANTRY_POSTGRES_URL") {
             variables.push((variable, servers.url(variable).to_owned()));
         }
         let mut estate = Estate::checkout(ESTATE, variables);
         estate.edit("tenantry.toml", "https://grafana.commerce.example", &world.grafana.url);
         estate.edit("tenantry.toml", "https://sites.commerce.example", &world.sites.url);
+        estate.edit("tenantry.toml", "http://127.0.0.1:8333", &world.files.url);
 
-        assert_eq!(estate.provisions(), 286);
+        assert_eq!(estate.provisions(), 306);
         world.is_there().await;
         world.is_apart(servers.url("TENANTRY_MYSQL_URL")).await;
         let changed = world.change().await;
@@ -167,6 +192,12 @@ impl World {
         assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 6 + 14 * SERVICES.len() + services);
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await.len(), SERVICES.len());
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await.len(), SERVICES.len());
+        let files = buckets(&self.files, "commerce-").await;
+        assert_eq!(files.len(), 3 * SERVICES.len(), "{files:?}");
+        let (_, versioning) = self.files.raw("GET", "/commerce-drift-surf-products?versioning=", &[], "").await;
+        assert!(versioning.contains("<Status>Enabled</Status>"), "{versioning}");
+        let (_, logo) = self.files.raw("GET", "/commerce-drift-surf-products/public/logo.svg", &[], "").await;
+        assert!(logo.contains("<text>Drift Surf</text>"), "{logo}");
         // Each has a folder, a dashboard and a user.
         assert_eq!(self.grafana.state().objects.len(), 3 * SERVICES.len());
     }
@@ -196,155 +227,6 @@ impl World {
         }
     }
 
-    /// Changes one resource of every kind that can change.
-    async fn change(&mut self) -> Vec<&'static str> {
-        for sql in [
-            "ALTER DATABASE commerce_copper_kitchen_orders CHARACTER SET latin1",
-            "ALTER USER c_bonsai_garden_orders IDENTIFIED BY 'chosen by hand'",
-            "ALTER USER c_drift_surf_orders ACCOUNT UNLOCK",
-            "GRANT DROP ON `commerce\\_bonsai\\_garden\\_sites`.* TO c_bonsai_garden_sites",
-            "DROP INDEX shops_by_tier ON commerce_control.shops",
-            "UPDATE commerce_control.shops SET max_sites = 99 WHERE id = 'copper-kitchen'",
-        ] {
-            mysql_do(&mut self.data, sql).await;
-        }
-        for sql in [
-            "GRANT CREATE ON SCHEMA subscriptions TO pg_monitor",
-            "DROP INDEX subscriptions.running",
-            "UPDATE subscriptions.contracts SET price = 1 WHERE shop = 'atlas-hardware'",
-        ] {
-            execute(&mut self.register, sql).await;
-        }
-
-        let vhost = "commerce-copper-kitchen";
-        let there = self.broker("GET", &format!("vhosts/{vhost}"), Json::Null).await;
-        let description = there["description"].as_str().expect("a description").replace("Copper", "Silver");
-        self.broker("PUT", &format!("vhosts/{vhost}"), json!({"description": description})).await;
-        let mut user = self.broker("GET", &format!("users/{vhost}"), Json::Null).await;
-        user["tags"].as_array_mut().expect("tags").push("administrator".into());
-        self.broker("PUT", &format!("users/{vhost}"), user).await;
-        for (path, body) in [
-            (format!("vhost-limits/{vhost}/max-queues"), json!({"value": 1000})),
-            (format!("user-limits/{vhost}/max-connections"), json!({"value": 1000})),
-            (format!("permissions/{vhost}/{vhost}"), json!({"configure": ".*", "write": ".*", "read": ".*"})),
-            (format!("topic-permissions/{vhost}/{vhost}"), json!({"exchange": "events", "write": ".*", "read": ".*"})),
-            (
-                format!("policies/{vhost}/lengths"),
-                json!({"pattern": ".*", "apply-to": "queues", "definition": {"max-length": 1}}),
-            ),
-        ] {
-            self.broker("PUT", &path, body).await;
-        }
-
-        let by_hand = "fieldManager=kubectl-edit";
-        for (path, body) in [
-            (
-                "/api/v1/namespaces/commerce-atlas-hardware/resourcequotas/tier",
-                json!({"spec": {"hard": {"pods": "1"}}}),
-            ),
-            ("/apis/apps/v1/namespaces/commerce-atlas-hardware/deployments/gateway", json!({"spec": {"replicas": 9}})),
-            (
-                "/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applications/bonsai-garden",
-                json!({"spec": {"source": {"targetRevision": "hotfix"}}}),
-            ),
-            (
-                "/apis/cert-manager.io/v1/namespaces/commerce-drift-surf/certificates/shop",
-                json!({"spec": {"dnsNames": ["drift-surf.example"]}}),
-            ),
-        ] {
-            self.cluster.by_hand("PATCH", &format!("{path}?{by_hand}"), body).await;
-        }
-
-        for object in &mut self.grafana.state().objects {
-            match object["sort"].as_str() {
-                Some("folder") if object["object"]["uid"] == "shop-drift-surf" => {
-                    object["object"]["title"] = "Old".into()
-                }
-                Some("dashboard") if object["object"]["dashboard"]["uid"] == "shop-atlas-hardware" => {
-                    object["object"]["dashboard"]["title"] = "Mine".into();
-                }
-                Some("user") if object["object"]["login"] == "shop-bonsai-garden" => {
-                    object["object"]["email"] = "someone@else.example".into();
-                }
-                _ => {}
-            }
-        }
-        self.sites.state().objects[0]["title"] = "Another".into();
-        let site = self.sites.state().objects[0]["domain"].clone();
-        let site = match site.as_str().expect("a domain").split('.').next() {
-            Some("atlas-hardware") => "atlas-hardware/website update",
-            Some("bonsai-garden") => "bonsai-garden/website update",
-            Some("copper-kitchen") => "copper-kitchen/website update",
-            _ => "drift-surf/website update",
-        };
-        vec![
-            "copper-kitchen/database[\"orders\"] update",
-            "bonsai-garden/service_user[\"orders\"] update",
-            "drift-surf/service_user[\"orders\"] update",
-            "bonsai-garden/service_grant[\"sites\"] update",
-            "estate/control_tables update",
-            "copper-kitchen/registration update",
-            "estate/subscriptions update",
-            "estate/subscription_tables update",
-            "atlas-hardware/contract update",
-            "copper-kitchen/vhost update",
-            "copper-kitchen/broker_user update",
-            "copper-kitchen/vhost_limits update",
-            "copper-kitchen/broker_limits update",
-            "copper-kitchen/permission update",
-            "copper-kitchen/topics update",
-            "copper-kitchen/lengths update",
-            "atlas-hardware/quota update",
-            "atlas-hardware/gateway update",
-            "bonsai-garden/deployment update",
-            "drift-surf/certificate update",
-            "drift-surf/folder update",
-            "atlas-hardware/dashboard update",
-            "bonsai-garden/viewer update",
-            site,
-        ]
-    }
-
-    /// Removes resources that hold no data. With an exchange its bindings go.
-    async fn remove(&mut self) -> Vec<&'static str> {
-        mysql_do(&mut self.data, "DROP USER c_copper_kitchen_accounts").await;
-        self.broker("DELETE", "exchanges/commerce-drift-surf/events", Json::Null).await;
-        self.broker("DELETE", "bindings/commerce-bonsai-garden/e/events/q/orders/orders.%2A", Json::Null).await;
-        self.broker("DELETE", "policies/commerce-bonsai-garden/lengths", Json::Null).await;
-        for path in [
-            "/apis/networking.k8s.io/v1/namespaces/commerce-drift-surf/networkpolicies/isolation",
-            "/api/v1/namespaces/commerce-atlas-hardware/secrets/support-database",
-            "/apis/apps/v1/namespaces/commerce-bonsai-garden/deployments/gateway",
-        ] {
-            self.cluster.by_hand("DELETE", path, Json::Null).await;
-        }
-        self.grafana.state().objects.retain(|object| object["object"]["dashboard"]["uid"] != "shop-copper-kitchen");
-        vec![
-            "copper-kitchen/service_user[\"accounts\"] create",
-            "copper-kitchen/service_grant[\"accounts\"] create",
-            "drift-surf/exchange create",
-            "drift-surf/binding[\"accounts\"] create",
-            "drift-surf/binding[\"catalogue\"] create",
-            "drift-surf/binding[\"orders\"] create",
-            "drift-surf/binding[\"sites\"] create",
-            "bonsai-garden/binding[\"orders\"] create",
-            "bonsai-garden/lengths create",
-            "drift-surf/isolation create",
-            "atlas-hardware/credentials[\"support\"] create",
-            "bonsai-garden/gateway create",
-            "copper-kitchen/dashboard create",
-        ]
-    }
-
-    /// A queue that is gone would come back empty, which somebody has to know.
-    async fn loses_a_queue(&mut self, estate: &mut Estate) {
-        self.broker("DELETE", "queues/commerce-copper-kitchen/orders", Json::Null).await;
-        let plan = estate.expect(0, &["plan"]);
-        assert!(plan.contains("TY0413") && plan.contains("copper-kitchen/queue[\"orders\"]"), "{plan}");
-        let lost = ["copper-kitchen/queue[\"orders\"] create", "copper-kitchen/binding[\"orders\"] create"];
-        estate.repairs(&lost, &[]);
-    }
-
     /// Access has ended and nothing is gone.
     async fn has_ended(&mut self) {
         for (shop, services) in SERVICES {
@@ -356,6 +238,8 @@ impl World {
             let databases = mysql_names(&mut self.data, DATABASES, &format!("commerce\\_{name}\\_%")).await;
             assert!(databases.len() >= services, "{databases:?}");
         }
+        let (status, picture) = self.files.raw("GET", "/commerce-drift-surf-products/public/board.png", &[], "").await;
+        assert_eq!((status, picture.as_str()), (200, "a picture"));
         for site in &self.sites.state().objects {
             assert_eq!(site["status"], "closed");
         }
@@ -375,6 +259,7 @@ impl World {
         );
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await, [""; 0]);
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await, [""; 0]);
+        assert_eq!(buckets(&self.files, "commerce-").await, [""; 0]);
         for api in [&self.grafana, &self.sites] {
             assert_eq!(api.state().objects, [Json::Null; 0], "{:?}", api.vendor);
         }
