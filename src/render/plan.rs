@@ -109,10 +109,45 @@ fn owner(
     reveal: bool,
 ) -> io::Result<()> {
     writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
-    for change in changes {
+    let (records, others) = records_apart(changes);
+    for (_, change) in others {
         self::change(out, change, Some((&change.reason, change.origin.as_ref())), true, reveal)?;
     }
+    self::records(out, &records)?;
     writeln!(out)
+}
+
+/// What only puts something on record, of which there is more than one, and everything else; with their places.
+fn records_apart<'a>(changes: &[&'a Change]) -> (Vec<&'a Change>, Vec<(usize, &'a Change)>) {
+    if changes.iter().filter(|change| change.is_only_record()).count() < 2 {
+        return (Vec::new(), changes.iter().copied().enumerate().collect());
+    }
+    let records = changes.iter().copied().filter(|change| change.is_only_record()).collect();
+    (records, changes.iter().copied().enumerate().filter(|(_, change)| !change.is_only_record()).collect())
+}
+
+/// In one line: nothing of them changes in a target.
+fn records(out: &mut dyn io::Write, records: &[&Change]) -> io::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = records.iter().take(NAMES).map(|change| id(change)).collect();
+    let more = records.len().saturating_sub(NAMES);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let symbol = words::label(Action::Update).paint(format!(
+        "{} {:<7} {}{more}",
+        words::symbol(Action::Update),
+        Action::Update.as_str(),
+        names.join(", ")
+    ));
+    writeln!(out, "  {symbol}  {}", Label::Quiet.paint("their protection or what they need is put on record"))
+}
+
+fn id(change: &Change) -> String {
+    match &change.address.each {
+        Some(each) => format!("{}[{each:?}]", change.address.id),
+        None => change.address.id.to_string(),
+    }
 }
 
 fn group(
@@ -132,13 +167,15 @@ fn group(
     };
     let heading = format!("{} {what} alike: {names}", members.len());
     writeln!(out, "{}{}", Label::Heading.paint(heading), transition.map(phase).unwrap_or_default())?;
-    for (index, change) in changes[0].iter().enumerate() {
+    let (records, others) = records_apart(changes[0]);
+    for (index, change) in others {
         // The place is shown if it is one for all.
-        let others = || changes.iter().map(|changes| changes[index]);
-        let origin = change.origin.as_ref().filter(|_| others().all(|other| other.origin == change.origin));
-        let reason = others().all(|other| other.reason == change.reason).then_some((&change.reason, origin));
+        let alike = || changes.iter().map(|changes| changes[index]);
+        let origin = change.origin.as_ref().filter(|_| alike().all(|other| other.origin == change.origin));
+        let reason = alike().all(|other| other.reason == change.reason).then_some((&change.reason, origin));
         self::change(out, change, reason, false, reveal)?;
     }
+    self::records(out, &records)?;
     writeln!(out)
 }
 
@@ -157,12 +194,9 @@ fn change(
     alone: bool,
     reveal: bool,
 ) -> io::Result<()> {
-    let Change { address, kind, identity, action, fields, .. } = change;
+    let Change { kind, identity, action, fields, .. } = change;
     let label = words::label(*action);
-    let what = match &address.each {
-        Some(each) => format!("{}[{each:?}]", address.id),
-        None => address.id.to_string(),
-    };
+    let what = id(change);
     let mut line =
         format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
     if alone {

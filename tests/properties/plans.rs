@@ -56,7 +56,7 @@ async fn assert_same_is_unchanged(bed: &Bed) {
             spec: desired.spec.clone(),
             mark: Some(mark),
             outputs: Arc::default(),
-            pending: None,
+            ..Present::default()
         });
         let known =
             Known { estate, desired, observed: &observed, applied: Some(&applied), begun: false, secret_hash: None };

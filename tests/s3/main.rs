@@ -1,4 +1,4 @@
-//! The S3 provider on SeaweedFS and on a replica of AWS.
+//! The S3 provider on `SeaweedFS` and on a replica of AWS.
 
 #[allow(dead_code, reason = "each test binary takes its part")]
 #[path = "../support/mod.rs"]

@@ -27,12 +27,8 @@ fn what_is_denied_broken_or_no_s3_is_unknown() {
         let cut =
             || Reply { body: b"<ListBucketResult><Name>b</Name>".to_vec(), cut: Cut::HalfWay, ..Reply::empty(200) };
         let half = || Reply { body: b"<Tagging><TagSet>".to_vec(), ..Reply::empty(200) };
-        let cases: [(&str, fn() -> Reply, &str); 2] = [
-            ("denied", || error(403, "AccessDenied"), "AccessDenied"),
-            ("failing", || error(500, "InternalError"), "InternalError"),
-        ];
-        for (case, reply, why) in cases {
-            world.decide(move |asked| (asked.path != "/").then(reply));
+        for (case, status, why) in [("denied", 403, "AccessDenied"), ("failing", 500, "InternalError")] {
+            world.decide(move |asked| (asked.path != "/").then(|| error(status, why)));
             for resource in &resources {
                 let Observed::Unknown(reason) = world.observe(resource).await else {
                     panic!("{case}: {}", resource.address)
@@ -56,6 +52,10 @@ fn what_is_denied_broken_or_no_s3_is_unknown() {
 #[test]
 fn a_wrong_key_is_told_with_what_to_do_and_not_repeated() {
     on_servers("a_wrong_key_is_told_with_what_to_do_and_not_repeated", async |world: &World| {
+        // The replica believes whoever goes by the name of its root.
+        if !world.is_seaweedfs {
+            return;
+        }
         let [bucket, object] = made(world).await;
         let reader = S3.reader(&world.settings(&world.url, "hunter2-wrong")).expect("valid settings");
         for resource in [&bucket, &object] {

@@ -118,6 +118,16 @@ pub struct Change {
     pub generation: u64,
 }
 
+impl Change {
+    /// Whether nothing changes in the target: the inventory is brought up to date.
+    pub fn is_only_record(&self) -> bool {
+        self.fields.is_empty()
+            && self.renamed_from.is_none()
+            && self.replaces.is_none()
+            && self.action == Action::Update
+    }
+}
+
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldChange {

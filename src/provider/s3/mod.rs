@@ -28,7 +28,7 @@ use crate::core::model::kind::Kind;
 use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use api::Api;
 
-/// The S3 provider. Tried with SeaweedFS 4 and a replica of AWS.
+/// The S3 provider. Tried with `SeaweedFS` 4 and a replica of AWS.
 pub struct S3;
 
 /// The region where a target does not say; servers outside of AWS mostly go by this name too.

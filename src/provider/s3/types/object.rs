@@ -93,7 +93,7 @@ fn normalise(spec: &Map) -> Map {
     let by_name = default_type(fields.text("key").unwrap_or_default());
     fields.default("contentType", by_name);
     // One spelling, whoever has written it.
-    fields.map("contentBase64", |text| match text.as_str().and_then(|text| decode(text)) {
+    fields.map("contentBase64", |text| match text.as_str().and_then(decode) {
         Some(content) => STANDARD.encode(content).into(),
         None => text.clone(),
     });
