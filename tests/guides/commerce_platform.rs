@@ -258,7 +258,7 @@ impl World {
         for object in &mut self.grafana.state().objects {
             match object["sort"].as_str() {
                 Some("folder") if object["object"]["uid"] == "shop-drift-surf" => {
-                    object["object"]["title"] = "Old".into()
+                    object["object"]["title"] = "Old".into();
                 }
                 Some("dashboard") if object["object"]["dashboard"]["uid"] == "shop-atlas-hardware" => {
                     object["object"]["dashboard"]["title"] = "Mine".into();

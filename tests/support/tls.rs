@@ -54,7 +54,7 @@ pub async fn assert_verified(target: &Target, url: &str, desired: &Desired) {
     std::fs::write(folder.path().join("roots.pem"), CERTIFICATE).expect("a file");
     let settings = |host: &str, roots: Option<&str>| -> Settings {
         let mut settings = target.settings(&url.replace("127.0.0.1", host));
-        settings.folder = folder.path().to_owned();
+        settings.folder = folder.path().into();
         settings.values.extend(roots.map(|roots| ("roots".to_owned(), roots.into())));
         settings
     };
