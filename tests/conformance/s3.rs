@@ -50,7 +50,19 @@ pub fn cases(suffix: &str, has_block: bool) -> Vec<Case> {
             json!({"bucket": name, "key": "a b/ö+&.svg", "contentBase64": "aGVsbG8=", "contentType": "text/plain",
                    "cacheControl": "max-age=60"}),
         ),
+        Case {
+            kind: "s3.user",
+            needs: Vec::new(),
+            spec: json!({"name": format!("conforms-{suffix}"), "accessKey": {}, "policy": user_policy("s3:GetObject")}),
+            updated: json!({"name": format!("conforms-{suffix}"), "accessKey": {"rotation": 2, "keepPrevious": false},
+                            "tags": {"team": "a"}, "policy": user_policy("s3:PutObject")}),
+            apart: false,
+        },
     ]
+}
+
+fn user_policy(action: &str) -> serde_json::Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::a/*"}]})
 }
 
 #[test]

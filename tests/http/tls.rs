@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tenantry::core::model::resource::Observed;
 use tenantry::provider::contract::Provider as _;
@@ -13,23 +11,12 @@ use tokio::net::TcpListener;
 
 use crate::support::observe;
 use crate::support::server::{Reply, converse};
+use crate::support::tls::{CERTIFICATE, acceptor};
 use crate::support::vendors::{Api, Vendor};
-
-const CERTIFICATE: &[u8] = include_bytes!("certificate/localhost.pem");
-const KEY: &[u8] = include_bytes!("certificate/localhost.key");
 
 #[tokio::test]
 async fn a_certificate_is_verified_against_the_file_of_the_target() {
-    // Self-signed for the name "localhost", for a hundred years, and for nothing but this test.
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("a configuration");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let server = tokio::spawn(async move {

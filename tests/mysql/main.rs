@@ -1,5 +1,6 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
+mod certificates;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]
 mod support;

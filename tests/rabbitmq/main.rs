@@ -7,6 +7,7 @@ mod support;
 use serde_json::{Value as Json, json};
 use support::target::{Target, on_server};
 use support::tcp::TcpProxy;
+use support::tls;
 use support::{create, delete, observe, present, update};
 use tenantry::core::diff::compare;
 use tenantry::core::model::resource::{Desired, Observed};
@@ -165,6 +166,15 @@ fn the_number_of_requests_does_not_depend_on_the_number_of_tenants() {
             numbers.push(proxy.take_round_trips());
         }
         assert_eq!(numbers, [2, 2]);
+    });
+}
+
+#[test]
+fn a_server_whose_certificate_does_not_verify_is_not_talked_to() {
+    on_rabbitmq("a_server_whose_certificate_does_not_verify_is_not_talked_to", async |target| {
+        let port = tls::in_front_of(target.host()).await;
+        let url = target.url_at(port).replace("http://", "https://");
+        tls::assert_verified(target, &url, &tenant(target, "acme")[0]).await;
     });
 }
 

@@ -11,6 +11,7 @@ use redis::{Client, cmd};
 use serde_json::json;
 use support::target::{Target, on_server};
 use support::tcp::TcpProxy;
+use support::tls;
 use support::{create, delete, observe, present, update};
 use tenantry::core::model::resource::{Desired, Observed};
 use tenantry::core::model::value::Value;
@@ -177,6 +178,15 @@ fn an_outage_is_unknown_and_never_absent() {
         let error = writer.write(&[create(&wanted[1])]).await.expect_err("it is down").error;
         assert_eq!(error.class, ErrorClass::Retryable, "{error}");
         assert_eq!(reader.probe().await.expect_err("it is down").class, ErrorClass::Retryable);
+    });
+}
+
+#[test]
+fn a_server_whose_certificate_does_not_verify_is_not_talked_to() {
+    on_redis("a_server_whose_certificate_does_not_verify_is_not_talked_to", async |target| {
+        let port = tls::in_front_of(target.host()).await;
+        let url = target.url_at(port).replace("redis://", "rediss://");
+        tls::assert_verified(target, &url, &tenant(target, "acme")[1]).await;
     });
 }
 

@@ -16,6 +16,8 @@ pub mod stripe_schedules;
 pub mod target;
 pub mod tcp;
 #[allow(dead_code, reason = "each test binary takes its part")]
+pub mod tls;
+#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod vendors;
 
 use std::collections::BTreeMap;

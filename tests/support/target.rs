@@ -94,12 +94,20 @@ impl Target {
         }
     }
 
+    pub fn reader_with(&self, settings: &Settings) -> Box<dyn Reader> {
+        self.provider.reader(settings).expect("valid settings")
+    }
+
+    pub fn writer_with(&self, settings: &Settings) -> Box<dyn Writer> {
+        self.provider.writer(settings).expect("valid settings")
+    }
+
     pub fn reader_at(&self, url: &str) -> Box<dyn Reader> {
-        self.provider.reader(&self.settings(url)).expect("valid settings")
+        self.reader_with(&self.settings(url))
     }
 
     pub fn writer_at(&self, url: &str) -> Box<dyn Writer> {
-        self.provider.writer(&self.settings(url)).expect("valid settings")
+        self.writer_with(&self.settings(url))
     }
 
     pub fn reader(&self) -> Box<dyn Reader> {

@@ -84,7 +84,7 @@ impl Api {
         let base = transport::base_url(base).map_err(|why| format!("`url` cannot be used: {why}"))?;
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let transport = Transport::new(&Options {
-            roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
+            roots: transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         })

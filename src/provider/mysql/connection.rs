@@ -4,12 +4,13 @@ use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use crate::provider::transport::{is_this_machine, tls};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +51,7 @@ pub struct Session {
 
 impl Connections {
     /// # Errors
-    /// If `url` is missing, is no MySQL URL, or holds a password in the clear.
+    /// If `url` is missing, is no MySQL URL, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let invalid = |cause: &str| {
             let attempted = format!("reading the settings of target \"{}\"", settings.target);
@@ -66,6 +67,15 @@ impl Connections {
             return Err(invalid("`url` holds a password in the clear").with_remedy(
                 "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
             ));
+        }
+        let roots = tls::roots(settings);
+        if roots.is_some() && matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
+            return Err(invalid("`roots` is for TLS, and `url` asks for none")
+                .with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out"));
+        }
+        let mut options = verified(options, roots.is_some());
+        if let Some(file) = roots {
+            options = options.ssl_ca_from_pem(tls::pem(&file).map_err(|why| invalid(&why))?);
         }
         let options = options.charset("utf8mb4").disable_statement_logging();
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
@@ -112,6 +122,20 @@ impl Connections {
     }
 }
 
+/// With the server's certificate verified, wherever that protects anything.
+///
+/// The driver verifies nothing unless it is asked to: with `PREFERRED`, its default, it falls back to plain text, and with
+/// `REQUIRED` it encrypts for whoever answers (the manual's "Command Options for Encrypted Connections" has the same).
+fn verified(options: MySqlConnectOptions, has_roots: bool) -> MySqlConnectOptions {
+    let is_local = options.get_socket().is_some() || is_this_machine(options.get_host());
+    match options.get_ssl_mode() {
+        // Nobody stands in between, and a server beside us seldom has a certificate that somebody signed.
+        MySqlSslMode::Preferred if is_local && !has_roots => options,
+        MySqlSslMode::Preferred | MySqlSslMode::Required => options.ssl_mode(MySqlSslMode::VerifyIdentity),
+        MySqlSslMode::Disabled | MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity => options,
+    }
+}
+
 /// Whether a URL has a password in its authority.
 fn has_password(url: &str) -> bool {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -151,6 +175,36 @@ mod tests {
         for url in ["mysql://hunter2:x@[bad", "redis://hunter2", "hunter2"] {
             let error = Connections::new(&settings(url, true)).err().expect("refused");
             assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn certificates_are_verified_unless_nobody_can_stand_in_between() {
+        let mode = |url: &str, has_roots| {
+            let options = MySqlConnectOptions::from_str(url).expect("a URL");
+            format!("{:?}", verified(options, has_roots).get_ssl_mode())
+        };
+        for (url, has_roots, expected) in [
+            ("mysql://db", false, "VerifyIdentity"),
+            ("mysql://db?ssl-mode=PREFERRED", false, "VerifyIdentity"),
+            ("mysql://db?ssl-mode=REQUIRED", false, "VerifyIdentity"),
+            ("mysql://db?ssl-mode=VERIFY_CA", true, "VerifyCa"),
+            ("mysql://db?ssl-mode=DISABLED", false, "Disabled"),
+            ("mysql://localhost.example.com", false, "VerifyIdentity"),
+            ("mysql://localhost", false, "Preferred"),
+            ("mysql://127.0.0.1", false, "Preferred"),
+            ("mysql://[::1]", false, "Preferred"),
+            ("mysql://db?socket=/run/mysqld/socket", false, "Preferred"),
+            ("mysql://127.0.0.1", true, "VerifyIdentity"),
+            ("mysql://127.0.0.1?ssl-mode=REQUIRED", false, "VerifyIdentity"),
+        ] {
+            assert_eq!(mode(url, has_roots), expected, "{url} {has_roots}");
+        }
+        for (url, says) in [("mysql://a@db?ssl-mode=DISABLED", "asks for none"), ("mysql://a@db", "none.pem cannot")] {
+            let mut settings = settings(url, false);
+            settings.values.insert("roots".to_owned(), "none.pem".into());
+            let error = Connections::new(&settings).err().expect("refused").to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 }

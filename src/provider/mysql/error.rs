@@ -7,12 +7,15 @@ use sqlx::mysql::MySqlDatabaseError;
 
 use super::quote::NulCharacter;
 use crate::provider::contract::{ErrorClass, ProviderError};
+use crate::provider::transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}", describe(.0))]
-    Server(#[from] sqlx::Error),
+    Server(sqlx::Error),
+    #[error(transparent)]
+    Certificate(Unverified),
     #[error(transparent)]
     Nul(#[from] NulCharacter),
     /// Somebody else's resource or change stands in the way.
@@ -24,6 +27,12 @@ pub enum Failure {
     Timeout(u64),
 }
 
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+    }
+}
+
 /// `ER_NO_SUCH_TABLE`, `ER_BAD_DB_ERROR`: there is no such table, or no such database.
 const MISSING: [u16; 2] = [1146, 1049];
 
@@ -31,7 +40,7 @@ impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
             Self::Conflict(_) => ErrorClass::Conflict,
             Self::Timeout(_) => ErrorClass::Retryable,
         }
@@ -50,6 +59,18 @@ impl Failure {
         self.number().is_some_and(|number| MISSING.contains(&number))
     }
 
+    fn remedy_of_connection(&self) -> Option<&'static str> {
+        match self {
+            Self::Certificate(unverified) => Some(unverified.remedy()),
+            // The driver has these words for it, and no variant.
+            Self::Server(sqlx::Error::Tls(error)) if error.to_string().contains("does not support TLS") => Some(
+                "switch TLS on in the server, or write `ssl-mode=DISABLED` into the target's `url`, which sends \
+                 everything in the clear",
+            ),
+            _ => None,
+        }
+    }
+
     pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
         let remedy = match (self.class(), self.number()) {
             (ErrorClass::Denied, Some(1045)) => Some("check the user name and password of the target's `url`"),
@@ -59,7 +80,7 @@ impl Failure {
             ),
             (ErrorClass::Denied, _) => Some("grant the user of the target's `url` the missing privilege"),
             (_, Some(1146 | 1049)) => Some("create it by a `mysql.script` that comes first (`dependsOn`)"),
-            _ => None,
+            _ => self.remedy_of_connection(),
         };
         let error = ProviderError::new(self.class(), attempted, self);
         match remedy {
@@ -133,6 +154,8 @@ mod tests {
         ] {
             assert_eq!(class_of_number(number), class, "{number}");
         }
+        let plain = Failure::from(sqlx::Error::Tls("server does not support TLS".into())).into_provider_error("asking");
+        assert!(plain.remedy.is_some_and(|words| words.contains("ssl-mode=DISABLED")));
         let lost = Failure::from(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
         assert_eq!(lost.class(), ErrorClass::Retryable);
     }

@@ -40,6 +40,8 @@ struct MySqlSettings {
     /// `mysql://user:password@host:port?ssl-mode=VERIFY_IDENTITY`, as `env:NAME` or `file:PATH` unless it is without a
     /// password.
     url: String,
+    /// A PEM file with certificates to trust besides those of the system, relative to the estate's folder.
+    roots: Option<String>,
     /// The database for records of scripts and for marks that have no other place, made when the first is written.
     #[serde(default = "default_bookkeeping_database")]
     bookkeeping_database: String,

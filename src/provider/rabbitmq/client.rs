@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::error::Failure;
 use crate::core::model::names::percent_decode;
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use crate::provider::transport::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -32,7 +33,7 @@ pub struct Client {
 
 impl Client {
     /// # Errors
-    /// If `url` is missing, is no URL, or holds a password in the clear.
+    /// If `url` is missing, is no URL, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let invalid = |cause: &str| {
             let attempted = format!("reading the settings of target \"{}\"", settings.target);
@@ -56,9 +57,13 @@ impl Client {
         if user.is_empty() || unwritable {
             return Err(invalid("`url` names no user"));
         }
-        // Once for the whole process; whoever was first has chosen the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let roots = tls::roots(settings);
+        if roots.is_some() && base.scheme() != "https" {
+            return Err(invalid("`roots` is for TLS, and `url` asks for none")
+                .with_remedy("begin `url` with https://, or leave `roots` out"));
+        }
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::configuration(roots.as_deref()).map_err(|why| invalid(&why))?)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -110,7 +115,10 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let failed = |error: reqwest::Error| Failure::Transport(describe(&error));
+        let failed = |error: reqwest::Error| match tls::Unverified::among(&error) {
+            Some(unverified) => Failure::Certificate(unverified),
+            None => Failure::Transport(describe(&error)),
+        };
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -218,6 +226,16 @@ mod tests {
         for url in ["http://hunter2:x@[bad", "amqp://hunter2", "hunter2", "http://broker"] {
             let error = Client::new(&settings(url, true)).err().expect("refused");
             assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn certificates_to_trust_ask_for_tls_and_a_file() {
+        for (url, says) in [("http://a:b@broker", "asks for none"), ("https://a:b@broker", "none.pem cannot be used")] {
+            let mut settings = settings(url, true);
+            settings.values.insert("roots".to_owned(), "none.pem".into());
+            let error = Client::new(&settings).err().expect("refused").to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::provider::contract::{ErrorClass, ProviderError};
+use crate::provider::transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,8 @@ pub enum Failure {
     /// No answer came, or half of one.
     #[error("{0}")]
     Transport(String),
+    #[error(transparent)]
+    Certificate(Unverified),
     /// The server refused.
     #[error("{reason} (HTTP {})", status.as_u16())]
     Status { status: StatusCode, reason: String, retry_after: Option<Duration> },
@@ -28,12 +31,13 @@ impl Failure {
             Self::Transport(_) => ErrorClass::Retryable,
             Self::Status { status, reason, retry_after } => class_of(*status, reason, *retry_after),
             Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Invalid(_) => ErrorClass::Fatal,
         }
     }
 
     pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
         let remedy = match &self {
+            Self::Certificate(unverified) => Some(unverified.remedy()),
             Self::Status { status, .. } if *status == StatusCode::UNAUTHORIZED || *status == StatusCode::FORBIDDEN => {
                 Some(
                     "check the user and password of the target's `url`, give the user the tag `administrator`, and \

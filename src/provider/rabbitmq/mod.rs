@@ -37,6 +37,8 @@ struct RabbitMqSettings {
     /// The management API: `https://user:password@host:15671`, as `env:NAME` or `file:PATH` unless it is without a
     /// password.
     url: String,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `https://`.
+    roots: Option<String>,
 }
 
 impl Provider for RabbitMq {

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use crate::provider::transport::tls;
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ pub struct Session {
 
 impl Connections {
     /// # Errors
-    /// If `url` is missing, is no URL of a Redis server, or holds a password in the clear.
+    /// If `url` is missing, is no URL of a Redis server, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let invalid = |cause: &str| {
             let attempted = format!("reading the settings of target \"{}\"", settings.target);
@@ -55,7 +56,22 @@ impl Connections {
         }
         let user = info.redis_settings().username().unwrap_or("default").to_owned();
         let location = format!("{user}@{}/{}", info.addr(), info.redis_settings().db());
-        let client = Client::open(info).map_err(|error| invalid(&error.to_string()))?;
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            return Err(invalid("`url` asks not to verify the server's certificate")
+                .with_remedy("leave `#insecure` out, and name a file with the certificates to trust in `roots`"));
+        }
+        let client = match tls::roots(settings) {
+            None => Client::open(info),
+            Some(_) if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) => {
+                return Err(invalid("`roots` is for TLS, and `url` asks for none")
+                    .with_remedy("begin `url` with rediss://, or leave `roots` out"));
+            }
+            Some(file) => {
+                let root_cert = Some(tls::pem(&file).map_err(|why| invalid(&why))?);
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+            }
+        };
+        let client = client.map_err(|error| invalid(&error.to_string()))?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
         Ok(Self { client, user, location, permits, idle: Mutex::default() })
     }
@@ -130,6 +146,18 @@ mod tests {
         let connections = Connections::new(&settings(url, true)).expect("valid");
         assert_eq!((connections.user(), connections.location()), ("ann", "ann@cache:6379/2"));
         assert_eq!(Connections::new(&settings("redis://cache", false)).expect("valid").user(), "default");
+    }
+
+    #[test]
+    fn certificates_are_verified_or_the_settings_are_refused() {
+        let refused = |settings: &Settings| Connections::new(settings).err().expect("refused").to_string();
+        assert!(refused(&settings("rediss://ann@cache#insecure", false)).contains("not to verify"));
+        for (url, says) in [("redis://ann@cache", "asks for none"), ("rediss://ann@cache", "none.pem cannot be used")] {
+            let mut settings = settings(url, false);
+            settings.values.insert("roots".to_owned(), "none.pem".into());
+            let cause = refused(&settings);
+            assert!(cause.contains(says), "{cause}");
+        }
     }
 
     #[test]

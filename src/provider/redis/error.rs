@@ -5,12 +5,15 @@
 use redis::{ErrorKind, RedisError};
 
 use crate::provider::contract::{ErrorClass, ProviderError};
+use crate::provider::transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}", describe(.0))]
-    Server(#[from] RedisError),
+    Server(RedisError),
+    #[error(transparent)]
+    Certificate(Unverified),
     /// Somebody else's resource or change stands in the way.
     #[error("{0}")]
     Conflict(String),
@@ -21,19 +24,26 @@ pub enum Failure {
     Invalid(String),
 }
 
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+    }
+}
+
 impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
             Self::Conflict(_) => ErrorClass::Conflict,
             Self::Busy(_) => ErrorClass::Retryable,
-            Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Invalid(_) => ErrorClass::Fatal,
         }
     }
 
     pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
         let remedy = match &self {
             Self::Server(error) => remedy(error),
+            Self::Certificate(unverified) => Some(unverified.remedy().to_owned()),
             _ => None,
         };
         let error = ProviderError::new(self.class(), attempted, self);

@@ -37,6 +37,8 @@ struct RedisSettings {
     /// `rediss://user:password@host:port/database`, or `redis://` without TLS, as `env:NAME` or `file:PATH` unless it is
     /// without a password.
     url: String,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `rediss://`.
+    roots: Option<String>,
 }
 
 impl Provider for Redis {

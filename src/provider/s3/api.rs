@@ -11,15 +11,19 @@ use super::error::Failure;
 use super::xml::Element;
 use crate::core::model::names::percent_encode;
 use crate::provider::contract::Settings;
-use crate::provider::transport::header::{HeaderMap, HeaderName, HeaderValue};
+use crate::provider::transport::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::provider::transport::sigv4::{Credentials, Scope, sign};
 use crate::provider::transport::{self, Answer, Method, Options, Request, StatusCode, Transport, Url};
+
+/// The version of IAM's requests and answers.
+const IAM_VERSION: &str = "2010-05-08";
 
 /// One target.
 pub struct Api {
     transport: Transport,
     credentials: Credentials,
     base: Url,
+    iam: Url,
     pub region: String,
 }
 
@@ -61,14 +65,19 @@ impl Api {
             Some(url) => address("url", url)?,
             None => address("url", &format!("https://s3.{region}.amazonaws.com"))?,
         };
+        let iam = match (settings.text("iam_url"), settings.text("url")) {
+            (Some(url), _) => address("iam_url", url)?,
+            (None, Some(_)) => base.clone(),
+            (None, None) => address("iam_url", "https://iam.amazonaws.com")?,
+        };
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let options = Options {
-            roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
+            roots: transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         };
         let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
-        Ok(Self { transport, credentials, base, region })
+        Ok(Self { transport, credentials, base, iam, region })
     }
 
     /// Key and address, for messages.
@@ -99,8 +108,37 @@ impl Api {
             let digest = STANDARD.encode(Md5::digest(body));
             headers.insert("content-md5", HeaderValue::from_str(&digest).expect("base64 is a header"));
         }
-        let mut request = Request { method, url, headers, body: call.body };
-        let scope = Scope { region: &self.region, service: "s3" };
+        self.signed(Request { method, url, headers, body: call.body }, "s3").await
+    }
+
+    /// Does something in IAM, in its Query API. Returns what stands in the answer's result; nothing where it has none.
+    ///
+    /// # Errors
+    /// If no answer comes, a refusal, or something else.
+    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Element, Failure> {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        let request = Request {
+            method: Method::POST,
+            url: self.iam.clone(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
+            body: Some(form(action, parameters)),
+        };
+        let answer = self.signed(request, "iam").await?;
+        if !answer.status.is_success() {
+            return Err(refusal(&answer));
+        }
+        let root = Element::parse(&answer.body).ok_or_else(|| Failure::Unreadable(no_xml(&answer)))?;
+        if root.name != format!("{action}Response") {
+            return Err(Failure::Unreadable(format!("the answer to {action} is <{}>", root.name)));
+        }
+        Ok(root.child(&format!("{action}Result")).cloned().unwrap_or_default())
+    }
+
+    async fn signed(&self, mut request: Request, service: &str) -> Result<Answer, Failure> {
+        // IAM of AWS knows one region only, whichever the buckets are in.
+        let is_global = service == "iam" && self.iam.host_str() == Some("iam.amazonaws.com");
+        let region = if is_global { super::REGION } else { &self.region };
+        let scope = Scope { region, service };
         #[expect(clippy::disallowed_methods, reason = "the server holds a signature's time against its own clock")]
         let now = Timestamp::now();
         sign(&mut request, &self.credentials, scope, now)?;
@@ -136,6 +174,13 @@ impl Api {
     }
 }
 
+/// The body of a request to IAM.
+fn form(action: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Action", action).append_pair("Version", IAM_VERSION).extend_pairs(parameters);
+    form.finish().into_bytes()
+}
+
 /// The path of a bucket or object below the server's own.
 fn path(base: &str, bucket: &str, key: &str) -> Result<String, Failure> {
     let is_step = |segment: &str| matches!(segment, "." | "..");
@@ -156,7 +201,12 @@ fn path(base: &str, bucket: &str, key: &str) -> Result<String, Failure> {
 pub fn refusal(answer: &Answer) -> Failure {
     let status = answer.status.as_u16();
     let root = Element::parse(&answer.body);
-    match root.as_ref().filter(|root| root.name == "Error") {
+    let error = match root.as_ref() {
+        // So IAM wraps it.
+        Some(root) if root.name == "ErrorResponse" => root.child("Error"),
+        root => root,
+    };
+    match error.filter(|error| error.name == "Error") {
         Some(error) => Failure::Refused {
             status,
             code: error.get("Code").unwrap_or_default().to_owned(),

@@ -12,6 +12,7 @@
 
 mod api;
 mod error;
+mod keys;
 mod mark;
 mod read;
 mod setting;
@@ -53,6 +54,8 @@ struct S3Settings {
     secret_access_key: String,
     /// Of temporary credentials, as `env:NAME` or `file:PATH`.
     session_token: Option<String>,
+    /// Where users are managed; `url`, if it is left out, or AWS.
+    iam_url: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
     /// Reads and writes together.

@@ -125,7 +125,7 @@ impl Api {
             .map_err(|why| format!("`url` cannot be used: {why}"))?;
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let options = Options {
-            roots: settings.text("roots").map(|roots| settings.folder.join(roots)),
+            roots: transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         };

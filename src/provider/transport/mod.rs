@@ -6,8 +6,9 @@
 
 mod gate;
 pub mod sigv4;
-mod tls;
+pub mod tls;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ pub enum Failure {
     Unreachable(String),
     #[error("the answer broke off: {0}")]
     Interrupted(String),
-    #[error("the server's certificate does not verify: {0}")]
-    Certificate(String),
+    #[error(transparent)]
+    Certificate(tls::Unverified),
     #[error("the answer is longer than {MOST_BYTES} bytes")]
     TooLong,
     #[error("the server sends us on to {0}, where credentials must not go")]
@@ -101,7 +102,7 @@ impl Failure {
     /// What the user can do about it, where that is known.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Certificate(_) => Some("name a file with the certificates to trust in the target's `roots`"),
+            Self::Certificate(unverified) => Some(unverified.remedy()),
             Self::Redirected(_) => Some("write the address that answers itself into the target's `url`"),
             Self::TooLong => Some("ask for smaller pages"),
             _ => None,
@@ -241,12 +242,7 @@ pub fn secret_header(name: HeaderName, value: &str) -> Result<(HeaderName, Heade
 /// If it is none, or if credentials would travel in the clear to another machine.
 pub fn base_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("it is no URL: {error}"))?;
-    let is_local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err("it names no host".to_owned()),
-    };
+    let is_local = is_this_machine(url.host_str().ok_or("it names no host")?);
     if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
         return Err("it has to begin with https, unless it is an address of this machine".to_owned());
     }
@@ -256,26 +252,21 @@ pub fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Whether what is sent to a host of a URL stays on this machine.
+pub fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
 fn failure(error: reqwest::Error) -> Failure {
     let error = error.without_url();
-    if let Some(reason) = certificate_problem(&error) {
-        return Failure::Certificate(reason);
+    if let Some(unverified) = tls::Unverified::among(&error) {
+        return Failure::Certificate(unverified);
     }
     if error.is_timeout() {
         return Failure::Unreachable("no answer in time".to_owned());
     }
     Failure::Unreachable(chain(&error))
-}
-
-/// What is wrong with the server's certificate, if that is what an error is about.
-fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
-        return Some(reason.to_string());
-    }
-    // An IO error shows what it wraps, but not as its source.
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let wrapped = wrapped.and_then(|wrapped| certificate_problem(wrapped as &(dyn std::error::Error + 'static)));
-    wrapped.or_else(|| error.source().and_then(certificate_problem))
 }
 
 /// An error and what caused it, innermost last.

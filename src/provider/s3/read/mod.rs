@@ -6,6 +6,7 @@
 
 pub mod bucket;
 mod object;
+pub mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ impl S3Reader {
         let subjects: Vec<Subject<'_>> = wanted.chain(known).collect();
         match name {
             "s3.bucket" => bucket::observe(&self.api, kind, request.estate, &subjects).await,
+            "s3.user" => user::observe(&self.api, kind, request.estate, &subjects).await,
             _ => object::observe(&self.api, kind, &subjects).await,
         }
     }

@@ -210,7 +210,7 @@ fn check(spec: &Map) -> Vec<Problem> {
 }
 
 /// What is wrong with tags.
-fn check_tags(spec: &Map) -> Vec<Problem> {
+pub fn check_tags(spec: &Map) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(tags) = spec.get("tags").and_then(Value::as_map) else { return problems };
     if tags.len() > mark::USER_TAGS {

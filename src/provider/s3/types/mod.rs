@@ -7,6 +7,7 @@ pub mod cors;
 pub mod lifecycle;
 pub mod object;
 pub mod policy;
+pub mod user;
 
 use crate::core::model::kind::Kind;
 use crate::core::model::value::{Map, Value};
@@ -15,7 +16,7 @@ pub use crate::core::model::spec::parse;
 
 /// Every kind.
 pub fn kinds() -> Vec<Kind> {
-    vec![bucket::kind(), object::kind()]
+    vec![bucket::kind(), object::kind(), user::kind()]
 }
 
 /// A text of a spec, empty where there is none.
@@ -74,6 +75,12 @@ mod tests {
             (
                 "s3.object",
                 json!({"bucket": "acme-data", "key": "a/logo.svg", "content": "<svg/>", "cacheControl": "no-store"}),
+            ),
+            (
+                "s3.user",
+                json!({"name": "acme-app", "path": "/tenants/", "tags": {"team": "a"}, "accessKey": {"rotation": 2},
+                       "policy": {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*",
+                        "Resource": "arn:aws:s3:::acme-data/*"}}}),
             ),
         ]
     }

@@ -6,6 +6,7 @@
 mod bucket;
 mod empty;
 mod object;
+mod user;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,6 @@ use async_trait::async_trait;
 
 use super::api::Api;
 use super::error::Failure;
-use crate::core::model::value::Map;
 use crate::provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct S3Writer {
@@ -28,10 +28,12 @@ impl S3Writer {
         Self { api, made: Mutex::default() }
     }
 
-    async fn step(&self, step: &Step) -> Result<Map, Failure> {
+    async fn step(&self, step: &Step) -> Result<Written, Failure> {
+        let told = |outputs| Written { outputs, ..Written::default() };
         match step.kind.name {
-            "s3.bucket" => bucket::write(&self.api, &self.made, step).await,
-            "s3.object" => object::write(&self.api, step).await,
+            "s3.bucket" => bucket::write(&self.api, &self.made, step).await.map(told),
+            "s3.object" => object::write(&self.api, step).await.map(told),
+            "s3.user" => user::write(&self.api, step).await,
             other => Err(Failure::Invalid(format!("S3 has no kind {other}"))),
         }
     }
@@ -43,7 +45,7 @@ impl Writer for S3Writer {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             match self.step(step).await {
-                Ok(outputs) => done.push(Written { outputs, ..Written::default() }),
+                Ok(written) => done.push(written),
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));

@@ -1,0 +1,159 @@
+//! `s3.user`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{bucket, policy};
+use crate::core::model::kind::{Batch, Capture, Kind, MarkPlace, NameLimit, Problem};
+use crate::core::model::spec::Fields;
+use crate::core::model::value::{Map, Value};
+
+/// The inline policy that a user's spec stands for. Others are left alone.
+pub const POLICY: &str = "tenantry";
+
+/// A user of the server's identity management, for a program that works with buckets.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "s3.user")]
+#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
+pub struct UserSpec {
+    /// Letters, digits and `+ = , . @ _ -`; one name for all of an account.
+    pub name: String,
+    /// Begins and ends with a slash.
+    #[serde(default = "root")]
+    pub path: String,
+    /// What the user may, as a policy document without a `Principal`.
+    pub policy: Option<serde_json::Value>,
+    /// A key with which it signs; none, if it is left out.
+    pub access_key: Option<AccessKey>,
+    /// Owned key by key.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A user's access key.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessKey {
+    /// A higher number makes a new key. The one before stays, for what still uses it, until the next one is made.
+    #[serde(default = "first")]
+    #[schemars(range(min = 1))]
+    pub rotation: u32,
+    /// Whether the key before this one may go on being used.
+    #[serde(default = "yes")]
+    pub keep_previous: bool,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub fn kind() -> Kind {
+    Kind {
+        name: "s3.user",
+        summary: "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
+        schema: schemars::schema_for!(UserSpec),
+        identity: &["name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/tags"],
+        outputs: &[("arn", "how policies name it"), ("accessKeyId", "the id of its access key, if it has one of ours")],
+        captures: const {
+            &[Capture {
+                name: "secretAccessKey",
+                meaning: "What the access key signs with; told with its making only",
+                field: Some("accessKey"),
+                replaces: false,
+            }]
+        },
+        name_limits: &[NameLimit { pointer: "/name", bytes: 64, source: "IAM, quotas for names" }],
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise,
+        check,
+        check_together: None,
+        by_spec: None,
+    }
+}
+
+fn normalise(spec: &Map) -> Map {
+    let mut fields = Fields::of(spec);
+    fields.default("path", "/");
+    fields.default("tags", Map::default());
+    fields.map("policy", policy::normalise);
+    fields.map("accessKey", |key| match key {
+        Value::Map(map) => {
+            let mut fields = Fields::of(map);
+            fields.default("rotation", 1);
+            fields.default("keepPrevious", true);
+            fields.build().into()
+        }
+        other => other.clone(),
+    });
+    fields.build()
+}
+
+fn check(spec: &Map) -> Vec<Problem> {
+    let mut problems = bucket::check_tags(spec);
+    let is_allowed = |character: char| character.is_ascii_alphanumeric() || "+=,.@_-".contains(character);
+    if let Some(name) = spec.get("name").and_then(Value::as_str)
+        && (name.is_empty() || !name.chars().all(is_allowed))
+    {
+        problems
+            .push(Problem::error("/name", "the name of a user has letters, digits and the characters + = , . @ _ -"));
+    }
+    if let Some(path) = spec.get("path").and_then(Value::as_str)
+        && (!path.starts_with('/') || !path.ends_with('/') || path.len() > 512)
+    {
+        problems.push(Problem::error("/path", "a path begins and ends with a slash and has at most 512 characters"));
+    }
+    if let Some(document) = spec.get("policy") {
+        problems.extend(policy::check(document));
+        let statements = document.get("Statement").and_then(Value::as_list).unwrap_or_default();
+        if let Some(at) = statements.iter().position(|statement| statement.get("Principal").is_some()) {
+            let message = "a user's policy has no `Principal`: it is about the user itself";
+            problems.push(Problem::error(format!("/policy/Statement/{at}/Principal"), message).help("leave it out"));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(json: serde_json::Value) -> Vec<String> {
+        let Value::Map(spec) = Value::from(json) else { panic!("a map") };
+        check(&normalise(&spec)).into_iter().map(|problem| problem.pointer).collect()
+    }
+
+    #[test]
+    fn names_paths_and_policies_are_checked() {
+        let policy = |extra: serde_json::Value| {
+            let mut statement = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"});
+            statement.as_object_mut().expect("a map").extend(extra.as_object().cloned().unwrap_or_default());
+            json!({"Version": "2012-10-17", "Statement": [statement]})
+        };
+        assert_eq!(problems(json!({"name": "acme-app", "path": "/a/b/", "policy": policy(json!({}))})), [""; 0]);
+        assert_eq!(problems(json!({"name": "acme/app"})), ["/name"]);
+        assert_eq!(problems(json!({"name": "a", "path": "a/"})), ["/path"]);
+        let world = json!({"Principal": "*"});
+        assert_eq!(problems(json!({"name": "a", "policy": policy(world)})), ["/policy/Statement/0/Principal"]);
+    }
+}

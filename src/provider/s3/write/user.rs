@@ -1,0 +1,268 @@
+//! Users: made with their mark, then the policy, then the access key.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::vanished;
+use crate::core::model::value::{Map, Value, unescape_token};
+use crate::provider::contract::{Step, StepAction, Written};
+use crate::provider::s3::api::Api;
+use crate::provider::s3::error::Failure;
+use crate::provider::s3::keys::Note;
+use crate::provider::s3::mark::{self, Tags};
+use crate::provider::s3::read::user::{self, User};
+use crate::provider::s3::types::policy;
+use crate::provider::s3::types::text;
+use crate::provider::s3::types::user::POLICY;
+use crate::provider::s3::xml::Element;
+
+pub async fn write(api: &Api, step: &Step) -> Result<Written, Failure> {
+    let spec = step.spec();
+    let name = text(spec, "name");
+    let existing = user::one(api, name).await?;
+    if let Some(user) = &existing {
+        step.check_owner(mark::read(&user.tags).as_ref()).map_err(Failure::Conflict)?;
+    }
+    match (&step.action, existing) {
+        (StepAction::Delete { .. }, None) => Ok(Written::default()),
+        (StepAction::Delete { .. }, Some(_)) => remove(api, name).await.map(|()| Written::default()),
+        (StepAction::Update { .. }, None) => Err(vanished()),
+        (StepAction::Create { .. }, None) => {
+            let user = create(api, step, name).await?;
+            bring(api, step, user, &[], false).await
+        }
+        (StepAction::Create { .. }, Some(user)) => bring(api, step, user, &[], false).await,
+        (StepAction::Update { changed, removed, .. }, Some(user)) => {
+            let is_lost = changed.iter().any(|pointer| pointer == "/secretAccessKey");
+            bring(api, step, user, removed, is_lost).await
+        }
+    }
+}
+
+/// Parameters for tags, from one on.
+fn tag_parameters(tags: &Tags) -> Vec<(String, String)> {
+    let numbered = tags.iter().zip(1..);
+    numbered
+        .flat_map(|((key, value), number)| {
+            [(format!("Tags.member.{number}.Key"), key.clone()), (format!("Tags.member.{number}.Value"), value.clone())]
+        })
+        .collect()
+}
+
+async fn ask(api: &Api, action: &str, name: &str, more: &[(String, String)]) -> Result<Element, Failure> {
+    let mut parameters = vec![("UserName", name)];
+    parameters.extend(more.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    api.iam(action, &parameters).await
+}
+
+/// Makes the user with its mark, where the server takes it, and looks whether it has it.
+async fn create(api: &Api, step: &Step, name: &str) -> Result<User, Failure> {
+    let spec = step.spec();
+    let tags = wanted_tags(step, &Tags::new(), &[])?;
+    let mut parameters = vec![("Path".to_owned(), text(spec, "path").to_owned())];
+    parameters.extend(tag_parameters(&tags));
+    match ask(api, "CreateUser", name, &parameters).await {
+        // Another run was faster, or an answer was lost: the mark tells.
+        Err(failure) if failure.is_code("EntityAlreadyExists") => {}
+        other => _ = other?,
+    }
+    let user = user::one(api, name).await?.ok_or_else(vanished)?;
+    let found = mark::read(&user.tags);
+    if found.is_some() {
+        step.check_owner(found.as_ref()).map_err(Failure::Conflict)?;
+    }
+    Ok(user)
+}
+
+/// The tags that the user is to have besides the note of its keys.
+fn wanted_tags(step: &Step, existing: &Tags, removed: &[String]) -> Result<Tags, Failure> {
+    let mut tags = mark::others(existing);
+    for pointer in removed {
+        if let Some(key) = pointer.strip_prefix("/tags/") {
+            tags.remove(&*unescape_token(key));
+        }
+    }
+    let wanted = step.spec().get("tags").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+    tags.extend(wanted.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))));
+    tags.extend(mark::tags(&step.mark).map_err(Failure::Invalid)?);
+    Ok(tags)
+}
+
+async fn set_tags(api: &Api, name: &str, before: &Tags, tags: &Tags) -> Result<(), Failure> {
+    let gone: Vec<(String, String)> = before
+        .keys()
+        .filter(|key| !tags.contains_key(*key) && **key != Note::tag())
+        .zip(1..)
+        .map(|(key, number)| (format!("TagKeys.member.{number}"), key.clone()))
+        .collect();
+    if !gone.is_empty() {
+        ask(api, "UntagUser", name, &gone).await?;
+    }
+    let new: Tags = tags.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(own).collect();
+    if !new.is_empty() {
+        ask(api, "TagUser", name, &tag_parameters(&new)).await?;
+    }
+    Ok(())
+}
+
+fn own((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+async fn bring(api: &Api, step: &Step, user: User, removed: &[String], is_lost: bool) -> Result<Written, Failure> {
+    let spec = step.spec();
+    let name = text(spec, "name");
+    let tags = wanted_tags(step, &user.tags, removed)?;
+    set_tags(api, name, &user.tags, &tags).await?;
+    let marked = user::one(api, name).await?.ok_or_else(vanished)?;
+    if mark::read(&marked.tags).is_none() {
+        let why = "it takes tags and does not keep them, so that nothing would tell whose the user is".to_owned();
+        return Err(Failure::Unsupported { feature: "tags of users", why });
+    }
+    if marked.path != text(spec, "path") {
+        ask(api, "UpdateUser", name, &[("NewPath".to_owned(), text(spec, "path").to_owned())]).await?;
+    }
+    let wanted = spec.get("policy").map(policy::normalise);
+    if wanted != marked.policy.as_ref().map(policy::normalise) {
+        let policy_name = ("PolicyName".to_owned(), POLICY.to_owned());
+        match &wanted {
+            Some(document) => {
+                let document = ("PolicyDocument".to_owned(), policy::document(document));
+                ask(api, "PutUserPolicy", name, &[policy_name, document]).await?;
+            }
+            None => gone_or(ask(api, "DeleteUserPolicy", name, &[policy_name]).await)?,
+        }
+    }
+    let mut outputs: Vec<(std::sync::Arc<str>, Value)> = vec![("arn".into(), marked.arn.as_str().into())];
+    let mut captured = BTreeMap::new();
+    if let Some((id, secret)) = access_key(api, name, spec, &marked.tags, is_lost).await? {
+        outputs.push(("accessKeyId".into(), id.into()));
+        captured.extend(secret.map(|secret| ("secretAccessKey", secret)));
+    }
+    Ok(Written { outputs: outputs.into_iter().collect(), captured })
+}
+
+/// Success where something is gone already.
+fn gone_or(result: Result<Element, Failure>) -> Result<(), Failure> {
+    match result {
+        Err(failure) if failure.is_missing() || failure.is_code("NoSuchEntity") => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+async fn delete_key(api: &Api, name: &str, id: &str) -> Result<(), Failure> {
+    gone_or(ask(api, "DeleteAccessKey", name, &[("AccessKeyId".to_owned(), id.to_owned())]).await)
+}
+
+async fn note(api: &Api, name: &str, note: &Note) -> Result<(), Failure> {
+    let tags = Tags::from([(Note::tag(), note.text())]);
+    ask(api, "TagUser", name, &tag_parameters(&tags)).await.map(|_| ())
+}
+
+/// Brings the access key to what the spec says. Returns its id, and its secret if it was just made.
+async fn access_key(
+    api: &Api,
+    name: &str,
+    spec: &Map,
+    tags: &Tags,
+    is_lost: bool,
+) -> Result<Option<(String, Option<SecretString>)>, Failure> {
+    let noted = Note::of(tags);
+    let Some(wanted) = spec.get("accessKey").and_then(Value::as_map) else {
+        if let Some(noted) = noted {
+            let there = user::keys(api, name).await?;
+            for id in noted.keys(&there) {
+                delete_key(api, name, id).await?;
+            }
+            ask(api, "UntagUser", name, &[("TagKeys.member.1".to_owned(), Note::tag())]).await?;
+        }
+        return Ok(None);
+    };
+    let rotation = wanted.get("rotation").and_then(Value::as_integer).and_then(|number| u32::try_from(number).ok());
+    let rotation = rotation.unwrap_or(1);
+    let keeps = wanted.get("keepPrevious").and_then(Value::as_bool).unwrap_or(true);
+    let there = user::keys(api, name).await?;
+    let is_there = |id: &str| there.iter().any(|key| key.id == id && key.is_active);
+    let previous = match &noted {
+        Some(Note::Has { rotation: has, current, previous }) if *has == rotation && is_there(current) && !is_lost => {
+            if let Some(old) = previous.as_ref().filter(|_| !keeps) {
+                delete_key(api, name, old).await?;
+                note(api, name, &Note::Has { rotation, current: current.clone(), previous: None }).await?;
+            }
+            return Ok(Some((current.clone(), None)));
+        }
+        // Its secret is not on record: nobody can use it.
+        Some(Note::Has { rotation: has, current, previous }) if *has == rotation => {
+            delete_key(api, name, current).await?;
+            previous.clone()
+        }
+        Some(Note::Has { current, previous, .. }) => {
+            if let Some(oldest) = previous {
+                delete_key(api, name, oldest).await?;
+            }
+            Some(current.clone())
+        }
+        Some(making @ Note::Making { beside }) => {
+            for id in making.keys(&there) {
+                delete_key(api, name, id).await?;
+            }
+            beside.first().cloned()
+        }
+        None => None,
+    };
+    let beside = user::keys(api, name).await?.into_iter().map(|key| key.id).collect();
+    note(api, name, &Note::Making { beside }).await?;
+    let made = ask(api, "CreateAccessKey", name, &[]).await.map_err(|failure| match failure {
+        failure if failure.is_code("LimitExceeded") => Failure::Conflict(
+            "it has as many access keys as the server allows, made by somebody else; delete one of them".to_owned(),
+        ),
+        failure => failure,
+    })?;
+    let key = made.child("AccessKey").unwrap_or(&made);
+    let (Some(id), Some(secret)) = (key.get("AccessKeyId"), key.get("SecretAccessKey")) else {
+        return Err(Failure::Unreadable("the answer to the making of an access key has none".to_owned()));
+    };
+    let previous = match previous {
+        Some(previous) if !keeps => {
+            delete_key(api, name, &previous).await?;
+            None
+        }
+        previous => previous,
+    };
+    note(api, name, &Note::Has { rotation, current: id.to_owned(), previous }).await?;
+    Ok(Some((id.to_owned(), Some(SecretString::from(secret.to_owned())))))
+}
+
+/// Deletes a user that is ours, after what keeps the server from it.
+async fn remove(api: &Api, name: &str) -> Result<(), Failure> {
+    for key in user::keys(api, name).await? {
+        delete_key(api, name, &key.id).await?;
+    }
+    let list = |answer: Element, list: &str| -> Vec<Element> {
+        answer.child(list).into_iter().flat_map(|list| list.all("member")).cloned().collect()
+    };
+    match ask(api, "ListUserPolicies", name, &[]).await {
+        Ok(answer) => {
+            for policy in list(answer, "PolicyNames") {
+                gone_or(ask(api, "DeleteUserPolicy", name, &[("PolicyName".to_owned(), policy.text)]).await)?;
+            }
+        }
+        // Then our own is all that there can be.
+        Err(failure) if user::is_unknown_action(&failure) => {
+            gone_or(ask(api, "DeleteUserPolicy", name, &[("PolicyName".to_owned(), POLICY.to_owned())]).await)?;
+        }
+        other => gone_or(other)?,
+    }
+    match ask(api, "ListAttachedUserPolicies", name, &[]).await {
+        Ok(answer) => {
+            for policy in list(answer, "AttachedPolicies") {
+                let arn = policy.get("PolicyArn").unwrap_or_default().to_owned();
+                gone_or(ask(api, "DetachUserPolicy", name, &[("PolicyArn".to_owned(), arn)]).await)?;
+            }
+        }
+        Err(failure) if user::is_unknown_action(&failure) => {}
+        other => gone_or(other)?,
+    }
+    gone_or(ask(api, "DeleteUser", name, &[]).await)
+}
