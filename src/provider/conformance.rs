@@ -220,7 +220,7 @@ impl Trial<'_> {
         self.expect(differences.is_empty(), &format!("after {after} it plans empty"), &differences);
         let again = (desired.kind.normalise)(&present.spec);
         self.expect(again == *present.spec, "what is observed is normalised", (&again, &present.spec));
-        if desired.kind.mark == MarkPlace::Target {
+        if desired.kind.mark != MarkPlace::Inventory {
             let mark = present.mark.as_ref().map(|mark| (mark.estate.to_string(), mark.address.to_string()));
             let ours = Some((ESTATE.to_owned(), desired.address.to_string()));
             self.expect(mark == ours, &format!("after {after} it carries our mark"), &mark);

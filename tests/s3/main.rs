@@ -8,3 +8,4 @@ mod buckets;
 mod dangers;
 mod objects;
 mod reading;
+mod users;

@@ -122,6 +122,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let (adopts, renamed_from) = match ownership(known, present) {
         Ownership::Ours { renamed_from } => (false, renamed_from),
         Ownership::Nobodys if desired.adopt => (true, None),
+        Ownership::Nobodys if desired.kind.mark == MarkPlace::TargetAfterwards && known.begun => (true, None),
         // A privilege that is there already, exactly as desired, takes nothing from anybody.
         Ownership::Nobodys
             if desired.kind.mark == MarkPlace::Inventory
@@ -134,7 +135,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             let is_recorded = applied.is_some_and(|applied| Some(&applied.identity) == desired.identity.as_ref());
             let whose = match (is_recorded, desired.kind.mark) {
                 (true, _) => ", but the mark that it was given is gone",
-                (false, MarkPlace::Target) => " and carries no mark",
+                (false, MarkPlace::Target | MarkPlace::TargetAfterwards) => " and carries no mark",
                 (false, MarkPlace::Inventory) => " and is not in the inventory",
             };
             return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}{whose}", existing(desired)) };

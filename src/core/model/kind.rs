@@ -160,6 +160,9 @@ impl std::fmt::Debug for Kind {
 pub enum MarkPlace {
     /// On the resource itself.
     Target,
+    /// On the resource itself, but on some servers only by a second request: what a run began to make, and did not mark
+    /// before it ended, is its own.
+    TargetAfterwards,
     /// In the inventory, because the target has no room for one.
     Inventory,
 }

@@ -234,7 +234,9 @@ impl SandboxWriter {
         let kept = (kind.normalise)(&kept);
         let text = |map: &Map| serde_json::to_string(map).map_err(|error| sqlx::Error::Encode(error.into()));
         let mark = match kind.mark {
-            MarkPlace::Target => Some(serde_json::to_string(mark).map_err(|error| sqlx::Error::Encode(error.into()))?),
+            MarkPlace::Target | MarkPlace::TargetAfterwards => {
+                Some(serde_json::to_string(mark).map_err(|error| sqlx::Error::Encode(error.into()))?)
+            }
             MarkPlace::Inventory => None,
         };
         let name = kind.name_of(spec).unwrap_or_default();

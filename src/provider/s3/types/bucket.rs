@@ -131,7 +131,7 @@ pub fn kind() -> Kind {
         references: &[],
         loses_data: true,
         bills: true,
-        mark: MarkPlace::Target,
+        mark: MarkPlace::TargetAfterwards,
         batch: Batch::Single,
         normalise,
         check,

@@ -36,6 +36,7 @@ pub struct UserSpec {
 /// A user's access key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
 pub struct AccessKey {
     /// A higher number makes a new key. The one before stays, for what still uses it, until the next one is made.
     #[serde(default = "first")]
@@ -81,7 +82,7 @@ pub fn kind() -> Kind {
         references: &[],
         loses_data: false,
         bills: false,
-        mark: MarkPlace::Target,
+        mark: MarkPlace::TargetAfterwards,
         batch: Batch::Single,
         normalise,
         check,

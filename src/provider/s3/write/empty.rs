@@ -17,14 +17,20 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
     let mut deleted = 0;
     for round in 1.. {
         abort_uploads(api, bucket).await?;
+        let mut before = Vec::new();
         loop {
             let page = page(api, bucket).await?;
             if page.is_empty() {
                 break;
             }
+            if page == before {
+                let message = "what is in it was deleted, the server says, and is still there";
+                return Err(Failure::Conflict(message.to_owned()));
+            }
             delete(api, bucket, &page).await?;
             deleted += page.len();
             tracing::info!(bucket, deleted, "emptying the bucket");
+            before = page;
         }
         match api.call(Method::DELETE, Call { bucket, ..Call::default() }).await {
             Err(failure) if failure.is_code("BucketNotEmpty") && round < ROUNDS => {}
@@ -42,6 +48,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
 }
 
 /// An object, and its version where there are any.
+#[derive(PartialEq, Eq)]
 struct Item {
     key: String,
     version: Option<String>,
