@@ -174,7 +174,22 @@ pub async fn storage(servers: &Servers, variable: &str, prefix: &str) -> Storage
         }
         storage.do_raw("DELETE", &format!("/{bucket}"), "").await;
     }
+    for user in storage_users(&storage, prefix).await {
+        let named = [("UserName", user.as_str())];
+        let keys = storage.iam(&[&[("Action", "ListAccessKeys")], &named[..]].concat()).await;
+        for key in texts(&keys, "AccessKeyId") {
+            storage.iam(&[&[("Action", "DeleteAccessKey"), ("AccessKeyId", &key)], &named[..]].concat()).await;
+        }
+        storage.iam(&[&[("Action", "DeleteUserPolicy"), ("PolicyName", "tenantry")], &named[..]].concat()).await;
+        storage.iam(&[&[("Action", "DeleteUser")], &named[..]].concat()).await;
+    }
     storage
+}
+
+/// The users of the storage whose names begin so.
+pub async fn storage_users(storage: &Storage, prefix: &str) -> Vec<String> {
+    let list = storage.iam(&[("Action", "ListUsers")]).await;
+    texts(&list, "UserName").into_iter().filter(|name| name.starts_with(prefix)).collect()
 }
 
 /// The texts of all elements of a name, of XML without anything unusual.

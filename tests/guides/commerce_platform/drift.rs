@@ -70,6 +70,8 @@ impl World {
         self.files.do_raw("PUT", "/commerce-bonsai-garden-products?versioning=", suspended).await;
         self.files.do_raw("DELETE", "/commerce-copper-kitchen-products?policy=", "").await;
         self.files.do_raw("PUT", "/commerce-drift-surf-products/public/logo.svg", "<svg/>").await;
+        let policy = [("UserName", "commerce-bonsai-garden"), ("PolicyName", "tenantry")];
+        self.files.iam(&[&[("Action", "DeleteUserPolicy")], &policy[..]].concat()).await;
         // What the shop itself puts there is nobody's business.
         self.files.do_raw("PUT", "/commerce-drift-surf-products/public/board.png", "a picture").await;
 
@@ -114,6 +116,7 @@ impl World {
             "copper-kitchen/lengths update",
             "bonsai-garden/products update",
             "copper-kitchen/products update",
+            "bonsai-garden/storage_user update",
             "drift-surf/logo update",
             "atlas-hardware/quota update",
             "atlas-hardware/gateway update",

@@ -7,7 +7,9 @@ use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
 use crate::estate::Estate;
-use crate::servers::{Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage};
+use crate::servers::{
+    Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage, storage_users,
+};
 use crate::support::kubernetes::alone;
 use crate::support::s3::World as Storage;
 use crate::support::vendors::{Api, Vendor};
@@ -96,7 +98,7 @@ fn shops_of_many_services_are_made_kept_and_removed() {
         estate.edit("tenantry.toml", "https://sites.commerce.example", &world.sites.url);
         estate.edit("tenantry.toml", "http://127.0.0.1:8333", &world.files.url);
 
-        assert_eq!(estate.provisions(), 306);
+        assert_eq!(estate.provisions(), 314);
         world.is_there().await;
         world.is_apart(servers.url("TENANTRY_MYSQL_URL")).await;
         let changed = world.change().await;
@@ -184,14 +186,20 @@ impl World {
                 _ => 0,
             };
             assert_eq!(self.cluster.get(&gateway).await["spec"]["replicas"], replicas, "{shop}");
+            let secret = self.cluster.get(&format!("/api/v1/namespaces/commerce-{shop}/secrets/storage")).await;
+            let user = format!("commerce-{shop}");
+            let keys = self.files.iam(&[("Action", "ListAccessKeys"), ("UserName", &user)]).await;
+            assert!(keys.contains(&decoded(&secret, "AWS_ACCESS_KEY_ID")), "{keys}");
+            assert!(decoded(&secret, "AWS_SECRET_ACCESS_KEY").len() > 20);
             let application = format!("/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applications/{shop}");
             let application = self.cluster.get(&application).await;
             assert_eq!(application["spec"]["destination"]["namespace"], format!("commerce-{shop}"));
         }
         let services: usize = SERVICES.iter().map(|(_, services)| services).sum();
-        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 6 + 14 * SERVICES.len() + services);
+        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 6 + 15 * SERVICES.len() + services);
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await.len(), SERVICES.len());
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await.len(), SERVICES.len());
+        assert_eq!(storage_users(&self.files, "commerce-").await.len(), SERVICES.len());
         let files = buckets(&self.files, "commerce-").await;
         assert_eq!(files.len(), 3 * SERVICES.len(), "{files:?}");
         let (_, versioning) = self.files.raw("GET", "/commerce-drift-surf-products?versioning=", &[], "").await;
@@ -260,6 +268,7 @@ impl World {
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await, [""; 0]);
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await, [""; 0]);
         assert_eq!(buckets(&self.files, "commerce-").await, [""; 0]);
+        assert_eq!(storage_users(&self.files, "commerce-").await, [""; 0]);
         for api in [&self.grafana, &self.sites] {
             assert_eq!(api.state().objects, [Json::Null; 0], "{:?}", api.vendor);
         }
