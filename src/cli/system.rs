@@ -40,9 +40,9 @@ pub fn holder(actor: &str) -> String {
 pub fn log(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "off",
-        (_, 0) => "tenantry=warn",
-        (_, 1) => "tenantry=info",
-        (_, 2) => "tenantry=debug",
+        (_, 0) => "tenantry=warn,progress=info",
+        (_, 1) => "tenantry=info,progress=info",
+        (_, 2) => "tenantry=debug,progress=debug",
         _ => "trace",
     };
     let filter = variable("TENANTRY_LOG")

@@ -26,6 +26,9 @@ use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Desired, Identity, KindObservation, Present};
 use crate::core::model::value::{Map, Value};
 
+/// The log's target for how far a step is that takes long: shown without being asked for.
+pub const PROGRESS: &str = "progress";
+
 /// A sort of target.
 pub trait Provider: Send + Sync {
     /// As `provider = "…"` names it in `tenantry.toml`.

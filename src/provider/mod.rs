@@ -2,6 +2,8 @@
 
 pub mod conformance;
 pub mod contract;
+#[cfg(test)]
+mod descriptions;
 pub mod http;
 pub mod kubernetes;
 pub mod mysql;

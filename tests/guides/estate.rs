@@ -173,16 +173,19 @@ impl Estate {
         changes
     }
 
-    /// Every tenant has left: refused until somebody approves, then nothing of them is left.
+    /// Every tenant has left: refused until somebody approves, then nothing of them is left. Returns what is told meanwhile.
     #[track_caller]
-    pub fn offboards(&self) {
+    pub fn offboards(&self) -> String {
         self.all_are("deleted");
         let refused = self.expect(3, &["apply", "--auto-approve"]);
         assert!(refused.contains("TY0405") && refused.contains("TY0408"), "{refused}");
         std::fs::create_dir_all(self.path("policies")).expect("a folder");
         std::fs::write(self.path("policies/farewell.yaml"), APPROVAL).expect("a file");
-        self.expect(0, &["apply", "--auto-approve"]);
+        let output = self.run(&["apply", "--auto-approve"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{told}");
         self.is_settled();
+        told
     }
 
     /// The platform itself ends: blueprints without a resource, for tiers that nobody is on.

@@ -113,7 +113,8 @@ fn shops_of_many_services_are_made_kept_and_removed() {
         let changes = estate.begins_to_offboard();
         assert!(changes.iter().all(|change| change.ends_with(" update pending")), "{changes:?}");
         world.has_ended().await;
-        estate.offboards();
+        let told = estate.offboards();
+        assert!(told.contains("emptying bucket=\"commerce-drift-surf-products\""), "{told}");
         assert_eq!(mysql_names(&mut world.data, SHOPS, "%").await, [""; 0]);
         estate.closes();
         world.nothing_is_left().await;

@@ -61,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::core::model::value::Value;
+    use crate::provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -87,56 +88,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        let kinds = kinds();
-        assert_eq!(kinds.len(), samples().len());
-        for (name, sample) in samples() {
-            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
-            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
-            let mut written = sample.clone();
-            written.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
-            assert_eq!(
-                validator.iter_errors(&written).map(|error| error.to_string()).collect::<Vec<_>>(),
-                [""; 0],
-                "{name}"
-            );
-
-            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
-            let normalised = (kind.normalise)(&spec);
-            let json = Value::from(normalised.clone()).to_json();
-            assert_eq!(
-                validator.iter_errors(&json).map(|error| error.to_string()).collect::<Vec<_>>(),
-                [""; 0],
-                "{name}"
-            );
-            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
-            assert_eq!((kind.check)(&normalised), [], "{name}");
-            assert!(kind.identity_of(&normalised).is_some());
-            assert!(kind.name.starts_with("postgres."));
-        }
-    }
-
-    #[test]
-    fn an_unknown_field_is_refused() {
-        for (name, mut sample) in samples() {
-            let kind = kinds().into_iter().find(|kind| kind.name == name).expect(name);
-            sample["colour"] = json!("red");
-            assert!(!jsonschema::is_valid(kind.schema.as_value(), &sample), "{name}");
-        }
+        assert_samples(&kinds(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        for kind in kinds() {
-            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
-            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
-            let named = kind.identity.iter().copied();
-            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
-            let limited = kind.name_limits.iter().map(|limit| limit.pointer.trim_start_matches('/'));
-            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
-            for field in named.chain(pointed).chain(limited).chain(referring) {
-                assert!(properties.contains_key(field), "{}: {field}", kind.name);
-            }
-        }
+        assert_pointers(&kinds());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Taking a bucket away with everything in it: versions, delete markers, and uploads that were never finished.
 
+use crate::provider::contract::PROGRESS;
 use crate::provider::s3::api::{Api, Call};
 use crate::provider::s3::error::Failure;
 use crate::provider::s3::read::object_head;
@@ -29,7 +30,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
             }
             delete(api, bucket, &page).await?;
             deleted += page.len();
-            tracing::info!(bucket, deleted, "emptying the bucket");
+            tracing::info!(target: PROGRESS, bucket, deleted, "emptying");
             before = page;
         }
         match api.call(Method::DELETE, Call { bucket, ..Call::default() }).await {

@@ -98,6 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -123,35 +124,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        let kinds = kinds();
-        assert_eq!(kinds.len(), samples().len());
-        for (name, sample) in samples() {
-            let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
-            let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
-            let errors = |json: &serde_json::Value| -> Vec<String> {
-                validator.iter_errors(json).map(|error| error.to_string()).collect()
-            };
-            assert_eq!(errors(&sample), [""; 0], "{name}");
-            let Value::Map(spec) = Value::from(&sample) else { panic!("a map") };
-            let normalised = (kind.normalise)(&spec);
-            assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
-            assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
-            assert_eq!((kind.check)(&normalised), [], "{name}");
-            assert!(kind.identity_of(&normalised).is_some());
-        }
+        assert_samples(&kinds(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        for kind in kinds() {
-            let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
-            let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
-            let pointed = pointers.iter().map(|pointer| pointer.trim_start_matches('/'));
-            let referring = kind.references.iter().map(|reference| reference.pointer.trim_start_matches('/'));
-            for field in kind.identity.iter().copied().chain(pointed).chain(referring) {
-                assert!(properties.contains_key(field), "{}: {field}", kind.name);
-            }
-        }
+        assert_pointers(&kinds());
     }
 
     #[test]

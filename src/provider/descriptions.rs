@@ -1,0 +1,46 @@
+//! What must hold of every kind's description, told of a sample of each.
+
+use serde_json::Value as Json;
+
+use crate::core::model::kind::Kind;
+use crate::core::model::value::Value;
+
+/// Every kind has a sample that its schema accepts as it is written and as it is normalised, and nothing beside its fields.
+#[track_caller]
+pub fn assert_samples(kinds: &[Kind], samples: &[(&'static str, Json)]) {
+    assert_eq!(kinds.len(), samples.len());
+    for (name, sample) in samples {
+        let kind = kinds.iter().find(|kind| kind.name == *name).expect(name);
+        let validator = jsonschema::validator_for(kind.schema.as_value()).expect("a valid schema");
+        let errors =
+            |json: &Json| -> Vec<String> { validator.iter_errors(json).map(|error| error.to_string()).collect() };
+        let mut written = sample.clone();
+        written.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        assert_eq!(errors(&written), [""; 0], "{name}");
+        let Value::Map(spec) = Value::from(sample) else { panic!("a map") };
+        let normalised = (kind.normalise)(&spec);
+        assert_eq!(errors(&Value::from(normalised.clone()).to_json()), [""; 0], "{name}");
+        assert_eq!((kind.normalise)(&normalised), normalised, "{name} is normalised once and for all");
+        assert_eq!((kind.check)(&normalised), [], "{name}");
+        assert!(kind.identity_of(&normalised).is_some(), "{name}");
+        written["colour"] = "red".into();
+        assert_ne!(errors(&written), [""; 0], "{name}");
+    }
+}
+
+/// Whatever a description points at is a field of the spec.
+#[track_caller]
+pub fn assert_pointers(kinds: &[Kind]) {
+    for kind in kinds {
+        let properties = kind.schema.as_value()["properties"].as_object().expect("properties").clone();
+        let pointers = [kind.immutable, kind.write_only, kind.sensitive, kind.owned_by_key].concat();
+        let referring = kind.references.iter().map(|reference| reference.pointer);
+        let limited = kind.name_limits.iter().map(|limit| limit.pointer);
+        let pointed = pointers.into_iter().chain(referring).chain(limited);
+        let captured = kind.captures.iter().filter_map(|capture| capture.field);
+        let named = kind.identity.iter().copied().chain(captured);
+        for field in named.chain(pointed.map(|pointer| pointer.trim_start_matches('/'))) {
+            assert!(properties.contains_key(field), "{}: {field}", kind.name);
+        }
+    }
+}
