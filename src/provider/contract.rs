@@ -85,6 +85,17 @@ impl Settings {
             None => self.values.get(name).and_then(|value| value.as_str()),
         }
     }
+
+    /// Refuses secrets that are written into `tenantry.toml` itself.
+    ///
+    /// # Errors
+    /// In words that name the setting, and not its value.
+    pub fn refuse_in_the_clear(&self, names: &[&str]) -> Result<(), String> {
+        match names.iter().find(|name| self.values.contains_key(**name) && !self.secrets.contains_key(**name)) {
+            Some(name) => Err(format!("`{name}` stands in the clear; write `env:NAME` or `file:PATH`")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Everything that is wanted of one target, and everything that the estate is known to have there.
@@ -311,6 +322,22 @@ impl ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_the_configuration_itself_is_refused_and_not_repeated() {
+        let mut settings = Settings {
+            target: "main".into(),
+            estate: "shop".into(),
+            values: serde_json::json!({"token": "hunter2"}).as_object().cloned().unwrap_or_default(),
+            secrets: BTreeMap::new(),
+            concurrency: 1,
+            folder: PathBuf::new(),
+        };
+        let refused = settings.refuse_in_the_clear(&["password", "token"]).expect_err("it stands in the clear");
+        assert!(refused.contains("`token`") && !refused.contains("hunter2"), "{refused}");
+        settings.secrets.insert("token".to_owned(), "hunter2".into());
+        assert_eq!(settings.refuse_in_the_clear(&["password", "token"]), Ok(()));
+    }
 
     #[test]
     fn an_error_is_masked_in_every_form_and_the_longest_value_first() {

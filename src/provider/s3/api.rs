@@ -41,11 +41,7 @@ impl Api {
     /// # Errors
     /// In words, if the settings make no sense, or have a secret in the clear.
     pub fn open(settings: &Settings) -> Result<Self, String> {
-        for name in ["secret_access_key", "session_token"] {
-            if settings.values.contains_key(name) && !settings.secrets.contains_key(name) {
-                return Err(format!("`{name}` stands in the clear; write `env:NAME` or `file:PATH`"));
-            }
-        }
+        settings.refuse_in_the_clear(&["secret_access_key", "session_token"])?;
         let needed = |name: &str| {
             settings.text(name).filter(|text| !text.is_empty()).ok_or_else(|| format!("`{name}` is missing"))
         };

@@ -105,6 +105,7 @@ impl Api {
     /// # Errors
     /// In words, if the settings make no sense or mix test and live mode.
     pub fn open(settings: &Settings) -> Result<Self, String> {
+        settings.refuse_in_the_clear(&["api_key"])?;
         let key = settings.text("api_key").unwrap_or_default();
         let live = match key.get(..8) {
             Some("sk_test_" | "rk_test_") => false,

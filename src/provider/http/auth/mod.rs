@@ -49,6 +49,8 @@ pub type Opened = (Credentials, Vec<SecretString>);
 /// # Errors
 /// In words, if the settings make no sense.
 pub fn open(settings: &Settings) -> Result<Opened, String> {
+    settings.refuse_in_the_clear(&SECRETS)?;
+    settings.refuse_in_the_clear(&["service_account"])?;
     let need = |name: &str| settings.text(name).ok_or_else(|| format!("`auth` needs `{name}`"));
     let header =
         |name: HeaderName, value: &str| transport::secret_header(name, value).map_err(|failure| failure.to_string());
