@@ -50,7 +50,7 @@ const RULES: &[Rule] = &[
     // Every provider. None knows another.
     Rule {
         room: "provider::*",
-        knows: &["core", "provider::contract", "provider::transport"],
+        knows: &["core", "provider::contract", "provider::descriptions", "provider::transport"],
         must_not: &[SURROUNDINGS, TERMINAL, YAML],
     },
     // Requests over HTTP, for those that need them.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 
-use super::arguments::{Color, Format, Global};
+use super::arguments::{Format, Global};
 use super::error::{Exit, Failure};
 use crate::core::diagnostics::{Diagnostic, SourceFiles};
 use crate::render;
@@ -20,12 +20,7 @@ pub struct Output {
 
 impl Output {
     pub fn new(global: &Global) -> Self {
-        let choice = match global.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
-        Self { choice, format: global.format, quiet: global.quiet }
+        Self { choice: global.color.choice(), format: global.format, quiet: global.quiet }
     }
 
     pub fn is_json(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anstream::{AutoStream, ColorChoice};
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
@@ -48,5 +49,10 @@ pub fn log(global: &Global) {
     let filter = variable("TENANTRY_LOG")
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let choice = match global.color.choice() {
+        ColorChoice::Auto => AutoStream::choice(&std::io::stderr()),
+        chosen => chosen,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    log.with_ansi(choice != ColorChoice::Never).init();
 }

@@ -186,6 +186,9 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 /// What the target told once and nobody kept: the run that made the resource was interrupted before it could.
 fn lost(known: &Known<'_>) -> Vec<&'static Capture> {
     let Known { desired, applied, .. } = known;
+    if desired.kind.captures.is_empty() {
+        return Vec::new();
+    }
     let told = desired.kind.captures.iter().filter(|capture| capture.is_told(&desired.spec));
     let outputs = applied.and_then(|applied| applied.outputs_value(Some(&desired.kind))).unwrap_or_default();
     told.filter(|capture| !outputs.contains(capture.name)).collect()
