@@ -203,16 +203,16 @@ async fn access_key(
             }
             Some(current.clone())
         }
-        Some(making @ Note::Making { beside }) => {
-            for id in making.keys(&there) {
-                delete_key(api, name, id).await?;
+        Some(making @ Note::Making { previous, .. }) => {
+            for orphan in making.orphans(&there) {
+                delete_key(api, name, &orphan.id).await?;
             }
-            beside.first().cloned()
+            previous.clone()
         }
         None => None,
     };
     let beside = user::keys(api, name).await?.into_iter().map(|key| key.id).collect();
-    note(api, name, &Note::Making { beside }).await?;
+    note(api, name, &Note::Making { previous: previous.clone(), beside }).await?;
     let made = ask(api, "CreateAccessKey", name, &[]).await.map_err(|failure| match failure {
         failure if failure.is_code("LimitExceeded") => Failure::Conflict(
             "it has as many access keys as the server allows, made by somebody else; delete one of them".to_owned(),
@@ -223,14 +223,11 @@ async fn access_key(
     let (Some(id), Some(secret)) = (key.get("AccessKeyId"), key.get("SecretAccessKey")) else {
         return Err(Failure::Unreadable("the answer to the making of an access key has none".to_owned()));
     };
-    let previous = match previous {
-        Some(previous) if !keeps => {
-            delete_key(api, name, &previous).await?;
-            None
-        }
-        previous => previous,
-    };
-    note(api, name, &Note::Has { rotation, current: id.to_owned(), previous }).await?;
+    note(api, name, &Note::Has { rotation, current: id.to_owned(), previous: previous.clone() }).await?;
+    if let Some(old) = previous.filter(|_| !keeps) {
+        delete_key(api, name, &old).await?;
+        note(api, name, &Note::Has { rotation, current: id.to_owned(), previous: None }).await?;
+    }
     Ok(Some((id.to_owned(), Some(SecretString::from(secret.to_owned())))))
 }
 
