@@ -155,6 +155,38 @@ async fn what_was_told_to_nobody_is_made_anew() {
     assert_eq!(kept(folder).await.len(), 2);
 }
 
+/// Every write to the login is done, and its answer lost.
+struct LosesLogin;
+
+impl Faults for LosesLogin {
+    fn next(&self, operation: Operation<'_>) -> Fault {
+        let is_login = matches!(operation, Operation::Write { first_identity: "login", .. });
+        match is_login {
+            true => Fault::LoseAnswer(ErrorClass::Retryable, "the connection broke".into()),
+            false => Fault::None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_of_which_nobody_was_told_leaves_no_old_secret_beside_a_new_key() {
+    let folder = estate(&documents("acme", 1));
+    let folder = folder.path();
+    plan_and_apply(folder).await;
+    let before = kept(folder).await;
+    write(folder, &documents("acme", 2));
+    let (rotated, report) = plan_and_apply_with(folder, Arc::new(LosesLogin)).await;
+    plans(&rotated, &[("acme/login", Action::Update), ("acme/login_card", Action::Update)]);
+    assert!(report.outcomes.values().all(|(_, outcome)| !outcome.is_done()), "{:?}", report.outcomes);
+    assert_eq!(kept(folder).await, before);
+
+    let (again, _) = plan_and_apply(folder).await;
+    plans(&again, &[("acme/login", Action::Update), ("acme/login_card", Action::Update)]);
+    let (last, _) = plan_and_apply(folder).await;
+    plans(&last, &[]);
+    assert_eq!(kept(folder).await.len(), before.len() + 1);
+}
+
 #[tokio::test]
 async fn what_was_told_to_somebody_else_cannot_be_used_and_says_so() {
     let text = documents("acme", 1);

@@ -144,7 +144,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}, but {whose}", existing(desired)) };
         }
     };
-    let lost = if adopts { Vec::new() } else { lost(known) };
+    let lost = if adopts { Vec::new() } else { lost(known, present) };
     // The common case first: nothing is allocated and the inventory is not looked into.
     if !adopts
         && lost.is_empty()
@@ -183,15 +183,21 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
 }
 
-/// What the target told once and nobody kept: the run that made the resource was interrupted before it could.
-fn lost(known: &Known<'_>) -> Vec<&'static Capture> {
-    let Known { desired, applied, .. } = known;
+/// What the target told once and nobody kept: the run that made it was interrupted before it could.
+fn lost(known: &Known<'_>, present: &Present) -> Vec<&'static Capture> {
+    let Known { desired, applied, begun, .. } = known;
     if desired.kind.captures.is_empty() {
         return Vec::new();
     }
     let told = desired.kind.captures.iter().filter(|capture| capture.is_told(&desired.spec));
     let outputs = applied.and_then(|applied| applied.outputs_value(Some(&desired.kind))).unwrap_or_default();
-    told.filter(|capture| !outputs.contains(capture.name)).collect()
+    // A secret on record is that of what was there then: not of a key with another id, nor of one that a write has renewed.
+    let is_another = present.outputs.iter().any(|(name, value)| outputs.get(name) != Some(value));
+    let before = applied.filter(|_| *begun).and_then(Applied::spec_value);
+    let is_renewed = |capture: &Capture| {
+        before.as_ref().zip(capture.field).is_some_and(|(before, field)| before.get(field) != desired.spec.get(field))
+    };
+    told.filter(|capture| is_another || !outputs.contains(capture.name) || is_renewed(capture)).collect()
 }
 
 fn told_anew(capture: &Capture) -> Difference {
