@@ -93,5 +93,6 @@ fn mysql_conforms() {
         }
         assert!(violations.is_empty(), "{}", violations.join("\n"));
     };
-    on_server("mysql_conforms", MySql, test, async |_| {});
+    let values = |suffix: &str| json!({"bookkeeping_database": format!("tenantry_{suffix}")});
+    on_server("mysql_conforms", MySql, values, test, async |_| {});
 }

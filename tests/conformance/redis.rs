@@ -52,5 +52,5 @@ fn redis_conforms() {
         }
         assert!(violations.is_empty(), "{}", violations.join("\n"));
     };
-    on_server("redis_conforms", Redis, test, async |_| {});
+    on_server("redis_conforms", Redis, |_| json!({}), test, async |_| {});
 }

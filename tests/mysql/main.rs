@@ -17,7 +17,9 @@ use tenantry::provider::contract::{ErrorClass, StepAction};
 use tenantry::provider::mysql::MySql;
 
 fn on_mysql(name: &str, test: impl AsyncFnOnce(&Target)) {
-    on_server(name, MySql, test, async |target: &Target| {
+    // Tests have the same addresses in the same estate, and so would write over each other's records.
+    let values = |suffix: &str| json!({"bookkeeping_database": format!("tenantry_{suffix}")});
+    on_server(name, MySql, values, test, async |target: &Target| {
         let mut admin = connect(&target.url).await.expect("the server answers");
         let like = format!("%{}%", target.suffix);
         let names = async |admin: &mut MySqlConnection, sql: &'static str| -> Vec<(String, String)> {

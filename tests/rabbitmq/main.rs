@@ -16,24 +16,30 @@ use tenantry::provider::rabbitmq::RabbitMq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn on_rabbitmq(name: &str, test: impl AsyncFnOnce(&Target)) {
-    on_server(name, RabbitMq, test, async |target: &Target| {
-        for list in ["vhosts", "users"] {
-            // While another test's virtual host is being deleted the server may answer that there is none.
-            let mut all = Json::Null;
-            for _ in 0..100 {
-                all = by_hand(target, "GET", list, &Json::Null).await.1;
-                if all.is_array() {
-                    break;
+    on_server(
+        name,
+        RabbitMq,
+        |_| json!({}),
+        test,
+        async |target: &Target| {
+            for list in ["vhosts", "users"] {
+                // While another test's virtual host is being deleted the server may answer that there is none.
+                let mut all = Json::Null;
+                for _ in 0..100 {
+                    all = by_hand(target, "GET", list, &Json::Null).await.1;
+                    if all.is_array() {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-            for name in all.as_array().expect("a list").iter().filter_map(|item| item["name"].as_str()) {
-                if name.ends_with(&target.suffix) {
-                    by_hand(target, "DELETE", &format!("{list}/{name}"), &Json::Null).await;
+                for name in all.as_array().expect("a list").iter().filter_map(|item| item["name"].as_str()) {
+                    if name.ends_with(&target.suffix) {
+                        by_hand(target, "DELETE", &format!("{list}/{name}"), &Json::Null).await;
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// A request behind the provider's back: the status and the answer.

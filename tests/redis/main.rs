@@ -19,18 +19,24 @@ use tenantry::provider::contract::{ErrorClass, StepAction};
 use tenantry::provider::redis::Redis;
 
 fn on_redis(name: &str, test: impl AsyncFnOnce(&Target)) {
-    on_server(name, Redis, test, async |target: &Target| {
-        let mut connection = connect(&target.url).await.expect("the server answers");
-        let pattern = format!("*{}*", target.suffix);
-        let keys: Vec<String> = cmd("KEYS").arg(pattern).query_async(&mut connection).await.expect("keys");
-        for key in keys {
-            cmd("DEL").arg(key).exec_async(&mut connection).await.expect("it is deleted");
-        }
-        let users: Vec<String> = cmd("ACL").arg("USERS").query_async(&mut connection).await.expect("users");
-        for user in users.iter().filter(|user| user.ends_with(&target.suffix)) {
-            cmd("ACL").arg("DELUSER").arg(user).exec_async(&mut connection).await.expect("it is deleted");
-        }
-    });
+    on_server(
+        name,
+        Redis,
+        |_| json!({}),
+        test,
+        async |target: &Target| {
+            let mut connection = connect(&target.url).await.expect("the server answers");
+            let pattern = format!("*{}*", target.suffix);
+            let keys: Vec<String> = cmd("KEYS").arg(pattern).query_async(&mut connection).await.expect("keys");
+            for key in keys {
+                cmd("DEL").arg(key).exec_async(&mut connection).await.expect("it is deleted");
+            }
+            let users: Vec<String> = cmd("ACL").arg("USERS").query_async(&mut connection).await.expect("users");
+            for user in users.iter().filter(|user| user.ends_with(&target.suffix)) {
+                cmd("ACL").arg("DELUSER").arg(user).exec_async(&mut connection).await.expect("it is deleted");
+            }
+        },
+    );
 }
 
 async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {

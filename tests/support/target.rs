@@ -22,10 +22,13 @@ pub struct Target {
 }
 
 /// Runs a test against the server, and cleans up whatever came of the test.
+///
+/// The settings of the target are made from the suffix of the test.
 #[expect(clippy::disallowed_methods, reason = "the environment names the server")]
 pub fn on_server(
     name: &str,
     provider: impl Provider + 'static,
+    values: impl FnOnce(&str) -> serde_json::Value,
     test: impl AsyncFnOnce(&Target),
     clean: impl AsyncFnOnce(&Target),
 ) {
@@ -40,13 +43,9 @@ pub fn on_server(
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let target = Target {
-            bench: Workbench::new(&provider),
-            suffix: format!("{:08x}", rand::random::<u32>()),
-            url,
-            provider: Box::new(provider),
-            values: serde_json::Map::new(),
-        };
+        let suffix = format!("{:08x}", rand::random::<u32>());
+        let serde_json::Value::Object(values) = values(&suffix) else { panic!("settings are an object") };
+        let target = Target { bench: Workbench::new(&provider), suffix, url, provider: Box::new(provider), values };
         let result = AssertUnwindSafe(test(&target)).catch_unwind().await;
         clean(&target).await;
         if let Err(panic) = result {
@@ -153,6 +152,7 @@ impl Target {
     #[expect(clippy::unused_self, reason = "asked of the target, like everything else")]
     #[track_caller]
     pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
+        assert!(matches!(observed, Observed::Present(_)), "{} is not present: {observed:?}", desired.address);
         let found = present(observed);
         let differences = compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
         assert_eq!(differences, [], "{}", desired.address);
