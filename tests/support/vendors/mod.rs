@@ -45,6 +45,8 @@ pub struct State {
     pub certificate: Option<String>,
     /// Whether the test itself says who is let in.
     pub is_signed: bool,
+    /// What a Neon project has beside its branches, which are the objects.
+    pub neon: neon::Project,
     counter: usize,
     operations: Vec<(String, usize, Json)>,
 }
