@@ -25,6 +25,18 @@ async fn told(api: &Api, status: u16, method: &str, path: &str, body: Json) -> J
     answer
 }
 
+/// An error of Google's that has to have this name: its message.
+async fn refused(api: &Api, name: &str, method: &str, path: &str, body: Json) -> String {
+    let status = match name {
+        "NOT_FOUND" => 404,
+        "ABORTED" => 409,
+        _ => 400,
+    };
+    let error = told(api, status, method, path, body).await["error"].clone();
+    assert_eq!((&error["code"], &error["status"]), (&json!(status), &json!(name)));
+    error["message"].as_str().expect("a message").to_owned()
+}
+
 async fn branch(api: &Api, body: Json) -> Json {
     told(api, 201, "POST", "/projects/p/branches", body).await
 }
@@ -145,4 +157,128 @@ async fn neon_refuses_what_conflicts_with_an_operation_until_it_ends() {
     let made = told(&api, 201, "POST", &roles, role("ann")).await;
     assert_eq!(made["operations"][0]["action"], "apply_config");
     assert_eq!(made["operations"][0]["endpoint_id"], endpoint["id"]);
+}
+
+const SECRET: &str = "/v1/projects/p/secrets/acme";
+
+async fn secret_manager() -> Api {
+    let api = Api::start(Vendor::SecretManager).await;
+    let secret = json!({"replication": {"automatic": {}}});
+    told(&api, 200, "POST", "/v1/projects/p/secrets?secretId=acme", secret).await;
+    api
+}
+
+#[tokio::test]
+async fn secret_manager_numbers_versions_and_the_newest_is_the_latest_in_whatever_state() {
+    let api = secret_manager().await;
+    let add = format!("{SECRET}:addVersion");
+    let at = |version: &str| format!("{SECRET}/versions/{version}");
+    let none = "Secret [projects/123/secrets/acme] not found or has no versions.";
+    assert_eq!(refused(&api, "NOT_FOUND", "GET", &at("latest:access"), Json::Null).await, none);
+    assert_eq!(told(&api, 200, "GET", &format!("{SECRET}/versions"), Json::Null).await, json!({"totalSize": 0}));
+    // The check value of CRC32C is that of these digits.
+    let digits = json!({"payload": {"data": "MTIzNDU2Nzg5", "dataCrc32c": "3808858755"}});
+    let made = told(&api, 200, "POST", &add, digits).await;
+    assert_eq!(made["name"], "projects/123/secrets/acme/versions/1");
+    assert_eq!((&made["state"], &made["clientSpecifiedPayloadChecksum"]), (&json!("ENABLED"), &json!(true)));
+    assert_eq!(made.get("payload"), None);
+    for wrong in [
+        json!({"data": "MTIzNDU2Nzg5", "dataCrc32c": "1"}),
+        json!({"data": "no base64"}),
+        json!({"data": ""}),
+        json!({"data": "A".repeat(65_540 * 4 / 3)}),
+    ] {
+        refused(&api, "INVALID_ARGUMENT", "POST", &add, json!({"payload": wrong})).await;
+    }
+    let second = told(&api, 200, "POST", &add, json!({"payload": {"data": "Yg=="}})).await;
+    assert_eq!(second.get("clientSpecifiedPayloadChecksum"), None);
+    let found = told(&api, 200, "GET", &at("latest:access"), Json::Null).await;
+    let payload = json!({"data": "Yg==", "dataCrc32c": "3531649220"});
+    assert_eq!(found, json!({"name": "projects/123/secrets/acme/versions/2", "payload": payload}));
+
+    told(&api, 200, "POST", &at("2:disable"), json!({})).await;
+    let message = refused(&api, "FAILED_PRECONDITION", "GET", &at("latest:access"), Json::Null).await;
+    assert_eq!(message, "Secret Version [projects/123/secrets/acme/versions/2] is in DISABLED state.");
+    let latest = told(&api, 200, "GET", &at("latest"), Json::Null).await;
+    assert_eq!((&latest["name"], &latest["state"]), (&second["name"], &json!("DISABLED")));
+    let etag = json!({"etag": second["etag"]});
+    refused(&api, "FAILED_PRECONDITION", "POST", &at("2:enable"), etag).await;
+    told(&api, 200, "POST", &at("2:enable"), json!({"etag": latest["etag"]})).await;
+    let gone = told(&api, 200, "POST", &at("2:destroy"), json!({})).await;
+    assert_eq!(gone["state"], "DESTROYED");
+    assert!(gone["destroyTime"].is_string());
+    for verb in ["enable", "disable", "destroy"] {
+        let message = refused(&api, "FAILED_PRECONDITION", "POST", &at(&format!("2:{verb}")), json!({})).await;
+        assert_eq!(message, "Secret Version [projects/123/secrets/acme/versions/2] is in DESTROYED state.");
+    }
+    told(&api, 200, "GET", &at("1:access"), Json::Null).await;
+    let third = told(&api, 200, "POST", &add, json!({"payload": {"data": "Yw=="}})).await;
+    assert_eq!(third["name"], "projects/123/secrets/acme/versions/3");
+    let message = refused(&api, "NOT_FOUND", "GET", &at("4"), Json::Null).await;
+    assert_eq!(message, "Secret Version [projects/123/secrets/acme/versions/4] not found.");
+
+    let list = |query: &str| format!("{SECRET}/versions?{query}");
+    let first_page = told(&api, 200, "GET", &list("pageSize=2"), Json::Null).await;
+    assert_eq!(first_page["versions"][0], third, "the newest first");
+    assert_eq!((first_page["versions"].as_array().map(Vec::len), &first_page["totalSize"]), (Some(2), &json!(3)));
+    let token = first_page["nextPageToken"].as_str().expect("another page");
+    let last_page = told(&api, 200, "GET", &list(&format!("pageSize=2&pageToken={token}")), Json::Null).await;
+    assert_eq!(last_page["versions"][0]["name"], made["name"]);
+    assert_eq!(last_page.get("nextPageToken"), None);
+    let enabled = told(&api, 200, "GET", &list("filter=state%3AENABLED"), Json::Null).await;
+    assert_eq!(enabled["totalSize"], 2);
+
+    told(&api, 200, "PATCH", &format!("{SECRET}?updateMask=versionDestroyTtl"), json!({"versionDestroyTtl": "86400s"}))
+        .await;
+    let later = told(&api, 200, "POST", &at("3:destroy"), json!({})).await;
+    assert_eq!((&later["state"], later["scheduledDestroyTime"].is_string()), (&json!("DISABLED"), true));
+    told(&api, 200, "POST", &format!("{SECRET}:setIamPolicy"), json!({"policy": {}})).await;
+    told(&api, 200, "DELETE", SECRET, Json::Null).await;
+    let message = refused(&api, "NOT_FOUND", "POST", &add, json!({"payload": {"data": "Yw=="}})).await;
+    assert_eq!(message, "Secret [projects/123/secrets/acme] not found.");
+    assert!(api.state().secrets.versions.is_empty() && api.state().secrets.policies.is_empty(), "they went with it");
+}
+
+#[tokio::test]
+async fn secret_manager_guards_a_policy_by_its_tag() {
+    let api = secret_manager().await;
+    let (get, set) = (format!("{SECRET}:getIamPolicy"), format!("{SECRET}:setIamPolicy"));
+    assert_eq!(told(&api, 200, "GET", &get, Json::Null).await, json!({"etag": "ACAB"}));
+    let reader = json!({"role": "roles/secretmanager.secretAccessor", "members": ["serviceAccount:acme@p.iam.gserviceaccount.com"]});
+    let policy = |etag: &Json, bindings: &[&Json]| json!({"policy": {"etag": etag, "bindings": bindings}});
+    let first = told(&api, 200, "POST", &set, policy(&json!("ACAB"), &[&reader])).await;
+    assert_eq!((&first["bindings"], &first["version"]), (&json!([reader]), &json!(1)));
+    assert_eq!(told(&api, 200, "GET", &get, Json::Null).await, first);
+    let message = refused(&api, "ABORTED", "POST", &set, policy(&json!("ACAB"), &[])).await;
+    let words = "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff. \
+                 The request's ETag '\\000\\040\\001' did not match the current policy's ETag '\\007\\005\\366B\\000";
+    assert!(message.starts_with(words), "{message}");
+    assert_eq!(told(&api, 200, "GET", &get, Json::Null).await, first, "nothing was set");
+
+    let mut sometimes = reader.clone();
+    sometimes["condition"] =
+        json!({"title": "while on trial", "expression": "request.time < timestamp('2027-01-01T00:00:00Z')"});
+    let mut conditional = policy(&first["etag"], &[&reader, &sometimes]);
+    refused(&api, "INVALID_ARGUMENT", "POST", &set, conditional.clone()).await;
+    conditional["policy"]["version"] = 3.into();
+    let second = told(&api, 200, "POST", &set, conditional).await;
+    assert_ne!(second["etag"], first["etag"]);
+    let whole = told(&api, 200, "GET", &format!("{get}?options.requestedPolicyVersion=3"), Json::Null).await;
+    assert_eq!((&whole["version"], &whole["bindings"]), (&json!(3), &json!([reader, sometimes])));
+    let old = told(&api, 200, "GET", &get, Json::Null).await;
+    assert_eq!((&old["version"], &old["bindings"][0]), (&json!(1), &reader));
+    let role = old["bindings"][1]["role"].as_str().expect("a role");
+    assert!(role.starts_with("roles/secretmanager.secretAccessor_withcond_"), "{role}");
+    assert_eq!(old["bindings"][1].get("condition"), None);
+    refused(&api, "INVALID_ARGUMENT", "GET", &format!("{get}?options.requestedPolicyVersion=2"), Json::Null).await;
+    refused(&api, "INVALID_ARGUMENT", "POST", &set, policy(&second["etag"], &[&reader])).await;
+    let nobody = json!({"role": "roles/secretmanager.viewer", "members": []});
+    refused(&api, "INVALID_ARGUMENT", "POST", &set, json!({"policy": {"bindings": [nobody]}})).await;
+
+    // Without its tag it is written over, conditions and all.
+    let third = told(&api, 200, "POST", &set, json!({"policy": {}})).await;
+    assert_eq!((third.get("bindings"), &third["version"]), (None, &json!(1)));
+    let none = "Secret [projects/123/secrets/other] not found.";
+    let other = "/v1/projects/p/secrets/other:getIamPolicy";
+    assert_eq!(refused(&api, "NOT_FOUND", "GET", other, Json::Null).await, none);
 }

@@ -1,16 +1,20 @@
-//! What the APIs of Google have in common.
+//! What the APIs of Google have in common: <https://cloud.google.com/apis/design/errors>, and update masks.
 
 use serde_json::{Value as Json, json};
 
 use crate::support::server::{Asked, Reply};
 
 pub(super) fn error(status: u16, message: &str) -> Reply {
-    // https://cloud.google.com/apis/design/errors
     let name = match status {
         400 => "INVALID_ARGUMENT",
         404 => "NOT_FOUND",
         _ => "ALREADY_EXISTS",
     };
+    refusal(status, name, message)
+}
+
+/// An error of a sort that its status does not tell.
+pub(super) fn refusal(status: u16, name: &str, message: &str) -> Reply {
     Reply::json(status, &json!({"error": {"code": status, "message": message, "status": name}}))
 }
 

@@ -47,6 +47,8 @@ pub struct State {
     pub is_signed: bool,
     /// What a Neon project has beside its branches, which are the objects.
     pub neon: neon::Project,
+    /// What secrets of Secret Manager hold, which are the objects.
+    pub secrets: secret_manager::Contents,
     counter: usize,
     operations: Vec<(String, usize, Json)>,
 }
