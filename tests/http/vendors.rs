@@ -132,6 +132,31 @@ async fn neon_tells_the_password_of_a_role_when_it_is_made_or_reset() {
 }
 
 #[tokio::test]
+async fn neon_copies_roles_to_a_branch_and_their_passwords_unless_protected() {
+    let api = Api::start(Vendor::Neon).await;
+    let password = async |branch: &Json| {
+        let id = branch["branch"]["id"].as_str().expect("an id");
+        let path = format!("/projects/p/branches/{id}/roles/neondb_owner/reveal_password");
+        told(&api, 200, "GET", &path, Json::Null).await["password"].clone()
+    };
+    let parent = branch(&api, json!({"branch": {"name": "acme", "protected": true}})).await;
+    assert_eq!(password(&parent).await, "npg_0", "that of the root");
+    let id = parent["branch"]["id"].as_str().expect("an id");
+    let child = branch(&api, json!({"branch": {"name": "preview", "parent_id": id}})).await;
+    assert_ne!(password(&child).await, "npg_0");
+    for branch in [&child, &parent] {
+        let path = format!("/projects/p/branches/{}", branch["branch"]["id"].as_str().expect("an id"));
+        let gone = told(&api, 200, "DELETE", &path, Json::Null).await;
+        assert_eq!(gone["operations"][0]["action"], "delete_timeline");
+        told(&api, 204, "DELETE", &path, Json::Null).await;
+        told(&api, 404, "GET", &path, Json::Null).await;
+    }
+    let state = api.state();
+    let left = [&state.neon.roles, &state.neon.databases];
+    assert!(left.iter().all(|left| left.len() == 1), "those of the root: {left:?}");
+}
+
+#[tokio::test]
 async fn neon_refuses_what_conflicts_with_an_operation_until_it_ends() {
     let api = Api::start(Vendor::Neon).await;
     api.state().patience = 2;

@@ -1,7 +1,8 @@
 //! Compute endpoints: <https://neon.com/docs/reference/api/endpoints/create-project-endpoint> and its neighbours.
 //!
 //! What they do is an operation; until it ends they say `current_state: init` and `pending_state: active`. Lists have no pages.
-//! A second one for reading and writing: <https://neon.com/docs/manage/endpoints>.
+//! The code and the words of the refusal of a second one for reading and writing are as users quote them; no page tells its status,
+//! which here is that of other limits (`422 BRANCHES_LIMIT_EXCEEDED`).
 
 use serde_json::{Value as Json, json};
 

@@ -5,7 +5,8 @@
 //! - Endpoints: <https://neon.com/docs/reference/api/endpoints>
 //! - Roles and databases: <https://neon.com/docs/reference/api/branches>
 //! - Operations: <https://neon.com/docs/manage/operations>. While one runs, what conflicts with it is refused with 423 and is safe to
-//!   ask again: <https://github.com/neondatabase/website/pull/4749>
+//!   ask again: <https://github.com/neondatabase/website/pull/4749>. What conflicts is told nowhere; here it is a write to the same
+//!   branch, or a branch made of it.
 
 mod endpoints;
 mod roles;

@@ -1,7 +1,8 @@
 //! Roles and databases of a branch: <https://neon.com/docs/reference/api/branches/create-project-branch-role> and its neighbours.
 //!
 //! A password is told when a role is made, when it is reset, and by `reveal_password`. Lists have no pages. A role that owns a
-//! database is not deleted: <https://neon.com/docs/manage/roles>. On a branch without an endpoint there is no operation.
+//! database is not deleted: <https://neon.com/docs/manage/roles>. On a branch without an endpoint there is no operation. No page
+//! tells the statuses of refusals other than 404 and 412, nor their words but for those of an owner that is not found.
 
 use serde_json::{Value as Json, json};
 

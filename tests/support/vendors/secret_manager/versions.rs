@@ -7,7 +7,7 @@
 //!
 //! - Filters, here only of states: <https://cloud.google.com/secret-manager/docs/filtering>
 //! - Checksums (CRC32C of the data, in decimal digits): <https://cloud.google.com/secret-manager/docs/data-integrity>
-//! - At most 64 KiB: <https://cloud.google.com/secret-manager/quotas>
+//! - At most 64 KiB: <https://cloud.google.com/secret-manager/quotas>. The words of refused data are no page's.
 //! - With a `versionDestroyTtl`, destroying disables first:
 //!   <https://cloud.google.com/secret-manager/docs/delay-destruction-of-secret-versions>
 
