@@ -180,7 +180,7 @@ pub enum Verb {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Wait {
-    /// Where the answer names the operation; nothing to wait for where it does not.
+    /// Where the answer names the operation, or with `*` each one of a list; nothing to wait for where it does not.
     pub operation_at: String,
     /// Its path, with `{operation}`.
     pub path: String,

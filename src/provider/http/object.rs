@@ -59,6 +59,17 @@ pub fn text_at(object: &Json, at: &str) -> Option<String> {
     }
 }
 
+/// The texts and numbers that a pattern leads to.
+pub fn texts_at(object: &Json, pattern: &str) -> Vec<String> {
+    match pattern.split_once("/*") {
+        None => text_at(object, pattern).into_iter().collect(),
+        Some((list, rest)) => {
+            let items = object.pointer(list).and_then(Json::as_array);
+            items.into_iter().flatten().flat_map(|item| texts_at(item, rest)).collect()
+        }
+    }
+}
+
 /// What fills a placeholder of a path.
 pub fn placeholder<'a>(spec: &'a Map, id: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
     match name {

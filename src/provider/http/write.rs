@@ -15,7 +15,7 @@ use super::api::{Api, Failure, Reply, fill};
 use super::definition::{self, Definition, Verb, Wait, WriteCall};
 use super::mark;
 use super::object::{
-    body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at,
+    body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at, texts_at,
 };
 use super::read::{Objects, find, group_key, list};
 use crate::core::model::kind::{MarkPlace, readable_identity};
@@ -228,32 +228,37 @@ impl HttpWriter {
         Ok(answer.pointer(&call.item_at).filter(|object| object.is_object()).cloned())
     }
 
-    /// Watches the operation that an answer names, until it ends or its time is over. Returns what it said last.
+    /// Watches the operations that an answer names, until they end or their time is over. Returns what the last one said.
     async fn wait(&self, call: &WriteCall, spec: &Map, answer: &Json) -> Result<Option<Json>, Failure> {
         let Some(wait) = &call.wait else { return Ok(None) };
-        let Some(operation) = text_at(answer, &wait.operation_at) else { return Ok(None) };
-        if ended(wait, answer)? {
+        let operations = texts_at(answer, &wait.operation_at);
+        if operations.is_empty() || ended(wait, answer)? {
             return Ok(None);
         }
+        let until = Instant::now() + Duration::from_secs(wait.seconds);
+        let mut said = None;
+        for operation in operations {
+            said = Some(self.watch(wait, spec, &operation, until).await?);
+        }
+        Ok(said)
+    }
+
+    async fn watch(&self, wait: &Wait, spec: &Map, operation: &str, until: Instant) -> Result<Json, Failure> {
         let url = if operation.contains("://") {
-            self.api.answered(&operation)?
+            self.api.answered(operation)?
         } else {
             let path = fill(&wait.path, |name| match name {
-                "operation" => Some(operation.as_str().into()),
+                "operation" => Some(operation.into()),
                 other => placeholder(spec, None, other),
             })?;
             self.api.url(&path)?
         };
-        let until = Instant::now() + Duration::from_secs(wait.seconds);
         let mut pause = FIRST_LOOK;
         loop {
             let reply = self.api.done(self.api.call(Method::GET, url.clone(), None, None).await?)?;
-            if ended(wait, &reply.json)? {
-                return Ok(Some(reply.json));
-            }
-            // Not failed: whoever observes it says what it waits for.
-            if Instant::now() + pause > until {
-                return Ok(Some(reply.json));
+            // One whose time is over has not failed: whoever observes what it makes says what that waits for.
+            if ended(wait, &reply.json)? || Instant::now() + pause > until {
+                return Ok(reply.json);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
