@@ -92,3 +92,25 @@ async fn a_version_that_somebody_else_wrote_is_drift() {
     assert_eq!(summary(&plan_and_apply(folder).await.0), written(Cause::Pending));
     assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
 }
+
+#[tokio::test]
+async fn a_secret_beside_an_id_that_is_known_after_apply_is_not_written_twice() {
+    let more = r#"
+    - id: account
+      kind: shop.account
+      spec: {name: acme}
+    - id: hook
+      kind: shop.hook
+      spec: {name: hook}
+    - id: url
+      kind: shop.version
+      spec: {name: url, about: "https://${resources.hook.secret}@${resources.account.id}.example/${resources.account.id}"}
+---
+apiVersion: tenantry.dev/v1
+kind: Approval"#;
+    let text = documents("active", false, "one").replace("\n---\napiVersion: tenantry.dev/v1\nkind: Approval", more);
+    let folder = estate(&text);
+    let (first, _) = plan_and_apply(folder.path()).await;
+    assert!(summary(&first).iter().any(|(address, ..)| address == "acme/url"));
+    assert_eq!(summary(&plan_and_apply(folder.path()).await.0), [], "what was just applied plans empty");
+}
