@@ -7,7 +7,7 @@ use crate::shop::{estate, plan_and_apply, planned, summary};
 
 fn documents(phase: &str, adopt: bool, about: &str) -> String {
     format!(
-        r#"
+        r"
 apiVersion: tenantry.dev/v1
 kind: Tenant
 metadata: {{name: acme}}
@@ -36,7 +36,7 @@ apiVersion: tenantry.dev/v1
 kind: Approval
 metadata: {{name: end}}
 spec: {{allow: [delete], addresses: ['acme/*'], reason: The customer left., expires: 2099-12-31}}
-"#
+"
     )
 }
 
@@ -113,4 +113,23 @@ kind: Approval"#;
     let (first, _) = plan_and_apply(folder.path()).await;
     assert!(summary(&first).iter().any(|(address, ..)| address == "acme/url"));
     assert_eq!(summary(&plan_and_apply(folder.path()).await.0), [], "what was just applied plans empty");
+}
+
+#[tokio::test]
+async fn what_something_began_with_cannot_change_and_need_not_be_said_for_ever() {
+    let begun_with = |origin: &str| {
+        let text = documents("active", false, "one");
+        text.replace("spec: {name: main}", &format!("spec: {{name: main{origin}}}"))
+    };
+    let folder = estate(&begun_with(", origin: a copy"));
+    plan_and_apply(folder.path()).await;
+    // As a target that does not give it back.
+    let forgotten = "UPDATE resources SET spec = json_remove(spec, '$.origin') WHERE kind = 'shop.branch';\n";
+    command::change_world(folder.path(), forgotten).await;
+    let write = |text: String| std::fs::write(folder.path().join("tenants/all.yaml"), text).expect("a file");
+    write(begun_with(""));
+    assert_eq!(summary(&planned(folder.path()).await), []);
+    write(begun_with(", origin: nothing"));
+    let planned = summary(&planned(folder.path()).await);
+    assert!(matches!(planned.as_slice(), [(address, Action::Replace, _)] if address == "acme/branch"), "{planned:?}");
 }
