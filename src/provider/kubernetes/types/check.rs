@@ -33,6 +33,7 @@ pub fn check(spec: &Map) -> Vec<Problem> {
     if let Some(of) = Type::of(spec) {
         values(of, spec, &mut problems);
         selector(of, spec, &mut problems);
+        removal(of, spec, &mut problems);
         problems.extend(quota::problems(of, spec));
         problems.extend(capacity::limit_range_problems(of, spec));
     }
@@ -206,6 +207,16 @@ fn selector(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     }
 }
 
+/// A Job that removes itself cannot be told from one that somebody has deleted.
+fn removal(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
+    let seconds = at(spec, &["spec", "ttlSecondsAfterFinished"]).filter(|seconds| !seconds.is_null());
+    if of.is("batch", "Job") && seconds.is_some() {
+        let message = "the cluster removes the Job some time after its end; then it is missing, and is run again";
+        let help = "leave it out: the Job is removed once the blueprint asks for another one, or for none";
+        problems.push(Problem::warning("/spec/ttlSecondsAfterFinished", message).help(help));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -288,5 +299,27 @@ mod tests {
         /spec/template/spec/volumes/0/secret/defaultMode `spec.template.spec.volumes.0.secret.defaultMode` is more than 0o777, the largest file mode (YAML reads 644 as decimal: write 0o644, or 420)
         /spec/selector/matchLabels/app the pods of its template do not carry the label `app` that it selects by (give spec.template.metadata.labels the same)
         ");
+    }
+
+    #[test]
+    fn a_job_that_removes_itself_would_be_run_again() {
+        let job = |spec: serde_json::Value| {
+            found(
+                json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "a"}, "spec": spec}),
+            )
+        };
+        assert_eq!(job(json!({"backoffLimit": 3, "ttlSecondsAfterFinished": null})), "");
+        insta::assert_snapshot!(job(json!({"ttlSecondsAfterFinished": 3600})), @"/spec/ttlSecondsAfterFinished the cluster removes the Job some time after its end; then it is missing, and is run again (leave it out: the Job is removed once the blueprint asks for another one, or for none)");
+    }
+
+    #[test]
+    fn a_cluster_of_databases_has_a_short_name() {
+        let named = |name: &str| {
+            found(
+                json!({"apiVersion": "mysql.oracle.com/v2", "kind": "InnoDBCluster", "metadata": {"name": name, "namespace": "a"}}),
+            )
+        };
+        assert_eq!(named("tenant-abc-corporation"), "");
+        insta::assert_snapshot!(named("tenant-abc-corporation-7f3a9c"), @"/metadata/name the name of an InnoDBCluster has 29 characters; at most 28 are allowed (shorten it with dnsLabel(…), which keeps names apart by a hash)");
     }
 }
