@@ -22,7 +22,7 @@ pub fn innodb_cluster(object: &Json) -> Option<String> {
     Some(format!("it is {status}, and {online} of {wanted} instances are online{advice}"))
 }
 
-/// Argo CD: the conditions of an ApplicationSet, in the order in which its own assessment of health takes them
+/// Argo CD: the conditions of an `ApplicationSet`, in the order in which its own assessment of health takes them
 /// (`resource_customizations/argoproj.io/ApplicationSet`).
 pub fn application_set(object: &Json) -> Option<String> {
     let why = |found: &Json| said(found).map(|words| format!(": {words}")).unwrap_or_default();
