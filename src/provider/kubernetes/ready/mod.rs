@@ -209,7 +209,9 @@ fn condition(object: &Json, kind: &str, required: bool) -> Option<String> {
     let Some(found) = conditions(object).find(|found| text(found, "type") == Some(kind)) else {
         return required.then(|| format!("its controller has not said yet whether it is {kind}"));
     };
-    let is_old = match (number(found, "/observedGeneration"), number(object, "/metadata/generation")) {
+    // Either says which version of the object the condition is of (API conventions, "Typical status properties").
+    let seen = number(found, "/observedGeneration").or_else(|| number(object, "/status/observedGeneration"));
+    let is_old = match (seen, number(object, "/metadata/generation")) {
         (Some(seen), Some(generation)) => seen < generation,
         _ => false,
     };
@@ -307,6 +309,18 @@ mod tests {
         assert!(
             of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True", "observedGeneration": 2}])))
                 .is_some()
+        );
+    }
+
+    #[test]
+    fn a_condition_of_before_the_last_change_does_not_count() {
+        let thing = json!({
+            "metadata": {"generation": 3},
+            "status": {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        assert_eq!(
+            of("example.io", "Thing", thing).as_deref(),
+            Some("its controller has not seen the last change yet")
         );
     }
 
