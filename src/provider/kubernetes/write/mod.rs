@@ -115,7 +115,8 @@ impl KubernetesWriter {
             return Err(Failure::conflict("it no longer exists; plan again"));
         }
         let uid = current.as_ref().map(|there| &*there.uid);
-        let force = conflict::is_forced(subject.step);
+        // What takes fields over takes none from an object that nobody has seen yet.
+        let force = current.is_some() && conflict::is_forced(subject.step);
         let request = |force| Apply {
             resource: &subject.resource,
             spec: subject.spec,
