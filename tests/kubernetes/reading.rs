@@ -179,6 +179,37 @@ fn credentials_may_come_from_a_command() {
 }
 
 #[test]
+fn a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_printed() {
+    on_server("a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_printed", async |world| {
+        let text = std::fs::read_to_string(&world.kubeconfig).expect("a kubeconfig");
+        let mut config: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let absent = world.desired("acme/ns", object("v1", "Namespace", None, &world.name("none")));
+        for (script, told) in [
+            ("echo hunter2-output; echo you have to log in first >&2; exit 3", "you have to log in first"),
+            ("echo 'hunter2-output: ['", "no ExecCredential"),
+            ("echo '{\"kind\": \"ExecCredential\", \"status\": \"hunter2-output\"}'", "no ExecCredential"),
+        ] {
+            config["users"][0]["user"] = json!({"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1beta1", "interactiveMode": "Never",
+                "command": "sh", "args": ["-c", script, "hunter2-argument"],
+                "env": [{"name": "KEY", "value": "hunter2-variable"}],
+            }});
+            let mut settings = world.settings("", "admin");
+            settings.values.remove("kubeconfig");
+            settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+            let reader = Kubernetes.reader(&settings).expect("valid settings");
+            match world.observe_with(&*reader, &absent).await {
+                Observed::Unknown(reason) => {
+                    assert!(reason.contains("`sh`") && reason.contains(told), "{reason}");
+                    assert!(!reason.contains("hunter2"), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
 fn what_was_written_in_a_version_that_is_served_no_more_is_not_taken_for_gone() {
     let name = "what_was_written_in_a_version_that_is_served_no_more_is_not_taken_for_gone";
     on_server(name, async |world| {
