@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
 use kube::client::{AuthError, Body};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Client, Config};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -94,7 +94,11 @@ impl Cluster {
         let context = settings.text("context").map(str::to_owned);
         let config = match settings.text("kubeconfig") {
             Some(text) => Some(read(text, &settings.folder, settings.secrets.contains_key("kubeconfig"))),
-            None if context.is_some() => Some(Kubeconfig::read().map_err(|error| explained(&error))),
+            None if context.is_some() => Some(Kubeconfig::read().map_err(|error| match error {
+                // Its words quote the text, with the credentials in it.
+                KubeconfigError::Parse(_) => "the user's own kubeconfig is no kubeconfig".to_owned(),
+                error => explained(&error),
+            })),
             None => None,
         };
         let source = match config.transpose().map_err(invalid)? {
