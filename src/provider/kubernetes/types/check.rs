@@ -5,7 +5,7 @@
 use super::fields::{INT_OR_STRING, MODES, QUANTITIES, TEXTS};
 use super::names::{self, key_problem, label_problem, subdomain_problem, value_problem};
 use super::normal::FILLED;
-use super::object::{self, Type, at, split_api_version};
+use super::object::{self, Type, at, pod_spec_path, split_api_version};
 use super::quantity::Quantity;
 use super::sorts::{self, NameForm, Scope};
 use super::{capacity, quota};
@@ -33,7 +33,7 @@ pub fn check(spec: &Map) -> Vec<Problem> {
     if let Some(of) = Type::of(spec) {
         values(of, spec, &mut problems);
         selector(of, spec, &mut problems);
-        removal(of, spec, &mut problems);
+        job(of, spec, &mut problems);
         problems.extend(quota::problems(of, spec));
         problems.extend(capacity::limit_range_problems(of, spec));
     }
@@ -207,10 +207,26 @@ fn selector(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A Job that removes itself cannot be told from one that somebody has deleted.
-fn removal(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
+/// What a Job, or that of a CronJob, cannot be.
+fn job(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
+    if of.group != "batch" {
+        return;
+    }
+    // ValidateJobSpec: the default of other pods is not allowed.
+    if let Some(path) = pod_spec_path(of)
+        && let Some(pod) = at(spec, path).and_then(Value::as_map)
+    {
+        let policy = pod.get("restartPolicy").filter(|policy| !policy.is_null());
+        if policy.is_none_or(|policy| policy.as_str() == Some("Always")) {
+            let message = "the pods of a Job end, and are not always started again";
+            let pointer = format!("/{}/restartPolicy", path.join("/"));
+            let pointer = if policy.is_some() { pointer } else { format!("/{}", path.join("/")) };
+            problems.push(Problem::error(pointer, message).help("write `restartPolicy: OnFailure`, or `Never`"));
+        }
+    }
+    // One that removes itself cannot be told from one that somebody has deleted.
     let seconds = at(spec, &["spec", "ttlSecondsAfterFinished"]).filter(|seconds| !seconds.is_null());
-    if of.is("batch", "Job") && seconds.is_some() {
+    if of.kind == "Job" && seconds.is_some() {
         let message = "the cluster removes the Job some time after its end; then it is missing, and is run again";
         let help = "leave it out: the Job is removed once the blueprint asks for another one, or for none";
         problems.push(Problem::warning("/spec/ttlSecondsAfterFinished", message).help(help));
@@ -310,6 +326,19 @@ mod tests {
         };
         assert_eq!(job(json!({"backoffLimit": 3, "ttlSecondsAfterFinished": null})), "");
         insta::assert_snapshot!(job(json!({"ttlSecondsAfterFinished": 3600})), @"/spec/ttlSecondsAfterFinished the cluster removes the Job some time after its end; then it is missing, and is run again (leave it out: the Job is removed once the blueprint asks for another one, or for none)");
+    }
+
+    #[test]
+    fn the_pods_of_a_job_are_not_started_for_ever() {
+        let job = |pod: serde_json::Value| {
+            found(json!({
+                "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "a"},
+                "spec": {"template": {"spec": pod}},
+            }))
+        };
+        assert_eq!(job(json!({"restartPolicy": "Never"})), "");
+        insta::assert_snapshot!(job(json!({"containers": []})), @"/spec/template/spec the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
+        insta::assert_snapshot!(job(json!({"restartPolicy": "Always"})), @"/spec/template/spec/restartPolicy the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
     }
 
     #[test]
