@@ -11,6 +11,7 @@ use crate::servers::Cluster;
 const CLUSTERS: &str = "/apis/mysql.oracle.com/v2/innodbclusters";
 const APPLICATION_SETS: &str = "/apis/argoproj.io/v1alpha1/applicationsets";
 const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/applications";
+const EXTERNAL_SECRETS: &str = "/apis/external-secrets.io/v1beta1/externalsecrets";
 const JOBS: &str = "/apis/batch/v1/jobs";
 
 /// At work until it is dropped.
@@ -26,6 +27,7 @@ impl Operators {
                     (CLUSTERS, of_cluster as fn(&Json) -> Option<Json>),
                     (APPLICATION_SETS, of_application_set),
                     (APPLICATIONS, of_application),
+                    (EXTERNAL_SECRETS, of_external_secret),
                     (JOBS, of_job),
                 ] {
                     look_after(&cluster, collection, say).await;
@@ -80,6 +82,12 @@ fn of_application_set(object: &Json) -> Option<Json> {
 fn of_application(object: &Json) -> Option<Json> {
     let is_said = object["status"]["health"].is_object();
     (!is_said).then(|| json!({"sync": {"status": "Synced"}, "health": {"status": "Healthy"}}))
+}
+
+fn of_external_secret(object: &Json) -> Option<Json> {
+    let ready = json!({"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "Secret was synced"});
+    let is_said = object["status"]["conditions"].is_array();
+    (!is_said).then(|| json!({"conditions": [ready]}))
 }
 
 /// A Job whose program is of a broken version fails, any other completes.

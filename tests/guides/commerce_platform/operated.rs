@@ -36,6 +36,7 @@ impl World {
                 four("atlas-hardware/applications", "its controller has not said yet whether it is ResourcesUpToDate"),
                 four("atlas-hardware/deployment", "its controller has not said yet how it is"),
                 four("atlas-hardware/migration", "0 of 1 pods have completed"),
+                four("atlas-hardware/payment_keys", "its controller has not said yet whether it is Ready"),
                 four("atlas-hardware/servers", "its operator has not said yet what it is"),
             ]
         );

@@ -30,7 +30,9 @@ pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => condition(object, "Established", true),
         ("apiregistration.k8s.io", "APIService") => condition(object, "Available", true),
         // Without its controller it has no condition at all.
-        ("cert-manager.io", "Certificate") => condition(object, "Ready", true),
+        ("cert-manager.io", "Certificate") | ("external-secrets.io", "ExternalSecret") => {
+            condition(object, "Ready", true)
+        }
         ("mysql.oracle.com", "InnoDBCluster") => operators::innodb_cluster(object),
         ("argoproj.io", "ApplicationSet") => operators::application_set(object),
         ("argoproj.io", "Application") => operators::application(object),
@@ -304,6 +306,7 @@ mod tests {
             Some("it is not Ready: DoesNotExist: Issuing certificate")
         );
         assert!(of("cert-manager.io", "Certificate", json!({})).is_some());
+        assert!(of("external-secrets.io", "ExternalSecret", json!({})).is_some());
         assert_eq!(of("", "ConfigMap", json!({})), None);
         assert_eq!(of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True"}]))), None);
         assert!(
