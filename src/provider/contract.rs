@@ -308,16 +308,23 @@ impl ProviderError {
     }
     /// Takes values out of the server's words, should it have quoted one: as they are, as JSON escapes them, and in base64.
     pub fn mask(&mut self, values: impl IntoIterator<Item = Arc<str>>) {
-        let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
-        // The longest first: one may be a part of another.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values {
-            let quoted = serde_json::Value::from(&*value).to_string();
-            for form in [&*value, &STANDARD.encode(&*value), &quoted[1..quoted.len() - 1]] {
-                self.cause = self.cause.replace(form, "(secret)");
-            }
+        self.cause = masked(&self.cause, values);
+    }
+}
+
+/// A text without the values of secrets, as [`ProviderError::mask`] takes them out.
+pub fn masked(text: &str, values: impl IntoIterator<Item = Arc<str>>) -> String {
+    let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
+    // The longest first: one may be a part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    let mut text = text.to_owned();
+    for value in values {
+        let quoted = serde_json::Value::from(&*value).to_string();
+        for form in [&*value, &STANDARD.encode(&*value), &quoted[1..quoted.len() - 1]] {
+            text = text.replace(form, "(secret)");
         }
     }
+    text
 }
 
 #[cfg(test)]
