@@ -272,6 +272,8 @@ pub struct ProviderError {
     pub cause: String,
     /// What the user can do about it, where that is known.
     pub remedy: Option<String>,
+    /// Whether it may have been carried out all the same, whatever its class: then what is there may be ours.
+    pub is_in_doubt: bool,
 }
 
 /// What a failed request means for the next one.
@@ -298,7 +300,7 @@ impl ErrorClass {
 
 impl ProviderError {
     pub fn new(class: ErrorClass, attempted: impl Into<String>, cause: impl std::fmt::Display) -> Self {
-        Self { class, attempted: attempted.into(), cause: cause.to_string(), remedy: None }
+        Self { class, attempted: attempted.into(), cause: cause.to_string(), remedy: None, is_in_doubt: false }
     }
 
     #[must_use]

@@ -83,7 +83,10 @@ fn what_was_begun_and_cannot_be_compared_is_written_again() {
             let found = verdict(&desired, &as_wanted(&desired, json!({"id": "1"})), applied, true);
             assert_eq!(paths(&found), ["/fields/payload/data"], "{found:?}");
         }
-        assert_eq!(verdict(&desired, &as_wanted(&desired, json!({"id": "1"})), Some(&applied), false), Verdict::Unchanged);
+        assert_eq!(
+            verdict(&desired, &as_wanted(&desired, json!({"id": "1"})), Some(&applied), false),
+            Verdict::Unchanged
+        );
     }
 }
 
@@ -110,7 +113,10 @@ fn what_only_seems_to_be_as_desired_is_nobodys() {
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-2"})), Some(&applied), false);
     assert!(matches!(&found, Verdict::Blocked { reason, .. } if reason.contains("another one")), "{found:?}");
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-1"})), None, false);
-    assert!(matches!(found, Verdict::Record { .. }), "what is seen to be as desired takes nothing from anybody: {found:?}");
+    assert!(
+        matches!(found, Verdict::Record { .. }),
+        "what is seen to be as desired takes nothing from anybody: {found:?}"
+    );
 }
 
 fn own(more: &[(&str, Json)]) -> Json {
@@ -125,11 +131,8 @@ fn own(more: &[(&str, Json)]) -> Json {
 
 #[test]
 fn a_secret_is_not_made_anew_because_something_else_is_told_of_its_resource() {
-    let more = [
-        ("idAt", json!("/id")),
-        ("outputs", json!({"state": "/state"})),
-        ("captures", json!({"key": {"at": "/key"}})),
-    ];
+    let more =
+        [("idAt", json!("/id")), ("outputs", json!({"state": "/state"})), ("captures", json!({"key": {"at": "/key"}}))];
     let desired = bench().desired("http.unmarked", "acme/key", own(&more));
     let applied = on_record(&desired, json!({"id": "1", "state": "starting", "key": "secret(acme/key.key, v1)"}));
     let verdict_at = |outputs: Json| verdict(&desired, &as_wanted(&desired, outputs), Some(&applied), false);
@@ -142,11 +145,19 @@ fn what_gets_an_id_in_its_definition_is_still_ours() {
     let before = bench().desired("http.unmarked", "acme/key", own(&[]));
     let after = bench().desired("http.unmarked", "acme/key", own(&[("idAt", json!("/id"))]));
     let elsewhere = bench().desired("http.unmarked", "acme/key", own(&[("idAt", json!("/uuid"))]));
-    for (before, after, told) in [(&before, &after, "acme"), (&after, &elsewhere, "17"), (&elsewhere, &before, "ab-cd")] {
+    for (before, after, told) in [(&before, &after, "acme"), (&after, &elsewhere, "17"), (&elsewhere, &before, "ab-cd")]
+    {
         let applied = on_record(before, json!({"id": told}));
         let present = as_wanted(after, json!({"id": "something else"}));
         let observed = Observed::Present(present.clone());
-        let known = Known { estate: ESTATE, desired: after, observed: &observed, applied: Some(&applied), begun: false, secret_hash: None };
+        let known = Known {
+            estate: ESTATE,
+            desired: after,
+            observed: &observed,
+            applied: Some(&applied),
+            begun: false,
+            secret_hash: None,
+        };
         assert_eq!(ownership(&known, &present), Ownership::Ours { renamed_from: None });
     }
 }

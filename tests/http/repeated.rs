@@ -79,13 +79,13 @@ async fn an_operation_that_failed_leaves_open_whose_it_is() {
     let desired = api.bench.desired("http.unmarked", "acme/branch", spec);
     at_first(&api, 1, about_operations, Reply::json(403, &json!({"message": "no"})));
     let error = api.writer().write(&[create(&desired)]).await.expect_err("nobody says how it went").error;
-    assert_eq!(error.class, ErrorClass::Denied, "{error}"); // DOUBT true
+    assert_eq!((error.class, error.is_in_doubt), (ErrorClass::Denied, true), "{error}");
     assert_eq!(api.state().objects.len(), 1);
     at_first(&api, 1, |asked| asked.method == "POST", Reply::json(403, &json!({"message": "no"})));
     let spec = json!({"use": "neon.branch", "name": "other", "parameters": {"project": "p1"}});
     let desired = api.bench.desired("http.unmarked", "acme/other", spec);
     let error = api.writer().write(&[create(&desired)]).await.expect_err("it is refused").error;
-    assert_eq!(error.class, ErrorClass::Denied, "{error}"); // DOUBT false
+    assert_eq!((error.class, error.is_in_doubt), (ErrorClass::Denied, false), "{error}");
 }
 
 async fn secret(api: &Api) -> Json {
@@ -122,7 +122,8 @@ async fn a_policy_with_conditions_can_be_changed_and_emptied() {
     let parameters = secret(&api).await;
     let reader = json!({"role": "roles/secretmanager.secretAccessor", "members": ["user:a"]});
     let mut sometimes = reader.clone();
-    sometimes["condition"] = json!({"title": "trial", "expression": "request.time < timestamp('2099-01-01T00:00:00Z')"});
+    sometimes["condition"] =
+        json!({"title": "trial", "expression": "request.time < timestamp('2099-01-01T00:00:00Z')"});
     let policy = |bindings: Json| {
         let spec = json!({"use": "secretmanager.policy", "name": "acme-db", "parameters": parameters, "fields": {"bindings": bindings}});
         api.bench.desired("http.unmarked", "acme/policy", spec)
@@ -130,7 +131,10 @@ async fn a_policy_with_conditions_can_be_changed_and_emptied() {
     let conditional = policy(json!([sometimes]));
     api.writer().write(&[create(&conditional)]).await.expect("it is made");
     let found = present(observed(&api, &conditional).await);
-    assert_eq!(found.spec.get("fields").and_then(|fields| fields.get("bindings")), conditional.spec.get("fields").and_then(|fields| fields.get("bindings")));
+    assert_eq!(
+        found.spec.get("fields").and_then(|fields| fields.get("bindings")),
+        conditional.spec.get("fields").and_then(|fields| fields.get("bindings"))
+    );
     let plain = policy(json!([reader]));
     api.writer().write(&[crate::support::update(&plain, &found, &[])]).await.expect("it is changed");
     let found = present(observed(&api, &plain).await);
@@ -152,7 +156,10 @@ async fn no_part_of_a_secret_stands_in_an_error_that_quotes_it() {
     *secrets = vec!["/fields/payload/data".to_owned()];
     let quotes = |asked: &Asked| {
         let data = asked.json()["payload"]["data"].as_str()?.to_owned();
-        Some(Reply::json(400, &json!({"error": {"message": format!("Invalid value at 'payload.data' (TYPE_BYTES), \"{data}\"")}})))
+        Some(Reply::json(
+            400,
+            &json!({"error": {"message": format!("Invalid value at 'payload.data' (TYPE_BYTES), \"{data}\"")}}),
+        ))
     };
     api.state().fault = Some(Box::new(quotes));
     let error = api.writer().write(&[step]).await.expect_err("it is refused").error.to_string();

@@ -74,7 +74,8 @@ pub enum Ownership {
 /// Whether what is there was made in the place of what was written, without a mark to tell them apart.
 pub fn is_another(kind: &Kind, applied: &Applied, present: &Present) -> bool {
     let Some(Instance::Made(output)) = kind.instance_of(&present.spec) else { return false };
-    differs(applied, present, output) && applied.spec_value().is_none_or(|before| kind.tells_alike(&before, &present.spec))
+    differs(applied, present, output)
+        && applied.spec_value().is_none_or(|before| kind.tells_alike(&before, &present.spec))
 }
 
 /// Whether somebody else has written what is there since it was put on record.
@@ -231,9 +232,11 @@ fn lost(known: &Known<'_>, present: &Present) -> Vec<Capture> {
     // A secret on record is that of what was there then: not of a key with another id, nor of one that was renewed since, or
     // is to be and the target does not tell.
     // What else is told of a resource of many sorts may change while it lives.
-    let is_another = desired.kind.outputs.iter().any(|(name, _)| {
-        present.outputs.get(name).is_some_and(|value| outputs.get(name) != Some(value))
-    });
+    let is_another = desired
+        .kind
+        .outputs
+        .iter()
+        .any(|(name, _)| present.outputs.get(name).is_some_and(|value| outputs.get(name) != Some(value)));
     let before = applied.and_then(Applied::spec_value);
     let is_renewed = |capture: &Capture| {
         before.as_ref().zip(capture.field).is_some_and(|(before, field)| {

@@ -188,7 +188,8 @@ impl Api {
             Err(message) => Json::String(message),
         };
         let text = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let is_page = text(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+        let is_page =
+            text(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
         Ok(Reply { status, json, location: text(LOCATION), next: text(LINK).and_then(|link| next_of(&link)), is_page })
     }
 

@@ -33,11 +33,13 @@ pub struct HttpWriter {
     lists: Mutex<HashMap<String, Objects>>,
     /// The keys of creations that were sent: what is found of their name when they are repeated is what they made.
     sent: Mutex<HashSet<Arc<str>>>,
+    /// The keys of those that were accepted.
+    made: Mutex<HashSet<Arc<str>>>,
 }
 
 impl HttpWriter {
     pub fn new(api: Arc<Api>) -> Self {
-        Self { api, lists: Mutex::default(), sent: Mutex::default() }
+        Self { api, lists: Mutex::default(), sent: Mutex::default(), made: Mutex::default() }
     }
 
     async fn current(&self, definition: &Definition, spec: &Map) -> Result<Option<Json>, Failure> {
@@ -130,6 +132,7 @@ impl HttpWriter {
             return self.update(step, definition, spec, &object).await;
         }
         let reply = self.api.done(reply)?;
+        self.made.lock().await.insert(step.idempotency_key.clone());
         let location = reply.location.as_deref().and_then(|location| location.trim_end_matches('/').rsplit('/').next());
         let object = self.settled(call, spec, &reply.json).await?;
         let told = match call.id_from.as_deref() {
@@ -309,7 +312,8 @@ fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bo
     if step.kind.mark == MarkPlace::Inventory {
         let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else {
             let is_free = was_sent.then_some(());
-            return is_free.ok_or_else(|| Failure::Conflict("there is one of this name already; plan again".to_owned()));
+            return is_free
+                .ok_or_else(|| Failure::Conflict("there is one of this name already; plan again".to_owned()));
         };
         // Only an id tells what the plan saw from what has its name since.
         let planned = before.outputs.get("id").and_then(Value::as_str).filter(|_| !definition.versioned);
@@ -336,7 +340,8 @@ impl Writer for HttpWriter {
                     // What was done all the same is to be seen by the next try.
                     self.lists.lock().await.clear();
                     let attempted = format!("{} {}", step.verb(), readable_identity(&step.identity));
-                    let error = failure.masked(&step.secret_values()).into_provider_error(attempted);
+                    let mut error = failure.masked(&step.secret_values()).into_provider_error(attempted);
+                    error.is_in_doubt = self.made.lock().await.contains(&step.idempotency_key);
                     return Err(WriteError { step: index, done, error });
                 }
             }
