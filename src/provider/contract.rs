@@ -271,7 +271,7 @@ pub struct ProviderError {
     /// The server's own words, masked.
     pub cause: String,
     /// What the user can do about it, where that is known.
-    pub remedy: Option<String>,
+    pub remedy: Option<Box<str>>,
     /// Whether it may have been carried out all the same, whatever its class: then what is there may be ours.
     pub is_in_doubt: bool,
 }
@@ -305,7 +305,7 @@ impl ProviderError {
 
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        self.remedy = Some(remedy.into().into());
         self
     }
     /// Takes values out of the server's words, should it have quoted one: as they are, as JSON escapes them, and in base64.

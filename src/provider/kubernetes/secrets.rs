@@ -75,7 +75,7 @@ impl KubernetesSecrets {
             _ => None,
         };
         let error = failure.into_provider_error(attempted);
-        let remedy = remedy.or(error.remedy).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let remedy = remedy.or(error.remedy.map(String::from)).map(|remedy| format!("; {remedy}")).unwrap_or_default();
         let cause = format!("{}{remedy}", error.cause);
         SecretStoreError::Failed { location: self.location(), attempted, cause }
     }
