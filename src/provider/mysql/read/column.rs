@@ -14,11 +14,18 @@ pub enum Sort {
     Number,
     /// Dates with a time.
     Time,
+    Date,
     Json,
     Other,
 }
 
+/// Of each table, by their names in lower case: the server tells none from another by its case.
 pub type Columns = HashMap<(String, String), BTreeMap<String, Sort>>;
+
+/// A column of a table by its name, if it is there.
+pub fn find(columns: &BTreeMap<String, Sort>, name: &str) -> Option<Sort> {
+    columns.get(&name.to_lowercase()).copied()
+}
 
 /// The columns of all tables of some databases.
 pub async fn fetch(connection: &mut MySqlConnection, databases: &[&str]) -> Result<Columns, Failure> {
@@ -36,17 +43,33 @@ pub async fn fetch(connection: &mut MySqlConnection, databases: &[&str]) -> Resu
     for row in &query.fetch_all(connection).await? {
         let text = |index: usize| row.try_get_unchecked::<String, _>(index);
         let sort = match text(3)?.to_ascii_lowercase().as_str() {
-            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double" => Sort::Number,
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double" | "year" => {
+                Sort::Number
+            }
             "datetime" | "timestamp" => Sort::Time,
+            "date" => Sort::Date,
             "json" => Sort::Json,
             _ => Sort::Other,
         };
-        columns.entry((text(0)?, text(1)?)).or_default().insert(text(2)?, sort);
+        columns.entry((text(0)?, text(1)?)).or_default().insert(text(2)?.to_lowercase(), sort);
     }
     Ok(columns)
 }
 
 impl Sort {
+    /// Whether a column of this sort can hold a value of a key as it is written.
+    ///
+    /// The server compares a number with the digits that a text begins with, so that `12-acme` is 12 and `acme` is 0 (MySQL
+    /// manual, "Type Conversion in Expression Evaluation"): somebody else's row.
+    pub fn fits_key(self, wanted: &Value) -> bool {
+        match (self, wanted) {
+            (Self::Number, Value::Text(text)) => !text.contains(['e', 'E']) && number(text).is_some(),
+            (Self::Time, Value::Text(text)) => time(text).is_some(),
+            (Self::Date, Value::Text(text)) => text.parse::<jiff::civil::Date>().is_ok() && !text.contains(':'),
+            _ => true,
+        }
+    }
+
     /// A wanted value as the server takes it; nothing for NULL.
     pub fn bind(self, wanted: &Value) -> Option<String> {
         match wanted {
@@ -150,6 +173,19 @@ mod tests {
         assert_eq!(time("2026-01-01T01:30:00.50+01:00").as_deref(), Some("2026-01-01 00:30:00.5"));
         assert_eq!(time("2026-01-01 00:30:00.500000"), time("2026-01-01T00:30:00.5Z"));
         assert_eq!(time("2026-01-01 10:00:00").as_deref(), Some("2026-01-01 10:00:00"));
+    }
+
+    #[test]
+    fn a_key_has_the_form_of_its_column() {
+        for (sort, fits, misfits) in [
+            (Sort::Number, ["12", "-7.50"], ["12-acme", "1e3"]),
+            (Sort::Time, ["2026-01-01 10:00:00", "2026-01-01T10:00:00Z"], ["2026-01-01 x", "acme"]),
+            (Sort::Date, ["2026-01-01", "2026-12-31"], ["2026-01-01 x", "20260101acme"]),
+        ] {
+            assert!(fits.iter().all(|text| sort.fits_key(&(*text).into())), "{fits:?}");
+            assert!(!misfits.iter().any(|text| sort.fits_key(&(*text).into())), "{misfits:?}");
+        }
+        assert!(Sort::Other.fits_key(&"12-acme".into()) && Sort::Number.fits_key(&12.into()));
     }
 
     #[test]

@@ -36,7 +36,17 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
     }
     let databases: BTreeSet<&str> = groups.keys().map(|group| group.table.0.as_str()).collect();
     let columns = column::fetch(connection, &databases.into_iter().collect::<Vec<_>>()).await?;
-    for (group, subjects) in &groups {
+    for (group, subjects) in &mut groups {
+        if let Some(of_table) = columns.get(&group.table) {
+            // Among the others they would be taken for another row, and that row for theirs.
+            subjects.retain(|subject| match misfit(subject.spec, of_table) {
+                None => true,
+                Some(reason) => {
+                    answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
+                    false
+                }
+            });
+        }
         for page in subjects.chunks(PAGE) {
             let found = match columns.get(&group.table) {
                 Some(of_table) => read_page(connection, group, page, of_table).await,
@@ -71,6 +81,14 @@ async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<(), Fa
     Err(Failure::Invalid("the server does not say what columns it has".to_owned()))
 }
 
+/// Why a key can be that of no row of a table, if so.
+pub fn misfit(spec: &Map, columns: &BTreeMap<String, Sort>) -> Option<String> {
+    let mut key = spec.get("key")?.as_map()?.iter();
+    let (name, _) =
+        key.find(|(name, value)| column::find(columns, name).is_some_and(|sort| !sort.fits_key(value)))?;
+    Some(format!("column \"{name}\" of the key takes no such value; the server would take it for that of another row"))
+}
+
 fn group_of(subject: &Subject<'_>) -> Option<Group> {
     let key = subject.spec.get("key")?.as_map()?;
     let table = (subject.text("database")?.to_owned(), subject.text("table")?.to_owned());
@@ -89,7 +107,7 @@ async fn read_page(
     columns: &BTreeMap<String, Sort>,
 ) -> Result<Vec<Observed>, Failure> {
     let names: BTreeSet<&str> = page.iter().flat_map(|subject| wanted_columns(subject)).map(|(name, _)| name).collect();
-    let read: Vec<&str> = names.into_iter().filter(|name| columns.contains_key(*name)).collect();
+    let read: Vec<&str> = names.into_iter().filter(|name| column::find(columns, name).is_some()).collect();
     let key: Vec<String> = group.key.iter().map(|name| quote_identifier(name)).collect::<Result<_, _>>()?;
     let is_row = key.iter().map(|name| format!("{name} = ?")).collect::<Vec<_>>().join(" AND ");
     let cases = (0..page.len()).map(|index| format!("WHEN {is_row} THEN {index}")).collect::<Vec<_>>().join(" ");
@@ -104,7 +122,7 @@ async fn read_page(
     for subject in page.iter().chain(page) {
         let values = subject.spec.get("key").and_then(Value::as_map);
         for name in &group.key {
-            let sort = columns.get(name).copied().unwrap_or(Sort::Other);
+            let sort = column::find(columns, name).unwrap_or(Sort::Other);
             query = query.bind(values.and_then(|values| sort.bind(values.get(name)?)));
         }
     }
@@ -135,7 +153,7 @@ fn observed(
         // A column that the table does not have is left out, and so shows as missing.
         let Some(index) = read.iter().position(|column| *column == name) else { continue };
         let text: Option<String> = row.try_get_unchecked(index + 1)?;
-        let sort = columns.get(name).copied().unwrap_or(Sort::Other);
+        let sort = column::find(columns, name).unwrap_or(Sort::Other);
         found.push((Arc::from(name), sort.observed(wanted, text.as_deref())));
     }
     let found: Map = found.into_iter().collect();

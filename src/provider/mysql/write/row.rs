@@ -12,6 +12,7 @@ use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
 use crate::provider::mysql::read::column::{self, Sort};
+use crate::provider::mysql::read::row::misfit;
 
 /// A column with what it is to be; nothing for NULL.
 struct Cell {
@@ -25,7 +26,7 @@ struct Cell {
 fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
     let fields = spec.get(field).and_then(Value::as_map);
     let cells = fields.into_iter().flat_map(Map::iter).map(|(name, wanted)| {
-        let sort = sorts.get(&**name).copied().unwrap_or(Sort::Other);
+        let sort = column::find(sorts, name).unwrap_or(Sort::Other);
         let (quoted, bound) = (quote_identifier(name)?, sort.bind(wanted));
         Ok(Cell { name: name.to_string(), quoted, sort, wanted: wanted.clone(), bound })
     });
@@ -44,6 +45,9 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let columns = column::fetch(connection, &[database]).await?;
     let none = BTreeMap::new();
     let sorts = columns.get(&(database.to_owned(), table.to_owned())).unwrap_or(&none);
+    if let Some(reason) = misfit(spec, sorts) {
+        return Err(Failure::Invalid(reason));
+    }
     let (key, wanted) = (cells(spec, "key", sorts)?, cells(spec, "columns", sorts)?);
     if key.is_empty() {
         return Err(Failure::Invalid("its spec names no key".to_owned()));

@@ -1,0 +1,75 @@
+//! What must not be touched, and what must not be taken for something else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value as Json, json};
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+use tenantry::core::model::resource::{Desired, Observed, Present};
+use tenantry::provider::contract::{ErrorClass, Step};
+
+use super::support::target::Target;
+use super::support::{create, delete, observe, present, update};
+use super::{ITEMS, by_hand, connect, execute, is_mariadb, on_mysql, tenant};
+
+/// What one query answers, as texts: a line a row.
+async fn answer(target: &Target, sql: &str) -> Vec<String> {
+    let mut admin = connect(&target.url).await.expect("the server answers");
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut admin).await.expect("an answer");
+    rows.iter().map(|row| row.try_get_unchecked::<String, _>(0).expect("a text")).collect()
+}
+
+fn row(target: &Target, database: &str, table: &str, key: Json, columns: Json) -> Desired {
+    let spec = json!({"database": database, "table": table, "key": key, "columns": columns});
+    target.desired("row", "acme/row", spec)
+}
+
+fn seen(desired: &Desired) -> Present {
+    Present { spec: desired.spec.clone(), ..Present::default() }
+}
+
+/// The server compares a number with the digits that a text begins with.
+#[test]
+fn a_text_that_only_begins_with_a_number_is_not_the_key_of_a_row() {
+    on_mysql("a_text_that_only_begins_with_a_number_is_not_the_key_of_a_row", async |target| {
+        let own = target.name("acme");
+        let table = "CREATE TABLE numbered (id bigint PRIMARY KEY, since datetime, seats int)";
+        let theirs = "INSERT INTO numbered VALUES (0, '2026-01-01', 1), (12, '2026-01-01', 1), (1000, '2026-01-01', 1)";
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {table}; {theirs}")).await;
+        for key in
+            [json!({"id": "12-acme"}), json!({"id": "acme"}), json!({"id": "1e3"}), json!({"since": "2026-01-01 x"})]
+        {
+            let wanted = row(target, &own, "numbered", key.clone(), json!({"seats": 9}));
+            let observed = target.observe(&wanted).await;
+            assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("key")), "{key}: {observed:?}");
+            let before = Present {
+                spec: row(target, &own, "numbered", key.clone(), json!({"seats": 1})).spec,
+                ..Present::default()
+            };
+            for step in [create(&wanted), update(&wanted, &before, &[]), delete(&wanted, &seen(&wanted))] {
+                let error = target.try_write(&[step]).await.expect_err("it is no row's key").error;
+                assert_eq!(error.class, ErrorClass::Fatal, "{key}: {error}");
+            }
+        }
+        let all = answer(target, &format!("SELECT CONCAT(id, ' ', seats) FROM `{own}`.numbered ORDER BY id")).await;
+        assert_eq!(all, ["0 1", "12 1", "1000 1"]);
+        let wanted = row(target, &own, "numbered", json!({"id": "12"}), json!({"seats": 1}));
+        target.assert_settled(&[&wanted]).await;
+    });
+}
+
+#[test]
+fn columns_are_the_same_in_any_case() {
+    on_mysql("columns_are_the_same_in_any_case", async |target| {
+        let own = target.name("acme");
+        let table = "CREATE TABLE spelled (Id int PRIMARY KEY, Seats int, Since datetime)";
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {table}")).await;
+        let columns = json!({"seats": 5, "SINCE": "2026-01-01T00:00:00Z"});
+        let wanted = row(target, &own, "spelled", json!({"id": 7}), columns);
+        target.create(&[&wanted]).await;
+        target.assert_settled(&[&wanted]).await;
+        let wrong = row(target, &own, "spelled", json!({"id": "7x"}), json!({"seats": 5}));
+        assert!(matches!(target.observe(&wrong).await, Observed::Unknown(_)));
+    });
+}
