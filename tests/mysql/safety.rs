@@ -60,6 +60,23 @@ fn a_text_that_only_begins_with_a_number_is_not_the_key_of_a_row() {
 }
 
 #[test]
+fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
+    on_mysql("rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back", async |target| {
+        let own = target.name("acme");
+        let table = "CREATE TABLE old (tenant varchar(20), seats int) ENGINE=MyISAM";
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {table}; INSERT INTO old VALUES ('acme', 1)"))
+            .await;
+        let wanted = row(target, &own, "old", json!({"tenant": "acme"}), json!({"seats": 1}));
+        target.assert_settled(&[&wanted]).await;
+        by_hand(target, &format!("INSERT INTO `{own}`.old VALUES ('acme', 2)")).await;
+        let error = target.try_write(&[delete(&wanted, &seen(&wanted))]).await.expect_err("there are two").error;
+        assert!(error.to_string().contains("2 rows"), "{error}");
+        let all = answer(target, &format!("SELECT CONCAT(seats) FROM `{own}`.old ORDER BY seats")).await;
+        assert_eq!(all, ["1", "2"]);
+    });
+}
+
+#[test]
 fn columns_are_the_same_in_any_case() {
     on_mysql("columns_are_the_same_in_any_case", async |target| {
         let own = target.name("acme");

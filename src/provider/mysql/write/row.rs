@@ -56,15 +56,16 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
 
     let mut transaction = connection.begin().await?;
     if let StepAction::Delete { .. } = step.action {
-        let deleted =
-            bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await;
-        match deleted.map_err(Failure::from) {
-            Ok(result) if result.rows_affected() > 1 => return Err(several(result.rows_affected())),
+        // Counted before: not every engine can take back what it has deleted.
+        let sql = format!("SELECT 1 FROM {qualified} WHERE {is_row} FOR UPDATE");
+        match bound(sql, key.iter()).fetch_all(&mut *transaction).await.map_err(Failure::from) {
+            Ok(rows) if rows.len() > 1 => return Err(several(rows.len() as u64)),
             Ok(_) => {}
             // With the table every row of it is gone.
             Err(failure) if failure.is_missing() => return Ok(()),
             Err(failure) => return Err(failure),
         }
+        bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         return Ok(());
     }
