@@ -77,6 +77,22 @@ fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
 }
 
 #[test]
+fn a_table_whose_columns_are_not_told_makes_no_other_unknown() {
+    on_mysql("a_table_whose_columns_are_not_told_makes_no_other_unknown", async |target| {
+        let wanted = tenant(target, "acme");
+        target.create(&[&wanted[0], &wanted[2], &wanted[4]]).await;
+        // The server takes this name in any case, and tells it in another.
+        let key = json!({"CHARACTER_SET_NAME": "utf8mb4"});
+        let other = row(target, "information_schema", "character_sets", key, json!({"MAXLEN": 4}));
+        let observations = observe(&*target.reader(), &[&wanted[4], &other], &[]).await;
+        let of = |desired: &Desired| observations["mysql.row"].get(desired.identity.as_deref().expect("an identity"));
+        assert!(matches!(of(&other), Observed::Unknown(reason) if reason.contains("what columns")), "{:?}", of(&other));
+        assert!(observations["mysql.row"].incomplete.is_none());
+        target.assert_is(&wanted[4], of(&wanted[4]));
+    });
+}
+
+#[test]
 fn columns_are_the_same_in_any_case() {
     on_mysql("columns_are_the_same_in_any_case", async |target| {
         let own = target.name("acme");

@@ -51,7 +51,9 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
             let found = match columns.get(&group.table) {
                 Some(of_table) => read_page(connection, group, page, of_table).await,
                 // The list of columns leaves out what may not be read; so the table itself is asked.
-                None => probe(connection, group).await.map(|()| page.iter().map(|_| Observed::Absent).collect()),
+                None => probe(connection, group).await.map(|reason| {
+                    page.iter().map(|_| Observed::Unknown(reason.clone())).collect()
+                }),
             };
             match found {
                 Ok(observed) => {
@@ -75,10 +77,16 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
     Ok(answers)
 }
 
-async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<(), Failure> {
-    let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(&group.table.0, &group.table.1)?);
+/// Why the rows of a table are unknown that is there and whose columns are not told.
+///
+/// # Errors
+/// If it cannot be read, or is not there.
+async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<Arc<str>, Failure> {
+    let (database, table) = &group.table;
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(database, table)?);
     sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await?;
-    Err(Failure::Invalid("the server does not say what columns it has".to_owned()))
+    let hint = "write its name as the server has it, and grant SELECT on it to the user of the target's `url`";
+    Ok(format!("reading table `{database}`.`{table}`: the server does not say what columns it has; {hint}").into())
 }
 
 /// Why a key can be that of no row of a table, if so.
