@@ -93,6 +93,30 @@ fn a_table_whose_columns_are_not_told_makes_no_other_unknown() {
 }
 
 #[test]
+fn privileges_of_several_names_are_one() {
+    on_mysql("privileges_of_several_names_are_one", async |target| {
+        let user = target.name("acme");
+        target.create(&[&target.desired("user", "acme/user", json!({"name": user}))]).await;
+        let mut names = vec![json!(["replication client", "replication slave"])];
+        if is_mariadb(target).await {
+            names.push(json!([
+                "binlog monitor",
+                "replication replica",
+                "replica monitor",
+                "replication replica admin"
+            ]));
+        }
+        for privileges in names {
+            let grant =
+                target.desired("grant", "acme/grant", json!({"user": user, "on": "global", "privileges": privileges}));
+            target.create(&[&grant]).await;
+            target.assert_settled(&[&grant]).await;
+            target.assert_deletes(&grant).await;
+        }
+    });
+}
+
+#[test]
 fn columns_are_the_same_in_any_case() {
     on_mysql("columns_are_the_same_in_any_case", async |target| {
         let own = target.name("acme");
