@@ -77,6 +77,29 @@ fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
 }
 
 #[test]
+fn a_script_that_leaves_a_transaction_open_has_run() {
+    on_mysql("a_script_that_leaves_a_transaction_open_has_run", async |target| {
+        let own = target.name("acme");
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {ITEMS}")).await;
+        // As dumps begin, and seldom end.
+        for (name, begin) in
+            [("begin", "START TRANSACTION"), ("manual", "SET autocommit = 0"), ("names", "SET NAMES latin1")]
+        {
+            let sql = format!("{begin}; INSERT INTO items (id) VALUES ('{name}')");
+            let check = format!("SELECT COUNT(*) = 1 FROM `{own}`.items WHERE id = '{name}' AND 'é' <> ''");
+            let spec = json!({"name": name, "database": own, "sql": sql, "check": check});
+            let script = target.desired("script", &format!("acme/{name}"), spec);
+            target.create(&[&script]).await;
+            target.assert_settled(&[&script]).await;
+        }
+        assert_eq!(
+            answer(target, &format!("SELECT id FROM `{own}`.items ORDER BY id")).await,
+            ["begin", "manual", "names"]
+        );
+    });
+}
+
+#[test]
 fn a_table_whose_columns_are_not_told_makes_no_other_unknown() {
     on_mysql("a_table_whose_columns_are_not_told_makes_no_other_unknown", async |target| {
         let wanted = tenant(target, "acme");

@@ -49,6 +49,14 @@ pub struct Session {
     _permit: OwnedSemaphorePermit,
 }
 
+impl Session {
+    /// Closes the connection for good, so that the server lets go of whatever it holds.
+    pub async fn close(self) {
+        // One that is lost is closed as well.
+        let _ = self.connection.close().await;
+    }
+}
+
 impl Connections {
     /// # Errors
     /// If `url` is missing, is no MySQL URL, or holds a password in the clear; or if `roots` cannot be used.
