@@ -77,6 +77,58 @@ fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
 }
 
 #[test]
+fn of_two_estates_that_make_the_same_at_once_one_has_it() {
+    on_mysql("of_two_estates_that_make_the_same_at_once_one_has_it", async |target| {
+        let kind = if is_mariadb(target).await { "user" } else { "database" };
+        let (ours, theirs) = (target.writer(), target.writer());
+        // The tables of the bookkeeping database come first.
+        target.create(&[&target.desired(kind, "first/it", json!({"name": target.name("first")}))]).await;
+        for number in 0..20 {
+            let wanted =
+                target.desired(kind, &format!("t{number}/it"), json!({"name": target.name(&format!("t{number}"))}));
+            let (first, second) = (as_of("shop", create(&wanted)), as_of("shop-2", create(&wanted)));
+            let (first, second) =
+                futures::join!(ours.write(std::slice::from_ref(&first)), theirs.write(std::slice::from_ref(&second)));
+            let winner = match (first.is_ok(), second.is_ok()) {
+                (true, false) => "shop",
+                (false, true) => "shop-2",
+                both => panic!("{both:?}: one of them makes it"),
+            };
+            let mark =
+                present(target.observe(&wanted).await).mark.unwrap_or_else(|| panic!("{number}: no mark of {winner}"));
+            assert_eq!(&*mark.estate, winner, "{number}");
+        }
+    });
+}
+
+#[test]
+fn the_mark_of_another_estate_outlives_an_end_that_came_before() {
+    on_mysql("the_mark_of_another_estate_outlives_an_end_that_came_before", async |target| {
+        let kind = if is_mariadb(target).await { "user" } else { "database" };
+        let wanted = target.desired(kind, "acme/it", json!({"name": target.name("acme")}));
+        target.create(&[&wanted]).await;
+        let before = present(target.observe(&wanted).await);
+        target.write(&[delete(&wanted, &before)]).await;
+        target.write(&[as_of("shop-2", create(&wanted))]).await;
+        let error = target.try_write(&[delete(&wanted, &before)]).await.expect_err("it is another's now").error;
+        assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+        // In the middle of being made: the mark is there, and what it is for is not yet.
+        let name = target.name("acme");
+        by_hand(
+            target,
+            &if kind == "user" { format!("DROP USER '{name}'@'%'") } else { format!("DROP DATABASE `{name}`") },
+        )
+        .await;
+        target.write(&[delete(&wanted, &before)]).await;
+        let marks = format!("SELECT estate FROM `tenantry_{}`.marks WHERE name = '{name}'", target.suffix);
+        assert_eq!(answer(target, &marks).await, ["shop-2"]);
+        let error = target.try_write(&[create(&wanted)]).await.expect_err("another makes it").error;
+        assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+        assert!(error.to_string().contains("shop-2"), "{error}");
+    });
+}
+
+#[test]
 fn a_script_that_leaves_a_transaction_open_has_run() {
     on_mysql("a_script_that_leaves_a_transaction_open_has_run", async |target| {
         let own = target.name("acme");

@@ -25,8 +25,14 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let in_table = *flavour == Flavour::MySql;
     let spec: DatabaseSpec = match &step.action {
         StepAction::Delete { .. } => {
-            execute(connection, format!("DROP DATABASE IF EXISTS {database}")).await?;
-            return if in_table { mark::remove(connection, bookkeeping, "database", (name, "")).await } else { Ok(()) };
+            // What is not there now may be somebody else's in a moment.
+            if existing.is_some() {
+                execute(connection, format!("DROP DATABASE IF EXISTS {database}")).await?;
+            }
+            return match in_table {
+                true => mark::remove(connection, bookkeeping, "database", (name, ""), &step.mark).await,
+                false => Ok(()),
+            };
         }
         StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
         StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => parse(spec)?,
@@ -47,7 +53,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let made = execute(connection, format!("{verb} DATABASE {database} {options}")).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
-        mark::remove(connection, bookkeeping, "database", (name, "")).await?;
+        mark::remove(connection, bookkeeping, "database", (name, ""), &step.mark).await?;
     }
     made
 }

@@ -24,9 +24,15 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let in_table = *flavour == Flavour::MariaDb;
     let (spec, drops_password): (UserSpec, bool) = match &step.action {
         StepAction::Delete { .. } => {
-            close_connections(connection, key.0).await;
-            execute(connection, format!("DROP USER IF EXISTS {user}")).await?;
-            return if in_table { mark::remove(connection, bookkeeping, "user", key).await } else { Ok(()) };
+            // What is not there now may be somebody else's in a moment.
+            if existing.is_some() {
+                close_connections(connection, key.0).await;
+                execute(connection, format!("DROP USER IF EXISTS {user}")).await?;
+            }
+            return match in_table {
+                true => mark::remove(connection, bookkeeping, "user", key, &step.mark).await,
+                false => Ok(()),
+            };
         }
         StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
         StepAction::Update { spec, removed, .. } => {
@@ -69,7 +75,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let made = execute(connection, format!("{verb} USER {}", clauses.join(" "))).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
-        mark::remove(connection, bookkeeping, "user", key).await?;
+        mark::remove(connection, bookkeeping, "user", key, &step.mark).await?;
     }
     made?;
     if spec.locked && existing.is_some_and(|state| !state.locked) {
