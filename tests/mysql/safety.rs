@@ -76,6 +76,11 @@ fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
     });
 }
 
+fn as_of(estate: &str, mut step: Step) -> Step {
+    step.mark.estate = estate.into();
+    step
+}
+
 #[test]
 fn of_two_estates_that_make_the_same_at_once_one_has_it() {
     on_mysql("of_two_estates_that_make_the_same_at_once_one_has_it", async |target| {
@@ -203,5 +208,45 @@ fn columns_are_the_same_in_any_case() {
         target.assert_settled(&[&wanted]).await;
         let wrong = row(target, &own, "spelled", json!({"id": "7x"}), json!({"seats": 5}));
         assert!(matches!(target.observe(&wrong).await, Observed::Unknown(_)));
+    });
+}
+
+/// Connects whenever it is not connected, until it may not or has to stop.
+async fn stubborn(url: String, stop: Arc<AtomicBool>) -> MySqlConnection {
+    let mut connection = connect(&url).await.expect("it logs in");
+    while !stop.load(Ordering::Relaxed) {
+        if sqlx::query("SELECT 1").execute(&mut connection).await.is_err() {
+            match connect(&url).await {
+                Ok(another) => connection = another,
+                Err(_) => break,
+            }
+        }
+    }
+    connection
+}
+
+/// Who comes back between the end of a connection and that of the user would keep what the user was allowed.
+#[test]
+fn who_connects_again_and_again_is_out_when_the_user_ends() {
+    on_mysql("who_connects_again_and_again_is_out_when_the_user_ends", async |target| {
+        let name = target.name("acme");
+        let user = target.desired("user", "acme/user", json!({"name": name, "password": "hunter2"}));
+        target.create(&[&user]).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = tokio::spawn(stubborn(target.url_as(&name, "hunter2"), stop.clone()));
+        let before = present(target.observe(&user).await);
+        // Users can be read and not changed for a while, which makes the time in between long.
+        let mut admin = connect(&target.url).await.expect("the server answers");
+        let users = if is_mariadb(target).await { "global_priv" } else { "user" };
+        execute(&mut admin, &format!("LOCK TABLES mysql.{users} READ")).await;
+        let steps = [delete(&user, &before)];
+        let ended = async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            execute(&mut admin, "UNLOCK TABLES").await;
+        };
+        futures::join!(target.write(&steps), ended);
+        stop.store(true, Ordering::Relaxed);
+        let mut connection = client.await.expect("it ends");
+        assert!(sqlx::query("SELECT 1").execute(&mut connection).await.is_err());
     });
 }

@@ -26,8 +26,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
         StepAction::Delete { .. } => {
             // What is not there now may be somebody else's in a moment.
             if existing.is_some() {
-                close_connections(connection, key.0).await;
-                execute(connection, format!("DROP USER IF EXISTS {user}")).await?;
+                end(connection, key.0, &user).await?;
             }
             return match in_table {
                 true => mark::remove(connection, bookkeeping, "user", key, &step.mark).await,
@@ -101,6 +100,17 @@ fn options(spec: &UserSpec) -> Vec<String> {
         ),
         format!("ACCOUNT {}", if spec.locked { "LOCK" } else { "UNLOCK" }),
     ]
+}
+
+/// Takes a user away. It is locked first: who logs in between the end of its connections and its own would stay.
+async fn end(connection: &mut MySqlConnection, name: &str, user: &str) -> Result<(), Failure> {
+    match execute(connection, format!("ALTER USER {user} ACCOUNT LOCK")).await {
+        // ER_CANNOT_USER: it has gone by itself.
+        Err(failure) if failure.number() != Some(1396) => return Err(failure),
+        _ => {}
+    }
+    close_connections(connection, name).await;
+    execute(connection, format!("DROP USER IF EXISTS {user}")).await
 }
 
 /// Ends the connections of a user: who is logged in stays so, whatever becomes of the user.
