@@ -250,3 +250,22 @@ fn who_connects_again_and_again_is_out_when_the_user_ends() {
         assert!(sqlx::query("SELECT 1").execute(&mut connection).await.is_err());
     });
 }
+
+#[test]
+fn a_column_that_may_not_be_read_is_not_taken_for_a_missing_one() {
+    on_mysql("a_column_that_may_not_be_read_is_not_taken_for_a_missing_one", async |target| {
+        let wanted = tenant(target, "acme");
+        target.create(&[&wanted[0], &wanted[2], &wanted[4]]).await;
+        let (own, observer) = (target.name("acme"), target.name("observer"));
+        let grant = format!("GRANT SELECT (id, note) ON `{own}`.items TO '{observer}'@'%'");
+        by_hand(target, &format!("CREATE USER '{observer}'@'%' IDENTIFIED BY 'x'; {grant}")).await;
+        let visible = row(target, &own, "items", json!({"id": "acme"}), json!({"note": null}));
+        let reader = target.reader_at(&target.url_as(&observer, "x"));
+        let observations = observe(&*reader, &[&wanted[4], &visible], &[]).await;
+        let identity = wanted[4].identity.as_deref().expect("an identity");
+        let observed = observe(&*reader, &[&wanted[4]], &[]).await["mysql.row"].get(identity);
+        assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("seats")), "{observed:?}");
+        assert!(observations["mysql.row"].incomplete.is_none());
+        target.assert_is(&visible, observe(&*reader, &[&visible], &[]).await["mysql.row"].get(identity));
+    });
+}

@@ -51,9 +51,9 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
             let found = match columns.get(&group.table) {
                 Some(of_table) => read_page(connection, group, page, of_table).await,
                 // The list of columns leaves out what may not be read; so the table itself is asked.
-                None => probe(connection, group).await.map(|reason| {
-                    page.iter().map(|_| Observed::Unknown(reason.clone())).collect()
-                }),
+                None => probe(connection, group)
+                    .await
+                    .map(|reason| page.iter().map(|_| Observed::Unknown(reason.clone())).collect()),
             };
             match found {
                 Ok(observed) => {
@@ -92,8 +92,7 @@ async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<Arc<st
 /// Why a key can be that of no row of a table, if so.
 pub fn misfit(spec: &Map, columns: &BTreeMap<String, Sort>) -> Option<String> {
     let mut key = spec.get("key")?.as_map()?.iter();
-    let (name, _) =
-        key.find(|(name, value)| column::find(columns, name).is_some_and(|sort| !sort.fits_key(value)))?;
+    let (name, _) = key.find(|(name, value)| column::find(columns, name).is_some_and(|sort| !sort.fits_key(value)))?;
     Some(format!("column \"{name}\" of the key takes no such value; the server would take it for that of another row"))
 }
 
@@ -158,8 +157,11 @@ fn observed(
     };
     let mut found = Vec::new();
     for (name, wanted) in wanted_columns(subject) {
-        // A column that the table does not have is left out, and so shows as missing.
-        let Some(index) = read.iter().position(|column| *column == name) else { continue };
+        let Some(index) = read.iter().position(|column| *column == name) else {
+            // The list leaves out what the table does not have and what may not be read alike.
+            let message = format!("the server tells of no column \"{name}\"; make it, or grant SELECT on it");
+            return Ok(Observed::Unknown(message.into()));
+        };
         let text: Option<String> = row.try_get_unchecked(index + 1)?;
         let sort = column::find(columns, name).unwrap_or(Sort::Other);
         found.push((Arc::from(name), sort.observed(wanted, text.as_deref())));
