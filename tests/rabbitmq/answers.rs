@@ -1,9 +1,11 @@
 //! What an answer does not say.
 
-use tenantry::core::model::resource::{Desired, Present};
+use serde_json::json;
+use tenantry::core::model::resource::{Desired, Observed, Present};
 use tenantry::provider::contract::ErrorClass;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::support::{create, delete, update};
+use super::support::{create, delete, observe, update};
 use super::{answering, on_rabbitmq, tenant};
 
 fn seen(desired: &Desired) -> Present {
@@ -34,5 +36,57 @@ fn a_404_that_is_not_the_servers_own_is_no_end() {
         for desired in &wanted {
             target.write(&[delete(desired, &seen(desired))]).await;
         }
+    });
+}
+
+/// A server that answers each path with a text.
+async fn serving(answers: &'static [(&'static str, &'static str)]) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let length = client.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            let answer = answers.iter().find(|(known, _)| *known == path).map_or("", |(_, answer)| answer);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+            let _ = client.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await;
+        }
+    });
+    port
+}
+
+/// From version 4.3 on the definitions leave them out, and do not say of the others that they are none
+/// (`rabbit_definitions:list_exchanges` in the server's source).
+#[test]
+fn an_internal_exchange_is_there_though_the_definitions_leave_it_out() {
+    on_rabbitmq("an_internal_exchange_is_there_though_the_definitions_leave_it_out", async |target| {
+        let exchange = |name: &str, internal: bool| {
+            let spec = json!({"vhost": "acme", "name": name, "type": "fanout", "internal": internal});
+            target.desired("exchange", &format!("acme/{name}"), spec)
+        };
+        let (inner, outer, gone) = (exchange("inner", true), exchange("outer", false), exchange("gone", true));
+        const OUTER: &str = r#"{"exchanges": [{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true,
+            "auto_delete": false, "arguments": {}}]}"#;
+        const ALL: &str = r#"[{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true, "auto_delete": false,
+            "internal": false, "arguments": {}}, {"vhost": "acme", "name": "inner", "type": "fanout", "durable": true,
+            "auto_delete": false, "internal": true, "arguments": {}}]"#;
+        let read = async |port: u16, asked: &[&Desired]| {
+            let reader = target.reader_at(&format!("http://a:b@127.0.0.1:{port}"));
+            let observations = observe(&*reader, asked, &[]).await;
+            let of =
+                |desired: &&Desired| observations["rabbitmq.exchange"].get(desired.identity.as_deref().expect("one"));
+            asked.iter().map(of).collect::<Vec<_>>()
+        };
+        let port = serving(&[("/api/definitions", OUTER), ("/api/exchanges", ALL)]).await;
+        let found = read(port, &[&inner, &outer, &gone]).await;
+        target.assert_is(&inner, found[0].clone());
+        target.assert_is(&outer, found[1].clone());
+        assert_eq!(found[2], Observed::Absent);
+        // Nobody asks for one that is internal, and so nobody needs the other list.
+        let port = serving(&[("/api/definitions", OUTER)]).await;
+        target.assert_is(&outer, read(port, &[&outer]).await[0].clone());
+        assert!(matches!(read(port, &[&inner]).await[0], Observed::Unknown(_)));
     });
 }
