@@ -269,3 +269,25 @@ fn a_column_that_may_not_be_read_is_not_taken_for_a_missing_one() {
         target.assert_is(&visible, observe(&*reader, &[&visible], &[]).await["mysql.row"].get(identity));
     });
 }
+
+/// MariaDB makes the user of a grant, without a password, unless it is told not to.
+#[test]
+fn a_grant_makes_no_user() {
+    on_mysql("a_grant_makes_no_user", async |target| {
+        let wanted = tenant(target, "acme");
+        target.create(&[&wanted[0], &wanted[2]]).await;
+        let own = target.name("acme");
+        for object in [
+            json!({"on": "global", "privileges": ["PROCESS"]}),
+            json!({"on": "database", "database": own, "privileges": ["ALL"]}),
+            json!({"on": "table", "database": own, "table": "items", "privileges": ["SELECT"]}),
+        ] {
+            let mut spec = object;
+            spec["user"] = target.name("nobody").into();
+            let grant = target.desired("grant", "acme/grant", spec);
+            target.try_write(&[create(&grant)]).await.expect_err("there is no such user");
+            let like = format!("SELECT User FROM mysql.user WHERE User = '{}'", target.name("nobody"));
+            assert_eq!(answer(target, &like).await, [""; 0]);
+        }
+    });
+}
