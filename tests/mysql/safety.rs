@@ -291,3 +291,15 @@ fn a_grant_makes_no_user() {
         }
     });
 }
+
+#[test]
+fn a_key_of_zero_is_no_wish_for_the_next_number() {
+    on_mysql("a_key_of_zero_is_no_wish_for_the_next_number", async |target| {
+        let own = target.name("acme");
+        let table = "CREATE TABLE numbered (id int AUTO_INCREMENT PRIMARY KEY, seats int)";
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {table}")).await;
+        let wanted = row(target, &own, "numbered", json!({"id": 0}), json!({"seats": 5}));
+        target.create(&[&wanted]).await;
+        target.assert_settled(&[&wanted]).await;
+    });
+}

@@ -19,11 +19,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
-/// text, and what does not fit is an error. A lock is not waited for longer than a run should stand still.
+/// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still.
 ///
 /// MariaDB alone makes the user of a `GRANT` that names nobody, open to everybody without a password, unless it is told not
 /// to; MySQL does not know the word any more.
-const PREPARE: &str = "SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
+const PREPARE: &str = "SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
     IF(VERSION() LIKE '%MariaDB%', ',NO_AUTO_CREATE_USER', '')), SESSION lock_wait_timeout = 15, \
     SESSION innodb_lock_wait_timeout = 15";
 
