@@ -90,3 +90,32 @@ fn an_internal_exchange_is_there_though_the_definitions_leave_it_out() {
         assert!(matches!(read(port, &[&inner]).await[0], Observed::Unknown(_)));
     });
 }
+
+/// What stands in front of a server that is starting, or that throttles, answers with a page for people.
+#[test]
+fn a_page_of_a_balancer_says_whether_to_try_again() {
+    on_rabbitmq("a_page_of_a_balancer_says_whether_to_try_again", async |target| {
+        let queue = &tenant(target, "acme")[8];
+        let identity = queue.identity.as_deref().expect("an identity");
+        for (page, class) in [
+            (
+                "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 17\r\nconnection: close\r\n\r\n<h1>502 Bad Gatew",
+                ErrorClass::Retryable,
+            ),
+            (
+                "HTTP/1.1 429 Slow\r\ncontent-type: text/html\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html",
+                ErrorClass::Throttled { retry_after: None },
+            ),
+            (
+                "HTTP/1.1 401 No\r\ncontent-type: text/html\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html",
+                ErrorClass::Denied,
+            ),
+        ] {
+            let url = format!("http://tenantry:tenantry@127.0.0.1:{}", answering(page).await);
+            let error = target.writer_at(&url).write(&[create(queue)]).await.expect_err("it is none").error;
+            assert_eq!(error.class, class, "{error}");
+            let observations = observe(&*target.reader_at(&url), &[queue], &[]).await;
+            assert!(matches!(observations["rabbitmq.queue"].get(identity), Observed::Unknown(_)));
+        }
+    });
+}

@@ -131,7 +131,7 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|sort| sort.starts_with("text/html"));
         let text = response.text().await.map_err(failed)?;
-        if is_html || status.is_redirection() {
+        if status.is_redirection() || (is_html && (status.is_success() || status == StatusCode::NOT_FOUND)) {
             return Err(Failure::Invalid(no_json(&text)));
         }
         if status == StatusCode::NOT_FOUND {
