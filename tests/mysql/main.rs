@@ -1,6 +1,7 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
 mod certificates;
+mod folded;
 mod safety;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]

@@ -2,7 +2,7 @@
 
 use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::Flavour;
+use crate::provider::mysql::connection::{Flavour, Server};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::mark::{self, Label};
 use crate::provider::mysql::quote::{quote_identifier, quote_literal};
@@ -16,7 +16,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     if is_system_database(name) || name == bookkeeping {
         return Err(Failure::Invalid("this database is not the estate's to change".to_owned()));
     }
-    let Session { connection, flavour, .. } = session;
+    let Session { connection, server: Server { flavour, .. }, .. } = session;
     let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);
     if let Some(state) = &existing {
         step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;

@@ -37,6 +37,9 @@ impl MySqlWriter {
 
     async fn step(&self, step: &Step) -> Result<(), Failure> {
         let mut session = self.connections.acquire().await?;
+        if let Some(reason) = session.server.changes_names(step.kind.name, step.spec()) {
+            return Err(Failure::Invalid(reason));
+        }
         let is_delete = matches!(step.action, StepAction::Delete { .. });
         if !is_delete && keeps_records(step) && !self.is_prepared.load(Ordering::Relaxed) {
             prepare(&mut session.connection, &self.bookkeeping).await?;

@@ -4,7 +4,7 @@ use sqlx::{MySqlConnection, Row as _};
 
 use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::Flavour;
+use crate::provider::mysql::connection::{Flavour, Server};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::mark::{self, Label};
 use crate::provider::mysql::password::{fingerprint, unknown_password, verifier};
@@ -15,7 +15,7 @@ use crate::provider::mysql::types::user::{Tls, UserSpec};
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let key = (text(spec, "name"), text(spec, "host"));
-    let Session { connection, flavour, .. } = session;
+    let Session { connection, server: Server { flavour, .. }, .. } = session;
     let existing = fetch(connection, *flavour, bookkeeping, Some(key)).await?.into_values().next();
     if let Some(state) = &existing {
         step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
