@@ -6,7 +6,7 @@ use tenantry::provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::support::{create, delete, observe, update};
-use super::{answering, on_rabbitmq, tenant};
+use super::{answering, by_hand, on_rabbitmq, tenant};
 
 fn seen(desired: &Desired) -> Present {
     Present { spec: desired.spec.clone(), mark: Some(super::support::mark(desired)), ..Present::default() }
@@ -116,6 +116,29 @@ fn a_page_of_a_balancer_says_whether_to_try_again() {
             assert_eq!(error.class, class, "{error}");
             let observations = observe(&*target.reader_at(&url), &[queue], &[]).await;
             assert!(matches!(observations["rabbitmq.queue"].get(identity), Observed::Unknown(_)));
+        }
+    });
+}
+
+/// Limits are set one by one: what came of an attempt that was not answered is no conflict for the next.
+#[test]
+fn limits_that_were_set_half_are_set_wholly() {
+    on_rabbitmq("limits_that_were_set_half_are_set_wholly", async |target| {
+        let wanted = tenant(target, "acme");
+        target.create(&[&wanted[0], &wanted[1]]).await;
+        let own = target.name("acme");
+        for (sort, spec, half) in [
+            ("vhost", json!({"vhost": own, "maxConnections": 5, "maxQueues": 9}), "max-connections"),
+            ("user", json!({"user": own, "maxConnections": 5, "maxChannels": 9}), "max-connections"),
+        ] {
+            let limits = target.desired(&format!("{sort}_limits"), &format!("acme/{sort}_limits"), spec);
+            let path = format!("{sort}-limits/{own}/{half}");
+            by_hand(target, "PUT", &path, &json!({"value": 5})).await;
+            target.create(&[&limits]).await;
+            target.assert_settled(&[&limits]).await;
+            by_hand(target, "PUT", &path, &json!({"value": 6})).await;
+            let error = target.try_write(&[create(&limits)]).await.expect_err("it is another").error;
+            assert_eq!(error.class, ErrorClass::Conflict, "{error}");
         }
     });
 }
