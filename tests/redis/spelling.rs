@@ -48,3 +48,19 @@ fn a_value_that_changes_its_type_in_the_repository_is_no_drift() {
         }
     });
 }
+
+/// What the plan saw has to be there still when it is applied.
+#[test]
+fn a_key_that_ends_too_late_looks_the_same_a_while_later() {
+    on_redis("a_key_that_ends_too_late_looks_the_same_a_while_later", async |target| {
+        let wanted = |seconds: i64| {
+            let spec = json!({"key": target.name("late"), "value": 1, "expire": seconds});
+            target.desired("key", "acme/late", spec)
+        };
+        target.create(&[&wanted(3600)]).await;
+        let before = present(target.observe(&wanted(60)).await);
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert_eq!(present(target.observe(&wanted(60)).await), before);
+        target.assert_repairs(&wanted(60), "a longer time").await;
+    });
+}
