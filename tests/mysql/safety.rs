@@ -303,3 +303,20 @@ fn a_key_of_zero_is_no_wish_for_the_next_number() {
         target.assert_settled(&[&wanted]).await;
     });
 }
+
+#[test]
+fn rows_of_many_tenants_are_made_at_once() {
+    on_mysql("rows_of_many_tenants_are_made_at_once", async |target| {
+        let own = target.name("shared");
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {ITEMS}")).await;
+        let writer = target.writer();
+        let rows: Vec<Desired> = (0..40)
+            .map(|number| row(target, &own, "items", json!({"id": format!("t{number}")}), json!({"seats": 5})))
+            .collect();
+        let steps: Vec<Step> = rows.iter().map(create).collect();
+        let written =
+            futures::future::join_all(steps.iter().map(|step| writer.write(std::slice::from_ref(step)))).await;
+        let refused: Vec<String> = written.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        assert_eq!(refused, [""; 0]);
+    });
+}

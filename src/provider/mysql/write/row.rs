@@ -55,25 +55,32 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let is_row = key.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(" AND ");
 
     let mut transaction = connection.begin().await?;
-    if let StepAction::Delete { .. } = step.action {
-        // Counted before: not every engine can take back what it has deleted.
-        let sql = format!("SELECT 1 FROM {qualified} WHERE {is_row} FOR UPDATE");
-        match bound(sql, key.iter()).fetch_all(&mut *transaction).await.map_err(Failure::from) {
-            Ok(rows) if rows.len() > 1 => return Err(several(rows.len() as u64)),
-            Ok(_) => {}
-            // With the table every row of it is gone.
-            Err(failure) if failure.is_missing() => return Ok(()),
-            Err(failure) => return Err(failure),
+    let is_delete = matches!(step.action, StepAction::Delete { .. });
+    let mut selected = vec!["1".to_owned()];
+    if !is_delete {
+        selected.extend(wanted.iter().map(|cell| format!("CAST({} AS CHAR CHARACTER SET utf8mb4)", cell.quoted)));
+    }
+    let look = format!("SELECT {} FROM {qualified} WHERE {is_row}", selected.join(", "));
+    let mut rows = match bound(look.clone(), key.iter()).fetch_all(&mut *transaction).await.map_err(Failure::from) {
+        // With the table every row of it is gone.
+        Err(failure) if is_delete && failure.is_missing() => return Ok(()),
+        rows => rows?,
+    };
+    // To lock what is not there would lock the gap, in which other tenants' rows are made at the same moment.
+    if !rows.is_empty() {
+        rows = bound(format!("{look} FOR UPDATE"), key.iter()).fetch_all(&mut *transaction).await?;
+    }
+    // Before one is deleted: not every engine can take back what it has deleted.
+    if rows.len() > 1 {
+        return Err(several(rows.len() as u64));
+    }
+    if is_delete {
+        if !rows.is_empty() {
+            bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
         }
-        bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         return Ok(());
     }
-
-    let mut selected = vec!["1".to_owned()];
-    selected.extend(wanted.iter().map(|cell| format!("CAST({} AS CHAR CHARACTER SET utf8mb4)", cell.quoted)));
-    let sql = format!("SELECT {} FROM {qualified} WHERE {is_row} FOR UPDATE", selected.join(", "));
-    let rows = bound(sql, key.iter()).fetch_all(&mut *transaction).await?;
     match (rows.as_slice(), &step.action) {
         ([], StepAction::Update { .. }) => return Err(vanished()),
         ([], _) => {
