@@ -6,6 +6,7 @@ mod safety;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]
 mod support;
+mod values;
 
 use serde_json::{Value as Json, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};

@@ -115,13 +115,14 @@ async fn read_page(
 ) -> Result<Vec<Observed>, Failure> {
     let names: BTreeSet<&str> = page.iter().flat_map(|subject| wanted_columns(subject)).map(|(name, _)| name).collect();
     let read: Vec<&str> = names.into_iter().filter(|name| column::find(columns, name).is_some()).collect();
-    let key: Vec<String> = group.key.iter().map(|name| quote_identifier(name)).collect::<Result<_, _>>()?;
-    let is_row = key.iter().map(|name| format!("{name} = ?")).collect::<Vec<_>>().join(" AND ");
+    let sort_of = |name: &str| column::find(columns, name).unwrap_or(Sort::Other);
+    let is_key = |name: &String| Ok(format!("{} = {}", quote_identifier(name)?, sort_of(name).placeholder()));
+    let is_row = group.key.iter().map(is_key).collect::<Result<Vec<_>, Failure>>()?.join(" AND ");
     let cases = (0..page.len()).map(|index| format!("WHEN {is_row} THEN {index}")).collect::<Vec<_>>().join(" ");
     let any = vec![format!("({is_row})"); page.len()].join(" OR ");
     let mut selected = format!("CAST(CASE {cases} END AS SIGNED)");
     for name in &read {
-        selected.push_str(&format!(", CAST({} AS CHAR CHARACTER SET utf8mb4)", quote_identifier(name)?));
+        selected.push_str(&format!(", {}", sort_of(name).selected(&quote_identifier(name)?)));
     }
     let sql = format!("SELECT {selected} FROM {} WHERE {any}", quote_qualified(&group.table.0, &group.table.1)?);
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
@@ -129,8 +130,7 @@ async fn read_page(
     for subject in page.iter().chain(page) {
         let values = subject.spec.get("key").and_then(Value::as_map);
         for name in &group.key {
-            let sort = column::find(columns, name).unwrap_or(Sort::Other);
-            query = query.bind(values.and_then(|values| sort.bind(values.get(name)?)));
+            query = query.bind(values.and_then(|values| sort_of(name).bind(values.get(name)?)));
         }
     }
     let rows = query.fetch_all(connection).await?;

@@ -23,6 +23,13 @@ struct Cell {
     bound: Option<String>,
 }
 
+impl Cell {
+    /// Of a comparison, or of an update.
+    fn assigned(&self) -> String {
+        format!("{} = {}", self.quoted, self.sort.placeholder())
+    }
+}
+
 fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
     let fields = spec.get(field).and_then(Value::as_map);
     let cells = fields.into_iter().flat_map(Map::iter).map(|(name, wanted)| {
@@ -52,13 +59,13 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     if key.is_empty() {
         return Err(Failure::Invalid("its spec names no key".to_owned()));
     }
-    let is_row = key.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(" AND ");
+    let is_row = key.iter().map(Cell::assigned).collect::<Vec<_>>().join(" AND ");
 
     let mut transaction = connection.begin().await?;
     let is_delete = matches!(step.action, StepAction::Delete { .. });
     let mut selected = vec!["1".to_owned()];
     if !is_delete {
-        selected.extend(wanted.iter().map(|cell| format!("CAST({} AS CHAR CHARACTER SET utf8mb4)", cell.quoted)));
+        selected.extend(wanted.iter().map(|cell| cell.sort.selected(&cell.quoted)));
     }
     let look = format!("SELECT {} FROM {qualified} WHERE {is_row}", selected.join(", "));
     let mut rows = match bound(look.clone(), key.iter()).fetch_all(&mut *transaction).await.map_err(Failure::from) {
@@ -86,7 +93,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
         ([], _) => {
             let all: Vec<&Cell> = key.iter().chain(&wanted).collect();
             let names = all.iter().map(|cell| cell.quoted.as_str()).collect::<Vec<_>>().join(", ");
-            let marks = vec!["?"; all.len()].join(", ");
+            let marks = all.iter().map(|cell| cell.sort.placeholder()).collect::<Vec<_>>().join(", ");
             let sql = format!("INSERT INTO {qualified} ({names}) VALUES ({marks})");
             bound(sql, all.into_iter()).execute(&mut *transaction).await?;
         }
@@ -105,7 +112,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
                     return Err(Failure::Conflict(message));
                 }
                 (Some(_), _) => {
-                    let set = changed.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(", ");
+                    let set = changed.iter().map(|cell| cell.assigned()).collect::<Vec<_>>().join(", ");
                     let sql = format!("UPDATE {qualified} SET {set} WHERE {is_row}");
                     bound(sql, changed.into_iter().chain(&key)).execute(&mut *transaction).await?;
                 }
