@@ -39,7 +39,7 @@ pub async fn fetch(connection: &mut MySqlConnection, databases: &[&str]) -> Resu
            CONVERT(COALESCE(COLUMN_TYPE, '') USING utf8mb4) \
          FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ({marks})"
     );
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for database in databases {
         query = query.bind(*database);
     }

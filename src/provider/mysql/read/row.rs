@@ -125,7 +125,7 @@ async fn read_page(
         selected.push_str(&format!(", {}", sort_of(name).selected(&quote_identifier(name)?)));
     }
     let sql = format!("SELECT {selected} FROM {} WHERE {any}", quote_qualified(&group.table.0, &group.table.1)?);
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     // Once for the cases and once for the condition.
     for subject in page.iter().chain(page) {
         let values = subject.spec.get("key").and_then(Value::as_map);

@@ -41,7 +41,7 @@ fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<
 }
 
 fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, MySql, MySqlArguments> {
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql));
     cells.fold(query, |query, cell| query.bind(cell.bound.clone()))
 }
 
