@@ -95,6 +95,16 @@ impl Estate {
         plan["changes"].as_array().expect("changes").clone()
     }
 
+    /// What a plan says is not ready yet, as `ADDRESS: REASON` where one address is named, and else as the finding has it.
+    #[track_caller]
+    pub fn unready(&self) -> Vec<String> {
+        let text = self.expect(0, &["plan", "--format", "json"]);
+        let plan: Json = serde_json::from_str(&text).expect("a plan");
+        let findings = plan["findings"].as_array().expect("findings").iter();
+        let unready = findings.filter(|finding| finding["code"] == "TY0416");
+        unready.map(|finding| finding["message"].as_str().expect("a message").to_owned()).collect()
+    }
+
     /// Validates, plans and makes everything, and finds nothing more to do. Returns the number of resources.
     #[track_caller]
     pub fn provisions(&mut self) -> usize {

@@ -72,7 +72,11 @@ impl KubernetesWriter {
         let spec = step.spec();
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        let found = self.discovery.find(&self.cluster, api_version, kind).await?;
+        let found = match (self.discovery.find(&self.cluster, api_version, kind).await?, &step.action) {
+            // It may have been written in a version that is served no more.
+            (None, StepAction::Delete { .. }) => self.discovery.find_other(&self.cluster, api_version, kind).await?,
+            (found, _) => found,
+        };
         let Some(resource) = found else {
             // With its definition every object is gone.
             return match step.action {
@@ -115,7 +119,8 @@ impl KubernetesWriter {
             return Err(Failure::conflict("it no longer exists; plan again"));
         }
         let uid = current.as_ref().map(|there| &*there.uid);
-        let force = conflict::is_forced(subject.step);
+        // What takes fields over takes none from an object that nobody has seen yet.
+        let force = current.is_some() && conflict::is_forced(subject.step);
         let request = |force| Apply {
             resource: &subject.resource,
             spec: subject.spec,
