@@ -57,6 +57,15 @@ async fn serving(answers: &'static [(&'static str, &'static str)]) -> u16 {
     port
 }
 
+/// The exchanges that definitions have.
+const OUTER: &str = r#"{"exchanges": [{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true,
+    "auto_delete": false, "arguments": {}}]}"#;
+
+/// All exchanges.
+const ALL: &str = r#"[{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true, "auto_delete": false,
+    "internal": false, "arguments": {}}, {"vhost": "acme", "name": "inner", "type": "fanout", "durable": true,
+    "auto_delete": false, "internal": true, "arguments": {}}]"#;
+
 /// From version 4.3 on the definitions leave them out, and do not say of the others that they are none
 /// (`rabbit_definitions:list_exchanges` in the server's source).
 #[test]
@@ -67,11 +76,6 @@ fn an_internal_exchange_is_there_though_the_definitions_leave_it_out() {
             target.desired("exchange", &format!("acme/{name}"), spec)
         };
         let (inner, outer, gone) = (exchange("inner", true), exchange("outer", false), exchange("gone", true));
-        const OUTER: &str = r#"{"exchanges": [{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true,
-            "auto_delete": false, "arguments": {}}]}"#;
-        const ALL: &str = r#"[{"vhost": "acme", "name": "outer", "type": "fanout", "durable": true, "auto_delete": false,
-            "internal": false, "arguments": {}}, {"vhost": "acme", "name": "inner", "type": "fanout", "durable": true,
-            "auto_delete": false, "internal": true, "arguments": {}}]"#;
         let read = async |port: u16, asked: &[&Desired]| {
             let reader = target.reader_at(&format!("http://a:b@127.0.0.1:{port}"));
             let observations = observe(&*reader, asked, &[]).await;
