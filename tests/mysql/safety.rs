@@ -317,3 +317,32 @@ fn many_tenants_come_and_go_at_once() {
         assert_eq!(refused, [""; 0]);
     });
 }
+
+/// With `partial_revokes` the server hides a database from who may read all others.
+#[test]
+fn a_database_that_is_hidden_is_not_taken_for_a_missing_one() {
+    on_mysql("a_database_that_is_hidden_is_not_taken_for_a_missing_one", async |target| {
+        let wanted = &tenant(target, "acme")[0];
+        target.create(&[wanted]).await;
+        let observer = target.name("observer");
+        by_hand(
+            target,
+            &format!("CREATE USER '{observer}'@'%' IDENTIFIED BY 'x'; GRANT SELECT ON *.* TO '{observer}'@'%'"),
+        )
+        .await;
+        let reader = target.reader_at(&target.url_as(&observer, "x"));
+        let observations = observe(&*reader, &[wanted], &[]).await;
+        let observed = observations["mysql.database"].get(wanted.identity.as_deref().expect("an identity"));
+        if is_mariadb(target).await {
+            target.assert_is(wanted, observed);
+        } else {
+            assert!(
+                matches!(&observed, Observed::Unknown(reason) if reason.contains("SHOW DATABASES")),
+                "{observed:?}"
+            );
+            by_hand(target, &format!("GRANT SHOW DATABASES ON *.* TO '{observer}'@'%'")).await;
+            let observations = observe(&*reader, &[wanted], &[]).await;
+            target.assert_is(wanted, observations["mysql.database"].get(wanted.identity.as_deref().expect("one")));
+        }
+    });
+}
