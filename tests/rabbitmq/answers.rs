@@ -5,6 +5,7 @@ use tenantry::core::model::resource::{Desired, Observed, Present};
 use tenantry::provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::support::tcp::TcpProxy;
 use super::support::{create, delete, observe, update};
 use super::{answering, by_hand, on_rabbitmq, tenant};
 
@@ -144,5 +145,19 @@ fn limits_that_were_set_half_are_set_wholly() {
             let error = target.try_write(&[create(&limits)]).await.expect_err("it is another").error;
             assert_eq!(error.class, ErrorClass::Conflict, "{error}");
         }
+    });
+}
+
+/// Between the look and the request somebody could make another of that name.
+#[test]
+fn what_is_gone_is_not_deleted_once_more() {
+    on_rabbitmq("what_is_gone_is_not_deleted_once_more", async |target| {
+        let wanted = tenant(target, "acme");
+        let proxy = TcpProxy::start(target.host()).await;
+        let writer = target.writer_at(&target.url_at(proxy.port));
+        for desired in &wanted {
+            writer.write(&[delete(desired, &seen(desired))]).await.expect("it is gone");
+        }
+        assert!(proxy.has_seen(b"GET /api/vhosts") && !proxy.has_seen(b"DELETE /api"));
     });
 }

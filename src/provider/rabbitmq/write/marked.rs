@@ -19,7 +19,9 @@ pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
         step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::Conflict)?;
     }
     match (&step.action, &existing) {
-        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
+        // What is not there now may be somebody else's in a moment.
+        (StepAction::Delete { .. }, None) => return Ok(()),
         (StepAction::Update { .. }, None) => return Err(vanished()),
         _ => {}
     }
@@ -43,7 +45,8 @@ pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
         step.check_owner(account.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     let drops_password = match (&step.action, &existing) {
-        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, None) => return Ok(()),
         (StepAction::Update { .. }, None) => return Err(vanished()),
         (StepAction::Update { removed, .. }, _) => removed.iter().any(|pointer| pointer == "/password"),
         (StepAction::Create { .. }, _) => false,
