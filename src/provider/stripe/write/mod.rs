@@ -25,7 +25,7 @@ use super::read::{Meters, spec_of};
 use crate::core::diff::compare;
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::value::{Map, Value, readable_pointer};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
 use parameters::Changed;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
@@ -56,6 +56,13 @@ impl StripeWriter {
     /// Reads a list again at its next use.
     async fn forget(&self, kind: &'static str) {
         self.lists.lock().await.remove(kind);
+    }
+
+    /// What was not answered may have been done all the same: whoever tries again has to look first.
+    async fn doubt(&self, step: &Step, failure: &Failure) {
+        if failure.class() == ErrorClass::Retryable {
+            self.forget(step.kind.name).await;
+        }
     }
 
     async fn current(&self, kind: &'static str, estate: &str, name: &str) -> Result<Option<Entry>, Failure> {
@@ -323,14 +330,20 @@ impl Writer for StripeWriter {
             let replaced = self.replace_owned_price(before, after, spec).await;
             return match replaced {
                 Ok(written) => Ok(vec![Written::default(), written]),
-                Err(failure) => Err(failed(1, after, failure, Vec::new())),
+                Err(failure) => {
+                    self.doubt(after, &failure).await;
+                    Err(failed(1, after, failure, Vec::new()))
+                }
             };
         }
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             match self.step(step).await {
                 Ok(written) => done.push(written),
-                Err(failure) => return Err(failed(index, step, failure, done)),
+                Err(failure) => {
+                    self.doubt(step, &failure).await;
+                    return Err(failed(index, step, failure, done));
+                }
             }
         }
         Ok(done)

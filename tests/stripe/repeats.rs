@@ -1,0 +1,55 @@
+//! What must not be billed twice, credited unasked, or taken from others.
+
+use serde_json::{Value as Json, json};
+use tenantry::core::model::resource::Desired;
+use tenantry::provider::contract::ErrorClass;
+
+use crate::support::stripe::{Fault, World, in_account};
+use crate::support::{create, present, update};
+
+async fn catalogue(world: &World) {
+    let product = world.desired("product", "estate/product", json!({"key": "saas", "name": "Saas"}));
+    world.create(&[&product]).await;
+    for (lookup_key, amount) in [("basic", "19.00"), ("pro", "49.00"), ("support", "9.00")] {
+        world.create(&[&price(world, lookup_key, amount)]).await;
+    }
+    world.create(&[&world.desired("customer", "acme/customer", json!({"key": "acme", "name": "Acme"}))]).await;
+}
+
+fn price(world: &World, lookup_key: &str, amount: &str) -> Desired {
+    let spec = json!({"lookupKey": lookup_key, "product": "saas", "currency": "usd", "amount": amount, "interval": "month"});
+    world.desired("price", &format!("estate/{lookup_key}"), spec)
+}
+
+fn subscription(world: &World, over: Json) -> Desired {
+    let mut spec = json!({"key": "acme", "customer": "acme", "price": "pro", "collectionMethod": "sendInvoice", "daysUntilDue": 30});
+    for (name, value) in over.as_object().expect("an object") {
+        spec[name] = value.clone();
+    }
+    world.desired("subscription", "acme/subscription", spec)
+}
+
+async fn only(world: &World) -> Json {
+    let all = world.all("subscriptions").await;
+    assert_eq!(all.len(), 1);
+    all[0].clone()
+}
+
+#[test]
+fn an_option_whose_answer_is_lost_is_not_added_twice() {
+    in_account("an_option_whose_answer_is_lost_is_not_added_twice", async |world| {
+        catalogue(world).await;
+        world.create(&[&subscription(world, json!({}))]).await;
+        let more = subscription(world, json!({"addOns": ["support"]}));
+        let found = present(world.observe(&more).await);
+        let writer = world.writer();
+        world.fail(|asked| if asked.method == "POST" { Fault::LoseAnswer } else { Fault::None });
+        let lost = writer.write(&[update(&more, &found, &[])]).await.expect_err("the answer is lost");
+        assert_eq!(lost.error.class, ErrorClass::Retryable);
+        world.heal();
+        // The engine tries again with the same writer.
+        writer.write(&[update(&more, &found, &[])]).await.expect("it is there already");
+        assert_eq!(only(world).await["items"]["data"].as_array().map(Vec::len), Some(2));
+        world.assert_is(&more, world.observe(&more).await);
+    });
+}
