@@ -36,6 +36,20 @@ async fn only(world: &World) -> Json {
 }
 
 #[test]
+fn an_option_that_goes_is_credited_as_the_spec_says() {
+    in_account("an_option_that_goes_is_credited_as_the_spec_says", async |world| {
+        catalogue(world).await;
+        world.create(&[&subscription(world, json!({"addOns": ["support"]}))]).await;
+        let before = (world.all("invoices").await.len(), world.all("invoiceitems").await.len());
+        let less = subscription(world, json!({"onDowngrade": "now", "prorationBehavior": "none"}));
+        let found = present(world.observe(&less).await);
+        world.write(update(&less, &found, &[])).await;
+        world.assert_is(&less, world.observe(&less).await);
+        assert_eq!((world.all("invoices").await.len(), world.all("invoiceitems").await.len()), before);
+    });
+}
+
+#[test]
 fn an_option_whose_answer_is_lost_is_not_added_twice() {
     in_account("an_option_whose_answer_is_lost_is_not_added_twice", async |world| {
         catalogue(world).await;

@@ -283,7 +283,7 @@ impl StripeWriter {
         let archive = Form::new().with("active", "false");
         match kind {
             "stripe.price" => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
-            "stripe.product" => match self.api.delete(path, entry.id()).await {
+            "stripe.product" => match self.api.delete(path, entry.id(), &Form::new()).await {
                 // It has prices, if only archived ones: then it can only be archived itself.
                 Err(failure) if failure.status() == Some(400) => {
                     self.api.update(path, entry.id(), &archive).await.map(|_| ())?;
@@ -296,7 +296,7 @@ impl StripeWriter {
             "stripe.subscription" if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
                 return self.cancel_at_period_end(entry).await;
             }
-            _ => self.api.delete(path, entry.id()).await.map(|_| ())?,
+            _ => self.api.delete(path, entry.id(), &Form::new()).await.map(|_| ())?,
         }
         self.look(kind, |list| list.take(entry.id())).await
     }

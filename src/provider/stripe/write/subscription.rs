@@ -121,8 +121,10 @@ impl StripeWriter {
         if unwanted.is_empty() {
             return Ok(());
         }
+        // The rest of their period is billed as that of the others.
+        let billed = Form::new().with("proration_behavior", spelled(&subscription.proration_behavior)?);
         for item in &unwanted {
-            self.api.delete("subscription_items", item).await?;
+            self.api.delete("subscription_items", item, &billed).await?;
         }
         // What the list had of it is no longer so.
         self.forget("stripe.subscription").await;
