@@ -1,11 +1,11 @@
 //! What must not be billed twice, credited unasked, or taken from others.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::Desired;
+use tenantry::core::model::resource::{Desired, Observed};
 use tenantry::provider::contract::ErrorClass;
 
 use crate::support::stripe::{Fault, World, in_account};
-use crate::support::{create, present, update};
+use crate::support::{create, observe, present, update};
 
 async fn catalogue(world: &World) {
     let product = world.desired("product", "estate/product", json!({"key": "saas", "name": "Saas"}));
@@ -17,7 +17,8 @@ async fn catalogue(world: &World) {
 }
 
 fn price(world: &World, lookup_key: &str, amount: &str) -> Desired {
-    let spec = json!({"lookupKey": lookup_key, "product": "saas", "currency": "usd", "amount": amount, "interval": "month"});
+    let spec =
+        json!({"lookupKey": lookup_key, "product": "saas", "currency": "usd", "amount": amount, "interval": "month"});
     world.desired("price", &format!("estate/{lookup_key}"), spec)
 }
 
@@ -33,6 +34,29 @@ async fn only(world: &World) -> Json {
     let all = world.all("subscriptions").await;
     assert_eq!(all.len(), 1);
     all[0].clone()
+}
+
+#[test]
+fn what_was_to_end_and_has_ended_is_not_made_anew() {
+    in_account("what_was_to_end_and_has_ended_is_not_made_anew", async |world| {
+        catalogue(world).await;
+        let last = subscription(world, json!({"cancelAtPeriodEnd": true}));
+        world.create(&[&last]).await;
+        world.assert_is(&last, world.observe(&last).await);
+        let id = only(world).await["id"].as_str().expect("an id").to_owned();
+        // As Stripe does when the period is over.
+        world.by_hand("DELETE", &format!("subscriptions/{id}"), &[]).await;
+        world.take_asked();
+        world.assert_is(&last, world.observe(&last).await);
+        assert_eq!(world.take_asked(), ["GET /v1/subscriptions", "GET /v1/subscriptions"], "whatever their number");
+        // No longer wanted it is gone, and wanted without an end it is made.
+        let observed = observe(&*world.reader(), &[], &[&last]).await;
+        assert_eq!(observed["stripe.subscription"].get("acme"), Observed::Absent);
+        let again = subscription(world, json!({}));
+        assert_eq!(world.observe(&again).await, Observed::Absent);
+        world.create(&[&again]).await;
+        world.assert_is(&again, world.observe(&again).await);
+    });
 }
 
 #[test]
