@@ -91,3 +91,21 @@ fn an_option_whose_answer_is_lost_is_not_added_twice() {
         world.assert_is(&more, world.observe(&more).await);
     });
 }
+
+#[test]
+fn a_lookup_key_that_somebody_took_meanwhile_stays_theirs() {
+    in_account("a_lookup_key_that_somebody_took_meanwhile_stays_theirs", async |world| {
+        catalogue(world).await;
+        let writer = world.writer();
+        writer.write(&[create(&price(world, "pro", "49.00"))]).await.expect("it is there");
+        // A long run has listed the prices; then somebody makes one.
+        let products = world.all("products").await;
+        let product = products[0]["id"].as_str().expect("an id");
+        let parameters = [("product", product), ("currency", "usd"), ("unit_amount", "1"), ("lookup_key", "max")];
+        let theirs = world.by_hand("POST", "prices", &parameters).await;
+        let error = writer.write(&[create(&price(world, "max", "99.00"))]).await.expect_err("it is theirs");
+        assert_eq!(error.error.class, ErrorClass::Conflict, "{error}");
+        let now = world.by_hand("GET", &format!("prices/{}", theirs["id"].as_str().expect("an id")), &[]).await;
+        assert_eq!(now["lookup_key"], "max");
+    });
+}

@@ -145,7 +145,12 @@ impl StripeWriter {
         if step.kind.mark == MarkPlace::Target {
             form.extend(mark::parameters(&step.mark, name).map_err(Failure::Invalid)?);
         }
-        let mut object = self.make(step, name, &form).await?;
+        let mut object = match self.make(step, name, &form).await {
+            Err(refused) if kind == "stripe.price" && refused.status() == Some(400) => {
+                self.make_with_key(step, name, form, refused).await?
+            }
+            other => other?,
+        };
         let id = id_of(&object).to_owned();
         let captured = captured(step, &mut object);
         self.put(kind, object.clone()).await?;
