@@ -109,3 +109,27 @@ fn a_lookup_key_that_somebody_took_meanwhile_stays_theirs() {
         assert_eq!(now["lookup_key"], "max");
     });
 }
+
+#[test]
+fn a_schedule_of_somebody_else_is_theirs_after_one_of_ours_has_ended() {
+    in_account("a_schedule_of_somebody_else_is_theirs_after_one_of_ours_has_ended", async |world| {
+        catalogue(world).await;
+        world.create(&[&subscription(world, json!({}))]).await;
+        let basic = subscription(world, json!({"price": "basic"}));
+        let found = present(world.observe(&basic).await);
+        world.write(update(&basic, &found, &[])).await;
+        let id = only(world).await["id"].as_str().expect("an id").to_owned();
+        world.turn_period(&id).await;
+        let ours = world.all("subscription_schedules").await[0]["id"].as_str().expect("an id").to_owned();
+        world.by_hand("POST", &format!("subscription_schedules/{ours}/release"), &[]).await;
+        world.assert_is(&basic, world.observe(&basic).await);
+        // Somebody promises the customer something.
+        let theirs = world.by_hand("POST", "subscription_schedules", &[("from_subscription", &id)]).await;
+        world.assert_is(&basic, world.observe(&basic).await);
+        let noted = subscription(world, json!({"price": "basic", "metadata": {"team": "a"}}));
+        let found = present(world.observe(&noted).await);
+        world.write(update(&noted, &found, &[])).await;
+        let theirs = format!("subscription_schedules/{}", theirs["id"].as_str().expect("an id"));
+        assert_eq!(world.by_hand("GET", &theirs, &[]).await["status"], "active");
+    });
+}

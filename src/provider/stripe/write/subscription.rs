@@ -7,6 +7,7 @@ use super::super::form::Form;
 use super::super::lists::{Entry, State};
 use super::super::mark;
 use super::super::read::prices_of;
+use super::super::schedule;
 use super::StripeWriter;
 use super::parameters::{Changed, parse, spelled};
 use crate::core::model::value::Map;
@@ -73,12 +74,15 @@ impl StripeWriter {
             (behavior, _) => form.set("pause_collection[behavior]", spelled(&behavior)?),
         }
         let later = self.later(step, spec, object).await?;
-        if later.is_some() {
-            form.set(format!("metadata[{}]", mark::LATER), "true");
-            return Ok(());
+        // What is to be made is noted until it carries the mark itself.
+        let end = later.as_ref().filter(|_| !schedule::is_marked(object)).and_then(|_| schedule::period_end(object));
+        match end {
+            Some(end) => form.set(format!("metadata[{}]", mark::LATER), end.to_string()),
+            None if mark::note(object, mark::LATER).is_some() => form.set(format!("metadata[{}]", mark::LATER), ""),
+            None => {}
         }
-        if mark::note(object, mark::LATER).is_some() {
-            form.set(format!("metadata[{}]", mark::LATER), "");
+        if later.is_some() {
+            return Ok(());
         }
         if set_items(form, object, spec, &wanted) {
             form.set("proration_behavior", spelled(&subscription.proration_behavior)?);
