@@ -8,4 +8,5 @@ mod buckets;
 mod dangers;
 mod objects;
 mod reading;
+mod takings;
 mod users;

@@ -1,0 +1,34 @@
+//! What others have written or made meanwhile stays theirs.
+
+use serde_json::json;
+use tenantry::core::model::resource::Observed;
+use tenantry::provider::contract::ErrorClass;
+
+use crate::support::s3::{World, error, on_servers};
+use crate::support::{create, delete, observe, present, update};
+
+async fn keys(world: &World, name: &str) -> Vec<String> {
+    let answer = world.iam(&[("Action", "ListAccessKeys"), ("UserName", name)]).await;
+    answer.split("<AccessKeyId>").skip(1).filter_map(|rest| rest.split('<').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_customer_has_written_over_an_object_is_not_deleted() {
+    on_servers("what_a_customer_has_written_over_an_object_is_not_deleted", async |world: &World| {
+        let name = world.name("over");
+        let bucket = world.desired("bucket", "acme/files", json!({"name": name}));
+        let logo =
+            world.desired("object", "acme/logo", json!({"bucket": name, "key": "logo.svg", "content": "<svg/>"}));
+        world.create(&[&bucket, &logo]).await;
+        let planned = present(world.observe(&logo).await);
+        world.do_raw("PUT", &format!("/{name}/logo.svg"), "<svg>their own</svg>").await;
+        for before in [planned, present(world.observe(&logo).await)] {
+            let error = world.try_write(&delete(&logo, &before)).await.expect_err("it is the customer's by now");
+            assert_eq!(error.error.class, ErrorClass::Conflict, "{error}");
+        }
+        assert_eq!(world.raw("GET", &format!("/{name}/logo.svg"), &[], "").await.1, "<svg>their own</svg>");
+        // A copy of what was written here, such as a backup that was put back, is ours whether or not it carries the mark.
+        world.do_raw("PUT", &format!("/{name}/logo.svg"), "<svg/>").await;
+        world.remove(&[&logo, &bucket]).await;
+    });
+}
