@@ -32,3 +32,25 @@ fn what_a_customer_has_written_over_an_object_is_not_deleted() {
         world.remove(&[&logo, &bucket]).await;
     });
 }
+
+#[test]
+fn a_user_that_somebody_makes_at_the_same_time_is_a_conflict() {
+    on_servers("a_user_that_somebody_makes_at_the_same_time_is_a_conflict", async |world: &World| {
+        let name = world.name("race");
+        let user = world.desired("user", "acme/user", json!({"name": name, "accessKey": {}}));
+        world.iam(&[("Action", "CreateUser"), ("UserName", name.as_str())]).await;
+        // When it was looked for, it was not there yet.
+        let looks = std::sync::atomic::AtomicUsize::new(0);
+        world.decide(move |asked| {
+            let is_look = String::from_utf8_lossy(&asked.body).contains("Action=GetUser&");
+            let is_first = is_look && looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            is_first.then(|| error(404, "NoSuchEntity"))
+        });
+        let refused = world.try_write(&create(&user)).await.expect_err("it is somebody else's");
+        assert_eq!(refused.error.class, ErrorClass::Conflict, "{refused}");
+        world.heal();
+        assert_eq!(present(world.observe(&user).await).mark, None);
+        assert_eq!(keys(world, &name).await, [""; 0]);
+        world.iam(&[("Action", "DeleteUser"), ("UserName", name.as_str())]).await;
+    });
+}

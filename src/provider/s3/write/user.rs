@@ -62,14 +62,15 @@ async fn create(api: &Api, step: &Step, name: &str) -> Result<User, Failure> {
     let tags = wanted_tags(step, &Tags::new(), &[])?;
     let mut parameters = vec![("Path".to_owned(), text(spec, "path").to_owned())];
     parameters.extend(tag_parameters(&tags));
-    match ask(api, "CreateUser", name, &parameters).await {
+    let is_made = match ask(api, "CreateUser", name, &parameters).await {
         // Another run was faster, or an answer was lost: the mark tells.
-        Err(failure) if failure.is_code("EntityAlreadyExists") => {}
-        other => _ = other?,
-    }
+        Err(failure) if failure.is_code("EntityAlreadyExists") => false,
+        other => other.map(|_| true)?,
+    };
     let user = user::one(api, name).await?.ok_or_else(vanished)?;
     let found = mark::read(&user.tags);
-    if found.is_some() {
+    // One that was just made has none yet where the server takes no tags with it.
+    if found.is_some() || !is_made {
         step.check_owner(found.as_ref()).map_err(Failure::Conflict)?;
     }
     Ok(user)
