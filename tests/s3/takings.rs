@@ -34,6 +34,28 @@ fn what_a_customer_has_written_over_an_object_is_not_deleted() {
 }
 
 #[test]
+fn a_key_that_somebody_makes_after_a_refusal_stays_theirs() {
+    on_servers("a_key_that_somebody_makes_after_a_refusal_stays_theirs", async |world: &World| {
+        let name = world.name("full");
+        let user = world.desired("user", "acme/user", json!({"name": name, "accessKey": {}}));
+        world.decide(|asked| {
+            let is_it = String::from_utf8_lossy(&asked.body).contains("Action=CreateAccessKey");
+            is_it.then(|| error(409, "LimitExceeded"))
+        });
+        let refused = world.try_write(&create(&user)).await.expect_err("there are as many as can be");
+        assert_eq!(refused.error.class, ErrorClass::Conflict, "{refused}");
+        world.heal();
+        world.iam(&[("Action", "CreateAccessKey"), ("UserName", name.as_str())]).await;
+        let theirs = keys(world, &name).await;
+        let found = present(world.observe(&user).await);
+        world.write(&update(&user, &found, &[])).await;
+        let both = keys(world, &name).await;
+        assert!(both.len() == 2 && both.contains(&theirs[0]), "{both:?}");
+        world.remove(&[&user]).await;
+    });
+}
+
+#[test]
 fn a_user_that_somebody_makes_at_the_same_time_is_a_conflict() {
     on_servers("a_user_that_somebody_makes_at_the_same_time_is_a_conflict", async |world: &World| {
         let name = world.name("race");
