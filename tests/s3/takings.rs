@@ -76,3 +76,22 @@ fn a_user_that_somebody_makes_at_the_same_time_is_a_conflict() {
         world.iam(&[("Action", "DeleteUser"), ("UserName", name.as_str())]).await;
     });
 }
+
+#[test]
+fn a_list_of_buckets_that_does_not_go_on_is_incomplete() {
+    on_servers("a_list_of_buckets_that_does_not_go_on_is_incomplete", async |world: &World| {
+        let bucket = world.desired("bucket", "acme/files", json!({"name": world.name("listed")}));
+        world.create(&[&bucket]).await;
+        world.decide(|asked| {
+            let body = "<ListAllMyBucketsResult><Buckets></Buckets><ContinuationToken>same</ContinuationToken></ListAllMyBucketsResult>";
+            (asked.path == "/" && asked.method == "GET").then(|| {
+                let reply = crate::support::server::Reply { body: body.as_bytes().to_vec(), ..crate::support::server::Reply::empty(200) };
+                reply.header("content-type", "application/xml")
+            })
+        });
+        let observed = observe(&*world.reader(), &[&bucket], &[]).await;
+        assert!(observed["s3.bucket"].incomplete.is_some());
+        world.heal();
+        world.remove(&[&bucket]).await;
+    });
+}

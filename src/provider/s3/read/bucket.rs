@@ -111,7 +111,11 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
         names.extend(buckets.filter_map(|bucket| bucket.get("Name").map(str::to_owned)));
         match page.get("ContinuationToken").filter(|next| !next.is_empty()) {
             Some(next) if token.as_deref() != Some(next) => token = Some(next.to_owned()),
-            _ => return Ok(names),
+            Some(_) => {
+                let message = "the list of buckets says that it goes on, but does not";
+                return Err(Failure::Unreadable(message.to_owned()));
+            }
+            None => return Ok(names),
         }
     }
 }
