@@ -95,3 +95,19 @@ fn a_list_of_buckets_that_does_not_go_on_is_incomplete() {
         world.remove(&[&bucket]).await;
     });
 }
+
+#[test]
+fn buckets_of_another_region_are_not_ours_and_no_gap() {
+    on_servers("buckets_of_another_region_are_not_ours_and_no_gap", async |world: &World| {
+        let bucket = world.desired("bucket", "acme/files", json!({"name": world.name("near")}));
+        let far = world.desired("bucket", "acme/far", json!({"name": world.name("far")}));
+        world.create(&[&bucket, &far]).await;
+        let path = format!("/{}", world.name("far"));
+        world.decide(move |asked| (asked.path == path).then(|| error(400, "AuthorizationHeaderMalformed")));
+        let observed = observe(&*world.reader(), &[&bucket], &[]).await;
+        assert_eq!(observed["s3.bucket"].incomplete, None);
+        assert!(matches!(world.observe(&far).await, Observed::Unknown(_)), "asked for, it has to be told of");
+        world.heal();
+        world.remove(&[&bucket, &far]).await;
+    });
+}

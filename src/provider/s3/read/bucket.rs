@@ -89,7 +89,7 @@ async fn others(
             // A server without tags has no marks either.
             Err(Failure::Unsupported { .. }) => {}
             // In another region, or kept from us: no bucket of this target.
-            Err(failure) if failure.class() == ErrorClass::Denied || failure.is_code("PermanentRedirect") => {}
+            Err(failure) if failure.class() == ErrorClass::Denied || failure.is_elsewhere() => {}
             Err(failure) => gaps = Some(reason(failure, &format!("reading the tags of bucket \"{name}\""))),
         }
     }
