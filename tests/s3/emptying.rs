@@ -1,4 +1,4 @@
-//! Buckets that take more than one page to empty, and keys that XML cannot say.
+//! Buckets that take more than one page to empty, and keys with odd characters.
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -29,5 +29,19 @@ fn a_bucket_of_more_than_a_page_is_emptied_page_by_page() {
         assert_eq!(count("POST "), 2, "two pages: {asked:?}");
         assert_eq!(count(&format!("DELETE /{name}")), 1);
         assert_eq!(world.raw("HEAD", &format!("/{name}"), &[], "").await.0, 404);
+    });
+}
+
+#[test]
+fn keys_with_odd_characters_are_emptied_too() {
+    on_servers("keys_with_odd_characters_are_emptied_too", async |world: &World| {
+        let name = world.name("odd");
+        let bucket = world.desired("bucket", "acme/files", json!({"name": name, "versioning": true}));
+        world.create(&[&bucket]).await;
+        let keys = ["a%0Db", "a%0Ab", "%20", "tab%09", "x%26amp%3B", "e%CC%81", "end%20", "a+b", "%F0%9F%98%80"];
+        for key in keys {
+            world.do_raw("PUT", &format!("/{name}/{key}"), "x").await;
+        }
+        world.remove(&[&bucket]).await;
     });
 }
