@@ -133,3 +133,26 @@ fn a_schedule_of_somebody_else_is_theirs_after_one_of_ours_has_ended() {
         assert_eq!(world.by_hand("GET", &theirs, &[]).await["status"], "active");
     });
 }
+
+#[test]
+fn a_subscription_that_ends_by_its_date_with_the_period_is_seen_to_end() {
+    in_account("a_subscription_that_ends_by_its_date_with_the_period_is_seen_to_end", async |world| {
+        catalogue(world).await;
+        let running = subscription(world, json!({}));
+        world.create(&[&running]).await;
+        let path = format!("subscriptions/{}", only(world).await["id"].as_str().expect("an id"));
+        let end = only(world).await["items"]["data"][0]["current_period_end"].as_i64().expect("a second");
+        // A contract that ends later is the business of whoever made it.
+        world.by_hand("POST", &path, &[("cancel_at", &(end + 86_400).to_string())]).await;
+        world.assert_is(&running, world.observe(&running).await);
+        // As Stripe's portal ends a subscription with flexible billing: by a date, without the flag.
+        world.by_hand("POST", &path, &[("cancel_at", &end.to_string())]).await;
+        let found = present(world.observe(&running).await);
+        let ends = found.spec.get("cancelAtPeriodEnd").and_then(tenantry::core::model::value::Value::as_bool);
+        assert_eq!(ends, Some(true));
+        world.assert_is(&subscription(world, json!({"cancelAtPeriodEnd": true})), Observed::Present(found.clone()));
+        world.write(update(&running, &found, &[])).await;
+        world.assert_is(&running, world.observe(&running).await);
+        assert_eq!(only(world).await["cancel_at"], Json::Null);
+    });
+}

@@ -69,6 +69,14 @@ pub fn items(phase: &Json) -> Vec<Item> {
     items.filter_map(item).collect()
 }
 
+/// Whether a subscription ends with its period because a date says so, as Stripe's portal does it where billing is flexible
+/// (<https://docs.stripe.com/changelog/basil/2025-05-28/cancel-at-enums>). A later date is a contract of somebody else's.
+pub fn ends_by_date(subscription: &Json) -> bool {
+    let is_flagged = subscription.get("cancel_at_period_end").and_then(Json::as_bool) == Some(true);
+    let date = subscription.get("cancel_at").and_then(Json::as_i64).filter(|_| !is_flagged);
+    date.zip(period_end(subscription)).is_some_and(|(date, end)| date <= end)
+}
+
 /// A subscription with the items that it has from the next period on, if that is known to be others.
 pub fn after_this_period(subscription: &Json) -> Option<Json> {
     let (phase, _) = next_phase(subscription)?;

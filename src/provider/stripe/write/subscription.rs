@@ -46,7 +46,11 @@ impl StripeWriter {
         };
         form.set(format!("metadata[{}]", mark::ON_DELETE), on_delete);
         let flag = |name: &str| current.and_then(|object| object.get(name)).and_then(Json::as_bool).unwrap_or(false);
-        if flag("cancel_at_period_end") != subscription.cancel_at_period_end {
+        if current.is_some_and(schedule::ends_by_date) {
+            if !subscription.cancel_at_period_end {
+                form.set("cancel_at", "");
+            }
+        } else if flag("cancel_at_period_end") != subscription.cancel_at_period_end {
             form.set("cancel_at_period_end", subscription.cancel_at_period_end.to_string());
         }
         let Some(object) = current else {
