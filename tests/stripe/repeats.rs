@@ -5,7 +5,7 @@ use tenantry::core::model::resource::{Desired, Observed};
 use tenantry::provider::contract::ErrorClass;
 
 use crate::support::stripe::{Fault, World, in_account};
-use crate::support::{create, observe, present, update};
+use crate::support::{create, delete, observe, present, update};
 
 async fn catalogue(world: &World) {
     let product = world.desired("product", "estate/product", json!({"key": "saas", "name": "Saas"}));
@@ -154,5 +154,43 @@ fn a_subscription_that_ends_by_its_date_with_the_period_is_seen_to_end() {
         world.write(update(&running, &found, &[])).await;
         world.assert_is(&running, world.observe(&running).await);
         assert_eq!(only(world).await["cancel_at"], Json::Null);
+    });
+}
+
+#[test]
+fn a_signing_secret_whose_answer_is_lost_is_told_again() {
+    in_account("a_signing_secret_whose_answer_is_lost_is_told_again", async |world| {
+        let hook = json!({"key": "main", "url": "https://shop.example", "enabledEvents": ["*"]});
+        let hook = world.desired("webhook_endpoint", "estate/hook", hook);
+        let writer = world.writer();
+        world.fail(|asked| if asked.method == "POST" { Fault::LoseAnswer } else { Fault::None });
+        writer.write(&[create(&hook)]).await.expect_err("the answer is lost");
+        world.heal();
+        let written = writer.write(&[create(&hook)]).await.expect("it is there");
+        assert!(written[0].captured.contains_key("signingSecret"));
+        assert_eq!(world.all("webhook_endpoints").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_price_whose_former_one_is_archived_without_an_answer_is_tried_again() {
+    in_account("a_price_whose_former_one_is_archived_without_an_answer_is_tried_again", async |world| {
+        catalogue(world).await;
+        let (old, new) = (price(world, "pro", "49.00"), price(world, "pro", "59.00"));
+        let found = present(world.observe(&old).await);
+        let mut made = create(&new);
+        made.idempotency_key = "2".into();
+        let steps = [delete(&old, &found), made];
+        let writer = world.writer();
+        for fault in [Fault::LoseRequest, Fault::LoseAnswer] {
+            world.fail(move |asked| {
+                let is_archived = String::from_utf8_lossy(&asked.body).contains("active=false");
+                if is_archived { fault } else { Fault::None }
+            });
+            writer.write(&steps).await.expect_err("the answer is lost");
+        }
+        world.heal();
+        writer.write(&steps).await.expect("it goes on");
+        world.assert_is(&new, world.observe(&new).await);
     });
 }

@@ -58,9 +58,11 @@ impl StripeWriter {
         self.lists.lock().await.remove(kind);
     }
 
-    /// What was not answered may have been done all the same: whoever tries again has to look first.
+    /// What was not answered may have been done all the same: whoever tries again has to look first. What creates is
+    /// answered again by its idempotency key, with what is told only once.
     async fn doubt(&self, step: &Step, failure: &Failure) {
-        if failure.class() == ErrorClass::Retryable {
+        let is_told_again = matches!(step.action, StepAction::Create { .. }) && !step.kind.captures.is_empty();
+        if failure.class() == ErrorClass::Retryable && !is_told_again {
             self.forget(step.kind.name).await;
         }
     }
