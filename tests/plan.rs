@@ -18,6 +18,8 @@
 #[path = "plan/captured.rs"]
 mod captured;
 mod command;
+#[path = "plan/instances.rs"]
+mod instances;
 #[path = "plan/outputs.rs"]
 mod outputs;
 #[path = "plan/shop.rs"]

@@ -164,12 +164,17 @@ impl Fresh {
                         || desired.is_some_and(|desired| desired.previously.contains(address)))
             }
             None => {
+                let kind = self.catalogue.get(&change.kind).filter(|kind| kind.mark == MarkPlace::Inventory);
                 let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
-                let in_inventory = addresses.any(|address| {
-                    let applied = self.inventory.get(address);
-                    applied.is_some_and(|applied| *applied.kind == *change.kind && *applied.identity == *identity)
-                });
-                in_inventory && self.catalogue.get(&change.kind).is_some_and(|kind| kind.mark == MarkPlace::Inventory)
+                kind.is_some_and(|kind| {
+                    addresses.any(|address| {
+                        self.inventory.get(address).is_some_and(|applied| {
+                            *applied.kind == *change.kind
+                                && *applied.identity == *identity
+                                && !diff::is_another(kind, applied, present)
+                        })
+                    })
+                })
             }
         }
     }

@@ -183,7 +183,8 @@ fn outputs_of(inventory: &BTreeMap<Address, Applied>, catalogue: &Catalogue) -> 
 
 /// Whether a change makes the target tell a secret of its own making.
 fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
-    let captures = catalogue.get(&change.kind).map_or(&[][..], |kind| kind.captures);
+    let captured = || Some(catalogue.get(&change.kind)?.captures_of(change.after.as_ref()?));
+    let captures = captured().unwrap_or_default();
     let fields = || change.fields.iter();
     captures.iter().any(|capture| fields().any(|field| capture.is_renewed_by(&field.path)))
 }

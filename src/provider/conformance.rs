@@ -149,14 +149,10 @@ impl Trial<'_> {
             let result = self.write(&desired, Self::create(&desired), ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
             if let (Ok(written), "creating") = (&result, attempt) {
-                let told: Vec<&str> = written.captured.keys().copied().collect();
-                let due: Vec<&str> = desired
-                    .kind
-                    .captures
-                    .iter()
-                    .filter(|capture| capture.is_told(&desired.spec))
-                    .map(|capture| capture.name)
-                    .collect();
+                let told: Vec<&str> = written.captured.keys().map(|name| &**name).collect();
+                let captures = desired.kind.captures_of(&desired.spec);
+                let due = captures.iter().filter(|capture| capture.is_told(&desired.spec));
+                let due: Vec<&str> = due.map(|capture| &*capture.name).collect();
                 self.expect(told == due, "what is told once is told with the creation", &told);
             }
             self.is_as(&desired, attempt).await;

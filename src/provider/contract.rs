@@ -11,6 +11,7 @@
 //! resources; a read that failed, was denied or came back short is *unknown*, never *absent*; a write may be repeated
 //! ("already exists" with our own mark and "already gone" are success); an error never holds a secret.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -242,8 +243,8 @@ impl Step {
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     pub outputs: Map,
-    /// Secrets that it made, by the names of [`Kind::captures`]: kept in the secret store before anything else is written.
-    pub captured: BTreeMap<&'static str, SecretString>,
+    /// Secrets that it made, by the names of [`Kind::captures_of`]: kept in the secret store before anything else is written.
+    pub captured: BTreeMap<Cow<'static, str>, SecretString>,
 }
 
 /// A failed batch.

@@ -1,10 +1,12 @@
 //! Each ready definition through the conformance suite, and what is particular of each.
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 use tenantry::core::model::kind::Catalogue;
 use tenantry::core::model::resource::{Desired, Observed};
+use tenantry::core::model::value::Value;
 use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
+use tenantry::provider::contract::{ErrorClass, Provider as _, StepAction, Written};
 use tenantry::provider::http::Http;
 
 use crate::support::vendors::{Api, Vendor};
@@ -12,6 +14,11 @@ use crate::support::{create, delete, observe, present, update};
 
 async fn conforms(vendor: Vendor, kind: &'static str, spec: Json, updated: Json) {
     let api = Api::start(vendor).await;
+    conforms_at(&api, kind, spec, updated).await;
+    assert_eq!(api.state().objects, [Json::Null; 0], "nothing is left");
+}
+
+async fn conforms_at(api: &Api, kind: &'static str, spec: Json, updated: Json) {
     let catalogue = Catalogue::new(Http.kinds());
     let mut nobody = api.settings();
     // Nothing listens on the port of discarding (RFC 863) of the loopback here.
@@ -22,7 +29,6 @@ async fn conforms(vendor: Vendor, kind: &'static str, spec: Json, updated: Json)
     let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
     let violations = check(&subject, &Case { kind, needs: vec![], spec, updated, apart: false }).await;
     assert!(violations.is_empty(), "{}", violations.join("\n"));
-    assert_eq!(api.state().objects, [Json::Null; 0], "nothing is left");
 }
 
 async fn observed(api: &Api, desired: &Desired) -> Observed {
@@ -40,6 +46,167 @@ async fn a_neon_branch() {
         spec(json!({"parent_id": "br-main", "init_source": "schema-only", "protected": true})),
     )
     .await;
+}
+
+/// A branch, made with its definition: its id.
+async fn branch(api: &Api, name: &str) -> String {
+    let spec = json!({"use": "neon.branch", "name": name, "parameters": {"project": "p1"}, "fields": {}});
+    let desired = api.bench.desired("http.unmarked", &format!("{name}/branch"), spec);
+    let written = api.writer().write(&[create(&desired)]).await.expect("it is made");
+    written[0].outputs.get("id").and_then(Value::as_str).expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn what_computes_on_a_branch_of_neon_and_what_is_in_it() {
+    let api = Api::start(Vendor::Neon).await;
+    let branch = branch(&api, "acme").await;
+    let endpoint = |fields: Json| json!({"use": "neon.endpoint", "name": branch, "parameters": {"project": "p1"}, "fields": fields});
+    let least =
+        json!({"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 1, "suspend_timeout_seconds": 300});
+    let most = json!({"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 4, "suspend_timeout_seconds": 300, "disabled": true});
+    conforms_at(&api, "http.unmarked", endpoint(least.clone()), endpoint(most)).await;
+    let within = |definition: &str, name: &str, fields: Json| json!({"use": definition, "name": name, "parameters": {"project": "p1", "branch": branch}, "fields": fields});
+    let role = within("neon.role", "app", json!({}));
+    conforms_at(&api, "http.unmarked", role.clone(), role.clone()).await;
+    let owned_by = |owner: &str| within("neon.database", "shop", json!({"owner_name": owner}));
+    let role = api.bench.desired("http.unmarked", "acme/role", role);
+    api.writer().write(&[create(&role)]).await.expect("it is made");
+    conforms_at(&api, "http.unmarked", owned_by("neondb_owner"), owned_by("app")).await;
+
+    let endpoint = api.bench.desired("http.unmarked", "acme/endpoint", endpoint(least));
+    // One that only reads is no hindrance.
+    api.state().neon.endpoints.push(json!({"id": "ep-reading", "branch_id": branch, "type": "read_only"}));
+    let written = api.writer().write(&[create(&endpoint)]).await.expect("it is made");
+    let found = present(observed(&api, &endpoint).await);
+    assert_eq!(written[0].outputs, *found.outputs);
+    assert!(found.outputs.get("host").and_then(Value::as_str).expect("a host").ends_with("aws.neon.tech"));
+
+    // With its branch everything in it is gone.
+    let gone = api.bench.desired(
+        "http.unmarked",
+        "acme/branch",
+        json!({"use": "neon.branch", "name": "acme", "parameters": {"project": "p1"}}),
+    );
+    let found = present(observed(&api, &gone).await);
+    api.writer().write(&[delete(&gone, &found)]).await.expect("it is gone");
+    for desired in [&role, &endpoint] {
+        assert_eq!(observed(&api, desired).await, Observed::Absent);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_neon_makes_is_told_again_only_on_demand() {
+    let api = Api::start(Vendor::Neon).await;
+    api.state().neon.forgets_passwords = true;
+    let branch = branch(&api, "acme").await;
+    let role = |rotation: u32| {
+        let spec = json!({"use": "neon.role", "name": "app", "parameters": {"project": "p1", "branch": branch},
+            "rotation": rotation});
+        api.bench.desired("http.unmarked", "acme/role", spec)
+    };
+    let told = |written: Vec<Written>| {
+        let password = written[0].captured.get("password")?;
+        Some(password.expose_secret().to_owned())
+    };
+    let first = told(api.writer().write(&[create(&role(1))]).await.expect("it is made"));
+    let first = first.expect("a password");
+    let found = present(observed(&api, &role(1)).await);
+    assert!(!format!("{found:?}").contains(&first));
+    let step = |changed: &str| {
+        let mut step = update(&role(2), &found, &[]);
+        let StepAction::Update { changed: pointers, .. } = &mut step.action else { panic!("an update") };
+        *pointers = vec![changed.to_owned()];
+        step
+    };
+    // By a rotation, and where it was lost.
+    let mut last = first;
+    for pointer in ["/rotation", "/password"] {
+        let next = told(api.writer().write(&[step(pointer)]).await.expect("it is told")).expect("a password");
+        assert_ne!(next, last);
+        last = next;
+        let kept = api.state().neon.roles.iter().find(|role| role["name"] == "app").expect("a role").clone();
+        assert_eq!(kept["password"], last);
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_secret_manager_is_a_version_of_its_secret() {
+    let api = Api::start(Vendor::SecretManager).await;
+    let parameters = json!({"project": "p1"});
+    let secret = json!({"use": "secretmanager.secret", "name": "acme-db", "parameters": parameters, "fields": {"replication": {"automatic": {}}}});
+    let secret = api.bench.desired("http.resource", "acme/secret", secret);
+    api.writer().write(&[create(&secret)]).await.expect("it is made");
+    let value = |text: &str| json!({"use": "secretmanager.version", "name": "acme-db", "parameters": parameters, "fields": {"payload": {"data": text}}});
+    conforms_at(&api, "http.unmarked", value("first"), value("first")).await;
+    let made = |api: &Api| api.state().secrets.versions.iter().filter(|version| version.data.is_some()).count();
+    assert_eq!(api.state().secrets.versions.last().expect("a version").data, None, "the latest is destroyed");
+    let earlier = made(&api);
+
+    let first = api.bench.desired("http.unmarked", "acme/value", value("postgres://ünï@x"));
+    let written = api.writer().write(&[create(&first)]).await.expect("it is made");
+    let data = api.state().secrets.versions.last().expect("a version").data.clone().expect("a value");
+    assert_eq!(data, "cG9zdGdyZXM6Ly/DvG7Dr0B4");
+    let found = present(observed(&api, &first).await);
+    assert_eq!(written[0].outputs, *found.outputs);
+    // A changed value is one more, and the one before it stays for whoever still reads it.
+    let second = api.bench.desired("http.unmarked", "acme/value", value("second"));
+    let written = api.writer().write(&[update(&second, &found, &[])]).await.expect("it is changed");
+    assert_ne!(written[0].outputs.get("id"), found.outputs.get("id"));
+    assert_eq!(made(&api), earlier + 2);
+    // Nobody reads what is disabled: it is as good as absent.
+    api.state().secrets.versions.last_mut().expect("a version").told["state"] = "DISABLED".into();
+    assert_eq!(observed(&api, &second).await, Observed::Absent);
+}
+
+#[tokio::test]
+async fn who_may_read_a_secret_is_one_policy() {
+    let api = Api::start(Vendor::SecretManager).await;
+    let parameters = json!({"project": "p1"});
+    let secret = json!({"use": "secretmanager.secret", "name": "acme-db", "parameters": parameters, "fields": {"replication": {"automatic": {}}}});
+    let secret = api.bench.desired("http.resource", "acme/secret", secret);
+    api.writer().write(&[create(&secret)]).await.expect("it is made");
+    let policy = |bindings: Json| json!({"use": "secretmanager.policy", "name": "acme-db", "parameters": parameters, "fields": {"bindings": bindings}});
+    let reader = |members: &[&str]| json!({"role": "roles/secretmanager.secretAccessor", "members": members});
+    let admin = json!({"role": "roles/secretmanager.admin", "members": ["user:ann@example.com"]});
+    conforms_at(
+        &api,
+        "http.unmarked",
+        policy(json!([reader(&["user:b", "user:a"])])),
+        policy(json!([reader(&["user:a"]), admin])),
+    )
+    .await;
+    let made = api.bench.desired("http.unmarked", "acme/policy", policy(json!([reader(&["user:a"])])));
+    api.writer().write(&[create(&made)]).await.expect("it is made");
+    let found = present(observed(&api, &made).await);
+    // What somebody else writes between our look and our write is not written over: the tag of what was seen goes along.
+    let tag = api.state().secrets.policies.values().next().expect("a policy")["etag"].clone();
+    let wanted = api.bench.desired("http.unmarked", "acme/policy", policy(json!([reader(&["user:c"])])));
+    api.writer().write(&[update(&wanted, &found, &[])]).await.expect("it is changed");
+    let body = api.state().asked.last().expect("a request").json();
+    assert_eq!(body["policy"], json!({"etag": tag, "bindings": [reader(&["user:c"])]}));
+    let found = present(observed(&api, &wanted).await);
+    api.writer().write(&[delete(&wanted, &found)]).await.expect("it is emptied");
+    let body = api.state().asked.last().expect("a request").json();
+    assert_eq!(body["policy"]["bindings"], json!([]));
+    assert_ne!(body["policy"]["etag"], tag);
+}
+
+#[tokio::test]
+async fn one_that_was_made_again_is_left_to_whoever_made_it() {
+    let api = Api::start(Vendor::Neon).await;
+    let ours = branch(&api, "acme").await;
+    let spec =
+        json!({"use": "neon.branch", "name": "acme", "parameters": {"project": "p1"}, "fields": {"protected": true}});
+    let desired = api.bench.desired("http.unmarked", "acme/branch", spec);
+    let found = present(observed(&api, &desired).await);
+    assert_eq!(found.outputs.get("id"), Some(&ours.into()));
+    api.state().objects[0]["id"] = "br-theirs".into();
+    for step in [delete(&desired, &found), update(&desired, &found, &[])] {
+        let error = api.writer().write(&[step]).await.expect_err("it is another").error;
+        assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+        assert!(error.to_string().contains("br-theirs"), "{error}");
+    }
+    assert_eq!(api.state().objects.len(), 1);
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod answers;
 mod definitions;
 mod signed;
 mod tls;
+mod vendors;

@@ -1,5 +1,6 @@
 //! A provider of its own for stories that no kind of a real provider tells in the sandbox.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use schemars::json_schema;
 use tenantry::core::model::address::Owner;
 use tenantry::core::model::document::Estate;
-use tenantry::core::model::kind::{Batch, Capture, Kind, MarkPlace};
+use tenantry::core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace};
 use tenantry::core::plan::{Action, Cause, Plan, json};
 use tenantry::core::resolve;
 use tenantry::engine::apply::{self, Event, Progress, Report};
@@ -24,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command;
 
-/// A provider whose accounts get an id from the server, and whose hooks and logins get a secret that is told once.
+/// A provider whose accounts get an id from the server, and whose hooks and logins get a secret that is told once. Branches
+/// and versions have no room for a mark.
 struct Shop;
 
 impl Provider for Shop {
@@ -59,11 +61,25 @@ impl Provider for Shop {
             check_together: None,
             by_spec: None,
         };
+        let unmarked = |name, instance| Kind {
+            outputs: &[("id", "the server's number for it")],
+            mark: MarkPlace::Inventory,
+            batch: Batch::Single,
+            loses_data: true,
+            by_spec: Some(BySpec {
+                instance,
+                write_only: |_| vec!["/about".into()],
+                ..BySpec::named(|spec| spec.get("name")?.as_str().map(Into::into))
+            }),
+            ..kind(name)
+        };
         vec![
             Kind { outputs: &[("id", "the server's number for it")], ..kind("shop.account") },
             kind("shop.card"),
-            Kind { captures: &[SECRET], ..kind("shop.hook") },
-            Kind { captures: &[Capture { field: Some("key"), replaces: false, ..SECRET }], ..kind("shop.login") },
+            Kind { captures: const { &[secret(None, true)] }, ..kind("shop.hook") },
+            Kind { captures: const { &[secret(Some("/key"), false)] }, ..kind("shop.login") },
+            unmarked("shop.branch", |_| Some(Instance::Made("id"))),
+            unmarked("shop.version", |_| Some(Instance::Written("id"))),
         ]
     }
 
@@ -80,7 +96,9 @@ impl Provider for Shop {
     }
 }
 
-const SECRET: Capture = Capture { name: "secret", meaning: "what opens it", field: None, replaces: true };
+const fn secret(field: Option<&'static str>, replaces: bool) -> Capture {
+    Capture { name: Cow::Borrowed("secret"), meaning: Cow::Borrowed("what opens it"), field, replaces }
+}
 
 struct Silent;
 
@@ -113,8 +131,7 @@ pub async fn plan_and_apply(folder: &Path) -> (Plan, Report) {
 /// The same in a world in which things may go wrong.
 pub async fn plan_and_apply_with(folder: &Path, faults: Arc<dyn Faults>) -> (Plan, Report) {
     in_shop(folder, faults, async |shop: &Opened<'_>| {
-        let outcome = plan::plan(&shop.request()).await.expect("it can be planned");
-        let plan = outcome.plan.unwrap_or_else(|| panic!("it cannot be planned: {:#?}", outcome.diagnostics));
+        let plan = plan_in(shop).await;
         let saved = json::to_json(&plan, false).to_string();
         let read = json::from_json(&saved).expect("a saved plan is read back");
         assert_eq!(read, plan, "a saved plan is the plan");
@@ -134,6 +151,16 @@ pub async fn plan_and_apply_with(folder: &Path, faults: Arc<dyn Faults>) -> (Pla
         (plan, report)
     })
     .await
+}
+
+async fn plan_in(shop: &Opened<'_>) -> Plan {
+    let outcome = plan::plan(&shop.request()).await.expect("it can be planned");
+    outcome.plan.unwrap_or_else(|| panic!("it cannot be planned: {:#?}", outcome.diagnostics))
+}
+
+/// What would be done.
+pub async fn planned(folder: &Path) -> Plan {
+    in_shop(folder, Arc::new(NoFaults), plan_in).await
 }
 
 /// Why an estate cannot be planned.

@@ -1,12 +1,12 @@
 //! The resources of one owner while they are being made, as expressions of later ones see them.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Outputs;
 use crate::core::expression::{ExpressionError, Failure, Resources, field_of};
-use crate::core::model::kind::Kind;
 use crate::core::model::resource::Desired;
 use crate::core::model::value::{Deferred, Map, Part, Value};
 
@@ -56,12 +56,12 @@ impl<'a> Built<'a> {
             return Ok(Value::Map(desired.spec.clone()));
         };
         let name = format!("resources.{}", desired.address.id);
-        if let Some(output) = names_of_outputs(&desired.kind).find(|output| *output == &**field)
-            && !desired.spec.contains(field)
+        if !desired.spec.contains(field)
+            && let Some(output) = names_of_outputs(desired).into_iter().find(|output| **output == **field)
         {
             let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
-            let known = addresses.find_map(|address| self.outputs.get(address)?.get(output));
-            let is_captured = || desired.kind.captures.iter().any(|capture| capture.name == output);
+            let known = addresses.find_map(|address| self.outputs.get(address)?.get(&output));
+            let is_captured = || desired.kind.captures_of(&desired.spec).iter().any(|capture| capture.name == output);
             return match known {
                 Some(Value::Null) if is_captured() => Err(ExpressionError {
                     failure: Failure::Computation,
@@ -70,7 +70,7 @@ impl<'a> Built<'a> {
                 }),
                 Some(value) => field_of(value, &format!("{name}.{output}"), rest),
                 None => {
-                    let part = Part::Output { address: desired.address.clone(), name: output.into() };
+                    let part = Part::Output { address: desired.address.clone(), name: output.as_ref().into() };
                     Ok(Value::Deferred(Arc::new(Deferred { parts: vec![part] })))
                 }
             };
@@ -122,8 +122,8 @@ impl Resources for Built<'_> {
     fn whole(&self, id: &str) -> Option<Value> {
         let resources = self.resources.borrow();
         let with_outputs = |desired: &Desired| {
-            let outputs = names_of_outputs(&desired.kind).filter_map(|output| {
-                let name = Arc::from(output);
+            let outputs = names_of_outputs(desired).into_iter().filter_map(|output| {
+                let name = Arc::from(&*output);
                 let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
                 Some((name, value))
             });
@@ -141,7 +141,8 @@ impl Resources for Built<'_> {
     }
 }
 /// What expressions may ask of a resource besides its spec.
-fn names_of_outputs(kind: &Kind) -> impl Iterator<Item = &'static str> {
-    let outputs = kind.outputs.iter().map(|(name, _)| *name);
-    outputs.chain(kind.captures.iter().map(|capture| capture.name))
+fn names_of_outputs(desired: &Desired) -> Vec<Cow<'static, str>> {
+    let mut names = desired.kind.outputs_of(&desired.spec);
+    names.extend(desired.kind.captures_of(&desired.spec).iter().map(|capture| capture.name.clone()));
+    names
 }

@@ -149,6 +149,11 @@ impl Comparison<'_> {
     }
 }
 
+/// Whether a value of the inventory is a reference to a secret, or has one in it.
+pub fn is_reference(value: &Value) -> bool {
+    value.as_str().is_some_and(names_secret)
+}
+
 /// Whether a text of the inventory has a reference to a secret in it.
 fn names_secret(text: &str) -> bool {
     text.split("secret(").skip(1).any(|rest| {

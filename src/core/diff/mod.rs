@@ -5,13 +5,14 @@
 
 mod compare;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use compare::{Difference, compare};
 
 use super::diagnostics::{Code, codes};
 use super::model::address::Address;
-use super::model::kind::{Capture, Kind, MarkPlace, readable_identity};
+use super::model::kind::{self, Capture, Instance, Kind, MarkPlace, readable_identity};
 use super::model::resource::{Applied, Desired, Observed, Present};
 use super::model::value::{Map, Value, readable_pointer};
 use super::plan::Cause;
@@ -70,6 +71,22 @@ pub enum Ownership {
     Others(String),
 }
 
+/// Whether what is there was made in the place of what was written, without a mark to tell them apart.
+pub fn is_another(kind: &Kind, applied: &Applied, present: &Present) -> bool {
+    let Some(Instance::Made(output)) = kind.instance_of(&present.spec) else { return false };
+    differs(applied, present, output)
+}
+
+/// Whether somebody else has written what is there since it was put on record.
+fn is_overwritten(known: &Known<'_>, present: &Present) -> bool {
+    let Some(Instance::Written(output)) = known.desired.kind.instance_of(&known.desired.spec) else { return false };
+    known.applied.is_some_and(|applied| differs(applied, present, output))
+}
+
+fn differs(applied: &Applied, present: &Present, output: &str) -> bool {
+    applied.output(output).zip(present.outputs.get(output)).is_some_and(|(written, seen)| written != *seen)
+}
+
 /// Tells whose a resource is that stands where one is desired.
 pub fn ownership(known: &Known<'_>, present: &Present) -> Ownership {
     let Known { estate, desired, applied, begun, .. } = known;
@@ -84,7 +101,9 @@ pub fn ownership(known: &Known<'_>, present: &Present) -> Ownership {
         Some(mark) => Ownership::Others(format!("it carries the mark of {}", mark.address)),
         None if desired.kind.mark == MarkPlace::Inventory => match applied {
             Some(applied)
-                if Some(&applied.identity) == desired.identity.as_ref() && applied.target == desired.target =>
+                if Some(&applied.identity) == desired.identity.as_ref()
+                    && applied.target == desired.target
+                    && (*begun || !is_another(&desired.kind, applied, present)) =>
             {
                 let renamed = (applied.address != desired.address).then(|| applied.address.clone());
                 Ownership::Ours { renamed_from: renamed }
@@ -133,7 +152,9 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         }
         Ownership::Nobodys => {
             let is_recorded = applied.is_some_and(|applied| Some(&applied.identity) == desired.identity.as_ref());
+            let is_another = applied.is_some_and(|applied| is_another(&desired.kind, applied, present));
             let whose = match (is_recorded, desired.kind.mark) {
+                (true, _) if is_another => ", but is another one than was made here",
                 (true, _) => ", but the mark that it was given is gone",
                 (false, MarkPlace::Target | MarkPlace::TargetAfterwards) => " and carries no mark",
                 (false, MarkPlace::Inventory) => " and is not in the inventory",
@@ -151,6 +172,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         && renamed_from.is_none()
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
         && secret_is_same(known, present)
+        && rewritten(known, present).is_empty()
         && removed_nothing(known, present)
     {
         return settled(known, present);
@@ -160,7 +182,10 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     if !secret_is_same(known, present) {
         differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
     }
-    differences.extend(lost.iter().copied().map(told_anew));
+    let is_new = |difference: &Difference| !differences.iter().any(|known| known.pointer == difference.pointer);
+    let rewritten: Vec<Difference> = rewritten(known, present).into_iter().filter(is_new).collect();
+    differences.extend(rewritten);
+    differences.extend(lost.iter().map(told_anew));
     if differences.is_empty() && !adopts && renamed_from.is_none() {
         return settled(known, present);
     }
@@ -184,20 +209,53 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 }
 
 /// What the target told once and nobody kept: the run that made it was interrupted before it could.
-fn lost(known: &Known<'_>, present: &Present) -> Vec<&'static Capture> {
-    let Known { desired, applied, begun, .. } = known;
-    if desired.kind.captures.is_empty() {
+fn lost(known: &Known<'_>, present: &Present) -> Vec<Capture> {
+    let Known { desired, applied, .. } = known;
+    let captures = desired.kind.captures_of(&desired.spec);
+    if captures.is_empty() {
         return Vec::new();
     }
-    let told = desired.kind.captures.iter().filter(|capture| capture.is_told(&desired.spec));
+    let told = captures.iter().filter(|capture| capture.is_told(&desired.spec));
     let outputs = applied.and_then(|applied| applied.outputs_value(Some(&desired.kind))).unwrap_or_default();
-    // A secret on record is that of what was there then: not of a key with another id, nor of one that a write has renewed.
+    // A secret on record is that of what was there then: not of a key with another id, nor of one that was renewed since, or
+    // is to be and the target does not tell.
     let is_another = present.outputs.iter().any(|(name, value)| outputs.get(name) != Some(value));
-    let before = applied.filter(|_| *begun).and_then(Applied::spec_value);
+    let before = applied.and_then(Applied::spec_value);
     let is_renewed = |capture: &Capture| {
-        before.as_ref().zip(capture.field).is_some_and(|(before, field)| before.get(field) != desired.spec.get(field))
+        before.as_ref().zip(capture.field).is_some_and(|(before, field)| {
+            let wanted = kind::at(&desired.spec, field);
+            kind::at(&present.spec, field) == wanted && kind::at(before, field) != wanted
+        })
     };
-    told.filter(|capture| is_another || !outputs.contains(capture.name) || is_renewed(capture)).collect()
+    told.filter(|capture| is_another || !outputs.contains(&capture.name) || is_renewed(capture)).cloned().collect()
+}
+
+/// What the target never gives back, is no secret, and is not what was last written.
+fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
+    let Known { desired, applied, .. } = known;
+    let pointers = desired.kind.by_spec.map(|by_spec| (by_spec.write_only)(&desired.spec)).unwrap_or_default();
+    if pointers.is_empty() {
+        return Vec::new();
+    }
+    let Some(before) = applied.and_then(Applied::spec_value) else { return Vec::new() };
+    let is_overwritten = is_overwritten(known, present);
+    let difference = |pointer: Cow<'static, str>| {
+        let (written, wanted) = (kind::at(&before, &pointer), kind::at(&desired.spec, &pointer));
+        if wanted.is_some_and(Value::has_secret) || written.is_some_and(compare::is_reference) {
+            return None;
+        }
+        let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(Value::to_json);
+        let pending = text(written) != text(wanted);
+        let drift = is_overwritten && wanted.is_some() && !pending;
+        (pending || drift).then(|| Difference {
+            pointer: (&*pointer).into(),
+            before: written.cloned(),
+            after: wanted.cloned(),
+            drift,
+            pending,
+        })
+    };
+    pointers.into_iter().filter_map(difference).collect()
 }
 
 fn told_anew(capture: &Capture) -> Difference {
@@ -244,7 +302,8 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
     // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
     if known.desired.kind.mark == MarkPlace::Inventory {
         let applied = known.applied.and_then(Applied::spec_value);
-        return applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
+        return !is_overwritten(known, present)
+            && applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
     }
     let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
     known.secret_hash.is_some() && written == known.secret_hash

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::resource::Desired;
-use super::value::{Map, Value};
+use super::value::{Map, Value, unescape_token};
 use crate::core::diagnostics::Severity;
 
 /// A type of resource of a provider, such as `postgres.schema`.
@@ -21,7 +21,7 @@ pub struct Kind {
     pub identity: &'static [&'static str],
     /// Pointers of fields that cannot change while the resource lives: a change of one replaces the resource.
     pub immutable: &'static [&'static str],
-    /// Pointers of fields that the target never gives back, such as a password: compared by the mark's secret hash.
+    /// Pointers of secrets that the target never gives back, such as a password: compared by the mark's hash.
     pub write_only: &'static [&'static str],
     /// Pointers of fields that are masked wherever they are shown.
     pub sensitive: &'static [&'static str],
@@ -57,12 +57,12 @@ pub struct Kind {
 }
 
 /// A secret that the target makes and tells only once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Capture {
     /// As `${resources.ID.NAME}` has it.
-    pub name: &'static str,
-    pub meaning: &'static str,
-    /// The top-level field that asks for it, a change of which makes another one; nothing if every resource of the kind has
+    pub name: Cow<'static, str>,
+    pub meaning: Cow<'static, str>,
+    /// Pointer of the field that asks for it, a change of which makes another one; nothing if every resource of the kind has
     /// one, for good.
     pub field: Option<&'static str>,
     /// What makes the target tell another one where this one is not on record: a new resource in the place of the old one,
@@ -73,7 +73,7 @@ pub struct Capture {
 impl Capture {
     /// Whether the target has one for such a resource.
     pub fn is_told(&self, spec: &Map) -> bool {
-        self.field.is_none_or(|field| spec.get(field).is_some_and(|value| *value != Value::Null))
+        self.field.is_none_or(|field| at(spec, field).is_some_and(|value| !value.is_null()))
     }
 
     /// How a difference in it is written.
@@ -83,12 +83,32 @@ impl Capture {
 
     /// Whether a change at `pointer` makes another one.
     pub fn is_renewed_by(&self, pointer: &str) -> bool {
-        let below = |field: &str| pointer.strip_prefix('/').and_then(|rest| rest.strip_prefix(field));
-        [Some(self.name), self.field]
-            .into_iter()
-            .flatten()
-            .any(|field| below(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        let is_field = |field: &str| covers(pointer, field) || covers(field, pointer);
+        covers(&self.pointer(), pointer) || self.field.is_some_and(is_field)
     }
+}
+
+/// Whether what stands at `pointer` is `at` or a part of it.
+fn covers(at: &str, pointer: &str) -> bool {
+    pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The value at a JSON pointer of a spec.
+pub fn at<'a>(spec: &'a Map, pointer: &str) -> Option<&'a Value> {
+    let (field, rest) = match pointer.strip_prefix('/')?.split_once('/') {
+        Some((field, _)) => (field, &pointer[field.len() + 1..]),
+        None => (&pointer[1..], ""),
+    };
+    spec.get(&unescape_token(field))?.pointer(rest)
+}
+
+/// An output that tells what is there from what was there under the same identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instance {
+    /// Another value is another resource, which somebody made in the place of ours.
+    Made(&'static str),
+    /// Another value is the same resource as somebody else wrote it.
+    Written(&'static str),
 }
 
 /// See [`Kind::check_together`].
@@ -105,8 +125,33 @@ pub struct BySpec {
     pub immutable: fn(&Map) -> Vec<Cow<'static, str>>,
     /// Pointers of fields that are masked wherever they are shown.
     pub sensitive: fn(&Map) -> Vec<Cow<'static, str>>,
+    /// Pointers of fields that the target never gives back: what is no secret is compared with what was last written.
+    pub write_only: fn(&Map) -> Vec<Cow<'static, str>>,
+    /// Names of what the target knows only once it exists.
+    pub outputs: fn(&Map) -> Vec<Cow<'static, str>>,
+    /// What the target makes and tells only once.
+    pub captures: fn(&Map) -> Vec<Capture>,
+    /// Of a kind without room for a mark: what tells ours from another that has its name.
+    pub instance: fn(&Map) -> Option<Instance>,
     /// Whether deleting it destroys what cannot be made again.
     pub loses_data: fn(&Map) -> bool,
+}
+
+impl BySpec {
+    /// Of a kind that has nothing but its name by its spec.
+    pub const fn named(identity: fn(&Map) -> Option<Arc<str>>) -> Self {
+        Self {
+            identity,
+            needs: |_| Vec::new(),
+            immutable: |_| Vec::new(),
+            sensitive: |_| Vec::new(),
+            write_only: |_| Vec::new(),
+            outputs: |_| Vec::new(),
+            captures: |_| Vec::new(),
+            instance: |_| None,
+            loses_data: |_| false,
+        }
+    }
 }
 
 /// How writes of one tenant and target go out together.
@@ -265,10 +310,27 @@ impl Kind {
 
     /// Whether a change at `pointer` needs a new resource.
     pub fn is_immutable(&self, spec: &Map, pointer: &str) -> bool {
-        let covers =
-            |fixed: &str| pointer.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.immutable.iter().any(|fixed| covers(fixed))
-            || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed)))
+        self.immutable.iter().any(|fixed| covers(fixed, pointer))
+            || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed, pointer)))
+    }
+
+    /// Names of what the target knows about a resource of this spec only once it exists.
+    pub fn outputs_of(&self, spec: &Map) -> Vec<Cow<'static, str>> {
+        let of_kind = self.outputs.iter().map(|(name, _)| Cow::Borrowed(*name));
+        of_kind.chain(self.by_spec.iter().flat_map(|by_spec| (by_spec.outputs)(spec))).collect()
+    }
+
+    /// What the target makes for a resource of this spec, and tells only once.
+    pub fn captures_of(&self, spec: &Map) -> Cow<'static, [Capture]> {
+        match &self.by_spec {
+            Some(by_spec) => (by_spec.captures)(spec).into(),
+            None => self.captures.into(),
+        }
+    }
+
+    /// The output that tells a resource of this spec from another of its name.
+    pub fn instance_of(&self, spec: &Map) -> Option<Instance> {
+        (self.by_spec.as_ref()?.instance)(spec)
     }
 
     /// Pointers of fields of a spec that are masked wherever they are shown.

@@ -121,13 +121,18 @@ impl Applied {
         }
     }
 
+    /// One of its outputs, as it was told.
+    pub fn output(&self, name: &str) -> Option<Value> {
+        serde_json::from_str::<Value>(&self.outputs).ok()?.get(name).cloned()
+    }
+
     /// What the target told of it, as expressions use it: a captured secret is a reference, and null where it was never told.
     pub fn outputs_value(&self, kind: Option<&Kind>) -> Option<Map> {
         if &*self.outputs == "{}" {
             return None;
         }
         let Ok(Value::Map(outputs)) = serde_json::from_str::<Value>(&self.outputs) else { return None };
-        let captures = kind.map_or(&[][..], |kind| kind.captures);
+        let captures = kind.and_then(|kind| Some(kind.captures_of(&self.spec_value()?))).unwrap_or_default();
         let is_captured = |name: &str| captures.iter().any(|capture| capture.name == name);
         let read = |name: &str, value: &Value| match value.as_str().filter(|_| is_captured(name)) {
             Some(text) => SecretReference::from_text(text).map_or(Value::Null, |reference| {

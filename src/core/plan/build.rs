@@ -14,7 +14,7 @@ use crate::core::diff::{self, Known, Update, Verdict};
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::config::LimitsTable;
 use crate::core::model::document::{ApprovalSpec, Document, Phase};
-use crate::core::model::kind::{Catalogue, readable_identity};
+use crate::core::model::kind::{Catalogue, MarkPlace, readable_identity};
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present, TargetName};
 use crate::core::model::value::{Value, readable_pointer};
 use crate::core::policy;
@@ -249,8 +249,8 @@ fn resource(inputs: &Inputs<'_>, desired: &Desired, draft: &mut Draft) {
                 (false, false) => Action::Update,
             };
             let mut change = updated(inputs, desired, applied, action, update);
-            let is_told =
-                |field: &FieldChange| desired.kind.captures.iter().any(|capture| *capture.pointer() == *field.path);
+            let captures = desired.kind.captures_of(&desired.spec);
+            let is_told = |field: &FieldChange| captures.iter().any(|capture| *capture.pointer() == *field.path);
             // Repeated under its old key, the interrupted write could be answered with what was made then.
             if let Some(begun) = begun.filter(|_| change.fields.iter().any(is_told)) {
                 change.generation = change.generation.max(begun + 1);
@@ -286,7 +286,7 @@ fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, chang
             *mark.estate == **inputs.estate
                 && (mark.address == desired.address || desired.previously.contains(&mark.address))
         }
-        None => desired.kind.mark == crate::core::model::kind::MarkPlace::Inventory,
+        None => desired.kind.mark == MarkPlace::Inventory && !diff::is_another(&desired.kind, old, &present),
     };
     if !ours {
         return;
@@ -315,10 +315,11 @@ fn updated(
     let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
     change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides)));
     let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
-    let lost = desired.kind.captures.iter().find(|capture| besides.iter().any(|path| **path == *capture.pointer()));
+    let captures = desired.kind.captures_of(&desired.spec);
+    let lost = captures.iter().find(|capture| besides.iter().any(|path| **path == *capture.pointer()));
     change.reason = match (action, cause, &renamed_from) {
         _ if lost.is_some_and(|capture| immutable.is_none() || capture.replaces) => {
-            let name = lost.map_or("", |capture| capture.name);
+            let name = lost.map_or("", |capture| &capture.name);
             format!("its {name} was told only once and is not on record").into()
         }
         (Action::Replace, _, _) => {

@@ -162,20 +162,20 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     if let Some(present) = &present {
         let ours = match &present.mark {
             Some(mark) => *mark.estate == **inputs.estate && mark.address == *address,
-            None => kind.mark == MarkPlace::Inventory,
+            None => kind.mark == MarkPlace::Inventory && !diff::is_another(kind, applied, present),
         };
         if !ours {
             let whose = match &present.mark {
+                None if kind.mark == MarkPlace::Inventory => "it is another one than was made here".to_owned(),
                 Some(mark) => format!("it carries the mark of {} in estate `{}`", mark.address, mark.estate),
                 None => "it carries no mark".to_owned(),
             };
             let reason = format!("{kind_name} `{identity}` is no longer asked for, but {whose}, so it is not deleted");
-            return stop(
-                draft,
-                codes::OWNERSHIP_UNKNOWN,
-                reason,
-                "delete it by hand, or give the mark back; once it is gone it is forgotten",
-            );
+            let help = match kind.mark {
+                MarkPlace::Inventory => "delete it by hand if nobody needs it; once it is gone it is forgotten",
+                _ => "delete it by hand, or give the mark back; once it is gone it is forgotten",
+            };
+            return stop(draft, codes::OWNERSHIP_UNKNOWN, reason, help);
         }
     }
     let deleted = address

@@ -79,16 +79,17 @@ impl<'a> Run<'a> {
     pub(super) fn with_earlier(&self, change: &Change, kind: Option<&Arc<Kind>>, outputs: Map) -> Map {
         let Some((kind, after)) = kind.zip(change.after.as_ref()) else { return outputs };
         let mut outputs = outputs;
-        for capture in kind.captures.iter().filter(|capture| capture.is_told(after)) {
-            if outputs.contains(capture.name) || matches!(change.action, Action::Create | Action::Replace) {
+        for capture in kind.captures_of(after).iter().filter(|capture| capture.is_told(after)) {
+            let name = &*capture.name;
+            if outputs.contains(name) || matches!(change.action, Action::Create | Action::Replace) {
                 continue;
             }
             let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
             let earlier = addresses.find_map(|address| self.inventory.get(address));
             let known = earlier.and_then(|applied| applied.outputs_value(Some(kind)));
-            match known.as_ref().and_then(|outputs| outputs.get(capture.name)) {
-                Some(value) => outputs = outputs.with(capture.name, value.clone()),
-                None if change.action == Action::Adopt => outputs = outputs.with(capture.name, Value::Null),
+            match known.as_ref().and_then(|outputs| outputs.get(name)) {
+                Some(value) => outputs = outputs.with(name, value.clone()),
+                None if change.action == Action::Adopt => outputs = outputs.with(name, Value::Null),
                 None => {}
             }
         }
@@ -131,13 +132,14 @@ impl<'a> Run<'a> {
 }
 
 /// The name of a secret that a finished change should have brought, and did not.
-pub(super) fn untold(steps: &[Step], outputs: &Map) -> Option<&'static str> {
+pub(super) fn untold(steps: &[Step], outputs: &Map) -> Option<String> {
     let step = steps.last()?;
     let is_due = |pointers: &[String], capture: &Capture| pointers.iter().any(|pointer| capture.is_renewed_by(pointer));
-    let mut captures = step.kind.captures.iter().filter(|capture| match &step.action {
+    let captures = step.kind.captures_of(step.spec());
+    let mut due = captures.iter().filter(|capture| match &step.action {
         StepAction::Create { spec, .. } => capture.is_told(spec),
         StepAction::Update { spec, changed, .. } => capture.is_told(spec) && is_due(changed, capture),
         StepAction::Delete { .. } => false,
     });
-    captures.find(|capture| !outputs.contains(capture.name)).map(|capture| capture.name)
+    due.find(|capture| !outputs.contains(&capture.name)).map(|capture| capture.name.to_string())
 }

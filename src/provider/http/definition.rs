@@ -21,8 +21,8 @@ pub struct Definition {
     /// Placeholders of paths that a resource has to fill in with its `parameters`.
     #[serde(default)]
     pub parameters: Vec<String>,
-    /// Where an object has its name.
-    pub name_at: String,
+    /// Where an object has its name. Nothing, if it has none and is read by what it belongs to.
+    pub name_at: Option<String>,
     /// Whether only what follows the last slash is the name.
     #[serde(default)]
     pub name_is_last_segment: bool,
@@ -31,6 +31,14 @@ pub struct Definition {
     pub name_in_body: bool,
     /// Where an object has the id that paths call `{id}`; its name, if absent.
     pub id_at: Option<String>,
+    /// Whether only what follows the last slash is the id.
+    #[serde(default)]
+    pub id_is_last_segment: bool,
+    /// Whether each update makes another one with another id, as versions do.
+    #[serde(default)]
+    pub versioned: bool,
+    /// What has to hold for there to be one at all, of an API that answers as well where there is none.
+    pub present_if: Option<Condition>,
     /// How all of them are listed. Without it each is read by itself.
     pub list: Option<ListCall>,
     /// How one is read: where there is no list, or where the list does not tell everything.
@@ -39,6 +47,8 @@ pub struct Definition {
     /// Without it every change replaces the resource.
     pub update: Option<WriteCall>,
     pub delete: WriteCall,
+    /// How what is told only once is told anew. Without it, it takes another resource.
+    pub renew: Option<WriteCall>,
     #[serde(default)]
     pub mark: MarkAt,
     /// Pointers into `fields` of what cannot change.
@@ -50,9 +60,15 @@ pub struct Definition {
     /// Pointers into `fields` of what is masked wherever it is shown.
     #[serde(default)]
     pub sensitive: Vec<String>,
-    /// Pointers into `fields` of lists whose order means nothing.
+    /// Pointers into `fields` of lists whose order means nothing; `*` stands for every item.
     #[serde(default)]
     pub unordered: Vec<String>,
+    /// Pointers into `fields` of texts that requests and objects have in Base64.
+    #[serde(default)]
+    pub base64: Vec<String>,
+    /// Pointers into an object of what a write sends back, so that the API refuses it if somebody wrote in between.
+    #[serde(default)]
+    pub carried: Vec<String>,
     /// Fields that an object has elsewhere than a request: pointer into `fields`, pointer into the object.
     #[serde(default)]
     pub read_at: BTreeMap<String, String>,
@@ -61,14 +77,28 @@ pub struct Definition {
     pub loses_data: bool,
     /// What has to hold for it to be ready; until then it is pending, however long that takes.
     pub ready: Option<Condition>,
-    /// Where an object has the address that it answers at.
-    pub uri_at: Option<String>,
+    /// What an object tells besides its id: the name that expressions have for it, and the pointer into the object.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+    /// Secrets that the API makes and tells only once: the name that expressions have for it, and where it is told.
+    #[serde(default)]
+    pub captures: BTreeMap<String, Told>,
     /// Statuses that say that there is none.
     #[serde(default = "not_found")]
     pub absent: Vec<u16>,
     /// Statuses of a creation that say that there is one already.
     #[serde(default = "conflict")]
     pub exists: Vec<u16>,
+}
+
+/// Where a secret is told.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Told {
+    /// Pointer into the answer to `create`, and to `renew`.
+    pub at: String,
+    #[serde(default)]
+    pub meaning: String,
 }
 
 /// A list of objects, page by page.
@@ -80,6 +110,9 @@ pub struct ListCall {
     #[serde(default)]
     pub items_at: String,
     pub paging: Option<Paging>,
+    /// Statuses that say that what they would belong to is gone, and they with it.
+    #[serde(default)]
+    pub absent: Vec<u16>,
 }
 
 /// How the next page is asked for.
@@ -147,7 +180,7 @@ pub enum Verb {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Wait {
-    /// Where the answer names the operation; nothing to wait for where it does not.
+    /// Where the answer names the operation, or with `*` each one of a list; nothing to wait for where it does not.
     pub operation_at: String,
     /// Its path, with `{operation}`.
     pub path: String,
@@ -206,8 +239,13 @@ fn two_minutes() -> u64 {
 /// The files of ready definitions.
 const READY: &[&str] = &[
     include_str!("definitions/neon.branch.toml"),
+    include_str!("definitions/neon.endpoint.toml"),
+    include_str!("definitions/neon.role.toml"),
+    include_str!("definitions/neon.database.toml"),
     include_str!("definitions/cloudrun.service.toml"),
     include_str!("definitions/secretmanager.secret.toml"),
+    include_str!("definitions/secretmanager.version.toml"),
+    include_str!("definitions/secretmanager.policy.toml"),
     include_str!("definitions/cloudflare.custom_hostname.toml"),
     include_str!("definitions/grafana.folder.toml"),
     include_str!("definitions/grafana.subfolder.toml"),
@@ -252,11 +290,35 @@ impl Condition {
 }
 
 impl Definition {
+    /// Whether an object that the API answered counts as there.
+    pub fn is_there(&self, object: &serde_json::Value) -> bool {
+        self.present_if.as_ref().is_none_or(|condition| condition.holds(object))
+    }
+
     /// What is wrong with it, besides its form.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        if self.list.is_some() && self.name_at.is_none() {
+            problems.push("without `nameAt` nothing is found in a list".to_owned());
+        }
+        if self.renew.is_some() && self.captures.is_empty() {
+            problems.push("`renew` is for what is told once, and `captures` names nothing".to_owned());
+        }
+        if self.versioned && (self.update.is_none() || self.id_at.is_none()) {
+            problems.push("what is versioned needs `update` and `idAt`".to_owned());
+        }
+        let taken = |name: &&String| {
+            matches!(name.as_str(), "id" | "use" | "definition" | "name" | "parameters" | "fields" | "rotation")
+        };
+        for name in self.outputs.keys().chain(self.captures.keys()).filter(taken) {
+            problems.push(format!("`{name}` is something else of every resource; give the output another name"));
+        }
+        for name in self.captures.keys().filter(|name| self.outputs.contains_key(*name)) {
+            problems.push(format!("`{name}` is told once, or always, and not both"));
+        }
         let mut paths = vec![("create", &self.create.path), ("delete", &self.delete.path)];
         paths.extend(self.update.iter().map(|call| ("update", &call.path)));
+        paths.extend(self.renew.iter().map(|call| ("renew", &call.path)));
         paths.extend(self.list.iter().map(|call| ("list", &call.path)));
         paths.extend(self.read.iter().map(|call| ("read", &call.path)));
         let bodies =

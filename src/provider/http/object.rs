@@ -1,7 +1,10 @@
 //! An object of an API as a spec, and a spec as the body of a request.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 
 use super::api::Failure;
@@ -14,7 +17,7 @@ use crate::provider::contract::StepAction;
 
 /// The name of an object.
 pub fn name_of(definition: &Definition, object: &Json) -> Option<String> {
-    let name = text_at(object, &definition.name_at)?;
+    let name = text_at(object, definition.name_at.as_ref()?)?;
     if definition.name_is_last_segment {
         return name.rsplit('/').next().map(str::to_owned);
     }
@@ -23,10 +26,28 @@ pub fn name_of(definition: &Definition, object: &Json) -> Option<String> {
 
 /// The id of an object, as paths want it.
 pub fn id_of(definition: &Definition, object: &Json) -> Option<String> {
-    match &definition.id_at {
+    let id = match &definition.id_at {
         Some(at) => text_at(object, at),
         None => name_of(definition, object),
+    }?;
+    if definition.id_is_last_segment {
+        return id.rsplit('/').next().map(str::to_owned);
     }
+    Some(id)
+}
+
+/// Whether what an answer has is the object itself, and not something said about it.
+pub fn is_object(definition: &Definition, object: &Json) -> bool {
+    let identifies = if definition.name_at.is_some() { name_of } else { id_of };
+    identifies(definition, object).is_some()
+}
+
+/// What an object tells of itself once it exists.
+pub fn outputs(definition: &Definition, object: &Json) -> Vec<(Arc<str>, Value)> {
+    let id = id_of(definition, object).map(|id| ("id".into(), id.into()));
+    let others = definition.outputs.iter();
+    let others = others.filter_map(|(name, at)| Some((name.as_str().into(), Value::from(object.pointer(at)?))));
+    id.into_iter().chain(others.filter(|(_, value)| !value.is_null())).collect()
 }
 
 /// A text or a number.
@@ -35,6 +56,17 @@ pub fn text_at(object: &Json, at: &str) -> Option<String> {
         Json::String(text) => Some(text.clone()),
         Json::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// The texts and numbers that a pattern leads to.
+pub fn texts_at(object: &Json, pattern: &str) -> Vec<String> {
+    match pattern.split_once("/*") {
+        None => text_at(object, pattern).into_iter().collect(),
+        Some((list, rest)) => {
+            let items = object.pointer(list).and_then(Json::as_array);
+            items.into_iter().flatten().flat_map(|item| texts_at(item, rest)).collect()
+        }
     }
 }
 
@@ -49,13 +81,7 @@ pub fn placeholder<'a>(spec: &'a Map, id: Option<&'a str>, name: &str) -> Option
 
 /// What is there, in the form of what is wanted there.
 pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present {
-    let mut outputs = Vec::with_capacity(2);
-    if let Some(id) = id_of(definition, &object) {
-        outputs.push(("id".into(), id.into()));
-    }
-    if let Some(uri) = definition.uri_at.as_ref().and_then(|at| text_at(&object, at)) {
-        outputs.push(("uri".into(), uri.into()));
-    }
+    let outputs = outputs(definition, &object);
     let pending = definition.ready.as_ref().filter(|ready| !ready.holds(&object)).map(|ready| {
         let state = text_at(&object, &ready.at).unwrap_or_else(|| "not told".to_owned());
         format!("{} is {state}", crate::core::model::value::readable_pointer(&ready.at)).into()
@@ -66,8 +92,14 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
         }
     }
     let mark = mark::take(&definition.mark, &mut object);
+    for pointer in &definition.base64 {
+        let text = object.pointer(pointer).and_then(Json::as_str).and_then(|text| BASE64.decode(text).ok());
+        if let Some(text) = text.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            set(&mut object, pointer, text.into());
+        }
+    }
     let wanted = spec.get("fields").cloned().unwrap_or_default();
-    let mut fields = aligned(&Value::from(&object), &wanted, false);
+    let mut fields = aligned(&in_order(definition, Value::from(&object), ""), &wanted, false);
     for pointer in &definition.write_only {
         if let Some(wanted) = wanted.pointer(pointer) {
             fields = fields.with_pointer(pointer, wanted.clone());
@@ -76,10 +108,30 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
     Present {
         spec: spec.with("fields", fields).into(),
         mark,
-        outputs: std::sync::Arc::new(Map::from_fields(outputs)),
+        outputs: Arc::new(Map::from_fields(outputs)),
         pending,
         scheduled: None,
     }
+}
+
+/// A value whose lists without an order are sorted; `prefix` is the pointer of the fields in it.
+pub fn in_order(definition: &Definition, value: Value, prefix: &str) -> Value {
+    definition.unordered.iter().fold(value, |mut value, pattern| {
+        for pointer in places(&value, prefix, pattern) {
+            if let Some(list) = value.pointer(&pointer).map(Value::as_set) {
+                value = value.with_pointer(&pointer, list);
+            }
+        }
+        value
+    })
+}
+
+/// The pointers that a pattern stands for: `*` is every item of a list.
+fn places(value: &Value, prefix: &str, pattern: &str) -> Vec<String> {
+    let Some((before, after)) = pattern.split_once("/*") else { return vec![format!("{prefix}{pattern}")] };
+    let list = format!("{prefix}{before}");
+    let count = value.pointer(&list).and_then(Value::as_list).map_or(0, <[Value]>::len);
+    (0..count).flat_map(|index| places(value, &format!("{list}/{index}"), after)).collect()
 }
 
 /// An observed value in the spelling of the wanted one. In a list, which is compared as a whole, an item keeps the fields that
@@ -185,8 +237,9 @@ pub fn body(
             }
         }
     }
-    if definition.name_in_body && call.method != Verb::Patch {
-        set(&mut object, &definition.name_at, spec.get("name").map(Value::to_json).unwrap_or_default());
+    if let Some(name_at) = definition.name_at.as_ref().filter(|_| definition.name_in_body && call.method != Verb::Patch)
+    {
+        set(&mut object, name_at, spec.get("name").map(Value::to_json).unwrap_or_default());
     }
     mark::put(&definition.mark, &mut object, mark);
     if call.only_changed
@@ -195,6 +248,19 @@ pub fn body(
         let changed = changed_names(definition, action);
         fields.retain(|name, _| changed.contains(name));
     }
+    for pointer in &definition.base64 {
+        if let Some(text) = object.pointer(pointer).and_then(Json::as_str).map(|text| BASE64.encode(text)) {
+            set(&mut object, pointer, text.into());
+        }
+    }
+    let mut body = fixed(call, spec);
+    let below = body.pointer(&call.within).map_or_else(|| object.clone(), |below| overlaid(below, &object));
+    set(&mut body, &call.within, below);
+    body
+}
+
+/// What the body of a request has besides the object.
+pub fn fixed(call: &WriteCall, spec: &Map) -> Json {
     let more = call.body.iter().map(|(name, value)| {
         let parameter = value.as_str().and_then(filled_in);
         let value = match parameter.and_then(|parameter| placeholder(spec, None, parameter)) {
@@ -203,13 +269,16 @@ pub fn body(
         };
         (name.clone(), value)
     });
-    let mut body = Json::Object(more.collect());
-    if call.within.is_empty() {
-        body = overlaid(&body, &object);
-    } else {
-        set(&mut body, &call.within, object);
+    Json::Object(more.collect())
+}
+
+/// Puts on a body what the API wants back of what is there.
+pub fn carry(definition: &Definition, call: &WriteCall, body: &mut Json, there: Option<&Json>) {
+    for pointer in &definition.carried {
+        if let Some(value) = there.and_then(|there| there.pointer(pointer)) {
+            set(body, &format!("{}{pointer}", call.within), value.clone());
+        }
     }
-    body
 }
 
 /// The names of fields that an update changes, for APIs that want to be told.

@@ -58,12 +58,16 @@ pub async fn list(api: &Api, definition: &Definition, spec: &Map) -> Result<Obje
     }
     let with_size = url.clone();
     for page in 1..=MOST_PAGES {
-        let reply = api.done(api.call(Method::GET, url.clone(), None, None).await?)?;
+        let reply = api.call(Method::GET, url.clone(), None, None).await?;
+        if call.absent.contains(&reply.status) {
+            return Ok(Objects::new());
+        }
+        let reply = api.done(reply)?;
         let Some(items) = items(&reply.json, &call.items_at) else {
             return Err(Failure::Unreadable(format!("the answer to {path} has no list at \"{}\"", call.items_at)));
         };
         let count = items.len();
-        for item in items {
+        for item in items.iter().filter(|item| definition.is_there(item)) {
             let name = name_of(definition, item).ok_or_else(super::object::nameless)?;
             objects.entry(name).or_default().push(item.clone());
         }
@@ -104,7 +108,7 @@ fn items<'a>(json: &'a Json, at: &str) -> Option<&'a [Json]> {
     }
 }
 
-/// One object, read by itself; nothing if there is none.
+/// One object, read by itself; nothing if there is none. Whether it counts as there its definition says.
 ///
 /// # Errors
 /// If that could not be told.
@@ -168,8 +172,8 @@ impl HttpReader {
         };
         let answers = subjects.iter().map(async |(identity, spec)| {
             let observed = match find(&self.api, &definition, spec, &objects).await {
-                Ok(Some(object)) => seen(object, spec),
-                Ok(None) => Observed::Absent,
+                Ok(Some(object)) if definition.is_there(&object) => seen(object, spec),
+                Ok(_) => Observed::Absent,
                 Err(failure) => unknown(&failure),
             };
             (Identity::clone(identity), observed)

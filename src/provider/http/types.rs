@@ -7,8 +7,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::definition::{self, Definition, MarkAt};
-use crate::core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use super::definition::{self, Definition, MarkAt, Told};
+use super::object::in_order;
+use crate::core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace, Problem, escape};
 use crate::core::model::value::{Map, Value, push_token};
 
 /// A resource of a REST API.
@@ -27,6 +28,9 @@ pub struct ResourceSpec {
     /// What the definition's paths need besides, such as a project.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
+    /// A higher number has the API tell anew what it tells only once, such as a password.
+    #[schemars(range(min = 1))]
+    pub rotation: Option<u32>,
     /// What it is. Owned key by key: what the API has besides is left alone.
     #[serde(default)]
     pub fields: serde_json::Map<String, serde_json::Value>,
@@ -52,7 +56,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         write_only: &[],
         sensitive: &[],
         owned_by_key: &["/fields"],
-        outputs: &[("id", "What the API calls it"), ("uri", "Where it answers, if the definition says")],
+        outputs: &[("id", "What the API calls it")],
         captures: &[],
         name_limits: &[],
         references: &[],
@@ -63,7 +67,16 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         normalise,
         check: if matches!(mark, MarkPlace::Target) { check_marked } else { check_unmarked },
         check_together: None,
-        by_spec: Some(BySpec { identity, needs: |_| Vec::new(), immutable, sensitive, loses_data }),
+        by_spec: Some(BySpec {
+            immutable,
+            sensitive,
+            write_only: |spec| pointers(spec, |definition| &definition.write_only),
+            outputs,
+            captures,
+            instance: if matches!(mark, MarkPlace::Inventory) { instance } else { |_| None },
+            loses_data,
+            ..BySpec::named(identity)
+        }),
     }
 }
 
@@ -75,13 +88,11 @@ fn normalise(spec: &Map) -> Map {
         None => spec.with(field, Map::default().into()),
     });
     let Ok(definition) = definition::of(&present) else { return present };
-    let mut value = Value::from(present);
-    for pointer in &definition.unordered {
-        let pointer = format!("/fields{pointer}");
-        if let Some(list) = value.pointer(&pointer).map(Value::as_set) {
-            value = value.with_pointer(&pointer, list);
-        }
-    }
+    let with_rotation = match present.contains("rotation") || definition.captures.is_empty() {
+        true => present,
+        false => present.with("rotation", 1.into()),
+    };
+    let value = in_order(&definition, Value::from(with_rotation), "/fields");
     value.as_map().cloned().unwrap_or_default()
 }
 
@@ -118,6 +129,28 @@ fn sensitive(spec: &Map) -> Vec<Cow<'static, str>> {
     pointers(spec, |definition| &definition.sensitive)
 }
 
+fn outputs(spec: &Map) -> Vec<Cow<'static, str>> {
+    let Ok(definition) = definition::of(spec) else { return Vec::new() };
+    definition.outputs.keys().cloned().map(Cow::Owned).collect()
+}
+
+fn captures(spec: &Map) -> Vec<Capture> {
+    let Ok(definition) = definition::of(spec) else { return Vec::new() };
+    let capture = |(name, told): (&String, &Told)| Capture {
+        name: name.clone().into(),
+        meaning: told.meaning.clone().into(),
+        field: Some("/rotation"),
+        replaces: definition.renew.is_none(),
+    };
+    definition.captures.iter().map(capture).collect()
+}
+
+/// An id that the API invents is another for each that is made, or for each version.
+fn instance(spec: &Map) -> Option<Instance> {
+    let definition = definition::of(spec).ok().filter(|definition| definition.id_at.is_some())?;
+    Some(if definition.versioned { Instance::Written("id") } else { Instance::Made("id") })
+}
+
 fn loses_data(spec: &Map) -> bool {
     definition::of(spec).is_ok_and(|definition| definition.loses_data)
 }
@@ -148,6 +181,10 @@ fn check(spec: &Map, is_marked: bool) -> Vec<Problem> {
             problems.push(Problem::error(source, message).help(format!("make it a resource of the kind {MARKED}")));
         }
         _ => {}
+    }
+    if spec.contains("rotation") && definition.captures.is_empty() {
+        let message = format!("`{}` tells nothing that could be told anew", definition.name);
+        problems.push(Problem::error("/rotation", message).help("leave it out"));
     }
     let empty = Map::default();
     let parameters = spec.get("parameters").and_then(Value::as_map).unwrap_or(&empty);

@@ -1,10 +1,12 @@
 //! One step → a few requests.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde_json::Value as Json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -12,7 +14,9 @@ use tokio::time::Instant;
 use super::api::{Api, Failure, Reply, fill};
 use super::definition::{self, Definition, Verb, Wait, WriteCall};
 use super::mark;
-use super::object::{body, changed, changed_names, id_of, name_of, placeholder, text_at};
+use super::object::{
+    body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at, texts_at,
+};
 use super::read::{Objects, find, group_key, list};
 use crate::core::model::kind::{MarkPlace, readable_identity};
 use crate::core::model::value::{Map, Value};
@@ -67,19 +71,25 @@ impl HttpWriter {
         let spec = step.spec();
         let definition = definition::of(spec).map_err(|(_, reason)| Failure::Invalid(reason))?;
         let found = self.current(&definition, spec).await?;
-        if let Some(object) = &found {
+        let there = found.as_ref().filter(|object| definition.is_there(object));
+        if let Some(object) = there {
             check_owner(step, &definition, object)?;
         }
-        match (&step.action, found) {
-            (StepAction::Create { .. }, None) => self.create(step, &definition, spec).await,
+        match (&step.action, there) {
+            (StepAction::Create { .. }, None) => self.create(step, &definition, spec, found.as_ref()).await,
             (StepAction::Update { .. }, None) => Err(Failure::Conflict("it no longer exists; plan again".to_owned())),
             (StepAction::Create { .. } | StepAction::Update { .. }, Some(object)) => {
-                self.update(step, &definition, spec, &object).await
+                self.update(step, &definition, spec, object).await
             }
             (StepAction::Delete { .. }, None) => Ok(Written::default()),
             (StepAction::Delete { .. }, Some(object)) => {
-                let id = id_of(&definition, &object);
-                let reply = self.send(&definition.delete, spec, id.as_deref(), None, "", None).await?;
+                let id = id_of(&definition, object);
+                let call = &definition.delete;
+                let mut body = (!call.body.is_empty()).then(|| fixed(call, spec));
+                if let Some(body) = &mut body {
+                    carry(&definition, call, body, Some(object));
+                }
+                let reply = self.send(call, spec, id.as_deref(), body.as_ref(), "", None).await?;
                 if !definition.absent.contains(&reply.status) {
                     let reply = self.api.done(reply)?;
                     self.wait(&definition.delete, spec, &reply.json).await?;
@@ -92,9 +102,17 @@ impl HttpWriter {
         }
     }
 
-    async fn create(&self, step: &Step, definition: &Definition, spec: &Map) -> Result<Written, Failure> {
+    /// `empty` is what the API answers though nothing is there.
+    async fn create(
+        &self,
+        step: &Step,
+        definition: &Definition,
+        spec: &Map,
+        empty: Option<&Json>,
+    ) -> Result<Written, Failure> {
         let call = &definition.create;
-        let body = body(definition, call, &step.action, None, &step.mark);
+        let mut body = body(definition, call, &step.action, None, &step.mark);
+        carry(definition, call, &mut body, empty);
         let reply = self.send(call, spec, None, Some(&body), "", Some(&step.idempotency_key)).await?;
         if definition.exists.contains(&reply.status) {
             // Ours, of a try whose answer was lost, or somebody's who was faster.
@@ -115,7 +133,7 @@ impl HttpWriter {
             None => None,
         };
         // Where the answer does not tell, the list does.
-        let object = match object.filter(|object| name_of(definition, object).is_some()) {
+        let object = match object.filter(|object| is_object(definition, object)) {
             Some(object) => Some(object),
             None => {
                 self.note(definition, spec, None).await;
@@ -123,7 +141,8 @@ impl HttpWriter {
             }
         };
         self.note(definition, spec, object.as_ref()).await;
-        Ok(written(definition, object.as_ref(), told))
+        let captured = captured(definition, &reply.json);
+        Ok(Written { captured, ..written(definition, object.as_ref(), told) })
     }
 
     async fn update(
@@ -133,21 +152,49 @@ impl HttpWriter {
         spec: &Map,
         current: &Json,
     ) -> Result<Written, Failure> {
-        let Some(call) = &definition.update else {
-            // What cannot change is there as it was made.
-            return Ok(written(definition, Some(current), None));
+        let id = id_of(definition, current);
+        let captures = step.kind.captures_of(spec);
+        let renewing = |pointer: &String| captures.iter().any(|capture| capture.is_renewed_by(pointer));
+        let (renews, is_all) = match &step.action {
+            StepAction::Update { changed, removed, .. } => {
+                (changed.iter().any(renewing), removed.is_empty() && changed.iter().all(renewing))
+            }
+            _ => (false, false),
         };
+        let written = match &definition.update {
+            Some(call) if !(renews && is_all) => self.change(step, definition, call, spec, current).await?,
+            // What cannot change is there as it was made.
+            _ => written(definition, Some(current), None),
+        };
+        let Some(call) = definition.renew.as_ref().filter(|_| renews) else { return Ok(written) };
+        let body = (!call.body.is_empty()).then(|| fixed(call, spec));
+        let reply = self.api.done(self.send(call, spec, id.as_deref(), body.as_ref(), "", None).await?)?;
+        self.wait(call, spec, &reply.json).await?;
+        self.note(definition, spec, None).await;
+        Ok(Written { captured: captured(definition, &reply.json), ..written })
+    }
+
+    /// Brings the fields of what is there to what is wanted.
+    async fn change(
+        &self,
+        step: &Step,
+        definition: &Definition,
+        call: &WriteCall,
+        spec: &Map,
+        current: &Json,
+    ) -> Result<Written, Failure> {
         let id = id_of(definition, current);
         if call.only_changed && changed_names(definition, &step.action).is_empty() {
             return Ok(written(definition, Some(current), None));
         }
-        let body = body(definition, call, &step.action, Some(current), &step.mark);
+        let mut body = body(definition, call, &step.action, Some(current), &step.mark);
+        carry(definition, call, &mut body, Some(current));
         let inner = body.pointer(&call.within).unwrap_or(&body);
         let changed = changed(definition, inner, &step.action);
         let reply = self.send(call, spec, id.as_deref(), Some(&body), &changed, None).await?;
         let reply = self.api.done(reply)?;
         let object = self.settled(call, spec, &reply.json).await?;
-        let object = object.filter(|object| name_of(definition, object).is_some());
+        let object = object.filter(|object| is_object(definition, object));
         self.note(definition, spec, object.as_ref()).await;
         Ok(written(definition, object.as_ref().or(Some(current)), id))
     }
@@ -181,32 +228,37 @@ impl HttpWriter {
         Ok(answer.pointer(&call.item_at).filter(|object| object.is_object()).cloned())
     }
 
-    /// Watches the operation that an answer names, until it ends or its time is over. Returns what it said last.
+    /// Watches the operations that an answer names, until they end or their time is over. Returns what the last one said.
     async fn wait(&self, call: &WriteCall, spec: &Map, answer: &Json) -> Result<Option<Json>, Failure> {
         let Some(wait) = &call.wait else { return Ok(None) };
-        let Some(operation) = text_at(answer, &wait.operation_at) else { return Ok(None) };
-        if ended(wait, answer)? {
+        let operations = texts_at(answer, &wait.operation_at);
+        if operations.is_empty() || ended(wait, answer)? {
             return Ok(None);
         }
+        let until = Instant::now() + Duration::from_secs(wait.seconds);
+        let mut said = None;
+        for operation in operations {
+            said = Some(self.watch(wait, spec, &operation, until).await?);
+        }
+        Ok(said)
+    }
+
+    async fn watch(&self, wait: &Wait, spec: &Map, operation: &str, until: Instant) -> Result<Json, Failure> {
         let url = if operation.contains("://") {
-            self.api.answered(&operation)?
+            self.api.answered(operation)?
         } else {
             let path = fill(&wait.path, |name| match name {
-                "operation" => Some(operation.as_str().into()),
+                "operation" => Some(operation.into()),
                 other => placeholder(spec, None, other),
             })?;
             self.api.url(&path)?
         };
-        let until = Instant::now() + Duration::from_secs(wait.seconds);
         let mut pause = FIRST_LOOK;
         loop {
             let reply = self.api.done(self.api.call(Method::GET, url.clone(), None, None).await?)?;
-            if ended(wait, &reply.json)? {
-                return Ok(Some(reply.json));
-            }
-            // Not failed: whoever observes it says what it waits for.
-            if Instant::now() + pause > until {
-                return Ok(Some(reply.json));
+            // One whose time is over has not failed: whoever observes what it makes says what that waits for.
+            if ended(wait, &reply.json)? || Instant::now() + pause > until {
+                return Ok(reply.json);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -229,19 +281,32 @@ fn refusal(api: &Api, reply: Reply) -> Failure {
 }
 
 fn written(definition: &Definition, object: Option<&Json>, told: Option<String>) -> Written {
-    let id = object.and_then(|object| id_of(definition, object)).or(told);
-    let uri = definition.uri_at.as_ref().and_then(|at| text_at(object?, at));
-    let outputs = [("id", id), ("uri", uri)];
-    Written {
-        outputs: outputs.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect(),
-        ..Written::default()
+    let mut outputs: Map = object.map(|object| outputs(definition, object)).into_iter().flatten().collect();
+    if let Some(told) = told.filter(|_| !outputs.contains("id")) {
+        outputs = outputs.with("id", told.into());
     }
+    Written { outputs, ..Written::default() }
+}
+
+/// What an answer tells only once.
+fn captured(definition: &Definition, answer: &Json) -> BTreeMap<Cow<'static, str>, SecretString> {
+    let told = definition.captures.iter();
+    told.filter_map(|(name, told)| Some((name.clone().into(), text_at(answer, &told.at)?.into()))).collect()
 }
 
 /// Whether a step may change an object.
 fn check_owner(step: &Step, definition: &Definition, object: &Json) -> Result<(), Failure> {
     if step.kind.mark == MarkPlace::Inventory {
-        return Ok(());
+        let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else { return Ok(()) };
+        // Only an id tells what the plan saw from what has its name since.
+        let planned = before.outputs.get("id").and_then(Value::as_str).filter(|_| !definition.versioned);
+        let there = definition.id_at.as_ref().and_then(|_| id_of(definition, object));
+        return match planned.zip(there.as_deref()) {
+            Some((planned, there)) if planned != there => {
+                Err(Failure::Conflict(format!("it is another one since the plan was made: {there}, and was {planned}")))
+            }
+            _ => Ok(()),
+        };
     }
     let current = mark::take(&definition.mark, &mut object.clone());
     step.check_owner(current.as_ref()).map_err(Failure::Conflict)

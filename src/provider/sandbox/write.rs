@@ -1,5 +1,6 @@
 //! Writing the simulated world, by the rules that the kinds describe.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -92,7 +93,7 @@ impl SandboxWriter {
                             "it exists already",
                         ));
                     }
-                    None => self.invent_outputs(kind, idempotency_key),
+                    None => self.invent_outputs(kind, spec, idempotency_key),
                 };
                 self.check(connection, kind, identity, spec, &attempted("creating")).await?;
                 self.store(connection, step, spec, secrets, &outputs)
@@ -203,13 +204,13 @@ impl SandboxWriter {
     }
 
     /// Ids of the kind that a target would invent: always the same for the same write.
-    fn invent_outputs(&self, kind: &Kind, idempotency_key: &str) -> Map {
-        kind.outputs
-            .iter()
-            .map(|(name, _)| {
+    fn invent_outputs(&self, kind: &Kind, spec: &Map, idempotency_key: &str) -> Map {
+        let names = kind.outputs_of(spec).into_iter();
+        names
+            .map(|name| {
                 let digest =
                     Sha256::digest(format!("{}\n{}\n{name}\n{idempotency_key}", self.target, kind.name).as_bytes());
-                (Arc::from(*name), Value::text(format!("sim-{}", &hex(&digest)[..12])))
+                (Arc::from(&*name), Value::text(format!("sim-{}", &hex(&digest)[..12])))
             })
             .collect()
     }
@@ -314,14 +315,18 @@ impl SandboxWriter {
 }
 
 /// Secrets of the kind that a target would make and tell once: when a resource is made, and of an update those that are due.
-fn capture(step: &Step, changed: Option<&[String]>) -> BTreeMap<&'static str, SecretString> {
-    let due = step.kind.captures.iter().filter(|capture| {
+fn capture(step: &Step, changed: Option<&[String]>) -> BTreeMap<Cow<'static, str>, SecretString> {
+    let captures = step.kind.captures_of(step.spec());
+    let due = captures.iter().filter(|capture| {
         let renewed = |changed: &[String]| changed.iter().any(|pointer| capture.is_renewed_by(pointer));
         capture.is_told(step.spec()) && changed.is_none_or(renewed)
     });
     due.map(|capture| {
         let seed = format!("{}\n{}\n{}", step.identity, capture.name, step.idempotency_key);
-        (capture.name, SecretString::from(format!("simulated-{}", &hex(&Sha256::digest(seed.as_bytes()))[..32])))
+        (
+            capture.name.clone(),
+            SecretString::from(format!("simulated-{}", &hex(&Sha256::digest(seed.as_bytes()))[..32])),
+        )
     })
     .collect()
 }

@@ -56,11 +56,11 @@ pub fn kind() -> Kind {
         check: check::check,
         check_together: Some(capacity::check_together),
         by_spec: Some(BySpec {
-            identity: object::identity,
             needs,
             immutable: sorts::immutable,
             sensitive: sorts::sensitive,
             loses_data: sorts::loses_data,
+            ..BySpec::named(object::identity)
         }),
     }
 }

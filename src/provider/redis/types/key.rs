@@ -51,12 +51,9 @@ pub fn kind() -> Kind {
         check,
         check_together: None,
         by_spec: Some(BySpec {
-            identity: |spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()),
-            needs: |_| Vec::new(),
-            immutable: |_| Vec::new(),
-            sensitive: |_| Vec::new(),
             // What counts down at run time cannot be made again; what is written here can.
             loses_data: is_create_only,
+            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()))
         }),
     }
 }

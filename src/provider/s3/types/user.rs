@@ -1,5 +1,6 @@
 //! `s3.user`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -72,9 +73,9 @@ pub fn kind() -> Kind {
         outputs: &[("arn", "how policies name it"), ("accessKeyId", "the id of its access key, if it has one of ours")],
         captures: const {
             &[Capture {
-                name: "secretAccessKey",
-                meaning: "What the access key signs with; told with its making only",
-                field: Some("accessKey"),
+                name: Cow::Borrowed("secretAccessKey"),
+                meaning: Cow::Borrowed("What the access key signs with; told with its making only"),
+                field: Some("/accessKey/rotation"),
                 replaces: false,
             }]
         },

@@ -139,7 +139,7 @@ async fn bring(api: &Api, step: &Step, user: User, removed: &[String], is_lost: 
     let mut captured = BTreeMap::new();
     if let Some((id, secret)) = access_key(api, name, spec, &marked.tags, is_lost).await? {
         outputs.push(("accessKeyId".into(), id.into()));
-        captured.extend(secret.map(|secret| ("secretAccessKey", secret)));
+        captured.extend(secret.map(|secret| ("secretAccessKey".into(), secret)));
     }
     Ok(Written { outputs: outputs.into_iter().collect(), captured })
 }

@@ -1,5 +1,7 @@
 //! `stripe.webhook_endpoint`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,8 +45,8 @@ pub fn kind() -> Kind {
         outputs: ID,
         captures: const {
             &[Capture {
-                name: "signingSecret",
-                meaning: "With which the product verifies that an event comes from Stripe",
+                name: Cow::Borrowed("signingSecret"),
+                meaning: Cow::Borrowed("With which the product verifies that an event comes from Stripe"),
                 field: None,
                 // Stripe tells it with the creation, and never again.
                 replaces: true,

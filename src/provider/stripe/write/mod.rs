@@ -9,6 +9,7 @@ mod price;
 mod schedule;
 mod subscription;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -380,10 +381,10 @@ fn written(step: &Step, id: &str) -> Written {
 }
 
 /// Takes out what Stripe tells once.
-fn captured(step: &Step, object: &mut Json) -> BTreeMap<&'static str, SecretString> {
+fn captured(step: &Step, object: &mut Json) -> BTreeMap<Cow<'static, str>, SecretString> {
     let told = object.as_object_mut().and_then(|fields| fields.remove(SECRET));
     let told = told.as_ref().and_then(Json::as_str);
-    step.kind.captures.iter().filter_map(|capture| Some((capture.name, SecretString::from(told?)))).collect()
+    step.kind.captures.iter().filter_map(|capture| Some((capture.name.clone(), SecretString::from(told?)))).collect()
 }
 
 fn nameless() -> Failure {

@@ -1,0 +1,94 @@
+//! What has no room for a mark is told from another of its name by the id that the server made for it.
+
+use tenantry::core::plan::{Action, Cause, json};
+
+use crate::command;
+use crate::shop::{estate, plan_and_apply, planned, summary};
+
+fn documents(phase: &str, adopt: bool, about: &str) -> String {
+    format!(
+        r#"
+apiVersion: tenantry.dev/v1
+kind: Tenant
+metadata: {{name: acme}}
+spec: {{displayName: Acme, tier: basic, phase: {phase}}}
+---
+apiVersion: tenantry.dev/v1
+kind: Tier
+metadata: {{name: basic}}
+spec: {{rank: 1, blueprints: [shop]}}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {{name: shop}}
+spec:
+  scope: tenant
+  resources:
+    - id: branch
+      kind: shop.branch
+      adopt: {adopt}
+      spec: {{name: main}}
+    - id: version
+      kind: shop.version
+      spec: {{name: token, about: {about}}}
+---
+apiVersion: tenantry.dev/v1
+kind: Approval
+metadata: {{name: end}}
+spec: {{allow: [delete], addresses: ['acme/*'], reason: The customer left., expires: 2099-12-31}}
+"#
+    )
+}
+
+const MADE_AGAIN: &str = "UPDATE resources SET outputs = '{\"id\":\"another\"}' WHERE kind = ";
+
+#[tokio::test]
+async fn what_was_made_in_the_place_of_ours_is_not_ours() {
+    let folder = estate(&documents("active", false, "one"));
+    let folder = folder.path();
+    let write = |phase: &str| {
+        std::fs::write(folder.join("tenants/all.yaml"), documents(phase, false, "one")).expect("a file can be written");
+    };
+    let made = ("acme/branch".to_owned(), Action::Create, Cause::Pending);
+    assert!(summary(&plan_and_apply(folder).await.0).contains(&made));
+    assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
+
+    write("deleting");
+    plan_and_apply(folder).await;
+    command::change_world(folder, &format!("{MADE_AGAIN}'shop.branch';\n")).await;
+    let kept = json::to_json(&planned(folder).await, true);
+    assert_eq!(kept["changes"], serde_json::json!([]));
+    let reason = |plan: &serde_json::Value| plan["blocked"][0]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason(&kept).ends_with("exists in `main`, but is another one than was made here"), "{kept}");
+    write("deleted");
+    let ended = planned(folder).await;
+    assert_eq!(summary(&ended), [("acme/version".to_owned(), Action::Delete, Cause::Pending)]);
+    let ended = json::to_json(&ended, true);
+    assert!(reason(&ended).ends_with("it is another one than was made here, so it is not deleted"), "{ended}");
+}
+
+#[tokio::test]
+async fn what_was_made_in_the_place_of_ours_can_be_adopted() {
+    let folder = estate(&documents("active", false, "one"));
+    let folder = folder.path();
+    plan_and_apply(folder).await;
+    command::change_world(folder, &format!("{MADE_AGAIN}'shop.branch';\n")).await;
+    std::fs::write(folder.join("tenants/all.yaml"), documents("active", true, "one")).expect("a file can be written");
+    let adopted = ("acme/branch".to_owned(), Action::Adopt, Cause::Pending);
+    assert_eq!(summary(&plan_and_apply(folder).await.0), [adopted]);
+    assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
+}
+
+#[tokio::test]
+async fn a_version_that_somebody_else_wrote_is_drift() {
+    let folder = estate(&documents("active", false, "one"));
+    let folder = folder.path();
+    plan_and_apply(folder).await;
+    command::change_world(folder, &format!("{MADE_AGAIN}'shop.version';\n")).await;
+    let written = |cause| [("acme/version".to_owned(), Action::Update, cause)];
+    assert_eq!(summary(&plan_and_apply(folder).await.0), written(Cause::Drift));
+    assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
+    std::fs::write(folder.join("tenants/all.yaml"), documents("active", false, "two")).expect("a file can be written");
+    assert_eq!(summary(&plan_and_apply(folder).await.0), written(Cause::Pending));
+    assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
+}
