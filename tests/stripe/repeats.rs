@@ -55,7 +55,10 @@ fn what_was_to_end_and_has_ended_is_not_made_anew() {
         let again = subscription(world, json!({}));
         assert_eq!(world.observe(&again).await, Observed::Absent);
         world.create(&[&again]).await;
-        world.assert_is(&again, world.observe(&again).await);
+        let found = world.assert_is(&again, world.observe(&again).await);
+        // What was deleted has not ended by itself: wanted with an end from its beginning, there is to be a new one.
+        world.write(delete(&again, &found)).await;
+        assert_eq!(world.observe(&last).await, Observed::Absent);
     });
 }
 

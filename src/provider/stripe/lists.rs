@@ -126,20 +126,19 @@ impl List {
     /// If they could not be listed to the end.
     pub async fn add_ended(&mut self, api: &Api) -> Result<(), Failure> {
         let query = query(self.kind).with("status", "canceled");
-        for object in api.list(path(self.kind), &query).await? {
-            // What was deleted is to be made anew when it is wanted again.
-            if mark::note(&object, mark::ENDING).is_none() {
-                self.ended.extend(Entry::of(self.kind, object));
-            }
-        }
+        let ended = api.list(path(self.kind), &query).await?;
+        self.ended.extend(ended.into_iter().filter_map(|object| Entry::of(self.kind, object)));
         Ok(())
     }
 
-    /// The subscription of an estate and name that has ended; the latest, if there are several.
+    /// The subscription of an estate and name that has ended by itself. If there are several, the latest counts: what was
+    /// deleted is to be made anew when it is wanted again.
     pub fn ended(&self, estate: &str, name: &str) -> Option<&Entry> {
         let is_it =
             |entry: &&Entry| entry.name == name && entry.mark.as_ref().is_some_and(|mark| *mark.estate == *estate);
-        self.ended.iter().find(is_it)
+        let is_deleted =
+            |entry: &Entry| [mark::ENDING, mark::DELETED].iter().any(|note| mark::note(&entry.object, note).is_some());
+        self.ended.iter().find(is_it).filter(|entry| !is_deleted(entry))
     }
 
     /// Adds an object, or puts it in the place of its former self.

@@ -29,6 +29,8 @@ pub const ON_DELETE: &str = "tenantry_on_delete";
 pub const LATER: &str = "tenantry_later";
 /// That a subscription was deleted and runs until its period's end.
 pub const ENDING: &str = "tenantry_ending";
+/// That a subscription was deleted, and did not end by itself.
+pub const DELETED: &str = "tenantry_deleted";
 
 /// A text of the metadata of an object.
 pub fn note<'a>(object: &'a Json, name: &str) -> Option<&'a str> {

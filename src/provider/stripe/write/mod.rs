@@ -304,6 +304,7 @@ impl StripeWriter {
             "stripe.subscription" if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
                 return self.cancel_at_period_end(entry).await;
             }
+            "stripe.subscription" => self.cancel(entry).await?,
             _ => self.api.delete(path, entry.id(), &Form::new()).await.map(|_| ())?,
         }
         self.look(kind, |list| list.take(entry.id())).await

@@ -68,8 +68,10 @@ impl StripeWriter {
             }
             return Ok(());
         };
-        if mark::note(object, mark::ENDING).is_some() {
-            form.set(format!("metadata[{}]", mark::ENDING), "");
+        for note in [mark::ENDING, mark::DELETED] {
+            if mark::note(object, note).is_some() {
+                form.set(format!("metadata[{note}]"), "");
+            }
         }
         let paused = object.pointer("/pause_collection/behavior").and_then(Json::as_str);
         match (subscription.pause_collection, paused) {
@@ -160,6 +162,17 @@ impl StripeWriter {
             None => Some(entry),
             Some(_) => None,
         })
+    }
+
+    /// Ends a subscription at once. The note keeps it from counting as one that was to end and has ended by itself.
+    pub(super) async fn cancel(&self, entry: &Entry) -> Result<(), Failure> {
+        let note = Form::new().with(format!("metadata[{}]", mark::DELETED), "true");
+        match self.api.update("subscriptions", entry.id(), &note).await {
+            // It has ended meanwhile, which the deletion finds too.
+            Err(failure) if matches!(failure.status(), Some(400 | 404)) => {}
+            other => _ = other?,
+        }
+        self.api.delete("subscriptions", entry.id(), &Form::new()).await.map(|_| ())
     }
 
     pub(super) async fn cancel_at_period_end(&self, entry: &Entry) -> Result<(), Failure> {
