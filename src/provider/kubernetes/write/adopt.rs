@@ -68,12 +68,15 @@ fn only_ours(object: &Json) -> Option<Vec<Json>> {
 
 /// A tree of fields without those of another. An item of a list that is ours is so with all that the server filled into it.
 fn without(theirs: &Tree, ours: &Tree) -> Tree {
-    let is_item = |element: &str| element.starts_with("k:") || element.starts_with("v:");
+    let is_whole = |element: &str, our: &Tree| {
+        let is_item = element.starts_with("k:") || element.starts_with("v:");
+        our.is_empty() || (is_item && our.contains_key("."))
+    };
     let mut left = Tree::new();
     for (element, below) in theirs {
         let kept = match (ours.get(element).and_then(Json::as_object), below.as_object()) {
             (None, _) => below.clone(),
-            (Some(our), Some(below)) if !our.is_empty() && !(is_item(element) && our.contains_key(".")) => {
+            (Some(our), Some(below)) if !is_whole(element, our) => {
                 let inner = without(below, our);
                 // A map of which nothing is left but that it is there.
                 if inner.keys().all(|element| element == ".") {
