@@ -24,7 +24,12 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
         }
     }
     if matches!(step.action, StepAction::Delete { .. }) {
-        if existing.is_some() {
+        if let Some(head) = &existing {
+            if mark.is_none() && !is_content(head, spec) {
+                let message = "it holds something else than was written here: somebody has written over it; \
+                               delete it by hand, if it can go";
+                return Err(Failure::Conflict(message.to_owned()));
+            }
             api.call(Method::DELETE, Call { bucket, key, ..Call::default() }).await?;
         }
         return Ok(Map::default());
@@ -59,6 +64,12 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
         }
         other => other.map(|_| Map::default()),
     }
+}
+
+/// Whether an object holds what a spec says. What it holds instead stands in no repository.
+fn is_content(head: &Answer, spec: &Map) -> bool {
+    let etag = head.header("etag").map(|etag| etag.trim_matches('"'));
+    object::content(spec).is_some_and(|content| etag == Some(object::etag(&content).as_str()))
 }
 
 /// The mark in an object's metadata.
