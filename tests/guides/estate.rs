@@ -71,6 +71,26 @@ impl Estate {
         std::fs::write(self.path(file), text.replace(from, to)).expect("a file");
     }
 
+    /// Asserts that a secret stands in no file of the estate, its records among them.
+    #[track_caller]
+    pub fn hides(&self, secret: &str) {
+        let mut folders = vec![self.folder.path().to_owned()];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = std::fs::read(&path).expect("a file");
+                assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+                files += 1;
+            }
+        }
+        assert!(files > 5, "{files} files");
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command.env_clear().envs(self.variables.iter().cloned()).arg("-C").arg(self.folder.path());
@@ -93,6 +113,16 @@ impl Estate {
         let plan: Json = serde_json::from_str(&text).expect("a plan");
         assert_eq!(plan["blocked"], serde_json::json!([]), "{text}");
         plan["changes"].as_array().expect("changes").clone()
+    }
+
+    /// What a plan says is not ready yet, as `ADDRESS: REASON` where one address is named, and else as the finding has it.
+    #[track_caller]
+    pub fn unready(&self) -> Vec<String> {
+        let text = self.expect(0, &["plan", "--format", "json"]);
+        let plan: Json = serde_json::from_str(&text).expect("a plan");
+        let findings = plan["findings"].as_array().expect("findings").iter();
+        let unready = findings.filter(|finding| finding["code"] == "TY0416");
+        unready.map(|finding| finding["message"].as_str().expect("a message").to_owned()).collect()
     }
 
     /// Validates, plans and makes everything, and finds nothing more to do. Returns the number of resources.

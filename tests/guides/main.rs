@@ -8,6 +8,7 @@ mod support;
 
 mod commerce_platform;
 mod estate;
+mod operators;
 mod row_level;
 mod serverless;
 mod servers;

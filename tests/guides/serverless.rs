@@ -1,5 +1,6 @@
 //! Shops that run when somebody visits them: managed services behind REST APIs, ids that those invent, a slow certificate.
 
+use base64::Engine as _;
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value as Json, json};
 use sqlx::PgConnection;
@@ -79,7 +80,7 @@ fn shops_run_on_services_that_others_manage() {
         }
         cloud.domains.state().certificate = Some("pending_validation".to_owned());
         estate.edit("tenantry.toml", "ready_seconds = 20", "ready_seconds = 1");
-        assert_eq!(estate.provisions(), 29);
+        assert_eq!(estate.provisions(), 49);
         let plan = estate.expect(0, &["plan"]);
         assert!(plan.contains("birch-outdoor/domain") && plan.contains("pending_validation"), "{plan}");
         for hostname in &mut cloud.domains.state().objects {
@@ -89,11 +90,14 @@ fn shops_run_on_services_that_others_manage() {
         assert!(!plan.contains("birch-outdoor/domain"), "{plan}");
         estate.edit("tenantry.toml", "ready_seconds = 1", "ready_seconds = 20");
         is_there(&mut database, &mut sessions, &cloud, &cluster).await;
+        is_hidden(&estate, &cloud);
 
         let changed = change(&mut database, &mut sessions, &cloud, &cluster).await;
         estate.repairs(&changed, &[]);
         let removed = remove(&mut sessions, &cloud, &cluster).await;
-        estate.repairs(&removed, &["alder-books/registration", "alder-books/route"]);
+        // With the host and the password the connection changes.
+        let values = ["birch-outdoor/database_url_value", "cedar-toys/database_url_value"];
+        estate.repairs(&removed, &["alder-books/registration", "alder-books/route", values[0], values[1]]);
         estate.every_kind_has_drifted();
         is_there(&mut database, &mut sessions, &cloud, &cluster).await;
 
@@ -106,12 +110,14 @@ fn shops_run_on_services_that_others_manage() {
             assert_eq!(service["ingress"], "INGRESS_TRAFFIC_INTERNAL_ONLY");
         }
         assert_eq!(cloud.neon.state().objects.len(), SHOPS.len(), "data stays");
+        assert!(cloud.neon.state().neon.endpoints.iter().all(|endpoint| endpoint["disabled"] == true));
         estate.offboards();
         assert_eq!(rows(&mut database, "SELECT id FROM fleet.shops").await, [""; 0]);
         estate.closes();
         for api in cloud.all() {
             assert_eq!(api.state().objects, [Json::Null; 0], "{:?}", api.vendor);
         }
+        is_empty(&cloud);
         assert_eq!(rows(&mut database, "SELECT 1 FROM pg_namespace WHERE nspname = 'fleet'").await, [""; 0]);
         assert_eq!(roles(&mut database, ESTATE).await, [""; 0]);
         assert_eq!(in_redis(&mut sessions, ESTATE).await, [""; 0]);
@@ -140,6 +146,14 @@ fn forget(api: &Api, name: &str) {
     objects.remove(at);
 }
 
+/// A request about a secret that somebody else makes.
+async fn by_hand(api: &Api, what: &str, body: Json) {
+    let url = format!("{}/v1/projects/shops/secrets/{what}", api.url);
+    let request = reqwest::Client::new().post(url).bearer_auth("secret-token").json(&body);
+    let status = request.send().await.expect("an answer").status();
+    assert!(status.is_success(), "{what}: {status}");
+}
+
 async fn is_there(database: &mut PgConnection, sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &Cluster) {
     let mut register = Vec::new();
     for (shop, plan, status, subdomain, most, warm, instances) in [
@@ -150,6 +164,7 @@ async fn is_there(database: &mut PgConnection, sessions: &mut MultiplexedConnect
     ] {
         let branch = with(&cloud.neon, &format!("shop-{shop}"), |branch| branch["id"].clone());
         let branch = branch.as_str().expect("an id");
+        is_connected(cloud, shop, branch);
         let service = with(&cloud.run, &format!("shop-{shop}"), |service| service.clone());
         let url = format!("https://shop-{shop}.run.example");
         assert_eq!(service["uri"], url);
@@ -175,6 +190,59 @@ async fn is_there(database: &mut PgConnection, sessions: &mut MultiplexedConnect
     assert_eq!(cluster.marked(&COLLECTIONS, ESTATE).await.len(), 1 + SHOPS.len());
 }
 
+/// The connection that a shop's secret holds is that of its own branch, and only the shops' account may read it.
+fn is_connected(cloud: &Cloud, shop: &str, branch: &str) {
+    let is_its = |object: &&Json| object["branch_id"] == branch;
+    let (host, password) = {
+        let state = cloud.neon.state();
+        let endpoint = state.neon.endpoints.iter().find(is_its).expect("an endpoint");
+        let mut roles = state.neon.roles.iter().filter(is_its);
+        let role = roles.find(|role| role["name"] == "shop").expect("a role");
+        let mut databases = state.neon.databases.iter().filter(is_its);
+        let database = databases.find(|database| database["name"] == "shop").expect("a database");
+        assert_eq!(database["owner_name"], "shop");
+        let text = |value: &Json| value.as_str().expect("a text").to_owned();
+        (text(&endpoint["host"]), text(&role["password"]))
+    };
+    let state = cloud.secrets.state();
+    let secret = format!("/shop-{shop}-database");
+    let is_of = |name: &str| name.contains(&format!("{secret}/versions/")) || name.ends_with(&secret);
+    let mut versions = state.secrets.versions.iter().rev();
+    let latest = versions.find(|version| is_of(version.told["name"].as_str().expect("a name"))).expect("a version");
+    let value = base64::engine::general_purpose::STANDARD.decode(latest.data.as_deref().expect("a value"));
+    let url = format!("postgres://shop:{password}@{host}/shop?sslmode=require");
+    assert_eq!(String::from_utf8(value.expect("Base64")).expect("a text"), url);
+    let (_, policy) = state.secrets.policies.iter().find(|(name, _)| is_of(name)).expect("a policy");
+    let members = json!(["serviceAccount:shops@shops.iam.gserviceaccount.com"]);
+    assert_eq!(policy["bindings"], json!([{"role": "roles/secretmanager.secretAccessor", "members": members}]));
+}
+
+/// Nothing is left of what was in branches and secrets.
+fn is_empty(cloud: &Cloud) {
+    let project = &cloud.neon.state().neon;
+    assert_eq!(project.endpoints, [Json::Null; 0]);
+    let left = |of: &[Json]| of.iter().filter(|object| object["branch_id"] != "br-main").count();
+    assert_eq!((left(&project.roles), left(&project.databases)), (0, 0));
+    let contents = &cloud.secrets.state().secrets;
+    assert!(contents.versions.is_empty() && contents.policies.is_empty());
+}
+
+/// A connection is shown with a reference in the place of its password, and lies nowhere beside the secret store.
+fn is_hidden(estate: &Estate, cloud: &Cloud) {
+    let shown = estate.expect(0, &["show", "alder-books/database_url_value"]);
+    assert!(shown.contains("postgres://shop:secret(alder-books/login.password, v1)@ep-"), "{shown}");
+    let values: Vec<String> =
+        cloud.secrets.state().secrets.versions.iter().filter_map(|version| version.data.clone()).collect();
+    let roles = cloud.neon.state().neon.roles.clone();
+    let passwords = roles.iter().filter(|role| role["branch_id"] != "br-main");
+    let passwords = passwords.map(|role| role["password"].as_str().expect("a text").to_owned());
+    let secrets: Vec<String> = values.into_iter().chain(passwords).collect();
+    assert_eq!(secrets.len(), 3 * SHOPS.len(), "a value and two passwords each");
+    for secret in secrets {
+        estate.hides(&secret);
+    }
+}
+
 /// Changes one resource of every kind, and of every API.
 async fn change(
     database: &mut PgConnection,
@@ -193,6 +261,18 @@ async fn change(
         service["launchStage"] = "BETA".into();
     });
     with(&cloud.secrets, "shop-cedar-toys-database", |secret| secret["labels"]["shop"] = "another".into());
+    // A connection to elsewhere, and somebody else who may read it.
+    let (version, readers) = ("shop-alder-books-database:addVersion", "shop-birch-outdoor-database:setIamPolicy");
+    let anybody = json!([{"role": "roles/secretmanager.secretAccessor", "members": ["allAuthenticatedUsers"]}]);
+    by_hand(&cloud.secrets, version, json!({"payload": {"data": "cG9zdGdyZXM6Ly9lbHNld2hlcmU="}})).await;
+    by_hand(&cloud.secrets, readers, json!({"policy": {"bindings": anybody}})).await;
+    let branch = with(&cloud.neon, "shop-cedar-toys", |branch| branch["id"].clone());
+    for endpoint in cloud.neon.state().neon.endpoints.iter_mut().filter(|endpoint| endpoint["branch_id"] == branch) {
+        endpoint["disabled"] = false.into();
+    }
+    for database in cloud.neon.state().neon.databases.iter_mut().filter(|database| database["branch_id"] == branch) {
+        database["owner_name"] = "neondb_owner".into();
+    }
     with(&cloud.domains, "shop.birch-outdoor.example", |domain| domain["ssl"]["method"] = "txt".into());
     let route = "/api/v1/namespaces/serverless/configmaps/route-cedar-toys?fieldManager=kubectl-edit";
     cluster.by_hand("PATCH", route, json!({"data": {"page": "shop"}})).await;
@@ -204,6 +284,10 @@ async fn change(
         "dune-ceramics/branch update",
         "birch-outdoor/service update",
         "cedar-toys/database_url update",
+        "alder-books/database_url_value update",
+        "birch-outdoor/database_url_readers update",
+        "cedar-toys/compute update",
+        "cedar-toys/database update",
         "birch-outdoor/domain update",
         "cedar-toys/route update",
     ]
@@ -213,6 +297,13 @@ async fn change(
 async fn remove(sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &Cluster) -> Vec<&'static str> {
     redis(sessions, "ACL DELUSER serverless-alder-books").await;
     forget(&cloud.run, "shop-alder-books");
+    let [first, second] =
+        ["shop-birch-outdoor", "shop-cedar-toys"].map(|name| with(&cloud.neon, name, |branch| branch["id"].clone()));
+    cloud.neon.state().neon.endpoints.retain(|endpoint| endpoint["branch_id"] != first);
+    cloud.neon.state().neon.roles.retain(|role| role["branch_id"] != second || role["name"] != "shop");
+    forget(&cloud.secrets, "shop-dune-ceramics-database");
+    cloud.secrets.state().secrets.versions.retain(|version| !version.told["name"].to_string().contains("dune"));
+    cloud.secrets.state().secrets.policies.retain(|name, _| !name.contains("dune"));
     forget(&cloud.domains, "store.dune-ceramics.example");
     cluster.by_hand("DELETE", "/api/v1/namespaces/serverless/configmaps/route-birch-outdoor", Json::Null).await;
     // The new hostname has a certificate at once.
@@ -220,6 +311,11 @@ async fn remove(sessions: &mut MultiplexedConnection, cloud: &Cloud, cluster: &C
     vec![
         "alder-books/sessions create",
         "alder-books/service create",
+        "birch-outdoor/compute create",
+        "cedar-toys/login create",
+        "dune-ceramics/database_url create",
+        "dune-ceramics/database_url_value create",
+        "dune-ceramics/database_url_readers create",
         "dune-ceramics/domain create",
         "birch-outdoor/route create",
     ]
@@ -230,14 +326,17 @@ fn edits(estate: &Estate, cloud: &Cloud) {
     let alder = "tenants/customers/alder-books.yaml";
     estate.edit(alder, "tier: starter\n  phase: trial", "tier: growth\n  phase: active");
     estate.edit(alder, "subdomain: alder", "subdomain: alder, domain: alder-books.example");
-    estate.becomes(&["alder-books/service update", "alder-books/registration update", "alder-books/domain create"]);
+    let changes = ["service update", "registration update", "compute update", "domain create"];
+    let changes = changes.map(|change| format!("alder-books/{change}"));
+    estate.becomes(&changes.each_ref().map(String::as_str));
     with(&cloud.run, "shop-alder-books", |service| {
         assert_eq!(service["template"]["containers"][0]["resources"]["limits"]["memory"], "1Gi");
         assert_eq!(service["labels"]["plan"], "growth");
     });
 
     let birch = "tenants/customers/birch-outdoor.yaml";
-    let changes = ["service", "sessions", "route", "registration"].map(|id| format!("birch-outdoor/{id} update"));
+    let changes =
+        ["service", "sessions", "compute", "route", "registration"].map(|id| format!("birch-outdoor/{id} update"));
     let changes = changes.each_ref().map(String::as_str);
     estate.edit(birch, "phase: active", "phase: suspended");
     estate.becomes(&changes);

@@ -230,6 +230,7 @@ pub async fn id_of(account: &Account, path: &str, key: &str) -> String {
 }
 
 /// A cluster, as its administrator sees it.
+#[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
 }

@@ -324,3 +324,22 @@ fn an_estate_keeps_its_secrets_in_its_cluster() {
         assert!(told.contains(&vault), "{told}");
     });
 }
+
+#[test]
+fn the_users_own_kubeconfig_is_not_quoted() {
+    on_server("the_users_own_kubeconfig_is_not_quoted", async |world| {
+        let estate = Checkout::of(world, "own", SMALL, &[("u1", "standard")]);
+        let path = estate.folder.path().join("tenantry.toml");
+        let config = std::fs::read_to_string(&path).expect("a file");
+        let config = config.replace("kubeconfig = \"env:TENANTRY_KUBECONFIG\"", "context = \"here\"");
+        std::fs::write(&path, config).expect("a file");
+        let own = estate.folder.path().join("own");
+        for text in ["users:\n- {name: a, user: {token: hunter2}\n", "users: {token: hunter2}\n"] {
+            std::fs::write(&own, text).expect("a file");
+            let output = estate.command(&["plan"]).env("KUBECONFIG", &own).output().expect("the program runs");
+            let told = format!("{output:?}");
+            assert!(!output.status.success() && told.contains("kubeconfig"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    });
+}

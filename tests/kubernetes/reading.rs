@@ -10,7 +10,7 @@ use tenantry::provider::kubernetes::Kubernetes;
 use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{World, object, on_server, with};
 use crate::support::objects::definition;
-use crate::support::{ESTATE, create, observe, present};
+use crate::support::{ESTATE, create, delete, observe, present, update};
 
 /// As many config maps and quotas as tenants, in a namespace for each.
 fn tenants(world: &World, count: usize) -> Vec<Desired> {
@@ -176,4 +176,125 @@ fn credentials_may_come_from_a_command() {
             other => panic!("{other:?}"),
         }
     });
+}
+
+#[test]
+fn a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_printed() {
+    on_server("a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_printed", async |world| {
+        let text = std::fs::read_to_string(&world.kubeconfig).expect("a kubeconfig");
+        let mut config: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let absent = world.desired("acme/ns", object("v1", "Namespace", None, &world.name("none")));
+        for (script, told) in [
+            ("echo hunter2-output; echo you have to log in first >&2; exit 3", "you have to log in first"),
+            ("echo 'hunter2-output: ['", "no ExecCredential"),
+            ("echo '{\"kind\": \"ExecCredential\", \"status\": \"hunter2-output\"}'", "no ExecCredential"),
+        ] {
+            config["users"][0]["user"] = json!({"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1beta1", "interactiveMode": "Never",
+                "command": "sh", "args": ["-c", script, "hunter2-argument"],
+                "env": [{"name": "KEY", "value": "hunter2-variable"}],
+            }});
+            let mut settings = world.settings("", "admin");
+            settings.values.remove("kubeconfig");
+            settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
+            let reader = Kubernetes.reader(&settings).expect("valid settings");
+            match world.observe_with(&*reader, &absent).await {
+                Observed::Unknown(reason) => {
+                    assert!(reason.contains("`sh`") && reason.contains(told), "{reason}");
+                    assert!(!reason.contains("hunter2"), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_written_in_a_version_that_is_served_no_more_is_not_taken_for_gone() {
+    let name = "what_was_written_in_a_version_that_is_served_no_more_is_not_taken_for_gone";
+    on_server(name, async |world| {
+        let group = format!("v{}.example.com", world.suffix);
+        let namespace = world.namespace("a").await;
+        let served = |old: bool, new: bool| {
+            let mut definition = definition(&group, "Widget");
+            let mut version = definition["spec"]["versions"][0].clone();
+            definition["spec"]["versions"][0]["served"] = new.into();
+            (version["name"], version["served"], version["storage"]) = (json!("v1alpha1"), json!(old), json!(false));
+            definition["spec"]["versions"].as_array_mut().expect("versions").push(version);
+            definition
+        };
+        let of_type = world.desired("estate/definition", served(true, true));
+        let widget = |version: &str| {
+            let object = object(&format!("{group}/{version}"), "Widget", Some(&namespace), "w");
+            world.desired("acme/widget", with(object, json!({"spec": {"size": 3}})))
+        };
+        let old = widget("v1alpha1");
+        world.create(&[&of_type, &old]).await;
+        world.assert_settled(&[&old]).await;
+
+        // The old version ends with its tenant.
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}");
+        world.by_hand("PATCH", &path, json!({"spec": served(false, true)["spec"]})).await;
+        is_served(world, &format!("/apis/{group}/v1alpha1"), false).await;
+        let of_type = world.desired("estate/definition", served(false, true));
+        let identity = old.identity.clone().expect("an identity");
+        let observed = async |wanted: &[&Desired], known: &[&Desired]| {
+            observe(&*world.reader(), wanted, known).await["kubernetes.object"].get(&identity)
+        };
+        let found = present(observed(&[&of_type], &[&old]).await);
+        assert_eq!(found.mark.as_ref().map(|mark| &mark.address), Some(&old.address));
+        // Asked for in it, it is not known how it is: nor is it missing.
+        for of_type in [&[&of_type][..], &[]] {
+            match observed(&[of_type, &[&old]].concat(), &[]).await {
+                Observed::Unknown(reason) => assert!(reason.contains(&format!("{group}/v1")), "{reason}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        world.write(&[delete(&old, &found)]).await;
+        let path = format!("/apis/{group}/v1/namespaces/{namespace}/widgets/w");
+        assert_eq!(world.try_by_hand("GET", &path, json!(null)).await.0, 404);
+    });
+}
+
+#[test]
+fn an_object_goes_over_to_the_version_that_its_definition_is_to_serve() {
+    on_server("an_object_goes_over_to_the_version_that_its_definition_is_to_serve", async |world| {
+        let group = format!("w{}.example.com", world.suffix);
+        let namespace = world.namespace("a").await;
+        let named = |version: &str| {
+            let mut definition = definition(&group, "Widget");
+            definition["spec"]["versions"][0]["name"] = version.into();
+            definition
+        };
+        let widget = |version: &str| {
+            let object = object(&format!("{group}/{version}"), "Widget", Some(&namespace), "w");
+            world.desired("acme/widget", with(object, json!({"spec": {"size": 3}})))
+        };
+        let (before, old) = (world.desired("estate/definition", named("v1alpha1")), widget("v1alpha1"));
+        world.create(&[&before, &old]).await;
+
+        let mut both = named("v1");
+        let mut version = both["spec"]["versions"][0].clone();
+        (version["name"], version["storage"]) = ("v1alpha1".into(), false.into());
+        both["spec"]["versions"].as_array_mut().expect("versions").push(version);
+        let (after, new) = (world.desired("estate/definition", both), widget("v1"));
+        let answer =
+            observe(&*world.reader(), &[&after, &new], &[]).await.remove("kubernetes.object").expect("an answer");
+        let found = |desired: &Desired| present(answer.get(desired.identity.as_deref().expect("an identity")));
+        let differences = tenantry::core::diff::compare(&new.kind, &new.spec, &found(&new).spec, Some(&old.spec));
+        let differing: Vec<&str> = differences.iter().map(|difference| &*difference.pointer).collect();
+        assert_eq!(differing, ["/apiVersion"]);
+        world.write(&[update(&after, &found(&after), &[]), update(&new, &found(&new), &[])]).await;
+        world.assert_settled(&[&after, &new]).await;
+    });
+}
+
+async fn is_served(world: &World, path: &str, expected: bool) {
+    for _ in 0..300 {
+        if (world.try_by_hand("GET", path, json!(null)).await.0 == 200) == expected {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{path}");
 }

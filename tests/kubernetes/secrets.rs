@@ -27,7 +27,13 @@ fn plain(secrets: &BTreeMap<SecretReference, SecretString>) -> Vec<(String, Stri
 }
 
 fn store(world: &World, namespace: &str) -> KubernetesSecrets {
-    KubernetesSecrets::new(&world.settings(&world.kubeconfig, "admin"), namespace).expect("valid settings")
+    store_of(world, crate::support::ESTATE, namespace)
+}
+
+fn store_of(world: &World, estate: &str, namespace: &str) -> KubernetesSecrets {
+    let mut settings = world.settings(&world.kubeconfig, "admin");
+    settings.estate = estate.into();
+    KubernetesSecrets::new(&settings, namespace).expect("valid settings")
 }
 
 #[test]
@@ -146,5 +152,21 @@ fn one_list_reads_everything() {
         assert_eq!(counted.get(&asked).await.expect("reads").len(), 40);
         let requests = proxy.take();
         assert_eq!(requests.len(), 1, "{requests:?}");
+    });
+}
+
+#[test]
+fn another_estates_secrets_of_the_same_name_are_left_alone() {
+    on_server("another_estates_secrets_of_the_same_name_are_left_alone", async |world| {
+        let namespace = world.namespace("vault").await;
+        // Both would call the Secret `tenantry-shop-eu-acme`.
+        let (first, second) = (store_of(world, "shop", &namespace), store_of(world, "shop-eu", &namespace));
+        first.put(values(&[("eu-acme", "db", "one")])).await.expect("stores");
+        let refused = second.put(values(&[("acme", "db", "two")])).await.expect_err("it is another estate's");
+        let told = format!("{refused}");
+        assert!(told.contains("tenantry-shop-eu-acme") && told.contains("`namespace` of its own"), "{told}");
+        assert!(!told.contains("one") && !told.contains("two"), "{told}");
+        let kept = first.get(&[reference("eu-acme", "db")]).await.expect("reads");
+        assert_eq!(plain(&kept), [("secret(eu-acme/db, v1)".to_owned(), "one".to_owned())]);
     });
 }

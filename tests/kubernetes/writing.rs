@@ -75,11 +75,18 @@ fn an_object_that_appears_at_the_same_moment_is_given_back() {
             Fate::Pass
         });
         let writer = Kubernetes.writer(&world.settings_at(proxy.await.port)).expect("valid settings");
-        let ours = with(object("v1", "ConfigMap", Some(&namespace), "c"), json!({"data": {"same": "1", "ours": "3"}}));
-        let error = writer.write(&[create(&world.desired("acme/c", ours))]).await.expect_err("it is theirs").error;
-        assert_eq!(error.class, ErrorClass::Conflict, "{error}");
-        let after = world.get(&format!("{path}/c")).await;
-        assert_eq!((&after["data"], after["metadata"].get("labels")), (&before["data"], None));
+        let mut ours =
+            with(object("v1", "ConfigMap", Some(&namespace), "c"), json!({"data": {"same": "1", "ours": "3"}}));
+        // Nor may what takes fields over from others take them from an object that nobody has seen.
+        let mut forced = ours.clone();
+        forced["metadata"]["annotations"] = json!({"tenantry.dev/force-conflicts": "true"});
+        forced["data"]["theirs"] = "taken".into();
+        for ours in [ours.take(), forced] {
+            let error = writer.write(&[create(&world.desired("acme/c", ours))]).await.expect_err("it is theirs").error;
+            assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+            let after = world.get(&format!("{path}/c")).await;
+            assert_eq!((&after["data"], after["metadata"].get("labels")), (&before["data"], None));
+        }
     });
 }
 

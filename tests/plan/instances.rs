@@ -7,7 +7,7 @@ use crate::shop::{estate, plan_and_apply, planned, summary};
 
 fn documents(phase: &str, adopt: bool, about: &str) -> String {
     format!(
-        r#"
+        r"
 apiVersion: tenantry.dev/v1
 kind: Tenant
 metadata: {{name: acme}}
@@ -36,7 +36,7 @@ apiVersion: tenantry.dev/v1
 kind: Approval
 metadata: {{name: end}}
 spec: {{allow: [delete], addresses: ['acme/*'], reason: The customer left., expires: 2099-12-31}}
-"#
+"
     )
 }
 
@@ -91,4 +91,45 @@ async fn a_version_that_somebody_else_wrote_is_drift() {
     std::fs::write(folder.join("tenants/all.yaml"), documents("active", false, "two")).expect("a file can be written");
     assert_eq!(summary(&plan_and_apply(folder).await.0), written(Cause::Pending));
     assert_eq!(summary(&plan_and_apply(folder).await.0), [], "what was just applied plans empty");
+}
+
+#[tokio::test]
+async fn a_secret_beside_an_id_that_is_known_after_apply_is_not_written_twice() {
+    let more = r#"
+    - id: account
+      kind: shop.account
+      spec: {name: acme}
+    - id: hook
+      kind: shop.hook
+      spec: {name: hook}
+    - id: url
+      kind: shop.version
+      spec: {name: url, about: "https://${resources.hook.secret}@${resources.account.id}.example/${resources.account.id}"}
+---
+apiVersion: tenantry.dev/v1
+kind: Approval"#;
+    let text = documents("active", false, "one").replace("\n---\napiVersion: tenantry.dev/v1\nkind: Approval", more);
+    let folder = estate(&text);
+    let (first, _) = plan_and_apply(folder.path()).await;
+    assert!(summary(&first).iter().any(|(address, ..)| address == "acme/url"));
+    assert_eq!(summary(&plan_and_apply(folder.path()).await.0), [], "what was just applied plans empty");
+}
+
+#[tokio::test]
+async fn what_something_began_with_cannot_change_and_need_not_be_said_for_ever() {
+    let begun_with = |origin: &str| {
+        let text = documents("active", false, "one");
+        text.replace("spec: {name: main}", &format!("spec: {{name: main{origin}}}"))
+    };
+    let folder = estate(&begun_with(", origin: a copy"));
+    plan_and_apply(folder.path()).await;
+    // As a target that does not give it back.
+    let forgotten = "UPDATE resources SET spec = json_remove(spec, '$.origin') WHERE kind = 'shop.branch';\n";
+    command::change_world(folder.path(), forgotten).await;
+    let write = |text: String| std::fs::write(folder.path().join("tenants/all.yaml"), text).expect("a file");
+    write(begun_with(""));
+    assert_eq!(summary(&planned(folder.path()).await), []);
+    write(begun_with(", origin: nothing"));
+    let planned = summary(&planned(folder.path()).await);
+    assert!(matches!(planned.as_slice(), [(address, Action::Replace, _)] if address == "acme/branch"), "{planned:?}");
 }

@@ -68,7 +68,8 @@ impl Provider for Shop {
             loses_data: true,
             by_spec: Some(BySpec {
                 instance,
-                write_only: |_| vec!["/about".into()],
+                write_only: |_| vec!["/about".into(), "/origin".into()],
+                immutable: |_| vec!["/origin".into()],
                 ..BySpec::named(|spec| spec.get("name")?.as_str().map(Into::into))
             }),
             ..kind(name)

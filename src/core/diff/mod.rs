@@ -244,6 +244,10 @@ fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
         if wanted.is_some_and(Value::has_secret) || written.is_some_and(compare::is_reference) {
             return None;
         }
+        // What something began with is not undone by no longer saying it.
+        if wanted.is_none_or(Value::is_null) && desired.kind.is_immutable(&desired.spec, &pointer) {
+            return None;
+        }
         let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(Value::to_json);
         let pending = text(written) != text(wanted);
         let drift = is_overwritten && wanted.is_some() && !pending;

@@ -375,7 +375,7 @@ pub fn push_token(pointer: &mut String, token: &str) {
 
 /// `a text`, `an integer`.
 pub fn with_article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
 

@@ -96,24 +96,24 @@ impl<'a> Run<'a> {
         outputs
     }
 
-    /// A spec in which outputs that turned out to be secrets are references to these.
+    /// A spec in which outputs that turned out to be secrets are references to these, with what else is known beside a
+    /// reference in its place: as the next plan will have it.
     pub(super) fn settled(&self, spec: &Arc<Map>) -> Arc<Map> {
         if !spec.iter().any(|(_, value)| value.has_deferred()) {
             return spec.clone();
         }
         let settled = after_with(spec, &mut |deferred| {
-            let is_secret = |part: &Part| matches!(part, Part::Output { address, name } if matches!(self.output(address, name), Some(Value::Deferred(_))));
-            if !deferred.parts.iter().any(is_secret) {
-                return None;
-            }
             let parts = deferred.parts.iter().flat_map(|part| match part {
                 Part::Output { address, name } => match self.output(address, name) {
                     Some(Value::Deferred(secret)) => secret.parts.clone(),
-                    _ => vec![part.clone()],
+                    Some(Value::Text(known)) => vec![Part::Text(known)],
+                    Some(known) => vec![Part::Text(known.to_json().to_string().into())],
+                    None => vec![part.clone()],
                 },
                 other => vec![other.clone()],
             });
-            Some(Value::Deferred(Arc::new(Deferred { parts: parts.collect() })))
+            let settled = Deferred { parts: parts.collect() };
+            settled.has_secret().then(|| Value::Deferred(Arc::new(settled)))
         });
         Arc::new(settled)
     }

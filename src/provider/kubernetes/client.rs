@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
-use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::client::{AuthError, Body};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Client, Config};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TRIES: usize = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// Of words that are not those of an API server, the most characters that are told.
+const LONGEST_WORDS: usize = 300;
+
 /// Where a pod finds the credentials of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -41,6 +44,7 @@ const PATH_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
 pub const JSON: &str = "application/json";
 pub const APPLY: &str = "application/apply-patch+yaml";
+pub const MERGE: &str = "application/merge-patch+json";
 /// Objects without anything but their metadata.
 pub const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 pub const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -91,7 +95,11 @@ impl Cluster {
         let context = settings.text("context").map(str::to_owned);
         let config = match settings.text("kubeconfig") {
             Some(text) => Some(read(text, &settings.folder, settings.secrets.contains_key("kubeconfig"))),
-            None if context.is_some() => Some(Kubeconfig::read().map_err(|error| explained(&error))),
+            None if context.is_some() => Some(Kubeconfig::read().map_err(|error| match error {
+                // Its words quote the text, with the credentials in it.
+                KubeconfigError::Parse(_) => "the user's own kubeconfig is no kubeconfig".to_owned(),
+                error => explained(&error),
+            })),
             None => None,
         };
         let source = match config.transpose().map_err(invalid)? {
@@ -126,17 +134,17 @@ impl Cluster {
     }
 
     /// Credentials that could not be had, with the command that should have brought them.
-    fn no_credentials(&self, error: &dyn std::error::Error) -> Failure {
+    fn no_credentials(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         let command = match &self.source {
             Source::Kubeconfig { config, context } => command_of(config, context.as_deref()),
             Source::ServiceAccount => None,
         };
-        let by = command.map(|command| format!(" (the command `{command}` of the kubeconfig)")).unwrap_or_default();
-        Failure::Credentials(format!("{}{by}", explained(error)))
+        let by = command.map(|command| format!("the command `{command}` of the kubeconfig: ")).unwrap_or_default();
+        Failure::Credentials(format!("{by}{}", explained(error)))
     }
 
     async fn connect(&self) -> Result<Client, Failure> {
-        let failed = |error: &dyn std::error::Error| self.no_credentials(error);
+        let failed = |error: &(dyn std::error::Error + 'static)| self.no_credentials(error);
         let mut config = match &self.source {
             Source::Kubeconfig { config, context } => {
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
@@ -158,7 +166,7 @@ impl Cluster {
     /// # Errors
     /// If there is no answer, not a whole one, or a refusal.
     pub async fn request<T: DeserializeOwned>(&self, ask: &Ask<'_>, body: Vec<u8>) -> Result<Answer<T>, Failure> {
-        let lost = |error: &dyn std::error::Error| Failure::Unreachable(explained(error));
+        let lost = |error: &(dyn std::error::Error + 'static)| Failure::Unreachable(explained(error));
         let client = self.client.get_or_try_init(|| self.connect()).await?;
         let _permit = self.permits.acquire().await.map_err(|error| lost(&error))?;
         let mut request =
@@ -242,7 +250,7 @@ fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, Str
 fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
     let mut status: Status = serde_json::from_slice(bytes).unwrap_or_else(|_| Status {
         // A proxy, or a server that is too busy to speak JSON.
-        message: String::from_utf8_lossy(bytes).trim().chars().take(300).collect(),
+        message: String::from_utf8_lossy(bytes).trim().chars().take(LONGEST_WORDS).collect(),
         ..Status::default()
     });
     status.code = parts.status.as_u16();
@@ -256,8 +264,30 @@ fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
     Failure::Refused { status: Box::new(status), retry_after }
 }
 
+/// What may be told of a command for credentials that failed. kube-rs quotes all that the command was given, its variables
+/// too, and all that it printed: either may hold a secret. Only what it said to the user is passed on.
+fn credentials_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<AuthError>() {
+            Some(AuthError::AuthExecRun { out, .. }) => {
+                let said = String::from_utf8_lossy(&out.stderr);
+                let said: String = said.trim().chars().take(LONGEST_WORDS).collect();
+                let said = if said.is_empty() { said } else { format!(": {said}") };
+                return Some(format!("it ended with {}{said}", out.status));
+            }
+            Some(AuthError::AuthExecParse(_)) => return Some("what it printed is no ExecCredential".to_owned()),
+            _ => cause = error.source(),
+        }
+    }
+    None
+}
+
 /// An error with what caused it, in one line.
-fn explained(error: &dyn std::error::Error) -> String {
+fn explained(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(words) = credentials_words(error) {
+        return words;
+    }
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

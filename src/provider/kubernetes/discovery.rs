@@ -61,6 +61,20 @@ struct Entry {
     verbs: Vec<String>,
 }
 
+/// `APIGroup` of `meta/v1`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    #[serde(default)]
+    versions: Vec<GroupVersion>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupVersion {
+    group_version: String,
+}
+
 type Kinds = Arc<HashMap<String, Arc<Resource>>>;
 
 /// What was asked so far.
@@ -97,6 +111,33 @@ impl Discovery {
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The same type in another version, where the server does not know the one that is asked for: it is served no more, or
+    /// not yet. The version that the server prefers comes first.
+    ///
+    /// # Errors
+    /// If the server does not say.
+    pub async fn find_other(
+        &self,
+        cluster: &Cluster,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Option<Arc<Resource>>, Failure> {
+        let Some((group, _)) = api_version.split_once('/') else { return Ok(None) };
+        let group: Group = match cluster.get(&format!("/apis/{}", encoded(group)), JSON).await {
+            Ok(group) => group,
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        for GroupVersion { group_version } in &group.versions {
+            if group_version != api_version
+                && let Some(found) = self.find(cluster, group_version, kind).await?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     fn versions(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<OnceCell<Kinds>>>> {

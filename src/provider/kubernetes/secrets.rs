@@ -145,10 +145,26 @@ impl KubernetesSecrets {
         self.cluster.request::<Json>(&ask, body.to_string().into_bytes()).await.map(|_| ())
     }
 
+    /// A Secret that was found by its name, which those of two estates can share: `shop` with a tenant `eu-acme` and `shop-eu`
+    /// with one `acme`.
+    fn own(&self, owner: &Owner, item: &Json) -> Result<Stored, Failure> {
+        let found = stored(item)?;
+        let estate = item.get("metadata").and_then(|metadata| metadata.get("labels")?.get(LABEL)?.as_str());
+        // A label that somebody took off is written again.
+        if found.owner == *owner && estate.is_none_or(|estate| estate == label_value(&self.estate)) {
+            return Ok(found);
+        }
+        let whose = estate.map(|estate| format!(" in the estate `{estate}`")).unwrap_or_default();
+        Err(Failure::Conflict {
+            message: format!("Secret `{}` holds those of {}{whose}", self.name_of(owner), found.owner),
+            remedy: Some("give this estate a `namespace` of its own for its secrets".to_owned()),
+        })
+    }
+
     async fn look(&self, owner: &Owner) -> Result<Option<Stored>, Failure> {
         let path = format!("{}/{}", self.collection(), encoded(&self.name_of(owner)));
         match self.cluster.get::<Json>(&path, JSON).await {
-            Ok(item) => stored(&item).map(Some),
+            Ok(item) => self.own(owner, &item).map(Some),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure),
         }

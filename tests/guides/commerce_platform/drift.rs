@@ -62,6 +62,18 @@ impl World {
                 "/apis/cert-manager.io/v1/namespaces/commerce-drift-surf/certificates/shop",
                 json!({"spec": {"dnsNames": ["drift-surf.example"]}}),
             ),
+            (
+                "/apis/mysql.oracle.com/v2/namespaces/commerce-shared/innodbclusters/drift-surf",
+                json!({"spec": {"router": {"instances": 2}}}),
+            ),
+            (
+                "/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applicationsets/copper-kitchen",
+                json!({"spec": {"generators": [{"list": {"elements": [{"shop": "copper-kitchen", "service": "orders"}]}}]}}),
+            ),
+            (
+                "/apis/batch/v1/namespaces/commerce-bonsai-garden/jobs/migrate-4-2-0",
+                json!({"spec": {"backoffLimit": 9}}),
+            ),
         ] {
             self.cluster.by_hand("PATCH", &format!("{path}?{by_hand}"), body).await;
         }
@@ -122,6 +134,9 @@ impl World {
             "atlas-hardware/gateway update",
             "bonsai-garden/deployment update",
             "drift-surf/certificate update",
+            "drift-surf/servers update",
+            "copper-kitchen/applications update",
+            "bonsai-garden/migration update",
             "drift-surf/folder update",
             "atlas-hardware/dashboard update",
             "bonsai-garden/viewer update",
@@ -140,6 +155,8 @@ impl World {
             "/apis/networking.k8s.io/v1/namespaces/commerce-drift-surf/networkpolicies/isolation",
             "/api/v1/namespaces/commerce-atlas-hardware/secrets/support-database",
             "/apis/apps/v1/namespaces/commerce-bonsai-garden/deployments/gateway",
+            "/apis/batch/v1/namespaces/commerce-drift-surf/jobs/migrate-4-2-0",
+            "/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applicationsets/atlas-hardware",
         ] {
             self.cluster.by_hand("DELETE", path, Json::Null).await;
         }
@@ -158,6 +175,8 @@ impl World {
             "drift-surf/isolation create",
             "atlas-hardware/credentials[\"support\"] create",
             "bonsai-garden/gateway create",
+            "drift-surf/migration create",
+            "atlas-hardware/applications create",
             "copper-kitchen/dashboard create",
         ]
     }

@@ -1,6 +1,7 @@
 //! Online shops of many small services: a database and a queue for each, a namespace, dashboards.
 
 mod drift;
+mod operated;
 
 use serde_json::Value as Json;
 use sqlx::PgConnection;
@@ -25,7 +26,7 @@ const SERVERS: [&str; 7] = [
     "TENANTRY_S3_SECRET_ACCESS_KEY",
 ];
 /// Every type of object that the estate has.
-const COLLECTIONS: [&str; 16] = [
+const COLLECTIONS: [&str; 19] = [
     "/api/v1/namespaces",
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "/api/v1/resourcequotas",
@@ -41,16 +42,21 @@ const COLLECTIONS: [&str; 16] = [
     "/apis/monitoring.coreos.com/v1/servicemonitors",
     "/apis/monitoring.coreos.com/v1/prometheusrules",
     "/apis/argoproj.io/v1alpha1/applications",
+    "/apis/argoproj.io/v1alpha1/applicationsets",
+    "/apis/mysql.oracle.com/v2/innodbclusters",
+    "/apis/batch/v1/jobs",
     "/api/v1/persistentvolumeclaims",
 ];
 
 /// The operators' own types.
-const TYPES: [&str; 5] = [
+const TYPES: [&str; 7] = [
     "certificates.cert-manager.io",
     "externalsecrets.external-secrets.io",
     "servicemonitors.monitoring.coreos.com",
     "prometheusrules.monitoring.coreos.com",
     "applications.argoproj.io",
+    "applicationsets.argoproj.io",
+    "innodbclusters.mysql.oracle.com",
 ];
 
 /// Where the estate lives.
@@ -98,7 +104,10 @@ fn shops_of_many_services_are_made_kept_and_removed() {
         estate.edit("tenantry.toml", "https://sites.commerce.example", &world.sites.url);
         estate.edit("tenantry.toml", "http://127.0.0.1:8333", &world.files.url);
 
-        assert_eq!(estate.provisions(), 314);
+        estate.edit("tenantry.toml", "ready_seconds = 45", "ready_seconds = 0");
+        assert_eq!(estate.provisions(), 333);
+        let _operators = world.operators_come(&estate);
+        estate.edit("tenantry.toml", "ready_seconds = 0", "ready_seconds = 45");
         world.is_there().await;
         world.is_apart(servers.url("TENANTRY_MYSQL_URL")).await;
         let changed = world.change().await;
@@ -106,9 +115,12 @@ fn shops_of_many_services_are_made_kept_and_removed() {
         let removed = world.remove().await;
         estate.repairs(&removed, &[]);
         world.loses_a_queue(&mut estate).await;
+        world.loses_servers(&mut estate).await;
         estate.every_kind_has_drifted();
         world.is_there().await;
         edits(&estate);
+        world.servers_keep_their_claims(&estate).await;
+        world.migrates(&estate).await;
 
         let changes = estate.begins_to_offboard();
         assert!(changes.iter().all(|change| change.ends_with(" update pending")), "{changes:?}");
@@ -195,9 +207,10 @@ impl World {
             let application = format!("/apis/argoproj.io/v1alpha1/namespaces/commerce-deployments/applications/{shop}");
             let application = self.cluster.get(&application).await;
             assert_eq!(application["spec"]["destination"]["namespace"], format!("commerce-{shop}"));
+            self.is_operated(shop, services).await;
         }
         let services: usize = SERVICES.iter().map(|(_, services)| services).sum();
-        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 6 + 15 * SERVICES.len() + services);
+        assert_eq!(self.cluster.marked(&COLLECTIONS, ESTATE).await.len(), 9 + 19 * SERVICES.len() + services);
         assert_eq!(in_broker(&self.broker, "vhosts", "commerce-").await.len(), SERVICES.len());
         assert_eq!(in_broker(&self.broker, "users", "commerce-").await.len(), SERVICES.len());
         assert_eq!(storage_users(&self.files, "commerce-").await.len(), SERVICES.len());
@@ -306,6 +319,8 @@ fn edits(estate: &Estate) {
         "deployment",
         "alerts",
         "dashboard",
+        "servers",
+        "applications",
     ];
     let mut changes: Vec<String> = updated.iter().map(|id| format!("copper-kitchen/{id} update")).collect();
     for service in ["accounts", "catalogue", "orders", "sites"] {

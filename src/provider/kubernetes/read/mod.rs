@@ -68,8 +68,8 @@ struct Scope<'a> {
     subjects: Vec<&'a Subject<'a>>,
     /// Every identity that is asked for, of this type and of others.
     asked: &'a HashSet<&'a str>,
-    /// Whether the definition of the type is among what is asked for.
-    is_defined_here: bool,
+    /// The versions of the type that its definition is to serve, if that is among what is asked for.
+    defined: Option<&'a [&'a str]>,
 }
 
 type Answers = Vec<(Identity, Observed)>;
@@ -136,10 +136,20 @@ impl KubernetesReader {
     }
 
     async fn try_read(&self, scope: &Scope<'_>) -> Result<Answers, Failure> {
-        let Some(resource) = self.discovery.find(&self.cluster, scope.api_version, scope.kind).await? else {
-            return Ok(scope.all(&unknown_type(scope)));
+        let discovery = &self.discovery;
+        let (resource, other) = match discovery.find(&self.cluster, scope.api_version, scope.kind).await? {
+            Some(resource) => (resource, None),
+            None => match discovery.find_other(&self.cluster, scope.api_version, scope.kind).await? {
+                Some(other) => (other.clone(), Some(unserved(scope, &other))),
+                None => return Ok(scope.all(&unknown_type(scope))),
+            },
         };
-        let (misplaced, subjects): (Vec<_>, Vec<_>) = scope.subjects.iter().copied().partition(|subject| {
+        // What is only to be removed is found in any version, and so is what is about to be served in the one asked for.
+        let (_, version) = object::split_api_version(scope.api_version);
+        let unserved = other.filter(|_| !scope.defined.is_some_and(|defined| defined.contains(&version)));
+        let (unreadable, subjects): (Vec<_>, Vec<_>) =
+            scope.subjects.iter().copied().partition(|subject| unserved.is_some() && subject.desired.is_some());
+        let (misplaced, subjects): (Vec<_>, Vec<_>) = subjects.into_iter().partition(|subject| {
             object::namespace(subject.spec).is_some_and(|namespace| !namespace.is_empty()) != resource.is_namespaced
         });
         let selected = selector(scope.estate);
@@ -153,6 +163,8 @@ impl KubernetesReader {
 
         let mut answers: Answers = Vec::with_capacity(found.len());
         answers.extend(misplaced.iter().map(|subject| (subject.identity.clone(), misplaced_reason(&resource))));
+        let reason = unserved.unwrap_or(Observed::Absent);
+        answers.extend(unreadable.iter().map(|subject| (subject.identity.clone(), reason.clone())));
         let mut settling = Vec::new();
         for subject in &subjects {
             match found.remove(&**subject.identity) {
@@ -249,13 +261,25 @@ impl Scope<'_> {
 /// What is to be thought of objects whose type the server does not know.
 fn unknown_type(scope: &Scope<'_>) -> Observed {
     // The definition comes or goes with the objects.
-    if scope.is_defined_here {
+    if scope.defined.is_some() {
         return Observed::Absent;
     }
     Observed::Unknown(
         format!(
             "the cluster does not know the kind `{}` of `{}`; install its CustomResourceDefinition, or let the estate make it",
             scope.kind, scope.api_version
+        )
+        .into(),
+    )
+}
+
+/// What is to be thought of objects whose type the server knows in another version.
+fn unserved(scope: &Scope<'_>, other: &Resource) -> Observed {
+    let Scope { kind, api_version, .. } = scope;
+    let other = &other.api_version;
+    Observed::Unknown(
+        format!(
+            "the cluster has the kind `{kind}` in `{other}` and not in `{api_version}`; write that in the blueprint"
         )
         .into(),
     )
@@ -309,14 +333,17 @@ fn named(live: &Map) -> Map {
     fields.chain([("metadata".into(), metadata.into())]).collect()
 }
 
-/// Group and kind of every definition that is asked for.
-fn definitions<'a>(subjects: &[Subject<'a>]) -> HashSet<(&'a str, &'a str)> {
+/// Group and kind of every definition that is asked for, with the versions that it is to serve.
+fn definitions<'a>(subjects: &[Subject<'a>]) -> HashMap<(&'a str, &'a str), Vec<&'a str>> {
     let definition = |subject: &Subject<'a>| {
         if subject.spec.get("kind")?.as_str()? != "CustomResourceDefinition" {
             return None;
         }
         let text = |path: &[&str]| object::at(subject.spec, path).and_then(Value::as_str);
-        Some((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?))
+        let versions = object::at(subject.spec, &["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+        let served = versions.iter().filter(|version| version.get("served") == Some(&Value::Bool(true)));
+        let served = served.filter_map(|version| version.get("name")?.as_str()).collect();
+        Some(((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?), served))
     };
     subjects.iter().filter_map(definition).collect()
 }
@@ -362,7 +389,7 @@ impl Reader for KubernetesReader {
                 kind,
                 subjects,
                 asked: &asked,
-                is_defined_here: definitions.contains(&(object::split_api_version(api_version).0, kind)),
+                defined: definitions.get(&(object::split_api_version(api_version).0, kind)).map(|versions| &**versions),
             })
             .collect();
         let mut incomplete = None;

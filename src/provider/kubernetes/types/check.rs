@@ -5,7 +5,7 @@
 use super::fields::{INT_OR_STRING, MODES, QUANTITIES, TEXTS};
 use super::names::{self, key_problem, label_problem, subdomain_problem, value_problem};
 use super::normal::FILLED;
-use super::object::{self, Type, at, split_api_version};
+use super::object::{self, Type, at, pod_spec_path, split_api_version};
 use super::quantity::Quantity;
 use super::sorts::{self, NameForm, Scope};
 use super::{capacity, quota};
@@ -33,6 +33,7 @@ pub fn check(spec: &Map) -> Vec<Problem> {
     if let Some(of) = Type::of(spec) {
         values(of, spec, &mut problems);
         selector(of, spec, &mut problems);
+        job(of, spec, &mut problems);
         problems.extend(quota::problems(of, spec));
         problems.extend(capacity::limit_range_problems(of, spec));
     }
@@ -206,6 +207,32 @@ fn selector(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     }
 }
 
+/// What a Job, or that of a CronJob, cannot be.
+fn job(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
+    if of.group != "batch" {
+        return;
+    }
+    // ValidateJobSpec: the default of other pods is not allowed.
+    if let Some(path) = pod_spec_path(of)
+        && let Some(pod) = at(spec, path).and_then(Value::as_map)
+    {
+        let policy = pod.get("restartPolicy").filter(|policy| !policy.is_null());
+        if policy.is_none_or(|policy| policy.as_str() == Some("Always")) {
+            let message = "the pods of a Job end, and are not always started again";
+            let pointer = format!("/{}/restartPolicy", path.join("/"));
+            let pointer = if policy.is_some() { pointer } else { format!("/{}", path.join("/")) };
+            problems.push(Problem::error(pointer, message).help("write `restartPolicy: OnFailure`, or `Never`"));
+        }
+    }
+    // One that removes itself cannot be told from one that somebody has deleted.
+    let seconds = at(spec, &["spec", "ttlSecondsAfterFinished"]).filter(|seconds| !seconds.is_null());
+    if of.kind == "Job" && seconds.is_some() {
+        let message = "the cluster removes the Job some time after its end; then it is missing, and is run again";
+        let help = "leave it out: the Job is removed once the blueprint asks for another one, or for none";
+        problems.push(Problem::warning("/spec/ttlSecondsAfterFinished", message).help(help));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -288,5 +315,40 @@ mod tests {
         /spec/template/spec/volumes/0/secret/defaultMode `spec.template.spec.volumes.0.secret.defaultMode` is more than 0o777, the largest file mode (YAML reads 644 as decimal: write 0o644, or 420)
         /spec/selector/matchLabels/app the pods of its template do not carry the label `app` that it selects by (give spec.template.metadata.labels the same)
         ");
+    }
+
+    #[test]
+    fn a_job_that_removes_itself_would_be_run_again() {
+        let job = |spec: serde_json::Value| {
+            found(
+                json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "a"}, "spec": spec}),
+            )
+        };
+        assert_eq!(job(json!({"backoffLimit": 3, "ttlSecondsAfterFinished": null})), "");
+        insta::assert_snapshot!(job(json!({"ttlSecondsAfterFinished": 3600})), @"/spec/ttlSecondsAfterFinished the cluster removes the Job some time after its end; then it is missing, and is run again (leave it out: the Job is removed once the blueprint asks for another one, or for none)");
+    }
+
+    #[test]
+    fn the_pods_of_a_job_are_not_started_for_ever() {
+        let job = |pod: serde_json::Value| {
+            found(json!({
+                "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "a"},
+                "spec": {"template": {"spec": pod}},
+            }))
+        };
+        assert_eq!(job(json!({"restartPolicy": "Never"})), "");
+        insta::assert_snapshot!(job(json!({"containers": []})), @"/spec/template/spec the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
+        insta::assert_snapshot!(job(json!({"restartPolicy": "Always"})), @"/spec/template/spec/restartPolicy the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
+    }
+
+    #[test]
+    fn a_cluster_of_databases_has_a_short_name() {
+        let named = |name: &str| {
+            found(
+                json!({"apiVersion": "mysql.oracle.com/v2", "kind": "InnoDBCluster", "metadata": {"name": name, "namespace": "a"}}),
+            )
+        };
+        assert_eq!(named("tenant-abc-corporation"), "");
+        insta::assert_snapshot!(named("tenant-abc-corporation-7f3a9c"), @"/metadata/name the name of an InnoDBCluster has 29 characters; at most 28 are allowed (shorten it with dnsLabel(…), which keeps names apart by a hash)");
     }
 }

@@ -40,6 +40,12 @@ pub fn needs(spec: &Map) -> Vec<Arc<str>> {
             name("", "ServiceAccount", at(spec, &account));
         }
         ("apps", "StatefulSet") => name("", "Service", at(spec, &["spec", "serviceName"])),
+        // Credentials of its first user; without them its operator begins nothing.
+        ("mysql.oracle.com", "InnoDBCluster") => {
+            for field in ["secretName", "tlsCASecretName", "tlsSecretName"] {
+                name("", "Secret", at(spec, &["spec", field]));
+            }
+        }
         _ => {}
     }
     if let Some(pod) = pod_spec_path(of).and_then(|path| at(spec, path)) {
@@ -160,6 +166,22 @@ mod tests {
         assert!(of("NetworkPolicy").contains(&definition("networkpolicies")));
         assert!(of("Gateway").contains(&definition("gateways")));
         assert!(of("Certificate").contains(&"Namespace//a".to_owned()));
+    }
+
+    #[test]
+    fn a_cluster_of_databases_needs_its_credentials() {
+        let cluster = json!({
+            "apiVersion": "mysql.oracle.com/v2", "kind": "InnoDBCluster", "metadata": {"name": "db", "namespace": "a"},
+            "spec": {"secretName": "root", "instances": 3},
+        });
+        let needed = needed(cluster);
+        for need in [
+            "Secret/a/root",
+            "Namespace//a",
+            "CustomResourceDefinition.apiextensions.k8s.io//innodbclusters.mysql.oracle.com",
+        ] {
+            assert!(needed.contains(&need.to_owned()), "{need}: {needed:?}");
+        }
     }
 
     #[test]

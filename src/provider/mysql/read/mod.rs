@@ -149,8 +149,13 @@ impl MySqlReader {
                 Some(open) => open,
                 None => self.connections.acquire().await?,
             };
-            let scope = Scope { estate, kind, subjects, bookkeeping: &self.bookkeeping, flavour: open.flavour };
-            let answers = read_kind(&mut open.connection, &scope).await?;
+            let scope = Scope { estate, kind, subjects, bookkeeping: &self.bookkeeping, flavour: open.server.flavour };
+            let mut answers = read_kind(&mut open.connection, &scope).await?;
+            for subject in &scope.subjects {
+                if let Some(reason) = open.server.changes_names(name, subject.spec) {
+                    answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
+                }
+            }
             Ok((open, answers))
         };
         let read = tokio::time::timeout(READ_TIMEOUT, read).await;
@@ -201,7 +206,7 @@ impl Reader for MySqlReader {
         let probe = async {
             let mut session = self.connections.acquire().await?;
             let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut session.connection).await?;
-            let product = match session.flavour {
+            let product = match session.server.flavour {
                 Flavour::MySql => "MySQL",
                 Flavour::MariaDb => "MariaDB",
             };

@@ -118,7 +118,8 @@ fn line_of(name: &str, answer: &redis::Value) -> Option<String> {
                     words.push(format!("({})", parts.join(" ")));
                 }
             }
-            _ => return None,
+            // Whether it can be understood is for who reads the line.
+            _ => words.push(text(value)?),
         }
     }
     Some(words.join(" "))

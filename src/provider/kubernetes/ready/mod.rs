@@ -1,7 +1,10 @@
 //! Whether an object does what it is there for, and if not yet, why.
 //!
-//! Workloads by the rules of `kubectl rollout status`, claims and definitions by their own, anything else by a condition
-//! `Ready`. The annotation [`WAIT`] with the value `false` says that nobody waits for an object.
+//! Workloads by the rules of `kubectl rollout status`, claims and definitions by their own, the types of some operators by what
+//! these say, anything else by a condition `Ready`. The annotation [`WAIT`] with the value `false` says that nobody waits for
+//! an object.
+
+mod operators;
 
 use serde_json::Value as Json;
 
@@ -27,7 +30,12 @@ pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => condition(object, "Established", true),
         ("apiregistration.k8s.io", "APIService") => condition(object, "Available", true),
         // Without its controller it has no condition at all.
-        ("cert-manager.io", "Certificate") => condition(object, "Ready", true),
+        ("cert-manager.io", "Certificate") | ("external-secrets.io", "ExternalSecret") => {
+            condition(object, "Ready", true)
+        }
+        ("mysql.oracle.com", "InnoDBCluster") => operators::innodb_cluster(object),
+        ("argoproj.io", "ApplicationSet") => operators::application_set(object),
+        ("argoproj.io", "Application") => operators::application(object),
         _ => condition(object, "Ready", false),
     }
 }
@@ -158,20 +166,19 @@ impl Workload<'_> {
 }
 
 fn job(object: &Json) -> Option<String> {
-    let has = |kind: &str| {
-        conditions(object).find(|found| text(found, "type") == Some(kind) && text(found, "status") == Some("True"))
-    };
-    if has("Complete").is_some() {
+    if holding(object, "Complete").is_some() {
         return None;
     }
-    if let Some(failed) = has("Failed") {
-        return Some(format!("it failed: {}", text(failed, "message").unwrap_or("no reason is given")));
+    if let Some(failed) = holding(object, "Failed") {
+        return Some(format!("it failed: {}", said(failed).unwrap_or_else(|| "no reason is given".to_owned())));
     }
-    if has("Suspended").is_some() || object.pointer("/spec/suspend") == Some(&Json::Bool(true)) {
+    if holding(object, "Suspended").is_some() || object.pointer("/spec/suspend") == Some(&Json::Bool(true)) {
         return None;
     }
     let wanted = number(object, "/spec/completions").unwrap_or(1);
-    Some(format!("{} of {wanted} pods have completed", number(object, "/status/succeeded").unwrap_or(0)))
+    let failed = number(object, "/status/failed").filter(|failed| *failed > 0);
+    let failed = failed.map(|failed| format!(", {failed} have failed")).unwrap_or_default();
+    Some(format!("{} of {wanted} pods have completed{failed}", number(object, "/status/succeeded").unwrap_or(0)))
 }
 
 fn pod(object: &Json) -> Option<String> {
@@ -204,7 +211,9 @@ fn condition(object: &Json, kind: &str, required: bool) -> Option<String> {
     let Some(found) = conditions(object).find(|found| text(found, "type") == Some(kind)) else {
         return required.then(|| format!("its controller has not said yet whether it is {kind}"));
     };
-    let is_old = match (number(found, "/observedGeneration"), number(object, "/metadata/generation")) {
+    // Either says which version of the object the condition is of (API conventions, "Typical status properties").
+    let seen = number(found, "/observedGeneration").or_else(|| number(object, "/status/observedGeneration"));
+    let is_old = match (seen, number(object, "/metadata/generation")) {
         (Some(seen), Some(generation)) => seen < generation,
         _ => false,
     };
@@ -214,10 +223,20 @@ fn condition(object: &Json, kind: &str, required: bool) -> Option<String> {
     if text(found, "status") == Some("True") {
         return None;
     }
-    let words: Vec<&str> =
-        ["reason", "message"].iter().filter_map(|field| text(found, field)).filter(|words| !words.is_empty()).collect();
-    let why = if words.is_empty() { String::new() } else { format!(": {}", words.join(": ")) };
+    let why = said(found).map(|words| format!(": {words}")).unwrap_or_default();
     Some(format!("it is not {kind}{why}"))
+}
+
+/// Reason and message of a condition, as far as it has them.
+fn said(condition: &Json) -> Option<String> {
+    let words = ["reason", "message"].iter().filter_map(|field| text(condition, field));
+    let words: Vec<&str> = words.filter(|words| !words.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join(": "))
+}
+
+/// The condition of a type, where it holds.
+fn holding<'a>(object: &'a Json, kind: &str) -> Option<&'a Json> {
+    conditions(object).find(|found| text(found, "type") == Some(kind) && text(found, "status") == Some("True"))
 }
 
 fn conditions(object: &Json) -> impl Iterator<Item = &Json> {
@@ -266,11 +285,13 @@ mod tests {
     fn a_job_is_ready_when_it_has_completed() {
         let job = |conditions: Json| json!({"spec": {"completions": 3}, "status": {"succeeded": 1, "conditions": conditions}});
         assert_eq!(of("batch", "Job", job(json!([]))).as_deref(), Some("1 of 3 pods have completed"));
-        let failed =
-            json!([{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]);
+        let mut tried = job(json!([]));
+        tried["status"]["failed"] = 2.into();
+        assert_eq!(of("batch", "Job", tried).as_deref(), Some("1 of 3 pods have completed, 2 have failed"));
+        let failed = json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}]);
         assert_eq!(
             of("batch", "Job", job(failed)).as_deref(),
-            Some("it failed: Job has reached the specified backoff limit")
+            Some("it failed: BackoffLimitExceeded: Job has reached the specified backoff limit")
         );
         assert_eq!(of("batch", "Job", job(json!([{"type": "Complete", "status": "True"}]))), None);
     }
@@ -285,11 +306,24 @@ mod tests {
             Some("it is not Ready: DoesNotExist: Issuing certificate")
         );
         assert!(of("cert-manager.io", "Certificate", json!({})).is_some());
+        assert!(of("external-secrets.io", "ExternalSecret", json!({})).is_some());
         assert_eq!(of("", "ConfigMap", json!({})), None);
         assert_eq!(of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True"}]))), None);
         assert!(
             of("example.io", "Thing", with(json!([{"type": "Ready", "status": "True", "observedGeneration": 2}])))
                 .is_some()
+        );
+    }
+
+    #[test]
+    fn a_condition_of_before_the_last_change_does_not_count() {
+        let thing = json!({
+            "metadata": {"generation": 3},
+            "status": {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        assert_eq!(
+            of("example.io", "Thing", thing).as_deref(),
+            Some("its controller has not seen the last change yet")
         );
     }
 
