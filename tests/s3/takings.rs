@@ -111,3 +111,27 @@ fn buckets_of_another_region_are_not_ours_and_no_gap() {
         world.remove(&[&bucket, &far]).await;
     });
 }
+
+#[test]
+fn what_somebody_writes_after_the_plan_is_not_overwritten() {
+    on_servers("what_somebody_writes_after_the_plan_is_not_overwritten", async |world: &World| {
+        let name = world.name("late");
+        let bucket = world.desired("bucket", "acme/files", json!({"name": name}));
+        let make = |content: &str| {
+            let spec = json!({"bucket": name, "key": "logo.svg", "content": content});
+            world.desired("object", "acme/logo", spec)
+        };
+        let (first, second) = (make("<svg/>"), make("<svg></svg>"));
+        world.create(&[&bucket, &first]).await;
+        let planned = present(world.observe(&second).await);
+        world.do_raw("PUT", &format!("/{name}/logo.svg"), "<svg>their own</svg>").await;
+        let error = world.try_write(&update(&second, &planned, &[])).await.expect_err("it is another one by now");
+        assert_eq!(error.error.class, ErrorClass::Conflict, "{error}");
+        assert_eq!(world.raw("GET", &format!("/{name}/logo.svg"), &[], "").await.1, "<svg>their own</svg>");
+        // Planned again, it is drift that shows, and is repaired.
+        let planned = present(world.observe(&second).await);
+        world.write(&update(&second, &planned, &[])).await;
+        world.assert_settled(&[&second]).await;
+        world.remove(&[&second, &bucket]).await;
+    });
+}
