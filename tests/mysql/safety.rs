@@ -346,3 +346,28 @@ fn a_database_that_is_hidden_is_not_taken_for_a_missing_one() {
         }
     });
 }
+
+#[test]
+fn the_user_that_we_log_in_as_is_left_alone() {
+    on_mysql("the_user_that_we_log_in_as_is_left_alone", async |target| {
+        let [name, other] = ["ops", "app"].map(|name| target.name(name));
+        by_hand(
+            target,
+            &format!("CREATE USER '{name}'@'%' IDENTIFIED BY 'x'; GRANT ALL ON *.* TO '{name}'@'%' WITH GRANT OPTION"),
+        )
+        .await;
+        let url = target.url_as(&name, "x");
+        let own = target.desired("user", "acme/own", json!({"name": name, "locked": true}));
+        let other = target.desired("user", "acme/app", json!({"name": other}));
+        let observations = observe(&*target.reader_at(&url), &[&own, &other], &[]).await;
+        let observed = |desired: &Desired| observations["mysql.user"].get(desired.identity.as_deref().expect("one"));
+        assert!(matches!(observed(&own), Observed::Unknown(reason) if reason.contains("logs in as")));
+        assert_eq!(observed(&other), Observed::Absent);
+        let before = seen(&own);
+        for step in [create(&own), update(&own, &before, &[]), delete(&own, &before)] {
+            let error = target.writer_at(&url).write(&[step]).await.expect_err("it is our own").error;
+            assert!(error.to_string().contains("could lock it out"), "{error}");
+        }
+        connect(&url).await.expect("it still logs in");
+    });
+}

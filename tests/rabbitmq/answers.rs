@@ -161,3 +161,18 @@ fn what_is_gone_is_not_deleted_once_more() {
         assert!(proxy.has_seen(b"GET /api/vhosts") && !proxy.has_seen(b"DELETE /api"));
     });
 }
+
+#[test]
+fn the_user_that_we_log_in_as_is_left_alone() {
+    on_rabbitmq("the_user_that_we_log_in_as_is_left_alone", async |target| {
+        let own = target.url.split("://").nth(1).and_then(|rest| rest.split(':').next()).expect("a user");
+        let own = target.desired("user", "acme/own", json!({"name": own}));
+        let Observed::Unknown(reason) = target.observe(&own).await else { panic!("it is known") };
+        assert!(reason.contains("logs in as"), "{reason}");
+        for step in [create(&own), update(&own, &seen(&own), &[]), delete(&own, &seen(&own))] {
+            let error = target.try_write(&[step]).await.expect_err("it is our own").error;
+            assert!(error.to_string().contains("could lock it out"), "{error}");
+        }
+        assert!(target.reader().probe().await.is_ok(), "it still logs in");
+    });
+}

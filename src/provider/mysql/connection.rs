@@ -45,6 +45,7 @@ pub struct Connections {
 struct Open {
     connection: MySqlConnection,
     server: Server,
+    own_user: Arc<str>,
 }
 
 /// What has to be known of a server before anything is asked of it.
@@ -59,6 +60,8 @@ pub struct Server {
 pub struct Session {
     pub connection: MySqlConnection,
     pub server: Server,
+    /// Whom the server takes us for, as `name@host`.
+    pub own_user: Arc<str>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -73,6 +76,11 @@ impl Server {
 }
 
 impl Session {
+    /// Whether a user is the one that we are.
+    pub fn is_own(&self, name: &str, host: &str) -> bool {
+        self.own_user.rsplit_once('@') == Some((name, host))
+    }
+
     /// Closes the connection for good, so that the server lets go of whatever it holds.
     pub async fn close(self) {
         // One that is lost is closed as well.
@@ -125,28 +133,29 @@ impl Connections {
     pub async fn acquire(&self) -> Result<Session, Failure> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         loop {
-            let Some((Open { mut connection, server }, since)) = self.idle().pop() else { break };
+            let Some((Open { mut connection, server, own_user }, since)) = self.idle().pop() else { break };
             if since.elapsed() < TRUSTED_IDLE || connection.ping().await.is_ok() {
-                return Ok(Session { connection, server, _permit: permit });
+                return Ok(Session { connection, server, own_user, _permit: permit });
             }
         }
         let connect = async {
             let mut connection = MySqlConnection::connect_with(&self.options).await?;
             sqlx::raw_sql(PREPARE).execute(&mut connection).await?;
-            let about = "SELECT VERSION(), CAST(@@lower_case_table_names AS SIGNED)";
-            let (version, names): (String, i64) = sqlx::query_as(about).fetch_one(&mut connection).await?;
+            let about = "SELECT VERSION(), CAST(@@lower_case_table_names AS SIGNED), CURRENT_USER()";
+            let (version, names, own_user): (String, i64, String) =
+                sqlx::query_as(about).fetch_one(&mut connection).await?;
             let flavour = if version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
-            Ok::<_, sqlx::Error>((connection, Server { flavour, folds_names: names == 1 }))
+            Ok::<_, sqlx::Error>((connection, Server { flavour, folds_names: names == 1 }, own_user.into()))
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
-        let (connection, server) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
-        Ok(Session { connection, server, _permit: permit })
+        let (connection, server, own_user) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
+        Ok(Session { connection, server, own_user, _permit: permit })
     }
 
     /// Gives a connection back that is as it was.
     pub fn release(&self, session: Session) {
-        let Session { connection, server, _permit } = session;
-        self.idle().push((Open { connection, server }, Instant::now()));
+        let Session { connection, server, own_user, _permit } = session;
+        self.idle().push((Open { connection, server, own_user }, Instant::now()));
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Open, Instant)>> {

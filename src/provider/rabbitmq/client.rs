@@ -78,6 +78,11 @@ impl Client {
     }
 
     /// User and address, for messages.
+    /// Whom the server takes us for.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     pub fn location(&self) -> String {
         format!("{}@{}", self.user, self.base.as_str().trim_end_matches('/').split("://").last().unwrap_or_default())
     }

@@ -25,7 +25,7 @@ use crate::core::model::address::Address;
 use crate::core::model::kind::Kind;
 use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub use database::fetch as fetch_database;
 
@@ -126,6 +126,10 @@ fn reason(failure: Failure, attempted: String) -> Arc<str> {
     }
 }
 
+fn identity_of_user(kind: &Kind, name: &str, host: &str) -> Option<Identity> {
+    kind.identity_of(&[("name".into(), name.into()), ("host".into(), host.into())].into_iter().collect())
+}
+
 impl MySqlReader {
     pub fn new(connections: Arc<Connections>, bookkeeping: Arc<str>) -> Self {
         let kinds = types::kinds().into_iter().map(|kind| (kind.name, kind)).collect();
@@ -155,6 +159,11 @@ impl MySqlReader {
                 if let Some(reason) = open.server.changes_names(name, subject.spec) {
                     answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
                 }
+            }
+            let own = (name == "mysql.user").then(|| open.own_user.rsplit_once('@')).flatten();
+            if let Some(own) = own.and_then(|(name, host)| identity_of_user(kind, name, host)) {
+                let own = answers.iter_mut().filter(|(identity, _)| *identity == own);
+                own.for_each(|(_, observed)| *observed = Observed::Unknown(OWN_USER.into()));
             }
             Ok((open, answers))
         };

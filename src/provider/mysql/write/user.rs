@@ -3,7 +3,7 @@
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Session, execute, parse, text, vanished};
-use crate::provider::contract::{Step, StepAction};
+use crate::provider::contract::{OWN_USER, Step, StepAction};
 use crate::provider::mysql::connection::{Flavour, Server};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::mark::{self, Label};
@@ -15,6 +15,9 @@ use crate::provider::mysql::types::user::{Tls, UserSpec};
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let key = (text(spec, "name"), text(spec, "host"));
+    if session.is_own(key.0, key.1) {
+        return Err(Failure::Invalid(OWN_USER.to_owned()));
+    }
     let Session { connection, server: Server { flavour, .. }, .. } = session;
     let existing = fetch(connection, *flavour, bookkeeping, Some(key)).await?.into_values().next();
     if let Some(state) = &existing {

@@ -12,11 +12,11 @@ use serde_json::Value as Json;
 use super::client::{Client, NO_API};
 use super::error::Failure;
 use super::types::{self, binding, exchange, limits, permission, policy, queue, topic_permission, user, vhost};
-use crate::core::model::kind::Kind;
+use crate::core::model::kind::{Kind, escape};
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub struct RabbitMqReader {
     client: Arc<Client>,
@@ -157,7 +157,14 @@ impl Reader for RabbitMqReader {
                 other => definitions.as_ref().map_err(Arc::clone).and_then(|definitions| among(other, definitions)),
             };
             let observation = match (found, self.kinds.get(name)) {
-                (Ok(found), Some(kind)) => answer(kind, request.estate, identities, found),
+                (Ok(found), Some(kind)) => {
+                    let mut observation = answer(kind, request.estate, identities, found);
+                    let own = observation.resources.get_mut(&*escape(self.client.user()));
+                    if let Some(observed) = own.filter(|_| name == "rabbitmq.user") {
+                        *observed = Observed::Unknown(OWN_USER.into());
+                    }
+                    observation
+                }
                 (Err(reason), _) => KindObservation::unknown(reason),
                 (_, None) => KindObservation::unknown(format!("RabbitMQ has no kind {name}")),
             };
