@@ -171,7 +171,8 @@ impl Fresh {
                         self.inventory.get(address).is_some_and(|applied| {
                             *applied.kind == *change.kind
                                 && *applied.identity == *identity
-                                && !diff::is_another(kind, applied, present)
+                                && (self.begun.contains(&(address.clone(), applied.identity.clone()))
+                                    || !diff::is_another(kind, applied, present))
                         })
                     })
                 })

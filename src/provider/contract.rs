@@ -275,6 +275,8 @@ pub struct ProviderError {
     pub cause: String,
     /// What the user can do about it, where that is known.
     pub remedy: Option<String>,
+    /// Whether it may have been carried out all the same, whatever its class: then what is there may be ours.
+    pub is_in_doubt: bool,
 }
 
 /// What a failed request means for the next one.
@@ -301,7 +303,7 @@ impl ErrorClass {
 
 impl ProviderError {
     pub fn new(class: ErrorClass, attempted: impl Into<String>, cause: impl std::fmt::Display) -> Self {
-        Self { class, attempted: attempted.into(), cause: cause.to_string(), remedy: None }
+        Self { class, attempted: attempted.into(), cause: cause.to_string(), remedy: None, is_in_doubt: false }
     }
 
     #[must_use]
@@ -311,16 +313,23 @@ impl ProviderError {
     }
     /// Takes values out of the server's words, should it have quoted one: as they are, as JSON escapes them, and in base64.
     pub fn mask(&mut self, values: impl IntoIterator<Item = Arc<str>>) {
-        let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
-        // The longest first: one may be a part of another.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values {
-            let quoted = serde_json::Value::from(&*value).to_string();
-            for form in [&*value, &STANDARD.encode(&*value), &quoted[1..quoted.len() - 1]] {
-                self.cause = self.cause.replace(form, "(secret)");
-            }
+        self.cause = masked(&self.cause, values);
+    }
+}
+
+/// A text without the values of secrets, as [`ProviderError::mask`] takes them out.
+pub fn masked(text: &str, values: impl IntoIterator<Item = Arc<str>>) -> String {
+    let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
+    // The longest first: one may be a part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    let mut text = text.to_owned();
+    for value in values {
+        let quoted = serde_json::Value::from(&*value).to_string();
+        for form in [&*value, &STANDARD.encode(&*value), &quoted[1..quoted.len() - 1]] {
+            text = text.replace(form, "(secret)");
         }
     }
+    text
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ async fn who_may_read_a_secret_is_one_policy() {
     let wanted = api.bench.desired("http.unmarked", "acme/policy", policy(json!([reader(&["user:c"])])));
     api.writer().write(&[update(&wanted, &found, &[])]).await.expect("it is changed");
     let body = api.state().asked.last().expect("a request").json();
-    assert_eq!(body["policy"], json!({"etag": tag, "bindings": [reader(&["user:c"])]}));
+    assert_eq!(body["policy"], json!({"version": 3, "etag": tag, "bindings": [reader(&["user:c"])]}));
     let found = present(observed(&api, &wanted).await);
     api.writer().write(&[delete(&wanted, &found)]).await.expect("it is emptied");
     let body = api.state().asked.last().expect("a request").json();

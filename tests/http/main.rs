@@ -5,7 +5,9 @@
 mod support;
 
 mod answers;
+mod compared;
 mod definitions;
+mod repeated;
 mod signed;
 mod tls;
 mod vendors;

@@ -1,9 +1,14 @@
 //! What has no room for a mark is told from another of its name by the id that the server made for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tenantry::core::plan::{Action, Cause, json};
+use tenantry::provider::contract::ErrorClass;
+use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
 
 use crate::command;
-use crate::shop::{estate, plan_and_apply, planned, summary};
+use crate::shop::{estate, plan_and_apply, plan_and_apply_with, planned, summary};
 
 fn documents(phase: &str, adopt: bool, about: &str) -> String {
     format!(
@@ -132,4 +137,55 @@ async fn what_something_began_with_cannot_change_and_need_not_be_said_for_ever()
     write(begun_with(", origin: nothing"));
     let planned = summary(&planned(folder.path()).await);
     assert!(matches!(planned.as_slice(), [(address, Action::Replace, _)] if address == "acme/branch"), "{planned:?}");
+}
+
+/// The first write to the branch is done and its answer lost; the next one is refused.
+#[derive(Default)]
+struct LosesBranch(AtomicUsize);
+
+impl Faults for LosesBranch {
+    fn next(&self, operation: Operation<'_>) -> Fault {
+        if !matches!(operation, Operation::Write { first_identity: "main", .. }) {
+            return Fault::None;
+        }
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => Fault::LoseAnswer(ErrorClass::Retryable, "the connection broke".into()),
+            _ => Fault::Fail(ErrorClass::Denied, "the token has expired".into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_without_an_answer_is_ours_though_the_next_try_was_refused() {
+    let folder = estate(&documents("active", false, "one"));
+    let folder = folder.path();
+    plan_and_apply_with(folder, Arc::new(LosesBranch::default())).await;
+    let again = planned(folder).await;
+    assert_eq!(json::to_json(&again, true)["blocked"], serde_json::json!([]));
+    plan_and_apply(folder).await;
+    assert_eq!(summary(&planned(folder).await), [], "what was just applied plans empty");
+}
+
+#[tokio::test]
+async fn what_an_interrupted_run_made_in_the_place_of_ours_can_be_deleted() {
+    let begun_with = |phase: &str, origin: &str| {
+        let text = documents(phase, false, "one");
+        text.replace("spec: {name: main}", &format!("spec: {{name: main, origin: {origin}}}"))
+    };
+    let folder = estate(&begun_with("active", "a copy"));
+    let folder = folder.path();
+    let write = |text: String| std::fs::write(folder.join("tenants/all.yaml"), text).expect("a file");
+    plan_and_apply(folder).await;
+    write(begun_with("active", "nothing"));
+    let (plan, _) = plan_and_apply_with(folder, Arc::new(LosesBranch::default())).await;
+    assert!(plan.changes.iter().any(|change| change.action == Action::Replace), "{:?}", summary(&plan));
+    // Nobody asks for it any more.
+    let branch =
+        "    - id: branch\n      kind: shop.branch\n      adopt: false\n      spec: {name: main, origin: nothing}\n";
+    let text = begun_with("active", "nothing");
+    assert!(text.contains(branch));
+    write(text.replace(branch, ""));
+    let (plan, _) = plan_and_apply(folder).await;
+    assert_eq!(summary(&plan), [("acme/branch".to_owned(), Action::Delete, Cause::Pending)]);
+    assert_eq!(json::to_json(&planned(folder).await, true)["blocked"], serde_json::json!([]));
 }

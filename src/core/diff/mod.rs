@@ -75,6 +75,7 @@ pub enum Ownership {
 pub fn is_another(kind: &Kind, applied: &Applied, present: &Present) -> bool {
     let Some(Instance::Made(output)) = kind.instance_of(&present.spec) else { return false };
     differs(applied, present, output)
+        && applied.spec_value().is_none_or(|before| kind.tells_alike(&before, &present.spec))
 }
 
 /// Whether somebody else has written what is there since it was put on record.
@@ -115,6 +116,15 @@ pub fn ownership(known: &Known<'_>, present: &Present) -> Ownership {
     }
 }
 
+/// Whether the target tells all of what is wanted: no secret, nothing that it never gives back, nothing that it told once.
+fn is_seen_whole(desired: &Desired) -> bool {
+    let spec = &desired.spec;
+    let mut untold = desired.kind.by_spec.map(|by_spec| (by_spec.write_only)(spec)).unwrap_or_default().into_iter();
+    !compare::has_secret(spec)
+        && !untold.any(|pointer| kind::at(spec, &pointer).is_some_and(|value| !value.is_null()))
+        && !desired.kind.captures_of(spec).iter().any(|capture| capture.is_told(spec))
+}
+
 /// Compares one desired resource with what is there.
 pub fn diff(known: &Known<'_>) -> Verdict {
     let Known { desired, observed, applied, .. } = known;
@@ -146,6 +156,8 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         Ownership::Nobodys
             if desired.kind.mark == MarkPlace::Inventory
                 && !desired.kind.loses_data_of(&desired.spec)
+                && is_seen_whole(desired)
+                && !applied.is_some_and(|applied| is_another(&desired.kind, applied, present))
                 && compare::is_same(&desired.kind, &desired.spec, &present.spec) =>
         {
             return Verdict::Record { present: present.clone() };
@@ -219,7 +231,12 @@ fn lost(known: &Known<'_>, present: &Present) -> Vec<Capture> {
     let outputs = applied.and_then(|applied| applied.outputs_value(Some(&desired.kind))).unwrap_or_default();
     // A secret on record is that of what was there then: not of a key with another id, nor of one that was renewed since, or
     // is to be and the target does not tell.
-    let is_another = present.outputs.iter().any(|(name, value)| outputs.get(name) != Some(value));
+    // What else is told of a resource of many sorts may change while it lives.
+    let is_another = desired
+        .kind
+        .outputs
+        .iter()
+        .any(|(name, _)| present.outputs.get(name).is_some_and(|value| outputs.get(name) != Some(value)));
     let before = applied.and_then(Applied::spec_value);
     let is_renewed = |capture: &Capture| {
         before.as_ref().zip(capture.field).is_some_and(|(before, field)| {
@@ -237,19 +254,32 @@ fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
     if pointers.is_empty() {
         return Vec::new();
     }
-    let Some(before) = applied.and_then(Applied::spec_value) else { return Vec::new() };
+    let before = applied.and_then(Applied::spec_value);
+    if before.is_none() && !known.begun {
+        return Vec::new();
+    }
     let is_overwritten = is_overwritten(known, present);
     let difference = |pointer: Cow<'static, str>| {
-        let (written, wanted) = (kind::at(&before, &pointer), kind::at(&desired.spec, &pointer));
-        if wanted.is_some_and(Value::has_secret) || written.is_some_and(compare::is_reference) {
+        let written = before.as_ref().and_then(|before| kind::at(before, &pointer));
+        let wanted = kind::at(&desired.spec, &pointer);
+        // Where there is a mark, a secret is compared by its hash.
+        let is_hashed = desired.kind.mark != MarkPlace::Inventory;
+        if wanted.is_some_and(|wanted| wanted.has_secret() && (is_hashed || !known.begun)) {
             return None;
         }
-        // What something began with is not undone by no longer saying it.
-        if wanted.is_none_or(Value::is_null) && desired.kind.is_immutable(&desired.spec, &pointer) {
+        let is_immutable = desired.kind.is_immutable(&desired.spec, &pointer);
+        let is_gone = wanted.is_none_or(Value::is_null);
+        // What something began with is not undone by no longer saying it, and what it was begun with nobody saw.
+        if is_immutable && (is_gone || before.is_none()) {
+            return None;
+        }
+        if is_gone && written.is_some_and(compare::is_reference) {
             return None;
         }
         let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(Value::to_json);
-        let pending = text(written) != text(wanted);
+        // An interrupted write may have been of another value than is asked for now.
+        let in_doubt = known.begun && !is_gone && !is_immutable;
+        let pending = in_doubt || text(written) != text(wanted);
         let drift = is_overwritten && wanted.is_some() && !pending;
         (pending || drift).then(|| Difference {
             pointer: (&*pointer).into(),

@@ -133,6 +133,8 @@ pub struct BySpec {
     pub captures: fn(&Map) -> Vec<Capture>,
     /// Of a kind without room for a mark: what tells ours from another that has its name.
     pub instance: fn(&Map) -> Option<Instance>,
+    /// Where that output comes from: another source tells nothing about what came from the one before.
+    pub instance_source: fn(&Map) -> Option<Arc<str>>,
     /// Whether deleting it destroys what cannot be made again.
     pub loses_data: fn(&Map) -> bool,
 }
@@ -149,6 +151,7 @@ impl BySpec {
             outputs: |_| Vec::new(),
             captures: |_| Vec::new(),
             instance: |_| None,
+            instance_source: |_| None,
             loses_data: |_| false,
         }
     }
@@ -331,6 +334,12 @@ impl Kind {
     /// The output that tells a resource of this spec from another of its name.
     pub fn instance_of(&self, spec: &Map) -> Option<Instance> {
         (self.by_spec.as_ref()?.instance)(spec)
+    }
+
+    /// Whether the output of [`Self::instance_of`] means the same of two specs.
+    pub fn tells_alike(&self, one: &Map, other: &Map) -> bool {
+        let source = |spec: &Map| self.by_spec.as_ref().and_then(|by_spec| (by_spec.instance_source)(spec));
+        self.instance_of(one) == self.instance_of(other) && source(one) == source(other)
     }
 
     /// Pointers of fields of a spec that are masked wherever they are shown.

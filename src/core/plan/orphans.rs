@@ -162,7 +162,11 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     if let Some(present) = &present {
         let ours = match &present.mark {
             Some(mark) => *mark.estate == **inputs.estate && mark.address == *address,
-            None => kind.mark == MarkPlace::Inventory && !diff::is_another(kind, applied, present),
+            // What an interrupted run made in its place is ours as well.
+            None => {
+                let begun = inputs.begun.contains_key(&(address.clone(), identity.clone()));
+                kind.mark == MarkPlace::Inventory && (begun || !diff::is_another(kind, applied, present))
+            }
         };
         if !ours {
             let whose = match &present.mark {

@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
             };
             // Whether a request that got no answer was carried out is not known: the step stays open, so that the next
             // run takes what it finds for ours.
-            if !error.class.is_transient() {
+            if !error.class.is_transient() && !error.is_in_doubt {
                 ended.records.push(self.record(change, StepResult::Failed(reason.into())));
             }
             ended.outcomes.push((change, outcome));

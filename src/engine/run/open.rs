@@ -103,8 +103,10 @@ impl Run<'_> {
             .with_max_times(RETRIES)
             .build();
         let mut written: Vec<Written> = Vec::with_capacity(steps.len());
+        // Steps that were tried before and got no answer: they may have been done, whatever the last try is told.
+        let mut in_doubt: HashSet<usize> = HashSet::new();
         loop {
-            let WriteError { step, done, error } = match open.call(&steps[written.len()..]).await {
+            let WriteError { step, done, mut error } = match open.call(&steps[written.len()..]).await {
                 Ok(rest) => {
                     written.extend(rest);
                     return Ok(written);
@@ -112,6 +114,10 @@ impl Run<'_> {
                 Err(error) => error,
             };
             let failed = written.len() + step;
+            error.is_in_doubt |= if is_sequence { in_doubt.contains(&failed) } else { !in_doubt.is_empty() };
+            if error.is_in_doubt || error.class == ErrorClass::Retryable {
+                in_doubt.insert(failed);
+            }
             if is_sequence {
                 written.extend(done);
                 written.resize_with(failed, Written::default);

@@ -1,11 +1,13 @@
 //! Requests to one API: addresses, authentication, errors.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 
 use super::auth::{self, Credentials};
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use crate::provider::contract::{ErrorClass, ProviderError, Settings, masked};
 use crate::provider::transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
 use crate::provider::transport::{self, Answer, Method, Options, Request, Transport, Url};
 
@@ -27,7 +29,7 @@ pub struct Api {
 pub enum Failure {
     #[error(transparent)]
     Transport(#[from] transport::Failure),
-    #[error("{message} (status {status})")]
+    #[error("{} (status {status})", brief(message))]
     Refused { status: u16, message: String },
     #[error("{0}")]
     Unreadable(String),
@@ -35,7 +37,7 @@ pub enum Failure {
     Conflict(String),
     #[error("{0}")]
     Invalid(String),
-    #[error("the operation failed: {0}")]
+    #[error("the operation failed: {}", brief(.0))]
     Operation(String),
 }
 
@@ -46,9 +48,30 @@ pub struct Reply {
     pub json: Json,
     pub location: Option<String>,
     pub next: Option<String>,
+    /// Whether it is a page for people, which says nothing about what was asked for.
+    pub is_page: bool,
+}
+
+/// An API's own words, as long as a message should be.
+fn brief(message: &str) -> String {
+    message.chars().take(500).collect()
 }
 
 impl Failure {
+    /// Without secrets, should the API have quoted one: covered while it is whole, before anything is cut short.
+    #[must_use]
+    pub fn masked(self, secrets: &[Arc<str>]) -> Self {
+        let cover = |text: String| masked(&text, secrets.iter().cloned());
+        match self {
+            Self::Transport(failure) => Self::Transport(failure),
+            Self::Refused { status, message } => Self::Refused { status, message: cover(message) },
+            Self::Unreadable(message) => Self::Unreadable(cover(message)),
+            Self::Conflict(message) => Self::Conflict(cover(message)),
+            Self::Invalid(message) => Self::Invalid(cover(message)),
+            Self::Operation(message) => Self::Operation(cover(message)),
+        }
+    }
+
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Transport(failure) => failure.class(),
@@ -165,7 +188,9 @@ impl Api {
             Err(message) => Json::String(message),
         };
         let text = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Reply { status, json, location: text(LOCATION), next: text(LINK).and_then(|link| next_of(&link)) })
+        let is_page =
+            text(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+        Ok(Reply { status, json, location: text(LOCATION), next: text(LINK).and_then(|link| next_of(&link)), is_page })
     }
 
     /// An answer that says that it was done.
@@ -178,7 +203,7 @@ impl Api {
         }
         let places = ["/error/message", "/message", "/errors/0/message", "/detail", "/error_description", "/error", ""];
         let words = places.iter().find_map(|place| reply.json.pointer(place)?.as_str());
-        let mut message: String = words.unwrap_or("the API refused it without saying why").chars().take(500).collect();
+        let mut message = words.unwrap_or("the API refused it without saying why").to_owned();
         for secret in &self.secrets {
             message = message.replace(secret.expose_secret(), "(secret)");
         }

@@ -59,7 +59,7 @@ pub async fn list(api: &Api, definition: &Definition, spec: &Map) -> Result<Obje
     let with_size = url.clone();
     for page in 1..=MOST_PAGES {
         let reply = api.call(Method::GET, url.clone(), None, None).await?;
-        if call.absent.contains(&reply.status) {
+        if call.absent.contains(&reply.status) && !reply.is_page {
             return Ok(Objects::new());
         }
         let reply = api.done(reply)?;
@@ -116,7 +116,7 @@ pub async fn read(api: &Api, definition: &Definition, spec: &Map, id: Option<&st
     let Some(call) = &definition.read else { return Ok(None) };
     let path = fill(&call.path, |name| placeholder(spec, id, name))?;
     let reply = api.call(Method::GET, api.url(&path)?, None, None).await?;
-    if definition.absent.contains(&reply.status) {
+    if definition.absent.contains(&reply.status) && !reply.is_page {
         return Ok(None);
     }
     let reply = api.done(reply)?;

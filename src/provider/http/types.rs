@@ -74,6 +74,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
             outputs,
             captures,
             instance: if matches!(mark, MarkPlace::Inventory) { instance } else { |_| None },
+            instance_source: |spec| definition::of(spec).ok()?.id_at.as_deref().map(Into::into),
             loses_data,
             ..BySpec::named(identity)
         }),

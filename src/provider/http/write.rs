@@ -1,7 +1,7 @@
 //! One step → a few requests.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +31,15 @@ pub struct HttpWriter {
     api: Arc<Api>,
     /// What each group's list has, as far as it is known.
     lists: Mutex<HashMap<String, Objects>>,
+    /// The keys of creations that were sent: what is found of their name when they are repeated is what they made.
+    sent: Mutex<HashSet<Arc<str>>>,
+    /// The keys of those that were accepted.
+    made: Mutex<HashSet<Arc<str>>>,
 }
 
 impl HttpWriter {
     pub fn new(api: Arc<Api>) -> Self {
-        Self { api, lists: Mutex::default() }
+        Self { api, lists: Mutex::default(), sent: Mutex::default(), made: Mutex::default() }
     }
 
     async fn current(&self, definition: &Definition, spec: &Map) -> Result<Option<Json>, Failure> {
@@ -73,7 +77,12 @@ impl HttpWriter {
         let found = self.current(&definition, spec).await?;
         let there = found.as_ref().filter(|object| definition.is_there(object));
         if let Some(object) = there {
-            check_owner(step, &definition, object)?;
+            let was_sent = self.sent.lock().await.contains(&step.idempotency_key);
+            match check_owner(step, &definition, object, was_sent) {
+                // Of a replacement that is repeated: the old one is gone, and this is what came in its place.
+                Err(Failure::Conflict(_)) if was_sent && is_replaced(step) => return Ok(Written::default()),
+                checked => checked?,
+            }
         }
         match (&step.action, there) {
             (StepAction::Create { .. }, None) => self.create(step, &definition, spec, found.as_ref()).await,
@@ -113,18 +122,17 @@ impl HttpWriter {
         let call = &definition.create;
         let mut body = body(definition, call, &step.action, None, &step.mark);
         carry(definition, call, &mut body, empty);
+        let was_sent = !self.sent.lock().await.insert(step.idempotency_key.clone());
         let reply = self.send(call, spec, None, Some(&body), "", Some(&step.idempotency_key)).await?;
         if definition.exists.contains(&reply.status) {
             // Ours, of a try whose answer was lost, or somebody's who was faster.
             self.note(definition, spec, None).await;
             let Some(object) = self.current(definition, spec).await? else { return Err(refusal(&self.api, reply)) };
-            if step.kind.mark == MarkPlace::Inventory {
-                return Err(Failure::Conflict("there is one of this name already; plan again".to_owned()));
-            }
-            check_owner(step, definition, &object)?;
+            check_owner(step, definition, &object, was_sent)?;
             return self.update(step, definition, spec, &object).await;
         }
         let reply = self.api.done(reply)?;
+        self.made.lock().await.insert(step.idempotency_key.clone());
         let location = reply.location.as_deref().and_then(|location| location.trim_end_matches('/').rsplit('/').next());
         let object = self.settled(call, spec, &reply.json).await?;
         let told = match call.id_from.as_deref() {
@@ -294,10 +302,19 @@ fn captured(definition: &Definition, answer: &Json) -> BTreeMap<Cow<'static, str
     told.filter_map(|(name, told)| Some((name.clone().into(), text_at(answer, &told.at)?.into()))).collect()
 }
 
-/// Whether a step may change an object.
-fn check_owner(step: &Step, definition: &Definition, object: &Json) -> Result<(), Failure> {
+/// Whether a step deletes what has no room for a mark.
+fn is_replaced(step: &Step) -> bool {
+    step.is_delete() && step.kind.mark == MarkPlace::Inventory
+}
+
+/// Whether a step may change an object. `was_sent` says of a creation that it is repeated.
+fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bool) -> Result<(), Failure> {
     if step.kind.mark == MarkPlace::Inventory {
-        let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else { return Ok(()) };
+        let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else {
+            let is_free = was_sent.then_some(());
+            return is_free
+                .ok_or_else(|| Failure::Conflict("there is one of this name already; plan again".to_owned()));
+        };
         // Only an id tells what the plan saw from what has its name since.
         let planned = before.outputs.get("id").and_then(Value::as_str).filter(|_| !definition.versioned);
         let there = definition.id_at.as_ref().and_then(|_| id_of(definition, object));
@@ -320,9 +337,11 @@ impl Writer for HttpWriter {
             match self.step(step).await {
                 Ok(written) => done.push(written),
                 Err(failure) => {
-                    let mut error =
-                        failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));
-                    error.mask(step.secret_values());
+                    // What was done all the same is to be seen by the next try.
+                    self.lists.lock().await.clear();
+                    let attempted = format!("{} {}", step.verb(), readable_identity(&step.identity));
+                    let mut error = failure.masked(&step.secret_values()).into_provider_error(attempted);
+                    error.is_in_doubt = self.made.lock().await.contains(&step.idempotency_key);
                     return Err(WriteError { step: index, done, error });
                 }
             }
