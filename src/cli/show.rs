@@ -32,11 +32,12 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let targets = session.targets();
-    let (owners, diagnostics) = engine::plan::validate(&session.estate, &targets, session.now, session.threads);
+    let inventory = by_address(session.store().await?.inventory().await?);
+    let (owners, diagnostics) =
+        engine::plan::desired_beside(&session.estate, &targets, &inventory, session.now, session.threads);
     if has_errors(&diagnostics) {
         return Err(Failure::diagnostics(diagnostics, session.files));
     }
-    let inventory = by_address(session.store().await?.inventory().await?);
     if let Some(desired) =
         owners.iter().flat_map(|owner| &owner.resources).find(|desired| desired.address.to_string() == subject)
     {

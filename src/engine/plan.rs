@@ -100,7 +100,19 @@ pub fn validate(
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
-    let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &Outputs::new());
+    desired_beside(estate, targets, &BTreeMap::new(), now, threads)
+}
+
+/// The same, with what the targets told of resources that exist in its place.
+pub fn desired_beside(
+    estate: &Estate,
+    targets: &Targets<'_>,
+    inventory: &BTreeMap<Address, Applied>,
+    now: Timestamp,
+    threads: usize,
+) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
+    let outputs = outputs_of(inventory, &targets.catalogue);
+    let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &outputs);
     (owners, diagnostics)
 }
 

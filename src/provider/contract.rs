@@ -239,6 +239,9 @@ impl Step {
     }
 }
 
+/// Why the user of a target's own credentials is left alone, as the reason of an unknown and of a refused write.
+pub const OWN_USER: &str = "it is the user that Tenantry itself logs in as; a change could lock it out";
+
 /// What the target told of a finished step.
 #[derive(Clone, Debug, Default)]
 pub struct Written {

@@ -71,6 +71,26 @@ impl Estate {
         std::fs::write(self.path(file), text.replace(from, to)).expect("a file");
     }
 
+    /// Asserts that a secret stands in no file of the estate, its records among them.
+    #[track_caller]
+    pub fn hides(&self, secret: &str) {
+        let mut folders = vec![self.folder.path().to_owned()];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = std::fs::read(&path).expect("a file");
+                assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+                files += 1;
+            }
+        }
+        assert!(files > 5, "{files} files");
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command.env_clear().envs(self.variables.iter().cloned()).arg("-C").arg(self.folder.path());

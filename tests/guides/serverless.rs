@@ -90,6 +90,7 @@ fn shops_run_on_services_that_others_manage() {
         assert!(!plan.contains("birch-outdoor/domain"), "{plan}");
         estate.edit("tenantry.toml", "ready_seconds = 1", "ready_seconds = 20");
         is_there(&mut database, &mut sessions, &cloud, &cluster).await;
+        is_hidden(&estate, &cloud);
 
         let changed = change(&mut database, &mut sessions, &cloud, &cluster).await;
         estate.repairs(&changed, &[]);
@@ -224,6 +225,22 @@ fn is_empty(cloud: &Cloud) {
     assert_eq!((left(&project.roles), left(&project.databases)), (0, 0));
     let contents = &cloud.secrets.state().secrets;
     assert!(contents.versions.is_empty() && contents.policies.is_empty());
+}
+
+/// A connection is shown with a reference in the place of its password, and lies nowhere beside the secret store.
+fn is_hidden(estate: &Estate, cloud: &Cloud) {
+    let shown = estate.expect(0, &["show", "alder-books/database_url_value"]);
+    assert!(shown.contains("postgres://shop:secret(alder-books/login.password, v1)@ep-"), "{shown}");
+    let values: Vec<String> =
+        cloud.secrets.state().secrets.versions.iter().filter_map(|version| version.data.clone()).collect();
+    let roles = cloud.neon.state().neon.roles.clone();
+    let passwords = roles.iter().filter(|role| role["branch_id"] != "br-main");
+    let passwords = passwords.map(|role| role["password"].as_str().expect("a text").to_owned());
+    let secrets: Vec<String> = values.into_iter().chain(passwords).collect();
+    assert_eq!(secrets.len(), 3 * SHOPS.len(), "a value and two passwords each");
+    for secret in secrets {
+        estate.hides(&secret);
+    }
 }
 
 /// Changes one resource of every kind, and of every API.

@@ -210,6 +210,44 @@ fn an_adopted_object_becomes_ours_with_every_field_that_is_asked_for() {
 }
 
 #[test]
+fn what_was_adopted_and_is_no_longer_named_goes_away_like_anything_else_of_ours() {
+    let name = "what_was_adopted_and_is_no_longer_named_goes_away_like_anything_else_of_ours";
+    on_server(name, async |world| {
+        let namespace = world.namespace("a").await;
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+        let env = |names: &[&str]| -> Json {
+            let env: Vec<Json> = names.iter().map(|name| json!({"name": name, "value": "1"})).collect();
+            let pod = json!({"containers": [{"name": "web", "image": "web:1", "env": env}]});
+            deployment(
+                &namespace,
+                json!({"replicas": 2, "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod}}),
+            )
+        };
+        world
+            .by_hand(
+                "POST",
+                &format!("{path}?fieldManager=kubectl-client-side-apply"),
+                env(&["KEPT", "GONE", "THEIRS"]),
+            )
+            .await;
+        let mut desired = world.desired("acme/web", env(&["KEPT", "GONE"]));
+        desired.adopt = true;
+        let before = observed(world, &desired).await;
+        world.write(&[update(&desired, &before, &[])]).await;
+        world.assert_settled(&[&desired]).await;
+
+        let fewer = world.desired("acme/web", env(&["KEPT"]));
+        assert_eq!(differing(&fewer, &observed(world, &fewer).await), ["/spec/template/spec/containers"]);
+        repair(world, &fewer, &desired, &[]).await.expect("it is ours");
+        let live = world.get(&format!("{path}/web")).await;
+        let env = live["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("a list");
+        let left: Vec<&str> = env.iter().filter_map(|env| env["name"].as_str()).collect();
+        assert_eq!(left, ["KEPT", "THEIRS"]);
+        world.assert_settled(&[&fewer]).await;
+    });
+}
+
+#[test]
 fn a_secret_that_somebody_wrote_over_loses_its_hash() {
     on_server("a_secret_that_somebody_wrote_over_loses_its_hash", async |world| {
         use std::sync::Arc;

@@ -1,9 +1,12 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
 mod certificates;
+mod folded;
+mod safety;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]
 mod support;
+mod values;
 
 use serde_json::{Value as Json, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};

@@ -1,5 +1,6 @@
 //! The RabbitMQ provider against a real server.
 
+mod answers;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]
 mod support;

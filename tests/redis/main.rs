@@ -1,5 +1,6 @@
 //! The Redis provider against a real server.
 
+mod spelling;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]
 mod support;

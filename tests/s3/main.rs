@@ -6,6 +6,8 @@ mod support;
 
 mod buckets;
 mod dangers;
+mod emptying;
 mod objects;
 mod reading;
+mod takings;
 mod users;

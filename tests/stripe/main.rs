@@ -10,5 +10,6 @@ mod kinds;
 mod limits;
 mod modes;
 mod prices;
+mod repeats;
 mod runs;
 mod subscriptions;

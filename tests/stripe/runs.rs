@@ -196,7 +196,7 @@ fn a_downgrade_that_is_killed_at_any_write_leaves_one_schedule_for_each() {
             assert!(said.contains("its price changes on"), "{said}");
         });
         if !came_so_far {
-            assert!(point == 0 || point >= 6, "three writes for each of two: {point}");
+            assert!(point == 0 || point >= 8, "four writes for each of two: {point}");
             break;
         }
     }
@@ -231,4 +231,24 @@ fn an_apply_that_is_throttled_half_of_the_time_ends_with_a_fifth_more_requests_a
     if let [needed, asked] = counts[..] {
         assert!(asked * 10 <= needed * 12, "{asked} requests for {needed}");
     }
+}
+
+#[test]
+fn what_was_to_end_and_has_ended_leaves_nothing_to_be_done() {
+    in_account("what_was_to_end_and_has_ended_leaves_nothing_to_be_done", async |world| {
+        let folder = TempDir::new().expect("a folder");
+        write_estate(folder.path(), &world.url, "49.00");
+        let file = folder.path().join("tenants/all.yaml");
+        let ending = DOCUMENTS.replace("AMOUNT", "49.00").replace("trialDays: 14", "cancelAtPeriodEnd: true");
+        std::fs::write(&file, ending).expect("the documents");
+        assert_settled(world, folder.path(), 0, 0).await;
+        for subscription in world.all("subscriptions").await {
+            let path = format!("subscriptions/{}", subscription["id"].as_str().expect("an id"));
+            world.by_hand("DELETE", &path, &[]).await;
+        }
+        // Period after period.
+        for _ in 0..2 {
+            assert_settled(world, folder.path(), 0, 0).await;
+        }
+    });
 }

@@ -20,7 +20,8 @@ use crate::core::model::value::{Map, Value};
 pub struct Apply<'a> {
     pub resource: &'a Resource,
     pub spec: &'a Map,
-    pub mark: &'a Mark,
+    /// Nothing while the object is being taken over.
+    pub mark: Option<&'a Mark>,
     /// Of the object that is to be changed. With it, nothing is made, and no other object of the name is changed.
     pub uid: Option<&'a str>,
     /// Fields that other managers own are taken over.
@@ -42,7 +43,8 @@ pub async fn apply(cluster: &Cluster, request: &Apply<'_>) -> Result<Applied, Fa
     let dry_run = if *dry_run { "&dryRun=All" } else { "" };
     let path =
         format!("{}?fieldManager={MANAGER}&force={force}{dry_run}", resource.object(object::namespace(spec), name));
-    let mut body = Value::from(marked(&to_write(spec), mark)).to_json();
+    let written = to_write(spec);
+    let mut body = Value::from(mark.map_or_else(|| written.clone(), |mark| marked(&written, mark))).to_json();
     if let Some(uid) = uid {
         body["metadata"]["uid"] = (*uid).into();
     }

@@ -44,6 +44,7 @@ const PATH_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
 pub const JSON: &str = "application/json";
 pub const APPLY: &str = "application/apply-patch+yaml";
+pub const MERGE: &str = "application/merge-patch+json";
 /// Objects without anything but their metadata.
 pub const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 pub const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
+use crate::core::model::value::Map;
 use crate::provider::contract::{ErrorClass, ProviderError, Settings};
 use crate::provider::transport::{is_this_machine, tls};
 
@@ -19,8 +20,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
-/// text, and what does not fit is an error. A lock is not waited for longer than a run should stand still.
-const PREPARE: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION lock_wait_timeout = 15, \
+/// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still.
+///
+/// MariaDB alone makes the user of a `GRANT` that names nobody, open to everybody without a password, unless it is told not
+/// to; MySQL does not know the word any more.
+const PREPARE: &str = "SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
+    IF(VERSION() LIKE '%MariaDB%', ',NO_AUTO_CREATE_USER', '')), SESSION lock_wait_timeout = 15, \
     SESSION innodb_lock_wait_timeout = 15";
 
 /// Which of the two products it is.
@@ -39,14 +44,48 @@ pub struct Connections {
 
 struct Open {
     connection: MySqlConnection,
-    flavour: Flavour,
+    server: Server,
+    own_user: Arc<str>,
+}
+
+/// What has to be known of a server before anything is asked of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    pub flavour: Flavour,
+    /// Whether it keeps the names of databases and tables in lower case (`lower_case_table_names`).
+    pub folds_names: bool,
 }
 
 /// One connection, in use by one task.
 pub struct Session {
     pub connection: MySqlConnection,
-    pub flavour: Flavour,
+    pub server: Server,
+    /// Whom the server takes us for, as `name@host`.
+    pub own_user: Arc<str>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Server {
+    /// Why a resource cannot be found under the names in its spec, if so.
+    pub fn changes_names(self, kind: &str, spec: &Map) -> Option<String> {
+        let fields = if kind == "mysql.database" { &["name"][..] } else { &["database", "table"] };
+        let mut names = fields.iter().filter_map(|field| spec.get(field)?.as_str());
+        let changed = names.find(|name| self.folds_names && name.chars().any(char::is_uppercase))?;
+        Some(format!("this server keeps `{changed}` in lower case; write it so"))
+    }
+}
+
+impl Session {
+    /// Whether a user is the one that we are.
+    pub fn is_own(&self, name: &str, host: &str) -> bool {
+        self.own_user.rsplit_once('@') == Some((name, host))
+    }
+
+    /// Closes the connection for good, so that the server lets go of whatever it holds.
+    pub async fn close(self) {
+        // One that is lost is closed as well.
+        let _ = self.connection.close().await;
+    }
 }
 
 impl Connections {
@@ -94,27 +133,29 @@ impl Connections {
     pub async fn acquire(&self) -> Result<Session, Failure> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         loop {
-            let Some((Open { mut connection, flavour }, since)) = self.idle().pop() else { break };
+            let Some((Open { mut connection, server, own_user }, since)) = self.idle().pop() else { break };
             if since.elapsed() < TRUSTED_IDLE || connection.ping().await.is_ok() {
-                return Ok(Session { connection, flavour, _permit: permit });
+                return Ok(Session { connection, server, own_user, _permit: permit });
             }
         }
         let connect = async {
             let mut connection = MySqlConnection::connect_with(&self.options).await?;
             sqlx::raw_sql(PREPARE).execute(&mut connection).await?;
-            let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut connection).await?;
+            let about = "SELECT VERSION(), CAST(@@lower_case_table_names AS SIGNED), CURRENT_USER()";
+            let (version, names, own_user): (String, i64, String) =
+                sqlx::query_as(about).fetch_one(&mut connection).await?;
             let flavour = if version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
-            Ok::<_, sqlx::Error>((connection, flavour))
+            Ok::<_, sqlx::Error>((connection, Server { flavour, folds_names: names == 1 }, own_user.into()))
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
-        let (connection, flavour) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
-        Ok(Session { connection, flavour, _permit: permit })
+        let (connection, server, own_user) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
+        Ok(Session { connection, server, own_user, _permit: permit })
     }
 
     /// Gives a connection back that is as it was.
     pub fn release(&self, session: Session) {
-        let Session { connection, flavour, _permit } = session;
-        self.idle().push((Open { connection, flavour }, Instant::now()));
+        let Session { connection, server, own_user, _permit } = session;
+        self.idle().push((Open { connection, server, own_user }, Instant::now()));
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Open, Instant)>> {

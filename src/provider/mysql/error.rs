@@ -93,7 +93,7 @@ impl Failure {
 fn class_of(error: &sqlx::Error) -> ErrorClass {
     match error {
         sqlx::Error::Database(_) => {
-            server_error(error).map_or(ErrorClass::Fatal, |error| class_of_number(error.number()))
+            server_error(error).map_or(ErrorClass::Fatal, |error| class_of_number(error.number(), error.message()))
         }
         // A server that is stopped in the middle of an answer shows as a message that makes no sense.
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
@@ -103,7 +103,7 @@ fn class_of(error: &sqlx::Error) -> ErrorClass {
     }
 }
 
-fn class_of_number(number: u16) -> ErrorClass {
+fn class_of_number(number: u16, message: &str) -> ErrorClass {
     match number {
         // Too many connections, of the server or of the user.
         1040 | 1203 | 1226 => ErrorClass::Throttled { retry_after: None },
@@ -111,8 +111,11 @@ fn class_of_number(number: u16) -> ErrorClass {
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3118 | 4151 => ErrorClass::Denied,
         // It exists; a duplicate key; a row that others refer to; a user that cannot be made.
         1007 | 1050 | 1062 | 1396 | 1451 | 1452 => ErrorClass::Conflict,
-        // Shutting down, a lock that took too long, a deadlock, a killed query, read-only while failing over.
-        1053 | 1205 | 1213 | 1290 | 1317 | 1836 | 1927 | 3024 => ErrorClass::Retryable,
+        // Another option that forbids the statement, such as one that takes no hashed passwords, stays as it is.
+        1290 if !["read-only", "read_only"].iter().any(|option| message.contains(option)) => ErrorClass::Fatal,
+        // A node that is not ready yet, shutting down, a lock that took too long, a deadlock, read-only while failing over, a
+        // killed query, a statement that has to be prepared again.
+        1047 | 1053 | 1205 | 1213 | 1290 | 1317 | 1615 | 1836 | 1927 | 3024 => ErrorClass::Retryable,
         _ => ErrorClass::Fatal,
     }
 }
@@ -152,8 +155,14 @@ mod tests {
             (1213, ErrorClass::Retryable),
             (1064, ErrorClass::Fatal),
         ] {
-            assert_eq!(class_of_number(number), class, "{number}");
+            assert_eq!(class_of_number(number, ""), class, "{number}");
         }
+        let forbidden = |option: &str| {
+            let message = format!("The MariaDB server is running with the --{option} option so it cannot execute this");
+            class_of_number(1290, &message)
+        };
+        assert_eq!(forbidden("read-only"), ErrorClass::Retryable);
+        assert_eq!(forbidden("strict-password-validation"), ErrorClass::Fatal);
         let plain = Failure::from(sqlx::Error::Tls("server does not support TLS".into())).into_provider_error("asking");
         assert!(plain.remedy.is_some_and(|words| words.contains("ssl-mode=DISABLED")));
         let lost = Failure::from(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));

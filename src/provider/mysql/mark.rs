@@ -97,6 +97,9 @@ pub async fn fetch(
 }
 
 /// Writes a mark into the table.
+///
+/// # Errors
+/// If another estate has marked the name, which may be making the resource at this moment.
 pub async fn store(
     connection: &mut MySqlConnection,
     bookkeeping: &str,
@@ -105,8 +108,13 @@ pub async fn store(
     label: &Label,
 ) -> Result<(), Failure> {
     let table = quote_qualified(bookkeeping, TABLE)?;
+    // In one statement, so that of two who write at once one sees the other's.
+    let ours = ["address", "secret_hash", "password"]
+        .map(|field| format!("{field} = IF(estate = VALUES(estate), VALUES({field}), {field})"))
+        .join(", ");
     let sql = format!(
-        "REPLACE INTO {table} (kind, name, host, estate, address, secret_hash, password) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO {table} (kind, name, host, estate, address, secret_hash, password) VALUES (?, ?, ?, ?, ?, ?, ?) \
+         ON DUPLICATE KEY UPDATE {ours}"
     );
     sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(kind)
@@ -116,21 +124,30 @@ pub async fn store(
         .bind(label.mark.address.to_string())
         .bind(label.mark.secret_hash.as_deref())
         .bind(label.password.as_deref())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    match fetch(connection, bookkeeping, kind, Some((name, host))).await?.into_values().next() {
+        Some(Label { mark, .. }) if mark.estate != label.mark.estate => Err(Failure::Conflict(format!(
+            "the table `{bookkeeping}`.`{TABLE}` has its name for {} in estate \"{}\"; where that never made it, or it was \
+             removed by hand, delete the row",
+            mark.address, mark.estate
+        ))),
+        _ => Ok(()),
+    }
 }
 
-/// Takes a mark out of the table.
+/// Takes a mark out of the table, if it is this one.
 pub async fn remove(
     connection: &mut MySqlConnection,
     bookkeeping: &str,
     kind: &str,
     (name, host): (&str, &str),
+    mark: &Mark,
 ) -> Result<(), Failure> {
     let table = quote_qualified(bookkeeping, TABLE)?;
-    let sql = format!("DELETE FROM {table} WHERE kind = ? AND name = ? AND host = ?");
+    let sql = format!("DELETE FROM {table} WHERE kind = ? AND name = ? AND host = ? AND estate = ? AND address = ?");
     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind).bind(name).bind(host);
+    let query = query.bind(&*mark.estate).bind(mark.address.to_string());
     match query.execute(connection).await.map_err(Failure::from) {
         Err(failure) if !failure.is_missing() => Err(failure),
         _ => Ok(()),

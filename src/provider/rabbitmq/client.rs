@@ -22,6 +22,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most characters of an answer that is no JSON that a message repeats.
 const MOST_QUOTED: usize = 200;
 
+/// What a 404 says that the server did not send.
+pub const NO_API: &str = "there is no management API at this address";
+
 /// The management API of one target.
 pub struct Client {
     http: reqwest::Client,
@@ -75,14 +78,19 @@ impl Client {
     }
 
     /// User and address, for messages.
+    /// Whom the server takes us for.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     pub fn location(&self) -> String {
         format!("{}@{}", self.user, self.base.as_str().trim_end_matches('/').split("://").last().unwrap_or_default())
     }
 
-    /// The answer, or nothing for 404.
+    /// The answer, or nothing for the server's own 404.
     ///
     /// # Errors
-    /// If no whole answer comes, or the server refuses.
+    /// If no whole answer comes, the server refuses, or there is none.
     pub async fn get(&self, path: &[&str]) -> Result<Option<Json>, Failure> {
         let answer = self.send(Method::GET, path, None).await?;
         answer.map(|text| serde_json::from_str(&text).map_err(|_| Failure::Invalid(no_json(&text)))).transpose()
@@ -128,11 +136,11 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|sort| sort.starts_with("text/html"));
         let text = response.text().await.map_err(failed)?;
-        if is_html || status.is_redirection() {
+        if status.is_redirection() || (is_html && (status.is_success() || status == StatusCode::NOT_FOUND)) {
             return Err(Failure::Invalid(no_json(&text)));
         }
         if status == StatusCode::NOT_FOUND {
-            return Ok(None);
+            return if is_own_answer(&text) { Ok(None) } else { Err(Failure::Invalid(NO_API.to_owned())) };
         }
         if !status.is_success() {
             let retry_after = retry_after.map(Duration::from_secs);
@@ -156,6 +164,12 @@ impl Client {
         drop(segments);
         Ok(url)
     }
+}
+
+/// Whether a refusal is the server's own, and not that of something in front of it which does not find the server.
+fn is_own_answer(text: &str) -> bool {
+    let answer: Option<Json> = serde_json::from_str(text).ok();
+    answer.is_some_and(|answer| ["error", "reason"].iter().all(|field| answer.get(field).is_some()))
 }
 
 fn missing() -> Failure {

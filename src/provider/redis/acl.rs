@@ -53,7 +53,8 @@ impl User {
                 "nopass" => user.nopass = true,
                 "allkeys" => user.keys.push("*".to_owned()),
                 "allchannels" => user.channels.push("*".to_owned()),
-                "off" | "resetchannels" | "sanitize-payload" | "skip-sanitize-payload" => {}
+                // Valkey 9.1 says of everybody which databases are open to them: all, unless it is told otherwise.
+                "off" | "resetchannels" | "alldbs" | "sanitize-payload" | "skip-sanitize-payload" => {}
                 _ => match (word.as_bytes()[0], word) {
                     (b'#', _) => user.passwords.push(word[1..].to_owned()),
                     (b'~', _) => user.keys.push(word[1..].to_owned()),
@@ -162,8 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn a_user_of_every_database_is_one_as_ever() {
+        let line = "user app on sanitize-payload #ab ~app:* resetchannels alldbs -@all +get \
+            (resetchannels &tenantry:estate=shop:address=acme/user alldbs -@all)";
+        let user = User::parse(line).expect("a user");
+        assert_eq!((user.commands, user.selectors), (vec!["+get".to_owned()], Vec::new()));
+        assert_eq!(&*user.label.expect("a mark").mark.estate, "shop");
+    }
+
+    #[test]
     fn a_line_with_an_unknown_word_is_no_user() {
         assert_eq!(User::parse("user app on ~a -@all novelty"), None);
+        assert_eq!(User::parse("user app on ~a resetdbs db=1 -@all"), None);
     }
 
     #[test]

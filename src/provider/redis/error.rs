@@ -66,10 +66,9 @@ fn class_of_code(code: &str, detail: &str) -> ErrorClass {
     match code {
         "NOPERM" | "NOAUTH" | "WRONGPASS" | "DENIED" => ErrorClass::Denied,
         "WRONGTYPE" => ErrorClass::Conflict,
-        // Starting, failing over, running a script, out of memory for a moment.
-        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "OOM" | "NOREPLICAS" => {
-            ErrorClass::Retryable
-        }
+        // Starting, failing over, running a script, out of memory or without its disk for a moment.
+        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "OOM" | "NOREPLICAS"
+        | "MISCONF" => ErrorClass::Retryable,
         "ERR" if detail.contains("max number of clients") => ErrorClass::Throttled { retry_after: None },
         _ => ErrorClass::Fatal,
     }
@@ -109,6 +108,7 @@ mod tests {
             ("WRONGTYPE", "", ErrorClass::Conflict),
             ("LOADING", "", ErrorClass::Retryable),
             ("READONLY", "", ErrorClass::Retryable),
+            ("MISCONF", "", ErrorClass::Retryable),
             ("ERR", "max number of clients reached", ErrorClass::Throttled { retry_after: None }),
             ("ERR", "syntax error", ErrorClass::Fatal),
             ("MOVED", "1 a:1", ErrorClass::Fatal),

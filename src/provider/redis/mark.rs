@@ -39,7 +39,7 @@ impl Label {
         for word in selector.split_ascii_whitespace() {
             match word.strip_prefix('&') {
                 Some(text) if pattern.is_none() => pattern = Some(text),
-                None if matches!(word, "resetchannels" | "-@all") => {}
+                None if matches!(word, "resetchannels" | "alldbs" | "-@all") => {}
                 _ => return None,
             }
         }

@@ -39,6 +39,18 @@ impl Failure {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
+    /// Whether the server says that a bucket is in another region, in one of the ways in which AWS does.
+    pub fn is_elsewhere(&self) -> bool {
+        let Self::Refused { code, .. } = self else { return false };
+        matches!(
+            code.as_str(),
+            "PermanentRedirect"
+                | "TemporaryRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException"
+        )
+    }
+
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Transport { class, .. } => *class,
@@ -83,9 +95,7 @@ impl Failure {
                 Some("let the bucket's `publicAccessBlock` allow it, if it is meant to be public")
             }
             Self::Refused { status: 401 | 403, .. } => Some("give the target's access key the right to do it"),
-            Self::Refused { status: 301 | 400, code, .. }
-                if matches!(code.as_str(), "PermanentRedirect" | "AuthorizationHeaderMalformed") =>
-            {
+            Self::Refused { .. } if self.is_elsewhere() => {
                 Some("the bucket is in another region: make a target for that one")
             }
             Self::Unsupported { .. } => Some("leave it out of the spec, or use a server that can"),

@@ -219,8 +219,8 @@ impl Api {
     ///
     /// # Errors
     /// If it was refused or not answered.
-    pub async fn delete(&self, path: &str, id: &str) -> Result<bool, Failure> {
-        match self.call(Method::DELETE, &below(path, id), None, None, None).await {
+    pub async fn delete(&self, path: &str, id: &str, query: &Form) -> Result<bool, Failure> {
+        match self.call(Method::DELETE, &below(path, id), Some(query), None, None).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.status() == Some(404) => Ok(false),
             Err(failure) => Err(failure),
@@ -237,7 +237,7 @@ impl Api {
     ) -> Result<Posted, Failure> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/v1/{path}", self.base.path().trim_end_matches('/')));
-        url.set_query(query.map(Form::encoded).as_deref());
+        url.set_query(query.map(Form::encoded).filter(|query| !query.is_empty()).as_deref());
         let mut headers = self.headers.clone();
         if form.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));

@@ -104,6 +104,8 @@ pub struct List {
     entries: HashMap<(String, String), Vec<Entry>>,
     /// Space and name by id.
     places: HashMap<String, (String, String)>,
+    /// The latest first.
+    ended: Vec<Entry>,
 }
 
 impl List {
@@ -111,11 +113,32 @@ impl List {
     /// If it could not be read to its end.
     pub async fn read(api: &Api, kind: &'static str) -> Result<Self, Failure> {
         let objects = api.list(path(kind), &query(kind)).await?;
-        let mut list = Self { kind, entries: HashMap::new(), places: HashMap::new() };
+        let mut list = Self { kind, entries: HashMap::new(), places: HashMap::new(), ended: Vec::new() };
         for object in objects.into_iter().filter(is_current) {
             list.put(object);
         }
         Ok(list)
+    }
+
+    /// Adds subscriptions that have ended as they were to: no longer current, but not to be made anew either.
+    ///
+    /// # Errors
+    /// If they could not be listed to the end.
+    pub async fn add_ended(&mut self, api: &Api) -> Result<(), Failure> {
+        let query = query(self.kind).with("status", "canceled");
+        let ended = api.list(path(self.kind), &query).await?;
+        self.ended.extend(ended.into_iter().filter_map(|object| Entry::of(self.kind, object)));
+        Ok(())
+    }
+
+    /// The subscription of an estate and name that has ended by itself. If there are several, the latest counts: what was
+    /// deleted is to be made anew when it is wanted again.
+    pub fn ended(&self, estate: &str, name: &str) -> Option<&Entry> {
+        let is_it =
+            |entry: &&Entry| entry.name == name && entry.mark.as_ref().is_some_and(|mark| *mark.estate == *estate);
+        let is_deleted =
+            |entry: &Entry| [mark::ENDING, mark::DELETED].iter().any(|note| mark::note(&entry.object, note).is_some());
+        self.ended.iter().find(is_it).filter(|entry| !is_deleted(entry))
     }
 
     /// Adds an object, or puts it in the place of its former self.

@@ -25,10 +25,12 @@ const SECRET: &str = "tenantry_secret";
 pub const KEY: &str = "tenantry_key";
 /// What deleting a subscription does.
 pub const ON_DELETE: &str = "tenantry_on_delete";
-/// That a subscription has, or is to have, a schedule of ours.
+/// That a subscription is to have a schedule of ours, and when the period ends for which it is made.
 pub const LATER: &str = "tenantry_later";
 /// That a subscription was deleted and runs until its period's end.
 pub const ENDING: &str = "tenantry_ending";
+/// That a subscription was deleted, and did not end by itself.
+pub const DELETED: &str = "tenantry_deleted";
 
 /// A text of the metadata of an object.
 pub fn note<'a>(object: &'a Json, name: &str) -> Option<&'a str> {

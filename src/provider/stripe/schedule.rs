@@ -26,13 +26,28 @@ pub fn of(subscription: &Json) -> Option<&Json> {
 }
 
 /// Whether a subscription's schedule is of the estate that the subscription is of: by its mark or, between its creation,
-/// which cannot mark it, and the request after that, because the subscription says that one is to be made.
+/// which cannot mark it, and the request after that, because the subscription says that one is to be made in this period.
 pub fn is_ours(subscription: &Json) -> bool {
     let (Some(schedule), Some(owner)) = (of(subscription), mark::read(subscription)) else { return false };
     match mark::read(schedule) {
         Some(mark) => mark.estate == owner.estate,
-        None => mark::note(subscription, mark::LATER).is_some(),
+        None => {
+            let end = schedule.pointer("/current_phase/end_date").and_then(Json::as_i64);
+            let noted = mark::note(subscription, mark::LATER);
+            noted.is_some() && noted == end.map(|end| end.to_string()).as_deref()
+        }
     }
+}
+
+/// Whether a subscription has a schedule that carries its mark.
+pub fn is_marked(subscription: &Json) -> bool {
+    of(subscription).is_some_and(|schedule| mark::read(schedule).is_some())
+}
+
+/// The second of the epoch at which the period ends that runs. Each item tells it, since they may differ.
+pub fn period_end(subscription: &Json) -> Option<i64> {
+    let items = subscription.pointer("/items/data").and_then(Json::as_array)?;
+    items.iter().filter_map(|item| item.get("current_period_end")?.as_i64()).min()
 }
 
 /// The phase that comes after this one, and the second of the epoch at which it begins.
@@ -52,6 +67,14 @@ pub fn items(phase: &Json) -> Vec<Item> {
         Some(Item { price, quantity: item.get("quantity").and_then(Json::as_u64) })
     };
     items.filter_map(item).collect()
+}
+
+/// Whether a subscription ends with its period because a date says so, as Stripe's portal does it where billing is flexible
+/// (<https://docs.stripe.com/changelog/basil/2025-05-28/cancel-at-enums>). A later date is a contract of somebody else's.
+pub fn ends_by_date(subscription: &Json) -> bool {
+    let is_flagged = subscription.get("cancel_at_period_end").and_then(Json::as_bool) == Some(true);
+    let date = subscription.get("cancel_at").and_then(Json::as_i64).filter(|_| !is_flagged);
+    date.zip(period_end(subscription)).is_some_and(|(date, end)| date <= end)
 }
 
 /// A subscription with the items that it has from the next period on, if that is known to be others.
@@ -115,7 +138,7 @@ mod tests {
     fn subscription(schedule_metadata: Json, own_note: bool) -> Json {
         let mut metadata = json!({"tenantry_estate": "shop", "tenantry_address": "acme/subscription"});
         if own_note {
-            metadata["tenantry_later"] = "true".into();
+            metadata["tenantry_later"] = "86400".into();
         }
         json!({"metadata": metadata, "items": {"data": []}, "schedule": {
         "metadata": schedule_metadata, "current_phase": {"start_date": 0, "end_date": 86_400},
@@ -136,6 +159,9 @@ mod tests {
         assert!(coming(&subscription(ours, false)).is_some_and(|reason| reason.contains("1970-01-02")));
         assert_eq!(after_this_period(&subscription(json!({}), false)), None);
         assert!(after_this_period(&subscription(json!({}), true)).is_some());
+        let mut long_ago = subscription(json!({}), true);
+        long_ago["metadata"]["tenantry_later"] = "3600".into();
+        assert_eq!(after_this_period(&long_ago), None);
         let theirs = json!({"tenantry_estate": "other", "tenantry_address": "acme/subscription"});
         assert_eq!(after_this_period(&subscription(theirs, true)), None);
     }

@@ -31,7 +31,7 @@ impl KubernetesReader {
             return observed;
         }
         let mark = Mark { estate: estate.into(), address: desired.address.clone(), secret_hash: None };
-        let request = Apply { resource, spec: &desired.spec, mark: &mark, uid: None, force: true, dry_run: true };
+        let request = Apply { resource, spec: &desired.spec, mark: Some(&mark), uid: None, force: true, dry_run: true };
         // Who may only read sees the cheap comparison, and so does who would be refused: applying tells why.
         let Ok(answer) = apply(&self.cluster, &request).await else { return observed };
         let would_be = Found::new(answer.object, resource);

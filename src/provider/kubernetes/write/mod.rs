@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! look        the object's metadata: is it there, whose is it, is it being deleted?
+//!   → adopt   what is there without a mark, and only if the plan says so
 //!   → apply   server-side, first without force; a conflict over what is ours is repaired with force
 //!   → wait    only for a definition, whose objects come next
 //! ```
@@ -9,6 +10,7 @@
 //! A change is bound to the uid that was looked at, so that an object that somebody else makes in between under the same name
 //! is neither changed nor deleted.
 
+mod adopt;
 mod conflict;
 mod delete;
 
@@ -118,13 +120,16 @@ impl KubernetesWriter {
         if current.is_none() && !is_create {
             return Err(Failure::conflict("it no longer exists; plan again"));
         }
+        if let Some(there) = current.as_ref().filter(|there| there.mark.is_none()) {
+            self.take_over(subject, &there.uid).await?;
+        }
         let uid = current.as_ref().map(|there| &*there.uid);
         // What takes fields over takes none from an object that nobody has seen yet.
         let force = current.is_some() && conflict::is_forced(subject.step);
         let request = |force| Apply {
             resource: &subject.resource,
             spec: subject.spec,
-            mark: &subject.step.mark,
+            mark: Some(&subject.step.mark),
             uid,
             force,
             dry_run: false,

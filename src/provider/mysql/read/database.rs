@@ -21,9 +21,13 @@ pub struct DatabaseState {
     pub label: Option<Label>,
 }
 
-/// Whether the list of databases is whole: without one of these privileges the server leaves others' out.
+/// Whether the list of databases is whole: without this privilege the server leaves others' out.
+///
+/// Others that are for every database show every one in MariaDB; in MySQL single databases may have been taken out of them
+/// (MySQL manual, "Privilege Restriction Using Partial Revokes").
 const SEES_ALL: &str = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES \
-    WHERE PRIVILEGE_TYPE IN ('SHOW DATABASES', 'SELECT', 'CREATE', 'DROP') AND GRANTEE = CONCAT('\\'', \
+    WHERE (PRIVILEGE_TYPE = 'SHOW DATABASES' OR (VERSION() LIKE '%MariaDB%' AND \
+    PRIVILEGE_TYPE IN ('SELECT', 'CREATE', 'DROP'))) AND GRANTEE = CONCAT('\\'', \
     SUBSTRING(CURRENT_USER(), 1, CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), \
     '\\'@\\'', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '\\'')";
 

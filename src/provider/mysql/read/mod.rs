@@ -25,7 +25,7 @@ use crate::core::model::address::Address;
 use crate::core::model::kind::Kind;
 use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
 use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub use database::fetch as fetch_database;
 
@@ -126,6 +126,10 @@ fn reason(failure: Failure, attempted: String) -> Arc<str> {
     }
 }
 
+fn identity_of_user(kind: &Kind, name: &str, host: &str) -> Option<Identity> {
+    kind.identity_of(&[("name".into(), name.into()), ("host".into(), host.into())].into_iter().collect())
+}
+
 impl MySqlReader {
     pub fn new(connections: Arc<Connections>, bookkeeping: Arc<str>) -> Self {
         let kinds = types::kinds().into_iter().map(|kind| (kind.name, kind)).collect();
@@ -149,8 +153,18 @@ impl MySqlReader {
                 Some(open) => open,
                 None => self.connections.acquire().await?,
             };
-            let scope = Scope { estate, kind, subjects, bookkeeping: &self.bookkeeping, flavour: open.flavour };
-            let answers = read_kind(&mut open.connection, &scope).await?;
+            let scope = Scope { estate, kind, subjects, bookkeeping: &self.bookkeeping, flavour: open.server.flavour };
+            let mut answers = read_kind(&mut open.connection, &scope).await?;
+            for subject in &scope.subjects {
+                if let Some(reason) = open.server.changes_names(name, subject.spec) {
+                    answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
+                }
+            }
+            let own = (name == "mysql.user").then(|| open.own_user.rsplit_once('@')).flatten();
+            if let Some(own) = own.and_then(|(name, host)| identity_of_user(kind, name, host)) {
+                let own = answers.iter_mut().filter(|(identity, _)| *identity == own);
+                own.for_each(|(_, observed)| *observed = Observed::Unknown(OWN_USER.into()));
+            }
             Ok((open, answers))
         };
         let read = tokio::time::timeout(READ_TIMEOUT, read).await;
@@ -201,7 +215,7 @@ impl Reader for MySqlReader {
         let probe = async {
             let mut session = self.connections.acquire().await?;
             let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut session.connection).await?;
-            let product = match session.flavour {
+            let product = match session.server.flavour {
                 Flavour::MySql => "MySQL",
                 Flavour::MariaDb => "MariaDB",
             };

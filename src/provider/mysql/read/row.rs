@@ -36,12 +36,24 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
     }
     let databases: BTreeSet<&str> = groups.keys().map(|group| group.table.0.as_str()).collect();
     let columns = column::fetch(connection, &databases.into_iter().collect::<Vec<_>>()).await?;
-    for (group, subjects) in &groups {
+    for (group, subjects) in &mut groups {
+        if let Some(of_table) = columns.get(&group.table) {
+            // Among the others they would be taken for another row, and that row for theirs.
+            subjects.retain(|subject| match misfit(subject.spec, of_table) {
+                None => true,
+                Some(reason) => {
+                    answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
+                    false
+                }
+            });
+        }
         for page in subjects.chunks(PAGE) {
             let found = match columns.get(&group.table) {
                 Some(of_table) => read_page(connection, group, page, of_table).await,
                 // The list of columns leaves out what may not be read; so the table itself is asked.
-                None => probe(connection, group).await.map(|()| page.iter().map(|_| Observed::Absent).collect()),
+                None => probe(connection, group)
+                    .await
+                    .map(|reason| page.iter().map(|_| Observed::Unknown(reason.clone())).collect()),
             };
             match found {
                 Ok(observed) => {
@@ -65,10 +77,23 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
     Ok(answers)
 }
 
-async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<(), Failure> {
-    let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(&group.table.0, &group.table.1)?);
+/// Why the rows of a table are unknown that is there and whose columns are not told.
+///
+/// # Errors
+/// If it cannot be read, or is not there.
+async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<Arc<str>, Failure> {
+    let (database, table) = &group.table;
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(database, table)?);
     sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await?;
-    Err(Failure::Invalid("the server does not say what columns it has".to_owned()))
+    let hint = "write its name as the server has it, and grant SELECT on it to the user of the target's `url`";
+    Ok(format!("reading table `{database}`.`{table}`: the server does not say what columns it has; {hint}").into())
+}
+
+/// Why a key can be that of no row of a table, if so.
+pub fn misfit(spec: &Map, columns: &BTreeMap<String, Sort>) -> Option<String> {
+    let mut key = spec.get("key")?.as_map()?.iter();
+    let (name, _) = key.find(|(name, value)| column::find(columns, name).is_some_and(|sort| !sort.fits_key(value)))?;
+    Some(format!("column \"{name}\" of the key takes no such value; the server would take it for that of another row"))
 }
 
 fn group_of(subject: &Subject<'_>) -> Option<Group> {
@@ -89,23 +114,23 @@ async fn read_page(
     columns: &BTreeMap<String, Sort>,
 ) -> Result<Vec<Observed>, Failure> {
     let names: BTreeSet<&str> = page.iter().flat_map(|subject| wanted_columns(subject)).map(|(name, _)| name).collect();
-    let read: Vec<&str> = names.into_iter().filter(|name| columns.contains_key(*name)).collect();
-    let key: Vec<String> = group.key.iter().map(|name| quote_identifier(name)).collect::<Result<_, _>>()?;
-    let is_row = key.iter().map(|name| format!("{name} = ?")).collect::<Vec<_>>().join(" AND ");
+    let read: Vec<&str> = names.into_iter().filter(|name| column::find(columns, name).is_some()).collect();
+    let sort_of = |name: &str| column::find(columns, name).unwrap_or(Sort::Other);
+    let is_key = |name: &String| Ok(format!("{} = {}", quote_identifier(name)?, sort_of(name).placeholder()));
+    let is_row = group.key.iter().map(is_key).collect::<Result<Vec<_>, Failure>>()?.join(" AND ");
     let cases = (0..page.len()).map(|index| format!("WHEN {is_row} THEN {index}")).collect::<Vec<_>>().join(" ");
     let any = vec![format!("({is_row})"); page.len()].join(" OR ");
     let mut selected = format!("CAST(CASE {cases} END AS SIGNED)");
     for name in &read {
-        selected.push_str(&format!(", CAST({} AS CHAR CHARACTER SET utf8mb4)", quote_identifier(name)?));
+        selected.push_str(&format!(", {}", sort_of(name).selected(&quote_identifier(name)?)));
     }
     let sql = format!("SELECT {selected} FROM {} WHERE {any}", quote_qualified(&group.table.0, &group.table.1)?);
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     // Once for the cases and once for the condition.
     for subject in page.iter().chain(page) {
         let values = subject.spec.get("key").and_then(Value::as_map);
         for name in &group.key {
-            let sort = columns.get(name).copied().unwrap_or(Sort::Other);
-            query = query.bind(values.and_then(|values| sort.bind(values.get(name)?)));
+            query = query.bind(values.and_then(|values| sort_of(name).bind(values.get(name)?)));
         }
     }
     let rows = query.fetch_all(connection).await?;
@@ -132,10 +157,13 @@ fn observed(
     };
     let mut found = Vec::new();
     for (name, wanted) in wanted_columns(subject) {
-        // A column that the table does not have is left out, and so shows as missing.
-        let Some(index) = read.iter().position(|column| *column == name) else { continue };
+        let Some(index) = read.iter().position(|column| *column == name) else {
+            // The list leaves out what the table does not have and what may not be read alike.
+            let message = format!("the server tells of no column \"{name}\"; make it, or grant SELECT on it");
+            return Ok(Observed::Unknown(message.into()));
+        };
         let text: Option<String> = row.try_get_unchecked(index + 1)?;
-        let sort = columns.get(name).copied().unwrap_or(Sort::Other);
+        let sort = column::find(columns, name).unwrap_or(Sort::Other);
         found.push((Arc::from(name), sort.observed(wanted, text.as_deref())));
     }
     let found: Map = found.into_iter().collect();

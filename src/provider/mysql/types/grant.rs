@@ -85,8 +85,12 @@ pub fn canonical_privilege(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase();
     match text.as_str() {
         "ALL PRIVILEGES" => "ALL".to_owned(),
-        // What MariaDB calls them in its lists, and takes as the same.
+        // What MariaDB calls them in its lists, or takes as the same.
         "DELETE VERSIONING ROWS" => "DELETE HISTORY".to_owned(),
+        "BINLOG MONITOR" => "REPLICATION CLIENT".to_owned(),
+        "REPLICATION REPLICA" => "REPLICATION SLAVE".to_owned(),
+        "REPLICATION REPLICA ADMIN" => "REPLICATION SLAVE ADMIN".to_owned(),
+        "REPLICA MONITOR" => "SLAVE MONITOR".to_owned(),
         _ => text,
     }
 }

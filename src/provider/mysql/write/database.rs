@@ -2,7 +2,7 @@
 
 use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::Flavour;
+use crate::provider::mysql::connection::{Flavour, Server};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::mark::{self, Label};
 use crate::provider::mysql::quote::{quote_identifier, quote_literal};
@@ -16,7 +16,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     if is_system_database(name) || name == bookkeeping {
         return Err(Failure::Invalid("this database is not the estate's to change".to_owned()));
     }
-    let Session { connection, flavour, .. } = session;
+    let Session { connection, server: Server { flavour, .. }, .. } = session;
     let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);
     if let Some(state) = &existing {
         step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
@@ -25,8 +25,14 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let in_table = *flavour == Flavour::MySql;
     let spec: DatabaseSpec = match &step.action {
         StepAction::Delete { .. } => {
-            execute(connection, format!("DROP DATABASE IF EXISTS {database}")).await?;
-            return if in_table { mark::remove(connection, bookkeeping, "database", (name, "")).await } else { Ok(()) };
+            // What is not there now may be somebody else's in a moment.
+            if existing.is_some() {
+                execute(connection, format!("DROP DATABASE IF EXISTS {database}")).await?;
+            }
+            return match in_table {
+                true => mark::remove(connection, bookkeeping, "database", (name, ""), &step.mark).await,
+                false => Ok(()),
+            };
         }
         StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
         StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => parse(spec)?,
@@ -47,7 +53,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let made = execute(connection, format!("{verb} DATABASE {database} {options}")).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
-        mark::remove(connection, bookkeeping, "database", (name, "")).await?;
+        mark::remove(connection, bookkeeping, "database", (name, ""), &step.mark).await?;
     }
     made
 }

@@ -45,7 +45,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let list = if wants_all { "ALL PRIVILEGES".to_owned() } else { words(&wanted) };
     let option = if spec.with_grant_option { " WITH GRANT OPTION" } else { "" };
     let user = quote_user(&spec.user, &spec.host)?;
-    // MySQL 5 would have made the user. Neither server does so any more.
+    // The session is set so that no server makes the user.
     execute(connection, format!("GRANT {list} ON {} TO {user}{option}", object(&spec)?)).await
 }
 

@@ -37,23 +37,23 @@ impl MySqlWriter {
 
     async fn step(&self, step: &Step) -> Result<(), Failure> {
         let mut session = self.connections.acquire().await?;
+        if let Some(reason) = session.server.changes_names(step.kind.name, step.spec()) {
+            return Err(Failure::Invalid(reason));
+        }
         let is_delete = matches!(step.action, StepAction::Delete { .. });
         if !is_delete && keeps_records(step) && !self.is_prepared.load(Ordering::Relaxed) {
             prepare(&mut session.connection, &self.bookkeeping).await?;
             self.is_prepared.store(true, Ordering::Relaxed);
         }
-        let is_clean = match step.kind.name {
-            "mysql.database" => database::write(&mut session, &self.bookkeeping, step).await.map(|()| true),
-            "mysql.user" => user::write(&mut session, &self.bookkeeping, step).await.map(|()| true),
-            "mysql.grant" => grant::write(&mut session.connection, step).await.map(|()| true),
-            "mysql.row" => row::write(&mut session.connection, step).await.map(|()| true),
-            // It may change settings of the session for good.
-            "mysql.script" => script::write(&mut session.connection, &self.bookkeeping, step).await.map(|()| false),
-            other => Err(Failure::Invalid(format!("MySQL has no kind {other}"))),
-        }?;
-        if is_clean {
-            self.connections.release(session);
+        match step.kind.name {
+            "mysql.database" => database::write(&mut session, &self.bookkeeping, step).await?,
+            "mysql.user" => user::write(&mut session, &self.bookkeeping, step).await?,
+            "mysql.grant" => grant::write(&mut session.connection, step).await?,
+            "mysql.row" => row::write(&mut session.connection, step).await?,
+            "mysql.script" => session = script::write(&self.connections, session, &self.bookkeeping, step).await?,
+            other => return Err(Failure::Invalid(format!("MySQL has no kind {other}"))),
         }
+        self.connections.release(session);
         Ok(())
     }
 }

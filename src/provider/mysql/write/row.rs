@@ -12,6 +12,7 @@ use crate::provider::contract::{Step, StepAction};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
 use crate::provider::mysql::read::column::{self, Sort};
+use crate::provider::mysql::read::row::misfit;
 
 /// A column with what it is to be; nothing for NULL.
 struct Cell {
@@ -22,10 +23,17 @@ struct Cell {
     bound: Option<String>,
 }
 
+impl Cell {
+    /// Of a comparison, or of an update.
+    fn assigned(&self) -> String {
+        format!("{} = {}", self.quoted, self.sort.placeholder())
+    }
+}
+
 fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
     let fields = spec.get(field).and_then(Value::as_map);
     let cells = fields.into_iter().flat_map(Map::iter).map(|(name, wanted)| {
-        let sort = sorts.get(&**name).copied().unwrap_or(Sort::Other);
+        let sort = column::find(sorts, name).unwrap_or(Sort::Other);
         let (quoted, bound) = (quote_identifier(name)?, sort.bind(wanted));
         Ok(Cell { name: name.to_string(), quoted, sort, wanted: wanted.clone(), bound })
     });
@@ -33,7 +41,7 @@ fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<
 }
 
 fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, MySql, MySqlArguments> {
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql));
     cells.fold(query, |query, cell| query.bind(cell.bound.clone()))
 }
 
@@ -44,37 +52,48 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let columns = column::fetch(connection, &[database]).await?;
     let none = BTreeMap::new();
     let sorts = columns.get(&(database.to_owned(), table.to_owned())).unwrap_or(&none);
+    if let Some(reason) = misfit(spec, sorts) {
+        return Err(Failure::Invalid(reason));
+    }
     let (key, wanted) = (cells(spec, "key", sorts)?, cells(spec, "columns", sorts)?);
     if key.is_empty() {
         return Err(Failure::Invalid("its spec names no key".to_owned()));
     }
-    let is_row = key.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(" AND ");
+    let is_row = key.iter().map(Cell::assigned).collect::<Vec<_>>().join(" AND ");
 
     let mut transaction = connection.begin().await?;
-    if let StepAction::Delete { .. } = step.action {
-        let deleted =
-            bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await;
-        match deleted.map_err(Failure::from) {
-            Ok(result) if result.rows_affected() > 1 => return Err(several(result.rows_affected())),
-            Ok(_) => {}
-            // With the table every row of it is gone.
-            Err(failure) if failure.is_missing() => return Ok(()),
-            Err(failure) => return Err(failure),
+    let is_delete = matches!(step.action, StepAction::Delete { .. });
+    let mut selected = vec!["1".to_owned()];
+    if !is_delete {
+        selected.extend(wanted.iter().map(|cell| cell.sort.selected(&cell.quoted)));
+    }
+    let look = format!("SELECT {} FROM {qualified} WHERE {is_row}", selected.join(", "));
+    let mut rows = match bound(look.clone(), key.iter()).fetch_all(&mut *transaction).await.map_err(Failure::from) {
+        // With the table every row of it is gone.
+        Err(failure) if is_delete && failure.is_missing() => return Ok(()),
+        rows => rows?,
+    };
+    // To lock what is not there would lock the gap, in which other tenants' rows are made at the same moment.
+    if !rows.is_empty() {
+        rows = bound(format!("{look} FOR UPDATE"), key.iter()).fetch_all(&mut *transaction).await?;
+    }
+    // Before one is deleted: not every engine can take back what it has deleted.
+    if rows.len() > 1 {
+        return Err(several(rows.len() as u64));
+    }
+    if is_delete {
+        if !rows.is_empty() {
+            bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         return Ok(());
     }
-
-    let mut selected = vec!["1".to_owned()];
-    selected.extend(wanted.iter().map(|cell| format!("CAST({} AS CHAR CHARACTER SET utf8mb4)", cell.quoted)));
-    let sql = format!("SELECT {} FROM {qualified} WHERE {is_row} FOR UPDATE", selected.join(", "));
-    let rows = bound(sql, key.iter()).fetch_all(&mut *transaction).await?;
     match (rows.as_slice(), &step.action) {
         ([], StepAction::Update { .. }) => return Err(vanished()),
         ([], _) => {
             let all: Vec<&Cell> = key.iter().chain(&wanted).collect();
             let names = all.iter().map(|cell| cell.quoted.as_str()).collect::<Vec<_>>().join(", ");
-            let marks = vec!["?"; all.len()].join(", ");
+            let marks = all.iter().map(|cell| cell.sort.placeholder()).collect::<Vec<_>>().join(", ");
             let sql = format!("INSERT INTO {qualified} ({names}) VALUES ({marks})");
             bound(sql, all.into_iter()).execute(&mut *transaction).await?;
         }
@@ -93,7 +112,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
                     return Err(Failure::Conflict(message));
                 }
                 (Some(_), _) => {
-                    let set = changed.iter().map(|cell| format!("{} = ?", cell.quoted)).collect::<Vec<_>>().join(", ");
+                    let set = changed.iter().map(|cell| cell.assigned()).collect::<Vec<_>>().join(", ");
                     let sql = format!("UPDATE {qualified} SET {set} WHERE {is_row}");
                     bound(sql, changed.into_iter().chain(&key)).execute(&mut *transaction).await?;
                 }

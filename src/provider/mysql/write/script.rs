@@ -2,15 +2,23 @@
 
 use sqlx::MySqlConnection;
 
-use super::{execute, parse, text, vanished};
+use super::{Session, execute, parse, text, vanished};
 use crate::provider::contract::{Step, StepAction};
+use crate::provider::mysql::connection::Connections;
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
 use crate::provider::mysql::read::script::{self, Record, TABLE};
 use crate::provider::mysql::statements::check_script;
 use crate::provider::mysql::types::script::{ScriptSpec, checksum};
 
-pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
+/// Answers with a connection that is as it was.
+pub async fn write(
+    connections: &Connections,
+    mut session: Session,
+    bookkeeping: &str,
+    step: &Step,
+) -> Result<Session, Failure> {
+    let connection = &mut session.connection;
     let spec = step.spec();
     let name = (text(spec, "database"), text(spec, "name"));
     let records = script::fetch(connection, bookkeeping, Some(name)).await?;
@@ -18,7 +26,10 @@ pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &S
     let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
     let existing = records.iter().find(is_ours).or(records.first());
     let spec: ScriptSpec = match (&step.action, existing) {
-        (StepAction::Delete { .. }, _) => return forget(connection, bookkeeping, &step.mark.estate, &address).await,
+        (StepAction::Delete { .. }, _) => {
+            forget(connection, bookkeeping, &step.mark.estate, &address).await?;
+            return Ok(session);
+        }
         (StepAction::Update { .. }, None) => return Err(vanished()),
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, _) => parse(spec)?,
     };
@@ -32,15 +43,15 @@ pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &S
         _ => true,
     };
     if !has_run || !holds {
-        run(connection, &spec).await?;
+        session = run(connections, session, &spec).await?;
         if let Some(check) = &spec.check
-            && !script::check_holds(connection, check).await?
+            && !script::check_holds(&mut session.connection, check).await?
         {
             return Err(Failure::Invalid("it ran, but its check does not hold afterwards".to_owned()));
         }
     }
     if let Some(other) = existing.filter(|record| !is_ours(record)) {
-        forget(connection, bookkeeping, &other.estate, &other.address).await?;
+        forget(&mut session.connection, bookkeeping, &other.estate, &other.address).await?;
     }
     let table = quote_qualified(bookkeeping, TABLE)?;
     let sql = format!(
@@ -53,19 +64,26 @@ pub async fn write(connection: &mut MySqlConnection, bookkeeping: &str, step: &S
         .bind(name.1)
         .bind(&wanted)
         .bind(spec.check.as_deref())
-        .execute(connection)
+        .execute(&mut session.connection)
         .await?;
-    Ok(())
+    Ok(session)
 }
 
-/// Runs the user's statements with the settings that the user would expect.
-async fn run(connection: &mut MySqlConnection, spec: &ScriptSpec) -> Result<(), Failure> {
+/// Runs the user's statements with the settings that the user would expect, and goes on with another connection.
+///
+/// A script may leave a transaction open, tables locked, or settings changed, as dumps do: in the first the record that it
+/// ran would be lost, and with it what it did.
+async fn run(connections: &Connections, mut session: Session, spec: &ScriptSpec) -> Result<Session, Failure> {
     check_script(&spec.sql).map_err(Failure::Invalid)?;
+    let connection = &mut session.connection;
     if let Some(database) = &spec.database {
         execute(connection, format!("USE {}", quote_identifier(database)?)).await?;
     }
     execute(connection, "SET SESSION sql_mode = @@GLOBAL.sql_mode".to_owned()).await?;
-    execute(connection, spec.sql.clone()).await
+    execute(connection, spec.sql.clone()).await?;
+    execute(connection, "COMMIT".to_owned()).await?;
+    session.close().await;
+    connections.acquire().await
 }
 
 async fn forget(

@@ -3,8 +3,8 @@
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Session, execute, parse, text, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::Flavour;
+use crate::provider::contract::{OWN_USER, Step, StepAction};
+use crate::provider::mysql::connection::{Flavour, Server};
 use crate::provider::mysql::error::Failure;
 use crate::provider::mysql::mark::{self, Label};
 use crate::provider::mysql::password::{fingerprint, unknown_password, verifier};
@@ -15,7 +15,10 @@ use crate::provider::mysql::types::user::{Tls, UserSpec};
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let key = (text(spec, "name"), text(spec, "host"));
-    let Session { connection, flavour, .. } = session;
+    if session.is_own(key.0, key.1) {
+        return Err(Failure::Invalid(OWN_USER.to_owned()));
+    }
+    let Session { connection, server: Server { flavour, .. }, .. } = session;
     let existing = fetch(connection, *flavour, bookkeeping, Some(key)).await?.into_values().next();
     if let Some(state) = &existing {
         step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
@@ -24,9 +27,14 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let in_table = *flavour == Flavour::MariaDb;
     let (spec, drops_password): (UserSpec, bool) = match &step.action {
         StepAction::Delete { .. } => {
-            close_connections(connection, key.0).await;
-            execute(connection, format!("DROP USER IF EXISTS {user}")).await?;
-            return if in_table { mark::remove(connection, bookkeeping, "user", key).await } else { Ok(()) };
+            // What is not there now may be somebody else's in a moment.
+            if existing.is_some() {
+                end(connection, key.0, &user).await?;
+            }
+            return match in_table {
+                true => mark::remove(connection, bookkeeping, "user", key, &step.mark).await,
+                false => Ok(()),
+            };
         }
         StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
         StepAction::Update { spec, removed, .. } => {
@@ -69,7 +77,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let made = execute(connection, format!("{verb} USER {}", clauses.join(" "))).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
-        mark::remove(connection, bookkeeping, "user", key).await?;
+        mark::remove(connection, bookkeeping, "user", key, &step.mark).await?;
     }
     made?;
     if spec.locked && existing.is_some_and(|state| !state.locked) {
@@ -95,6 +103,17 @@ fn options(spec: &UserSpec) -> Vec<String> {
         ),
         format!("ACCOUNT {}", if spec.locked { "LOCK" } else { "UNLOCK" }),
     ]
+}
+
+/// Takes a user away. It is locked first: who logs in between the end of its connections and its own would stay.
+async fn end(connection: &mut MySqlConnection, name: &str, user: &str) -> Result<(), Failure> {
+    match execute(connection, format!("ALTER USER {user} ACCOUNT LOCK")).await {
+        // ER_CANNOT_USER: it has gone by itself.
+        Err(failure) if failure.number() != Some(1396) => return Err(failure),
+        _ => {}
+    }
+    close_connections(connection, name).await;
+    execute(connection, format!("DROP USER IF EXISTS {user}")).await
 }
 
 /// Ends the connections of a user: who is logged in stays so, whatever becomes of the user.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value as Json;
 
-use super::client::Client;
+use super::client::{Client, NO_API};
 use super::error::Failure;
 use super::types::{self, binding, exchange, limits, permission, policy, queue, topic_permission, user, vhost};
-use crate::core::model::kind::Kind;
+use crate::core::model::kind::{Kind, escape};
 use crate::core::model::mark::Mark;
 use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::Map;
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use crate::core::model::value::{Map, Value};
+use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub struct RabbitMqReader {
     client: Arc<Client>,
@@ -35,9 +35,7 @@ impl RabbitMqReader {
     /// An answer as the list of `field`, or as the list that it is.
     async fn fetch(&self, path: &[&str]) -> Result<Json, Arc<str>> {
         let answer = self.client.get(path).await;
-        let answer = answer.and_then(|answer| {
-            answer.ok_or_else(|| Failure::Invalid("there is no management API at this address".to_owned()))
-        });
+        let answer = answer.and_then(|answer| answer.ok_or_else(|| Failure::Invalid(NO_API.to_owned())));
         answer.map_err(|failure| {
             let attempted = format!("reading {} of RabbitMQ at {}", path.join("/"), self.client.location());
             let error = failure.into_provider_error(attempted);
@@ -95,6 +93,16 @@ fn among(kind: &str, definitions: &Json) -> Result<Vec<Found>, Arc<str>> {
     }
 }
 
+/// Whether an exchange is asked for that only others may publish to.
+///
+/// From version 4.3 on the definitions leave them out, and say of no exchange whether it is one (`list_exchanges` of
+/// `rabbit_definitions` in the server's source). What is not among them is not absent then.
+fn asks_for_internal(request: &ObserveRequest<'_>) -> bool {
+    let wanted = request.wanted.get("rabbitmq.exchange").into_iter().flatten().map(|desired| &*desired.spec);
+    let known = request.known.get("rabbitmq.exchange").into_iter().flatten().map(|known| &known.spec);
+    wanted.chain(known).any(|spec| spec.get("internal").and_then(Value::as_bool) == Some(true))
+}
+
 /// Answers for what is asked for, and for everything else that carries the estate's mark.
 fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -> KindObservation {
     let mut by_identity: HashMap<Identity, Present> = HashMap::with_capacity(found.len());
@@ -132,8 +140,13 @@ impl Reader for RabbitMqReader {
             (needs(|kind| kind == "rabbitmq.vhost"), needs(|kind| kind != "rabbitmq.vhost"));
         let vhosts = async { if needs_vhosts { self.fetch(&["vhosts"]).await } else { Ok(Json::Null) } };
         let definitions = async { if needs_definitions { self.fetch(&["definitions"]).await } else { Ok(Json::Null) } };
-        let (vhosts, definitions) = futures::join!(vhosts, definitions);
-
+        let (vhosts, mut definitions) = futures::join!(vhosts, definitions);
+        if let Ok(definitions) = &mut definitions
+            && asks_for_internal(request)
+            && definitions["exchanges"].as_array().is_some_and(|all| all.iter().all(|one| one["internal"].is_null()))
+        {
+            definitions["exchanges"] = self.fetch(&["exchanges"]).await.unwrap_or_default();
+        }
         let mut observations = BTreeMap::new();
         for (name, identities) in asked {
             let found = match name {
@@ -144,7 +157,14 @@ impl Reader for RabbitMqReader {
                 other => definitions.as_ref().map_err(Arc::clone).and_then(|definitions| among(other, definitions)),
             };
             let observation = match (found, self.kinds.get(name)) {
-                (Ok(found), Some(kind)) => answer(kind, request.estate, identities, found),
+                (Ok(found), Some(kind)) => {
+                    let mut observation = answer(kind, request.estate, identities, found);
+                    let own = observation.resources.get_mut(&*escape(self.client.user()));
+                    if let Some(observed) = own.filter(|_| name == "rabbitmq.user") {
+                        *observed = Observed::Unknown(OWN_USER.into());
+                    }
+                    observation
+                }
                 (Err(reason), _) => KindObservation::unknown(reason),
                 (_, None) => KindObservation::unknown(format!("RabbitMQ has no kind {name}")),
             };

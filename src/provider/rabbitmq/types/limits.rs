@@ -42,8 +42,11 @@ pub struct UserLimitsSpec {
     pub max_channels: i64,
 }
 
+/// Stands for a limit that is not set.
+pub const UNLIMITED: i64 = -1;
+
 fn unlimited() -> i64 {
-    -1
+    UNLIMITED
 }
 
 /// Fields of a spec and what the API calls them.

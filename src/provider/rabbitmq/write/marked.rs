@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::vanished;
 use crate::core::model::value::Value;
-use crate::provider::contract::{Step, StepAction};
+use crate::provider::contract::{OWN_USER, Step, StepAction};
 use crate::provider::rabbitmq::client::Client;
 use crate::provider::rabbitmq::error::Failure;
 use crate::provider::rabbitmq::mark::{description, tag};
@@ -19,7 +19,9 @@ pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
         step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::Conflict)?;
     }
     match (&step.action, &existing) {
-        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
+        // What is not there now may be somebody else's in a moment.
+        (StepAction::Delete { .. }, None) => return Ok(()),
         (StepAction::Update { .. }, None) => return Err(vanished()),
         _ => {}
     }
@@ -38,12 +40,16 @@ pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
 pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let path = user::path(spec);
+    if client.user() == text(spec, "name") {
+        return Err(Failure::Invalid(OWN_USER.to_owned()));
+    }
     let existing = client.get(&path).await?.as_ref().map(user::Account::of_api);
     if let Some(account) = &existing {
         step.check_owner(account.mark.as_ref()).map_err(Failure::Conflict)?;
     }
     let drops_password = match (&step.action, &existing) {
-        (StepAction::Delete { .. }, _) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
+        (StepAction::Delete { .. }, None) => return Ok(()),
         (StepAction::Update { .. }, None) => return Err(vanished()),
         (StepAction::Update { removed, .. }, _) => removed.iter().any(|pointer| pointer == "/password"),
         (StepAction::Create { .. }, _) => false,

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::vanished;
-use crate::core::diff::compare;
+use crate::core::diff::{Difference, compare};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{Step, StepAction};
 use crate::provider::rabbitmq::client::Client;
@@ -19,12 +19,17 @@ pub async fn write(client: &Client, step: &Step) -> Result<(), Failure> {
         (StepAction::Update { .. }, None) => return Err(vanished()),
         (StepAction::Create { .. }, Some(found)) => {
             let differences = compare(&step.kind, spec, &(step.kind.normalise)(&found.spec), Some(spec));
-            return match differences.first() {
-                None => Ok(()),
+            // Limits are set one by one: one that is not set is what an earlier attempt has not come to.
+            let is_begun = step.kind.name.ends_with("_limits");
+            let is_unset = |field: &Difference| is_begun && field.before == Some(limits::UNLIMITED.into());
+            match differences.iter().find(|field| !is_unset(field)) {
                 Some(first) => {
-                    Err(Failure::Conflict(format!("it exists already, and {} differs", &first.pointer[1..])))
+                    let message = format!("it exists already, and {} differs", &first.pointer[1..]);
+                    return Err(Failure::Conflict(message));
                 }
-            };
+                None if differences.is_empty() => return Ok(()),
+                None => {}
+            }
         }
         _ => {}
     }

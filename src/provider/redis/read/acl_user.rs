@@ -9,11 +9,9 @@ use super::{Answers, Subject};
 use crate::core::model::kind::Kind;
 use crate::core::model::resource::{Observed, Present};
 use crate::core::model::value::{Map, Value};
+use crate::provider::contract::OWN_USER;
 use crate::provider::redis::acl::User;
 use crate::provider::redis::error::Failure;
-
-/// Why the user that we log in as is not touched.
-pub const OWN_USER: &str = "it is the user that Tenantry itself logs in as; a change could lock it out";
 
 pub async fn observe(
     connection: &mut MultiplexedConnection,
@@ -118,7 +116,8 @@ fn line_of(name: &str, answer: &redis::Value) -> Option<String> {
                     words.push(format!("({})", parts.join(" ")));
                 }
             }
-            _ => return None,
+            // Whether it can be understood is for who reads the line.
+            _ => words.push(text(value)?),
         }
     }
     Some(words.join(" "))

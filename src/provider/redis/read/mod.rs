@@ -20,7 +20,7 @@ use crate::core::model::resource::{Identity, KindObservation, Observed};
 use crate::core::model::value::{Map, Value};
 use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
 
-pub use acl_user::{OWN_USER, fetch as fetch_user};
+pub use acl_user::fetch as fetch_user;
 
 pub struct RedisReader {
     connections: Arc<Connections>,

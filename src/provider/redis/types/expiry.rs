@@ -50,10 +50,8 @@ impl Expiry {
             return "never".into();
         }
         match asked.and_then(Self::of) {
-            Some(Self::After(seconds)) => {
-                let left = left.max(0).saturating_add(999) / 1000;
-                Value::Integer(if left <= seconds { seconds } else { left })
-            }
+            Some(Self::After(seconds)) if left.max(0).saturating_add(999) / 1000 <= seconds => Value::Integer(seconds),
+            // The time and not what is left, which would be another by the time that the plan is applied.
             _ => jiff::Timestamp::from_millisecond(found)
                 .map_or_else(|_| Value::Integer(left / 1000), |time| Value::from(time.to_string())),
         }
@@ -91,7 +89,7 @@ mod tests {
         let asked = spec(60);
         assert_eq!(Expiry::observed(Some(&asked), 1_000_000, 59_999), Value::Integer(60));
         assert_eq!(Expiry::observed(Some(&asked), 1_000_000, 60_000), Value::Integer(60));
-        assert_eq!(Expiry::observed(Some(&asked), 1_000_000, 75_000), Value::Integer(75));
+        assert_eq!(Expiry::observed(Some(&asked), 1_000_000, 75_000), Value::from("1970-01-01T00:16:40Z"));
         assert_eq!(Expiry::observed(Some(&asked), -1, -1), Value::from("never"));
         assert_eq!(Expiry::observed(None, 1_500, 10), Value::from("1970-01-01T00:00:01.5Z"));
     }

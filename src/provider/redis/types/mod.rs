@@ -38,26 +38,34 @@ pub fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// A text of the server with the type of the wanted value, if it can have it; else the text.
+/// A text of the server as the wanted value, if it is a spelling of it; else as what it looks like.
 ///
-/// Another value of that type has it too: an earlier one that was applied is then told from one that somebody else wrote.
+/// What was applied before had the type that it looks like, so that it is told from what somebody else wrote. Only a text that
+/// looks like a number, or like a boolean, is most likely to take the place of another such text.
 pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
     let Ok(text) = std::str::from_utf8(found) else {
         return Value::from(format!("({} bytes that are no text)", found.len()));
     };
-    let typed = match wanted {
-        Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
+    let same = match wanted {
+        Some(Value::Integer(number)) => text.parse() == Ok(*number),
         // Spellings such as 1.50 and 1.5.
-        Some(Value::Float(_)) => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
-        Some(Value::Bool(_)) => text.parse().ok().map(Value::Bool),
-        // It is to go, and was most likely what it looks like.
-        Some(Value::Null) => {
-            let number = text.parse().ok().filter(|number: &i64| number.to_string() == text).map(Value::Integer);
-            number.or_else(|| text.parse().ok().map(Value::Bool))
-        }
-        _ => None,
+        Some(Value::Float(number)) => text.parse() == Ok(*number),
+        _ => false,
     };
-    typed.unwrap_or_else(|| Value::from(text))
+    match wanted {
+        Some(wanted) if same => wanted.clone(),
+        None => text.into(),
+        Some(Value::Text(wanted)) if !matches!(as_written(wanted), Value::Text(_)) => text.into(),
+        Some(_) => as_written(text),
+    }
+}
+
+/// The value that is kept as this text.
+fn as_written(text: &str) -> Value {
+    let number = text.parse().ok().map(Value::Integer);
+    let number = number.or_else(|| text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float));
+    let value = number.or_else(|| text.parse().ok().map(Value::Bool));
+    value.filter(|value| text_of(value).as_deref() == Some(text)).unwrap_or_else(|| text.into())
 }
 
 /// The problem of a name that is empty, if it is.
@@ -103,7 +111,14 @@ mod tests {
         assert_eq!(typed(Some(&5.into()), b"unlimited"), Value::from("unlimited"));
         assert_eq!(typed(Some(&Value::Float(1.5)), b"1.50"), Value::Float(1.5));
         assert_eq!(typed(Some(&true.into()), b"false"), Value::Bool(false));
-        assert_eq!(typed(Some(&true.into()), b"1"), Value::from("1"));
+        assert_eq!(typed(Some(&true.into()), b"1"), Value::Integer(1));
+        assert_eq!(typed(Some(&5.into()), b"05"), Value::Integer(5));
+        assert_eq!(typed(Some(&6.into()), b"05"), Value::from("05"));
+        assert_eq!(typed(Some(&"unlimited".into()), b"5"), Value::Integer(5));
+        assert_eq!(typed(Some(&"unlimited".into()), b"true"), Value::Bool(true));
+        assert_eq!(typed(Some(&"unlimited".into()), b"1.5"), Value::Float(1.5));
+        assert_eq!(typed(Some(&"unlimited".into()), b"1.50"), Value::from("1.50"));
+        assert_eq!(typed(Some(&"6".into()), b"5"), Value::from("5"));
         assert_eq!(typed(Some(&"5".into()), b"5"), Value::from("5"));
         assert_eq!(typed(Some(&Value::Null), b"5"), Value::Integer(5));
         assert_eq!(typed(Some(&Value::Null), b"05"), Value::from("05"));

@@ -5,11 +5,11 @@ use redis::cmd;
 
 use super::{parse, vanished};
 use crate::core::model::value::Value;
-use crate::provider::contract::{Step, StepAction};
+use crate::provider::contract::{OWN_USER, Step, StepAction};
 use crate::provider::redis::acl::{User, fingerprint, password_hash, rules_note};
 use crate::provider::redis::error::Failure;
 use crate::provider::redis::mark::Label;
-use crate::provider::redis::read::{OWN_USER, fetch_user};
+use crate::provider::redis::read::fetch_user;
 use crate::provider::redis::types::acl_user::AclUserSpec;
 
 pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user: &str) -> Result<(), Failure> {

@@ -89,7 +89,7 @@ async fn others(
             // A server without tags has no marks either.
             Err(Failure::Unsupported { .. }) => {}
             // In another region, or kept from us: no bucket of this target.
-            Err(failure) if failure.class() == ErrorClass::Denied || failure.is_code("PermanentRedirect") => {}
+            Err(failure) if failure.class() == ErrorClass::Denied || failure.is_elsewhere() => {}
             Err(failure) => gaps = Some(reason(failure, &format!("reading the tags of bucket \"{name}\""))),
         }
     }
@@ -111,7 +111,11 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
         names.extend(buckets.filter_map(|bucket| bucket.get("Name").map(str::to_owned)));
         match page.get("ContinuationToken").filter(|next| !next.is_empty()) {
             Some(next) if token.as_deref() != Some(next) => token = Some(next.to_owned()),
-            _ => return Ok(names),
+            Some(_) => {
+                let message = "the list of buckets says that it goes on, but does not";
+                return Err(Failure::Unreadable(message.to_owned()));
+            }
+            None => return Ok(names),
         }
     }
 }

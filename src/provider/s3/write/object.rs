@@ -24,7 +24,12 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
         }
     }
     if matches!(step.action, StepAction::Delete { .. }) {
-        if existing.is_some() {
+        if let Some(head) = &existing {
+            if mark.is_none() && !is_content(head, spec) {
+                let message = "it holds something else than was written here: somebody has written over it; \
+                               delete it by hand, if it can go";
+                return Err(Failure::Conflict(message.to_owned()));
+            }
             api.call(Method::DELETE, Call { bucket, key, ..Call::default() }).await?;
         }
         return Ok(Map::default());
@@ -34,6 +39,9 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     let before = existing.as_ref().and_then(|head| head.header("etag"));
     match (&step.action, &existing) {
         (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { before, .. }, Some(head)) if mark.is_none() && !is_as_planned(head, &before.spec) => {
+            return Err(Failure::Conflict("somebody has written over it since; plan again".to_owned()));
+        }
         (StepAction::Create { .. }, Some(_))
             if mark.is_none() && before.map(|etag| etag.trim_matches('"')) != Some(hash.as_str()) =>
         {
@@ -59,6 +67,20 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
         }
         other => other.map(|_| Map::default()),
     }
+}
+
+/// Whether an object holds what a spec says. What it holds instead stands in no repository.
+fn is_content(head: &Answer, spec: &Map) -> bool {
+    let etag = head.header("etag").map(|etag| etag.trim_matches('"'));
+    object::content(spec).is_some_and(|content| etag == Some(object::etag(&content).as_str()))
+}
+
+/// Whether an object holds what a plan saw: of another content than the wanted one the hash is told in its place.
+fn is_as_planned(head: &Answer, seen: &Map) -> bool {
+    let etag = head.header("etag").unwrap_or_default().trim_matches('"');
+    let told = ["content", "contentBase64"].iter().find_map(|field| seen.get(field)?.as_str());
+    // Of what holds a secret nothing is told.
+    told.is_none_or(|told| is_content(head, seen) || told.contains(etag))
 }
 
 /// The mark in an object's metadata.

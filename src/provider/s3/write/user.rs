@@ -62,14 +62,15 @@ async fn create(api: &Api, step: &Step, name: &str) -> Result<User, Failure> {
     let tags = wanted_tags(step, &Tags::new(), &[])?;
     let mut parameters = vec![("Path".to_owned(), text(spec, "path").to_owned())];
     parameters.extend(tag_parameters(&tags));
-    match ask(api, "CreateUser", name, &parameters).await {
+    let is_made = match ask(api, "CreateUser", name, &parameters).await {
         // Another run was faster, or an answer was lost: the mark tells.
-        Err(failure) if failure.is_code("EntityAlreadyExists") => {}
-        other => _ = other?,
-    }
+        Err(failure) if failure.is_code("EntityAlreadyExists") => false,
+        other => other.map(|_| true)?,
+    };
     let user = user::one(api, name).await?.ok_or_else(vanished)?;
     let found = mark::read(&user.tags);
-    if found.is_some() {
+    // One that was just made has none yet where the server takes no tags with it.
+    if found.is_some() || !is_made {
         step.check_owner(found.as_ref()).map_err(Failure::Conflict)?;
     }
     Ok(user)
@@ -213,12 +214,21 @@ async fn access_key(
     };
     let beside = user::keys(api, name).await?.into_iter().map(|key| key.id).collect();
     note(api, name, &Note::Making { previous: previous.clone(), beside }).await?;
-    let made = ask(api, "CreateAccessKey", name, &[]).await.map_err(|failure| match failure {
-        failure if failure.is_code("LimitExceeded") => Failure::Conflict(
-            "it has as many access keys as the server allows, made by somebody else; delete one of them".to_owned(),
-        ),
-        failure => failure,
-    })?;
+    let made = match ask(api, "CreateAccessKey", name, &[]).await {
+        Ok(made) => made,
+        Err(failure) => {
+            if matches!(failure, Failure::Refused { status: 400..500, .. }) {
+                not_made(api, name, noted).await?;
+            }
+            return Err(match failure {
+                failure if failure.is_code("LimitExceeded") => Failure::Conflict(
+                    "it has as many access keys as the server allows, made by somebody else; delete one of them"
+                        .to_owned(),
+                ),
+                failure => failure,
+            });
+        }
+    };
     let key = made.child("AccessKey").unwrap_or(&made);
     let (Some(id), Some(secret)) = (key.get("AccessKeyId"), key.get("SecretAccessKey")) else {
         return Err(Failure::Unreadable("the answer to the making of an access key has none".to_owned()));
@@ -229,6 +239,20 @@ async fn access_key(
         note(api, name, &Note::Has { rotation, current: id.to_owned(), previous: None }).await?;
     }
     Ok(Some((id.to_owned(), Some(SecretString::from(secret.to_owned())))))
+}
+
+/// Notes that no key is being made any more, after the server has refused it: what comes from now on is somebody else's.
+async fn not_made(api: &Api, name: &str, before: Option<Note>) -> Result<(), Failure> {
+    let before = match before {
+        // Of a rotation that nobody wants, so that the next run makes one after it.
+        Some(Note::Making { previous: Some(current), .. }) => Some(Note::Has { rotation: 0, current, previous: None }),
+        Some(Note::Making { previous: None, .. }) | None => None,
+        Some(has) => Some(has),
+    };
+    match before {
+        Some(before) => note(api, name, &before).await,
+        None => ask(api, "UntagUser", name, &[("TagKeys.member.1".to_owned(), Note::tag())]).await.map(|_| ()),
+    }
 }
 
 /// Deletes a user that is ours, after what keeps the server from it.

@@ -30,6 +30,20 @@ impl StripeReader {
         Self { api, kinds: types::kinds().into_iter().map(|kind| (kind.name, kind)).collect() }
     }
 
+    /// A kind's list, with what has ended where that matters.
+    async fn list(&self, name: &'static str, request: &ObserveRequest<'_>) -> Result<List, Failure> {
+        let mut list = List::read(&self.api, name).await?;
+        let mut wanted = request.wanted.get(name).into_iter().flatten().map(|desired| &*desired.spec);
+        let is_missing = |spec: &Map| {
+            let key = spec.get("key").and_then(Value::as_str).unwrap_or_default();
+            matches!(list.current(request.estate, key), Ok(None))
+        };
+        if name == "stripe.subscription" && wanted.any(|spec| is_to_end(spec) && is_missing(spec)) {
+            list.add_ended(&self.api).await?;
+        }
+        Ok(list)
+    }
+
     /// The names of meters by id, where prices refer to any.
     async fn meters(&self, prices: &List, meters: Option<&List>) -> Result<Meters, Failure> {
         if !prices.iter().any(|entry| entry.object.pointer("/recurring/meter").is_some_and(|meter| !meter.is_null())) {
@@ -58,7 +72,7 @@ fn observation(
         let name = spec.get(kind.identity[0]).and_then(Value::as_str).unwrap_or_default();
         let observed = match list.current(request.estate, name) {
             Err(reason) => Observed::Unknown(reason.into()),
-            Ok(None) => Observed::Absent,
+            Ok(None) => ended(kind, list, request, spec).map_or(Observed::Absent, Observed::Present),
             Ok(Some(entry)) => present(kind, entry, list, meters, Some(spec), request.estate),
         };
         observation.resources.insert(identity.clone(), observed);
@@ -75,6 +89,25 @@ fn observation(
             .or_insert_with(|| present(kind, entry, list, meters, None, request.estate));
     }
     observation
+}
+
+/// Whether a spec wants a subscription to end with its period.
+fn is_to_end(spec: &Map) -> bool {
+    spec.get("cancelAtPeriodEnd").and_then(Value::as_bool) == Some(true)
+}
+
+/// A subscription that was to end and has ended is as it is wanted: made anew, it would be paid for once more.
+fn ended(kind: &Kind, list: &List, request: &ObserveRequest<'_>, spec: &Map) -> Option<Present> {
+    let name = spec.get(kind.identity[0]).and_then(Value::as_str).unwrap_or_default();
+    let wanted = request.wanted.get(kind.name).into_iter().flatten();
+    let is_wanted = wanted.map(|desired| &*desired.spec).any(|wanted| std::ptr::eq(wanted, spec));
+    let entry = list.ended(request.estate, name).filter(|_| is_wanted && is_to_end(spec))?;
+    Some(Present {
+        spec: Arc::new(kind.write_only.iter().fold(spec.clone(), |spec, pointer| spec.without(&pointer[1..]))),
+        mark: entry.mark.clone(),
+        outputs: Arc::new(Map::from_fields([("id".into(), entry.id().into())])),
+        ..Present::default()
+    })
 }
 
 /// What is there under a name, in the words of `spec`, which says what is wanted there.
@@ -131,7 +164,7 @@ impl Reader for StripeReader {
             kinds
         };
         let known = asked.iter().copied().filter(|name| self.kinds.contains_key(name));
-        let lists = join_all(known.map(async |name| (name, List::read(&self.api, name).await))).await;
+        let lists = join_all(known.map(async |name| (name, self.list(name, request).await))).await;
         let lists: BTreeMap<&'static str, Result<List, Failure>> = lists.into_iter().collect();
         let meters = match lists.get("stripe.price") {
             Some(Ok(prices)) => {

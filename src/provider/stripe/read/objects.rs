@@ -303,7 +303,7 @@ fn subscription(fields: &mut Fields<'_>, wanted: Option<&Map>, estate: &str) -> 
     fields.choice("collectionMethod", "/collection_method");
     fields.json("daysUntilDue", "/days_until_due");
     let ends = object.get("cancel_at_period_end").and_then(Json::as_bool).unwrap_or(false);
-    fields.set("cancelAtPeriodEnd", Some(ends.into()));
+    fields.set("cancelAtPeriodEnd", Some((ends || schedule::ends_by_date(object)).into()));
     fields.choice("pauseCollection", "/pause_collection/behavior");
     let on_delete = mark::note(object, mark::ON_DELETE).map(Value::from);
     fields.set("onDelete", on_delete);

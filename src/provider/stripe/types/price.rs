@@ -147,11 +147,17 @@ fn normalise(spec: &Map) -> Map {
                 Value::Map(tier) => {
                     let given = tier.iter().filter(|(_, value)| !value.is_null());
                     let is_money = |name: &str| matches!(name, "amount" | "flatAmount");
-                    // Nothing for the tier as a whole is how most tiers are.
-                    let counts = |name: &str, value: &Value| {
-                        name != "flatAmount"
-                            || value.as_str().and_then(money::decimals_used).is_none()
-                            || value.as_str().is_some_and(|text| text.contains(|c: char| ('1'..='9').contains(&c)))
+                    let is_zero = |value: &Value| {
+                        value.as_str().is_some_and(|text| {
+                            money::decimals_used(text).is_some() && !text.contains(|c: char| ('1'..='9').contains(&c))
+                        })
+                    };
+                    let has_flat = tier.get("flatAmount").is_some_and(|flat| !flat.is_null() && !is_zero(flat));
+                    // Nothing for the tier as a whole is how most tiers are; beside something, nothing for each unit is.
+                    let counts = |name: &str, value: &Value| match name {
+                        "flatAmount" => !is_zero(value),
+                        "amount" => !(has_flat && is_zero(value)),
+                        _ => true,
                     };
                     Value::map(given.filter(|(name, value)| counts(name, value)).map(|(name, value)| {
                         (name.clone(), if is_money(name) { amount(value) } else { value.clone() })
@@ -267,6 +273,19 @@ mod tests {
         let metered = json!({"currency": "usd", "amount": "0.001", "interval": "month", "meter": "calls"});
         assert_eq!(problems(metered), [""; 0]);
         assert_eq!(problems(json!({"currency": "usd", "amount": "1,50"})).len(), 1);
+    }
+
+    #[test]
+    fn nothing_for_each_unit_beside_something_for_the_tier_is_said_or_not() {
+        let normal = |tier: serde_json::Value| {
+            let Value::Map(spec) = Value::from(json!({"currency": "usd", "interval": "month", "tiers": [tier]})) else {
+                panic!("a map")
+            };
+            normalise(&spec)
+        };
+        assert_eq!(normal(json!({"amount": "0", "flatAmount": "7"})), normal(json!({"flatAmount": "7.00"})));
+        assert_ne!(normal(json!({"amount": "0.01", "flatAmount": "7"})), normal(json!({"flatAmount": "7.00"})));
+        assert_eq!(normal(json!({"amount": "0", "flatAmount": "0"})), normal(json!({"amount": "0.00"})));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::read::{Meters, spec_of};
 use crate::core::diff::compare;
 use crate::core::model::kind::MarkPlace;
 use crate::core::model::value::{Map, Value, readable_pointer};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use crate::provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
 use parameters::Changed;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
@@ -57,6 +57,15 @@ impl StripeWriter {
     /// Reads a list again at its next use.
     async fn forget(&self, kind: &'static str) {
         self.lists.lock().await.remove(kind);
+    }
+
+    /// What was not answered may have been done all the same: whoever tries again has to look first. What creates is
+    /// answered again by its idempotency key, with what is told only once.
+    async fn doubt(&self, step: &Step, failure: &Failure) {
+        let is_told_again = matches!(step.action, StepAction::Create { .. }) && !step.kind.captures.is_empty();
+        if failure.class() == ErrorClass::Retryable && !is_told_again {
+            self.forget(step.kind.name).await;
+        }
     }
 
     async fn current(&self, kind: &'static str, estate: &str, name: &str) -> Result<Option<Entry>, Failure> {
@@ -139,7 +148,12 @@ impl StripeWriter {
         if step.kind.mark == MarkPlace::Target {
             form.extend(mark::parameters(&step.mark, name).map_err(Failure::Invalid)?);
         }
-        let mut object = self.make(step, name, &form).await?;
+        let mut object = match self.make(step, name, &form).await {
+            Err(refused) if kind == "stripe.price" && refused.status() == Some(400) => {
+                self.make_with_key(step, name, form, refused).await?
+            }
+            other => other?,
+        };
         let id = id_of(&object).to_owned();
         let captured = captured(step, &mut object);
         self.put(kind, object.clone()).await?;
@@ -277,7 +291,7 @@ impl StripeWriter {
         let archive = Form::new().with("active", "false");
         match kind {
             "stripe.price" => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
-            "stripe.product" => match self.api.delete(path, entry.id()).await {
+            "stripe.product" => match self.api.delete(path, entry.id(), &Form::new()).await {
                 // It has prices, if only archived ones: then it can only be archived itself.
                 Err(failure) if failure.status() == Some(400) => {
                     self.api.update(path, entry.id(), &archive).await.map(|_| ())?;
@@ -290,7 +304,8 @@ impl StripeWriter {
             "stripe.subscription" if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
                 return self.cancel_at_period_end(entry).await;
             }
-            _ => self.api.delete(path, entry.id()).await.map(|_| ())?,
+            "stripe.subscription" => self.cancel(entry).await?,
+            _ => self.api.delete(path, entry.id(), &Form::new()).await.map(|_| ())?,
         }
         self.look(kind, |list| list.take(entry.id())).await
     }
@@ -324,14 +339,20 @@ impl Writer for StripeWriter {
             let replaced = self.replace_owned_price(before, after, spec).await;
             return match replaced {
                 Ok(written) => Ok(vec![Written::default(), written]),
-                Err(failure) => Err(failed(1, after, failure, Vec::new())),
+                Err(failure) => {
+                    self.doubt(after, &failure).await;
+                    Err(failed(1, after, failure, Vec::new()))
+                }
             };
         }
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             match self.step(step).await {
                 Ok(written) => done.push(written),
-                Err(failure) => return Err(failed(index, step, failure, done)),
+                Err(failure) => {
+                    self.doubt(step, &failure).await;
+                    return Err(failed(index, step, failure, done));
+                }
             }
         }
         Ok(done)

@@ -107,8 +107,6 @@ impl StripeWriter {
         form.set("currency", &currency);
         form.set("product", product);
         form.set("lookup_key", &price.lookup_key);
-        // An archived price may still hold it, or the one that this replaces.
-        form.set("transfer_lookup_key", "true");
         form.set("tax_behavior", spelled(&price.tax_behavior)?);
         if let Some(interval) = &price.interval {
             form.set("recurring[interval]", spelled(interval)?);

@@ -8,13 +8,16 @@ use serde_json::Value as Json;
 
 use super::super::api::Failure;
 use super::super::form::Form;
-use super::super::lists::{Entry, State};
+use super::super::lists::{Entry, State, is_current};
 use super::super::mark;
 use super::super::read::superseded;
 use super::{StripeWriter, id_of, name_of, written};
 use crate::core::model::value::Map;
 use crate::provider::contract::{Step, Written};
 use crate::provider::stripe::write::parameters::Changed;
+
+/// Takes the lookup key from the price that has it.
+const TRANSFER: &str = "transfer_lookup_key";
 
 impl StripeWriter {
     /// Replaces a price as a plan says: the deletion says what may go.
@@ -43,6 +46,15 @@ impl StripeWriter {
         let mut form = self.parameters(step, spec, &Changed::New).await?;
         form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
         let former = self.current("stripe.price", &step.mark.estate, &name_of(step)).await?;
+        let holder = self
+            .holder(&name_of(step))
+            .await?
+            .filter(|holder| is_current(holder) && former.as_ref().is_none_or(|former| former.id() != id_of(holder)));
+        if let Some(holder) = holder {
+            // What was listed some time ago is not enough to take a key away.
+            step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::Conflict)?;
+        }
+        form.set(TRANSFER, "true");
         let object = self.make(step, &name_of(step), &form).await?;
         let id = id_of(&object).to_owned();
         self.put("stripe.price", object).await?;
@@ -51,6 +63,32 @@ impl StripeWriter {
         }
         self.archive_superseded(step).await?;
         Ok(written(step, &id))
+    }
+
+    /// Makes a price of a lookup key that Stripe refused, since an archived price may still hold it.
+    pub(super) async fn make_with_key(
+        &self,
+        step: &Step,
+        name: &str,
+        form: Form,
+        refused: Failure,
+    ) -> Result<Json, Failure> {
+        match self.holder(name).await? {
+            None => Err(refused),
+            Some(holder) if is_current(&holder) => {
+                step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::Conflict)?;
+                // The next look finds it.
+                self.forget("stripe.price").await;
+                Err(Failure::Conflict("another run has made it at the same time; plan again".to_owned()))
+            }
+            Some(_) => self.make(step, name, &form.with(TRANSFER, "true")).await,
+        }
+    }
+
+    /// The price that has a lookup key at this moment, for sale or archived.
+    async fn holder(&self, name: &str) -> Result<Option<Json>, Failure> {
+        let query = Form::new().with("lookup_keys[]", name);
+        Ok(self.api.list("prices", &query).await?.into_iter().next())
     }
 
     pub(super) async fn archive_superseded(&self, step: &Step) -> Result<(), Failure> {

@@ -132,7 +132,13 @@ impl StripeWriter {
             None => self.scheduled(step, id_of(&object)).await?,
         };
         let form = self.phases(step, &object, &schedule, later).await?;
-        object["schedule"] = self.api.update(SCHEDULES, id_of(&schedule), &form).await?;
+        let schedule = self.api.update(SCHEDULES, id_of(&schedule), &form).await?;
+        if mark::note(&object, mark::LATER).is_some() {
+            // From here on its own mark tells, and one that somebody else makes later is not taken for it.
+            let done = Form::new().with(format!("metadata[{}]", mark::LATER), "");
+            object = self.api.update(SUBSCRIPTIONS, id_of(&object), &done).await?;
+        }
+        object["schedule"] = schedule;
         self.put("stripe.subscription", object).await
     }
 

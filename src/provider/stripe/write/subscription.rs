@@ -7,6 +7,7 @@ use super::super::form::Form;
 use super::super::lists::{Entry, State};
 use super::super::mark;
 use super::super::read::prices_of;
+use super::super::schedule;
 use super::StripeWriter;
 use super::parameters::{Changed, parse, spelled};
 use crate::core::model::value::Map;
@@ -45,7 +46,11 @@ impl StripeWriter {
         };
         form.set(format!("metadata[{}]", mark::ON_DELETE), on_delete);
         let flag = |name: &str| current.and_then(|object| object.get(name)).and_then(Json::as_bool).unwrap_or(false);
-        if flag("cancel_at_period_end") != subscription.cancel_at_period_end {
+        if current.is_some_and(schedule::ends_by_date) {
+            if !subscription.cancel_at_period_end {
+                form.set("cancel_at", "");
+            }
+        } else if flag("cancel_at_period_end") != subscription.cancel_at_period_end {
             form.set("cancel_at_period_end", subscription.cancel_at_period_end.to_string());
         }
         let Some(object) = current else {
@@ -63,8 +68,10 @@ impl StripeWriter {
             }
             return Ok(());
         };
-        if mark::note(object, mark::ENDING).is_some() {
-            form.set(format!("metadata[{}]", mark::ENDING), "");
+        for note in [mark::ENDING, mark::DELETED] {
+            if mark::note(object, note).is_some() {
+                form.set(format!("metadata[{note}]"), "");
+            }
         }
         let paused = object.pointer("/pause_collection/behavior").and_then(Json::as_str);
         match (subscription.pause_collection, paused) {
@@ -73,12 +80,15 @@ impl StripeWriter {
             (behavior, _) => form.set("pause_collection[behavior]", spelled(&behavior)?),
         }
         let later = self.later(step, spec, object).await?;
-        if later.is_some() {
-            form.set(format!("metadata[{}]", mark::LATER), "true");
-            return Ok(());
+        // What is to be made is noted until it carries the mark itself.
+        let end = later.as_ref().filter(|_| !schedule::is_marked(object)).and_then(|_| schedule::period_end(object));
+        match end {
+            Some(end) => form.set(format!("metadata[{}]", mark::LATER), end.to_string()),
+            None if mark::note(object, mark::LATER).is_some() => form.set(format!("metadata[{}]", mark::LATER), ""),
+            None => {}
         }
-        if mark::note(object, mark::LATER).is_some() {
-            form.set(format!("metadata[{}]", mark::LATER), "");
+        if later.is_some() {
+            return Ok(());
         }
         if set_items(form, object, spec, &wanted) {
             form.set("proration_behavior", spelled(&subscription.proration_behavior)?);
@@ -121,8 +131,10 @@ impl StripeWriter {
         if unwanted.is_empty() {
             return Ok(());
         }
+        // The rest of their period is billed as that of the others.
+        let billed = Form::new().with("proration_behavior", spelled(&subscription.proration_behavior)?);
         for item in &unwanted {
-            self.api.delete("subscription_items", item).await?;
+            self.api.delete("subscription_items", item, &billed).await?;
         }
         // What the list had of it is no longer so.
         self.forget("stripe.subscription").await;
@@ -150,6 +162,17 @@ impl StripeWriter {
             None => Some(entry),
             Some(_) => None,
         })
+    }
+
+    /// Ends a subscription at once. The note keeps it from counting as one that was to end and has ended by itself.
+    pub(super) async fn cancel(&self, entry: &Entry) -> Result<(), Failure> {
+        let note = Form::new().with(format!("metadata[{}]", mark::DELETED), "true");
+        match self.api.update("subscriptions", entry.id(), &note).await {
+            // It has ended meanwhile, which the deletion finds too.
+            Err(failure) if matches!(failure.status(), Some(400 | 404)) => {}
+            other => _ = other?,
+        }
+        self.api.delete("subscriptions", entry.id(), &Form::new()).await.map(|_| ())
     }
 
     pub(super) async fn cancel_at_period_end(&self, entry: &Entry) -> Result<(), Failure> {
