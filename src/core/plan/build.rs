@@ -14,7 +14,7 @@ use crate::core::diff::{self, Known, Update, Verdict};
 use crate::core::model::address::{Address, Owner};
 use crate::core::model::config::LimitsTable;
 use crate::core::model::document::{ApprovalSpec, Document, Phase};
-use crate::core::model::kind::{Catalogue, MarkPlace, readable_identity};
+use crate::core::model::kind::{self, Capture, Catalogue, MarkPlace, readable_identity};
 use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present, TargetName};
 use crate::core::model::value::{Value, readable_pointer};
 use crate::core::policy;
@@ -320,7 +320,10 @@ fn updated(
     change.reason = match (action, cause, &renamed_from) {
         _ if lost.is_some_and(|capture| immutable.is_none() || capture.replaces) => {
             let name = lost.map_or("", |capture| &capture.name);
-            format!("its {name} was told only once and is not on record").into()
+            match lost.and_then(|capture| renewed_by(capture, desired, applied)) {
+                Some(field) => format!("its {name} is made anew, because its {field} has changed").into(),
+                None => format!("its {name} was told only once and is not on record").into(),
+            }
         }
         (Action::Replace, _, _) => {
             let field = immutable.map_or_else(|| "a field".into(), |difference| readable_pointer(&difference.pointer));
@@ -341,6 +344,13 @@ fn updated(
     change.fields = differences.into_iter().map(field).collect();
     change.renamed_from = renamed_from.or(change.renamed_from);
     change
+}
+
+/// The field that asks for another one of what is told once, if the repository has changed it.
+fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -> Option<String> {
+    let (field, before) = capture.field.zip(applied?.spec_value())?;
+    let written = kind::at(&before, field)?;
+    (kind::at(&desired.spec, field) != Some(written)).then(|| readable_pointer(field))
 }
 
 fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: Cause) -> Change {
