@@ -4,6 +4,7 @@
 //! saved, read back ([`json`]) and applied exactly. It holds no secret, only references.
 
 pub mod build;
+mod changes;
 pub mod json;
 mod orphans;
 
