@@ -111,7 +111,9 @@ pub fn edited(model: &Model, edits: &[Edit]) -> Model {
             Edit::Rename(at) => {
                 let tenant = at.get_mut(&mut model.tenants);
                 if !moved.contains(&tenant.name) && tenant.previously.is_none() && tenant.phase != Phase::Deleted {
-                    let new = format!("new-{}", &tenant.name[..tenant.name.len().min(20)]);
+                    // Cut, a name may end with a dash, which is none.
+                    let cut = tenant.name[..tenant.name.len().min(20)].trim_end_matches('-');
+                    let new = format!("new-{cut}");
                     tenant.previously = Some(std::mem::replace(&mut tenant.name, new));
                     moved.push(tenant.name.clone());
                 }
