@@ -35,18 +35,12 @@
 //!   └─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A room knows `core`; `engine` knows the three below it, and `cli` knows all. [`core`] is pure: no IO, no clock, no
-//! randomness; what it needs of them comes in as arguments. A provider knows `core` and [`provider::contract`], and no
-//! other provider. Only [`engine`] and [`cli`] see several rooms. `tests/rooms.rs` holds every file to that.
+//! Each room is a crate, so that the compiler keeps the borders. A room knows `tenantry_core`; `tenantry_engine` joins those
+//! below it, and `tenantry_cli` knows all. Core is pure: no IO, no clock, no randomness; what it needs of them comes in as
+//! arguments. A provider knows core and the contract, `tenantry_provider::contract`, and no other provider; it is a feature
+//! of this package. `tests/rooms.rs` holds every file to what the compiler cannot see.
 //!
-//! A reader may begin with [`core::model`] for the words, [`core::plan::build`] for what is decided, and
-//! [`engine::apply`] for what is promised of a run.
+//! A reader may begin with `tenantry_core::model` for the words, `tenantry_core::plan::build` for what is decided, and
+//! `tenantry_engine::apply` for what is promised of a run.
 
-pub mod cli;
-pub mod core;
-pub mod engine;
-pub mod provider;
-pub mod render;
-pub mod secret;
-pub mod source;
-pub mod store;
+pub use tenantry_cli::main;

@@ -23,14 +23,13 @@ use serde_json::json;
 use support::kubernetes::{World as Cluster, on_server};
 use support::objects;
 use support::postgres::{World as Database, in_database};
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::{ErrorClass, Provider as _};
-use tenantry::provider::kubernetes::Kubernetes;
-use tenantry::provider::postgres::Postgres;
-use tenantry::provider::registry;
-use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
-use tenantry::provider::sandbox::{Mode, Sandbox, World};
+use tenantry_core::model::kind::Catalogue;
+use tenantry_kubernetes::Kubernetes;
+use tenantry_postgres::Postgres;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::{ErrorClass, Provider as _};
+use tenantry_sandbox::faults::{Fault, Faults, Operation};
+use tenantry_sandbox::{Mode, Sandbox, World};
 
 /// One case for each kind of PostgreSQL; names end with a suffix because roles and databases belong to the whole server.
 fn postgres_cases(suffix: &str) -> Vec<Case> {
@@ -152,7 +151,7 @@ fn all_cases(suffix: &str) -> Vec<Case> {
 
 #[test]
 fn every_kind_has_a_case() {
-    let catalogue = registry::catalogue(&registry::providers());
+    let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
     let cases = all_cases("x");
     let missing: Vec<&str> =
         catalogue.iter().map(|kind| kind.name).filter(|kind| !cases.iter().any(|case| case.kind == *kind)).collect();
@@ -201,7 +200,7 @@ impl Faults for Down {
 #[tokio::test]
 async fn the_sandbox_conforms() {
     let folder = TempDir::new().expect("a folder");
-    let catalogue = Arc::new(registry::catalogue(&registry::providers()));
+    let catalogue = Arc::new(tenantry_registry::catalogue(&tenantry_registry::providers()));
     let sandbox = Sandbox::new(World::new(&folder.path().join("sandbox.db"), Mode::ReadWrite), catalogue.clone());
     let down = sandbox.clone().with_faults(Arc::new(Down));
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));

@@ -94,7 +94,7 @@ impl Trial {
     fn new(suffix: &str, url: Option<&str>) -> Self {
         let folder = TempDir::new().expect("a folder");
         write_estate(folder.path(), suffix, url.is_none());
-        let identity = tenantry::secret::new_identity().0.expose_secret().to_owned();
+        let identity = tenantry_secret::new_identity().0.expose_secret().to_owned();
         Self { folder, url: url.unwrap_or_default().to_owned(), identity }
     }
 

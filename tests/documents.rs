@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tenantry::core::diagnostics::codes;
-use tenantry::provider::registry;
+use tenantry_core::diagnostics::codes;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -68,7 +67,7 @@ fn every_code_that_is_named_exists() {
 
 #[test]
 fn every_provider_has_a_page_that_names_all_kinds_and_fields() {
-    for provider in registry::providers() {
+    for provider in tenantry_registry::providers() {
         let page = root().join(format!("docs/providers/{}.md", provider.name()));
         let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
         let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).collect();

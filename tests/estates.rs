@@ -60,7 +60,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn identity() -> String {
-    tenantry::secret::new_identity().0.expose_secret().to_owned()
+    tenantry_secret::new_identity().0.expose_secret().to_owned()
 }
 
 /// The server through a proxy that counts and keeps what is asked.

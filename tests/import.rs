@@ -346,7 +346,7 @@ fn real_tenants_are_imported_and_live_in_a_folder() {
     let config = read(&estate, "tenantry.toml");
     let config = config.replace("# directory = \"../gitops/tenants\"", "directory = \"../objects\"");
     std::fs::write(estate.join("tenantry.toml"), config).expect("a configuration");
-    let identity = tenantry::secret::new_identity().0;
+    let identity = tenantry_secret::new_identity().0;
     let real = |arguments: &[&str]| {
         let mut command = command::tenantry(&estate);
         command.args(["--env", "production"]).args(arguments).env("TENANTRY_AGE_IDENTITY", identity.expose_secret());

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use assert_fs::TempDir;
 use serde_json::{Value as Json, json};
-use tenantry::core::diagnostics::{FileId, Origin, Span};
-use tenantry::core::model::kind::{Catalogue, Kind};
-use tenantry::core::model::mark::Mark;
-use tenantry::core::model::resource::{Desired, KindObservation, Observed, Present};
-use tenantry::core::model::secret::SecretReference;
-use tenantry::core::model::value::{Deferred, Map, Part, Value};
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::{
+use tenantry_core::diagnostics::{FileId, Origin, Span};
+use tenantry_core::model::kind::{Catalogue, Kind};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
+use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_kubernetes::files::{FilesReader, FilesWriter};
+use tenantry_kubernetes::types::{OBJECT, kinds, object};
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::{
     ErrorClass, ObserveRequest, ProviderError, Reader as _, Step, StepAction, Writer as _,
 };
-use tenantry::provider::kubernetes::files::{FilesReader, FilesWriter};
-use tenantry::provider::kubernetes::types::{OBJECT, kinds, object};
 
 fn namespace(name: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

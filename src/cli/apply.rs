@@ -11,13 +11,12 @@ use super::output::Output;
 use super::progress::{JsonLines, Live, Plain};
 use super::session::Session;
 use super::{plan, report, system};
-use crate::core::plan::Plan;
-use crate::core::plan::json::to_json;
-use crate::engine::apply::{self, Progress, Report};
-use crate::render;
-use crate::render::words;
-use crate::store::OpenMode;
-use crate::store::contract::RunOutcome;
+use tenantry_core::plan::Plan;
+use tenantry_core::plan::json::to_json;
+use tenantry_engine::apply::{self, Progress, Report};
+use tenantry_render::words;
+use tenantry_store::OpenMode;
+use tenantry_store::contract::RunOutcome;
 
 pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
     if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
@@ -112,7 +111,8 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     let destroys = plan.changes.iter().filter(|change| change.action.destroys()).count();
     if destroys > 0 {
         output.say(
-            &render::style::Label::Error.paint(format!("{} will be destroyed.", words::count(destroys, "resource"))),
+            &tenantry_render::style::Label::Error
+                .paint(format!("{} will be destroyed.", words::count(destroys, "resource"))),
         );
     }
     let _ = write!(output.stderr(), "Apply this plan? Only `yes` is taken for it: ");

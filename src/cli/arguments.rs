@@ -100,6 +100,7 @@ pub enum Command {
     /// Show the journal, newest first.
     History(History),
     /// Make an estate of tenants that exist already.
+    #[cfg(feature = "kubernetes")]
     Import(Import),
     /// Remove the locks of a run that died.
     Unlock(Unlock),

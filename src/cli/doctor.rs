@@ -7,9 +7,9 @@ use super::arguments::Global;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use crate::engine::observe::describe;
-use crate::render::style::Label;
-use crate::store::OpenMode;
+use tenantry_engine::observe::describe;
+use tenantry_render::style::Label;
+use tenantry_store::OpenMode;
 
 /// One thing that was looked at.
 struct Check {

@@ -5,8 +5,8 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::plan;
 use super::session::Session;
-use crate::core::plan::Cause;
-use crate::store::OpenMode;
+use tenantry_core::plan::Cause;
+use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;

@@ -3,12 +3,12 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::core::diagnostics::{Diagnostic, SourceFiles};
-use crate::core::plan::json::InvalidPlan;
-use crate::engine::EngineError;
-use crate::engine::observe::describe;
-use crate::secret::contract::SecretStoreError;
-use crate::store::contract::StoreError;
+use tenantry_core::diagnostics::{Diagnostic, SourceFiles};
+use tenantry_core::plan::json::InvalidPlan;
+use tenantry_engine::EngineError;
+use tenantry_engine::observe::describe;
+use tenantry_secret::contract::SecretStoreError;
+use tenantry_store::contract::StoreError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Failure {
     pub fn diagnostics(diagnostics: Vec<Diagnostic>, files: SourceFiles) -> Self {
         let errors = diagnostics
             .iter()
-            .filter(|diagnostic| diagnostic.severity == crate::core::diagnostics::Severity::Error)
+            .filter(|diagnostic| diagnostic.severity == tenantry_core::diagnostics::Severity::Error)
             .count();
         let message = match errors {
             1 => "the estate has 1 error".to_owned(),

@@ -5,10 +5,10 @@ use super::error::{Exit, Failure};
 use super::list::table;
 use super::output::Output;
 use super::session::Session;
-use crate::core::model::address::Owner;
-use crate::render::words::count;
-use crate::store::OpenMode;
-use crate::store::contract::{HistoryQuery, JournalEntry};
+use tenantry_core::model::address::Owner;
+use tenantry_render::words::count;
+use tenantry_store::OpenMode;
+use tenantry_store::contract::{HistoryQuery, JournalEntry};
 
 pub async fn run(global: &Global, command: &arguments::History, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;

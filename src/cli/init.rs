@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use secrecy::ExposeSecret as _;
-
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
-use crate::core::model::names::{Name, dns_label};
-use crate::secret::new_identity;
-use crate::source::schemas::schemas;
+use tenantry_core::model::names::{Name, dns_label};
+use tenantry_source::schemas::schemas;
 
 const CONFIG: &str = include_str!("init/tenantry.toml");
 const TIER: &str = include_str!("init/tier.yaml");
@@ -54,14 +51,23 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
         written.push(path);
     }
     output.data(|out| written.iter().try_for_each(|path| writeln!(out, "{path}")))?;
-    let (identity, recipient) = new_identity();
+    output.note(
+        "\nA new estate. Look at it with `tenantry plan`; every target is simulated until tenantry.toml says otherwise.",
+    );
+    #[cfg(feature = "age")]
+    tell_identity(output);
+    Ok(Exit::Done)
+}
+
+#[cfg(feature = "age")]
+fn tell_identity(output: &Output) {
+    use secrecy::ExposeSecret as _;
+    let (identity, recipient) = tenantry_secret::new_identity();
     output.note(&format!(
-        "\nA new estate. Look at it with `tenantry plan`; every target is simulated until tenantry.toml says otherwise.\n\
-         Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:\n\
+        "Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:\n\
          keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is shown this once.\n\n  {}",
         identity.expose_secret()
     ));
-    Ok(Exit::Done)
 }
 
 pub fn named_for(folder: &Path) -> Result<Name, Failure> {

@@ -8,9 +8,9 @@ use super::arguments::{Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use crate::core::model::address::Owner;
-use crate::render::style::Label;
-use crate::store::OpenMode;
+use tenantry_core::model::address::Owner;
+use tenantry_render::style::Label;
+use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;

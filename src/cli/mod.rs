@@ -5,11 +5,14 @@
 
 mod apply;
 mod arguments;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod completions;
 mod doctor;
 mod drift;
 mod error;
 mod history;
+#[cfg(feature = "kubernetes")]
 mod import;
 mod init;
 mod list;
@@ -70,6 +73,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Show(command) => show::run(global, command, output).await,
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
+        #[cfg(feature = "kubernetes")]
         Command::Import(command) => import::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,

@@ -7,9 +7,8 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::arguments::{Format, Global};
 use super::error::{Exit, Failure};
-use crate::core::diagnostics::{Diagnostic, SourceFiles};
-use crate::render;
-use crate::render::style::Label;
+use tenantry_core::diagnostics::{Diagnostic, SourceFiles};
+use tenantry_render::style::Label;
 
 /// Where a command writes to.
 pub struct Output {
@@ -76,7 +75,8 @@ impl Output {
     /// Shows diagnostics: on stderr, for they are not what was asked for.
     pub fn diagnostics(&self, diagnostics: &[Diagnostic], files: &SourceFiles) {
         let mut stream = BufWriter::new(self.stderr());
-        let _ = render::diagnostics::write_text(&mut stream, diagnostics, files, true).and_then(|()| stream.flush());
+        let _ = tenantry_render::diagnostics::write_text(&mut stream, diagnostics, files, true)
+            .and_then(|()| stream.flush());
     }
 
     /// Says why a command failed.

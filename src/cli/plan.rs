@@ -7,12 +7,10 @@ use super::arguments::{self, Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use crate::core::plan::{Plan, json};
-use crate::engine;
-use crate::render;
-use crate::secret::contract::SecretStore;
-use crate::store::OpenMode;
-use crate::store::contract::Store;
+use tenantry_core::plan::{Plan, json};
+use tenantry_secret::contract::SecretStore;
+use tenantry_store::OpenMode;
+use tenantry_store::contract::Store;
 
 pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
@@ -41,7 +39,7 @@ pub async fn make(
 ) -> Result<Plan, Failure> {
     let targets = session.targets();
     let selected = session.selected(selection)?;
-    let outcome = engine::plan::plan(&engine::plan::Request {
+    let outcome = tenantry_engine::plan::plan(&tenantry_engine::plan::Request {
         estate: &session.estate,
         targets: &targets,
         store,
@@ -66,7 +64,7 @@ pub fn show(plan: &Plan, output: &Output) -> Result<(), Failure> {
         return output.json(&json::to_json(plan, true));
     }
     let reveal = std::io::stdout().is_terminal();
-    output.data(|out| render::plan::write(out, plan, reveal))
+    output.data(|out| tenantry_render::plan::write(out, plan, reveal))
 }
 
 /// What a plan alone means for the exit code.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::engine::apply::{Event, Outcome, Progress};
-use crate::render::words;
+use tenantry_engine::apply::{Event, Outcome, Progress};
+use tenantry_render::words;
 
 /// One line about an event, if it is worth one.
 fn line(event: &Event<'_>) -> Option<String> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
-use crate::core::model::address::{Address, Owner};
-use crate::core::plan::{Action, Plan};
-use crate::engine::apply::{Outcome, Report};
-use crate::render::style::Label;
-use crate::render::words;
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::plan::{Action, Plan};
+use tenantry_engine::apply::{Outcome, Report};
+use tenantry_render::style::Label;
+use tenantry_render::words;
 
 pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Result<()> {
     let mut owners: BTreeMap<&Owner, Vec<(&Address, Action, &Outcome)>> = BTreeMap::new();

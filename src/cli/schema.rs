@@ -3,12 +3,11 @@
 use super::arguments;
 use super::error::{Exit, Failure};
 use super::output::Output;
-use crate::core::diagnostics::nearest;
-use crate::provider::registry;
-use crate::source::schemas::schemas;
+use tenantry_core::diagnostics::nearest;
+use tenantry_source::schemas::schemas;
 
 pub fn run(command: &arguments::Schema, output: &Output) -> Result<Exit, Failure> {
-    let catalogue = registry::catalogue(&registry::providers());
+    let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
     // `tenant.v1.schema.json` is called `tenant`.
     let documents: Vec<(String, serde_json::Value)> = schemas()
         .into_iter()

@@ -10,24 +10,21 @@ use super::arguments::{Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::system;
-use crate::core::diagnostics::SourceFiles;
-use crate::core::model::address::Owner;
-use crate::core::model::document::Estate;
-use crate::core::model::kind::Catalogue;
-use crate::core::model::names::Name;
-use crate::core::policy;
-use crate::core::resolve::{self, Environment};
-use crate::engine::settings;
-use crate::engine::targets::Targets;
-use crate::provider::contract::Provider;
-use crate::provider::registry;
-use crate::provider::sandbox::{Mode, Sandbox, SandboxSecrets, World};
-use crate::secret::AgeFile;
-use crate::secret::contract::SecretStore;
-use crate::source;
-use crate::store::contract::Store;
-use crate::store::halt::Halting;
-use crate::store::{OpenMode, PostgresStore, SqliteStore};
+use tenantry_core::diagnostics::SourceFiles;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::document::Estate;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::names::Name;
+use tenantry_core::policy;
+use tenantry_core::resolve::{self, Environment};
+use tenantry_engine::settings;
+use tenantry_engine::targets::Targets;
+use tenantry_provider::contract::Provider;
+use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
+use tenantry_secret::contract::SecretStore;
+use tenantry_store::contract::Store;
+use tenantry_store::halt::Halting;
+use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 
 /// The folder of everything that Tenantry keeps beside an estate.
 pub const STATE_FOLDER: &str = ".tenantry";
@@ -65,11 +62,11 @@ impl Session {
     /// With every problem of the estate.
     pub fn open(global: &Global, mode: OpenMode, output: &Output) -> Result<Self, Failure> {
         let place = match &global.rev {
-            Some(rev) => source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
-            None => source::Place::Directory(global.estate.clone()),
+            Some(rev) => tenantry_source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
+            None => tenantry_source::Place::Directory(global.estate.clone()),
         };
-        let options = source::Options::default();
-        let source::Loaded { files, estate, diagnostics } = source::load(&place, options);
+        let options = tenantry_source::Options::default();
+        let tenantry_source::Loaded { files, estate, diagnostics } = tenantry_source::load(&place, options);
         let Some(estate) = estate else { return Err(Failure::diagnostics(diagnostics, files)) };
         if !output.is_quiet() {
             output.diagnostics(&diagnostics, &files);
@@ -83,8 +80,8 @@ impl Session {
         let name = environment.name.as_deref().unwrap_or("default");
         let state =
             global.estate.join(STATE_FOLDER).join(if rehearsal { format!("{name}-sandbox") } else { name.to_owned() });
-        let providers = registry::providers();
-        let catalogue = Arc::new(registry::catalogue(&providers));
+        let providers = tenantry_registry::providers();
+        let catalogue = Arc::new(tenantry_registry::catalogue(&providers));
         Ok(Self {
             estate,
             files,
@@ -183,7 +180,7 @@ impl Session {
                     .help("leave `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
             }
             let namespace = table.namespace.as_ref().map_or(SECRETS_NAMESPACE, Name::as_str);
-            return Ok(Box::new(self.targets().cluster_secrets(target.as_str(), namespace)?));
+            return self.cluster_secrets(target.as_str(), namespace);
         }
         let path = table.path.as_ref().map_or_else(|| self.state.join("secrets.age"), |path| self.folder.join(path));
         let wrong = |message: String| {
@@ -193,10 +190,21 @@ impl Session {
             return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
         };
         match settings::lookup(reference, &self.folder, &system::variable) {
-            Ok(Some(identity)) => Ok(Box::new(AgeFile::open(&path, &identity)?)),
+            Ok(Some(identity)) => open_file(&path, &identity),
             Ok(None) => Err(wrong("setting `identity` of the secrets is not a reference".into())),
             Err(cause) => Err(wrong(format!("setting `identity` of the secrets: {cause}"))),
         }
+    }
+
+    #[cfg(feature = "kubernetes")]
+    fn cluster_secrets(&self, target: &str, namespace: &str) -> Result<Box<dyn SecretStore>, Failure> {
+        Ok(Box::new(super::cluster::secrets(&self.targets(), target, namespace)?))
+    }
+
+    #[cfg(not(feature = "kubernetes"))]
+    fn cluster_secrets(&self, _: &str, _: &str) -> Result<Box<dyn SecretStore>, Failure> {
+        Err(Failure::new(Exit::Error, "this build of Tenantry cannot keep secrets in a cluster")
+            .help("use a build with the feature `kubernetes`"))
     }
 
     /// Which owners a selection is about. Without one, all of them.
@@ -225,4 +233,15 @@ impl Session {
         }
         Ok(move |owner: &Owner| all || owner.tenant().is_some_and(|tenant| names.contains(tenant)))
     }
+}
+
+#[cfg(feature = "age")]
+fn open_file(path: &std::path::Path, identity: &secrecy::SecretString) -> Result<Box<dyn SecretStore>, Failure> {
+    Ok(Box::new(tenantry_secret::AgeFile::open(path, identity)?))
+}
+
+#[cfg(not(feature = "age"))]
+fn open_file(_: &std::path::Path, _: &secrecy::SecretString) -> Result<Box<dyn SecretStore>, Failure> {
+    Err(Failure::new(Exit::Error, "this build of Tenantry cannot keep secrets in a file")
+        .help("use a build with the feature `age`"))
 }

@@ -10,18 +10,17 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::plan;
 use super::session::Session;
-use crate::core::diagnostics::has_errors;
-use crate::core::model::address::Owner;
-use crate::core::model::kind::readable_identity;
-use crate::core::model::resource::{Applied, Desired};
-use crate::core::model::value::Value;
-use crate::core::plan::json::MASK;
-use crate::core::resolve;
-use crate::engine;
-use crate::engine::observe::by_address;
-use crate::render::style::Label;
-use crate::render::words;
-use crate::store::OpenMode;
+use tenantry_core::diagnostics::has_errors;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::resource::{Applied, Desired};
+use tenantry_core::model::value::Value;
+use tenantry_core::plan::json::MASK;
+use tenantry_core::resolve;
+use tenantry_engine::observe::by_address;
+use tenantry_render::style::Label;
+use tenantry_render::words;
+use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, command: &arguments::Show, output: &Output) -> Result<Exit, Failure> {
     let subject = command.subject.as_str();
@@ -34,7 +33,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let targets = session.targets();
     let inventory = by_address(session.store().await?.inventory().await?);
     let (owners, diagnostics) =
-        engine::plan::desired_beside(&session.estate, &targets, &inventory, session.now, session.threads);
+        tenantry_engine::plan::desired_beside(&session.estate, &targets, &inventory, session.now, session.threads);
     if has_errors(&diagnostics) {
         return Err(Failure::diagnostics(diagnostics, session.files));
     }
@@ -60,7 +59,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let resolved = resolve::resolve(&session.estate, &mut ignored);
     let Some(tenant) = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject) else {
         let names = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
-        let nearest = crate::core::diagnostics::nearest(subject, names);
+        let nearest = tenantry_core::diagnostics::nearest(subject, names);
         return Err(Failure::new(Exit::Error, format!("there is no tenant, resource or saved plan `{subject}`")).help(
             nearest.map_or_else(
                 || "`tenantry list` shows every tenant".into(),

@@ -7,10 +7,10 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
 use super::system;
-use crate::core::model::address::Owner;
-use crate::render::words::count;
-use crate::store::OpenMode;
-use crate::store::contract::Lock;
+use tenantry_core::model::address::Owner;
+use tenantry_render::words::count;
+use tenantry_store::OpenMode;
+use tenantry_store::contract::Lock;
 
 pub async fn run(global: &Global, command: &arguments::Unlock, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadWrite, output)?;

@@ -6,11 +6,9 @@ use super::arguments::Global;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use crate::core::diagnostics::{Diagnostic, SourceFiles, has_errors};
-use crate::engine;
-use crate::render;
-use crate::render::words::count;
-use crate::store::OpenMode;
+use tenantry_core::diagnostics::{Diagnostic, SourceFiles, has_errors};
+use tenantry_render::words::count;
+use tenantry_store::OpenMode;
 
 pub fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let session = match Session::open(global, OpenMode::ReadOnly, output) {
@@ -24,7 +22,7 @@ pub fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
         }
     };
     let (owners, diagnostics) =
-        engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
+        tenantry_engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
     if output.is_json() {
         json(output, &diagnostics, &session.files)?;
         return Ok(if has_errors(&diagnostics) { Exit::Error } else { Exit::Done });
@@ -46,6 +44,7 @@ pub fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
 }
 
 fn json(output: &Output, diagnostics: &[Diagnostic], files: &SourceFiles) -> Result<(), Failure> {
-    let list: Vec<_> = diagnostics.iter().map(|diagnostic| render::diagnostics::to_json(diagnostic, files)).collect();
+    let list: Vec<_> =
+        diagnostics.iter().map(|diagnostic| tenantry_render::diagnostics::to_json(diagnostic, files)).collect();
     output.json(&json!({"valid": !has_errors(diagnostics), "diagnostics": list}))
 }

@@ -4,7 +4,7 @@
 //! YAML 1.2 do. So a text stands without quotes only if it cannot be anything but text in either. Keys come in a fixed
 //! order, so that the same value is always the same file.
 
-use crate::core::model::value::{Map, Value};
+use crate::model::value::{Map, Value};
 
 /// A piece of YAML whose keys have an order of their own, and comments.
 #[derive(Clone, Debug, PartialEq)]

@@ -22,12 +22,12 @@ use super::run::Run;
 use super::secrets::{EarlierOwners, SecretValues};
 use super::targets::Targets;
 use super::verify::verify;
-use crate::core::model::address::Address;
-use crate::core::model::resource::Present;
-use crate::core::plan::{Action, Change, Plan, json};
-use crate::core::policy;
-use crate::secret::contract::SecretStore;
-use crate::store::contract::{LockRequest, RunBegun, RunOutcome, Store, StoreError};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::Present;
+use tenantry_core::plan::{Action, Change, Plan, json};
+use tenantry_core::policy;
+use tenantry_secret::contract::SecretStore;
+use tenantry_store::contract::{LockRequest, RunBegun, RunOutcome, Store, StoreError};
 
 /// What a run needs besides the plan.
 pub struct Request<'a> {

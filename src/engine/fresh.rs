@@ -7,15 +7,15 @@ use super::EngineError;
 use super::apply::{Outcome, Ready};
 use super::observe::{by_address, observe};
 use super::targets::Targets;
-use crate::core::diagnostics::{FileId, Origin, Span};
-use crate::core::diff::{self, Known, Verdict};
-use crate::core::model::address::Address;
-use crate::core::model::kind::{Catalogue, MarkPlace};
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present};
-use crate::core::model::value::Value;
-use crate::core::plan::{Action, Change, Plan};
-use crate::store::contract::Store;
+use tenantry_core::diagnostics::{FileId, Origin, Span};
+use tenantry_core::diff::{self, Known, Verdict};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::{Catalogue, MarkPlace};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use tenantry_core::model::value::Value;
+use tenantry_core::plan::{Action, Change, Plan};
+use tenantry_store::contract::Store;
 
 /// What is there now.
 pub struct Fresh {

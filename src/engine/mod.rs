@@ -2,7 +2,7 @@
 
 pub mod apply;
 mod fresh;
-pub mod import;
+
 pub mod observe;
 pub mod plan;
 mod run;
@@ -11,9 +11,9 @@ pub mod settings;
 pub mod targets;
 mod verify;
 
-use crate::provider::contract::ProviderError;
-use crate::secret::contract::SecretStoreError;
-use crate::store::contract::StoreError;
+use tenantry_provider::contract::ProviderError;
+use tenantry_secret::contract::SecretStoreError;
+use tenantry_store::contract::StoreError;
 
 /// What keeps a command from being carried out at all.
 #[derive(Debug, thiserror::Error)]

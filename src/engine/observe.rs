@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::targets::Targets;
-use crate::core::model::address::Address;
-use crate::core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
-use crate::provider::contract::{Known, ObserveRequest};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
+use tenantry_provider::contract::{Known, ObserveRequest};
 
 /// What is asked of one target.
 struct Asked<'a> {

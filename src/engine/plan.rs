@@ -9,17 +9,17 @@ use super::EngineError;
 use super::observe::{by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
-use crate::core::desired::{self, Blueprints, Outputs, OwnerResources};
-use crate::core::diagnostics::{self, Diagnostic, codes};
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::document::{Estate, Phase};
-use crate::core::model::kind::Catalogue;
-use crate::core::model::resource::Applied;
-use crate::core::plan::build::{self, Inputs};
-use crate::core::plan::{Action, Change, Place, Plan};
-use crate::core::resolve::{self, Resolved};
-use crate::secret::contract::SecretStore;
-use crate::store::contract::Store;
+use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources};
+use tenantry_core::diagnostics::{self, Diagnostic, codes};
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::document::{Estate, Phase};
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::resource::Applied;
+use tenantry_core::plan::build::{self, Inputs};
+use tenantry_core::plan::{Action, Change, Place, Plan};
+use tenantry_core::resolve::{self, Resolved};
+use tenantry_secret::contract::SecretStore;
+use tenantry_store::contract::Store;
 
 /// What a plan is made from.
 pub struct Request<'a> {
@@ -239,6 +239,6 @@ fn place(estate: &Estate, expanded: &Expanded<'_>, address: &Address, pointer: &
 }
 
 /// Everything desired, by address.
-pub fn desired_by_address(owners: &[OwnerResources]) -> HashMap<&Address, &crate::core::model::resource::Desired> {
+pub fn desired_by_address(owners: &[OwnerResources]) -> HashMap<&Address, &tenantry_core::model::resource::Desired> {
     owners.iter().flat_map(|owner| &owner.resources).map(|desired| (&desired.address, desired)).collect()
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::secret::SecretReference;
-use crate::core::model::value::{Deferred, Map, Part, Value};
-use crate::secret::contract::{SecretStore, SecretStoreError};
-use crate::secret::{Alphabet, generate, keyed_hash};
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_secret::contract::{SecretStore, SecretStoreError};
+use tenantry_secret::{Alphabet, generate, keyed_hash};
 
 /// The values that a run needs.
 #[derive(Default)]

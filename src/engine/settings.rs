@@ -6,8 +6,8 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use super::EngineError;
-use crate::core::model::config::TargetTable;
-use crate::provider::contract::Settings;
+use tenantry_core::model::config::TargetTable;
+use tenantry_provider::contract::Settings;
 
 /// Connections or requests at a time to one target where its table does not say.
 const DEFAULT_CONCURRENCY: usize = 8;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::settings::{self, Variables};
-use crate::core::model::kind::Catalogue;
-use crate::core::model::resource::TargetName;
-use crate::core::resolve::Environment;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
-use crate::provider::kubernetes::{Kubernetes, KubernetesSecrets};
-use crate::provider::sandbox::Sandbox;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::resource::TargetName;
+use tenantry_core::resolve::Environment;
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_sandbox::Sandbox;
 
 /// Every target of an environment.
 pub struct Targets<'a> {
@@ -59,48 +58,11 @@ impl Targets<'_> {
         self.providers.iter().find(|provider| *provider.name() == *table.provider)?.default_rate()
     }
 
-    /// The secret store in the cluster of a Kubernetes target.
-    ///
-    /// # Errors
-    /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
-    pub fn cluster_secrets(&self, target: &str, namespace: &str) -> Result<KubernetesSecrets, EngineError> {
-        let wrong = |cause: &str| {
-            let error = ProviderError::new(ErrorClass::Fatal, "keeping secrets there", cause);
-            failed(target, error.with_remedy("name a target of the provider `kubernetes` in the table [secrets]"))
-        };
-        match self.real(target)? {
-            Some((provider, settings)) if provider.name() == Kubernetes.name() => {
-                KubernetesSecrets::new(&settings, namespace).map_err(|source| failed(target, source))
-            }
-            Some(_) => Err(wrong("it is no cluster")),
-            None => Err(wrong("it is simulated, while others are not")),
-        }
-    }
-
-    /// The settings of a Kubernetes target that is a cluster, for what looks at all of it.
-    ///
-    /// # Errors
-    /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
-    pub fn cluster(&self, target: &str) -> Result<Settings, EngineError> {
-        let wrong = |cause: &str, remedy: &str| {
-            let error = ProviderError::new(ErrorClass::Fatal, "reading all of it", cause).with_remedy(remedy);
-            failed(target, error)
-        };
-        match self.real(target)? {
-            Some((provider, settings)) if provider.name() == Kubernetes.name() => match settings.text("directory") {
-                None => Ok(settings),
-                Some(_) => Err(wrong("it is a folder", "`tenantry import manifests` reads folders")),
-            },
-            Some(_) => Err(wrong("it is no cluster", "name a target of the provider `kubernetes`")),
-            None => Err(wrong(
-                "it is simulated here",
-                "choose an environment in which it is real with `--env`, or name the cluster with `--context`",
-            )),
-        }
-    }
-
     /// The provider of a target and its settings; nothing if the sandbox stands in for it.
-    fn real(&self, target: &str) -> Result<Option<Real<'_>>, EngineError> {
+    ///
+    /// # Errors
+    /// If the target or its provider does not exist, or a setting cannot be looked up.
+    pub fn real(&self, target: &str) -> Result<Option<Real<'_>>, EngineError> {
         let missing =
             |attempted: String, cause: &str| failed(target, ProviderError::new(ErrorClass::Fatal, attempted, cause));
         let Some(table) = self.environment.targets.get(target) else {
@@ -118,8 +80,9 @@ impl Targets<'_> {
 }
 
 /// A provider and the settings of one of its targets.
-type Real<'a> = (&'a Arc<dyn Provider>, Settings);
+pub type Real<'a> = (&'a Arc<dyn Provider>, Settings);
 
-fn failed(target: &str, source: ProviderError) -> EngineError {
+/// A target that cannot be used, and why.
+pub fn failed(target: &str, source: ProviderError) -> EngineError {
     EngineError::Target { target: target.to_owned(), source }
 }

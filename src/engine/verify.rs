@@ -9,11 +9,11 @@ use super::EngineError;
 use super::apply::{Event, Outcome, Outcomes, Request};
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
-use crate::core::diff::{Update, Verdict};
-use crate::core::model::address::Address;
-use crate::core::model::resource::{Applied, Desired, Observed, Present, TargetName};
-use crate::core::model::value::Value;
-use crate::core::plan::Change;
+use tenantry_core::diff::{Update, Verdict};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};
+use tenantry_core::model::value::Value;
+use tenantry_core::plan::Change;
 
 /// The first pause between two looks. Most of what is not ready at once is so in a few seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

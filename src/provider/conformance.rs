@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::contract::{ErrorClass, Known, ObserveRequest, Reader, Step, StepAction, Writer, Written};
-use crate::core::diagnostics::{FileId, Origin, Span};
-use crate::core::diff::compare;
-use crate::core::model::address::Address;
-use crate::core::model::kind::{Catalogue, Kind, MarkPlace};
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Desired, Identity, Observed, Present};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::diagnostics::{FileId, Origin, Span};
+use tenantry_core::diff::compare;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, Identity, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// One kind's example.
 pub struct Case {
@@ -162,7 +162,7 @@ impl Trial<'_> {
             let differences = compare(&updated.kind, &updated.spec, &before.spec, Some(&desired.spec));
             let (changed, removed): (Vec<_>, Vec<_>) =
                 differences.iter().partition(|difference| difference.after.is_some());
-            let pointers = |all: Vec<&crate::core::diff::Difference>| {
+            let pointers = |all: Vec<&tenantry_core::diff::Difference>| {
                 all.iter().map(|difference| difference.pointer.to_string()).collect()
             };
             let action = StepAction::Update {

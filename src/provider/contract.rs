@@ -22,10 +22,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use crate::core::model::kind::Kind;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Desired, Identity, KindObservation, Present};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// The log's target for how far a step is that takes long: shown without being asked for.
 pub const PROGRESS: &str = "progress";
@@ -132,7 +132,7 @@ pub trait Reader: Send + Sync {
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
-    /// Writes the steps in their order, as many as their kinds' [`Batch`](crate::core::model::kind::Batch) allows: all or
+    /// Writes the steps in their order, as many as their kinds' [`Batch`](tenantry_core::model::kind::Batch) allows: all or
     /// nothing of a transaction; of a sequence, where each step stands for itself, up to the first that fails; or one.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::core::model::kind::Kind;
-use crate::core::model::value::Value;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::value::Value;
 
 /// Every kind has a sample that its schema accepts as it is written and as it is normalised, and nothing beside its fields.
 #[track_caller]

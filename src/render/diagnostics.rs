@@ -6,7 +6,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin as Heading, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::core::diagnostics::{Diagnostic, FileId, Label, Origin, Severity, SourceFiles, Span};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Label, Origin, Severity, SourceFiles, Span};
 
 /// Lines between two places of one file that are still shown together. Farther ones get a snippet of their own.
 const NEAR_LINES: usize = 40;
@@ -169,7 +169,7 @@ fn lines_around(text: &str, span: Span) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::diagnostics::codes;
+    use tenantry_core::diagnostics::codes;
 
     fn files() -> SourceFiles {
         let mut files = SourceFiles::default();

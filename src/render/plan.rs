@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::style::Label;
 use super::words;
-use crate::core::diagnostics::{Severity, codes};
-use crate::core::model::address::Owner;
-use crate::core::model::kind::readable_identity;
-use crate::core::model::value::{Value, readable_pointer};
-use crate::core::plan::json::{MASK, is_sensitive};
-use crate::core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
+use tenantry_core::diagnostics::{Severity, codes};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::value::{Value, readable_pointer};
+use tenantry_core::plan::json::{MASK, is_sensitive};
+use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
 /// Owners that a group has at least, to be shown as one.
 const GROUP: usize = 2;

@@ -1,7 +1,7 @@
 //! Prefixes and phrases.
 
 use super::style::Label;
-use crate::core::plan::Action;
+use tenantry_core::plan::Action;
 
 /// The sign before a change. Always followed by the word: no meaning hangs on it alone.
 pub fn symbol(action: Action) -> &'static str {

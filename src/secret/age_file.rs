@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::{SecretStore, SecretStoreError};
 use super::generate::{Alphabet, LENGTH, generate};
-use crate::core::model::secret::SecretReference;
+use tenantry_core::model::secret::SecretReference;
 
 /// The layout of the content. A file of a higher one is refused.
 const FORMAT: u32 = 1;
@@ -76,7 +76,7 @@ struct Stored {
 
 #[derive(Deserialize)]
 struct StoredSecret {
-    owner: crate::core::model::address::Owner,
+    owner: tenantry_core::model::address::Owner,
     name: Arc<str>,
     version: u32,
     value: Opaque,

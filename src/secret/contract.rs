@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::core::model::secret::SecretReference;
+use tenantry_core::model::secret::SecretReference;
 
 /// The one place where secrets' values live.
 ///

@@ -3,12 +3,14 @@
 //! [`mod@generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
 //! [`mask`] keeps them out of texts that others wrote.
 
+#[cfg(feature = "age")]
 pub mod age_file;
 pub mod contract;
 pub mod generate;
 pub mod hash;
 pub mod mask;
 
+#[cfg(feature = "age")]
 pub use age_file::{AgeFile, new_identity};
 pub use generate::{Alphabet, generate};
 pub use hash::keyed_hash;

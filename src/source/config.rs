@@ -11,9 +11,9 @@ use super::node::{Data, Node};
 use super::schema::{Form, Subject};
 use super::words::{Notation, dotted};
 use super::{schemas, toml};
-use crate::core::diagnostics::{Diagnostic, FileId, Origin, Span, codes, has_errors};
-use crate::core::model::config::{EstateConfig, LimitsTable};
-use crate::core::model::document::Positions;
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, Span, codes, has_errors};
+use tenantry_core::model::config::{EstateConfig, LimitsTable};
+use tenantry_core::model::document::Positions;
 
 /// The highest limit for a file, whatever the configuration says: positions have 32 bits.
 const LARGEST_LIMIT: u64 = 1 << 30;

@@ -11,7 +11,7 @@ use super::listing::{
     CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, Problem, VALUES_SCHEMA_PATH, holds_documents, is_hidden, missing,
     too_many,
 };
-use crate::core::diagnostics::{Diagnostic, codes};
+use tenantry_core::diagnostics::{Diagnostic, codes};
 
 /// Lists the estate in `root`.
 ///

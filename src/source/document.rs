@@ -14,12 +14,12 @@ use super::schema::{Form, Subject};
 use super::schemas::{self, DocumentKind};
 use super::words::{Notation, dotted, listed, one_of, shown};
 use super::yaml::Tree;
-use crate::core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, has_errors, nearest};
-use crate::core::model::document::{
+use tenantry_core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, has_errors, nearest};
+use tenantry_core::model::document::{
     API_VERSION, ApprovalSpec, BlueprintSpec, Document, Metadata, TenantSpec, TierSpec,
 };
-use crate::core::model::quantity::Quota;
-use crate::core::model::value::{Value, push_token};
+use tenantry_core::model::quantity::Quota;
+use tenantry_core::model::value::{Value, push_token};
 
 /// Kinds that later versions have.
 const RESERVED_KINDS: [&str; 2] = ["Meter", "Policy"];
@@ -318,7 +318,7 @@ pub fn merged_values<'a>(
     tenant: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,
 ) -> serde_json::Value {
     let map = |fields: &mut dyn Iterator<Item = (&'a Arc<str>, &'a Value)>| {
-        fields.map(|(name, value)| (name.clone(), value.clone())).collect::<crate::core::model::value::Map>()
+        fields.map(|(name, value)| (name.clone(), value.clone())).collect::<tenantry_core::model::value::Map>()
     };
     let (below, above) = (map(&mut tier.into_iter()), map(&mut tenant.into_iter()));
     Value::from(below.overlaid(&above)).to_json()

@@ -9,8 +9,8 @@ use super::schema::{Beneath, Form, Subject};
 use super::schemas::DocumentKind;
 use super::words::{Notation, lower_first, shown};
 use super::yaml;
-use crate::core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, sort};
-use crate::core::model::document::{ApprovalSpec, BlueprintSpec, Document, TenantSpec, TierSpec};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, sort};
+use tenantry_core::model::document::{ApprovalSpec, BlueprintSpec, Document, TenantSpec, TierSpec};
 
 /// All documents by kind, in order of file and place.
 #[derive(Default)]

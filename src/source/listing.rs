@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::core::diagnostics::{Code, Diagnostic, Origin, codes};
+use tenantry_core::diagnostics::{Code, Diagnostic, Origin, codes};
 
 /// The configuration.
 pub const CONFIG_PATH: &str = "tenantry.toml";
@@ -43,7 +43,7 @@ pub enum Content {
     Blob(git2::Oid),
 }
 
-/// What is wrong with a file, before it has a place in [`SourceFiles`](crate::core::diagnostics::SourceFiles).
+/// What is wrong with a file, before it has a place in [`SourceFiles`](tenantry_core::diagnostics::SourceFiles).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     pub code: Code,

@@ -16,9 +16,9 @@ use super::listing::{CONFIG_PATH, Content, Entry, Listing, MAX_PROBLEMS, Problem
 use super::revision::{self, Revision};
 use super::text::decode;
 use super::{directory, yaml};
-use crate::core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, has_errors, sort};
-use crate::core::model::config::LimitsTable;
-use crate::core::model::document::Estate;
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, has_errors, sort};
+use tenantry_core::model::config::LimitsTable;
+use tenantry_core::model::document::Estate;
 
 /// Where an estate is.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::listing::{Problem, holds_documents, is_hidden};
 use super::node::{Node, first_line};
 use super::{text, yaml};
-use crate::core::diagnostics::{self, Diagnostic, Severity, SourceFiles, codes};
-use crate::core::diagnostics::{Origin, Span};
-use crate::core::model::value::Value;
+use tenantry_core::diagnostics::{self, Diagnostic, Severity, SourceFiles, codes};
+use tenantry_core::diagnostics::{Origin, Span};
+use tenantry_core::model::value::Value;
 
 /// More than any such file has.
 const MOST_BYTES: u64 = 16 << 20;

@@ -4,9 +4,9 @@
 
 use serde_json::Value;
 
-use crate::core::diagnostics::{FileId, Origin, Span};
-use crate::core::model::document::Positions;
-use crate::core::model::value::{push_token, unescape_token};
+use tenantry_core::diagnostics::{FileId, Origin, Span};
+use tenantry_core::model::document::Positions;
+use tenantry_core::model::value::{push_token, unescape_token};
 
 /// A value and its place.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use saphyr_parser::Span as Place;
 
-use crate::core::diagnostics::Span;
+use tenantry_core::diagnostics::Span;
 
 /// Bytes by character.
 pub struct Offsets {

@@ -9,7 +9,7 @@ use super::listing::{
     CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, MAX_LINKS, Problem, VALUES_SCHEMA_PATH, holds_documents,
     is_hidden, missing, too_many,
 };
-use crate::core::diagnostics::{Diagnostic, codes};
+use tenantry_core::diagnostics::{Diagnostic, codes};
 
 /// File mode of a symbolic link in a tree.
 const LINK_MODE: i32 = 0o120_000;

@@ -14,9 +14,9 @@ use super::node::{Data, Node, first_line};
 use super::words::{
     Notation, alternatives, dotted, found, found_json, listed, lower_first, name_help, one_of, plain, shown, type_words,
 };
-use crate::core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, nearest};
-use crate::core::model::names::Name;
-use crate::core::model::value::{push_token, unescape_token};
+use tenantry_core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, nearest};
+use tenantry_core::model::names::Name;
+use tenantry_core::model::value::{push_token, unescape_token};
 
 /// A schema that is ready to check with.
 pub struct Form {

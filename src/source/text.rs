@@ -1,7 +1,7 @@
 //! Bytes → text, for files that people wrote and others review.
 
 use super::listing::Problem;
-use crate::core::diagnostics::{Span, codes};
+use tenantry_core::diagnostics::{Span, codes};
 
 /// A file's text. If it cannot be used, as much of it as can be shown, and why.
 pub struct Decoded {

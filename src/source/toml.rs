@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::node::{Data, Field, Node};
-use crate::core::diagnostics::{Diagnostic, FileId, Origin, Span, codes};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, Span, codes};
 
 /// Reads the text of `tenantry.toml`.
 ///

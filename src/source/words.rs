@@ -5,8 +5,8 @@ use jsonschema::error::TypeKind;
 use serde_json::Value;
 
 use super::node::Data;
-use crate::core::model::names::Name;
-use crate::core::model::value::unescape_token;
+use tenantry_core::model::names::Name;
+use tenantry_core::model::value::unescape_token;
 
 /// In which language a value is written, and so what its parts are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::node::{Data, Field, Node};
 use super::offsets::Offsets;
 use super::scalar;
 use super::words::shown;
-use crate::core::diagnostics::{Diagnostic, FileId, Origin, Span, codes};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, Span, codes};
 
 /// Lists and mappings within each other. People nest to ten; everything behind this recurses, so it has to be small.
 pub const MAX_DEPTH: usize = 64;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::contract::{StepEnded, StepResult};
-use crate::core::model::resource::Applied;
+use tenantry_core::model::resource::Applied;
 
 /// What one entry does.
 #[derive(Clone, Debug)]

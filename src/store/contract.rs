@@ -14,8 +14,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::resource::Applied;
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::resource::Applied;
 
 /// A number that grows with every acquisition of a lock.
 pub type FencingToken = u64;

@@ -15,8 +15,8 @@ use super::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
     StepBegun, StepEnded, Store, StoreError,
 };
-use crate::core::model::address::Owner;
-use crate::core::model::resource::Applied;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::resource::Applied;
 
 /// Passes everything on until the chosen point.
 pub struct Halting {

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::journal::Interner;
-use crate::core::model::address::Address;
-use crate::core::model::resource::Applied;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::Applied;
 
 /// Takes packed rows apart, keeping texts that occur again and again once.
 #[derive(Default)]

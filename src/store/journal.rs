@@ -18,7 +18,7 @@ use super::changes::Effect;
 use super::contract::{
     Fence, JournalEntry, Lock, PhaseTransition, RunBegun, RunId, RunOutcome, StepBegun, StepEnded, StoreError,
 };
-use crate::core::model::address::Owner;
+use tenantry_core::model::address::Owner;
 
 /// Something to be journalled, and what it does to the tables.
 #[derive(Clone, Debug)]

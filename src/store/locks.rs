@@ -14,7 +14,7 @@ use super::connection::{Parameter, Row, Work};
 use super::contract::{Fence, FencingToken, Lock, StoreError};
 use super::journal::number;
 use super::statements;
-use crate::core::model::address::Owner;
+use tenantry_core::model::address::Owner;
 
 /// Takes the locks of all owners, or of none.
 ///

@@ -20,8 +20,8 @@ use super::inventory::Unpacker;
 use super::journal::{self, Draft, Line, Tip, number};
 use super::writer::{Command, Reply, Writer};
 use super::{OpenMode, locks, postgres, sqlite, statements};
-use crate::core::model::address::Owner;
-use crate::core::model::resource::Applied;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::resource::Applied;
 
 /// The store in an SQLite file.
 pub type SqliteStore = SqlStore<sqlx::Sqlite>;

@@ -17,7 +17,7 @@ use super::contract::{Fence, FencingToken, Lock, RunId, StoreError};
 use super::journal::{self, Draft, Line, Tip, number};
 use super::locks::{self, list};
 use super::statements;
-use crate::core::model::address::Owner;
+use tenantry_core::model::address::Owner;
 
 /// The most requests of one transaction: well above the number of tenants that are applied at once, and low enough that
 /// nobody waits long for its end.

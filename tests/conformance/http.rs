@@ -1,10 +1,10 @@
 //! Any REST API.
 
 use serde_json::json;
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::http::Http;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_http::Http;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
 
 use crate::support::vendors::{Api, Vendor};
 

@@ -1,10 +1,10 @@
 //! One case for each kind of MySQL, and for each object that privileges are on.
 
 use serde_json::json;
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::mysql::MySql;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_mysql::MySql;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
 
 use crate::support::target::{Target, on_server};
 

@@ -1,10 +1,10 @@
 //! One case for each kind of RabbitMQ.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::rabbitmq::RabbitMq;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
+use tenantry_rabbitmq::RabbitMq;
 
 use crate::support::target::{Target, on_server};
 

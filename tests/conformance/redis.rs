@@ -1,10 +1,10 @@
 //! One case for each kind of Redis.
 
 use serde_json::json;
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::redis::Redis;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
+use tenantry_redis::Redis;
 
 use crate::support::target::on_server;
 

@@ -1,10 +1,10 @@
 //! One case for each kind of S3, on each server.
 
 use serde_json::json;
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::s3::S3;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
+use tenantry_s3::S3;
 
 use crate::support::s3::{World, on_servers};
 

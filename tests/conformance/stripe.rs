@@ -1,10 +1,10 @@
 //! Stripe.
 
 use serde_json::json;
-use tenantry::core::model::kind::Catalogue;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::stripe::Stripe;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::Provider as _;
+use tenantry_stripe::Stripe;
 
 use crate::support::stripe::{World as Account, in_account};
 

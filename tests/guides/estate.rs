@@ -54,7 +54,7 @@ impl Estate {
     pub fn checkout(name: &str, mut variables: Vec<(&'static str, String)>) -> Self {
         let folder = TempDir::new().expect("a folder");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guides/estates").join(name), folder.path());
-        let identity = tenantry::secret::new_identity().0.expose_secret().to_owned();
+        let identity = tenantry_secret::new_identity().0.expose_secret().to_owned();
         variables.push(("TENANTRY_AGE_IDENTITY", identity));
         Self { folder, variables, kinds: BTreeMap::new(), drifted: BTreeSet::new() }
     }

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, Provider as _};
-use tenantry::provider::http::Http;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_http::Http;
+use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::server::{Asked, Reply, Server};
 use crate::support::vendors::{Api, Vendor};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use tenantry::core::diff::{Known, Ownership, Verdict, diff, ownership};
-use tenantry::core::model::resource::{Applied, Desired, Observed, Present};
-use tenantry::core::model::secret::SecretReference;
-use tenantry::core::model::value::{Deferred, Map, Part, Value};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::http::Http;
+use tenantry_core::diff::{Known, Ownership, Verdict, diff, ownership};
+use tenantry_core::model::resource::{Applied, Desired, Observed, Present};
+use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_http::Http;
+use tenantry_provider::contract::Provider as _;
 
 use crate::support::{Workbench, map};
 
@@ -53,7 +53,7 @@ fn version(data: Value) -> Desired {
 }
 
 fn secret(version: u32) -> Value {
-    let owner = "acme/value".parse::<tenantry::core::model::address::Address>().expect("an address").owner;
+    let owner = "acme/value".parse::<tenantry_core::model::address::Address>().expect("an address").owner;
     let reference = SecretReference { owner, name: "password".into(), version };
     Value::Deferred(Arc::new(Deferred { parts: vec![Part::Secret(reference)] }))
 }

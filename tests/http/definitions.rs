@@ -2,12 +2,12 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
-use tenantry::core::model::kind::Catalogue;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::core::model::value::Value;
-use tenantry::provider::conformance::{Case, Subject, check};
-use tenantry::provider::contract::{ErrorClass, Provider as _, StepAction, Written};
-use tenantry::provider::http::Http;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_core::model::value::Value;
+use tenantry_http::Http;
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::{ErrorClass, Provider as _, StepAction, Written};
 
 use crate::support::vendors::{Api, Vendor};
 use crate::support::{create, delete, observe, present, update};
@@ -389,9 +389,7 @@ async fn what_does_not_differ_is_not_sent_again_where_sending_is_doing() {
     let found = present(observed(&api, &second).await);
     // As the engine names what differs.
     let mut step = update(&third, &found, &[]);
-    let tenantry::provider::contract::StepAction::Update { changed, .. } = &mut step.action else {
-        panic!("an update")
-    };
+    let tenantry_provider::contract::StepAction::Update { changed, .. } = &mut step.action else { panic!("an update") };
     *changed = vec!["/fields/ssl/method".to_owned()];
     api.writer().write(&[step]).await.expect("it is changed");
     assert_eq!(api.state().objects[0]["ssl"]["method"], "http");

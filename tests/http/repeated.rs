@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, StepAction};
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::{ErrorClass, StepAction};
 
 use crate::support::server::{Asked, Reply};
 use crate::support::vendors::{Api, Vendor};

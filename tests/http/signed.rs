@@ -9,9 +9,9 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey}
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, Provider as _, Reader, Settings};
-use tenantry::provider::http::Http;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_http::Http;
+use tenantry_provider::contract::{ErrorClass, Provider as _, Reader, Settings};
 
 use crate::support::server::{Asked, Reply, Server};
 use crate::support::vendors::{Api, Vendor};

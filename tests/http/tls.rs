@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::http::Http;
+use tenantry_core::model::resource::Observed;
+use tenantry_http::Http;
+use tenantry_provider::contract::Provider as _;
 use tokio::net::TcpListener;
 
 use crate::support::observe;

@@ -1,7 +1,7 @@
 //! What is deleted and does not go.
 
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
+use tenantry_core::model::resource::Observed;
 
 use crate::support::kubernetes::{object, on_server};
 use crate::support::{create, delete, present};

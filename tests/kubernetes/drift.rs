@@ -1,10 +1,10 @@
 //! What others do to an object, and what becomes of it.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::diff::compare;
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::core::model::value::Value;
-use tenantry::provider::contract::{ErrorClass, StepAction};
+use tenantry_core::diff::compare;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{ErrorClass, StepAction};
 
 use crate::support::kubernetes::{World, object, on_server, with};
 use crate::support::{create, present, update};
@@ -251,8 +251,8 @@ fn what_was_adopted_and_is_no_longer_named_goes_away_like_anything_else_of_ours(
 fn a_secret_that_somebody_wrote_over_loses_its_hash() {
     on_server("a_secret_that_somebody_wrote_over_loses_its_hash", async |world| {
         use std::sync::Arc;
-        use tenantry::core::model::secret::SecretReference;
-        use tenantry::core::model::value::{Deferred, Part};
+        use tenantry_core::model::secret::SecretReference;
+        use tenantry_core::model::value::{Deferred, Part};
 
         let namespace = world.namespace("a").await;
         let written = world.desired(

@@ -112,7 +112,7 @@ impl Checkout {
             });
             write(&format!("tenants/{tenant}.yaml"), document.to_string());
         }
-        let identity = tenantry::secret::new_identity().0.expose_secret().to_owned();
+        let identity = tenantry_secret::new_identity().0.expose_secret().to_owned();
         Self { folder, kubeconfig: world.kubeconfig.clone(), identity }
     }
 

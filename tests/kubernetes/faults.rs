@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, Provider as _};
-use tenantry::provider::kubernetes::Kubernetes;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{World, object, on_server, with};

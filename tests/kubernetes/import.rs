@@ -121,7 +121,7 @@ struct Said {
 }
 
 fn tenantry(folder: &Path, arguments: &[&str]) -> Said {
-    let identity = tenantry::secret::new_identity().0;
+    let identity = tenantry_secret::new_identity().0;
     let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
         .env_clear()
         .env("TENANTRY_AGE_IDENTITY", identity.expose_secret())

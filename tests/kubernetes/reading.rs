@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::kubernetes::Kubernetes;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::contract::Provider as _;
 
 use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{World, object, on_server, with};
@@ -73,7 +73,7 @@ fn what_is_there_without_our_mark_is_found_and_what_is_not_there_is_absent() {
         let absent = world.desired("acme/absent", object("v1", "ConfigMap", Some(&namespace), "absent"));
         let observed = present(world.observe(&found).await);
         assert_eq!(observed.mark, None);
-        let data = tenantry::core::model::value::Value::from((*observed.spec).clone());
+        let data = tenantry_core::model::value::Value::from((*observed.spec).clone());
         assert_eq!(data.pointer("/data/a").and_then(|value| value.as_str()), Some("theirs"));
         assert_eq!(world.observe(&absent).await, Observed::Absent);
         let elsewhere = world.desired("acme/else", object("v1", "ConfigMap", Some(&world.name("nowhere")), "x"));
@@ -281,7 +281,7 @@ fn an_object_goes_over_to_the_version_that_its_definition_is_to_serve() {
         let answer =
             observe(&*world.reader(), &[&after, &new], &[]).await.remove("kubernetes.object").expect("an answer");
         let found = |desired: &Desired| present(answer.get(desired.identity.as_deref().expect("an identity")));
-        let differences = tenantry::core::diff::compare(&new.kind, &new.spec, &found(&new).spec, Some(&old.spec));
+        let differences = tenantry_core::diff::compare(&new.kind, &new.spec, &found(&new).spec, Some(&old.spec));
         let differing: Vec<&str> = differences.iter().map(|difference| &*difference.pointer).collect();
         assert_eq!(differing, ["/apiVersion"]);
         world.write(&[update(&after, &found(&after), &[]), update(&new, &found(&new), &[])]).await;

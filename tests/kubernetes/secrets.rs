@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use tenantry::core::model::address::Owner;
-use tenantry::core::model::secret::SecretReference;
-use tenantry::provider::kubernetes::KubernetesSecrets;
-use tenantry::secret::contract::SecretStore as _;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::secret::SecretReference;
+use tenantry_kubernetes::KubernetesSecrets;
+use tenantry_secret::contract::SecretStore as _;
 
 use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{World, on_server};

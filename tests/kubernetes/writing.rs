@@ -1,8 +1,8 @@
 //! What the server refuses, and what is not written over.
 
 use serde_json::json;
-use tenantry::provider::contract::{ErrorClass, Provider as _};
-use tenantry::provider::kubernetes::Kubernetes;
+use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{object, on_server, with};
@@ -21,7 +21,7 @@ fn a_sequence_tells_what_was_done_before_the_step_that_failed() {
         assert_eq!((error.step, error.done.len(), error.error.class), (1, 1, ErrorClass::Fatal));
         assert!(error.error.cause.contains("spec.scopes") && error.error.cause.contains("Nonsense"), "{}", error.error);
         world.assert_settled(&[&good]).await;
-        assert_eq!(world.observe(&after).await, tenantry::core::model::resource::Observed::Absent);
+        assert_eq!(world.observe(&after).await, tenantry_core::model::resource::Observed::Absent);
     });
 }
 
@@ -106,7 +106,7 @@ fn a_refusal_quotes_no_secret() {
             json!({"spec": {"ports": [{"port": 80}], "type": "hunter2-type"}}),
         );
         let mut step = create(&world.desired("acme/x", config));
-        if let tenantry::provider::contract::StepAction::Create { secrets, .. } = &mut step.action {
+        if let tenantry_provider::contract::StepAction::Create { secrets, .. } = &mut step.action {
             secrets.push("/spec/type".to_owned());
         }
         let error = world.try_write(&[step]).await.expect_err("no such type").error;

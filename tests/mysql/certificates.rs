@@ -1,7 +1,7 @@
 //! Whose certificate is trusted, by what the URL says of TLS.
 
-use tenantry::core::model::resource::Desired;
-use tenantry::provider::contract::Settings;
+use tenantry_core::model::resource::Desired;
+use tenantry_provider::contract::Settings;
 
 use crate::support::{observe, tls};
 use crate::{Target, on_mysql, tenant};

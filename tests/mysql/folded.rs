@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
-use tenantry::core::model::resource::{Observed, Present};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_provider::contract::ErrorClass;
 
 use super::support::{create, delete, observe};
 use super::{connect, execute, on_mysql};

@@ -14,10 +14,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 use support::target::{Target, on_server};
 use support::tcp::TcpProxy;
 use support::{create, delete, observe, present, update};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::core::model::value::Value;
-use tenantry::provider::contract::{ErrorClass, StepAction};
-use tenantry::provider::mysql::MySql;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_core::model::value::Value;
+use tenantry_mysql::MySql;
+use tenantry_provider::contract::{ErrorClass, StepAction};
 
 fn on_mysql(name: &str, test: impl AsyncFnOnce(&Target)) {
     // Tests have the same addresses in the same estate, and so would write over each other's records.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value as Json, json};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row as _};
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{ErrorClass, Step};
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::contract::{ErrorClass, Step};
 
 use super::support::target::Target;
 use super::support::{create, delete, observe, present, update};
@@ -310,7 +310,7 @@ fn many_tenants_come_and_go_at_once() {
                 let before = present(target.observe_known(desired).await);
                 writer.write(&[delete(desired, &before)]).await?;
             }
-            Ok::<_, tenantry::provider::contract::WriteError>(())
+            Ok::<_, tenantry_provider::contract::WriteError>(())
         };
         let done = futures::future::join_all(tenants.iter().map(make)).await;
         let refused: Vec<String> = done.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();

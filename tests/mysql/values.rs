@@ -1,8 +1,8 @@
 //! Values of rows, in columns of every sort.
 
 use serde_json::json;
-use tenantry::core::diff::compare;
-use tenantry::core::model::resource::Observed;
+use tenantry_core::diff::compare;
+use tenantry_core::model::resource::Observed;
 
 use super::safety::{answer, row};
 use super::support::{create, observe};

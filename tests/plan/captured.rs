@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tenantry::core::plan::{Action, Cause, Plan, json};
-use tenantry::provider::contract::ErrorClass;
-use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
+use tenantry_core::plan::{Action, Cause, Plan, json};
+use tenantry_provider::contract::ErrorClass;
+use tenantry_sandbox::faults::{Fault, Faults, Operation};
 
 use crate::command;
 use crate::shop::{estate, plan_and_apply, plan_and_apply_with, problems, summary};

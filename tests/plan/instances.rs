@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tenantry::core::plan::{Action, Cause, json};
-use tenantry::provider::contract::ErrorClass;
-use tenantry::provider::sandbox::faults::{Fault, Faults, Operation};
+use tenantry_core::plan::{Action, Cause, json};
+use tenantry_provider::contract::ErrorClass;
+use tenantry_sandbox::faults::{Fault, Faults, Operation};
 
 use crate::command;
 use crate::shop::{estate, plan_and_apply, plan_and_apply_with, planned, summary};

@@ -1,6 +1,6 @@
 //! What a target tells of a resource only once it exists: known after apply, put where it is used, and known from then on.
 
-use tenantry::core::plan::{Action, Cause, json};
+use tenantry_core::plan::{Action, Cause, json};
 
 use crate::command;
 use crate::shop::{estate, plan_and_apply, summary};

@@ -7,20 +7,19 @@ use std::sync::Arc;
 use assert_fs::TempDir;
 use jiff::Timestamp;
 use schemars::json_schema;
-use tenantry::core::model::address::Owner;
-use tenantry::core::model::document::Estate;
-use tenantry::core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace};
-use tenantry::core::plan::{Action, Cause, Plan, json};
-use tenantry::core::resolve;
-use tenantry::engine::apply::{self, Event, Progress, Report};
-use tenantry::engine::plan;
-use tenantry::engine::targets::Targets;
-use tenantry::provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
-use tenantry::provider::registry;
-use tenantry::provider::sandbox::faults::{Faults, NoFaults};
-use tenantry::provider::sandbox::{Mode, Sandbox, SandboxSecrets, World};
-use tenantry::source::{Options, Place, load};
-use tenantry::store::{OpenMode, SqliteStore};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::document::Estate;
+use tenantry_core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace};
+use tenantry_core::plan::{Action, Cause, Plan, json};
+use tenantry_core::resolve;
+use tenantry_engine::apply::{self, Event, Progress, Report};
+use tenantry_engine::plan;
+use tenantry_engine::targets::Targets;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_sandbox::faults::{Faults, NoFaults};
+use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
+use tenantry_source::{Options, Place, load};
+use tenantry_store::{OpenMode, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::command;
@@ -196,7 +195,7 @@ impl Opened<'_> {
 
 async fn in_shop<T>(folder: &Path, faults: Arc<dyn Faults>, work: impl AsyncFnOnce(&Opened<'_>) -> T) -> T {
     let providers: Vec<Arc<dyn Provider>> = vec![Arc::new(Shop)];
-    let catalogue = Arc::new(registry::catalogue(&providers));
+    let catalogue = Arc::new(tenantry_registry::catalogue(&providers));
     let loaded = load(&Place::Directory(folder.to_owned()), Options::default());
     let estate = loaded.estate.unwrap_or_else(|| panic!("the estate has problems: {:#?}", loaded.diagnostics));
     let environment =

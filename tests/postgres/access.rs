@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::core::model::value::Value;
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::postgres::{World, execute, in_database};
 use crate::support::{create, delete, observable, observe, present, update};
@@ -273,7 +273,7 @@ fn a_policy_is_replaced_in_one_batch_and_sees_rows_switched_open() {
 fn sixteen_batches_that_grant_on_one_object_all_succeed() {
     in_database("sixteen_batches_that_grant_on_one_object_all_succeed", async |world| {
         world.by_hand(OBJECTS).await;
-        let writer: Arc<dyn tenantry::provider::contract::Writer> = Arc::from(world.writer());
+        let writer: Arc<dyn tenantry_provider::contract::Writer> = Arc::from(world.writer());
         let database = world.database.clone();
         let group = world.name("group");
         world.by_hand(&format!("CREATE ROLE {group}")).await;

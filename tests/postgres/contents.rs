@@ -1,9 +1,9 @@
 //! What is in a database: schemas, extensions, scripts, rows.
 
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
-use tenantry::core::model::value::Value;
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::Observed;
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::postgres::in_database;
 use crate::support::{create, delete, observable, observe, present, update};
@@ -38,8 +38,8 @@ fn a_schema_of_another_database_is_found_there_only() {
     });
 }
 
-fn present_spec(desired: &tenantry::core::model::resource::Desired) -> tenantry::core::model::resource::Present {
-    tenantry::core::model::resource::Present { spec: desired.spec.clone(), ..Default::default() }
+fn present_spec(desired: &tenantry_core::model::resource::Desired) -> tenantry_core::model::resource::Present {
+    tenantry_core::model::resource::Present { spec: desired.spec.clone(), ..Default::default() }
 }
 
 #[expect(
@@ -143,7 +143,7 @@ fn a_check_that_cannot_run_is_unknown_and_spoils_no_other() {
         let bad = script("bad", "SELECT 1/0 = 1");
         let gone = script("gone", "SELECT a FROM public.dropped");
         let observations = observe(&*world.reader(), &[&good, &bad, &gone], &[]).await;
-        let of = |desired: &tenantry::core::model::resource::Desired| {
+        let of = |desired: &tenantry_core::model::resource::Desired| {
             observations["postgres.script"].get(desired.identity.as_deref().expect("an identity"))
         };
         world.assert_is(&good, of(&good));
@@ -242,7 +242,7 @@ fn tables_and_rows_that_are_missing_or_hidden() {
         world.by_hand(&format!("CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA s TO {name}")).await;
         world.by_hand(&format!("GRANT SELECT ON s.t, s.filtered TO {name}")).await;
         let settings = world.settings(world.options().username(&name).password("x"));
-        let reader = tenantry::provider::contract::Provider::reader(&tenantry::provider::postgres::Postgres, &settings);
+        let reader = tenantry_provider::contract::Provider::reader(&tenantry_postgres::Postgres, &settings);
         let rows =
             [row("t", "1"), row("t", "2"), row("t", "x"), row("closed", "1"), row("filtered", "1"), row("none", "1")];
         let observations = observe(&*reader.expect("valid"), &rows.iter().collect::<Vec<_>>(), &[]).await;

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use sqlx::postgres::PgSslMode;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, Provider as _, StepAction};
-use tenantry::provider::postgres::Postgres;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_postgres::Postgres;
+use tenantry_provider::contract::{ErrorClass, Provider as _, StepAction};
 
 use crate::support::postgres::{World, in_database};
 use crate::support::proxy::Proxy;
@@ -172,7 +172,7 @@ fn what_is_not_ours_is_a_conflict() {
 }
 
 fn spec_json(desired: &Desired) -> serde_json::Value {
-    tenantry::core::model::value::Value::from(tenantry::core::model::value::Map::clone(&desired.spec)).to_json()
+    tenantry_core::model::value::Value::from(tenantry_core::model::value::Map::clone(&desired.spec)).to_json()
 }
 
 #[test]

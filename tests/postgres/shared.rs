@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sqlx::{ConnectOptions as _, Row as _};
-use tenantry::core::model::resource::Observed;
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::Observed;
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::postgres::{execute, in_database};
 use crate::support::proxy::Proxy;
@@ -118,7 +118,7 @@ fn a_password_logs_in_and_never_travels() {
         let options = world.options();
         let proxy = Proxy::start(format!("{}:{}", options.get_host(), options.get_port())).await;
         let through = world.settings(options.port(proxy.port).ssl_mode(sqlx::postgres::PgSslMode::Disable));
-        let writer = tenantry::provider::contract::Provider::writer(&tenantry::provider::postgres::Postgres, &through);
+        let writer = tenantry_provider::contract::Provider::writer(&tenantry_postgres::Postgres, &through);
         writer.expect("valid settings").write(&[create(&desired)]).await.expect("written");
 
         let sent = String::from_utf8_lossy(&proxy.sent()).into_owned();

@@ -4,20 +4,19 @@
 use std::sync::{Arc, LazyLock};
 
 use schemars::json_schema;
-use tenantry::core::model::kind::{Batch, Catalogue, Kind, MarkPlace};
-use tenantry::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
-use tenantry::provider::registry;
+use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace};
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 pub struct Bank;
 
 /// Every provider of the program, and the bank.
 pub static PROVIDERS: LazyLock<Vec<Arc<dyn Provider>>> = LazyLock::new(|| {
-    let mut providers = registry::providers();
+    let mut providers = tenantry_registry::providers();
     providers.push(Arc::new(Bank));
     providers
 });
 
-pub static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(registry::catalogue(&PROVIDERS)));
+pub static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(tenantry_registry::catalogue(&PROVIDERS)));
 
 fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'static str], mark: MarkPlace) -> Kind {
     Kind {

@@ -11,21 +11,20 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
-use tenantry::core::model::address::{Address, Owner};
-use tenantry::core::model::document::Estate;
-use tenantry::core::model::resource::Applied;
-use tenantry::core::model::secret::SecretReference;
-use tenantry::core::plan::{Plan, json};
-use tenantry::core::resolve::{self, Environment};
-use tenantry::engine::apply::{self, Event, Progress, Report};
-use tenantry::engine::targets::Targets;
-use tenantry::engine::{self, EngineError, plan};
-use tenantry::provider::sandbox::faults::{Faults, NoFaults};
-use tenantry::provider::sandbox::{Mode, Sandbox, World};
-use tenantry::secret::contract::{SecretStore, SecretStoreError};
-use tenantry::source;
-use tenantry::store::contract::Store;
-use tenantry::store::{OpenMode, SqliteStore};
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::document::Estate;
+use tenantry_core::model::resource::Applied;
+use tenantry_core::model::secret::SecretReference;
+use tenantry_core::plan::{Plan, json};
+use tenantry_core::resolve::{self, Environment};
+use tenantry_engine::apply::{self, Event, Progress, Report};
+use tenantry_engine::targets::Targets;
+use tenantry_engine::{EngineError, plan};
+use tenantry_sandbox::faults::{Faults, NoFaults};
+use tenantry_sandbox::{Mode, Sandbox, World};
+use tenantry_secret::contract::{SecretStore, SecretStoreError};
+use tenantry_store::contract::Store;
+use tenantry_store::{OpenMode, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
 use super::bank::{CATALOGUE, PROVIDERS};
@@ -129,8 +128,8 @@ impl Bed {
     }
 
     pub fn open(&self, mode: Mode, faults: Arc<dyn Faults>) -> Opened {
-        let options = source::Options { threads: 1, ..source::Options::default() };
-        let loaded = source::load(&source::Place::Directory(self.folder.path().to_owned()), options);
+        let options = tenantry_source::Options { threads: 1, ..tenantry_source::Options::default() };
+        let loaded = tenantry_source::load(&tenantry_source::Place::Directory(self.folder.path().to_owned()), options);
         let Some(estate) = loaded.estate else {
             panic!("the drawn estate is not well formed: {:#?}", loaded.diagnostics);
         };
@@ -154,7 +153,7 @@ impl Bed {
         let opened = self.open(Mode::ReadOnly, faults);
         let store = self.store(OpenMode::ReadOnly).await;
         let secrets = KnownSecrets::of(self);
-        let outcome = engine::plan::plan(&plan::Request {
+        let outcome = tenantry_engine::plan::plan(&plan::Request {
             estate: &opened.estate,
             targets: &opened.targets(),
             store: &*store,

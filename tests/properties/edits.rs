@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tenantry::core::model::document::Phase;
+use tenantry_core::model::document::Phase;
 
 use super::bed::Bed;
 use super::model::{Model, NAMES, TIERS};

@@ -5,7 +5,7 @@
 //! are only known once something else exists.
 
 use proptest::prelude::*;
-use tenantry::core::model::document::Phase;
+use tenantry_core::model::document::Phase;
 
 /// Names of tenants. One is too long for a role, so that it is shortened with a hash.
 pub const NAMES: [&str; 5] =

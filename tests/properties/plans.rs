@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tenantry::core::diff::{self, Known, Verdict};
-use tenantry::core::model::mark::Mark;
-use tenantry::core::model::resource::{Applied, Observed, Present};
-use tenantry::core::model::value::Value;
-use tenantry::core::plan::json;
-use tenantry::engine::plan::validate;
-use tenantry::provider::sandbox::Mode;
-use tenantry::provider::sandbox::faults::NoFaults;
+use tenantry_core::diff::{self, Known, Verdict};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Applied, Observed, Present};
+use tenantry_core::model::value::Value;
+use tenantry_core::plan::json;
+use tenantry_engine::plan::validate;
+use tenantry_sandbox::Mode;
+use tenantry_sandbox::faults::NoFaults;
 
 use super::bed::{Bed, block_on, cases};
 use super::edits::{Edit, edited, edits};

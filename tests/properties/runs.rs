@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tenantry::core::model::address::Owner;
-use tenantry::core::model::resource::Applied;
-use tenantry::engine::EngineError;
-use tenantry::engine::apply::Outcome;
-use tenantry::provider::sandbox::faults::{Fault, Faults, NoFaults, Operation};
-use tenantry::store::OpenMode;
-use tenantry::store::contract::{
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::resource::Applied;
+use tenantry_engine::EngineError;
+use tenantry_engine::apply::Outcome;
+use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
+use tenantry_store::OpenMode;
+use tenantry_store::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
     StepBegun, StepEnded, Store, StoreError,
 };

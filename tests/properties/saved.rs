@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tenantry::core::model::address::Address;
-use tenantry::core::plan::{Action, Change, Plan, json};
-use tenantry::engine::apply::Outcome;
+use tenantry_core::model::address::Address;
+use tenantry_core::plan::{Action, Change, Plan, json};
+use tenantry_engine::apply::Outcome;
 
 use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};
 use super::edits::{Edit, Place, Tampering, edited, edits, tamper, tampering};
@@ -74,7 +74,7 @@ async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
     if plan.is_refused() || plan.changes.is_empty() {
         return;
     }
-    let store = bed.store(tenantry::store::OpenMode::ReadOnly).await;
+    let store = bed.store(tenantry_store::OpenMode::ReadOnly).await;
     let needs: Needs = store
         .inventory()
         .await

@@ -1,8 +1,8 @@
 //! What an answer does not say.
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::support::tcp::TcpProxy;

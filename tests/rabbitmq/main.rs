@@ -10,10 +10,10 @@ use support::target::{Target, on_server};
 use support::tcp::TcpProxy;
 use support::tls;
 use support::{create, delete, observe, present, update};
-use tenantry::core::diff::compare;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::ErrorClass;
-use tenantry::provider::rabbitmq::RabbitMq;
+use tenantry_core::diff::compare;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::ErrorClass;
+use tenantry_rabbitmq::RabbitMq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn on_rabbitmq(name: &str, test: impl AsyncFnOnce(&Target)) {

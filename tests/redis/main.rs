@@ -14,10 +14,10 @@ use support::target::{Target, on_server};
 use support::tcp::TcpProxy;
 use support::tls;
 use support::{create, delete, observe, present, update};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::core::model::value::Value;
-use tenantry::provider::contract::{ErrorClass, StepAction};
-use tenantry::provider::redis::Redis;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{ErrorClass, StepAction};
+use tenantry_redis::Redis;
 
 fn on_redis(name: &str, test: impl AsyncFnOnce(&Target)) {
     on_server(

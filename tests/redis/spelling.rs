@@ -1,7 +1,7 @@
 //! What a value was before, told from what somebody else wrote.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::diff::compare;
+use tenantry_core::diff::compare;
 
 use super::support::present;
 use super::{by_hand, on_redis};

@@ -1,8 +1,8 @@
 //! Drift of every setting, what is taken out of a spec, conflicts, and the end of a bucket.
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::s3::{World, error, on_servers};
 use crate::support::{create, delete, present, update};

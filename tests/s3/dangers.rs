@@ -1,7 +1,7 @@
 //! Servers that take a request for a setting that they do not know as one for the bucket.
 
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
+use tenantry_core::model::resource::Observed;
 
 use crate::support::s3::{World, on_servers};
 use crate::support::server::Reply;

@@ -1,8 +1,8 @@
 //! Objects: drift, conflicts, and how few requests they need.
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::s3::{World, on_servers};
 use crate::support::server::Reply;

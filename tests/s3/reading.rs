@@ -1,9 +1,9 @@
 //! What cannot be read is unknown, never absent.
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::Provider as _;
-use tenantry::provider::s3::S3;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::Provider as _;
+use tenantry_s3::S3;
 
 use crate::support::observe;
 use crate::support::s3::{World, error, on_servers};

@@ -1,8 +1,8 @@
 //! What others have written or made meanwhile stays theirs.
 
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::Observed;
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::s3::{World, error, on_servers};
 use crate::support::{create, delete, observe, present, update};

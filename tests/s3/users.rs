@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::s3::{World, error, on_servers};
 use crate::support::{create, delete, observe, present, update};
@@ -63,7 +63,7 @@ fn a_rotated_key_leaves_the_one_before_it_for_a_while() {
         let mut there = Vec::new();
         let first = with(json!({}));
         let written = world.write(&create(&first)).await;
-        let secret = |written: &tenantry::provider::contract::Written| {
+        let secret = |written: &tenantry_provider::contract::Written| {
             assert!(!format!("{written:?}").contains("SecretString(\""), "it is in no text");
             written.captured.get("secretAccessKey").map(|secret| secret.expose_secret().to_owned())
         };
@@ -115,7 +115,7 @@ fn a_key_that_nobody_was_told_of_is_replaced() {
 
         // It is noted, and the run ends before its secret is kept: the next one asks for another.
         let mut step = update(&user, &present(world.observe(&user).await), &[]);
-        if let tenantry::provider::contract::StepAction::Update { changed, .. } = &mut step.action {
+        if let tenantry_provider::contract::StepAction::Update { changed, .. } = &mut step.action {
             *changed = vec!["/secretAccessKey".to_owned()];
         }
         let written = world.write(&step).await;

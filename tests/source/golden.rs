@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tenantry::core::diagnostics::{codes, has_errors};
-use tenantry::render::diagnostics::write_text;
-use tenantry::source::{Loaded, Options, Place, load};
+use tenantry_core::diagnostics::{codes, has_errors};
+use tenantry_render::diagnostics::write_text;
+use tenantry_source::{Loaded, Options, Place, load};
 
 /// Set to `1` to rewrite what is expected.
 const BLESS: &str = "TENANTRY_BLESS";

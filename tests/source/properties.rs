@@ -5,9 +5,9 @@ use std::fs;
 use assert_fs::TempDir;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use tenantry::core::diagnostics::has_errors;
-use tenantry::render::diagnostics::{write_json, write_text};
-use tenantry::source::{Options, Place, load};
+use tenantry_core::diagnostics::has_errors;
+use tenantry_render::diagnostics::{write_json, write_text};
+use tenantry_source::{Options, Place, load};
 
 const CONFIG: &str = "[estate]\nname = \"shop\"\n[limits]\nmax_deletes = \"5%\"\n[targets.db]\nprovider = \"postgres\"\nurl = \"env:URL\"\n";
 

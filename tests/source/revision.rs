@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use assert_fs::TempDir;
 use git2::{IndexAddOption, Oid, Repository, RepositoryInitOptions, Signature, Time};
-use tenantry::core::diagnostics::codes;
-use tenantry::source::{Loaded, Options, Place, load};
+use tenantry_core::diagnostics::codes;
+use tenantry_source::{Loaded, Options, Place, load};
 
 const CONFIG: &str = "[estate]\nname = \"shop\"\n";
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use assert_fs::TempDir;
-use tenantry::core::diagnostics::codes;
-use tenantry::render::diagnostics::{write_json, write_text};
-use tenantry::source::{Loaded, Options, Place, load};
+use tenantry_core::diagnostics::codes;
+use tenantry_render::diagnostics::{write_json, write_text};
+use tenantry_source::{Loaded, Options, Place, load};
 
 fn estate(files: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");

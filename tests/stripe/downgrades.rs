@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use serde_json::{Value as Json, json};
-use tenantry::core::diff::compare;
-use tenantry::core::model::resource::{Desired, Present};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::diff::compare;
+use tenantry_core::model::resource::{Desired, Present};
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::stripe::{Fault, World, in_account};
 use crate::support::{delete, present, update};

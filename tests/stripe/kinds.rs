@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
+use tenantry_core::model::resource::{Desired, Observed};
 
 use crate::support::stripe::{Fault, World, in_account};
 use crate::support::{create, delete, observe, present, update};
@@ -150,7 +150,7 @@ fn fields_that_are_no_longer_asked_for_are_cleared() {
         world.write(update(&second, &found, &removed)).await;
         let left = present(world.observe(&second).await);
         assert_eq!(
-            left.spec.get("metadata").map(tenantry::core::model::value::Value::to_json),
+            left.spec.get("metadata").map(tenantry_core::model::value::Value::to_json),
             Some(json!({"a": "1", "theirs": "x"}))
         );
         assert_eq!(left.spec.with("metadata", json!({"a": "1"}).into()), *second.spec);

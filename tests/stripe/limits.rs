@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
+use tenantry_core::model::resource::{Desired, Observed};
 
 use crate::support::stripe::{World, in_account};
 use crate::support::{create, observe};

@@ -1,9 +1,9 @@
 //! Test and live mode are never mixed, and answers are not taken for what they are not.
 
 use serde_json::json;
-use tenantry::core::model::resource::Observed;
-use tenantry::provider::contract::{ErrorClass, Provider as _};
-use tenantry::provider::stripe::Stripe;
+use tenantry_core::model::resource::Observed;
+use tenantry_provider::contract::{ErrorClass, Provider as _};
+use tenantry_stripe::Stripe;
 
 use crate::support::create;
 use crate::support::stripe::{Fault, in_account};

@@ -1,7 +1,7 @@
 //! Prices: amounts that never change.
 
 use serde_json::json;
-use tenantry::core::model::resource::{Desired, Observed};
+use tenantry_core::model::resource::{Desired, Observed};
 
 use crate::support::stripe::{Fault, World, in_account};
 use crate::support::{create, delete, present, update};

@@ -1,8 +1,8 @@
 //! What must not be billed twice, credited unasked, or taken from others.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::ErrorClass;
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::ErrorClass;
 
 use crate::support::stripe::{Fault, World, in_account};
 use crate::support::{create, delete, observe, present, update};
@@ -151,7 +151,7 @@ fn a_subscription_that_ends_by_its_date_with_the_period_is_seen_to_end() {
         // As Stripe's portal ends a subscription with flexible billing: by a date, without the flag.
         world.by_hand("POST", &path, &[("cancel_at", &end.to_string())]).await;
         let found = present(world.observe(&running).await);
-        let ends = found.spec.get("cancelAtPeriodEnd").and_then(tenantry::core::model::value::Value::as_bool);
+        let ends = found.spec.get("cancelAtPeriodEnd").and_then(tenantry_core::model::value::Value::as_bool);
         assert_eq!(ends, Some(true));
         world.assert_is(&subscription(world, json!({"cancelAtPeriodEnd": true})), Observed::Present(found.clone()));
         world.write(update(&running, &found, &[])).await;

@@ -63,7 +63,7 @@ fn write_estate(folder: &Path, url: &str, amount: &str) {
     );
     std::fs::create_dir_all(folder.join("tenants")).expect("a folder");
     if !folder.join("identity").exists() {
-        let (identity, _) = tenantry::secret::new_identity();
+        let (identity, _) = tenantry_secret::new_identity();
         std::fs::write(folder.join("identity"), identity.expose_secret()).expect("an identity");
     }
     std::fs::write(folder.join("tenantry.toml"), config).expect("the configuration");

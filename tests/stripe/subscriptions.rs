@@ -1,7 +1,7 @@
 //! Subscriptions: tiers, trials, pauses, ends.
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed};
+use tenantry_core::model::resource::{Desired, Observed};
 
 use crate::support::stripe::{World, in_account};
 use crate::support::{create, delete, present, update};

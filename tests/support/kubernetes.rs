@@ -8,9 +8,9 @@ use futures::FutureExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
-use tenantry::provider::kubernetes::Kubernetes;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
 
 use super::api_proxy::{ApiProxy, Fate};
 use super::{Workbench, create, observe};
@@ -219,7 +219,7 @@ impl World {
             let Observed::Present(Present { spec, mark, .. }) = &observed else {
                 panic!("{}: {observed:?}", desired.address)
             };
-            let differences = tenantry::core::diff::compare(&desired.kind, &desired.spec, spec, Some(&desired.spec));
+            let differences = tenantry_core::diff::compare(&desired.kind, &desired.spec, spec, Some(&desired.spec));
             assert!(differences.is_empty(), "{}: {differences:?}", desired.address);
             assert_eq!(mark.as_ref(), Some(&super::mark(desired)), "{}", desired.address);
         }

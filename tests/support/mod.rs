@@ -23,12 +23,12 @@ pub mod vendors;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry::core::diagnostics::{FileId, Origin, Severity, Span};
-use tenantry::core::model::kind::{Catalogue, Kind};
-use tenantry::core::model::mark::Mark;
-use tenantry::core::model::resource::{Desired, KindObservation, Observed, Present};
-use tenantry::core::model::value::{Map, Value};
-use tenantry::provider::contract::{Known, ObserveRequest, Provider, Reader, Step, StepAction};
+use tenantry_core::diagnostics::{FileId, Origin, Severity, Span};
+use tenantry_core::model::kind::{Catalogue, Kind};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Known, ObserveRequest, Provider, Reader, Step, StepAction};
 
 pub const ESTATE: &str = "shop";
 

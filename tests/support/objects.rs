@@ -1,7 +1,7 @@
 //! Objects of every sort that a tenant is made of, as conformance cases.
 
 use serde_json::{Value as Json, json};
-use tenantry::provider::conformance::Case;
+use tenantry_provider::conformance::Case;
 
 use super::kubernetes::{object, with};
 

@@ -6,9 +6,9 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
-use tenantry::provider::postgres::Postgres;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_postgres::Postgres;
+use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
 
 use super::{Workbench, create, delete, mark, observable, observe, present, update};
 
@@ -135,7 +135,7 @@ impl World {
     pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
         let found = present(observed);
         assert_eq!(*found.spec, observable(desired), "{}", desired.address);
-        if desired.kind.mark == tenantry::core::model::kind::MarkPlace::Target {
+        if desired.kind.mark == tenantry_core::model::kind::MarkPlace::Target {
             assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
         } else {
             assert_eq!(found.mark, None);

@@ -9,11 +9,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value as Json, json};
-use tenantry::core::diff::compare;
-use tenantry::core::model::kind::MarkPlace;
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
-use tenantry::provider::s3::S3;
+use tenantry_core::diff::compare;
+use tenantry_core::model::kind::MarkPlace;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
+use tenantry_s3::S3;
 
 use super::server::{Asked, Cut, Reply, Server};
 use super::{Workbench, create, delete, mark, observe, present, update};
@@ -246,8 +246,8 @@ impl World {
         headers: &[(&'static str, &str)],
         body: &str,
     ) -> (u16, String) {
-        use tenantry::provider::transport::sigv4::{Credentials, Scope, sign};
-        use tenantry::provider::transport::{Options, Request, Transport};
+        use tenantry_transport::sigv4::{Credentials, Scope, sign};
+        use tenantry_transport::{Options, Request, Transport};
         let mut request = Request {
             method: method.parse().expect("a method"),
             url: format!("{}{path}", self.url).parse().expect("a URL"),

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
-use tenantry::provider::stripe::Stripe;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
+use tenantry_stripe::Stripe;
 use tokio::time::Instant;
 
 use super::server::{Asked, Cut, Reply, Server, pass_on};
@@ -219,9 +219,9 @@ impl World {
     #[track_caller]
     pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
         let found = present(observed);
-        let differences = tenantry::core::diff::compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
+        let differences = tenantry_core::diff::compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
         assert_eq!(differences, [], "{}: {:?} {:?}", desired.address, observable(desired), found.spec);
-        if desired.kind.mark == tenantry::core::model::kind::MarkPlace::Target {
+        if desired.kind.mark == tenantry_core::model::kind::MarkPlace::Target {
             assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
         } else {
             assert_eq!(found.mark, None);

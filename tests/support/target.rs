@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use tenantry::core::diff::compare;
-use tenantry::core::model::kind::MarkPlace;
-use tenantry::core::model::resource::{Desired, Observed, Present};
-use tenantry::provider::contract::{Provider, Reader, Settings, Step, WriteError, Writer, Written};
+use tenantry_core::diff::compare;
+use tenantry_core::model::kind::MarkPlace;
+use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::contract::{Provider, Reader, Settings, Step, WriteError, Writer, Written};
 
 use super::{Workbench, create, delete, mark, observe, present, update};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tenantry::core::model::resource::{Desired, Observed};
-use tenantry::provider::contract::{ErrorClass, Reader, Settings};
+use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::contract::{ErrorClass, Reader, Settings};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 

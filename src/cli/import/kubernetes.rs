@@ -8,13 +8,13 @@ use super::super::error::{Exit, Failure};
 use super::super::output::Output;
 use super::super::session::Session;
 use super::{Existing, estate_name};
-use crate::core::diagnostics::{self, codes};
-use crate::core::policy;
-use crate::engine::import::{cluster, originals};
-use crate::provider::contract::{Provider as _, ProviderError, Settings};
-use crate::provider::kubernetes::Kubernetes;
-use crate::provider::kubernetes::inventory::{inventory, is_system};
-use crate::store::OpenMode;
+use tenantry_core::diagnostics::{self, codes};
+use tenantry_core::policy;
+use tenantry_import::{cluster, originals};
+use tenantry_kubernetes::Kubernetes;
+use tenantry_kubernetes::inventory::{inventory, is_system};
+use tenantry_provider::contract::{Provider as _, ProviderError, Settings};
+use tenantry_store::OpenMode;
 
 /// Requests at a time.
 const CONCURRENCY: usize = 8;
@@ -77,7 +77,7 @@ fn of_target(global: &Global, command: &ImportKubernetes, target: &str, output: 
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let targets = &session.environment.targets;
     let is_only = targets.values().filter(|table| *table.provider == *Kubernetes.name()).count() == 1;
-    let settings = session.targets().cluster(target)?;
+    let settings = super::super::cluster::settings(&session.targets(), target)?;
     Ok(Place { settings, config: Vec::new(), target: (!is_only).then(|| target.to_owned()) })
 }
 

@@ -17,20 +17,18 @@ use super::error::{Exit, Failure};
 use super::init::named_for;
 use super::output::Output;
 use super::session::{STATE_FOLDER, Session};
-use crate::core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_errors};
-use crate::core::import::documents::{Names, files};
-use crate::core::import::{Draft, draft};
-use crate::core::model::names::Name;
-use crate::engine;
-use crate::engine::import::{Found, Original, differences, items, originals};
-use crate::provider::contract::Provider as _;
-use crate::provider::kubernetes::Kubernetes;
-use crate::provider::kubernetes::types::OBJECT;
-use crate::render;
-use crate::render::words::count;
-use crate::source::manifests;
-use crate::source::schemas::schemas;
-use crate::store::OpenMode;
+use tenantry_core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_errors};
+use tenantry_core::import::documents::{Names, files};
+use tenantry_core::import::{Draft, draft};
+use tenantry_core::model::names::Name;
+use tenantry_import::{Found, Original, differences, items, originals};
+use tenantry_kubernetes::Kubernetes;
+use tenantry_kubernetes::types::OBJECT;
+use tenantry_provider::contract::Provider as _;
+use tenantry_render::words::count;
+use tenantry_source::manifests;
+use tenantry_source::schemas::schemas;
+use tenantry_store::OpenMode;
 
 const CONFIG: &str = include_str!("tenantry.toml");
 
@@ -208,7 +206,8 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
         format: global.format,
     };
     let session = Session::open(&of_trial, OpenMode::ReadOnly, output)?;
-    let (owners, found) = engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
+    let (owners, found) =
+        tenantry_engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
     if has_errors(&found) {
         return Err(Failure::diagnostics(found, session.files));
     }
@@ -232,7 +231,7 @@ fn report(
     let objects = count(found.originals.len(), "object");
     if global.format == Format::Json {
         let notes: Vec<_> =
-            found.diagnostics.iter().map(|one| render::diagnostics::to_json(one, &found.files)).collect();
+            found.diagnostics.iter().map(|one| tenantry_render::diagnostics::to_json(one, &found.files)).collect();
         let tiers: BTreeMap<&str, usize> = draft.tiers.iter().map(|tier| (tier.name.as_str(), tier.tenants)).collect();
         let tenants: Vec<&Arc<str>> = draft.tenants.keys().collect();
         return output.json(&json!({

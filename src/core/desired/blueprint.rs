@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::topological;
-use crate::core::diagnostics::{Diagnostic, Origin, codes};
-use crate::core::expression::{Compiled, Compiler, Expression, Failure};
-use crate::core::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
-use crate::core::model::kind::{Catalogue, Kind};
-use crate::core::model::value::{Value, unescape_token};
-use crate::core::resolve::suggest;
+use crate::diagnostics::{Diagnostic, Origin, codes};
+use crate::expression::{Compiled, Compiler, Expression, Failure};
+use crate::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
+use crate::model::kind::{Catalogue, Kind};
+use crate::model::value::{Value, unescape_token};
+use crate::resolve::suggest;
 
 /// Every blueprint of an estate, compiled, and what is made of them.
 pub struct Blueprints<'e> {
@@ -181,7 +181,7 @@ fn compile_resource<'e>(
         diagnostics.push(
             Diagnostic::error(codes::UNKNOWN_RESOURCE_KIND, format!("no provider has a kind `{}`", template.kind))
                 .at(origin("/kind"), "unknown kind")
-                .help(match crate::core::diagnostics::nearest(&template.kind, known) {
+                .help(match crate::diagnostics::nearest(&template.kind, known) {
                     Some(nearest) => format!("did you mean `{nearest}`?"),
                     None => "`tenantry schema` lists every kind".into(),
                 }),

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Outputs;
-use crate::core::expression::{ExpressionError, Failure, Resources, field_of};
-use crate::core::model::resource::Desired;
-use crate::core::model::value::{Deferred, Map, Part, Value};
+use crate::expression::{ExpressionError, Failure, Resources, field_of};
+use crate::model::resource::Desired;
+use crate::model::value::{Deferred, Map, Part, Value};
 
 /// The resources of one owner while they are being made.
 pub struct Built<'a> {

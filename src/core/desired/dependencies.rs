@@ -8,9 +8,9 @@ use super::built::Entry;
 use super::expand::Context;
 use super::order::topological;
 use super::problems::Problems;
-use crate::core::diagnostics::{Diagnostic, codes};
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::resource::{Desired, TargetName};
+use crate::diagnostics::{Diagnostic, codes};
+use crate::model::address::{Address, Owner};
+use crate::model::resource::{Desired, TargetName};
 
 impl<'e> Context<'_, 'e> {
     /// Adds to each resource what it depends on, and brings all into an order that respects it.

@@ -8,13 +8,13 @@ use super::built::{Built, Entry};
 use super::form;
 use super::problems::Problems;
 use super::{Inputs, OwnerResources};
-use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
-use crate::core::expression::{self, Compiled, Scope};
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::Problem;
-use crate::core::model::resource::{Desired, TargetName};
-use crate::core::model::value::{Map, Value, with_article};
-use crate::core::resolve::{ResolvedTenant, suggest};
+use crate::diagnostics::{Diagnostic, Origin, Severity, codes};
+use crate::expression::{self, Compiled, Scope};
+use crate::model::address::{Address, Owner};
+use crate::model::kind::Problem;
+use crate::model::resource::{Desired, TargetName};
+use crate::model::value::{Map, Value, with_article};
+use crate::resolve::{ResolvedTenant, suggest};
 
 /// What every owner's expansion shares.
 pub struct Context<'a, 'e> {

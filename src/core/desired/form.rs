@@ -5,9 +5,9 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 
-use crate::core::diagnostics::nearest;
-use crate::core::model::kind::Kind;
-use crate::core::model::value::{Value, push_token, readable_pointer, with_article};
+use crate::diagnostics::nearest;
+use crate::model::kind::Kind;
+use crate::model::value::{Value, push_token, readable_pointer, with_article};
 
 /// Something in a spec that its kind does not allow.
 pub struct Problem {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::diagnostics::{Diagnostic, Origin, codes};
-use crate::core::model::address::Owner;
+use crate::diagnostics::{Diagnostic, Origin, codes};
+use crate::model::address::Owner;
 
 /// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::core::model::kind::Kind;
-use crate::core::model::value::{Map, Value, push_token};
+use crate::model::kind::Kind;
+use crate::model::value::{Map, Value, push_token};
 
 /// A field that differs between desired and observed.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,8 +11,8 @@ use cel::{Context, Env, ExecutionError, Program};
 
 use super::functions::Function;
 use super::{ExpressionError, Failure, References, Resources};
-use crate::core::model::address::Owner;
-use crate::core::model::value::{Deferred, Value, with_article};
+use crate::model::address::Owner;
+use crate::model::value::{Deferred, Value, with_article};
 
 /// The standard library of CEL with the `strings` extension, as Kubernetes has it.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {

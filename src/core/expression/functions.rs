@@ -15,11 +15,11 @@ use cel::Program;
 use sha2::{Digest as _, Sha256};
 
 use super::{ExpressionError, Failure, deferred_error};
-use crate::core::model::address::Owner;
-use crate::core::model::names::{self, Name};
-use crate::core::model::quantity::Quota;
-use crate::core::model::secret::SecretReference;
-use crate::core::model::value::{Deferred, Part, Value};
+use crate::model::address::Owner;
+use crate::model::names::{self, Name};
+use crate::model::quantity::Quota;
+use crate::model::secret::SecretReference;
+use crate::model::value::{Deferred, Part, Value};
 
 /// PostgreSQL's `NAMEDATALEN` less one, which is also the longest DNS label.
 const DEFAULT_LIMIT: usize = 63;
@@ -154,7 +154,7 @@ pub fn check_calls(program: &Program) -> Result<(), ExpressionError> {
         let is_word = name.chars().all(|c| c.is_ascii_alphanumeric());
         if is_word && !own.contains(&name) && !STANDARD.contains(&name) {
             let error = ExpressionError::new(Failure::Computation, format!("there is no function `{name}`"));
-            return Err(match crate::core::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {
+            return Err(match crate::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {
                 Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
                 None => error.help(format!("functions are {}, and those of CEL", own.join(", "))),
             });

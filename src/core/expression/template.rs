@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Compiler, Expression, ExpressionError, Failure, Resources, Scope};
-use crate::core::model::value::{Deferred, Map, Part, Value, push_token};
+use crate::model::value::{Deferred, Map, Part, Value, push_token};
 
 /// A text, cut where expressions stand.
 #[derive(Debug)]
@@ -285,7 +285,7 @@ impl Compiled {
     pub fn at(&self, pointer: &str) -> &Self {
         let mut node = self;
         for token in pointer.split('/').skip(1) {
-            let token = crate::core::model::value::unescape_token(token);
+            let token = crate::model::value::unescape_token(token);
             let next = match node {
                 Self::List(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
                 Self::Map(fields) => fields.iter().find(|(key, _)| **key == *token).map(|(_, item)| item),

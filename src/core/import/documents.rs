@@ -2,8 +2,8 @@
 
 use super::template::{Hole, Template};
 use super::{Draft, Presence, Resource, Tier, Values, pattern};
-use crate::core::model::value::{Map, Value};
-use crate::core::yaml::{Entry, Yaml, text};
+use crate::model::value::{Map, Value};
+use crate::yaml::{Entry, Yaml, text};
 
 /// Characters in a line before a list or map is broken up.
 const WIDTH: usize = 120;

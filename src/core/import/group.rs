@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::{misfits, variety};
 use super::{Item, pattern};
-use crate::core::model::value::Value;
+use crate::model::value::Value;
 
 /// Things that one resource of the blueprint stands for.
 pub struct Group<'a> {

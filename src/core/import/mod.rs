@@ -15,7 +15,7 @@ mod tiers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::core::model::value::{Map, Value};
+use crate::model::value::{Map, Value};
 
 pub use pattern::snake;
 pub use template::Template;

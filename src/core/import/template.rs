@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::Group;
 use super::{Item, pattern};
-use crate::core::model::value::{Map, Value};
+use crate::model::value::{Map, Value};
 
 /// A spec with holes.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::Role;
 use super::{Tenant, Tier, Values};
-use crate::core::model::value::{Map, Value};
+use crate::model::value::{Map, Value};
 
 /// The least share of tenants, in percent, for whom a combination of figures is a tier.
 const LEAST_SHARE: usize = 4;

@@ -1,6 +1,6 @@
 //! Where a tenant is in its life, and where it may go.
 
-use crate::core::model::document::Phase;
+use crate::model::document::Phase;
 
 /// From each phase the ones that may follow. A phase may always stay as it is.
 const TRANSITIONS: [(Phase, &[Phase]); 5] = [

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Name;
 use super::quantity::Quota;
 use super::value::Value;
-use crate::core::diagnostics::{FileId, Origin, SourceFiles, Span};
+use crate::diagnostics::{FileId, Origin, SourceFiles, Span};
 
 /// The only version of documents so far.
 pub const API_VERSION: &str = "tenantry.dev/v1";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::resource::Desired;
 use super::value::{Map, Value, unescape_token};
-use crate::core::diagnostics::Severity;
+use crate::diagnostics::Severity;
 
 /// A type of resource of a provider, such as `postgres.schema`.
 pub struct Kind {

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::mark::Mark;
 use super::secret::SecretReference;
 use super::value::{Deferred, Map, Part, Value};
-use crate::core::diagnostics::Origin;
+use crate::diagnostics::Origin;
 
 /// What a resource is called in its target.
 pub type Identity = Arc<str>;

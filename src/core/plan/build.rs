@@ -9,15 +9,15 @@ use std::sync::Arc;
 use super::changes::{change, conflict_help, replace_identity, updated};
 use super::orphans;
 use super::{Action, Blocked, Cause, Change, FieldChange, Finding, Place, Plan, Transition};
-use crate::core::desired::OwnerResources;
-use crate::core::diagnostics::{Code, Severity, codes};
-use crate::core::diff::{self, Known, Verdict};
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::config::LimitsTable;
-use crate::core::model::document::{ApprovalSpec, Document, Phase};
-use crate::core::model::kind::Catalogue;
-use crate::core::model::resource::{Applied, Desired, Observations, Observed, Present, TargetName};
-use crate::core::policy;
+use crate::desired::OwnerResources;
+use crate::diagnostics::{Code, Severity, codes};
+use crate::diff::{self, Known, Verdict};
+use crate::model::address::{Address, Owner};
+use crate::model::config::LimitsTable;
+use crate::model::document::{ApprovalSpec, Document, Phase};
+use crate::model::kind::Catalogue;
+use crate::model::resource::{Applied, Desired, Observations, Observed, Present, TargetName};
+use crate::policy;
 
 /// Everything that a plan is made from.
 pub struct Inputs<'a> {
@@ -477,7 +477,7 @@ fn order(changes: Vec<Change>) -> Vec<Change> {
         .collect();
     // The stored dependencies come from plans that had an order; a circle can only come from a damaged store, and then
     // any order is as good as another.
-    let order = crate::core::desired::topological(&needs).unwrap_or_else(|_| (0..deletions.len()).collect());
+    let order = crate::desired::topological(&needs).unwrap_or_else(|_| (0..deletions.len()).collect());
     let mut by_rank: Vec<(usize, Change)> = Vec::with_capacity(deletions.len());
     let mut ranks = vec![0; deletions.len()];
     order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);

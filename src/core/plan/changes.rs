@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::build::{Draft, Inputs};
 use super::{Action, Cause, Change, FieldChange};
-use crate::core::diff::{self, Update};
-use crate::core::model::kind::{self, Capture, MarkPlace, readable_identity};
-use crate::core::model::resource::{Applied, Desired, Observed};
-use crate::core::model::value::{Value, readable_pointer};
+use crate::diff::{self, Update};
+use crate::model::kind::{self, Capture, MarkPlace, readable_identity};
+use crate::model::resource::{Applied, Desired, Observed};
+use crate::model::value::{Value, readable_pointer};
 
 /// What to do about something that stands where a resource is wanted.
 pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {

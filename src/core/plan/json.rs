@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition};
-use crate::core::model::address::Address;
-use crate::core::model::names::hex;
-use crate::core::model::value::{Deferred, Map, Value};
+use crate::model::address::Address;
+use crate::model::names::hex;
+use crate::model::value::{Deferred, Map, Value};
 
 /// What stands in place of a masked value.
 pub const MASK: &str = "(sensitive)";
@@ -205,7 +205,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
     } = plan;
     PlanJson {
         format_version: FORMAT_VERSION,
-        tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
+        tool: Tool { name: "tenantry".into(), version: env!("CARGO_PKG_VERSION").into() },
         estate: estate.clone(),
         environment: environment.clone(),
         revision: revision.clone(),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use super::build::{Draft, Inputs};
 use super::{Action, Blocked, Cause, Change, Finding};
-use crate::core::diagnostics::{Severity, codes};
-use crate::core::diff;
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::{Kind, MarkPlace};
-use crate::core::model::resource::{Applied, Observed, Present};
-use crate::core::model::value::push_token;
+use crate::diagnostics::{Severity, codes};
+use crate::diff;
+use crate::model::address::{Address, Owner};
+use crate::model::kind::{Kind, MarkPlace};
+use crate::model::resource::{Applied, Observed, Present};
+use crate::model::value::push_token;
 
 /// Adds to the draft whatever the inventory or a mark knows and the repository does not ask for.
 pub fn plan(inputs: &Inputs<'_>, draft: &mut Draft) {
@@ -117,7 +117,7 @@ fn has_vanished(inputs: &Inputs<'_>, owner: &Owner) -> bool {
     owner.tenant().is_some_and(|tenant| !inputs.phases.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
 }
 
-fn blocked(applied: &Applied, code: crate::core::diagnostics::Code, reason: impl Into<Arc<str>>) -> Blocked {
+fn blocked(applied: &Applied, code: crate::diagnostics::Code, reason: impl Into<Arc<str>>) -> Blocked {
     Blocked {
         address: applied.address.clone(),
         kind: applied.kind.clone(),

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::core::diagnostics::{Severity, codes};
-use crate::core::model::address::Address;
-use crate::core::model::config::LimitsTable;
-use crate::core::model::document::{Allowance, ApprovalSpec, Document};
-use crate::core::plan::{Action, Change, Finding};
+use crate::diagnostics::{Severity, codes};
+use crate::model::address::Address;
+use crate::model::config::LimitsTable;
+use crate::model::document::{Allowance, ApprovalSpec, Document};
+use crate::plan::{Action, Change, Finding};
 
 /// What the guards look at.
 pub struct Guarded<'a> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::diagnostics::{Diagnostic, codes};
-use crate::core::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
-use crate::core::model::document::Positions;
-use crate::core::model::names::Name;
+use crate::diagnostics::{Diagnostic, codes};
+use crate::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
+use crate::model::document::Positions;
+use crate::model::names::Name;
 
 use super::suggest;
 

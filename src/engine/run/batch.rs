@@ -1,10 +1,10 @@
 //! Which steps of one owner go out together.
 
 use super::super::apply::Ready;
-use crate::core::model::address::Address;
-use crate::core::model::kind::{Batch, Kind};
-use crate::core::model::value::{Part, Value};
-use crate::core::plan::{Action, Change};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::{Batch, Kind};
+use tenantry_core::model::value::{Part, Value};
+use tenantry_core::plan::{Action, Change};
 
 /// The most steps in one batch: enough for any sane tenant, and a transaction that still ends soon.
 const MOST: usize = 200;

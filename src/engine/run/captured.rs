@@ -8,13 +8,13 @@ use secrecy::SecretString;
 use super::super::secrets::SecretValues;
 use super::prepare::{Prepared, after_with};
 use super::{Run, Versions, locked};
-use crate::core::model::address::Address;
-use crate::core::model::kind::{Capture, Kind};
-use crate::core::model::secret::SecretReference;
-use crate::core::model::value::{Deferred, Map, Part, Value};
-use crate::core::plan::{Action, Change};
-use crate::provider::contract::{Step, StepAction, Written};
-use crate::secret::contract::SecretStoreError;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::{Capture, Kind};
+use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_core::plan::{Action, Change};
+use tenantry_provider::contract::{Step, StepAction, Written};
+use tenantry_secret::contract::SecretStoreError;
 
 fn reference_to(reference: SecretReference) -> Value {
     Value::Deferred(Arc::new(Deferred { parts: vec![Part::Secret(reference)] }))

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::apply::Ready;
-use crate::core::desired::topological;
-use crate::core::model::address::Address;
-use crate::core::model::resource::Applied;
-use crate::core::plan::{Action, Change};
+use tenantry_core::desired::topological;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::Applied;
+use tenantry_core::plan::{Action, Change};
 
 /// Something of an owner that comes to its end.
 pub enum Ending<'a> {

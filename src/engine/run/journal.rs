@@ -4,12 +4,12 @@ use super::super::apply::{Event, Outcome, Ready};
 use super::captured::untold;
 use super::prepare::Prepared;
 use super::{Run, locked};
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::kind::Batch;
-use crate::core::model::value::Map;
-use crate::core::plan::Change;
-use crate::provider::contract::{Step, StepAction, WriteError, Written};
-use crate::store::contract::{StepBegun, StepEnded, StepResult};
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::kind::Batch;
+use tenantry_core::model::value::Map;
+use tenantry_core::plan::Change;
+use tenantry_provider::contract::{Step, StepAction, WriteError, Written};
+use tenantry_store::contract::{StepBegun, StepEnded, StepResult};
 
 /// What is put on record of some changes, and how each ended.
 #[derive(Default)]

@@ -16,16 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Event, Outcome, Outcomes, Ready, Request};
 use super::secrets::SecretValues;
-use crate::core::model::address::{Address, Owner};
-use crate::core::model::resource::Applied;
-use crate::core::model::value::Map;
-use crate::core::plan::{Action, Change, Transition};
-use crate::secret::Masker;
-use crate::store::contract::{Fence, FencingToken, PhaseTransition, RunId, StoreError};
 use batch::batches;
 use endings::{Ending, endings, needed_before};
 use open::Open;
 use prepare::Prepared;
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::resource::Applied;
+use tenantry_core::model::value::Map;
+use tenantry_core::plan::{Action, Change, Transition};
+use tenantry_secret::Masker;
+use tenantry_store::contract::{Fence, FencingToken, PhaseTransition, RunId, StoreError};
 
 /// Everything that the owners' tasks share.
 #[expect(clippy::struct_field_names, reason = "`run` is the run's number in the journal")]

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::super::apply::{Event, Ready};
 use super::super::observe::describe;
 use super::{Run, locked};
-use crate::core::model::kind::Batch;
-use crate::provider::contract::{ErrorClass, ProviderError, Step, WriteError, Writer, Written};
+use tenantry_core::model::kind::Batch;
+use tenantry_provider::contract::{ErrorClass, ProviderError, Step, WriteError, Writer, Written};
 
 /// How often a request is tried again that may succeed later. With the delays below, about half a minute in all: longer
 /// than a failover takes, and shorter than a pipeline's patience.

@@ -6,16 +6,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::apply::Ready;
 use super::{Run, locked};
-use crate::core::diff;
-use crate::core::model::address::Address;
-use crate::core::model::kind::Kind;
-use crate::core::model::mark::Mark;
-use crate::core::model::names::hex;
-use crate::core::model::resource::{Applied, Present};
-use crate::core::model::value::{Deferred, Map, Part, Value};
-use crate::core::plan::{Action, Change, FieldChange};
-use crate::provider::contract::{Step, StepAction};
-use crate::store::contract::{StepBegun, StepResult};
+use tenantry_core::diff;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::names::hex;
+use tenantry_core::model::resource::{Applied, Present};
+use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_core::plan::{Action, Change, FieldChange};
+use tenantry_provider::contract::{Step, StepAction};
+use tenantry_store::contract::{StepBegun, StepResult};
 
 /// A change whose steps have every value in its place.
 pub struct Prepared<'r, 'a> {

@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 
 use super::auth::{self, Credentials};
-use crate::provider::contract::{ErrorClass, ProviderError, Settings, masked};
-use crate::provider::transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
-use crate::provider::transport::{self, Answer, Method, Options, Request, Transport, Url};
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings, masked};
+use tenantry_transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
+use tenantry_transport::{Answer, Method, Options, Request, Transport, Url};
 
 /// What of a segment stands for itself (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -28,7 +28,7 @@ pub struct Api {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
-    Transport(#[from] transport::Failure),
+    Transport(#[from] tenantry_transport::Failure),
     #[error("{} (status {status})", brief(message))]
     Refused { status: u16, message: String },
     #[error("{0}")]
@@ -104,10 +104,10 @@ impl Api {
     /// In words, if the settings make no sense.
     pub fn open(settings: &Settings) -> Result<Self, String> {
         let base = settings.text("url").ok_or("`url` is missing")?;
-        let base = transport::base_url(base).map_err(|why| format!("`url` cannot be used: {why}"))?;
+        let base = tenantry_transport::base_url(base).map_err(|why| format!("`url` cannot be used: {why}"))?;
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let transport = Transport::new(&Options {
-            roots: transport::tls::roots(settings),
+            roots: tenantry_transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         })
@@ -143,7 +143,7 @@ impl Api {
         if url.origin() == self.base.origin() {
             return Ok(url);
         }
-        Err(transport::Failure::Redirected(url.host_str().unwrap_or("nowhere").to_owned()).into())
+        Err(tenantry_transport::Failure::Redirected(url.host_str().unwrap_or("nowhere").to_owned()).into())
     }
 
     /// Sends a request and reads the answer, whatever its status.

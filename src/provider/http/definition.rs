@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value};
 
 /// How a sort of resource is made, found, changed and deleted.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

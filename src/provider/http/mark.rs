@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::definition::MarkAt;
-use crate::core::model::mark::Mark;
+use tenantry_core::model::mark::Mark;
 
 const OPENING: &str = "[tenantry ";
 

@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use super::api::Failure;
 use super::definition::{Definition, MarkAt, Verb, WriteCall, filled_in};
 use super::mark;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::Present;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::StepAction;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::StepAction;
 
 /// The name of an object.
 pub fn name_of(definition: &Definition, object: &Json) -> Option<String> {
@@ -84,7 +84,7 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
     let outputs = outputs(definition, &object);
     let pending = definition.ready.as_ref().filter(|ready| !ready.holds(&object)).map(|ready| {
         let state = text_at(&object, &ready.at).unwrap_or_else(|| "not told".to_owned());
-        format!("{} is {state}", crate::core::model::value::readable_pointer(&ready.at)).into()
+        format!("{} is {state}", tenantry_core::model::value::readable_pointer(&ready.at)).into()
     });
     for (field, at) in &definition.read_at {
         if let Some(value) = object.pointer(at).cloned() {

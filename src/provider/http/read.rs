@@ -11,11 +11,11 @@ use super::api::{Api, Failure, fill};
 use super::definition::{self, Definition, Paging};
 use super::object::{id_of, name_of, placeholder, present};
 use super::types;
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
-use crate::provider::transport::Method;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_transport::Method;
 
 /// Pages after which a list is taken for one without an end.
 const MOST_PAGES: usize = 10_000;

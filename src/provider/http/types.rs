@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::definition::{self, Definition, MarkAt, Told};
 use super::object::in_order;
-use crate::core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace, Problem, escape};
-use crate::core::model::value::{Map, Value, push_token};
+use tenantry_core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// A resource of a REST API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

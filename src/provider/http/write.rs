@@ -18,10 +18,10 @@ use super::object::{
     body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at, texts_at,
 };
 use super::read::{Objects, find, group_key, list};
-use crate::core::model::kind::{MarkPlace, readable_identity};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
-use crate::provider::transport::Method;
+use tenantry_core::model::kind::{MarkPlace, readable_identity};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_transport::Method;
 
 /// How often an operation is looked at: soon at first, then less and less.
 const FIRST_LOOK: Duration = Duration::from_millis(200);

@@ -13,8 +13,8 @@ use super::discovery::Resource;
 use super::error::Failure;
 use super::mark::{MANAGER, marked};
 use super::types::object;
-use crate::core::model::mark::Mark;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::value::{Map, Value};
 
 /// What to apply.
 pub struct Apply<'a> {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
 
 /// How long one request may take, from asking to the last byte. The server itself ends a request after a minute
 /// (`--request-timeout`).

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::core::Status;
 use kube::core::response::StatusCause;
 
-use crate::provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, ProviderError};
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]

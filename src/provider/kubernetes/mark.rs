@@ -14,9 +14,9 @@
 use sha2::{Digest as _, Sha256};
 
 use super::types::names::LABEL;
-use crate::core::model::address::Owner;
-use crate::core::model::mark::Mark;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::value::{Map, Value};
 
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MANAGER: &str = "tenantry";

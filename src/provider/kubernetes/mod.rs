@@ -35,10 +35,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use client::Cluster;
 pub use secrets::KubernetesSecrets;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 /// The Kubernetes provider. Tried with version 1.20; needs 1.20 or newer.
 pub struct Kubernetes;

@@ -22,12 +22,12 @@ use super::client::{Ask, Cluster, JSON, encoded};
 use super::error::Failure;
 use super::mark::label_value;
 use super::read::list;
-use crate::core::model::address::Owner;
-use crate::core::model::names::{DNS_LABEL_BYTES, dns_label};
-use crate::core::model::secret::SecretReference;
-use crate::provider::contract::{ProviderError, Settings};
-use crate::secret::contract::{SecretStore, SecretStoreError};
-use crate::secret::{Alphabet, generate};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::names::{DNS_LABEL_BYTES, dns_label};
+use tenantry_core::model::secret::SecretReference;
+use tenantry_provider::contract::{ProviderError, Settings};
+use tenantry_secret::contract::{SecretStore, SecretStoreError};
+use tenantry_secret::{Alphabet, generate};
 
 /// On every Secret of the store, with the estate's name.
 const LABEL: &str = "tenantry.dev/secrets-of";

@@ -9,9 +9,9 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use crate::core::model::value::Map;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
-use crate::provider::transport::{is_this_machine, tls};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_transport::{is_this_machine, tls};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::quote::NulCharacter;
-use crate::provider::contract::{ErrorClass, ProviderError};
-use crate::provider::transport::tls::Unverified;
+use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use sqlx::{MySqlConnection, Row as _};
 
 use super::error::Failure;
 use super::quote::quote_qualified;
-use crate::core::model::mark::{self, Mark, Notes};
+use tenantry_core::model::mark::{self, Mark, Notes};
 
 /// The field of a user's attribute.
 const FIELD: &str = "tenantry";

@@ -25,9 +25,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use connection::Connections;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 /// The MySQL provider. Tried with MariaDB 10.11 and MySQL 9.7; needs MariaDB 10.5 or MySQL 8.0.
 pub struct MySql;

@@ -10,7 +10,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::connection::Flavour;
-use crate::core::model::names::hex;
+use tenantry_core::model::names::hex;
 
 const SALT_LENGTH: usize = 20;
 const ROUNDS: u32 = 5_000;

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

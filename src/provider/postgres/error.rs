@@ -6,7 +6,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use super::quote::NulCharacter;
-use crate::provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, ProviderError};
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@
 //! Values are percent-encoded where they hold white space, control characters or a percent sign, so that the line is one line
 //! and splits at its spaces.
 
-use crate::core::model::mark::{self, Mark, Notes};
+use tenantry_core::model::mark::{self, Mark, Notes};
 
-pub use crate::core::model::mark::search_text;
+pub use tenantry_core::model::mark::search_text;
 
 /// A comment taken apart.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -25,9 +25,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use connection::Connections;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 /// The PostgreSQL provider. Tried with version 15; needs 14 or newer.
 pub struct Postgres;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::model::names::hex;
+use tenantry_core::model::names::hex;
 
 /// The server's own default (`scram_iterations`), and the least that RFC 7677 allows.
 const ITERATIONS: u32 = 4096;

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
-use crate::core::model::names::percent_decode;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
-use crate::provider::transport::tls;
+use tenantry_core::model::names::percent_decode;
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_transport::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

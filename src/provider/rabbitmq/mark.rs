@@ -5,7 +5,7 @@
 //! grant nothing (RabbitMQ manual, "Management plugin", permissions). Tags are separated by commas, so whatever is not plain
 //! is percent-encoded.
 
-use crate::core::model::mark::{Mark, Notes, comment, fields, fits_name, parse_comment, parse_fields};
+use tenantry_core::model::mark::{Mark, Notes, comment, fields, fits_name, parse_comment, parse_fields};
 
 /// How the tag with the mark begins.
 pub const TAG: &str = "tenantry:";

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 use client::Client;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The RabbitMQ provider. Tried with version 3.10.
 pub struct RabbitMq;

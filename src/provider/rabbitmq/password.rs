@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
-use crate::core::model::names::hex;
+use tenantry_core::model::names::hex;
 
 /// The name of the algorithm, as the server has it.
 pub const ALGORITHM: &str = "rabbit_password_hashing_sha256";

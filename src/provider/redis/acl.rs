@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::mark::Label;
-use crate::core::model::names::hex;
+use tenantry_core::model::names::hex;
 
 /// A user of the server's access control list.
 #[derive(Clone, Debug, Default, PartialEq)]

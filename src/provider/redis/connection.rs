@@ -8,8 +8,8 @@ use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
-use crate::provider::transport::tls;
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_transport::tls;
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

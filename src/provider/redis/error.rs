@@ -4,8 +4,8 @@
 
 use redis::{ErrorKind, RedisError};
 
-use crate::provider::contract::{ErrorClass, ProviderError};
-use crate::provider::transport::tls::Unverified;
+use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 //!
 //! A pattern of a channel takes neither white space nor parentheses; whatever is not plain is percent-encoded.
 
-use crate::core::model::mark::{Mark, fields, fits_name, parse_fields};
+use tenantry_core::model::mark::{Mark, fields, fits_name, parse_fields};
 
 const OPENING: &str = "tenantry:";
 

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 use connection::Connections;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The Redis provider. Tried with Redis 7.0; needs 7.0 or newer, or Valkey, and no cluster.
 pub struct Redis;

@@ -9,11 +9,11 @@ use serde_json::Value as Json;
 
 use super::error::Failure;
 use super::xml::Element;
-use crate::core::model::names::percent_encode;
-use crate::provider::contract::Settings;
-use crate::provider::transport::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::provider::transport::sigv4::{Credentials, Scope, sign};
-use crate::provider::transport::{self, Answer, Method, Options, Request, StatusCode, Transport, Url};
+use tenantry_core::model::names::percent_encode;
+use tenantry_provider::contract::Settings;
+use tenantry_transport::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tenantry_transport::sigv4::{Credentials, Scope, sign};
+use tenantry_transport::{Answer, Method, Options, Request, StatusCode, Transport, Url};
 
 /// The version of IAM's requests and answers.
 const IAM_VERSION: &str = "2010-05-08";
@@ -55,8 +55,9 @@ impl Api {
         if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err("`region` is none: it has letters, digits and hyphens".to_owned());
         }
-        let address =
-            |name: &str, text: &str| transport::base_url(text).map_err(|why| format!("`{name}` cannot be used: {why}"));
+        let address = |name: &str, text: &str| {
+            tenantry_transport::base_url(text).map_err(|why| format!("`{name}` cannot be used: {why}"))
+        };
         let base = match settings.text("url") {
             Some(url) => address("url", url)?,
             None => address("url", &format!("https://s3.{region}.amazonaws.com"))?,
@@ -68,7 +69,7 @@ impl Api {
         };
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let options = Options {
-            roots: transport::tls::roots(settings),
+            roots: tenantry_transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         };

@@ -1,7 +1,6 @@
 //! What goes wrong, and what that means for the next try.
 
-use crate::provider::contract::{ErrorClass, ProviderError};
-use crate::provider::transport;
+use tenantry_provider::contract::{ErrorClass, ProviderError};
 
 /// A request that did not do what it was for.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -23,8 +22,8 @@ pub enum Failure {
     Invalid(String),
 }
 
-impl From<transport::Failure> for Failure {
-    fn from(failure: transport::Failure) -> Self {
+impl From<tenantry_transport::Failure> for Failure {
+    fn from(failure: tenantry_transport::Failure) -> Self {
         Self::Transport { class: failure.class(), message: failure.to_string(), remedy: failure.remedy() }
     }
 }

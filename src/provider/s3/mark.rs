@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::model::mark::Mark;
+use tenantry_core::model::mark::Mark;
 
 /// With what our tags begin; the user's must not.
 pub const PREFIX: &str = "tenantry.dev/";

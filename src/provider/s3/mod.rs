@@ -25,9 +25,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::Kind;
-use crate::provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 use api::Api;
+use tenantry_core::model::kind::Kind;
+use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 /// The S3 provider. Tried with `SeaweedFS` 4 and a replica of AWS.
 pub struct S3;

@@ -8,8 +8,8 @@ use super::api::{Api, Call, refusal};
 use super::error::Failure;
 use super::types::{self, bucket, cors, lifecycle, policy};
 use super::xml::Element;
-use crate::core::model::value::{Map, Value};
-use crate::provider::transport::Method;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_transport::Method;
 
 /// A setting.
 #[derive(Debug, PartialEq, Eq)]

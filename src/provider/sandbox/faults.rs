@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::provider::contract::ErrorClass;
+use tenantry_provider::contract::ErrorClass;
 
 /// What is about to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ pub use secrets::SandboxSecrets;
 pub use world::{Mode, World};
 pub use write::SandboxWriter;
 
-use crate::core::model::kind::Catalogue;
 use faults::{Faults, NoFaults};
+use tenantry_core::model::kind::Catalogue;
 use write::Validators;
 
 /// The simulated world, and what goes wrong in it.

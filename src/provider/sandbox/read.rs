@@ -9,10 +9,10 @@ use sqlx::Row as _;
 
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Desired, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
 
 /// Reads one target's part of the world.
 pub struct SandboxReader {

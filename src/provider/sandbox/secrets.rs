@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Connection as _;
 
 use super::world::World;
-use crate::core::model::address::Owner;
-use crate::core::model::secret::SecretReference;
-use crate::secret::contract::{SecretStore, SecretStoreError};
-use crate::secret::{Alphabet, generate};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::secret::SecretReference;
+use tenantry_secret::contract::{SecretStore, SecretStoreError};
+use tenantry_secret::{Alphabet, generate};
 
 /// Secrets of simulated targets. They open nothing, so they are kept in the clear.
 pub struct SandboxSecrets {

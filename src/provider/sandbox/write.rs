@@ -11,11 +11,11 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
-use crate::core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
-use crate::core::model::mark::Mark;
-use crate::core::model::names::hex;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::names::hex;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
 
 /// Stands in the world where a secret would.
 const SECRET: &str = "(secret)";

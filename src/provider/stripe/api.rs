@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::form::Form;
-use crate::core::model::names::hex;
-use crate::provider::contract::{ErrorClass, ProviderError, Settings};
-use crate::provider::transport::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::provider::transport::{self, Answer, Method, Options, Request, Transport, Url};
+use tenantry_core::model::names::hex;
+use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_transport::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tenantry_transport::{Answer, Method, Options, Request, Transport, Url};
 
 /// The version of the API that everything here is written for. Stripe keeps old versions working.
 pub const VERSION: &str = "2026-08-26.dahlia";
@@ -28,7 +28,7 @@ pub struct Api {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
-    Transport(#[from] transport::Failure),
+    Transport(#[from] tenantry_transport::Failure),
     #[error("{message} (status {status}{})", code.as_deref().map(|code| format!(", {code}")).unwrap_or_default())]
     Refused { status: u16, code: Option<String>, message: String, replayed: bool },
     #[error("{0}")]
@@ -122,17 +122,17 @@ impl Api {
             (false, true) => return Err("`live = true`, but `api_key` is for test mode".to_owned()),
             _ => {}
         }
-        let base = transport::base_url(settings.text("url").unwrap_or(super::URL))
+        let base = tenantry_transport::base_url(settings.text("url").unwrap_or(super::URL))
             .map_err(|why| format!("`url` cannot be used: {why}"))?;
         let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
         let options = Options {
-            roots: transport::tls::roots(settings),
+            roots: tenantry_transport::tls::roots(settings),
             requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
             concurrency: settings.concurrency,
         };
         let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
-        let (name, value) =
-            transport::secret_header(AUTHORIZATION, &format!("Bearer {key}")).map_err(|failure| failure.to_string())?;
+        let (name, value) = tenantry_transport::secret_header(AUTHORIZATION, &format!("Bearer {key}"))
+            .map_err(|failure| failure.to_string())?;
         let headers = HeaderMap::from_iter([
             (name, value),
             (HeaderName::from_static("stripe-version"), HeaderValue::from_static(VERSION)),

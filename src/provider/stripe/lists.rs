@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::api::{Api, Failure};
 use super::form::Form;
 use super::mark;
-use crate::core::model::mark::Mark;
+use tenantry_core::model::mark::Mark;
 
 /// The path of a kind's objects below `/v1`.
 pub fn path(kind: &str) -> &'static str {

@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use super::form::Form;
-use crate::core::model::mark::Mark;
+use tenantry_core::model::mark::Mark;
 
 /// With what our keys begin; the user's must not.
 pub const PREFIX: &str = "tenantry_";

@@ -16,8 +16,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER}
 pub use reqwest::{Method, StatusCode, header};
 pub use url::Url;
 
-use super::contract::ErrorClass;
 use gate::Gate;
+use tenantry_provider::contract::ErrorClass;
 
 /// The longest answer. A hundred objects of an API are some hundred kilobytes.
 const MOST_BYTES: usize = 32 << 20;

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-use crate::provider::contract::Settings;
+use tenantry_provider::contract::Settings;
 
 /// A server whose certificate does not verify.
 #[derive(Debug, thiserror::Error)]

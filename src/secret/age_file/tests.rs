@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::core::model::address::Owner;
+use tenantry_core::model::address::Owner;
 
 fn reference(name: &str, version: u32) -> SecretReference {
     SecretReference { owner: Owner::from("acme"), name: name.into(), version }

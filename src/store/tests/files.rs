@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::store::contract::HistoryQuery;
-use crate::store::sqlite;
+use crate::contract::HistoryQuery;
+use crate::sqlite;
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("exists").permissions().mode() & 0o777

@@ -1,7 +1,7 @@
 //! Locks, leases and fences.
 
 use super::*;
-use crate::store::contract::{HistoryQuery, Lock, PhaseTransition};
+use crate::contract::{HistoryQuery, Lock, PhaseTransition};
 
 on_both!(
     a_lock_has_one_holder,

@@ -21,8 +21,8 @@ use super::contract::{
     Fence, FencingToken, LockRequest, RunBegun, StepBegun, StepEnded, StepResult, Store, StoreError,
 };
 use super::{OpenMode, PostgresStore, SqliteStore};
-use crate::core::model::address::Owner;
-use crate::core::model::resource::Applied;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::resource::Applied;
 
 /// Makes one test of each function for either database.
 macro_rules! on_both {
@@ -30,13 +30,13 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(&crate::store::tests::Place::sqlite()).await;
+                super::$test(&crate::tests::Place::sqlite()).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                if let Some(place) = crate::store::tests::Place::postgres().await {
+                if let Some(place) = crate::tests::Place::postgres().await {
                     super::$test(&place).await;
                     place.remove().await;
                 }

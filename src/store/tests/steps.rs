@@ -1,7 +1,7 @@
 //! Runs, steps, phases and what they leave.
 
 use super::*;
-use crate::store::contract::{HistoryQuery, PhaseTransition, RunOutcome};
+use crate::contract::{HistoryQuery, PhaseTransition, RunOutcome};
 
 on_both!(
     an_empty_store_holds_nothing,

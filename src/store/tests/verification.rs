@@ -1,7 +1,7 @@
 //! Tampering, newer formats and reading only.
 
 use super::*;
-use crate::store::contract::HistoryQuery;
+use crate::contract::HistoryQuery;
 
 on_both!(
     the_journal_refuses_to_be_rewritten,
@@ -126,7 +126,7 @@ async fn snapshot(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
             all
         }
         Place::Postgres { .. } => {
-            let (options, _) = crate::store::postgres::options(&place.url()).expect("a URL");
+            let (options, _) = crate::postgres::options(&place.url()).expect("a URL");
             let mut connection = options.connect().await.expect("the server answers");
             let tables: Vec<String> = sqlx::query_scalar(
                 "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \

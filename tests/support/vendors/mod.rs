@@ -13,8 +13,8 @@ mod webhooks;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value as Json, json};
-use tenantry::provider::contract::{Provider as _, Reader, Settings, Writer};
-use tenantry::provider::http::Http;
+use tenantry_http::Http;
+use tenantry_provider::contract::{Provider as _, Reader, Settings, Writer};
 
 use super::Workbench;
 use super::server::{Asked, Reply, Server};

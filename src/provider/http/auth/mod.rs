@@ -17,11 +17,11 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use super::api::Failure;
-use crate::provider::contract::Settings;
-use crate::provider::transport::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use crate::provider::transport::{self, Request, Transport, sigv4};
 use service_account::ServiceAccount;
 use signature::Signature;
+use tenantry_provider::contract::Settings;
+use tenantry_transport::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use tenantry_transport::{Request, Transport, sigv4};
 use token::{Grant, Tokens};
 
 /// Who asks.
@@ -52,8 +52,9 @@ pub fn open(settings: &Settings) -> Result<Opened, String> {
     settings.refuse_in_the_clear(&SECRETS)?;
     settings.refuse_in_the_clear(&["service_account"])?;
     let need = |name: &str| settings.text(name).ok_or_else(|| format!("`auth` needs `{name}`"));
-    let header =
-        |name: HeaderName, value: &str| transport::secret_header(name, value).map_err(|failure| failure.to_string());
+    let header = |name: HeaderName, value: &str| {
+        tenantry_transport::secret_header(name, value).map_err(|failure| failure.to_string())
+    };
     let named = |name: &str| name.parse::<HeaderName>().map_err(|_| format!("`{name}` is no name of a header"));
     let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
     let scope = settings.text("scope");
@@ -74,7 +75,7 @@ pub fn open(settings: &Settings) -> Result<Opened, String> {
         }
         "client_credentials" => {
             let url = settings.text("token_url").ok_or("`token_url` is missing")?;
-            let url = transport::base_url(url).map_err(|why| format!("`token_url` cannot be used: {why}"))?;
+            let url = tenantry_transport::base_url(url).map_err(|why| format!("`token_url` cannot be used: {why}"))?;
             let grant = Grant::Client {
                 authorization: header(AUTHORIZATION, &basic(need("client_id")?, need("client_secret")?))?.1,
                 scope: scope.map(str::to_owned),

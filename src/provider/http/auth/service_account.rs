@@ -11,8 +11,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::provider::http::api::Failure;
-use crate::provider::transport::{self, Url};
+use crate::api::Failure;
+use tenantry_transport::Url;
 
 /// What is asked for where the target names no scope: the account's roles decide then.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -55,7 +55,7 @@ impl ServiceAccount {
         if file.sort != "service_account" {
             return Err("it is the key of something else; a service account's has \"type\": \"service_account\"".into());
         }
-        let url = transport::base_url(&file.token_uri).map_err(|why| format!("its `token_uri`: {why}"))?;
+        let url = tenantry_transport::base_url(&file.token_uri).map_err(|why| format!("its `token_uri`: {why}"))?;
         let unusable = || "its `private_key` is no RSA key in PKCS #8".to_owned();
         let der = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.as_bytes()).map_err(|_| unusable())?;
         let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| unusable())?;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::core::model::names::hex;
-use crate::provider::http::api::Failure;
-use crate::provider::transport::header::HeaderName;
-use crate::provider::transport::{self, Request};
+use crate::api::Failure;
+use tenantry_core::model::names::hex;
+use tenantry_transport::Request;
+use tenantry_transport::header::HeaderName;
 
 /// HMAC-SHA-256 (RFC 2104) of the bytes of the body, none of which is a body of no length.
 pub struct Signature {
@@ -50,7 +50,7 @@ impl Signature {
             Encoding::Hex => hex(&code),
             Encoding::Base64 => STANDARD.encode(code),
         };
-        let (name, value) = transport::secret_header(self.header.clone(), &format!("{}{code}", self.prefix))?;
+        let (name, value) = tenantry_transport::secret_header(self.header.clone(), &format!("{}{code}", self.prefix))?;
         request.headers.insert(name, value);
         Ok(())
     }

@@ -7,9 +7,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::service_account::ServiceAccount;
-use crate::provider::http::api::Failure;
-use crate::provider::transport::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use crate::provider::transport::{self, Answer, Method, Request, Transport, Url};
+use crate::api::Failure;
+use tenantry_transport::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+use tenantry_transport::{Answer, Method, Request, Transport, Url};
 
 /// How long before its end a token is renewed.
 const EARLY: Duration = Duration::from_secs(60);
@@ -55,11 +55,11 @@ impl Tokens {
         let body = Some(body.into_bytes());
         let answer = transport.send(&Request { method: Method::POST, url: self.url.clone(), headers, body }).await?;
         let json = answer.json().map_err(Failure::Unreadable)?;
-        let is_given = answer.status == transport::StatusCode::OK;
+        let is_given = answer.status == tenantry_transport::StatusCode::OK;
         let Some(text) = json.get("access_token").and_then(Json::as_str).filter(|_| is_given) else {
             return Err(self.refusal(&answer, &json, now));
         };
-        let (_, value) = transport::secret_header(AUTHORIZATION, &format!("Bearer {text}"))?;
+        let (_, value) = tenantry_transport::secret_header(AUTHORIZATION, &format!("Bearer {text}"))?;
         let lasts = Duration::from_secs(json.get("expires_in").and_then(Json::as_u64).unwrap_or(300));
         *current = Some((value.clone(), Instant::now() + lasts.saturating_sub(EARLY.min(lasts / 2))));
         Ok(value)

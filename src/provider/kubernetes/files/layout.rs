@@ -5,9 +5,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::core::model::address::Owner;
-use crate::core::model::value::Map;
-use crate::provider::kubernetes::types::object::{self, Type};
+use crate::types::object::{self, Type};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::value::Map;
 
 pub const KUSTOMIZATION: &str = "kustomization.yaml";
 
@@ -56,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::model::value::Value;
+    use tenantry_core::model::value::Value;
 
     fn file(owner: &Owner, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> String {
         let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 pub use read::FilesReader;
 pub use write::FilesWriter;
 
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::Settings;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::Settings;
 
 /// The setting that chooses this mode.
 pub const SETTING: &str = "directory";

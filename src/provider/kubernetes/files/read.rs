@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use super::layout::folder_of;
 use super::scan::{Contents, Found, scan};
 use super::{SECRET_CAUSE, SECRET_REMEDY, has_secret};
-use crate::core::model::address::Owner;
-use crate::core::model::resource::{KindObservation, Observed, Present};
-use crate::provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::resource::{KindObservation, Observed, Present};
+use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
 
 /// Reads a folder of objects.
 pub struct FilesReader {

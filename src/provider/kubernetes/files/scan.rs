@@ -10,11 +10,11 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 
 use super::layout::KUSTOMIZATION;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::Identity;
-use crate::core::model::value::{Map, Value};
-use crate::provider::kubernetes::mark::unmarked;
-use crate::provider::kubernetes::types::{normalise, object};
+use crate::mark::unmarked;
+use crate::types::{normalise, object};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::Identity;
+use tenantry_core::model::value::{Map, Value};
 
 /// More than any file of objects has; what is larger was not meant.
 const MOST_BYTES: u64 = 16 << 20;

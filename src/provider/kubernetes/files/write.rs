@@ -15,12 +15,12 @@ use async_trait::async_trait;
 use super::layout::{KUSTOMIZATION, file_of, folder_of};
 use super::scan::{self, Found};
 use super::{SECRET_CAUSE, SECRET_REMEDY};
-use crate::core::model::resource::Identity;
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::core::yaml::{self, Entry, Yaml};
-use crate::provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
-use crate::provider::kubernetes::mark::marked;
-use crate::provider::kubernetes::types::normalise;
+use crate::mark::marked;
+use crate::types::normalise;
+use tenantry_core::model::resource::Identity;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_core::yaml::{self, Entry, Yaml};
+use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
 
 /// How a `kustomization.yaml` begins that is ours to write.
 const HEADER: &str = "# Written by Tenantry, which lists its objects here. What is changed by hand is lost.\n";
@@ -345,5 +345,5 @@ fn attempted(step: &Step) -> String {
         StepAction::Update { .. } => "changing the file of",
         StepAction::Delete { .. } => "removing the file of",
     };
-    format!("{verb} {}", crate::core::model::kind::readable_identity(&step.identity))
+    format!("{verb} {}", tenantry_core::model::kind::readable_identity(&step.identity))
 }

@@ -8,11 +8,11 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::reason::is_token_name;
 use super::text;
-use crate::core::model::value::{Map, Value};
-use crate::provider::kubernetes::owned::Owned;
-use crate::provider::kubernetes::read::left_behind;
-use crate::provider::kubernetes::types::object::Type;
-use crate::provider::kubernetes::types::{FILLED, normalise};
+use crate::owned::Owned;
+use crate::read::left_behind;
+use crate::types::object::Type;
+use crate::types::{FILLED, normalise};
+use tenantry_core::model::value::{Map, Value};
 
 /// Where `kubectl apply` notes what it was given.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

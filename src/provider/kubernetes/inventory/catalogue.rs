@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde::Deserialize;
 
-use crate::provider::contract::ProviderError;
-use crate::provider::kubernetes::client::{Cluster, JSON};
-use crate::provider::kubernetes::discovery::{Resource, served};
-use crate::provider::kubernetes::error::Failure;
-use crate::provider::kubernetes::types::object::split_api_version;
+use crate::client::{Cluster, JSON};
+use crate::discovery::{Resource, served};
+use crate::error::Failure;
+use crate::types::object::split_api_version;
+use tenantry_provider::contract::ProviderError;
 
 /// What a type has to allow: without `create` nobody asked for its objects (`PodMetrics`).
 const VERBS: [&str; 2] = ["list", "create"];

@@ -23,10 +23,10 @@ use super::discovery::Resource;
 use super::mark::label_value;
 use super::read::list;
 use super::types::object::{self, Type, identity_of, split_api_version};
-use crate::core::model::kind::readable_identity;
-use crate::core::model::resource::Identity;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ProviderError, Settings};
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::resource::Identity;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ProviderError, Settings};
 
 pub use reason::Reason;
 

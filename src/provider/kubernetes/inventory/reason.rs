@@ -3,9 +3,9 @@
 use serde_json::Value as Json;
 
 use super::text;
-use crate::provider::kubernetes::discovery::Resource;
-use crate::provider::kubernetes::mark::ESTATE;
-use crate::provider::kubernetes::types::object::{Type, split_api_version};
+use crate::discovery::Resource;
+use crate::mark::ESTATE;
+use crate::types::object::{Type, split_api_version};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {

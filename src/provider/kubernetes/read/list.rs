@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::provider::kubernetes::client::{Cluster, encoded};
-use crate::provider::kubernetes::error::Failure;
+use crate::client::{Cluster, encoded};
+use crate::error::Failure;
 
 /// Objects on one page: what `kubectl` asks for, and small enough for etcd and for a slow line.
 const PAGE: usize = 500;

@@ -31,14 +31,14 @@ use super::mark::{selector, unmarked};
 use super::owned::Owned;
 use super::ready;
 use super::types::{self, OBJECT, object};
-use crate::core::model::kind::Kind;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
 pub use list::list;
 pub use project::left_behind;
 use project::{Projection, project};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 /// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.
 const MOST_NAMESPACES: usize = 4;

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::core::model::value::{Map, Value, push_token};
-use crate::provider::kubernetes::owned::{Item, Owned};
+use crate::owned::{Item, Owned};
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// What [`project`] finds.
 #[derive(Debug, Default, PartialEq)]

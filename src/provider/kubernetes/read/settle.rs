@@ -4,13 +4,13 @@
 //! server-side apply as a dry run answers with the object as it would be. Where that is as it is now, there is no
 //! difference.
 
-use crate::core::diff::compare;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::Desired;
-use crate::core::model::value::{Map, Value};
-use crate::provider::kubernetes::apply::{Apply, apply};
-use crate::provider::kubernetes::discovery::Resource;
-use crate::provider::kubernetes::types;
+use crate::apply::{Apply, apply};
+use crate::discovery::Resource;
+use crate::types;
+use tenantry_core::diff::compare;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::Desired;
+use tenantry_core::model::value::{Map, Value};
 
 use super::project::Projection;
 use super::{Found, KubernetesReader};
@@ -62,7 +62,7 @@ impl KubernetesReader {
 /// A value without the field at a JSON pointer.
 fn without(value: &Value, pointer: &str) -> Value {
     let Some((parent, token)) = pointer.rsplit_once('/') else { return value.clone() };
-    let name = crate::core::model::value::unescape_token(token);
+    let name = tenantry_core::model::value::unescape_token(token);
     match value.pointer(parent) {
         Some(Value::Map(map)) => value.with_pointer(parent, map.without(&name).into()),
         _ => value.clone(),

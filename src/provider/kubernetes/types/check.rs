@@ -9,9 +9,9 @@ use super::object::{self, Type, at, pod_spec_path, split_api_version};
 use super::quantity::Quantity;
 use super::sorts::{self, NameForm, Scope};
 use super::{capacity, quota};
-use crate::core::model::kind::Problem;
-use crate::core::model::value::{Map, Value, push_token, readable_pointer, with_article};
-use crate::provider::kubernetes::mark;
+use crate::mark;
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::value::{Map, Value, push_token, readable_pointer, with_article};
 
 /// 0777: no file mode is more. Written in decimal by who means octal it nearly always is.
 const MOST_MODE: i64 = 0o777;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::object::{Type, pod_spec_path};
-use crate::core::model::value::{Map, Value, push_token};
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// A place in an object.
 pub type Place = &'static [&'static str];

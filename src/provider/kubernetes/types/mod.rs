@@ -20,7 +20,7 @@ pub mod quantity;
 mod quota;
 pub mod sorts;
 
-use crate::core::model::kind::{Batch, BySpec, Kind, MarkPlace};
+use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace};
 
 pub use needs::needs;
 pub use normal::{FILLED, normalise};
@@ -101,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::model::value::{Map, Value};
+    use tenantry_core::model::value::{Map, Value};
 
     #[test]
     fn the_schema_takes_any_object_with_a_name() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::object::{self, Type, at, pod_spec_path};
 use super::sorts;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value};
 
 /// Identities of objects that `spec` cannot do without. A guess that no object has is of no consequence.
 pub fn needs(spec: &Map) -> Vec<Arc<str>> {

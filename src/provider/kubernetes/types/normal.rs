@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::fields::{QUANTITIES, SETS, change_resource_lists, changed};
 use super::object::Type;
 use super::quantity::canonical;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value};
 
 /// Fields of `metadata` that only the server fills (API conventions, "Metadata").
 pub const FILLED: [&str; 9] = [
@@ -150,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::model::value::{Deferred, Part};
+    use tenantry_core::model::value::{Deferred, Part};
 
     fn normal(json: serde_json::Value) -> serde_json::Value {
         let Value::Map(spec) = Value::from(json) else { panic!("a map") };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::core::model::kind::escape;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::escape;
+use tenantry_core::model::value::{Map, Value};
 
 /// The type of an object. The version is no part of what it is called: `apps/v1` and `apps/v1beta1` show one Deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

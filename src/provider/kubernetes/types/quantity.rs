@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::core::model::value::Value;
+use tenantry_core::model::value::Value;
 
 /// The family of suffixes in which a quantity was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use super::names::key_problem;
 use super::object::{Type, at};
 use super::quantity::Quantity;
-use crate::core::diagnostics::nearest;
-use crate::core::model::kind::Problem;
-use crate::core::model::value::{Map, Value, push_token};
+use tenantry_core::diagnostics::nearest;
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::value::{Map, Value, push_token};
 
 const NAMES: [&str; 20] = [
     "configmaps",

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use super::object::{Type, at};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value};
 
 /// Whether objects of a type live in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use http::Method;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{KubernetesWriter, Subject};
-use crate::provider::kubernetes::apply::{Apply, apply};
-use crate::provider::kubernetes::client::{Ask, JSON, MERGE};
-use crate::provider::kubernetes::error::Failure;
-use crate::provider::kubernetes::mark::MANAGER;
+use crate::apply::{Apply, apply};
+use crate::client::{Ask, JSON, MERGE};
+use crate::error::Failure;
+use crate::mark::MANAGER;
 
 type Tree = JsonMap<String, Json>;
 

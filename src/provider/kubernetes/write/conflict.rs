@@ -5,11 +5,11 @@
 //! for. Any other was never ours, and who owns it may well write it again, so that both would go on for ever: that is for the
 //! user to decide, by [`FORCE_CONFLICTS`] on the object.
 
-use crate::core::model::value::Value;
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::kubernetes::apply::to_write;
-use crate::provider::kubernetes::error::Failure;
-use crate::provider::kubernetes::mark::FORCE_CONFLICTS;
+use crate::apply::to_write;
+use crate::error::Failure;
+use crate::mark::FORCE_CONFLICTS;
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{Step, StepAction};
 
 pub fn is_field_conflict(failure: &Failure) -> bool {
     failure.code() == Some(409) && failure.causes().iter().any(|cause| cause.reason == "FieldManagerConflict")

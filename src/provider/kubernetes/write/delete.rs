@@ -4,9 +4,9 @@ use http::Method;
 use serde_json::{Value as Json, json};
 
 use super::{KubernetesWriter, Subject};
-use crate::provider::kubernetes::client::{Ask, JSON};
-use crate::provider::kubernetes::error::Failure;
-use crate::provider::kubernetes::types::object::Type;
+use crate::client::{Ask, JSON};
+use crate::error::Failure;
+use crate::types::object::Type;
 
 /// Whether an object stays until what it owns is gone: what makes pods, so that "gone" means that nothing runs any more.
 /// Anything else goes at once, and what it owns after it.

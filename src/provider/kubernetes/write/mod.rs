@@ -26,10 +26,10 @@ use super::discovery::{Discovery, Resource};
 use super::error::Failure;
 use super::ready;
 use super::types::object;
-use crate::core::model::kind::readable_identity;
-use crate::core::model::mark::Mark;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);

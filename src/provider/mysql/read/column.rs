@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::{MySqlConnection, Row as _};
 
-use crate::core::model::value::Value;
-use crate::provider::mysql::error::Failure;
+use crate::error::Failure;
+use tenantry_core::model::value::Value;
 
 /// A column, by the sort of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

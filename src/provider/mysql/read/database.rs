@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Answers, Scope, spec_of};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::Present;
-use crate::provider::mysql::connection::Flavour;
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::mark::{self, Label};
+use crate::connection::Flavour;
+use crate::error::Failure;
+use crate::mark::{self, Label};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::Present;
 
 /// A database as the server has it.
 pub struct DatabaseState {

@@ -9,12 +9,12 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{Column as _, MySqlConnection, Row as _};
 
 use super::{Answers, Scope, spec_of};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::unescape_pattern;
-use crate::provider::mysql::types::grant::canonical_privilege;
+use crate::error::Failure;
+use crate::quote::unescape_pattern;
+use crate::types::grant::canonical_privilege;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// Whose privileges, and on what: database and table are empty where the object is wider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -21,11 +21,11 @@ use sqlx::MySqlConnection;
 use super::connection::{Connections, Flavour, Session};
 use super::error::Failure;
 use super::types;
-use crate::core::model::address::Address;
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub use database::fetch as fetch_database;
 

@@ -8,10 +8,10 @@ use sqlx::{MySqlConnection, Row as _};
 
 use super::column::{self, Sort};
 use super::{Answers, PAGE, Scope, Subject, reason};
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// Rows of one table whose keys have the same columns.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Answers, Scope, Subject, spec_of};
-use crate::core::model::kind::Kind;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::Value;
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::quote_qualified;
+use crate::error::Failure;
+use crate::quote::quote_qualified;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::Value;
 
 /// The table of records, in the bookkeeping database.
 pub const TABLE: &str = "scripts";

@@ -7,12 +7,12 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Answers, Scope, spec_of};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Observed, Present};
-use crate::provider::mysql::connection::Flavour;
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::mark::{self, Label};
-use crate::provider::mysql::password::fingerprint;
+use crate::connection::Flavour;
+use crate::error::Failure;
+use crate::mark::{self, Label};
+use crate::password::fingerprint;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Observed, Present};
 
 /// The longest name of a user in MySQL, in characters (MySQL manual, "Account Names").
 pub const MYSQL_NAME: usize = 32;
@@ -27,7 +27,7 @@ pub struct UserState {
     pub verifier: String,
     pub locked: bool,
     pub tls: String,
-    /// In the order of [`crate::provider::mysql::types::user::LIMITS`].
+    /// In the order of [`crate::types::user::LIMITS`].
     pub limits: [i64; 4],
     pub label: Option<Label>,
 }

@@ -8,11 +8,11 @@ pub mod row;
 pub mod script;
 pub mod user;
 
-use crate::core::model::kind::{FieldReference, Kind, NameLimit, Problem};
-use crate::core::model::spec::Problems;
-use crate::core::model::value::Map;
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use tenantry_core::model::spec::Problems;
+use tenantry_core::model::value::Map;
 
-pub use crate::core::model::spec::parse;
+pub use tenantry_core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -53,8 +53,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::model::value::Value;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_core::model::value::Value;
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check_names;
-use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A user, as the server knows it: a name and where it comes from.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

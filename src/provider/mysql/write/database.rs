@@ -1,14 +1,14 @@
 //! Databases.
 
 use super::{Session, execute, parse, text, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::{Flavour, Server};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::mark::{self, Label};
-use crate::provider::mysql::quote::{quote_identifier, quote_literal};
-use crate::provider::mysql::read::fetch_database;
-use crate::provider::mysql::types::database::DatabaseSpec;
-use crate::provider::mysql::types::is_system_database;
+use crate::connection::{Flavour, Server};
+use crate::error::Failure;
+use crate::mark::{self, Label};
+use crate::quote::{quote_identifier, quote_literal};
+use crate::read::fetch_database;
+use crate::types::database::DatabaseSpec;
+use crate::types::is_system_database;
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use sqlx::MySqlConnection;
 
 use super::{execute, parse, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
-use crate::provider::mysql::read::grant::{Held, Key, fetch};
-use crate::provider::mysql::types::grant::{GrantSpec, On};
+use crate::error::Failure;
+use crate::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
+use crate::read::grant::{Held, Key, fetch};
+use crate::types::grant::{GrantSpec, On};
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
     let spec: GrantSpec = parse(step.spec())?;

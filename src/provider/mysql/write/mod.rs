@@ -20,8 +20,8 @@ use super::error::Failure;
 use super::mark;
 use super::quote::{quote_identifier, quote_qualified};
 use super::read::script::TABLE as SCRIPTS;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,

@@ -7,12 +7,12 @@ use sqlx::query::Query;
 use sqlx::{Connection as _, MySql, MySqlConnection, Row as _};
 
 use super::{text, vanished};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
-use crate::provider::mysql::read::column::{self, Sort};
-use crate::provider::mysql::read::row::misfit;
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use crate::read::column::{self, Sort};
+use crate::read::row::misfit;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// A column with what it is to be; nothing for NULL.
 struct Cell {

@@ -3,13 +3,13 @@
 use sqlx::MySqlConnection;
 
 use super::{Session, execute, parse, text, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::mysql::connection::Connections;
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::quote::{quote_identifier, quote_qualified};
-use crate::provider::mysql::read::script::{self, Record, TABLE};
-use crate::provider::mysql::statements::check_script;
-use crate::provider::mysql::types::script::{ScriptSpec, checksum};
+use crate::connection::Connections;
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use crate::read::script::{self, Record, TABLE};
+use crate::statements::check_script;
+use crate::types::script::{ScriptSpec, checksum};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// Answers with a connection that is as it was.
 pub async fn write(

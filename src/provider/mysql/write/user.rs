@@ -3,14 +3,14 @@
 use sqlx::{MySqlConnection, Row as _};
 
 use super::{Session, execute, parse, text, vanished};
-use crate::provider::contract::{OWN_USER, Step, StepAction};
-use crate::provider::mysql::connection::{Flavour, Server};
-use crate::provider::mysql::error::Failure;
-use crate::provider::mysql::mark::{self, Label};
-use crate::provider::mysql::password::{fingerprint, unknown_password, verifier};
-use crate::provider::mysql::quote::{quote_literal, quote_user};
-use crate::provider::mysql::read::user::{fetch, too_long};
-use crate::provider::mysql::types::user::{Tls, UserSpec};
+use crate::connection::{Flavour, Server};
+use crate::error::Failure;
+use crate::mark::{self, Label};
+use crate::password::{fingerprint, unknown_password, verifier};
+use crate::quote::{quote_literal, quote_user};
+use crate::read::user::{fetch, too_long};
+use crate::types::user::{Tls, UserSpec};
+use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();

@@ -5,8 +5,8 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::error::Failure;
+use crate::error::Failure;
+use tenantry_core::model::value::{Map, Value};
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq)]

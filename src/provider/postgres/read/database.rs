@@ -3,11 +3,11 @@
 use sqlx::{PgConnection, Row as _};
 
 use super::{Answers, Report, Scope};
-use crate::core::model::resource::Present;
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::{self, Comment};
-use crate::provider::postgres::types::database::{STAGING_PREFIX, canonical_encoding};
+use crate::error::Failure;
+use crate::mark::{self, Comment};
+use crate::types::database::{STAGING_PREFIX, canonical_encoding};
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::{Map, Value};
 
 /// A database as the catalogue has it.
 pub struct DatabaseState {

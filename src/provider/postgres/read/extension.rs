@@ -3,9 +3,9 @@
 use sqlx::{PgConnection, Row as _};
 
 use super::{Answers, Report, Scope};
-use crate::core::model::resource::Present;
-use crate::core::model::value::Map;
-use crate::provider::postgres::error::Failure;
+use crate::error::Failure;
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::Map;
 
 /// An extension as the catalogue has it.
 pub struct ExtensionState {

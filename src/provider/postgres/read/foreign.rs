@@ -2,9 +2,9 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{NulCharacter, quote_identifier, quote_qualified};
-use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec, Signature};
+use crate::error::Failure;
+use crate::quote::{NulCharacter, quote_identifier, quote_qualified};
+use crate::types::grant::{Class, Extent, GrantSpec, Signature};
 
 /// Privileges on one object of somebody who owns neither it nor its schema.
 #[derive(Clone, Debug, PartialEq)]

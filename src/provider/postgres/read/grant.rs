@@ -7,11 +7,11 @@ use sqlx::PgConnection;
 
 use super::held::{self, Held, HeldOnAll, Privileges};
 use super::{Answers, Scope, Subject, text_set};
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::Map;
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
-use crate::provider::postgres::types::parse;
+use crate::error::Failure;
+use crate::types::grant::{Class, Extent, GrantSpec};
+use crate::types::parse;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::Map;
 
 /// What other wanted grants give a role on objects of one class in one schema.
 #[derive(Default)]

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::quote_qualified;
-use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec, Signature};
+use crate::error::Failure;
+use crate::quote::quote_qualified;
+use crate::types::grant::{Class, Extent, GrantSpec, Signature};
 
 /// Something that privileges are held on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -28,11 +28,11 @@ use sqlx::PgConnection;
 use super::connection::{Connections, Session};
 use super::error::Failure;
 use super::types::{self, grant::GrantSpec};
-use crate::core::model::address::Address;
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 /// How every transaction begins that reads.
 ///

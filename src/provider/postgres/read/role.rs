@@ -6,12 +6,12 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row as _};
 
 use super::{Answers, Report, Scope, text_set};
-use crate::core::model::resource::Present;
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::{self, Comment};
-use crate::provider::postgres::scram::FINGERPRINT_DIGITS;
-use crate::provider::postgres::types::role::{canonical_setting, canonical_time};
+use crate::error::Failure;
+use crate::mark::{self, Comment};
+use crate::scram::FINGERPRINT_DIGITS;
+use crate::types::role::{canonical_setting, canonical_time};
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::{Map, Value};
 
 /// The mark's note with the fingerprint of the verifier that was written.
 pub const PASSWORD_NOTE: &str = "password";

@@ -8,10 +8,10 @@ use sqlx::{PgConnection, Row as _};
 
 use super::column::{self, Column, Sort};
 use super::{Answers, PAGE, Scope, Subject, attempt};
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 type Table = (String, String);
 type Columns = HashMap<Table, BTreeMap<String, Column>>;

@@ -6,11 +6,11 @@ use sqlx::{PgConnection, Row as _};
 
 use super::foreign::{self, Foreign};
 use super::{Answers, Report, Scope, text_set};
-use crate::core::model::resource::Present;
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::{self, Comment};
-use crate::provider::postgres::types::grant::GrantSpec;
+use crate::error::Failure;
+use crate::mark::{self, Comment};
+use crate::types::grant::GrantSpec;
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::{Map, Value};
 
 /// The mark's note that the schema was made exclusive.
 pub const EXCLUSIVE_NOTE: &str = "exclusive";

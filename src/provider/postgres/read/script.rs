@@ -6,10 +6,10 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row as _};
 
 use super::{Answers, Report, Scope, Subject, attempt};
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Observed, Present};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::quote_qualified;
+use crate::error::Failure;
+use crate::quote::quote_qualified;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Observed, Present};
 
 /// The table of records, in the bookkeeping schema.
 pub const TABLE: &str = "scripts";

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

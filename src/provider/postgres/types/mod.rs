@@ -11,11 +11,11 @@ pub mod row;
 pub mod schema;
 pub mod script;
 
-use crate::core::model::kind::{FieldReference, Kind, NameLimit};
-use crate::core::model::spec::Problems;
-use crate::core::model::value::Map;
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit};
+use tenantry_core::model::spec::Problems;
+use tenantry_core::model::value::Map;
 
-pub use crate::core::model::spec::parse;
+pub use tenantry_core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -60,8 +60,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::model::value::Value;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_core::model::value::Value;
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_deferred_value_survives_normalising() {
-        use crate::core::model::value::{Deferred, Part};
+        use tenantry_core::model::value::{Deferred, Part};
         let deferred = Value::Deferred(Arc::new(Deferred { parts: vec![Part::Text("x".into())] }));
         let spec = Map::from_fields([("name".into(), "r".into()), ("password".into(), deferred.clone())]);
         assert_eq!((role::kind().normalise)(&spec).get("password"), Some(&deferred));

@@ -5,9 +5,9 @@ use serde::Deserialize;
 
 use super::grant::canonical_role;
 use super::{check_name, name_limit, reference};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// A row security policy of a table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -136,7 +136,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     }
     for field in ["using", "withCheck"] {
         if let Some(text) = spec.get(field).and_then(Value::as_str)
-            && let Err(problem) = crate::provider::postgres::statements::check_expression(text)
+            && let Err(problem) = crate::statements::check_expression(text)
         {
             problems.add(format!("/{field}"), problem);
         }

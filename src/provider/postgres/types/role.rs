@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::database::unlimited;
 use super::{check_name, name_limit};
-use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// A role: a user or a group of users.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// A row of a table that exists, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{check_name, name_limit, reference};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::names::hex;
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
-use crate::provider::postgres::statements;
+use crate::statements;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::names::hex;
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// SQL that runs once for each version of its text, in a transaction with the record that it ran.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

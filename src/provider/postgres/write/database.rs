@@ -6,15 +6,15 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 
 use super::{parse, vanished};
-use crate::core::model::names::hex;
-use crate::core::model::value::Value;
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::connection::Connections;
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::Comment;
-use crate::provider::postgres::quote::{quote_identifier, quote_literal};
-use crate::provider::postgres::read::database::{self, DatabaseState};
-use crate::provider::postgres::types::database::{DatabaseSpec, STAGING_PREFIX};
+use crate::connection::Connections;
+use crate::error::Failure;
+use crate::mark::Comment;
+use crate::quote::{quote_identifier, quote_literal};
+use crate::read::database::{self, DatabaseState};
+use crate::types::database::{DatabaseSpec, STAGING_PREFIX};
+use tenantry_core::model::names::hex;
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(connections: &Connections, step: &Step) -> Result<(), Failure> {
     let mut session = connections.acquire(connections.main_database()).await?;

@@ -2,11 +2,11 @@
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{quote_identifier, quote_literal};
-use crate::provider::postgres::read::extension::{self, ExtensionState};
-use crate::provider::postgres::types::extension::ExtensionSpec;
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_literal};
+use crate::read::extension::{self, ExtensionState};
+use crate::types::extension::ExtensionSpec;
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
     match &step.action {

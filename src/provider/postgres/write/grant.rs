@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
-use crate::provider::postgres::read::grant::is_held;
-use crate::provider::postgres::read::held;
-use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use crate::read::grant::is_held;
+use crate::read::held;
+use crate::types::grant::{Class, Extent, GrantSpec};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
     let spec: GrantSpec = parse(step.spec()).of_step(index)?;
@@ -148,7 +148,7 @@ fn list(privileges: &BTreeSet<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::resource::Present;
+    use tenantry_core::model::resource::Present;
 
     fn map(json: serde_json::Value) -> Map {
         match Value::from(json) {

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::core::model::value::Value;
-use crate::provider::contract::Step;
-use crate::provider::postgres::types::grant::{Class, Extent, GrantSpec};
-use crate::provider::postgres::types::parse;
+use crate::types::grant::{Class, Extent, GrantSpec};
+use crate::types::parse;
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::Step;
 
 /// Keys of advisory locks, in order.
 pub fn keys(steps: &[Step]) -> BTreeSet<i64> {

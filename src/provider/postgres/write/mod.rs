@@ -26,8 +26,8 @@ use async_trait::async_trait;
 
 use super::connection::Connections;
 use super::error::Failure;
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
 use transaction::Transaction;
 
 pub struct PostgresWriter {

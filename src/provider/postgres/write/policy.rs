@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
 use super::{parse, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::Comment;
-use crate::provider::postgres::quote::{NulCharacter, quote_identifier, quote_literal, quote_qualified};
-use crate::provider::postgres::read::policy::{CHECK_NOTES, EXPRESSION_DIGITS, USING_NOTES};
-use crate::provider::postgres::statements::check_expression;
-use crate::provider::postgres::types::policy::PolicySpec;
+use crate::error::Failure;
+use crate::mark::Comment;
+use crate::quote::{NulCharacter, quote_identifier, quote_literal, quote_qualified};
+use crate::read::policy::{CHECK_NOTES, EXPRESSION_DIGITS, USING_NOTES};
+use crate::statements::check_expression;
+use crate::types::policy::PolicySpec;
+use tenantry_provider::contract::{Step, StepAction};
 
 pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), Failure> {
     let spec: PolicySpec = parse(step.spec())?;

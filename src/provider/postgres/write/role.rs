@@ -6,13 +6,13 @@ use sqlx::Row as _;
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::Comment;
-use crate::provider::postgres::quote::{NulCharacter, quote_identifier, quote_literal};
-use crate::provider::postgres::read::role::{PASSWORD_NOTE, Password, RoleState};
-use crate::provider::postgres::scram::Verifier;
-use crate::provider::postgres::types::role::{RoleSpec, canonical_time, identifier_list, is_identifier_list};
+use crate::error::Failure;
+use crate::mark::Comment;
+use crate::quote::{NulCharacter, quote_identifier, quote_literal};
+use crate::read::role::{PASSWORD_NOTE, Password, RoleState};
+use crate::scram::Verifier;
+use crate::types::role::{RoleSpec, canonical_time, identifier_list, is_identifier_list};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// What a role is that was created without any word about it.
 fn fresh() -> RoleState {

@@ -8,13 +8,13 @@ use sqlx::query::Query;
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
-use crate::provider::postgres::read::column::{Column, Sort};
-use crate::provider::postgres::read::row::{columns_by_table, selected};
-use crate::provider::postgres::types::row::RowSpec;
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use crate::read::column::{Column, Sort};
+use crate::read::row::{columns_by_table, selected};
+use crate::types::row::RowSpec;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// A row with the types of its columns.
 struct Target {

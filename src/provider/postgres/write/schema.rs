@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::mark::Comment;
-use crate::provider::postgres::quote::{quote_identifier, quote_literal};
-use crate::provider::postgres::read::foreign;
-use crate::provider::postgres::read::schema::EXCLUSIVE_NOTE;
-use crate::provider::postgres::types::schema::SchemaSpec;
+use crate::error::Failure;
+use crate::mark::Comment;
+use crate::quote::{quote_identifier, quote_literal};
+use crate::read::foreign;
+use crate::read::schema::EXCLUSIVE_NOTE;
+use crate::types::schema::SchemaSpec;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
     match &step.action {

@@ -5,12 +5,12 @@ use sqlx::PgConnection;
 use super::lock;
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure, parse, vanished};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::quote::{quote_identifier, quote_qualified};
-use crate::provider::postgres::read::script::{self, Record, TABLE};
-use crate::provider::postgres::statements::check_script;
-use crate::provider::postgres::types::script::{ScriptSpec, checksum};
+use crate::error::Failure;
+use crate::quote::{quote_identifier, quote_qualified};
+use crate::read::script::{self, Record, TABLE};
+use crate::statements::check_script;
+use crate::types::script::{ScriptSpec, checksum};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// Makes the table of records where it is missing. Returns whether it is there now: a step that deletes makes none.
 ///

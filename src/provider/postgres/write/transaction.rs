@@ -6,12 +6,12 @@ use futures::TryStreamExt as _;
 use sqlx::{Either, PgConnection};
 
 use super::{OfStep, StepFailure, lock, parse};
-use crate::provider::contract::Step;
-use crate::provider::postgres::error::Failure;
-use crate::provider::postgres::read::policy::{self, PolicyState};
-use crate::provider::postgres::read::role::{self, RoleState};
-use crate::provider::postgres::read::schema::{self, SchemaState};
-use crate::provider::postgres::types::policy::PolicySpec;
+use crate::error::Failure;
+use crate::read::policy::{self, PolicyState};
+use crate::read::role::{self, RoleState};
+use crate::read::schema::{self, SchemaState};
+use crate::types::policy::PolicySpec;
+use tenantry_provider::contract::Step;
 
 /// How every transaction begins that writes. Waiting for a lock has an end, so that one stuck session stops one tenant
 /// and not the run. Looking at what is to be changed takes longer to plan than to do: one plan does for every tenant.

@@ -12,11 +12,11 @@ use serde_json::Value as Json;
 use super::client::{Client, NO_API};
 use super::error::Failure;
 use super::types::{self, binding, exchange, limits, permission, policy, queue, topic_permission, user, vhost};
-use crate::core::model::kind::{Kind, escape};
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::kind::{Kind, escape};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub struct RabbitMqReader {
     client: Arc<Client>,

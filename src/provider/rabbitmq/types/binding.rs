@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, json, plain, reference, spec_of, text};
-use crate::core::model::kind::{FieldReference, Kind};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::Map;
+use tenantry_core::model::kind::{FieldReference, Kind};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::Map;
 
 /// A binding of a queue or an exchange to an exchange. All of it is its identity.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, check_reserved, json, name_limit, plain, reference, spec_of, text};
-use crate::core::model::kind::Kind;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::Map;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::Map;
 
 /// An exchange. Nothing of it can change.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

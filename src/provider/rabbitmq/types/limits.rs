@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, plain, reference};
-use crate::core::model::kind::{Kind, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Kind, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// What a virtual host may have at most. -1 is no limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

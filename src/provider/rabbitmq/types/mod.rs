@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, Json)> {
         vec![

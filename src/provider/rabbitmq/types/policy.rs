@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, json, plain, reference, spec_of, text};
-use crate::core::model::kind::Kind;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// Arguments for all queues and exchanges whose names match.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

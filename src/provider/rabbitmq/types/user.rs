@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, name_limit, plain, text};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::mark::Mark;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::rabbitmq::mark::{TAG, parse_tag};
-use crate::provider::rabbitmq::password;
+use crate::mark::{TAG, parse_tag};
+use crate::password;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A user of the broker.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{check_names, name_limit, plain, text};
-use crate::core::model::kind::{Batch, Kind, MarkPlace};
-use crate::core::model::mark::Mark;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::rabbitmq::mark::parse_description;
+use crate::mark::parse_description;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A virtual host: a name space of its own for queues, exchanges and permissions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -3,13 +3,13 @@
 use serde_json::{Value as Json, json};
 
 use super::vanished;
-use crate::core::model::value::Value;
-use crate::provider::contract::{OWN_USER, Step, StepAction};
-use crate::provider::rabbitmq::client::Client;
-use crate::provider::rabbitmq::error::Failure;
-use crate::provider::rabbitmq::mark::{description, tag};
-use crate::provider::rabbitmq::password;
-use crate::provider::rabbitmq::types::{text, user, vhost};
+use crate::client::Client;
+use crate::error::Failure;
+use crate::mark::{description, tag};
+use crate::password;
+use crate::types::{text, user, vhost};
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();

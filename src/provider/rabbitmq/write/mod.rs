@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use crate::provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct RabbitMqWriter {
     client: Arc<Client>,

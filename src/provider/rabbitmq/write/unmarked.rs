@@ -3,12 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use super::vanished;
-use crate::core::diff::{Difference, compare};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::rabbitmq::client::Client;
-use crate::provider::rabbitmq::error::Failure;
-use crate::provider::rabbitmq::types::{binding, exchange, limits, permission, policy, queue, text, topic_permission};
+use crate::client::Client;
+use crate::error::Failure;
+use crate::types::{binding, exchange, limits, permission, policy, queue, text, topic_permission};
+use tenantry_core::diff::{Difference, compare};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use redis::aio::MultiplexedConnection;
 
 use super::{Answers, Subject};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::OWN_USER;
-use crate::provider::redis::acl::User;
-use crate::provider::redis::error::Failure;
+use crate::acl::User;
+use crate::error::Failure;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::OWN_USER;
 
 pub async fn observe(
     connection: &mut MultiplexedConnection,

@@ -15,10 +15,10 @@ use futures::future::join_all;
 use super::connection::Connections;
 use super::error::Failure;
 use super::types;
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 pub use acl_user::fetch as fetch_user;
 

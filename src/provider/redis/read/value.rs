@@ -6,13 +6,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value as Answer, from_redis_value};
 
 use super::{Answers, Subject, reason};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::redis::error::Failure;
-use crate::provider::redis::types::expiry::Expiry;
-use crate::provider::redis::types::key::is_create_only;
-use crate::provider::redis::types::typed;
+use crate::error::Failure;
+use crate::types::expiry::Expiry;
+use crate::types::key::is_create_only;
+use crate::types::typed;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// Keys of one page: some hundred kilobytes at most, unless values are large.
 const PAGE: usize = 500;

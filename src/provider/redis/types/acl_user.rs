@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::empty_name;
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::redis::acl::canonical_commands;
+use crate::acl::canonical_commands;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A user, and what it may do with which keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

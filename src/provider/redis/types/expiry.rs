@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use crate::core::model::kind::Problem;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::value::{Map, Value};
 
 /// The schema of the field.
 #[derive(JsonSchema)]

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
 use super::{Scalar, empty_name};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A hash, owned field by field.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

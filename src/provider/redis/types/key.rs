@@ -5,9 +5,9 @@ use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
 use super::{Scalar, empty_name};
-use crate::core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A key with a string.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -7,11 +7,11 @@ pub mod expiry;
 pub mod hash;
 pub mod key;
 
-use crate::core::model::kind::{Kind, Problem};
-use crate::core::model::spec::Problems;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Kind, Problem};
+use tenantry_core::model::spec::Problems;
+use tenantry_core::model::value::{Map, Value};
 
-pub use crate::core::model::spec::parse;
+pub use tenantry_core::model::spec::parse;
 
 /// Every kind.
 pub fn kinds() -> Vec<Kind> {
@@ -80,7 +80,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

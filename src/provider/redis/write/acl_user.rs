@@ -4,13 +4,13 @@ use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
 use super::{parse, vanished};
-use crate::core::model::value::Value;
-use crate::provider::contract::{OWN_USER, Step, StepAction};
-use crate::provider::redis::acl::{User, fingerprint, password_hash, rules_note};
-use crate::provider::redis::error::Failure;
-use crate::provider::redis::mark::Label;
-use crate::provider::redis::read::fetch_user;
-use crate::provider::redis::types::acl_user::AclUserSpec;
+use crate::acl::{User, fingerprint, password_hash, rules_note};
+use crate::error::Failure;
+use crate::mark::Label;
+use crate::read::fetch_user;
+use crate::types::acl_user::AclUserSpec;
+use tenantry_core::model::value::Value;
+use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user: &str) -> Result<(), Failure> {
     let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default();

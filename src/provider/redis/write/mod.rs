@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use super::connection::{Connections, Session};
 use super::error::Failure;
-use crate::core::model::value::Map;
-use crate::provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct RedisWriter {
     connections: Arc<Connections>,

@@ -4,12 +4,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, cmd};
 
 use super::vanished;
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::redis::error::Failure;
-use crate::provider::redis::types::expiry::Expiry;
-use crate::provider::redis::types::key::is_create_only;
-use crate::provider::redis::types::text_of;
+use crate::error::Failure;
+use crate::types::expiry::Expiry;
+use crate::types::key::is_create_only;
+use crate::types::text_of;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_provider::contract::{Step, StepAction};
 
 /// What is at a key, which is watched from now on.
 async fn watch(connection: &mut MultiplexedConnection, key: &str, sort: &str) -> Result<bool, Failure> {

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::{Subject, reason};
-use crate::core::model::kind::Kind;
-use crate::core::model::mark::Mark;
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::ErrorClass;
-use crate::provider::s3::api::Api;
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::mark::{self, Tags};
-use crate::provider::s3::setting::{SETTINGS, Said, Setting, TAGGING};
-use crate::provider::s3::types::text;
-use crate::provider::s3::xml::Element;
+use crate::api::Api;
+use crate::error::Failure;
+use crate::mark::{self, Tags};
+use crate::setting::{SETTINGS, Said, Setting, TAGGING};
+use crate::types::text;
+use crate::xml::Element;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::ErrorClass;
 
 /// How many buckets a page of the list has: the most that AWS gives.
 const PAGE: &str = "1000";

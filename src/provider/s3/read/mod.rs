@@ -17,11 +17,11 @@ use futures::future::join_all;
 use super::api::{Api, Call};
 use super::error::Failure;
 use super::types;
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed};
-use crate::core::model::value::Map;
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
-use crate::provider::transport::Method;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_transport::Method;
 
 pub use object::object_head;
 

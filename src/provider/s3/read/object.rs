@@ -10,13 +10,13 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::{Answers, Subject, reason};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::s3::api::{Api, Call, refusal};
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::types::{object, text};
-use crate::provider::transport::{Answer, Method};
+use crate::api::{Api, Call, refusal};
+use crate::error::Failure;
+use crate::types::{object, text};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_transport::{Answer, Method};
 
 pub async fn observe(api: &Api, kind: &Kind, subjects: &[Subject<'_>]) -> KindObservation {
     let mut buckets: BTreeMap<&str, Vec<Subject<'_>>> = BTreeMap::new();

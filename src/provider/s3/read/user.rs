@@ -6,16 +6,16 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::{Subject, reason};
-use crate::core::model::kind::Kind;
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::s3::api::Api;
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::keys::{Key, Note};
-use crate::provider::s3::mark::{self, Tags};
-use crate::provider::s3::types::text;
-use crate::provider::s3::types::user::POLICY;
-use crate::provider::s3::xml::Element;
+use crate::api::Api;
+use crate::error::Failure;
+use crate::keys::{Key, Note};
+use crate::mark::{self, Tags};
+use crate::types::text;
+use crate::types::user::POLICY;
+use crate::xml::Element;
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
 
 /// Without an end a listing would be read for ever.
 const MOST_PAGES: usize = 1000;

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{cors, lifecycle, policy};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::s3::mark;
-use crate::provider::s3::xml::Element;
+use crate::mark;
+use crate::xml::Element;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A bucket. A setting that is left out is not looked at, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -218,7 +218,7 @@ pub fn check_tags(spec: &Map) -> Vec<Problem> {
     }
     for (key, value) in tags.iter() {
         let mut pointer = "/tags".to_owned();
-        crate::core::model::value::push_token(&mut pointer, key);
+        tenantry_core::model::value::push_token(&mut pointer, key);
         let value = value.as_str().unwrap_or_default();
         if key.starts_with(mark::PREFIX) || key.to_ascii_lowercase().starts_with("aws:") {
             problems
@@ -347,7 +347,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::diagnostics::Severity;
+    use tenantry_core::diagnostics::Severity;
 
     fn problems(json: serde_json::Value) -> Vec<String> {
         let Value::Map(spec) = Value::from(json) else { panic!("a map") };

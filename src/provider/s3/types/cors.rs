@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::each;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::s3::xml::Element;
+use crate::xml::Element;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// Which origins may do what. The server takes the first rule that fits.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

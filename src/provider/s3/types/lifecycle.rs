@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{each, sorted_by};
-use crate::core::model::kind::Problem;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
-use crate::provider::s3::xml::Element;
+use crate::xml::Element;
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// One rule of a bucket's lifecycle.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -245,7 +245,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::diagnostics::Severity;
+    use tenantry_core::diagnostics::Severity;
 
     #[test]
     fn rules_read_back_as_they_were_written_in_any_order() {

@@ -9,10 +9,10 @@ pub mod object;
 pub mod policy;
 pub mod user;
 
-use crate::core::model::kind::Kind;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::Kind;
+use tenantry_core::model::value::{Map, Value};
 
-pub use crate::core::model::spec::parse;
+pub use tenantry_core::model::spec::parse;
 
 /// Every kind.
 pub fn kinds() -> Vec<Kind> {
@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

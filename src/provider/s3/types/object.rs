@@ -8,10 +8,10 @@ use md5::{Digest as _, Md5};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::names::hex;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::names::hex;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// The most bytes of an object: it goes out in one request, so that the server's hash of it is the one of its content.
 const MOST_BYTES: usize = 16 << 20;

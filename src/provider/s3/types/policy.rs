@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::model::kind::Problem;
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// A policy as it can be written.
 #[derive(schemars::JsonSchema)]

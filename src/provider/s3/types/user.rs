@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{bucket, policy};
-use crate::core::model::kind::{Batch, Capture, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::Fields;
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Capture, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// The inline policy that a user's spec stands for. Others are left alone.
 pub const POLICY: &str = "tenantry";

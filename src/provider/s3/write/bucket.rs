@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::{empty, vanished};
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::provider::contract::{ErrorClass, Step, StepAction};
-use crate::provider::s3::api::{Api, Call};
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::mark::{self, Tags};
-use crate::provider::s3::read::bucket::{managed, read_tags};
-use crate::provider::s3::setting::{SETTINGS, TAGGING};
-use crate::provider::s3::types::text;
-use crate::provider::s3::xml::Element;
-use crate::provider::transport::Method;
+use crate::api::{Api, Call};
+use crate::error::Failure;
+use crate::mark::{self, Tags};
+use crate::read::bucket::{managed, read_tags};
+use crate::setting::{SETTINGS, TAGGING};
+use crate::types::text;
+use crate::xml::Element;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_provider::contract::{ErrorClass, Step, StepAction};
+use tenantry_transport::Method;
 
 pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Result<Map, Failure> {
     let spec = step.spec();

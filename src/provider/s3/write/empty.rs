@@ -1,11 +1,11 @@
 //! Taking a bucket away with everything in it: versions, delete markers, and uploads that were never finished.
 
-use crate::provider::contract::PROGRESS;
-use crate::provider::s3::api::{Api, Call};
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::read::object_head;
-use crate::provider::s3::xml::Element;
-use crate::provider::transport::Method;
+use crate::api::{Api, Call};
+use crate::error::Failure;
+use crate::read::object_head;
+use crate::xml::Element;
+use tenantry_provider::contract::PROGRESS;
+use tenantry_transport::Method;
 
 /// How often a bucket is emptied that somebody still writes into.
 const ROUNDS: usize = 3;

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use super::api::Api;
 use super::error::Failure;
-use crate::provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{Step, WriteError, Writer, Written};
 
 pub struct S3Writer {
     api: Arc<Api>,

@@ -1,14 +1,14 @@
 //! Objects.
 
 use super::vanished;
-use crate::core::model::mark::{Mark, fields, fits_name, parse_fields};
-use crate::core::model::value::Map;
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::s3::api::{Api, Call};
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::read::object_head;
-use crate::provider::s3::types::{object, text};
-use crate::provider::transport::{Answer, Method};
+use crate::api::{Api, Call};
+use crate::error::Failure;
+use crate::read::object_head;
+use crate::types::{object, text};
+use tenantry_core::model::mark::{Mark, fields, fits_name, parse_fields};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{Step, StepAction};
+use tenantry_transport::{Answer, Method};
 
 pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     let spec = step.spec();

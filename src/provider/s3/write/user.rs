@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::vanished;
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::provider::contract::{Step, StepAction, Written};
-use crate::provider::s3::api::Api;
-use crate::provider::s3::error::Failure;
-use crate::provider::s3::keys::Note;
-use crate::provider::s3::mark::{self, Tags};
-use crate::provider::s3::read::user::{self, User};
-use crate::provider::s3::types::policy;
-use crate::provider::s3::types::text;
-use crate::provider::s3::types::user::POLICY;
-use crate::provider::s3::xml::Element;
+use crate::api::Api;
+use crate::error::Failure;
+use crate::keys::Note;
+use crate::mark::{self, Tags};
+use crate::read::user::{self, User};
+use crate::types::policy;
+use crate::types::text;
+use crate::types::user::POLICY;
+use crate::xml::Element;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_provider::contract::{Step, StepAction, Written};
 
 pub async fn write(api: &Api, step: &Step) -> Result<Written, Failure> {
     let spec = step.spec();

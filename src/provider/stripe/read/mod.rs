@@ -15,10 +15,10 @@ pub use objects::{ADDRESS, CUSTOMER, Meters, PRODUCT, prices_of, snake, spec_of}
 use super::api::{self, Api, Failure};
 use super::lists::{Entry, List, State};
 use super::types;
-use crate::core::model::kind::{Kind, MarkPlace};
-use crate::core::model::resource::{Identity, KindObservation, Observed, Present};
-use crate::core::model::value::{Map, Value};
-use crate::provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_core::model::kind::{Kind, MarkPlace};
+use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 pub struct StripeReader {
     api: Arc<Api>,

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::super::lists::List;
 use super::super::{mark, money, schedule};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value};
 
 /// Names of meters by Stripe's id.
 pub type Meters = HashMap<String, String>;

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, KEY_LIMIT, Metadata, check_amount, check_metadata, check_name};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// A discount.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

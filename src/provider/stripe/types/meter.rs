@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, check_name};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::Map;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::Map;
 
 /// How usage is counted that metered prices bill.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

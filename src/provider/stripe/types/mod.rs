@@ -13,11 +13,11 @@ pub mod webhook_endpoint;
 use std::collections::BTreeMap;
 
 use super::mark;
-use crate::core::model::kind::{FieldReference, Kind, NameLimit};
-use crate::core::model::spec::Problems;
-use crate::core::model::value::{Map, Value, push_token};
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit};
+use tenantry_core::model::spec::Problems;
+use tenantry_core::model::value::{Map, Value, push_token};
 
-pub use crate::core::model::spec::parse;
+pub use tenantry_core::model::spec::parse;
 
 /// Every kind, in the order in which they depend on each other.
 pub fn kinds() -> Vec<Kind> {
@@ -98,7 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![

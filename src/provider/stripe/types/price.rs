@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, Metadata, check_amount, check_metadata, check_name, reference};
-use crate::core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
-use crate::provider::stripe::money;
+use crate::money;
+use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name, reference};
-use crate::core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
-use crate::core::model::spec::{Fields, Problems};
-use crate::core::model::value::{Map, Value};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::value::{Map, Value};
 
 /// What a customer pays for, again and again.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

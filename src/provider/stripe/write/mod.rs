@@ -23,11 +23,11 @@ use super::form::Form;
 use super::lists::{Entry, List, is_current, path};
 use super::mark;
 use super::read::{Meters, spec_of};
-use crate::core::diff::compare;
-use crate::core::model::kind::MarkPlace;
-use crate::core::model::value::{Map, Value, readable_pointer};
-use crate::provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
 use parameters::Changed;
+use tenantry_core::diff::compare;
+use tenantry_core::model::kind::MarkPlace;
+use tenantry_core::model::value::{Map, Value, readable_pointer};
+use tenantry_provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
 const ATTEMPTS: usize = 12;

@@ -8,8 +8,8 @@ use super::super::money;
 use super::super::read::{ADDRESS, CUSTOMER, PRODUCT, snake};
 use super::super::types::{self, coupon::CouponSpec, meter::MeterSpec, price::PriceSpec};
 use super::StripeWriter;
-use crate::core::model::value::{Map, Value, unescape_token};
-use crate::provider::contract::Step;
+use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_provider::contract::Step;
 
 /// What the parameters are for.
 pub(super) enum Changed<'a> {

@@ -12,9 +12,9 @@ use super::super::lists::{Entry, State, is_current};
 use super::super::mark;
 use super::super::read::superseded;
 use super::{StripeWriter, id_of, name_of, written};
-use crate::core::model::value::Map;
-use crate::provider::contract::{Step, Written};
-use crate::provider::stripe::write::parameters::Changed;
+use crate::write::parameters::Changed;
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{Step, Written};
 
 /// Takes the lookup key from the price that has it.
 const TRANSFER: &str = "transfer_lookup_key";

@@ -14,9 +14,9 @@ use super::super::schedule::{self, Item};
 use super::parameters::{Changed, parse};
 use super::subscription::Wanted;
 use super::{ATTEMPTS, StripeWriter, id_of, name_of, written};
-use crate::core::model::value::Map;
-use crate::provider::contract::{Step, Written};
-use crate::provider::stripe::types::subscription::{OnDowngrade, SubscriptionSpec};
+use crate::types::subscription::{OnDowngrade, SubscriptionSpec};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{Step, Written};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const SCHEDULES: &str = "subscription_schedules";

@@ -10,9 +10,9 @@ use super::super::read::prices_of;
 use super::super::schedule;
 use super::StripeWriter;
 use super::parameters::{Changed, parse, spelled};
-use crate::core::model::value::Map;
-use crate::provider::contract::{Step, StepAction};
-use crate::provider::stripe::types::subscription::{OnDelete, PauseCollection, SubscriptionSpec};
+use crate::types::subscription::{OnDelete, PauseCollection, SubscriptionSpec};
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{Step, StepAction};
 
 /// A price that is wanted: Stripe's id of it, and how many units.
 pub(super) struct Wanted {

@@ -1,10 +1,10 @@
 //! LimitRanges: what they allow, what they fill in, and what is wrong with one by itself.
 
 use super::pods::{Amounts, Workload};
-use crate::core::model::kind::Problem;
-use crate::core::model::value::{Map, Value, push_token};
-use crate::provider::kubernetes::types::object::{self, Type, at};
-use crate::provider::kubernetes::types::quantity::Quantity;
+use crate::types::object::{self, Type, at};
+use crate::types::quantity::Quantity;
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// All LimitRanges of a namespace.
 #[derive(Default)]

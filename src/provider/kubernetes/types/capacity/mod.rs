@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 
 use super::object::{self, Type, at};
 use super::quantity::Quantity;
-use crate::core::model::kind::Problem;
-use crate::core::model::resource::Desired;
-use crate::core::model::value::{Map, Value, push_token};
 pub use limits::limit_range_problems;
 use limits::{Bounds, problems_of_pod};
 use pods::Workload;
+use tenantry_core::model::kind::Problem;
+use tenantry_core::model::resource::Desired;
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// Resources that a container must say once a quota limits them (`validationSet` of `pkg/quota/v1/evaluator/core/pods.go`).
 const DEMANDED: [(&str, &str, bool); 6] = [

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::limits::Bounds;
-use crate::core::model::value::{Map, Value, push_token};
-use crate::provider::kubernetes::types::object::{self, Type, at, pod_spec_path};
-use crate::provider::kubernetes::types::quantity::Quantity;
+use crate::types::object::{self, Type, at, pod_spec_path};
+use crate::types::quantity::Quantity;
+use tenantry_core::model::value::{Map, Value, push_token};
 
 pub const ONE: Quantity = Quantity::whole(1);
 

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::core::diagnostics::{FileId, Origin, Span};
-use crate::core::model::value::{Deferred, Part as DeferredPart};
-use crate::provider::kubernetes::types::kind;
+use crate::types::kind;
+use tenantry_core::diagnostics::{FileId, Origin, Span};
+use tenantry_core::model::value::{Deferred, Part as DeferredPart};
 
 fn desired(value: Value) -> Desired {
     let Value::Map(spec) = value else { panic!("a map") };

@@ -1,7 +1,7 @@
 //! Existing tenants → an estate, and the proof that it is the same.
 //!
 //! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate is drafted
-//! ([`core::import`](crate::core::import)); written down and read again it must yield every object as it was
+//! ([`core::import`](tenantry_core::import)); written down and read again it must yield every object as it was
 //! ([`differences`]). What could not be taken is named with its place and the reason, never left out silently.
 
 pub mod cluster;
@@ -9,17 +9,17 @@ pub mod cluster;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::core::desired::OwnerResources;
-use crate::core::diagnostics::{Diagnostic, Origin, Severity, codes};
-use crate::core::import::{Item, snake};
-use crate::core::model::address::Owner;
-use crate::core::model::kind::readable_identity;
-use crate::core::model::names::{DNS_LABEL_BYTES, Name, dns_label};
-use crate::core::model::resource::Identity;
-use crate::core::model::value::{Map, Value, readable_pointer};
-use crate::provider::kubernetes::mark::unmarked;
-use crate::provider::kubernetes::types::object::{self, Type};
-use crate::provider::kubernetes::types::{self, normalise, sorts};
+use tenantry_core::desired::OwnerResources;
+use tenantry_core::diagnostics::{Diagnostic, Origin, Severity, codes};
+use tenantry_core::import::{Item, snake};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::names::{DNS_LABEL_BYTES, Name, dns_label};
+use tenantry_core::model::resource::Identity;
+use tenantry_core::model::value::{Map, Value, readable_pointer};
+use tenantry_kubernetes::mark::unmarked;
+use tenantry_kubernetes::types::object::{self, Type};
+use tenantry_kubernetes::types::{self, normalise, sorts};
 
 /// An object of a tenant, as it was found.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Found;
-use crate::core::diagnostics::{Diagnostic, Origin, SourceFiles, Span, codes};
-use crate::core::model::kind::readable_identity;
-use crate::core::model::value::Value;
-use crate::provider::kubernetes::inventory::{Inventory, Reason};
+use tenantry_core::diagnostics::{Diagnostic, Origin, SourceFiles, Span, codes};
+use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::value::Value;
+use tenantry_kubernetes::inventory::{Inventory, Reason};
 
 /// Names that are told with each reason; who wants all of them asks for JSON.
 const SHOWN_NAMES: usize = 8;
