@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tenantry_core::diagnostics::codes;
+use tenantry_source::TargetForms;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -78,4 +79,71 @@ fn every_provider_has_a_page_that_names_all_kinds_and_fields() {
             assert!(missing.is_empty(), "{} does not name {missing:?} of {}", page.display(), kind.name);
         }
     }
+}
+
+/// Every schema that is published, with its file.
+fn schemas() -> Vec<(&'static str, serde_json::Value)> {
+    let providers = tenantry_registry::providers();
+    let settings = providers.iter().map(|provider| (provider.name(), provider.settings_schema()));
+    tenantry_source::schemas::schemas(&TargetForms::new(settings))
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment to rewrite what they expect")]
+#[test]
+fn the_schemas_in_the_repository_are_current() {
+    /// Set to `1` to rewrite the files.
+    const BLESS: &str = "TENANTRY_BLESS";
+    let mut stale = Vec::new();
+    for (name, schema) in schemas() {
+        let text = format!("{schema:#}\n");
+        let path = root().join("schemas").join(name);
+        if std::fs::read_to_string(&path).ok().as_ref() == Some(&text) {
+            continue;
+        }
+        if std::env::var_os(BLESS).is_some() {
+            std::fs::write(&path, text).expect("the schema can be written");
+        } else {
+            stale.push(name);
+        }
+    }
+    assert!(stale.is_empty(), "{stale:?} are not current: run `{BLESS}=1 cargo test --test documents` and commit");
+}
+
+#[test]
+fn every_schema_is_a_valid_schema_that_describes_every_field() {
+    let mut bare = Vec::new();
+    for (name, schema) in schemas() {
+        assert!(jsonschema::meta::is_valid(&schema), "{name}");
+        for (definition, body) in schema["$defs"].as_object().into_iter().flatten() {
+            for (field, property) in body["properties"].as_object().into_iter().flatten() {
+                if property.get("description").is_none() && property.get("$ref").is_none() {
+                    bare.push(format!("{name}: {definition}.{field}"));
+                }
+            }
+        }
+    }
+    assert!(bare.is_empty(), "{bare:#?}");
+}
+
+/// What a provider does not know is refused before anything is connected, which it can only be where the form is closed.
+#[test]
+fn the_settings_of_every_provider_are_closed_and_described() {
+    for provider in tenantry_registry::providers() {
+        let schema = serde_json::Value::from(provider.settings_schema());
+        assert_eq!(schema["additionalProperties"], false, "{}", provider.name());
+    }
+    let config = schemas().into_iter().find(|(name, _)| *name == "tenantry.v1.schema.json").expect("published").1;
+    let validator = jsonschema::validator_for(&config).expect("a valid schema");
+    let target = |target: serde_json::Value| {
+        validator.is_valid(&serde_json::json!({"estate": {"name": "shop"}, "targets": {"db": target}}))
+    };
+    assert!(target(serde_json::json!({"provider": "postgres", "url": "env:URL", "sandbox": true})));
+    assert!(!target(serde_json::json!({"provider": "postgres", "url": "env:URL", "sanbox": true})));
+    assert!(!target(serde_json::json!({"provider": "postgres", "url": 5})));
+    let part = |part: serde_json::Value| {
+        let environments = serde_json::json!({"prod": {"targets": {"db": part}}});
+        validator.is_valid(&serde_json::json!({"estate": {"name": "shop"}, "environments": environments}))
+    };
+    assert!(part(serde_json::json!({"sandbox": false, "url": "env:URL"})));
+    assert!(!part(serde_json::json!({"sanbox": false})));
 }

@@ -75,7 +75,7 @@ fn desired(address: &str, spec: Map) -> Desired {
         kind: kind(),
         target: "cluster".into(),
         identity: object::identity(&spec),
-        spec: Arc::new(spec),
+        spec: kind().normal(&spec),
         sensitive: Arc::default(),
         protect: false,
         adopt: false,

@@ -1,13 +1,13 @@
 //! `tenantry apply`: plan, ask, write, verify.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, Stderr, is_watched};
 use super::progress::{JsonLines, Live, Plain};
 use super::session::Session;
 use super::{plan, report, system};
@@ -61,11 +61,11 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     let actor = system::actor();
     let cancel = CancellationToken::new();
     let interrupts = tokio::spawn(listen(cancel.clone()));
-    let progress: Box<dyn Progress> = if output.is_json() {
-        Box::new(JsonLines)
+    let progress: Box<dyn Progress + '_> = if output.is_json() {
+        Box::new(JsonLines(output))
     } else if output.is_quiet() {
         Box::new(Plain::quiet())
-    } else if std::io::stderr().is_terminal() {
+    } else if is_watched() {
         Box::new(Live::new(made.changes.len()))
     } else {
         Box::new(Plain::new())
@@ -115,7 +115,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
                 .paint(format!("{} will be destroyed.", words::count(destroys, "resource"))),
         );
     }
-    let _ = write!(output.stderr(), "Apply this plan? Only `yes` is taken for it: ");
+    output.ask("Apply this plan? Only `yes` is taken for it: ");
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::io("reading the answer", &error))?;
@@ -132,9 +132,9 @@ async fn listen(cancel: CancellationToken) {
         interrupts += 1;
         if interrupts == 1 {
             cancel.cancel();
-            let _ = writeln!(std::io::stderr(), "Stopping after what is in flight; press again to stop now.");
+            Stderr::line("Stopping after what is in flight; press again to stop now.");
         } else {
-            let _ = writeln!(std::io::stderr(), "Stopped. Run apply again: it goes on from here.");
+            Stderr::line("Stopped. Run apply again: it goes on from here.");
             std::process::exit(Exit::Partly as i32);
         }
     }

@@ -14,12 +14,16 @@ pub fn run(command: &arguments::Completions, output: &Output) -> Result<Exit, Fa
         Shell::Powershell => clap_complete::Shell::PowerShell,
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Man => {
-            output.data(|out| clap_mangen::Man::new(Arguments::command()).render(&mut &mut *out))?;
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command())
+                .render(&mut page)
+                .map_err(|error| Failure::io("writing the manual page", &error))?;
+            output.data(|out| out.laid_out(&String::from_utf8_lossy(&page)))?;
             return Ok(Exit::Done);
         }
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "tenantry", &mut script);
-    output.data(|out| out.write_all(&script))?;
+    output.data(|out| out.laid_out(&String::from_utf8_lossy(&script)))?;
     Ok(Exit::Done)
 }

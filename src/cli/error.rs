@@ -33,6 +33,8 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
+    /// What belongs to the message and has lines of its own.
+    pub details: Vec<String>,
     pub help: Option<String>,
     /// Problems of the estate, which are shown instead of the message.
     pub diagnostics: Option<(Vec<Diagnostic>, SourceFiles)>,
@@ -40,7 +42,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None, diagnostics: None }
+        Self { exit, message: message.into(), details: Vec::new(), help: None, diagnostics: None }
     }
 
     pub fn io(attempted: impl Display, error: &std::io::Error) -> Self {
@@ -57,6 +59,12 @@ impl Failure {
             errors => format!("the estate has {errors} errors"),
         };
         Self { diagnostics: Some((diagnostics, files)), ..Self::new(Exit::Error, message) }
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details = details.into_iter().collect();
+        self
     }
 
     #[must_use]

@@ -1,11 +1,17 @@
 //! `tenantry history`: the journal.
 
+use std::sync::Arc;
+
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::list::table;
 use super::output::Output;
 use super::session::Session;
+use serde_json::Value as Json;
 use tenantry_core::model::address::Owner;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::value::Value;
+use tenantry_core::plan::sensitive;
 use tenantry_render::words::count;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{HistoryQuery, JournalEntry};
@@ -24,7 +30,8 @@ pub async fn run(global: &Global, command: &arguments::History, output: &Output)
     }
     let query =
         HistoryQuery { owner: command.owner.as_deref().map(Owner::from), run: command.run, limit: Some(command.limit) };
-    let entries = store.history(&query).await?;
+    let mut entries = store.history(&query).await?;
+    entries.iter_mut().for_each(|entry| mask(&mut entry.detail, &session.catalogue));
     if output.is_json() {
         output.json(&entries)?;
         return Ok(Exit::Done);
@@ -34,11 +41,29 @@ pub async fn run(global: &Global, command: &arguments::History, output: &Output)
     Ok(Exit::Done)
 }
 
+/// Masks what the plan does not show either, whatever the format: the journal is kept wherever it is piped to.
+fn mask(detail: &mut Json, catalogue: &Catalogue) {
+    let recorded: Option<Vec<Arc<str>>> =
+        detail.get("sensitive").and_then(|sensitive| serde_json::from_value(sensitive.clone()).ok());
+    let Some(applied) = detail.pointer_mut("/result/applied") else { return };
+    let kind = applied.get("kind").and_then(Json::as_str).and_then(|kind| catalogue.get(kind));
+    let Some(Json::String(text)) = applied.get_mut("spec") else { return };
+    *text = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Map(spec)) => {
+            let of_kind = kind.map(|kind| kind.sensitive_in(&kind.normal(&spec))).unwrap_or_default();
+            let mut pointers = recorded.unwrap_or_else(|| sensitive::unless_recorded(kind.map(|kind| &**kind), &spec));
+            pointers.extend(of_kind.iter().map(|pointer| Arc::from(&**pointer)));
+            sensitive::mask(Value::Map(spec), &pointers).to_json().to_string()
+        }
+        _ => sensitive::MASK.to_owned(),
+    };
+}
+
 fn row(entry: &JournalEntry) -> [String; 5] {
     let JournalEntry { run, at, event, owner, detail, .. } = entry;
     let text = |field: &str| match detail.pointer(field) {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Null) | None => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
     let what = match &**event {
@@ -46,7 +71,7 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         "stepBegun" => format!("{} {} begun", text("/action"), text("/address")),
         "stepEnded" => {
             let result = match detail.pointer("/result") {
-                Some(serde_json::Value::Object(result)) if result.contains_key("failed") => {
+                Some(Json::Object(result)) if result.contains_key("failed") => {
                     format!("failed: {}", text("/result/failed"))
                 }
                 _ => "done".to_owned(),

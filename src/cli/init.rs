@@ -5,6 +5,7 @@ use std::path::Path;
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::session::target_forms;
 use tenantry_core::model::names::{Name, dns_label};
 use tenantry_source::schemas::schemas;
 
@@ -33,7 +34,7 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
         (".gitignore".to_owned(), IGNORE.to_owned()),
     ]
     .into_iter()
-    .chain(schemas().into_iter().map(|(file, schema)| (format!("schemas/{file}"), format!("{schema:#}\n"))))
+    .chain(schemas(&target_forms(&tenantry_registry::providers())).into_iter().map(|(file, schema)| (format!("schemas/{file}"), format!("{schema:#}\n"))))
     .collect();
     // What is there already is the user's and stays.
     let mut written = Vec::new();
@@ -51,8 +52,9 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
         written.push(path);
     }
     output.data(|out| written.iter().try_for_each(|path| writeln!(out, "{path}")))?;
+    output.note("");
     output.note(
-        "\nA new estate. Look at it with `tenantry plan`; every target is simulated until tenantry.toml says otherwise.",
+        "A new estate. Look at it with `tenantry plan`; every target is simulated until tenantry.toml says otherwise.",
     );
     #[cfg(feature = "age")]
     tell_identity(output);
@@ -64,10 +66,13 @@ fn tell_identity(output: &Output) {
     use secrecy::ExposeSecret as _;
     let (identity, recipient) = tenantry_secret::new_identity();
     output.note(&format!(
-        "Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:\n\
-         keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is shown this once.\n\n  {}",
-        identity.expose_secret()
+        "Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:"
     ));
+    output.note(
+        "keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is shown this once.",
+    );
+    output.note("");
+    output.note(&format!("  {}", identity.expose_secret()));
 }
 
 pub fn named_for(folder: &Path) -> Result<Name, Failure> {

@@ -10,6 +10,7 @@ use super::output::Output;
 use super::session::Session;
 use tenantry_core::model::address::Owner;
 use tenantry_render::style::Label;
+use tenantry_render::visible::visible;
 use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
@@ -60,6 +61,7 @@ pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Res
 
 /// Writes aligned columns under a heading.
 pub fn table<const N: usize>(output: &Output, heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell).into_owned())).collect();
     let widths: Vec<usize> = (0..N)
         .map(|column| {
             rows.iter().map(|row| row[column].chars().count()).chain([heading[column].len()]).max().unwrap_or(0)
@@ -71,7 +73,7 @@ pub fn table<const N: usize>(output: &Output, heading: [&str; N], rows: &[[Strin
     };
     output.data(|out| {
         writeln!(out, "{}", Label::Heading.paint(line(&heading)))?;
-        for row in rows {
+        for row in &rows {
             let cells: Vec<&str> = row.iter().map(String::as_str).collect();
             writeln!(out, "{}", line(&cells))?;
         }

@@ -34,7 +34,7 @@ use clap::error::ErrorKind;
 
 use arguments::{Arguments, Command};
 use error::{Exit, Failure};
-use output::Output;
+use output::{Output, Stderr};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -42,9 +42,13 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // A closed pipe is the reader's business.
-            let _ = error.print();
-            return if asked_for { Exit::Done.into() } else { Exit::Usage.into() };
+            if asked_for {
+                // Of our own words only. A closed pipe is the reader's business.
+                let _ = error.print();
+                return Exit::Done.into();
+            }
+            error.render().to_string().lines().for_each(Stderr::line);
+            return Exit::Usage.into();
         }
     };
     let output = Output::new(&arguments.global);

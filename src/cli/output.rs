@@ -1,6 +1,9 @@
 //! Streams: data to stdout, everything else to stderr.
+//!
+//! The one place that has them. What is written goes through a [`Page`], or through JSON: both show what would otherwise act
+//! on a terminal. `tests/rooms.rs` holds every other file to that.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
@@ -8,6 +11,8 @@ use anstream::{AutoStream, ColorChoice};
 use super::arguments::{Format, Global};
 use super::error::{Exit, Failure};
 use tenantry_core::diagnostics::{Diagnostic, SourceFiles};
+use tenantry_render as render;
+use tenantry_render::page::{self, Page};
 use tenantry_render::style::Label;
 
 /// Where a command writes to.
@@ -30,8 +35,28 @@ impl Output {
         self.quiet
     }
 
-    /// Writes data. A reader that went away is no failure.
-    pub fn data(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    /// Whether stdout is kept by nobody, so that personal data may be shown on it.
+    pub fn is_seen_only(&self) -> bool {
+        !self.is_json() && io::stdout().is_terminal()
+    }
+
+    /// Writes data, line by line.
+    pub fn data(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> Result<(), Failure> {
+        self.stdout(|out| write(&mut Page::new(out)))
+    }
+
+    /// Writes a JSON document.
+    pub fn json(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
+        self.stdout(|out| render::json::write_pretty(out, json))
+    }
+
+    /// Writes a JSON document as one line.
+    pub fn json_line(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
+        self.stdout(|out| render::json::write_line(out, json))
+    }
+
+    /// A reader that went away is no failure.
+    fn stdout(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
         let mut stream = BufWriter::new(AutoStream::new(io::stdout(), self.choice));
         match write(&mut stream).and_then(|()| stream.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::io("writing to stdout", &error)),
@@ -39,49 +64,37 @@ impl Output {
         }
     }
 
-    /// Writes a JSON document.
-    pub fn json(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
-        self.data(|out| {
-            serde_json::to_writer_pretty(&mut *out, json)?;
-            writeln!(out)
-        })
-    }
-
-    /// Writes a JSON document as one line.
-    pub fn json_line(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
-        self.data(|out| {
-            serde_json::to_writer(&mut *out, json)?;
-            writeln!(out)
-        })
-    }
-
-    /// Says something that is not data.
+    /// Says something that is not data, in one line.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             self.say(text);
         }
     }
 
-    /// Says something that has to be said.
+    /// Says something that has to be said, in one line.
     pub fn say(&self, text: &str) {
-        // There is nobody to tell that stderr does not work.
-        let _ = writeln!(self.stderr(), "{text}");
+        self.stderr(|page| writeln!(page, "{text}"));
     }
 
-    pub fn stderr(&self) -> AutoStream<io::Stderr> {
-        AutoStream::new(io::stderr(), self.choice)
+    /// Asks something; the answer is written behind it.
+    pub fn ask(&self, question: &str) {
+        self.stderr(|page| page.laid_out(&page::shown(question)));
+    }
+
+    fn stderr(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) {
+        let mut stream = BufWriter::new(AutoStream::new(io::stderr(), self.choice));
+        // There is nobody to tell that stderr does not work.
+        let _ = write(&mut Page::new(&mut stream)).and_then(|()| stream.flush());
     }
 
     /// Shows diagnostics: on stderr, for they are not what was asked for.
     pub fn diagnostics(&self, diagnostics: &[Diagnostic], files: &SourceFiles) {
-        let mut stream = BufWriter::new(self.stderr());
-        let _ = tenantry_render::diagnostics::write_text(&mut stream, diagnostics, files, true)
-            .and_then(|()| stream.flush());
+        self.stderr(|page| render::diagnostics::write_text(page, diagnostics, files, true));
     }
 
     /// Says why a command failed.
     pub fn failure(&self, failure: &Failure) -> ExitCode {
-        let Failure { exit, message, help, diagnostics } = failure;
+        let Failure { exit, message, details, help, diagnostics } = failure;
         if let Some((diagnostics, files)) = diagnostics {
             self.diagnostics(diagnostics, files);
         }
@@ -90,9 +103,40 @@ impl Output {
             _ => Label::Error.paint("error"),
         };
         self.say(&format!("{word}: {message}"));
+        for detail in details {
+            self.say(&format!("  {detail}"));
+        }
         if let Some(help) = help {
             self.say(&format!("  help: {help}"));
         }
         (*exit).into()
     }
+}
+
+/// What the log, and whoever speaks before there is an [`Output`], write to: one line at a time to stderr.
+pub struct Stderr;
+
+impl Stderr {
+    /// Says something in one line, whatever the options were.
+    pub fn line(text: &str) {
+        let _ = writeln!(io::stderr(), "{}", page::shown(text));
+    }
+}
+
+impl Write for Stderr {
+    /// An event of the log, whole: what is in it stays in one line.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        writeln!(io::stderr(), "{}", page::shown(text.strip_suffix('\n').unwrap_or(&text)))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Whether somebody sees stderr as it comes.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
 }

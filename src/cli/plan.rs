@@ -1,6 +1,6 @@
 //! `tenantry plan`: what apply would do.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use super::arguments::{self, Global, Selection};
@@ -63,7 +63,7 @@ pub fn show(plan: &Plan, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json::to_json(plan, true));
     }
-    let reveal = std::io::stdout().is_terminal();
+    let reveal = output.is_seen_only();
     output.data(|out| tenantry_render::plan::write(out, plan, reveal))
 }
 
@@ -89,8 +89,9 @@ fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
         options.mode(0o600);
     }
     let mut file = options.open(path).map_err(failed)?;
-    let text = serde_json::to_string_pretty(&json::to_json(plan, false)).map_err(|error| failed(error.into()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)
+    let mut text = Vec::new();
+    tenantry_render::json::write_pretty(&mut text, &json::to_json(plan, false)).map_err(failed)?;
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// Reads a saved plan.

@@ -1,11 +1,12 @@
 //! Progress of a run: live on a terminal, one plain line per finished step otherwise, one JSON event a line for programs.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::{Output, Stderr};
 use tenantry_engine::apply::{Event, Outcome, Progress};
+use tenantry_render::page::shown;
 use tenantry_render::words;
 
 /// One line about an event, if it is worth one.
@@ -55,7 +56,7 @@ impl Progress for Plain {
             _ => true,
         };
         if let Some(line) = line(event).filter(|_| !(self.quiet && went_well)) {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            Stderr::line(&line);
         }
     }
 }
@@ -79,20 +80,18 @@ impl Live {
 impl Progress for Live {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::StepBegun { address, .. } => self.bar.set_message(address.to_string()),
+            Event::StepBegun { address, .. } => self.bar.set_message(shown(&address.to_string())),
             Event::StepEnded { result, .. } => {
                 self.bar.inc(1);
                 if !result.is_done()
                     && let Some(line) = line(event)
                 {
-                    self.bar.suspend(|| {
-                        let _ = writeln!(std::io::stderr(), "{line}");
-                    });
+                    self.bar.suspend(|| Stderr::line(&line));
                 }
             }
             Event::Retrying { .. } | Event::Waiting { .. } => {
                 if let Some(line) = line(event) {
-                    self.bar.set_message(line);
+                    self.bar.set_message(shown(&line));
                 }
             }
             Event::RunBegun { .. } | Event::PhaseEntered { .. } | Event::RunEnded { .. } => {}
@@ -107,14 +106,11 @@ impl Drop for Live {
 }
 
 /// One JSON object a line to stdout.
-pub struct JsonLines;
+pub struct JsonLines<'a>(pub &'a Output);
 
-impl Progress for JsonLines {
+impl Progress for JsonLines<'_> {
     fn event(&self, event: &Event<'_>) {
-        if let Ok(text) = serde_json::to_string(event) {
-            let mut stdout = std::io::stdout().lock();
-            // A reader that went away does not stop the run.
-            let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-        }
+        // A reader that went away does not stop the run.
+        let _ = self.0.json_line(event);
     }
 }

@@ -7,10 +7,11 @@ use std::io;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::plan::{Action, Plan};
 use tenantry_engine::apply::{Outcome, Report};
+use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;
 
-pub fn write(out: &mut dyn io::Write, report: &Report, plan: &Plan) -> io::Result<()> {
+pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()> {
     let mut owners: BTreeMap<&Owner, Vec<(&Address, Action, &Outcome)>> = BTreeMap::new();
     for (address, (action, outcome)) in &report.outcomes {
         owners.entry(&address.owner).or_default().push((address, *action, outcome));

@@ -3,13 +3,15 @@
 use super::arguments;
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::session::target_forms;
 use tenantry_core::diagnostics::nearest;
 use tenantry_source::schemas::schemas;
 
 pub fn run(command: &arguments::Schema, output: &Output) -> Result<Exit, Failure> {
-    let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
+    let providers = tenantry_registry::providers();
+    let catalogue = tenantry_registry::catalogue(&providers);
     // `tenant.v1.schema.json` is called `tenant`.
-    let documents: Vec<(String, serde_json::Value)> = schemas()
+    let documents: Vec<(String, serde_json::Value)> = schemas(&target_forms(&providers))
         .into_iter()
         .map(|(file, schema)| (file.split('.').next().unwrap_or(file).to_owned(), schema))
         .collect();

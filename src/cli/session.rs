@@ -1,6 +1,5 @@
 //! An estate opened for a command: documents read, environment chosen, store, secrets and targets at hand.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use jiff::Timestamp;
 
 use super::arguments::{Global, Selection};
 use super::error::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, Stderr};
 use super::system;
 use tenantry_core::diagnostics::SourceFiles;
 use tenantry_core::model::address::Owner;
@@ -22,6 +21,7 @@ use tenantry_engine::targets::Targets;
 use tenantry_provider::contract::Provider;
 use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
 use tenantry_secret::contract::SecretStore;
+use tenantry_source::TargetForms;
 use tenantry_store::contract::Store;
 use tenantry_store::halt::Halting;
 use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
@@ -31,12 +31,16 @@ pub const STATE_FOLDER: &str = ".tenantry";
 
 /// Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
 fn say_halted() {
-    let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "halted").and_then(|()| stderr.flush());
+    Stderr::line("halted");
 }
 
 /// The namespace of a cluster that keeps secrets, unless configured otherwise.
 const SECRETS_NAMESPACE: &str = "tenantry";
+
+/// What targets of each provider can have in `tenantry.toml`.
+pub fn target_forms(providers: &[Arc<dyn Provider>]) -> TargetForms {
+    TargetForms::new(providers.iter().map(|provider| (provider.name(), provider.settings_schema())))
+}
 
 /// What a command works with.
 pub struct Session {
@@ -65,7 +69,9 @@ impl Session {
             Some(rev) => tenantry_source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
             None => tenantry_source::Place::Directory(global.estate.clone()),
         };
-        let options = tenantry_source::Options::default();
+        let providers = tenantry_registry::providers();
+        let targets = target_forms(&providers);
+        let options = tenantry_source::Options { targets: &targets, ..tenantry_source::Options::default() };
         let tenantry_source::Loaded { files, estate, diagnostics } = tenantry_source::load(&place, options);
         let Some(estate) = estate else { return Err(Failure::diagnostics(diagnostics, files)) };
         if !output.is_quiet() {
@@ -80,7 +86,6 @@ impl Session {
         let name = environment.name.as_deref().unwrap_or("default");
         let state =
             global.estate.join(STATE_FOLDER).join(if rehearsal { format!("{name}-sandbox") } else { name.to_owned() });
-        let providers = tenantry_registry::providers();
         let catalogue = Arc::new(tenantry_registry::catalogue(&providers));
         Ok(Self {
             estate,

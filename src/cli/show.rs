@@ -1,7 +1,7 @@
 //! `tenantry show`: a tenant, a resource, or a saved plan.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -14,10 +14,11 @@ use tenantry_core::diagnostics::has_errors;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::{Applied, Desired};
-use tenantry_core::model::value::Value;
-use tenantry_core::plan::json::MASK;
+use tenantry_core::model::value::{Map, Value};
+use tenantry_core::plan::sensitive::{self, MASK};
 use tenantry_core::resolve;
 use tenantry_engine::observe::by_address;
+use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;
 use tenantry_store::OpenMode;
@@ -46,8 +47,8 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
             "kind": desired.kind.name,
             "target": desired.target,
             "identity": desired.identity,
-            "desired": masked(desired),
-            "applied": applied.and_then(Applied::spec_value).map(|spec| mask(desired, spec.into())),
+            "desired": sensitive::mask(desired.spec.value(), &sensitive::of(desired)),
+            "applied": applied.and_then(Applied::spec_value).map(|spec| applied_of(desired, spec)),
             "outputs": applied.and_then(|applied| serde_json::from_str::<serde_json::Value>(&applied.outputs).ok()),
             "dependsOn": desired.depends_on,
             "protected": desired.protect,
@@ -71,7 +72,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let resources: Vec<&Desired> = owners.iter().filter(|of| of.owner == owner).flat_map(|of| &of.resources).collect();
     let mut value = tenant.value.clone();
     // Contacts are personal: a terminal keeps nothing, a file does.
-    if output.is_json() || !std::io::stdout().is_terminal() {
+    if !output.is_seen_only() {
         value = mask_contacts(value);
     }
     if output.is_json() {
@@ -85,7 +86,8 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     output.data(|out| {
         writeln!(out, "{}", Label::Heading.paint(subject))?;
         value_lines(out, &value, 1)?;
-        writeln!(out, "\n{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
+        writeln!(out)?;
+        writeln!(out, "{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
         for desired in resources {
             let identity = desired.identity.as_deref().map_or_else(|| "(known after apply)".into(), readable_identity);
             let state = if inventory.contains_key(&desired.address) { "applied" } else { "not applied" };
@@ -96,7 +98,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     Ok(Exit::Done)
 }
 
-fn value_lines(out: &mut dyn std::io::Write, value: &Value, depth: usize) -> std::io::Result<()> {
+fn value_lines(out: &mut Page<'_>, value: &Value, depth: usize) -> std::io::Result<()> {
     let Some(map) = value.as_map() else { return Ok(()) };
     for (key, value) in map.iter() {
         let indent = "  ".repeat(depth);
@@ -124,15 +126,11 @@ fn mask_contacts(value: Value) -> Value {
     pointers.iter().fold(value, |value, pointer| value.with_pointer(pointer, MASK.into()))
 }
 
-fn masked(desired: &Desired) -> Value {
-    mask(desired, Value::Map(desired.spec.clone()))
-}
-
-fn mask(desired: &Desired, spec: Value) -> Value {
-    let of_kind = desired.kind.sensitive_in(&desired.spec);
-    let pointers = desired.sensitive.iter().map(|pointer| &**pointer).chain(of_kind.iter().map(|pointer| &**pointer));
-    pointers.fold(spec, |spec, pointer| match spec.pointer(pointer) {
-        Some(Value::Deferred(_)) | None => spec,
-        Some(_) => spec.with_pointer(pointer, MASK.into()),
-    })
+/// What was written, of which more may be sensitive than of what is asked for now.
+fn applied_of(desired: &Desired, spec: Map) -> Value {
+    let mut sensitive = sensitive::of(desired);
+    sensitive.extend(desired.kind.sensitive_in(&desired.kind.normal(&spec)).iter().map(|pointer| Arc::from(&**pointer)));
+    let unknown = sensitive::unless_recorded(Some(&desired.kind), &spec).into_iter();
+    sensitive.extend(unknown.filter(|pointer| desired.spec.value().pointer(pointer).is_none()));
+    sensitive::mask(Value::from(spec), &sensitive)
 }

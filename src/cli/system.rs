@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use anstream::{AutoStream, ColorChoice};
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 use super::arguments::Global;
+use super::output::Stderr;
 
 /// The system's clock.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
@@ -49,10 +49,7 @@ pub fn log(global: &Global) {
     let filter = variable("TENANTRY_LOG")
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(level));
-    let choice = match global.color.choice() {
-        ColorChoice::Auto => AutoStream::choice(&std::io::stderr()),
-        chosen => chosen,
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
-    log.with_ansi(choice != ColorChoice::Never).init();
+    // Without colours, which would not be told from what a text brings with it.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).without_time();
+    log.with_ansi(false).init();
 }

@@ -209,7 +209,7 @@ fn writes_secret(change: &Change) -> bool {
 /// What a change asks for, as if it came from the repository.
 pub fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
     let kind = targets.catalogue.get(&change.kind)?;
-    let spec = change.after.clone()?;
+    let spec = kind.normal(change.after.as_deref()?);
     Some(Desired {
         address: change.address.clone(),
         kind: kind.clone(),

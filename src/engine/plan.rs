@@ -142,8 +142,8 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
-        let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec), &earlier).await?;
-        let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, &desired.spec)));
+        let values = SecretValues::read(*secrets, all().map(|desired| desired.spec.fields()), &earlier).await?;
+        let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
         let observed = observe(targets, all(), inventory.values()).await;
         let plan = build::build(&Inputs {
             estate: &targets.environment.estate,

@@ -154,7 +154,9 @@ fn original(
         let what = format!("this object has no namespace and was taken for one of `{namespace}`");
         diagnostics.push(changed(origin, what, "as `kubectl apply --namespace` does"));
     }
-    let problems = (types::kind().check)(&object);
+    let kind = types::kind();
+    let mut problems = kind.left_out_of(&object);
+    problems.extend((kind.check)(&kind.normal(&object)));
     if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
         let field = readable_pointer(&problem.pointer);
         let why = format!("{} ({field})", problem.message);

@@ -70,7 +70,7 @@ impl Trial<'_> {
     fn desired(&self, address: &str, kind: &str, spec: &serde_json::Value) -> Desired {
         let kind: Arc<Kind> = self.subject.catalogue.get(kind).expect("the case names a kind of the catalogue").clone();
         let spec = Value::from(spec).as_map().cloned().unwrap_or_default();
-        let spec = Arc::new((kind.normalise)(&spec));
+        let spec = kind.normal(&spec);
         Desired {
             address: address.parse::<Address>().expect("an address"),
             identity: kind.identity_of(&spec),
@@ -119,7 +119,7 @@ impl Trial<'_> {
     async fn delete(&self, desired: &Desired, estate: &str) -> Result<Written, String> {
         let before = match self.observe(self.subject.reader, desired).await {
             Observed::Present(present) => present,
-            _ => Present { spec: desired.spec.clone(), ..Present::default() },
+            _ => Present { spec: desired.spec.shared(), ..Present::default() },
         };
         self.write(desired, StepAction::Delete { before }, estate).await
     }

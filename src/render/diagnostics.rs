@@ -6,6 +6,9 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin as Heading, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::page::Page;
+use super::visible::{self, visible};
+
 use tenantry_core::diagnostics::{Diagnostic, FileId, Label, Origin, Severity, SourceFiles, Span};
 
 /// Lines between two places of one file that are still shown together. Farther ones get a snippet of their own.
@@ -19,7 +22,7 @@ const LONGEST_LINE: usize = 4096;
 /// # Errors
 /// Those of `out`.
 pub fn write_text(
-    out: &mut dyn io::Write,
+    out: &mut Page<'_>,
     diagnostics: &[Diagnostic],
     files: &SourceFiles,
     colour: bool,
@@ -27,7 +30,8 @@ pub fn write_text(
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
     for diagnostic in diagnostics {
-        writeln!(out, "{}\n", renderer.render(&[report(diagnostic, files)]))?;
+        out.laid_out(&renderer.render(&[report(diagnostic, files)]))?;
+        out.laid_out("\n\n")?;
     }
     Ok(())
 }
@@ -39,8 +43,7 @@ pub fn write_text(
 /// Those of `out`.
 pub fn write_json(out: &mut dyn io::Write, diagnostics: &[Diagnostic], files: &SourceFiles) -> io::Result<()> {
     let list: Vec<Value> = diagnostics.iter().map(|diagnostic| to_json(diagnostic, files)).collect();
-    serde_json::to_writer_pretty(&mut *out, &list)?;
-    writeln!(out)
+    super::json::write_pretty(out, &list)
 }
 
 /// One diagnostic as JSON: code, severity, message, help, its place and related places, each with file and positions.
@@ -74,7 +77,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, files: &'a SourceFiles) -> Group<'a> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level.primary_title(clean(message)).id(code.0).elements(Vec::<Element<'_>>::new());
+    let mut group = level.primary_title(visible(message)).id(code.0).elements(Vec::<Element<'_>>::new());
     let labels: Vec<_> = label.iter().map(|label| (AnnotationKind::Primary, label)).collect();
     let labels: Vec<_> =
         labels.into_iter().chain(related.iter().map(|label| (AnnotationKind::Context, label))).collect();
@@ -82,7 +85,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, files: &'a SourceFiles) -> Group<'a> {
         group = group.element(excerpt);
     }
     match help {
-        Some(help) => group.element(Level::HELP.message(clean(help))),
+        Some(help) => group.element(Level::HELP.message(visible(help))),
         None => group,
     }
 }
@@ -119,7 +122,7 @@ fn excerpts<'a>(labels: &[(AnnotationKind, &'a Label)], files: &'a SourceFiles) 
 fn element<'a>(excerpt: &Excerpt<'a>, files: &'a SourceFiles) -> Element<'a> {
     let file = files.get(excerpt.file);
     let shown = &file.text[excerpt.lines.clone()];
-    let path = clean(&file.path);
+    let path = visible(&file.path);
     if file.text.is_empty() {
         return Heading::path(path).into();
     }
@@ -128,33 +131,61 @@ fn element<'a>(excerpt: &Excerpt<'a>, files: &'a SourceFiles) -> Element<'a> {
         return Heading::path(path).line(first.0).char_column(first.1).into();
     }
     let line = file.text[..excerpt.lines.start].matches('\n').count() + 1;
-    let source: String = shown.chars().map(visible).collect();
-    let annotations = excerpt.labels.iter().map(|(kind, label)| annotation(*kind, label, excerpt, shown));
-    Snippet::source(source).line_start(line).path(path).fold(true).annotations(annotations).into()
+    let source = Source::new(shown);
+    let annotations = excerpt.labels.iter().map(|(kind, label)| annotation(*kind, label, excerpt, shown, &source));
+    let annotations: Vec<_> = annotations.collect();
+    Snippet::source(source.text).line_start(line).path(path).fold(true).annotations(annotations).into()
 }
 
-fn annotation<'a>(kind: AnnotationKind, label: &'a Label, excerpt: &Excerpt<'a>, shown: &str) -> Annotation<'a> {
+fn annotation<'a>(
+    kind: AnnotationKind,
+    label: &'a Label,
+    excerpt: &Excerpt<'a>,
+    shown: &str,
+    source: &Source,
+) -> Annotation<'a> {
     let within = |byte: u32| shown.floor_char_boundary((byte as usize).saturating_sub(excerpt.lines.start));
     let start = within(label.origin.span.start);
     // A mapping of many lines is marked at its first.
     let line_end = shown[start..].find(['\r', '\n']).map_or(shown.len(), |at| start + at);
     let end = within(label.origin.span.end).clamp(start, line_end.max(start));
-    let annotation = kind.span(start..end);
-    if label.text.is_empty() { annotation } else { annotation.label(clean(&label.text)) }
+    let annotation = kind.span(source.at(start)..source.at(end));
+    if label.text.is_empty() { annotation } else { annotation.label(visible(&label.text)) }
 }
 
-/// Without control characters, whoever wrote the text.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+/// Lines of a file as they are shown, and where their bytes have gone.
+struct Source {
+    text: String,
+    /// The end of each character that is shown in another length, and by how much all behind it has moved.
+    moved: Vec<(usize, isize)>,
 }
 
-/// Terminals obey the controls of U+0080 to U+009F like escapes, and a lone carriage return hides the line before it. What
-/// is shown in their stead has as many bytes, so that spans still fit. The library takes care of the others.
-fn visible(character: char) -> char {
-    match character {
-        '\u{80}'..='\u{9f}' => '·',
-        '\r' => ' ',
-        other => other,
+impl Source {
+    fn new(lines: &str) -> Self {
+        let mut source = Self { text: String::with_capacity(lines.len()), moved: Vec::new() };
+        let mut characters = lines.char_indices().peekable();
+        while let Some((at, character)) = characters.next() {
+            let ends_line = characters.peek().is_none_or(|(_, next)| *next == '\n');
+            match character {
+                '\n' | '\t' => source.text.push(character),
+                // The first half of the end of a line.
+                '\r' if ends_line => {}
+                other => visible::push(&mut source.text, other),
+            }
+            let end = at + character.len_utf8();
+            let by = source.text.len().cast_signed() - end.cast_signed();
+            if source.moved.last().map_or(0, |(_, by)| *by) != by {
+                source.moved.push((end, by));
+            }
+        }
+        source
+    }
+
+    /// Where a byte of the lines is in the text.
+    fn at(&self, byte: usize) -> usize {
+        let passed = self.moved.partition_point(|(end, _)| *end <= byte);
+        let by = passed.checked_sub(1).map_or(0, |last| self.moved[last].1);
+        byte.saturating_add_signed(by).min(self.text.len())
     }
 }
 
@@ -187,7 +218,7 @@ mod tests {
 
     fn text(diagnostic: Diagnostic, files: &SourceFiles) -> String {
         let mut out = Vec::new();
-        write_text(&mut out, &[diagnostic], files, false).expect("writing to memory");
+        write_text(&mut Page::new(&mut out), &[diagnostic], files, false).expect("writing to memory");
         String::from_utf8(out).expect("messages are UTF-8")
     }
 
@@ -255,7 +286,8 @@ mod tests {
         let at = Origin { file: FileId(0), span: Span { start: 3, end: 4 } };
         let diagnostic = Diagnostic::error(codes::SCHEMA, "a\u{1b}b").at(at, "c\u{9b}d").help("e\u{7}f");
         let text = text(diagnostic, &files);
-        assert_eq!(text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}'), None, "{text:?}");
+        assert_eq!(text.chars().find(|c| visible::is_hidden(*c) && *c != '\n'), None, "{text:?}");
+        insta::assert_snapshot!(text, @"");
     }
 
     #[test]
@@ -264,7 +296,8 @@ mod tests {
         let diagnostic =
             Diagnostic::error(codes::SCHEMA, "wrong").at(origin(&files, 1, "a: 1"), "here").help("change it");
         let mut coloured = Vec::new();
-        write_text(&mut coloured, std::slice::from_ref(&diagnostic), &files, true).expect("writing to memory");
+        write_text(&mut Page::new(&mut coloured), std::slice::from_ref(&diagnostic), &files, true)
+            .expect("writing to memory");
         assert!(coloured.contains(&0x1b));
         let plain = anstream::adapter::strip_bytes(&coloured).into_vec();
         assert_eq!(String::from_utf8(plain).expect("messages are UTF-8"), text(diagnostic, &files));

@@ -1,6 +1,17 @@
 //! Data → text for people and machines. Writes to whatever it is given; knows `core` only.
+//!
+//! ```text
+//! visible   what no text may do to its reader         page   where lines go that people read
+//! style     the one table of colours                  json   where documents go that programs read
+//! ```
+//!
+//! Everything that a command prints goes through [`page`] or [`json`], so that names and the words of servers are seen and never
+//! obeyed.
 
 pub mod diagnostics;
+pub mod json;
+pub mod page;
 pub mod plan;
 pub mod style;
+pub mod visible;
 pub mod words;

@@ -8,13 +8,14 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
+use super::page::Page;
 use super::style::Label;
 use super::words;
 use tenantry_core::diagnostics::{Severity, codes};
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::value::{Value, readable_pointer};
-use tenantry_core::plan::json::{MASK, is_sensitive};
+use tenantry_core::plan::sensitive::{self, MASK};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
 /// Owners that a group has at least, to be shown as one.
@@ -23,13 +24,15 @@ const GROUP: usize = 2;
 const NAMES: usize = 6;
 /// Characters of a value before it is shortened.
 const VALUE: usize = 72;
+/// Characters that are alike and kept before the first that differs, of values that are shortened.
+const BEFORE: usize = 20;
 
 /// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal. Personal
 /// and other sensitive values are shown only if `reveal`: references to secrets never hold one.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<()> {
+pub fn write(out: &mut Page<'_>, plan: &Plan, reveal: bool) -> io::Result<()> {
     heading(out, plan)?;
     let mut owners: BTreeMap<&Owner, (Vec<&Change>, Option<&Transition>)> = BTreeMap::new();
     for change in &plan.changes {
@@ -66,7 +69,7 @@ pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<(
     writeln!(out, "{}", Label::Heading.paint(counts(plan)))
 }
 
-fn heading(out: &mut dyn io::Write, plan: &Plan) -> io::Result<()> {
+fn heading(out: &mut Page<'_>, plan: &Plan) -> io::Result<()> {
     let mut text = format!("Plan for estate {}", plan.estate);
     if let Some(environment) = &plan.environment {
         let _ = write!(text, ", environment {environment}");
@@ -102,7 +105,7 @@ fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
 }
 
 fn owner(
-    out: &mut dyn io::Write,
+    out: &mut Page<'_>,
     owner: &Owner,
     changes: &[&Change],
     transition: Option<&Transition>,
@@ -127,7 +130,7 @@ fn records_apart<'a>(changes: &[&'a Change]) -> (Vec<&'a Change>, Vec<(usize, &'
 }
 
 /// In one line: nothing of them changes in a target.
-fn records(out: &mut dyn io::Write, records: &[&Change]) -> io::Result<()> {
+fn records(out: &mut Page<'_>, records: &[&Change]) -> io::Result<()> {
     if records.is_empty() {
         return Ok(());
     }
@@ -151,7 +154,7 @@ fn id(change: &Change) -> String {
 }
 
 fn group(
-    out: &mut dyn io::Write,
+    out: &mut Page<'_>,
     members: &[&Owner],
     changes: &[&[&Change]],
     transition: Option<&Transition>,
@@ -188,7 +191,7 @@ fn phase(transition: &Transition) -> String {
 }
 
 fn change(
-    out: &mut dyn io::Write,
+    out: &mut Page<'_>,
     change: &Change,
     because: Option<(&Arc<str>, Option<&Place>)>,
     alone: bool,
@@ -215,31 +218,46 @@ fn change(
     }
     writeln!(out, "{line}")?;
     for field in fields {
+        let is_hidden = !reveal && sensitive::covers(&change.sensitive, &field.path);
         let show = |value: &Option<Value>| match value {
             None => "(none)".to_owned(),
             Some(Value::Deferred(deferred)) => deferred.to_string(),
-            Some(_) if !reveal && is_sensitive(change, &field.path) => MASK.to_owned(),
-            Some(value) => short(value),
+            Some(_) if is_hidden => MASK.to_owned(),
+            Some(value) => in_full(value),
         };
+        let (before, after) = short(&show(&field.before), &show(&field.after));
         let path = readable_pointer(&field.path);
-        writeln!(out, "      {path}: {} → {}", show(&field.before), show(&field.after))?;
+        writeln!(out, "      {path}: {before} → {after}")?;
     }
     Ok(())
 }
 
-fn short(value: &Value) -> String {
-    let text = match value {
+fn in_full(value: &Value) -> String {
+    match value {
         Value::Text(text) if !text.is_empty() && !text.contains(['\n', '\t', '"']) => text.to_string(),
         other => other.to_json().to_string(),
-    };
-    if text.chars().count() <= VALUE {
-        return text;
     }
-    let kept: String = text.chars().take(VALUE - 1).collect();
-    format!("{kept}…")
 }
 
-fn blocked(out: &mut dyn io::Write, blocked: &[Blocked]) -> io::Result<()> {
+/// Both sides of a difference, with what differs among the characters that are kept.
+fn short(before: &str, after: &str) -> (String, String) {
+    let alike = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    let begin = if alike < VALUE - BEFORE { 0 } else { alike - BEFORE };
+    let part = |text: &str| {
+        let mut kept: String = if begin == 0 { String::new() } else { "…".to_owned() };
+        let mut rest = text.chars().skip(begin);
+        let room = VALUE - kept.chars().count();
+        kept.extend(rest.by_ref().take(room));
+        if rest.next().is_some() {
+            kept.pop();
+            kept.push('…');
+        }
+        kept
+    };
+    (part(before), part(after))
+}
+
+fn blocked(out: &mut Page<'_>, blocked: &[Blocked]) -> io::Result<()> {
     if blocked.is_empty() {
         return Ok(());
     }
@@ -264,7 +282,7 @@ fn blocked(out: &mut dyn io::Write, blocked: &[Blocked]) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn findings(out: &mut dyn io::Write, findings: &[Finding]) -> io::Result<()> {
+pub fn findings(out: &mut Page<'_>, findings: &[Finding]) -> io::Result<()> {
     // One reason that blocks a thousand resources is one thing to know.
     let mut seen = 0;
     // What could not be read stands among what is blocked already.
@@ -323,4 +341,20 @@ pub fn counts(plan: &Plan) -> String {
     }
     let refused = if plan.is_refused() { " Refused by a guard: apply would write nothing." } else { "" };
     format!("{}.{refused}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_long_values_the_part_that_differs_is_shown() {
+        assert_eq!(short("a", "b"), ("a".into(), "b".into()));
+        let (before, after) = short(&format!("{}one", "x".repeat(200)), &format!("{}two", "x".repeat(200)));
+        assert_eq!((before.as_str(), after.as_str()), ("…xxxxxxxxxxxxxxxxxxxxone", "…xxxxxxxxxxxxxxxxxxxxtwo"));
+        let (before, after) = short("(none)", &"é".repeat(100));
+        assert_eq!((before.as_str(), after.chars().count()), ("(none)", VALUE));
+        let (before, after) = short(&"x".repeat(200), &"x".repeat(90));
+        assert!(before.ends_with('…') && after.chars().count() < VALUE && before != after, "{before} {after}");
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::document::check_scalars;
 use super::node::{Data, Node};
 use super::schema::{Form, Subject};
+use super::targets::TargetForms;
 use super::words::{Notation, dotted};
 use super::{schemas, toml};
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, Span, codes, has_errors};
@@ -29,8 +30,8 @@ pub struct ReadConfig {
     pub masked: Option<String>,
 }
 
-/// Checks the text of `tenantry.toml`.
-pub fn read(file: FileId, text: &str) -> ReadConfig {
+/// Checks the text of `tenantry.toml`; settings of targets as far as `targets` knows their providers.
+pub fn read(file: FileId, text: &str, targets: &TargetForms) -> ReadConfig {
     let default_limit = LimitsTable::default().max_file_bytes;
     let root = match toml::parse(file, text) {
         Ok(root) => root,
@@ -67,6 +68,7 @@ pub fn read(file: FileId, text: &str) -> ReadConfig {
         code: Some(codes::CONFIG_INVALID),
     };
     diagnostics.extend(form().check(&json, &subject, &mut reported));
+    diagnostics.extend(targets.check(file, text, &root, &mut reported));
     let limit = json.pointer("/limits/max_file_bytes").and_then(serde_json::Value::as_u64);
     let max_file_bytes = limit.unwrap_or(default_limit).min(LARGEST_LIMIT);
     let mut config = None;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::LazyLock;
 use std::thread;
 
 use git2::Repository;
@@ -14,6 +15,7 @@ use super::document::{self, AnyDocument, Named};
 use super::estate::{self, Documents};
 use super::listing::{CONFIG_PATH, Content, Entry, Listing, MAX_PROBLEMS, Problem, VALUES_SCHEMA_PATH};
 use super::revision::{self, Revision};
+use super::targets::TargetForms;
 use super::text::decode;
 use super::{directory, yaml};
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, has_errors, sort};
@@ -35,17 +37,22 @@ pub enum Place {
 }
 
 /// How an estate is read.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
     /// Files that are read at most. The limit for one file is the estate's own (`limits.max_file_bytes`).
     pub max_files: usize,
     /// Threads that read and check. Nothing but the speed depends on it.
     pub threads: usize,
+    /// What the targets of each provider can have. Those of others are not looked into.
+    pub targets: &'a TargetForms,
 }
 
-impl Default for Options {
+static NO_PROVIDERS: LazyLock<TargetForms> = LazyLock::new(TargetForms::default);
+
+impl Default for Options<'_> {
     fn default() -> Self {
         Self {
+            targets: &NO_PROVIDERS,
             // Ten times the largest estate that is planned for; a folder with more is not an estate.
             max_files: 100_000,
             threads: thread::available_parallelism().map_or(1, usize::from).min(16),
@@ -65,7 +72,7 @@ pub struct Loaded {
 }
 
 /// Reads an estate and reports every problem that shows without knowing providers.
-pub fn load(place: &Place, options: Options) -> Loaded {
+pub fn load(place: &Place, options: Options<'_>) -> Loaded {
     match place {
         Place::Directory(directory) => match directory::list(directory, options.max_files) {
             Ok(listing) => {
@@ -99,7 +106,7 @@ fn failed(diagnostic: Diagnostic) -> Loaded {
     Loaded { files: SourceFiles::default(), estate: None, diagnostics: vec![diagnostic] }
 }
 
-fn read(listing: Listing, git_directory: Option<&Path>, options: Options) -> Loaded {
+fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) -> Loaded {
     let Listing { entries, mut diagnostics, linked: _ } = listing;
     let config_index = entries.iter().position(|entry| entry.path == CONFIG_PATH);
     let mut texts: BTreeMap<usize, FileRead> = BTreeMap::new();
@@ -109,7 +116,7 @@ fn read(listing: Listing, git_directory: Option<&Path>, options: Options) -> Loa
         let mut file = Opener::new(git_directory).open(&entries[index], file_id(index), max_file_bytes);
         if file.diagnostics.is_empty() {
             let ReadConfig { config, max_file_bytes: limit, diagnostics, masked } =
-                config::read(file_id(index), &file.text);
+                config::read(file_id(index), &file.text, options.targets);
             file.text = masked.unwrap_or(file.text);
             file.diagnostics = diagnostics;
             max_file_bytes = limit;

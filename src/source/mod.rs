@@ -21,6 +21,7 @@ mod revision;
 mod scalar;
 mod schema;
 pub mod schemas;
+mod targets;
 mod text;
 mod toml;
 mod words;
@@ -28,3 +29,4 @@ mod yaml;
 
 pub use load::{Loaded, Options, Place, load};
 pub use manifests::{Manifest, Manifests, manifests};
+pub use targets::TargetForms;

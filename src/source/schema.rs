@@ -64,6 +64,11 @@ impl Form {
         Ok(Self { schema, validator })
     }
 
+    /// The schema itself.
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
     pub fn is_valid(&self, value: &Value) -> bool {
         self.validator.is_valid(value)
     }

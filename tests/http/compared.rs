@@ -36,7 +36,7 @@ fn on_record(desired: &Desired, outputs: Json) -> Applied {
 
 /// As the reader tells it: what is never given back stands there as it is wanted.
 fn as_wanted(desired: &Desired, outputs: Json) -> Present {
-    Present { spec: desired.spec.clone(), outputs: Arc::new(map(outputs)), ..Present::default() }
+    Present { spec: desired.spec.shared(), outputs: Arc::new(map(outputs)), ..Present::default() }
 }
 
 fn verdict(desired: &Desired, present: &Present, applied: Option<&Applied>, begun: bool) -> Verdict {
@@ -48,7 +48,7 @@ fn version(data: Value) -> Desired {
     let spec = json!({"use": "secretmanager.version", "name": "acme-db", "parameters": {"project": "p1"}, "fields": {"payload": {"data": ""}}});
     let mut desired = bench().desired("http.unmarked", "acme/value", spec);
     let spec = Value::from(Map::clone(&desired.spec)).with_pointer("/fields/payload/data", data);
-    desired.spec = Arc::new(spec.as_map().cloned().expect("a map"));
+    desired.spec = desired.kind.normal(spec.as_map().expect("a map"));
     desired
 }
 

@@ -267,7 +267,7 @@ fn a_secret_that_somebody_wrote_over_loses_its_hash() {
         let secret = Part::Secret(SecretReference { owner, name: "password".into(), version: 1 });
         let reference = Value::Deferred(Arc::new(Deferred { parts: vec![secret] }));
         let spec = Value::from((*desired.spec).clone()).with_pointer("/stringData/password", reference);
-        desired.spec = Arc::new(spec.as_map().cloned().expect("a map"));
+        desired.spec = desired.kind.normal(spec.as_map().expect("a map"));
         let hash = |found: Present| found.mark.expect("a mark").secret_hash;
         assert_eq!(hash(observed(world, &desired).await).as_deref(), Some("k1:abc"));
         let path = format!("/api/v1/namespaces/{namespace}/secrets/s?fieldManager=kubectl-edit");

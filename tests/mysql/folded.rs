@@ -73,7 +73,7 @@ fn a_name_that_the_server_would_change_is_told_and_not_written() {
             let observations = observe(&*reader, &[&wanted], &[]).await;
             let observed = observations[wanted.kind.name].get(wanted.identity.as_deref().expect("an identity"));
             assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("lower case")), "{observed:?}");
-            let before = Present { spec: wanted.spec.clone(), ..Present::default() };
+            let before = Present { spec: wanted.spec.shared(), ..Present::default() };
             for step in [create(&wanted), delete(&wanted, &before)] {
                 let error = writer.write(&[step]).await.expect_err("it is another name").error;
                 assert_eq!(error.class, ErrorClass::Fatal, "{error}");

@@ -26,7 +26,7 @@ pub fn row(target: &Target, database: &str, table: &str, key: Json, columns: Jso
 }
 
 fn seen(desired: &Desired) -> Present {
-    Present { spec: desired.spec.clone(), ..Present::default() }
+    Present { spec: desired.spec.shared(), ..Present::default() }
 }
 
 /// The server compares a number with the digits that a text begins with.
@@ -44,7 +44,7 @@ fn a_text_that_only_begins_with_a_number_is_not_the_key_of_a_row() {
             let observed = target.observe(&wanted).await;
             assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("key")), "{key}: {observed:?}");
             let before = Present {
-                spec: row(target, &own, "numbered", key.clone(), json!({"seats": 1})).spec,
+                spec: row(target, &own, "numbered", key.clone(), json!({"seats": 1})).spec.shared(),
                 ..Present::default()
             };
             for step in [create(&wanted), update(&wanted, &before, &[]), delete(&wanted, &seen(&wanted))] {

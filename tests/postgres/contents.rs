@@ -39,7 +39,7 @@ fn a_schema_of_another_database_is_found_there_only() {
 }
 
 fn present_spec(desired: &tenantry_core::model::resource::Desired) -> tenantry_core::model::resource::Present {
-    tenantry_core::model::resource::Present { spec: desired.spec.clone(), ..Default::default() }
+    tenantry_core::model::resource::Present { spec: desired.spec.shared(), ..Default::default() }
 }
 
 #[expect(

@@ -36,7 +36,7 @@ async fn assert_same_is_unchanged(bed: &Bed) {
     let (owners, diagnostics) = validate(&opened.estate, &opened.targets(), bed.now(), 2);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     for desired in owners.iter().flat_map(|owner| &owner.resources) {
-        if Value::Map(desired.spec.clone()).has_deferred() {
+        if desired.spec.value().has_deferred() {
             continue;
         }
         let estate = "drawn";
@@ -53,7 +53,7 @@ async fn assert_same_is_unchanged(bed: &Bed) {
             depends_on: desired.depends_on.clone(),
         };
         let observed = Observed::Present(Present {
-            spec: desired.spec.clone(),
+            spec: desired.spec.shared(),
             mark: Some(mark),
             outputs: Arc::default(),
             ..Present::default()

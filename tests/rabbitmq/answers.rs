@@ -10,7 +10,7 @@ use super::support::{create, delete, observe, update};
 use super::{answering, by_hand, on_rabbitmq, tenant};
 
 fn seen(desired: &Desired) -> Present {
-    Present { spec: desired.spec.clone(), mark: Some(super::support::mark(desired)), ..Present::default() }
+    Present { spec: desired.spec.shared(), mark: Some(super::support::mark(desired)), ..Present::default() }
 }
 
 /// Whoever stands in front of the server, and does not find it, says 404 as well.

@@ -64,7 +64,7 @@ impl Workbench {
             .map(|error| error.to_string())
             .collect();
         assert!(errors.is_empty(), "{errors:?}");
-        let spec = (kind.normalise)(&written);
+        let spec = kind.normal(&written);
         let refused: Vec<_> =
             (kind.check)(&spec).into_iter().filter(|problem| problem.severity == Severity::Error).collect();
         assert_eq!(refused, []);
@@ -73,7 +73,7 @@ impl Workbench {
             identity: kind.identity_of(&spec),
             kind,
             target: "main".into(),
-            spec: Arc::new(spec),
+            spec,
             sensitive: Arc::new([]),
             protect: false,
             adopt: false,

@@ -216,7 +216,7 @@ impl World {
         for desired in desired {
             let before = match self.observe(desired).await {
                 Observed::Present(present) => present,
-                _ => Present { spec: desired.spec.clone(), ..Present::default() },
+                _ => Present { spec: desired.spec.shared(), ..Present::default() },
             };
             self.write(&delete(desired, &before)).await;
             assert_eq!(self.observe(desired).await, Observed::Absent, "{}", desired.address);

@@ -16,7 +16,7 @@ use super::arguments::{self, Format, Global, ImportFrom, ImportInto, ImportManif
 use super::error::{Exit, Failure};
 use super::init::named_for;
 use super::output::Output;
-use super::session::{STATE_FOLDER, Session};
+use super::session::{STATE_FOLDER, Session, target_forms};
 use tenantry_core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_errors};
 use tenantry_core::import::documents::{Names, files};
 use tenantry_core::import::{Draft, draft};
@@ -153,7 +153,7 @@ fn write(
     for (path, text) in &all {
         put(&out.join(path), text)?;
     }
-    for (file, schema) in schemas() {
+    for (file, schema) in schemas(&target_forms(&tenantry_registry::providers())) {
         let path = out.join("schemas").join(file);
         if !path.exists() {
             put(&path, &format!("{schema:#}\n"))?;
@@ -215,9 +215,9 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
     if differences.is_empty() {
         return Ok(());
     }
-    let shown: Vec<&str> = differences.iter().map(String::as_str).take(SHOWN_DIFFERENCES).collect();
-    let message = format!("{} would not come out as found:\n{}", count(differences.len(), "object"), shown.join("\n"));
+    let message = format!("{} would not come out as found:", count(differences.len(), "object"));
     Err(Failure::new(Exit::Error, message)
+        .details(differences.into_iter().take(SHOWN_DIFFERENCES))
         .help("nothing was written; please report this with the manifests it is about"))
 }
 

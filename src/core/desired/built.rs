@@ -53,7 +53,7 @@ impl<'a> Built<'a> {
 
     fn of(&self, desired: &Desired, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
         let [field, rest @ ..] = path else {
-            return Ok(Value::Map(desired.spec.clone()));
+            return Ok(desired.spec.value());
         };
         let name = format!("resources.{}", desired.address.id);
         if !desired.spec.contains(field)
@@ -75,7 +75,7 @@ impl<'a> Built<'a> {
                 }
             };
         }
-        field_of(&Value::Map(desired.spec.clone()), &name, path)
+        field_of(&desired.spec.value(), &name, path)
     }
 }
 

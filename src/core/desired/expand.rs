@@ -11,7 +11,7 @@ use super::{Inputs, OwnerResources};
 use crate::diagnostics::{Diagnostic, Origin, Severity, codes};
 use crate::expression::{self, Compiled, Scope};
 use crate::model::address::{Address, Owner};
-use crate::model::kind::Problem;
+use crate::model::kind::{self, Problem};
 use crate::model::resource::{Desired, TargetName};
 use crate::model::value::{Map, Value, with_article};
 use crate::resolve::{ResolvedTenant, suggest};
@@ -257,15 +257,20 @@ impl<'e> Context<'_, 'e> {
         if problems.len() > before {
             return None;
         }
+        // From here on nothing depends on how it was written.
+        let (written, mut found) = (Value::Map(spec.clone()), kind.left_out_of(spec));
+        let spec = kind.normal(spec);
+        found.extend((kind.check)(&spec).into_iter().map(|problem| {
+            let pointer = form::as_written(&written, &spec.value(), &problem.pointer);
+            Problem { pointer, ..problem }
+        }));
         let mut refused = false;
-        for problem in (kind.check)(spec) {
+        for problem in found {
             refused |= problem.severity == Severity::Error;
             problems.add(of_spec(resource, problem), owner);
         }
         for limit in kind.name_limits {
-            let value =
-                if limit.pointer.is_empty() { None } else { Value::Map(spec.clone()).pointer(limit.pointer).cloned() };
-            if let Some(Value::Text(name)) = value
+            if let Some(Value::Text(name)) = kind::at(&spec, limit.pointer)
                 && name.len() > limit.bytes
             {
                 let message = format!("`{name}` has {} bytes, but {} takes {}", name.len(), limit.source, limit.bytes);
@@ -281,8 +286,8 @@ impl<'e> Context<'_, 'e> {
         }
         // Names stand in plans, journals and messages.
         let made_of_secret = || {
-            let is_made = kind.by_spec.is_some() && kind.identity_of(spec).is_none();
-            (is_made && Value::Map(spec.clone()).has_secret()).then_some(&"the name")
+            let is_made = kind.by_spec.is_some() && kind.identity_of(&spec).is_none();
+            (is_made && written.has_secret()).then_some(&"the name")
         };
         let named = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret));
         if let Some(field) = named.or_else(made_of_secret) {
@@ -294,7 +299,6 @@ impl<'e> Context<'_, 'e> {
             problems.add(diagnostic, owner);
             return None;
         }
-        let spec = Arc::new((kind.normalise)(spec));
         let renamed =
             |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.cloned() };
         let owners = self.previous.get(owner).map_or(&[][..], Vec::as_slice);
@@ -312,8 +316,8 @@ impl<'e> Context<'_, 'e> {
             address,
             kind: kind.clone(),
             target: target.clone(),
+            sensitive: form::as_normal(&written, &spec.value(), &resource.sensitive),
             spec,
-            sensitive: resource.sensitive.clone(),
             protect: resource.template.protect,
             adopt: resource.template.adopt,
             depends_on: Vec::new(),

@@ -2,12 +2,14 @@
 //!
 //! Messages name fields and types and, of values, only numbers: a value may be personal.
 
+use std::sync::Arc;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 
 use crate::diagnostics::nearest;
 use crate::model::kind::Kind;
-use crate::model::value::{Value, push_token, readable_pointer, with_article};
+use crate::model::value::{Value, push_token, readable_pointer, unescape_token, with_article};
 
 /// Something in a spec that its kind does not allow.
 pub struct Problem {
@@ -94,5 +96,127 @@ fn types(kind: &TypeKind) -> String {
             let words: Vec<String> = several.iter().filter(|one| *one != JsonType::Null).map(word).collect();
             words.join(" or ")
         }
+    }
+}
+
+/// The pointer, in a spec as it is written, of what stands at `pointer` in its normal form.
+///
+/// The normal form sorts lists and makes a list of a single thing. Where it cannot be told which item of the written list is
+/// meant, the pointer leads to the list.
+pub fn as_written(written: &Value, normal: &Value, pointer: &str) -> String {
+    let mut found = String::new();
+    let (mut written, mut normal) = (Some(written), Some(normal));
+    for token in pointer.split('/').skip(1) {
+        let name = unescape_token(token);
+        let below = match normal {
+            Some(Value::List(items)) => name.parse().ok().and_then(|at: usize| items.get(at)),
+            other => other.and_then(|normal| normal.get(&name)),
+        };
+        match (written, normal) {
+            (Some(Value::List(items)), _) => {
+                let Some(at) = below.and_then(|wanted| place_in(items, wanted, &name)) else { return found };
+                push_token(&mut found, &at.to_string());
+                written = items.get(at);
+            }
+            // One thing, of which the normal form makes a list.
+            (Some(_), Some(Value::List(_))) => {}
+            (Some(Value::Map(map)), _) => {
+                push_token(&mut found, &name);
+                written = map.get(&name);
+            }
+            (Some(_), _) => return found,
+            (None, _) => push_token(&mut found, &name),
+        }
+        normal = below;
+    }
+    found
+}
+
+/// The pointers, in a normal form, of what stands at `pointers` in the spec as it is written.
+///
+/// A value that the normal form has elsewhere is followed, and one that it does not have any more as it was is looked for in
+/// the nearest of its surroundings: rather too much is covered than too little.
+pub fn as_normal(written: &Value, normal: &Value, pointers: &Arc<[Arc<str>]>) -> Arc<[Arc<str>]> {
+    let stays = |pointer: &Arc<str>| written.pointer(pointer) == normal.pointer(pointer);
+    if pointers.iter().all(stays) {
+        return pointers.clone();
+    }
+    let mut found: Vec<Arc<str>> = Vec::with_capacity(pointers.len());
+    for pointer in pointers.iter() {
+        let Some(value) = written.pointer(pointer).filter(|_| !stays(pointer)) else {
+            found.push(pointer.clone());
+            continue;
+        };
+        let before = found.len();
+        normal.for_each_leaf(&mut |pointer, leaf| {
+            if leaf == value {
+                found.push(pointer.into());
+            }
+        });
+        // The whole of a list whose order is another one now.
+        let mut around = pointer.as_ref();
+        while found.len() == before && !around.is_empty() {
+            let parent = around.rfind('/').map_or("", |at| &around[..at]);
+            if normal.pointer(around).is_some() && normal.pointer(parent).is_none_or(|parent| parent.as_list().is_none()) {
+                found.push(around.into());
+            }
+            around = parent;
+        }
+    }
+    found.sort();
+    found.dedup();
+    found.into()
+}
+
+/// Which item of a written list became `wanted`, the item `at` of the normal form.
+fn place_in(items: &[Value], wanted: &Value, at: &str) -> Option<usize> {
+    const NAMES: [&str; 4] = ["id", "Sid", "name", "key"];
+    let named = |item: &Value| {
+        NAMES.iter().any(|name| item.get(name).is_some() && item.get(name) == wanted.get(name))
+    };
+    let at = at.parse().ok().filter(|at| items.get(*at) == Some(wanted));
+    at.or_else(|| items.iter().position(|item| item == wanted))
+        .or_else(|| items.iter().position(named))
+        .or_else(|| (items.len() == 1).then_some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_of_the_normal_form_is_shown_where_it_was_written() {
+        let normal = Value::from(json!({"policy": {"Statement": [
+            {"Sid": "a", "Principal": {"AWS": ["*"]}}, {"Sid": "b", "Action": ["x", "y"]},
+        ]}, "tags": ["a", "b"], "durable": true}));
+        let place = |written: serde_json::Value, pointer: &str| as_written(&Value::from(written), &normal, pointer);
+        let first = "/policy/Statement/0";
+        let sorted = json!({"policy": {"Statement": [{"Sid": "b", "Action": ["y", "x"]}, {"Sid": "a", "Principal": "*"}]}});
+        assert_eq!(place(sorted.clone(), first), "/policy/Statement/1");
+        assert_eq!(place(sorted.clone(), "/policy/Statement/0/Principal"), "/policy/Statement/1/Principal");
+        assert_eq!(place(sorted, "/policy/Statement/1/Action/0"), "/policy/Statement/0/Action/1");
+        assert_eq!(place(json!({"policy": {"Statement": {"Principal": "*"}}}), first), "/policy/Statement");
+        let nameless = json!({"policy": {"Statement": [{"Principal": "*"}, {"Action": "x"}]}});
+        assert_eq!(place(nameless, first), "/policy/Statement", "which of the two is not known");
+        assert_eq!(place(json!({"policy": "{…}"}), first), "/policy");
+        assert_eq!(place(json!({"tags": ["b", "a"]}), "/tags/0"), "/tags/1");
+        assert_eq!(place(json!({}), "/durable"), "/durable");
+        assert_eq!(place(json!({}), ""), "");
+    }
+
+    #[test]
+    fn what_is_sensitive_stays_so_wherever_the_normal_form_puts_it() {
+        let normal = Value::from(json!({"name": "a", "to": ["ann@b", "zoe@b"], "texts": {"k": "v"}, "mail": "ann@b"}));
+        let moved = |written: serde_json::Value, pointer: &str| {
+            as_normal(&Value::from(written), &normal, &Arc::from([Arc::from(pointer)])).join(" ")
+        };
+        assert_eq!(moved(json!({"mail": "ann@b"}), "/mail"), "/mail");
+        assert_eq!(moved(json!({"mail": "Ann@B"}), "/mail"), "/mail");
+        assert_eq!(moved(json!({"to": ["zoe@b", "ann@b"]}), "/to/0"), "/to/1");
+        assert_eq!(moved(json!({"to": ["zoe@b", "Ann@B"]}), "/to/1"), "/to");
+        assert_eq!(moved(json!({"data": {"k": "v"}}), "/data/k"), "/texts/k");
+        assert_eq!(moved(json!({"gone": null}), "/gone"), "");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::kind::Kind;
+use crate::model::normal::Normal;
 use crate::model::value::{Map, Value, push_token};
 
 /// A field that differs between desired and observed.
@@ -19,7 +20,7 @@ pub struct Difference {
 }
 
 /// Whether every owned field is as desired. Does not see fields that were removed from the blueprint.
-pub fn is_same(kind: &Kind, desired: &Map, observed: &Map) -> bool {
+pub fn is_same(kind: &Kind, desired: &Normal, observed: &Map) -> bool {
     desired.iter().all(|(name, value)| {
         if kind.write_only.is_empty() && kind.owned_by_key.is_empty() {
             return same_value(value, observed.get(name));
@@ -67,7 +68,7 @@ fn owned_by_key(kind: &Kind, pointer: &str) -> bool {
 }
 
 /// Every owned field that differs, in order of pointer.
-pub fn compare(kind: &Kind, desired: &Map, observed: &Map, applied: Option<&Map>) -> Vec<Difference> {
+pub fn compare(kind: &Kind, desired: &Normal, observed: &Map, applied: Option<&Map>) -> Vec<Difference> {
     let mut comparison = Comparison { kind, differences: Vec::new() };
     comparison.fields("", desired, Some(observed), applied, true);
     comparison.differences.sort_by(|a, b| a.pointer.cmp(&b.pointer));

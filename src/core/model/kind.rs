@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::normal::Normal;
 use super::resource::Desired;
 use super::value::{Map, Value, unescape_token};
 use crate::diagnostics::Severity;
@@ -46,8 +47,8 @@ pub struct Kind {
     /// Brings a spec, desired or observed, to its one canonical form: server defaults filled in, equal spellings made
     /// the same, unordered lists sorted. Pure; applied to both sides before they are compared.
     pub normalise: fn(&Map) -> Map,
-    /// What the schema cannot say: problems of one spec, found without the target.
-    pub check: fn(&Map) -> Vec<Problem>,
+    /// What the schema cannot say: problems of one spec, found without the target. Pointers are those of the normal form.
+    pub check: fn(&Normal) -> Vec<Problem>,
     /// What only shows when all of one owner's resources of the kind in one target are looked at: problems, each with the
     /// place of its resource in the list.
     pub check_together: Option<CheckTogether>,
@@ -118,13 +119,15 @@ pub type CheckTogether = fn(&[&Desired]) -> Vec<(usize, Problem)>;
 #[derive(Clone, Copy)]
 pub struct BySpec {
     /// The name in the target, or nothing while a part of it is deferred. Unique within kind and target.
-    pub identity: fn(&Map) -> Option<Arc<str>>,
+    pub identity: fn(&Normal) -> Option<Arc<str>>,
     /// Identities of the same kind and target that have to exist first, where they are asked for at all.
-    pub needs: fn(&Map) -> Vec<Arc<str>>,
+    pub needs: fn(&Normal) -> Vec<Arc<str>>,
+    /// Those among them without which the target refuses the resource when it is written.
+    pub requires: fn(&Normal) -> Vec<Arc<str>>,
     /// Pointers of fields that cannot change while the resource lives.
-    pub immutable: fn(&Map) -> Vec<Cow<'static, str>>,
+    pub immutable: fn(&Normal) -> Vec<Cow<'static, str>>,
     /// Pointers of fields that are masked wherever they are shown.
-    pub sensitive: fn(&Map) -> Vec<Cow<'static, str>>,
+    pub sensitive: fn(&Normal) -> Vec<Cow<'static, str>>,
     /// Pointers of fields that the target never gives back: what is no secret is compared with what was last written.
     pub write_only: fn(&Map) -> Vec<Cow<'static, str>>,
     /// Names of what the target knows only once it exists.
@@ -136,15 +139,20 @@ pub struct BySpec {
     /// Where that output comes from: another source tells nothing about what came from the one before.
     pub instance_source: fn(&Map) -> Option<Arc<str>>,
     /// Whether deleting it destroys what cannot be made again.
-    pub loses_data: fn(&Map) -> bool,
+    pub loses_data: fn(&Normal) -> bool,
+    /// Whether it is written where it is missing and left alone from then on, because its product changes it.
+    pub left_alone: fn(&Map) -> bool,
+    /// What was written and the normal form leaves out, because it counts for nothing: the problems of that.
+    pub left_out: fn(&Map) -> Vec<Problem>,
 }
 
 impl BySpec {
     /// Of a kind that has nothing but its name by its spec.
-    pub const fn named(identity: fn(&Map) -> Option<Arc<str>>) -> Self {
+    pub const fn named(identity: fn(&Normal) -> Option<Arc<str>>) -> Self {
         Self {
             identity,
             needs: |_| Vec::new(),
+            requires: |_| Vec::new(),
             immutable: |_| Vec::new(),
             sensitive: |_| Vec::new(),
             write_only: |_| Vec::new(),
@@ -153,6 +161,8 @@ impl BySpec {
             instance: |_| None,
             instance_source: |_| None,
             loses_data: |_| false,
+            left_alone: |_| false,
+            left_out: |_| Vec::new(),
         }
     }
 }
@@ -231,7 +241,7 @@ pub struct FieldReference {
     /// Pointer to a text, or to a list of texts.
     pub pointer: &'static str,
     pub kind: &'static str,
-    /// Whether the target refuses the resource while what it names is missing.
+    /// Whether the resource holds what it names: the target does not delete the one while the other is there.
     pub required: bool,
 }
 
@@ -242,7 +252,7 @@ impl Kind {
     }
 
     /// The identity of a spec, or nothing while a field of it is deferred or missing altogether.
-    pub fn identity_of(&self, spec: &Map) -> Option<Arc<str>> {
+    pub fn identity_of(&self, spec: &Normal) -> Option<Arc<str>> {
         if let Some(by_spec) = &self.by_spec {
             return (by_spec.identity)(spec);
         }
@@ -273,14 +283,14 @@ pub struct Reference<'a> {
     pub kind: &'static str,
     /// As [`Kind::name_of`] has it.
     pub name: Cow<'a, str>,
-    /// Whether the target refuses the resource while what it names is missing.
+    /// Whether the resource holds what it names: the target does not delete the one while the other is there.
     pub required: bool,
 }
 
 impl Kind {
     /// The name by which other resources of the target refer to one of this kind: the last field of its identity, or the
     /// whole of an identity that is made of the spec.
-    pub fn name_of<'a>(&self, spec: &'a Map) -> Option<Cow<'a, str>> {
+    pub fn name_of<'a>(&self, spec: &'a Normal) -> Option<Cow<'a, str>> {
         match &self.by_spec {
             Some(by_spec) => (by_spec.identity)(spec).map(|identity| Cow::Owned(identity.to_string())),
             None => spec.get(self.identity.last()?)?.as_str().map(Cow::Borrowed),
@@ -288,7 +298,7 @@ impl Kind {
     }
 
     /// Every resource of the same target that a spec names.
-    pub fn references_in<'a>(&self, spec: &'a Map) -> Vec<Reference<'a>> {
+    pub fn references_in<'a>(&self, spec: &'a Normal) -> Vec<Reference<'a>> {
         let mut found = Vec::new();
         for reference in self.references {
             let mut add = |name: &'a str| {
@@ -311,8 +321,36 @@ impl Kind {
         found
     }
 
+    /// What the target refuses a resource of this spec without: alternatives, one of which has to exist. A field may lead to
+    /// resources of several kinds, as the destination of a binding to a queue or to an exchange.
+    pub fn requires<'a>(&self, spec: &'a Normal) -> Vec<Vec<Reference<'a>>> {
+        let mut found: Vec<(&str, Vec<Reference<'a>>)> = Vec::new();
+        for reference in self.references {
+            let names: Vec<&'a str> = match reference.pointer.strip_prefix('/').and_then(|field| spec.get(field)) {
+                Some(Value::Text(name)) => vec![name],
+                Some(Value::List(names)) => names.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            for name in names {
+                let one = Reference { kind: reference.kind, name: name.into(), required: reference.required };
+                let is_same = |(pointer, alternatives): &&mut (&str, Vec<Reference<'a>>)| {
+                    *pointer == reference.pointer && alternatives.iter().any(|other| other.name == one.name)
+                };
+                match found.iter_mut().find(is_same) {
+                    Some((_, alternatives)) => alternatives.push(one),
+                    None => found.push((reference.pointer, vec![one])),
+                }
+            }
+        }
+        let by_spec = self.by_spec.iter().flat_map(|by_spec| (by_spec.requires)(spec));
+        let by_spec = by_spec.map(|name| {
+            vec![Reference { kind: self.name, name: Cow::Owned(name.to_string()), required: false }]
+        });
+        found.into_iter().map(|(_, alternatives)| alternatives).chain(by_spec).collect()
+    }
+
     /// Whether a change at `pointer` needs a new resource.
-    pub fn is_immutable(&self, spec: &Map, pointer: &str) -> bool {
+    pub fn is_immutable(&self, spec: &Normal, pointer: &str) -> bool {
         self.immutable.iter().any(|fixed| covers(fixed, pointer))
             || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed, pointer)))
     }
@@ -343,14 +381,24 @@ impl Kind {
     }
 
     /// Pointers of fields of a spec that are masked wherever they are shown.
-    pub fn sensitive_in(&self, spec: &Map) -> Vec<Cow<'static, str>> {
+    pub fn sensitive_in(&self, spec: &Normal) -> Vec<Cow<'static, str>> {
         let of_kind = self.sensitive.iter().map(|pointer| Cow::Borrowed(*pointer));
         of_kind.chain(self.by_spec.iter().flat_map(|by_spec| (by_spec.sensitive)(spec))).collect()
     }
 
     /// Whether deleting a resource of this spec destroys what cannot be made again.
-    pub fn loses_data_of(&self, spec: &Map) -> bool {
+    pub fn loses_data_of(&self, spec: &Normal) -> bool {
         self.loses_data || self.by_spec.is_some_and(|by_spec| (by_spec.loses_data)(spec))
+    }
+
+    /// Whether a resource of this spec is written where it is missing and then left alone.
+    pub fn leaves_alone(&self, spec: &Map) -> bool {
+        self.by_spec.is_some_and(|by_spec| (by_spec.left_alone)(spec))
+    }
+
+    /// Problems of what was written and counts for nothing.
+    pub fn left_out_of(&self, written: &Map) -> Vec<Problem> {
+        self.by_spec.map(|by_spec| (by_spec.left_out)(written)).unwrap_or_default()
     }
 
     /// Whether a field is part of what the resource is called.

@@ -6,6 +6,7 @@ pub mod document;
 pub mod kind;
 pub mod mark;
 pub mod names;
+pub mod normal;
 pub mod quantity;
 pub mod resource;
 pub mod secret;

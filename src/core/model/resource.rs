@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::address::Address;
 use super::kind::Kind;
 use super::mark::Mark;
+use super::normal::Normal;
 use super::secret::SecretReference;
 use super::value::{Deferred, Map, Part, Value};
 use crate::diagnostics::Origin;
@@ -24,8 +25,7 @@ pub struct Desired {
     pub target: TargetName,
     /// Nothing while a field of the identity is only known after apply.
     pub identity: Option<Identity>,
-    /// Normalised.
-    pub spec: Arc<Map>,
+    pub spec: Normal,
     /// Pointers of the spec that the blueprint declares sensitive, besides those of the kind.
     pub sensitive: Arc<[Arc<str>]>,
     /// Deleting needs an Approval even where no data is lost.

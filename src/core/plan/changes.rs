@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::build::{Draft, Inputs};
-use super::{Action, Cause, Change, FieldChange};
+use super::{Action, Cause, Change, FieldChange, sensitive};
 use crate::diff::{self, Update};
 use crate::model::kind::{self, Capture, MarkPlace, readable_identity};
 use crate::model::resource::{Applied, Desired, Observed};
-use crate::model::value::{Value, readable_pointer};
+use crate::model::value::readable_pointer;
 
 /// What to do about something that stands where a resource is wanted.
 pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
@@ -101,16 +101,6 @@ fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -
 
 /// A change with all but what depends on what is there.
 pub fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: Cause) -> Change {
-    let of_kind = desired.kind.sensitive_in(&desired.spec);
-    let mut sensitive: Vec<Arc<str>> = of_kind.iter().map(|pointer| Arc::from(&**pointer)).collect();
-    sensitive.extend(desired.sensitive.iter().cloned());
-    Value::Map(desired.spec.clone()).for_each_leaf(&mut |pointer, value| {
-        if matches!(value, Value::Deferred(deferred) if deferred.has_secret()) {
-            sensitive.push(pointer.into());
-        }
-    });
-    sensitive.sort();
-    sensitive.dedup();
     let generation = applied.map_or(0, |applied| applied.generation) + 1;
     Change {
         address: desired.address.clone(),
@@ -121,9 +111,9 @@ pub fn change(desired: &Desired, applied: Option<&Applied>, action: Action, caus
         cause,
         reason: "".into(),
         before: None,
-        after: Some(desired.spec.clone()),
+        after: Some(desired.spec.shared()),
         fields: Vec::new(),
-        sensitive,
+        sensitive: sensitive::of(desired),
         depends_on: desired.depends_on.clone(),
         protected: desired.protect,
         loses_data: desired.kind.loses_data_of(&desired.spec),

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition};
+use super::{
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition, sensitive,
+};
 use crate::model::address::Address;
 use crate::model::names::hex;
 use crate::model::value::{Deferred, Map, Value};
-
-/// What stands in place of a masked value.
-pub const MASK: &str = "(sensitive)";
 
 /// Why a saved plan cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -223,25 +222,10 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
     }
 }
 
-/// Whether a pointer is one of the sensitive ones, or beneath or around one.
-pub fn is_sensitive(change: &Change, pointer: &str) -> bool {
-    change.sensitive.iter().any(|sensitive| {
-        pointer.strip_prefix(&**sensitive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            || sensitive.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'))
-    })
-}
-
-fn mask(change: &Change, spec: &Arc<Map>) -> Value {
-    change.sensitive.iter().fold(Value::Map(spec.clone()), |value, pointer| match value.pointer(pointer) {
-        // A reference to a secret shows nothing of it.
-        Some(Value::Deferred(_)) | None => value,
-        Some(_) => value.with_pointer(pointer, MASK.into()),
-    })
-}
 
 fn change_form(change: &Change, masked: bool) -> ChangeJson {
     let spec = |spec: &Option<Arc<Map>>| {
-        spec.as_ref().map(|spec| if masked { mask(change, spec) } else { Value::Map(spec.clone()) })
+        spec.as_ref().map(|spec| if masked { sensitive::mask(Value::Map(spec.clone()), &change.sensitive) } else { Value::Map(spec.clone()) })
     };
     let mut deferred = BTreeMap::new();
     let mut unknown_after = Vec::new();
@@ -257,7 +241,7 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
     }
     let value = |path: &str, value: &Option<Value>| match value {
         Some(Value::Deferred(deferred)) => Some(Value::text(deferred.to_string())),
-        Some(_) if masked && is_sensitive(change, path) => Some(MASK.into()),
+        Some(_) if masked && sensitive::covers(&change.sensitive, path) => Some(sensitive::MASK.into()),
         other => other.clone(),
     };
     ChangeJson {

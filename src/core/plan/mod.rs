@@ -7,6 +7,7 @@ pub mod build;
 mod changes;
 pub mod json;
 mod orphans;
+pub mod sensitive;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

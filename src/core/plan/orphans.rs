@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::build::{Draft, Inputs};
-use super::{Action, Blocked, Cause, Change, Finding};
+use super::{Action, Blocked, Cause, Change, Finding, sensitive};
 use crate::diagnostics::{Severity, codes};
 use crate::diff;
 use crate::model::address::{Address, Owner};
 use crate::model::kind::{Kind, MarkPlace};
 use crate::model::resource::{Applied, Observed, Present};
-use crate::model::value::push_token;
+use crate::model::value::Map;
 
 /// Adds to the draft whatever the inventory or a mark knows and the repository does not ask for.
 pub fn plan(inputs: &Inputs<'_>, draft: &mut Draft) {
@@ -130,9 +130,9 @@ fn blocked(applied: &Applied, code: crate::diagnostics::Code, reason: impl Into<
 
 /// Whether what is there, or what was written, says that its end destroys data.
 fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool {
-    let there = present.map(|present| present.spec.clone());
-    there.is_some_and(|spec| kind.loses_data_of(&spec))
-        || applied.spec_value().is_some_and(|spec| kind.loses_data_of(&spec))
+    let loses = |spec: &Map| kind.loses_data_of(&kind.normal(spec));
+    present.is_some_and(|present| loses(&present.spec))
+        || applied.spec_value().is_some_and(|spec| loses(&spec))
 }
 
 /// Plans the end of one resource.
@@ -194,12 +194,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, draft: &mut Draft) {
     };
     let before = present.as_ref().map(|present| Arc::new(diff::owned_before(kind, present, applied)));
     // Which of its fields are personal is not on record, so none is shown but its name.
-    let mut sensitive = Vec::new();
-    for (field, _) in before.iter().flat_map(|before| before.iter()).filter(|(field, _)| !kind.names(field)) {
-        let mut pointer = String::new();
-        push_token(&mut pointer, field);
-        sensitive.push(pointer.into());
-    }
+    let sensitive = before.as_ref().map(|before| sensitive::unless_recorded(Some(kind), before)).unwrap_or_default();
     let origin = match deleted {
         true => (inputs.place)(&Address { owner: address.owner.clone(), id: "".into(), each: None }, "/spec/phase"),
         false => (inputs.place)(address, ""),

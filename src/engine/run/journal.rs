@@ -93,6 +93,7 @@ impl<'a> Run<'a> {
             identity: change.identity.clone().unwrap_or_default(),
             action: change.action.as_str().into(),
             generation: change.generation,
+            sensitive: Some(change.sensitive.clone()),
             result,
         }
     }

@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
             }
             (Action::Replace, Some(before)) => {
                 // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
-                let normal = (kind.normalise)(&spec);
+                let normal = kind.normal(&spec);
                 let differences = diff::compare(kind, &normal, &before.spec, None);
                 let changed: Vec<String> =
                     differences.iter().map(|difference| difference.pointer.to_string()).collect();
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
         let identity = match (&action, &change.identity) {
             (_, Some(identity)) => identity.clone(),
             (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, None) => {
-                kind.identity_of(&(kind.normalise)(spec)).ok_or("its name is still not known")?
+                kind.identity_of(&kind.normal(spec)).ok_or("its name is still not known")?
             }
             (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
         };
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
             known.then(|| self.resolve(deferred)).flatten()
         });
         let identity =
-            change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&resolved))).unwrap_or_default();
+            change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&kind.normal(&resolved)))).unwrap_or_default();
         if !outputs.is_empty() {
             locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
         }

@@ -65,18 +65,21 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         mark,
         batch: Batch::Single,
         normalise,
-        check: if matches!(mark, MarkPlace::Target) { check_marked } else { check_unmarked },
+        check: match mark {
+            MarkPlace::Inventory => |spec| check_unmarked(spec),
+            _ => |spec| check_marked(spec),
+        },
         check_together: None,
         by_spec: Some(BySpec {
-            immutable,
-            sensitive,
+            immutable: |spec| immutable(spec),
+            sensitive: |spec| sensitive(spec),
             write_only: |spec| pointers(spec, |definition| &definition.write_only),
             outputs,
             captures,
             instance: if matches!(mark, MarkPlace::Inventory) { instance } else { |_| None },
             instance_source: |spec| definition::of(spec).ok()?.id_at.as_deref().map(Into::into),
-            loses_data,
-            ..BySpec::named(identity)
+            loses_data: |spec| loses_data(spec),
+            ..BySpec::named(|spec| identity(spec))
         }),
     }
 }

@@ -115,8 +115,9 @@ impl SandboxReader {
 
 /// Most of what is there is as it is wanted: then one copy of it is enough for an estate of any size.
 fn share(present: &mut Present, desired: &Desired) {
-    if present.spec == desired.spec {
-        present.spec = desired.spec.clone();
+    // Of what is left alone nothing differs, whatever its product has made of it.
+    if *present.spec == *desired.spec || desired.kind.leaves_alone(&desired.spec) {
+        present.spec = desired.spec.shared();
     }
     if let Some(mark) = present.mark.as_mut().filter(|mark| mark.address == desired.address) {
         mark.address = desired.address.clone();

@@ -11,9 +11,12 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
-use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
+use tenantry_core::diagnostics::Severity;
+use tenantry_core::diff::compare;
+use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
 
@@ -45,20 +48,23 @@ impl Writer for SandboxWriter {
         if let Fault::Fail(class, reason) = &fault {
             return Err(fail(*class, reason));
         }
-        let at = |step: usize, error| WriteError { step, done: Vec::new(), error };
-        let connection = self.world.connection().await.map_err(|error| at(0, failed("opening the sandbox", error)))?;
+        let failed_at = |step: usize, error| WriteError { step, done: Vec::new(), error };
+        let connection = self.world.connection().await.map_err(|error| failed_at(0, failed("opening the sandbox", error)))?;
         let Some(mut connection) = connection else {
             return Err(fail(ErrorClass::Fatal, "it was opened for reading only"));
         };
         let mut transaction = connection
             .begin_with("BEGIN IMMEDIATE")
             .await
-            .map_err(|error| at(0, failed("beginning a transaction in the sandbox", error)))?;
+            .map_err(|error| failed_at(0, failed("beginning a transaction in the sandbox", error)))?;
         let mut written = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            written.push(self.step(&mut transaction, step).await.map_err(|error| at(index, error))?);
+            written.push(self.step(&mut transaction, step).await.map_err(|mut error| {
+                error.mask(step.secret_values());
+                failed_at(index, error)
+            })?);
         }
-        transaction.commit().await.map_err(|error| at(0, failed("committing to the sandbox", error)))?;
+        transaction.commit().await.map_err(|error| failed_at(0, failed("committing to the sandbox", error)))?;
         match fault {
             Fault::LoseAnswer(class, reason) => Err(fail(class, &reason)),
             _ => Ok(written),
@@ -78,43 +84,47 @@ struct Stored {
 
 impl SandboxWriter {
     async fn step(&self, connection: &mut SqliteConnection, step: &Step) -> Result<Written, ProviderError> {
-        let Step { kind, identity, action, mark, idempotency_key } = step;
+        let Step { kind, identity, action, mark: _, idempotency_key } = step;
         let attempted = |verb: &str| format!("{verb} {} `{identity}` in the sandbox", kind.name);
         let stored =
             self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
+        let refused = |verb: &str, class, cause: String| Err(ProviderError::new(class, attempted(verb), cause));
         match action {
             StepAction::Create { spec, secrets } => {
+                let spec = kind.normal(spec);
                 let outputs = match &stored {
-                    Some(stored) if is_ours(kind, stored, mark) => stored.outputs.clone(),
-                    Some(_) => {
-                        return Err(ProviderError::new(
-                            ErrorClass::Conflict,
-                            attempted("creating"),
-                            "it exists already",
-                        ));
-                    }
-                    None => self.invent_outputs(kind, spec, idempotency_key),
+                    Some(stored) => match stands_in_the_way(step, &spec, secrets, stored) {
+                        Some(cause) => return refused("creating", ErrorClass::Conflict, cause),
+                        None => stored.outputs.clone(),
+                    },
+                    None => self.invent_outputs(kind, &spec, idempotency_key),
                 };
-                self.check(connection, kind, identity, spec, &attempted("creating")).await?;
-                self.store(connection, step, spec, secrets, &outputs)
+                self.check(connection, kind, identity, &spec, &attempted("creating")).await?;
+                self.store(connection, step, &spec, secrets, &outputs)
                     .await
                     .map_err(|error| failed(attempted("creating"), error))?;
                 let captured = if stored.is_none() { capture(step, None) } else { BTreeMap::new() };
                 Ok(Written { outputs, captured })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
-                let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
-                let stored = stored.ok_or_else(missing)?;
-                if let Some(other) = stored.mark.as_ref().filter(|other| other.estate != mark.estate) {
-                    let cause = format!("it belongs to the estate `{}`", other.estate);
-                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
+                let Some(stored) = stored else {
+                    return refused("updating", ErrorClass::Conflict, "it does not exist".to_owned());
+                };
+                if let Err(cause) = step.check_owner(stored.mark.as_ref()) {
+                    return refused("updating", ErrorClass::Conflict, cause);
                 }
-                if let Some(pointer) = changed.iter().find(|pointer| kind.is_immutable(spec, pointer)) {
-                    let cause = format!("{pointer} cannot change");
-                    return Err(ProviderError::new(ErrorClass::Fatal, attempted("updating"), cause));
+                let spec = kind.normal(spec);
+                // What its product has made of it stays.
+                if kind.leaves_alone(&spec) {
+                    return Ok(Written { outputs: stored.outputs, captured: BTreeMap::new() });
                 }
-                self.check(connection, kind, identity, spec, &attempted("updating")).await?;
-                let merged = merge(kind, &stored.spec, spec);
+                let differences = compare(kind, &kept(kind, &spec, secrets), &stored.spec, None);
+                let mut pointers = changed.iter().map(String::as_str).chain(differences.iter().map(|one| &*one.pointer));
+                if let Some(pointer) = pointers.find(|pointer| kind.is_immutable(&spec, pointer)) {
+                    return refused("updating", ErrorClass::Fatal, format!("{pointer} cannot change"));
+                }
+                self.check(connection, kind, identity, &spec, &attempted("updating")).await?;
+                let merged = kind.normal(&merge(kind, &stored.spec, &spec));
                 let outputs = stored.outputs;
                 self.store(connection, step, &merged, secrets, &outputs)
                     .await
@@ -123,15 +133,18 @@ impl SandboxWriter {
             }
             StepAction::Delete { .. } => {
                 let Some(stored) = stored else { return Ok(Written::default()) };
-                if !is_ours(kind, &stored, mark) {
-                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("deleting"), "it is not ours"));
+                if kind.mark != MarkPlace::Inventory
+                    && let Err(cause) = step.check_owner(stored.mark.as_ref())
+                {
+                    return refused("deleting", ErrorClass::Conflict, cause);
                 }
                 let deleted = self.delete(connection, kind, identity, &stored).await;
-                if let Some(needed_by) = deleted.map_err(|error| failed(attempted("deleting"), error))? {
-                    let cause = format!("{needed_by} still needs it");
-                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("deleting"), cause));
+                match deleted.map_err(|error| failed(attempted("deleting"), error))? {
+                    Some(needed_by) => {
+                        refused("deleting", ErrorClass::Conflict, format!("{needed_by} still needs it"))
+                    }
+                    None => Ok(Written::default()),
                 }
-                Ok(Written::default())
             }
         }
     }
@@ -168,36 +181,55 @@ impl SandboxWriter {
         Ok(Some(Stored { spec: map(row.try_get(0)?)?, mark, outputs: map(row.try_get(2)?)? }))
     }
 
-    /// Schema, identity and references.
+    /// All that the real target would look at: the form, what the kind says of it, its names, its identity, and that what it
+    /// refers to is there.
     async fn check(
         &self,
         connection: &mut SqliteConnection,
         kind: &Kind,
         identity: &str,
-        spec: &Map,
+        spec: &Normal,
         attempted: &str,
     ) -> Result<(), ProviderError> {
         let refuse = |class, cause: String| Err(ProviderError::new(class, attempted, cause));
-        let json = Value::from(spec.clone()).to_json();
+        let json = spec.value().to_json();
         if let Some(error) = self.validators().get(kind.name).and_then(|validator| validator.validate(&json).err()) {
             return refuse(ErrorClass::Fatal, format!("{}: {}", error.instance_path(), error.masked()));
+        }
+        let mut problems = (kind.check)(spec).into_iter();
+        if let Some(problem) = problems.find(|problem| problem.severity == Severity::Error) {
+            return refuse(ErrorClass::Fatal, format!("{}: {}", problem.pointer, problem.message));
+        }
+        for limit in kind.name_limits {
+            let name = at(spec, limit.pointer).and_then(Value::as_str).unwrap_or_default();
+            if name.len() > limit.bytes {
+                let cause = format!("{} has {} bytes, but {} takes {}", limit.pointer, name.len(), limit.source, limit.bytes);
+                return refuse(ErrorClass::Fatal, cause);
+            }
         }
         if kind.identity_of(spec).as_deref() != Some(identity) {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());
         }
-        for Reference { kind: needed, name, .. } in required(kind, spec) {
-            let found: Option<i64> =
-                sqlx::query_scalar("SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1")
+        for alternatives in kind.requires(spec) {
+            let mut found = false;
+            for Reference { kind: needed, name, .. } in &alternatives {
+                // What nobody manages here is taken for granted: a real target would have it.
+                found |= self.catalogue.get(needed).is_none()
+                    || is_builtin(name)
+                    || sqlx::query_scalar::<_, i64>(
+                        "SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1",
+                    )
                     .bind(&*self.target)
                     .bind(needed)
-                    .bind(&*name)
+                    .bind(&**name)
                     .fetch_optional(&mut *connection)
                     .await
-                    .map_err(|error| failed(attempted, error))?;
-            // What nobody manages here is taken for granted: a real target would have it.
-            let managed = self.catalogue.get(needed).is_some();
-            if found.is_none() && managed && !is_builtin(&name) {
-                return refuse(ErrorClass::Fatal, format!("{needed} `{name}`, which it needs, does not exist"));
+                    .map_err(|error| failed(attempted, error))?
+                    .is_some();
+            }
+            if let Some(missing) = alternatives.first().filter(|_| !found) {
+                let name = readable_identity(&missing.name);
+                return refuse(ErrorClass::Fatal, format!("{} `{name}`, which it needs, does not exist", missing.kind));
             }
         }
         Ok(())
@@ -219,20 +251,12 @@ impl SandboxWriter {
         &self,
         connection: &mut SqliteConnection,
         step: &Step,
-        spec: &Map,
+        spec: &Normal,
         secrets: &[String],
         outputs: &Map,
     ) -> Result<(), sqlx::Error> {
         let Step { kind, identity, mark, .. } = step;
-        let mut kept = Value::from(spec.clone());
-        for pointer in secrets {
-            kept = kept.with_pointer(pointer, SECRET.into());
-        }
-        let mut kept = kept.as_map().cloned().unwrap_or_default();
-        for field in kind.write_only.iter().filter_map(|pointer| pointer.strip_prefix('/')) {
-            kept = kept.without(field);
-        }
-        let kept = (kind.normalise)(&kept);
+        let kept = kept(kind, spec, secrets);
         let text = |map: &Map| serde_json::to_string(map).map_err(|error| sqlx::Error::Encode(error.into()));
         let mark = match kind.mark {
             MarkPlace::Target | MarkPlace::TargetAfterwards => {
@@ -255,7 +279,7 @@ impl SandboxWriter {
             return Ok(());
         }
         self.drop_needs(connection, kind, identity).await?;
-        for Reference { kind: needed, name, .. } in required(kind, spec) {
+        for Reference { kind: needed, name, .. } in held(kind, spec) {
             sqlx::query("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?, ?)")
                 .bind(&*self.target)
                 .bind(kind.name)
@@ -291,7 +315,8 @@ impl SandboxWriter {
         identity: &str,
         stored: &Stored,
     ) -> Result<Option<String>, sqlx::Error> {
-        let name = kind.name_of(&stored.spec).unwrap_or_default();
+        let spec = kind.normal(&stored.spec);
+        let name = kind.name_of(&spec).unwrap_or_default();
         let needed: Option<(String, String)> = sqlx::query_as(
             "SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1",
         )
@@ -331,20 +356,32 @@ fn capture(step: &Step, changed: Option<&[String]>) -> BTreeMap<Cow<'static, str
     .collect()
 }
 
-/// Roles, schemas and virtual hosts that every server of their sort has without anybody making them.
+/// Roles, schemas, databases, virtual hosts and exchanges that every server of their sort has without anybody making them.
 fn is_builtin(name: &str) -> bool {
-    matches!(name, "public" | "postgres" | "pg_catalog" | "information_schema" | "/" | "guest" | "")
+    let of_server = ["public", "postgres", "information_schema", "/", "guest", "", "mysql", "performance_schema", "sys"];
+    of_server.contains(&name) || name.starts_with("pg_") || name.starts_with("amq.")
 }
 
-fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
-    match &stored.mark {
-        Some(stored) => stored.estate == mark.estate && stored.address == mark.address,
-        None => kind.mark == MarkPlace::Inventory,
+/// Why something that exists keeps a resource from being made; nothing if it is what an earlier attempt has made.
+fn stands_in_the_way(step: &Step, spec: &Normal, secrets: &[String], stored: &Stored) -> Option<String> {
+    if step.kind.mark != MarkPlace::Inventory {
+        return step.check_owner(stored.mark.as_ref()).err();
     }
+    // Without a mark, what is there as it is wanted may be what an earlier attempt made.
+    let wanted = kept(&step.kind, spec, secrets);
+    let differences = compare(&step.kind, &wanted, &stored.spec, Some(&wanted));
+    differences.first().map(|first| format!("it exists already, and {} differs", first.pointer))
 }
 
-/// What the target would refuse to be without.
-fn required<'a>(kind: &Kind, spec: &'a Map) -> impl Iterator<Item = Reference<'a>> {
+/// What the world keeps of a spec: no secret, and nothing that the target would not give back.
+fn kept(kind: &Kind, spec: &Normal, secrets: &[String]) -> Normal {
+    let kept = secrets.iter().fold(spec.value(), |kept, pointer| kept.with_pointer(pointer, SECRET.into()));
+    let fields = kind.write_only.iter().filter_map(|pointer| pointer.strip_prefix('/'));
+    kind.normal(&fields.fold(kept.as_map().cloned().unwrap_or_default(), |kept, field| kept.without(field)))
+}
+
+/// What is not deleted while the resource is there.
+fn held<'a>(kind: &Kind, spec: &'a Normal) -> impl Iterator<Item = Reference<'a>> {
     kind.references_in(spec).into_iter().filter(|reference| reference.required)
 }
 

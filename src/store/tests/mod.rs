@@ -193,6 +193,7 @@ pub fn ended(address: &str, generation: u64, result: StepResult) -> StepEnded {
         identity: format!("identity of {address}").into(),
         action: "create".into(),
         generation,
+        sensitive: None,
         result,
     }
 }

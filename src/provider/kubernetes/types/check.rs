@@ -25,11 +25,7 @@ pub fn check(spec: &Map) -> Vec<Problem> {
     type_form(spec, &mut problems);
     metadata(spec, &mut problems);
     notes(spec, &mut problems);
-    if spec.get("status").is_some_and(|status| !status.is_null() && *status != Value::from(Map::default())) {
-        let help = "leave it out; it is neither written nor compared";
-        problems
-            .push(Problem::warning("/status", "`status` is what the cluster says, not what is asked of it").help(help));
-    }
+    status(spec, &mut problems);
     if let Some(of) = Type::of(spec) {
         values(of, spec, &mut problems);
         selector(of, spec, &mut problems);
@@ -92,6 +88,26 @@ fn metadata(spec: &Map, problems: &mut Vec<Problem>) {
         }
         _ => {}
     }
+    filled(spec, problems);
+}
+
+/// What the normal form leaves out, and what is therefore seen in the written object only.
+pub fn left_out(written: &Map) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    filled(written, &mut problems);
+    status(written, &mut problems);
+    problems
+}
+
+fn status(spec: &Map, problems: &mut Vec<Problem>) {
+    if spec.get("status").is_some_and(|status| !status.is_null() && *status != Value::from(Map::default())) {
+        let help = "leave it out; it is neither written nor compared";
+        problems
+            .push(Problem::warning("/status", "`status` is what the cluster says, not what is asked of it").help(help));
+    }
+}
+
+fn filled(spec: &Map, problems: &mut Vec<Problem>) {
     for name in FILLED {
         let given = at(spec, &["metadata", name]).is_some_and(|value| !value.is_null());
         match (given, name) {

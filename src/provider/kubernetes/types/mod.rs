@@ -53,14 +53,16 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
-        check: check::check,
+        check: |spec| check::check(spec),
         check_together: Some(capacity::check_together),
         by_spec: Some(BySpec {
-            needs,
-            immutable: sorts::immutable,
-            sensitive: sorts::sensitive,
-            loses_data: sorts::loses_data,
-            ..BySpec::named(object::identity)
+            needs: |spec| needs(spec),
+            requires: |spec| needs::requires(spec),
+            immutable: |spec| sorts::immutable(spec),
+            sensitive: |spec| sorts::sensitive(spec),
+            loses_data: |spec| sorts::loses_data(spec),
+            left_out: check::left_out,
+            ..BySpec::named(|spec| object::identity(spec))
         }),
     }
 }

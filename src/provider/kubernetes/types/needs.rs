@@ -56,6 +56,16 @@ pub fn needs(spec: &Map) -> Vec<Arc<str>> {
     needs
 }
 
+/// Namespaces that every cluster has.
+const OF_CLUSTER: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// What the server refuses an object without: its namespace.
+pub fn requires(spec: &Map) -> Vec<Arc<str>> {
+    let namespace = object::namespace(spec).filter(|name| sorts::is_namespaced(spec) && !OF_CLUSTER.contains(name));
+    let identity = |name| object::identity_of(Type { group: "", kind: "Namespace" }, "", name);
+    namespace.map(identity).into_iter().collect()
+}
+
 /// The definition of a custom resource. Its name has the plural, which only the server knows: these are the ways in which
 /// plurals are made (`meta.UnsafeGuessKindToResource`, and a plain `s`).
 fn definitions(of: Type<'_>) -> Vec<Arc<str>> {

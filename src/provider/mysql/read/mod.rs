@@ -91,7 +91,7 @@ impl Scope<'_> {
         for state in states.iter().filter(|(key, _)| !asked.contains(key)).map(|(_, state)| state) {
             let found = present(state);
             if found.mark.as_ref().is_some_and(|mark| &*mark.estate == self.estate)
-                && let Some(identity) = self.kind.identity_of(&found.spec)
+                && let Some(identity) = self.kind.identity_of(&self.kind.normal(&found.spec))
             {
                 answers.push((identity, Observed::Present(found)));
             }
@@ -127,7 +127,7 @@ fn reason(failure: Failure, attempted: String) -> Arc<str> {
 }
 
 fn identity_of_user(kind: &Kind, name: &str, host: &str) -> Option<Identity> {
-    kind.identity_of(&[("name".into(), name.into()), ("host".into(), host.into())].into_iter().collect())
+    kind.identity_of(&kind.normal(&[("name".into(), name.into()), ("host".into(), host.into())].into_iter().collect()))
 }
 
 impl MySqlReader {

@@ -115,7 +115,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
     for record in records.iter().filter(|record| record.estate == scope.estate) {
         if !asked.contains(&(record.database.as_str(), record.name.as_str())) {
             let present = present(scope.kind, record, None, None);
-            if let Some(identity) = scope.kind.identity_of(&present.spec) {
+            if let Some(identity) = scope.kind.identity_of(&scope.kind.normal(&present.spec)) {
                 answers.push((identity, Observed::Present(present)));
             }
         }

@@ -45,7 +45,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

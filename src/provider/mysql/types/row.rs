@@ -45,7 +45,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Inventory,
         batch: Batch::Single,
         normalise,
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

@@ -56,7 +56,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Single,
         normalise,
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

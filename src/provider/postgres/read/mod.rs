@@ -130,7 +130,7 @@ impl Scope<'_> {
                 if let Some(database) = self.database {
                     found.spec = Arc::new(found.spec.with("database", database.into()));
                 }
-                if let Some(identity) = self.kind.identity_of(&found.spec) {
+                if let Some(identity) = self.kind.identity_of(&self.kind.normal(&found.spec)) {
                     answers.push((identity, Observed::Present(found)));
                 }
             }

@@ -116,7 +116,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
             if let Some(database) = scope.database {
                 present.spec = Arc::new(present.spec.with("database", database.into()));
             }
-            if let Some(identity) = scope.kind.identity_of(&present.spec) {
+            if let Some(identity) = scope.kind.identity_of(&scope.kind.normal(&present.spec)) {
                 answers.push((identity, Observed::Present(present)));
             }
         }

@@ -44,7 +44,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Inventory,
         batch: Batch::Transaction,
         normalise: |spec| Fields::of(spec).build(),
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

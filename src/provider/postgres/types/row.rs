@@ -54,7 +54,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Inventory,
         batch: Batch::Transaction,
         normalise,
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

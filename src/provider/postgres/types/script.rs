@@ -58,7 +58,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Transaction,
         normalise,
-        check,
+        check: |spec| check(spec),
         check_together: None,
         by_spec: None,
     }

@@ -107,9 +107,9 @@ fn asks_for_internal(request: &ObserveRequest<'_>) -> bool {
 fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -> KindObservation {
     let mut by_identity: HashMap<Identity, Present> = HashMap::with_capacity(found.len());
     for (spec, mark) in found {
-        let spec = Arc::new((kind.normalise)(&spec));
+        let spec = kind.normal(&spec);
         if let Some(identity) = kind.identity_of(&spec) {
-            by_identity.insert(identity, Present { spec, mark, ..Present::default() });
+            by_identity.insert(identity, Present { spec: spec.shared(), mark, ..Present::default() });
         }
     }
     let mut resources: HashMap<Identity, Observed> = HashMap::with_capacity(asked.len());

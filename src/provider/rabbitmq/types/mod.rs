@@ -159,7 +159,7 @@ mod tests {
     fn pointers(kind: &str, spec: Json) -> Vec<String> {
         let kind = kinds().into_iter().find(|known| known.name == kind).expect("a kind");
         let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
-        (kind.check)(&(kind.normalise)(&spec)).into_iter().map(|problem| problem.pointer).collect()
+        (kind.check)(&kind.normal(&spec)).into_iter().map(|problem| problem.pointer).collect()
     }
 
     #[test]

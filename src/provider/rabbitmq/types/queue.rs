@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::{check_names, check_reserved, json, name_limit, plain, reference, spec_of, text};
 use tenantry_core::model::kind::{Kind, Problem};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -66,7 +67,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = check_names(spec, &["vhost", "name"]);
     problems.extend(check_reserved(spec, "name"));
     let sort = text(spec, "type");

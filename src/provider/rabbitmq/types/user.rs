@@ -9,6 +9,7 @@ use crate::mark::{TAG, parse_tag};
 use crate::password;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::mark::Mark;
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -44,7 +45,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = check_names(spec, &["name"]);
     let tags = spec.get("tags").and_then(Value::as_list).unwrap_or_default();
     for (index, tag) in tags.iter().enumerate() {

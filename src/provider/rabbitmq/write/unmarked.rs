@@ -18,7 +18,7 @@ pub async fn write(client: &Client, step: &Step) -> Result<(), Failure> {
         (StepAction::Delete { .. }, Some(found)) => return remove(client, step.kind.name, spec, found).await,
         (StepAction::Update { .. }, None) => return Err(vanished()),
         (StepAction::Create { .. }, Some(found)) => {
-            let differences = compare(&step.kind, spec, &(step.kind.normalise)(&found.spec), Some(spec));
+            let differences = compare(&step.kind, &step.kind.normal(spec), &step.kind.normal(&found.spec), Some(spec));
             // Limits are set one by one: one that is not set is what an earlier attempt has not come to.
             let is_begun = step.kind.name.ends_with("_limits");
             let is_unset = |field: &Difference| is_begun && field.before == Some(limits::UNLIMITED.into());

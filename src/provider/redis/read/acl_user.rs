@@ -54,7 +54,7 @@ pub async fn observe(
     for user in users.values().filter(|user| !asked.contains(user.name.as_str())) {
         if user.label.as_ref().is_some_and(|label| &*label.mark.estate == estate) {
             let present = present(kind, user, None);
-            if let Some(identity) = kind.identity_of(&present.spec) {
+            if let Some(identity) = kind.identity_of(&kind.normal(&present.spec)) {
                 answers.push((identity, Observed::Present(present)));
             }
         }
@@ -84,7 +84,7 @@ fn present(kind: &Kind, user: &User, asked: Option<&Map>) -> Present {
     {
         mark.secret_hash = None;
     }
-    Present { spec: Arc::new((kind.normalise)(&spec)), mark, ..Present::default() }
+    Present { spec: kind.normal(&spec).shared(), mark, ..Present::default() }
 }
 
 /// One user.

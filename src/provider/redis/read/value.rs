@@ -90,7 +90,7 @@ async fn page(
             let observed = match answer(subject, &answers[begin..end]) {
                 Ok(None) => Observed::Absent,
                 Ok(Some(spec)) => {
-                    Observed::Present(Present { spec: Arc::new((kind.normalise)(&spec)), ..Present::default() })
+                    Observed::Present(Present { spec: kind.normal(&spec).shared(), ..Present::default() })
                 }
                 Err(failure) => Observed::Unknown(reason(
                     failure,

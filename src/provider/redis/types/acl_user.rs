@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::empty_name;
 use crate::acl::canonical_commands;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -121,7 +122,7 @@ fn texts(value: &Value) -> Option<Vec<&str>> {
     value.as_list()?.iter().map(Value::as_str).collect()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = empty_name(spec, "name");
     let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
     if name.contains(|character: char| character.is_whitespace() || character == '\0') {
@@ -173,9 +174,9 @@ fn is_command_rule(rule: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn spec(json: serde_json::Value) -> Map {
+    fn spec(json: serde_json::Value) -> Normal {
         match Value::from(json) {
-            Value::Map(map) => normalise(&map),
+            Value::Map(map) => kind().normal(&map),
             _ => panic!("a map"),
         }
     }

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
+use super::key::is_create_only;
 use super::{Scalar, empty_name};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -53,7 +55,10 @@ pub fn kind() -> Kind {
         normalise,
         check,
         check_together: None,
-        by_spec: None,
+        by_spec: Some(BySpec {
+            left_alone: is_create_only,
+            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()))
+        }),
     }
 }
 
@@ -65,7 +70,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems: Vec<Problem> = empty_name(spec, "key").into_iter().chain(expiry::check(spec)).collect();
     if spec.get("fields").and_then(Value::as_map).is_some_and(|fields| fields.iter().all(|(_, value)| value.is_null()))
     {

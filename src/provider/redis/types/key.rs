@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::expiry::{self, ExpireField};
 use super::{Scalar, empty_name};
 use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -52,7 +53,8 @@ pub fn kind() -> Kind {
         check_together: None,
         by_spec: Some(BySpec {
             // What counts down at run time cannot be made again; what is written here can.
-            loses_data: is_create_only,
+            loses_data: |spec| is_create_only(spec),
+            left_alone: is_create_only,
             ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()))
         }),
     }
@@ -71,6 +73,6 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     empty_name(spec, "key").into_iter().chain(expiry::check(spec)).collect()
 }

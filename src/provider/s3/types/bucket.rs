@@ -9,6 +9,7 @@ use super::{cors, lifecycle, policy};
 use crate::mark;
 use crate::xml::Element;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -170,7 +171,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(message) = spec.get("name").and_then(Value::as_str).and_then(name_problem) {
         problems.push(Problem::error("/name", message));
@@ -352,7 +353,7 @@ mod tests {
     fn problems(json: serde_json::Value) -> Vec<String> {
         let Value::Map(spec) = Value::from(json) else { panic!("a map") };
         let kind = kind();
-        let problems = (kind.check)(&(kind.normalise)(&spec));
+        let problems = (kind.check)(&kind.normal(&spec));
         problems.iter().map(|problem| format!("{:?} {}", problem.severity, problem.pointer)).collect()
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::names::hex;
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -100,7 +101,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = Vec::new();
     let has = |field: &str| spec.get(field).is_some();
     if has("content") == has("contentBase64") {
@@ -161,7 +162,7 @@ mod tests {
 
     fn problems(json: serde_json::Value) -> Vec<String> {
         let Value::Map(spec) = Value::from(json) else { panic!("a map") };
-        check(&normalise(&spec)).into_iter().map(|problem| problem.pointer).collect()
+        check(&kind().normal(&spec)).into_iter().map(|problem| problem.pointer).collect()
     }
 
     #[test]

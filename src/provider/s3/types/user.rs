@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{bucket, policy};
 use tenantry_core::model::kind::{Batch, Capture, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
@@ -109,7 +110,7 @@ fn normalise(spec: &Map) -> Map {
     fields.build()
 }
 
-fn check(spec: &Map) -> Vec<Problem> {
+fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = bucket::check_tags(spec);
     let is_allowed = |character: char| character.is_ascii_alphanumeric() || "+=,.@_-".contains(character);
     if let Some(name) = spec.get("name").and_then(Value::as_str)
@@ -142,7 +143,7 @@ mod tests {
 
     fn problems(json: serde_json::Value) -> Vec<String> {
         let Value::Map(spec) = Value::from(json) else { panic!("a map") };
-        check(&normalise(&spec)).into_iter().map(|problem| problem.pointer).collect()
+        check(&kind().normal(&spec)).into_iter().map(|problem| problem.pointer).collect()
     }
 
     #[test]

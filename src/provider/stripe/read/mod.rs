@@ -82,7 +82,7 @@ fn observation(
     });
     for entry in marked {
         let name = Map::from_fields([(kind.identity[0].into(), entry.name.as_str().into())]);
-        let Some(identity): Option<Identity> = kind.identity_of(&name) else { continue };
+        let Some(identity): Option<Identity> = kind.identity_of(&kind.normal(&name)) else { continue };
         observation
             .resources
             .entry(identity)

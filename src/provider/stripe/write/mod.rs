@@ -264,7 +264,7 @@ impl StripeWriter {
         }
         let observed = spec_of(step.kind.name, &object, &meters, Some(spec), &step.mark.estate);
         let observed = (step.kind.normalise)(&observed.map_err(Failure::Unreadable)?);
-        let spec = (step.kind.normalise)(spec);
+        let spec = step.kind.normal(spec);
         let differences = compare(&step.kind, &spec, &observed, Some(&spec));
         let is_fixed = |pointer: &str| {
             step.kind

@@ -10,7 +10,7 @@ use tenantry_core::model::value::{Deferred, Part as DeferredPart};
 fn desired(value: Value) -> Desired {
     let Value::Map(spec) = value else { panic!("a map") };
     let kind = Arc::new(kind());
-    let spec = Arc::new((kind.normalise)(&spec));
+    let spec = kind.normal(&spec);
     Desired {
         address: "acme/x".parse().expect("an address"),
         identity: kind.identity_of(&spec),

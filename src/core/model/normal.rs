@@ -1,0 +1,52 @@
+//! A spec in the one form that its kind gives it.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::kind::Kind;
+use super::value::{Map, Value};
+
+/// A spec in its kind's canonical form: defaults filled in, equal spellings the same, unordered lists sorted.
+///
+/// Only [`Kind::normal`] makes one, so whoever takes a `Normal` has never to ask how something was written: a check that
+/// takes it sees `Principal: "*"` in one form, whichever of its spellings stands in the blueprint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Normal(Arc<Map>);
+
+impl Kind {
+    /// The canonical form of a spec, whether it is wanted, observed or was applied.
+    pub fn normal(&self, spec: &Map) -> Normal {
+        Normal(Arc::new((self.normalise)(spec)))
+    }
+}
+
+impl Normal {
+    /// The fields as they are kept.
+    pub fn fields(&self) -> &Arc<Map> {
+        &self.0
+    }
+
+    /// The fields, for what outlives the spec.
+    pub fn shared(&self) -> Arc<Map> {
+        self.0.clone()
+    }
+
+    /// The spec as a value.
+    pub fn value(&self) -> Value {
+        Value::Map(self.0.clone())
+    }
+}
+
+impl Deref for Normal {
+    type Target = Map;
+
+    fn deref(&self) -> &Map {
+        &self.0
+    }
+}
+
+impl From<Normal> for Arc<Map> {
+    fn from(spec: Normal) -> Self {
+        spec.0
+    }
+}
