@@ -154,13 +154,20 @@ fn check(spec: &Normal) -> Vec<Problem> {
             problems.push(problem.help("write +command, -command, +@category, -@category or +command|subcommand"));
         }
     }
-    let all_keys = spec.get("keys").and_then(texts).is_some_and(|keys| keys.contains(&"*"));
-    if all_keys && commands.contains(&"+@all") {
-        let problem =
-            Problem::warning("/keys", "with every command on every key it may also change users, and lock others out");
-        problems.push(problem.help("limit it to a prefix, such as `acme:*`, or take `-@admin -@dangerous` away"));
+    if may_change_users(&commands) {
+        let problem = Problem::warning("/commands", "it may change users, its own too, and so do everything");
+        problems
+            .push(problem.help("add `-@admin -@dangerous` behind them, or name the commands that the tenant needs"));
     }
     problems
+}
+
+/// Whether the rules, of which the last that is about a command counts, end with leave to change users.
+fn may_change_users(rules: &[&str]) -> bool {
+    // `ACL SETUSER` is in these categories (<https://redis.io/docs/latest/commands/acl-setuser/>).
+    const ABOUT: [&str; 6] = ["@all", "@admin", "@dangerous", "@slow", "acl", "acl|setuser"];
+    let is_about = |rule: &&&str| rule.get(1..).is_some_and(|name| ABOUT.contains(&name.to_ascii_lowercase().as_str()));
+    rules.iter().rev().find(is_about).is_some_and(|rule| rule.starts_with('+'))
 }
 
 fn is_command_rule(rule: &str) -> bool {
@@ -197,7 +204,22 @@ mod tests {
         let pointers = |json: serde_json::Value| -> Vec<String> {
             check(&spec(json)).into_iter().map(|problem| problem.pointer).collect()
         };
-        assert_eq!(pointers(serde_json::json!({"name": "a", "keys": ["*"], "commands": ["+@all"]})), ["/keys"]);
+        for open in [
+            &["+@all"][..],
+            &["+@ALL"],
+            &["+@all -@dangerous +acl"],
+            &["+acl|setuser"],
+            &["+@read", "-@admin", "+@admin"],
+            &["-@dangerous", "+@all"],
+        ] {
+            for keys in ["*", "acme:*"] {
+                let user = serde_json::json!({"name": "a", "keys": [keys], "commands": open});
+                assert_eq!(pointers(user), ["/commands"], "{open:?}");
+            }
+        }
+        for closed in [&["+@read"][..], &["+@all", "-@admin", "-@dangerous"], &["+@all", "-acl"], &["+acl|whoami"]] {
+            assert_eq!(pointers(serde_json::json!({"name": "a", "keys": ["*"], "commands": closed})), [""; 0]);
+        }
         assert_eq!(pointers(serde_json::json!({"name": "a", "nopass": true})), ["/nopass"]);
         assert_eq!(
             pointers(serde_json::json!({"name": "a", "commands": ["nopass", ">secret"]})),

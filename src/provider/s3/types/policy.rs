@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Fields;
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::value::{Map, Value, push_token};
 
 /// A policy as it can be written.
 #[derive(schemars::JsonSchema)]
@@ -141,6 +141,13 @@ fn account(name: &Value) -> Value {
     }
 }
 
+/// Elements of a document and of its statements. The server reads others in another case as the same, and so must nobody
+/// here take them for nothing.
+const OF_DOCUMENT: [&str; 3] = ["Id", "Statement", "Version"];
+const OF_STATEMENT: [&str; 9] =
+    ["Action", "Condition", "Effect", "NotAction", "NotPrincipal", "NotResource", "Principal", "Resource", "Sid"];
+const OF_PRINCIPAL: [&str; 4] = ["AWS", "CanonicalUser", "Federated", "Service"];
+
 /// What a document cannot be.
 pub fn check(policy: &Value) -> Vec<Problem> {
     let Some(document) = policy.as_map() else {
@@ -150,17 +157,50 @@ pub fn check(policy: &Value) -> Vec<Problem> {
             .into_iter()
             .collect();
     };
+    let mut problems = unknown("/policy", document, &OF_DOCUMENT);
     let Some(statements) = document.get("Statement").and_then(Value::as_list) else {
-        return vec![Problem::error("/policy", "a policy has statements: `Statement` is missing")];
+        problems.push(Problem::error("/policy", "a policy has statements: `Statement` is missing"));
+        return problems;
     };
-    let mut problems = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
         let pointer = format!("/policy/Statement/{index}");
-        if !matches!(statement.get("Effect").and_then(Value::as_str), Some("Allow" | "Deny")) {
-            problems.push(Problem::error(pointer, "the `Effect` of a statement is Allow or Deny"));
+        let Some(fields) = statement.as_map() else {
+            problems.extend((!statement.has_deferred()).then(|| Problem::error(pointer, "a statement is a map")));
+            continue;
+        };
+        problems.extend(unknown(&pointer, fields, &OF_STATEMENT));
+        let effect = fields.get("Effect");
+        if !effect.is_some_and(|effect| effect.has_deferred() || matches!(effect.as_str(), Some("Allow" | "Deny"))) {
+            problems.push(Problem::error(&*pointer, "the `Effect` of a statement is Allow or Deny"));
+        }
+        for who in ["Principal", "NotPrincipal"] {
+            match fields.get(who) {
+                Some(Value::Map(kinds)) => {
+                    problems.extend(unknown(&format!("{pointer}/{who}"), kinds, &OF_PRINCIPAL));
+                }
+                None | Some(Value::Deferred(_)) => {}
+                Some(_) => problems.push(
+                    Problem::error(format!("{pointer}/{who}"), format!("a `{who}` is `*`, or a map of sorts of them"))
+                        .help("write {AWS: [\"arn:aws:iam::ACCOUNT:user/NAME\"]}"),
+                ),
+            }
         }
     }
     problems
+}
+
+/// Elements that a policy does not have under this name.
+fn unknown(pointer: &str, fields: &Map, known: &[&str]) -> Vec<Problem> {
+    let unknown = fields.iter().filter(|(name, _)| !known.contains(&&***name)).map(|(name, _)| {
+        let mut pointer = pointer.to_owned();
+        push_token(&mut pointer, name);
+        let problem = Problem::error(pointer, format!("`{name}` is not an element of a policy"));
+        match known.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            Some(known) => problem.help(format!("write `{known}`")),
+            None => problem.help(format!("known here are {}", known.join(", "))),
+        }
+    });
+    unknown.collect()
 }
 
 /// The place of a statement of a normalised document that lets everybody in.
@@ -168,9 +208,10 @@ pub fn opens_to_the_world(policy: &Value) -> Option<String> {
     let statements = policy.get("Statement")?.as_list()?;
     let index = statements.iter().position(|statement| {
         let is_allowed = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
-        let principals = statement.get("Principal").and_then(|who| who.get("AWS")).and_then(Value::as_list);
+        let sorts = statement.get("Principal").and_then(Value::as_map).into_iter().flat_map(Map::iter);
+        let mut names = sorts.flat_map(|(_, names)| names.as_list().unwrap_or_default());
         let is_everybody = statement.get("NotPrincipal").is_some()
-            || principals.is_some_and(|names| names.iter().any(|name| name.as_str() == Some("*")));
+            || names.any(|name| name.as_str().is_some_and(|name| has_wildcard(name) && !is_of_account(name)));
         is_allowed && is_everybody && !statement.get("Condition").is_some_and(narrows)
     })?;
     Some(format!("/Statement/{index}"))
@@ -181,14 +222,64 @@ fn narrows(condition: &Value) -> bool {
     let Some(operators) = condition.as_map() else { return false };
     operators.iter().any(|(operator, keys)| {
         let operator = operator.to_ascii_lowercase();
-        let excludes = operator.contains("not") || operator.ends_with("ifexists") || operator == "null";
+        // What is true as well where the key is missing, or true of everybody but some.
+        let excludes = operator.contains("not")
+            || operator.ends_with("ifexists")
+            || operator == "null"
+            || operator.starts_with("forallvalues:");
         let narrow = |(key, values): (&Arc<str>, &Value)| {
             let values = values.as_list().unwrap_or_default();
-            let is_all = |value: &Value| matches!(value.as_str(), Some("*" | "0.0.0.0/0" | "::/0"));
-            NARROWING.contains(&key.to_ascii_lowercase().as_str()) && !values.is_empty() && !values.iter().any(is_all)
+            let is_narrow = |value: &Value| match value {
+                // It may turn out as anything, and is looked at again by the server only.
+                Value::Deferred(_) => true,
+                value => value.as_str().is_some_and(is_narrow),
+            };
+            NARROWING.contains(&key.to_ascii_lowercase().as_str()) && !values.is_empty() && values.iter().all(is_narrow)
         };
         !excludes && keys.as_map().is_some_and(|keys| keys.iter().any(narrow))
     })
+}
+
+/// Whether a value of a condition stands for less than everybody: a range of addresses that is no wider than AWS takes for a
+/// network of somebody, or a text in which what says whose it is comes before any wildcard.
+fn is_narrow(value: &str) -> bool {
+    // A variable of the policy is whatever the request says.
+    if value.is_empty() || value.contains("${") {
+        return false;
+    }
+    if let Some(narrow) = is_narrow_range(value) {
+        return narrow;
+    }
+    match value.find(['*', '?']) {
+        None => true,
+        Some(_) if value.starts_with("arn:") => is_of_account(value),
+        // Such as `AROAEXAMPLE:*` and `o-example/r-root/*`.
+        Some(at) => value[..at].find([':', '/']).is_some_and(|end| end > 0),
+    }
+}
+
+/// Of a range of addresses, whether it is narrow: from /8 of IPv4 and /32 of IPv6 on.
+fn is_narrow_range(value: &str) -> Option<bool> {
+    let (address, length) = value.split_once('/').unwrap_or((value, ""));
+    let length: Option<u32> = length.parse().ok();
+    match address.parse::<std::net::IpAddr>().ok()? {
+        std::net::IpAddr::V4(_) => Some(length.unwrap_or(32) >= 8),
+        std::net::IpAddr::V6(_) => Some(length.unwrap_or(128) >= 32),
+    }
+}
+
+fn has_wildcard(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
+/// Whether an ARN names an account, or, where its service knows none, the resource, before any wildcard.
+fn is_of_account(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, _, _, "", resource] => resource.split('/').next().is_some_and(|first| !has_wildcard(first)),
+        ["arn", _, _, _, account, _] => !account.is_empty() && !has_wildcard(account),
+        _ => false,
+    }
 }
 
 /// The document as the server takes it.
@@ -237,22 +328,74 @@ mod tests {
             }
             opens_to_the_world(&normal(json!({"Statement": statement}))).is_some()
         };
-        assert!(opens(json!("*"), json!(null)));
-        assert!(opens(json!({"AWS": ["*", "1"]}), json!(null)));
-        assert!(opens(json!("*"), json!({"Bool": {"aws:SecureTransport": true}})));
-        assert!(opens(json!("*"), json!({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})));
-        assert!(opens(json!("*"), json!({"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "0.0.0.0/0"]}})));
-        assert!(!opens(json!("*"), json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})));
-        assert!(!opens(json!("*"), json!({"StringEquals": {"AWS:PrincipalOrgID": "o-1"}})));
-        assert!(!opens(json!({"AWS": "123456789012"}), json!(null)));
-        assert!(!opens(json!({"Service": "cloudfront.amazonaws.com"}), json!(null)));
+        let nothing = || json!(null);
+        for everybody in [
+            json!("*"),
+            json!({"AWS": "*"}),
+            json!({"AWS": ["*", "1"]}),
+            json!({"AWS": "arn:aws:iam::*:root"}),
+            json!({"AWS": "arn:aws:iam::*"}),
+            json!({"Federated": "*"}),
+            json!({"AWS": "123456789012", "CanonicalUser": ["*"]}),
+        ] {
+            assert!(opens(everybody.clone(), nothing()), "{everybody}");
+        }
+        for somebody in [
+            json!({"AWS": "123456789012"}),
+            json!({"AWS": "arn:aws:iam::123456789012:user/*"}),
+            json!({"Service": "cloudfront.amazonaws.com"}),
+        ] {
+            assert!(!opens(somebody.clone(), nothing()), "{somebody}");
+        }
+        for wide in [
+            json!({"Bool": {"aws:SecureTransport": true}}),
+            json!({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}),
+            json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}),
+            json!({"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+            json!({"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "0.0.0.0/0"]}}),
+            json!({"IpAddress": {"aws:SourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}}),
+            json!({"IpAddress": {"aws:SourceIp": "::/0"}}),
+            json!({"StringLike": {"aws:PrincipalOrgID": "*"}}),
+            json!({"StringLike": {"aws:PrincipalOrgID": "?*"}}),
+            json!({"StringLike": {"aws:SourceVpce": "vpce-*"}}),
+            json!({"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}}),
+            json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}),
+            json!({"StringEquals": {"aws:PrincipalOrgID": []}}),
+        ] {
+            assert!(opens(json!("*"), wide.clone()), "{wide}");
+        }
+        for narrow in [
+            json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+            json!({"IpAddress": {"aws:SourceIp": "203.0.113.7"}}),
+            json!({"StringEquals": {"AWS:PrincipalOrgID": "o-1"}}),
+            json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/*"}}),
+            json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::acme-*"}}),
+            json!({"StringLike": {"aws:userid": "AROAEXAMPLE:*"}}),
+            json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-1/r-1/*"}}),
+        ] {
+            let is_bucket = narrow.to_string().contains("acme-*");
+            assert_eq!(opens(json!("*"), narrow.clone()), is_bucket, "{narrow}");
+        }
+        let but_one = json!({"Statement": {"Effect": "Allow", "NotAction": "s3:PutObject", "Resource": "*",
+            "NotPrincipal": {"AWS": "123456789012"}}});
+        assert_eq!(opens_to_the_world(&normal(but_one)).as_deref(), Some("/Statement/0"));
         let denied = json!({"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Principal": "*"}});
         assert_eq!(opens_to_the_world(&normal(denied)), None);
     }
 
     #[test]
     fn what_is_no_policy_is_refused() {
-        for bad in [json!("x"), json!({}), json!({"Statement": [{"Effect": "Maybe"}]})] {
+        let allow = |who: serde_json::Value| json!({"Statement": [{"Effect": "Allow", "Principal": who}]});
+        for bad in [
+            json!("x"),
+            json!({}),
+            json!({"Statement": [{"Effect": "Maybe"}]}),
+            json!({"Statement": [{"Effect": "Allow", "principal": "*"}]}),
+            json!({"statement": [], "Statement": []}),
+            json!({"Statement": ["x"]}),
+            allow(json!("arn:aws:iam::1:root")),
+            allow(json!({"aws": "*"})),
+        ] {
             assert_eq!(check(&normal(bad.clone())).len(), 1, "{bad}");
         }
     }

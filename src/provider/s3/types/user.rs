@@ -126,10 +126,12 @@ fn check(spec: &Normal) -> Vec<Problem> {
     }
     if let Some(document) = spec.get("policy") {
         problems.extend(policy::check(document));
-        let statements = document.get("Statement").and_then(Value::as_list).unwrap_or_default();
-        if let Some(at) = statements.iter().position(|statement| statement.get("Principal").is_some()) {
-            let message = "a user's policy has no `Principal`: it is about the user itself";
-            problems.push(Problem::error(format!("/policy/Statement/{at}/Principal"), message).help("leave it out"));
+        for (at, statement) in document.get("Statement").and_then(Value::as_list).unwrap_or_default().iter().enumerate()
+        {
+            for who in ["Principal", "NotPrincipal"].into_iter().filter(|who| statement.get(who).is_some()) {
+                let message = format!("a user's policy has no `{who}`: it is about the user itself");
+                problems.push(Problem::error(format!("/policy/Statement/{at}/{who}"), message).help("leave it out"));
+            }
         }
     }
     problems
@@ -158,5 +160,7 @@ mod tests {
         assert_eq!(problems(json!({"name": "a", "path": "a/"})), ["/path"]);
         let world = json!({"Principal": "*"});
         assert_eq!(problems(json!({"name": "a", "policy": policy(world)})), ["/policy/Statement/0/Principal"]);
+        let others = json!({"NotPrincipal": {"AWS": "123456789012"}});
+        assert_eq!(problems(json!({"name": "a", "policy": policy(others)})), ["/policy/Statement/0/NotPrincipal"]);
     }
 }
