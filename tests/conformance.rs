@@ -61,6 +61,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: spec(&privileges[..1]),
             updated: spec(&privileges),
             apart: false,
+            adds: true,
+            lenient: &[],
         }
     };
     vec![
@@ -70,6 +72,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": name("extra"), "connectionLimit": 5}),
             updated: json!({"name": name("extra"), "connectionLimit": 7, "owner": name("owner")}),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         Case {
             kind: "postgres.role",
@@ -80,6 +84,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "settings": {"statement_timeout": "1min", "search_path": "a, b"}, "validUntil": "2030-01-01T00:00:00Z",
             }),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         Case {
             kind: "postgres.schema",
@@ -87,6 +93,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": name("sales")}),
             updated: json!({"name": name("sales"), "owner": name("owner"), "exclusive": true}),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         grant("schema", None, ["USAGE", "CREATE"]),
         grant("table", Some("items"), ["SELECT", "UPDATE"]),
@@ -102,6 +110,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "using": "tenant = current_setting('app.tenant', true)", "withCheck": "tenant IS NOT NULL AND price > 0",
             }),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         Case {
             kind: "postgres.extension",
@@ -109,6 +119,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": "citext"}),
             updated: json!({"name": "citext", "schema": name("shop")}),
             apart: false,
+            adds: true,
+            lenient: &[],
         },
         Case {
             kind: "postgres.row",
@@ -122,6 +134,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "columns": {"tenant": "it's; b", "price": 12.5, "labels": {"colour": "blue", "size": 3}, "seen": "2026-01-01T02:00:00+01:00"},
             }),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         Case {
             kind: "postgres.script",
@@ -132,6 +146,8 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "check": format!("SELECT to_regclass('{}.b') IS NOT NULL", name("shop")),
             }),
             apart: true,
+            adds: false,
+            lenient: &[],
         },
     ]
 }

@@ -133,6 +133,8 @@ async fn a_folder_conforms() {
         spec,
         updated,
         apart: false,
+        adds: false,
+        lenient: &[],
     };
     let quota = |cpu: Json| {
         json!({

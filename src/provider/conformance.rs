@@ -23,6 +23,10 @@ pub struct Case {
     pub spec: serde_json::Value,
     /// The same resource after an edit of every field that can change.
     pub updated: serde_json::Value,
+    /// Whether making it only adds to what is there and takes nothing from anybody, as privileges do.
+    pub adds: bool,
+    /// Pointers of references that the target takes whether or not what they name is there.
+    pub lenient: &'static [&'static str],
     /// Whether each estate has resources of its own under one name, so that none can stand in another's way.
     pub apart: bool,
 }
@@ -51,6 +55,8 @@ pub async fn check(subject: &Subject<'_>, case: &Case) -> Vec<String> {
     }
     trial.life(case).await;
     trial.ownership(case).await;
+    trial.second(case).await;
+    trial.missing(case).await;
     trial.outage(case).await;
     for needed in made.iter().rev() {
         if let Err(error) = trial.delete(needed, ESTATE).await {
@@ -94,6 +100,27 @@ impl Trial<'_> {
 
     fn create(desired: &Desired) -> StepAction {
         StepAction::Create { spec: Map::clone(&desired.spec), secrets: Vec::new() }
+    }
+
+    fn update(desired: &Desired, before: Present) -> StepAction {
+        Self::update_from(desired, before, None)
+    }
+
+    fn update_from(desired: &Desired, before: Present, applied: Option<&Map>) -> StepAction {
+        let differences = compare(&desired.kind, &desired.spec, &before.spec, applied);
+        let (changed, removed): (Vec<_>, Vec<_>) =
+            differences.iter().partition(|difference| difference.after.is_some());
+        let pointers = |all: Vec<&tenantry_core::diff::Difference>| {
+            all.iter().map(|difference| difference.pointer.to_string()).collect()
+        };
+        StepAction::Update {
+            spec: Map::clone(&desired.spec),
+            before,
+            applied: applied.cloned(),
+            changed: pointers(changed),
+            removed: pointers(removed),
+            secrets: Vec::new(),
+        }
     }
 
     fn step(desired: &Desired, action: StepAction, estate: &str) -> Step {
@@ -160,19 +187,9 @@ impl Trial<'_> {
         for attempt in ["updating", "updating again"] {
             let Observed::Present(before) = self.observe(self.subject.reader, &updated).await else { continue };
             let differences = compare(&updated.kind, &updated.spec, &before.spec, Some(&desired.spec));
-            let (changed, removed): (Vec<_>, Vec<_>) =
-                differences.iter().partition(|difference| difference.after.is_some());
-            let pointers = |all: Vec<&tenantry_core::diff::Difference>| {
-                all.iter().map(|difference| difference.pointer.to_string()).collect()
-            };
-            let action = StepAction::Update {
-                spec: Map::clone(&updated.spec),
-                before,
-                applied: Some(Map::clone(&desired.spec)),
-                changed: pointers(changed),
-                removed: pointers(removed),
-                secrets: Vec::new(),
-            };
+            let is_left_alone = updated.kind.leaves_alone(&updated.spec) && desired.kind.leaves_alone(&desired.spec);
+            self.expect(!is_left_alone || differences.is_empty(), "what is left alone does not differ", &differences);
+            let action = Self::update_from(&updated, before, Some(&desired.spec));
             let result = self.write(&updated, action, ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
             self.is_as(&updated, attempt).await;
@@ -247,6 +264,10 @@ impl Trial<'_> {
             |result: &Result<Written, String>| result.as_ref().is_err_and(|error| error.starts_with(&conflict));
         let created = self.write(&ours, Self::create(&ours), ESTATE).await;
         self.expect(is_conflict(&created), "creating what another estate has is a conflict", &created);
+        let updated = self.desired("conformance/subject", case.kind, &case.updated);
+        let action = Self::update(&updated, Present { spec: ours.spec.shared(), ..Present::default() });
+        let changed = self.write(&updated, action, ESTATE).await;
+        self.expect(is_conflict(&changed), "updating what another estate has marked since is a conflict", &changed);
         let deleted = self.delete(&ours, ESTATE).await;
         self.expect(is_conflict(&deleted), "deleting what another estate has is a conflict", &deleted);
         let observed = self.observe(self.subject.reader, &ours).await;
@@ -258,6 +279,62 @@ impl Trial<'_> {
         let cleaned = self.delete(&theirs, "somebody-else").await;
         self.expect(cleaned.is_ok(), "the other deletes it", &cleaned);
         self.wait_until_gone(&theirs).await;
+    }
+
+    /// What stands at another address of the estate is not made a second time, nor deleted for this one.
+    async fn second(&mut self, case: &Case) {
+        let first = self.desired("conformance/first", case.kind, &case.spec);
+        let second = self.desired("conformance/second", case.kind, &case.updated);
+        let differences = compare(&second.kind, &second.spec, &first.spec, Some(&second.spec));
+        let is_marked = first.kind.mark != MarkPlace::Inventory;
+        // Without a mark, what is just as it is wanted may be what an earlier attempt made.
+        let is_question = is_marked || !differences.is_empty();
+        if first.identity != second.identity || !is_question || case.adds || case.apart {
+            return;
+        }
+        let created = self.write(&first, Self::create(&first), ESTATE).await;
+        self.expect(created.is_ok(), "creating the first of two", &created);
+        let again = self.write(&second, Self::create(&second), ESTATE).await;
+        self.expect(again.is_err(), "creating what another address has is refused", &again);
+        if is_marked {
+            let deleted = self.delete(&second, ESTATE).await;
+            self.expect(deleted.is_err(), "deleting what another address has is refused", &deleted);
+        }
+        self.is_as(&first, "a second creation").await;
+        let cleaned = self.delete(&first, ESTATE).await;
+        self.expect(cleaned.is_ok(), "deleting the first of two", &cleaned);
+        self.wait_until_gone(&first).await;
+    }
+
+    /// What refers to something that is not there is refused, and nothing is left of the attempt.
+    async fn missing(&mut self, case: &Case) {
+        let kind = self.subject.catalogue.get(case.kind).expect("the case names a kind of the catalogue").clone();
+        let mut pointers: Vec<&str> = kind.references.iter().map(|reference| reference.pointer).collect();
+        pointers.dedup();
+        for pointer in pointers.into_iter().filter(|pointer| !case.lenient.contains(pointer)) {
+            let with_field = [&case.spec, &case.updated].into_iter().find(|spec| spec.pointer(pointer).is_some());
+            let Some(mut spec) = with_field.cloned() else { continue };
+            match spec.pointer_mut(pointer) {
+                Some(serde_json::Value::String(name)) => name.push('x'),
+                Some(serde_json::Value::Array(names)) if !names.is_empty() => {
+                    *names = vec![format!("{}x", names[0].as_str().unwrap_or_default()).into()];
+                }
+                _ => continue,
+            }
+            let desired = self.desired("conformance/subject", case.kind, &spec);
+            let created = self.write(&desired, Self::create(&desired), ESTATE).await;
+            self.expect(
+                created.is_err(),
+                &format!("creating it is refused while its {pointer} is not there"),
+                &created,
+            );
+            let observed = self.observe(self.subject.reader, &desired).await;
+            let nothing = !matches!(observed, Observed::Present(_));
+            self.expect(nothing, &format!("nothing is left where its {pointer} is not there"), &observed);
+            if !nothing {
+                _ = self.delete(&desired, ESTATE).await;
+            }
+        }
     }
 
     /// A server that does not answer makes everything unknown.

@@ -18,8 +18,17 @@ pub fn cases(suffix: &str) -> Vec<Case> {
         spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         spec
     };
-    let case = |kind, needs, spec, updated| Case { kind, needs, spec, updated, apart: false };
-    let fixed = |kind, needs, spec: Json| Case { kind, needs, updated: spec.clone(), spec, apart: false };
+    let case =
+        |kind, needs, spec, updated| Case { kind, needs, spec, updated, apart: false, adds: false, lenient: &[] };
+    let fixed = |kind, needs, spec: Json| Case {
+        kind,
+        needs,
+        updated: spec.clone(),
+        spec,
+        apart: false,
+        adds: false,
+        lenient: &[],
+    };
     let ends = || {
         vec![
             vhost(),

@@ -10,7 +10,8 @@ use crate::support::target::on_server;
 
 /// Names end with a suffix because all tests share a server.
 pub fn cases(suffix: &str) -> Vec<Case> {
-    let case = |kind, spec, updated| Case { kind, needs: Vec::new(), spec, updated, apart: false };
+    let case =
+        |kind, spec, updated| Case { kind, needs: Vec::new(), spec, updated, apart: false, adds: false, lenient: &[] };
     vec![
         case(
             "redis.key",

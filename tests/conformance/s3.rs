@@ -26,7 +26,15 @@ pub fn cases(suffix: &str, has_block: bool) -> Vec<Case> {
         updated["publicAccessBlock"] = json!({"blockPublicPolicy": false});
     }
     let bucket = || ("s3.bucket", json!({"name": name}));
-    let object = |spec, updated| Case { kind: "s3.object", needs: vec![bucket()], spec, updated, apart: false };
+    let object = |spec, updated| Case {
+        kind: "s3.object",
+        needs: vec![bucket()],
+        spec,
+        updated,
+        apart: false,
+        adds: false,
+        lenient: &[],
+    };
     vec![
         Case {
             kind: "s3.bucket",
@@ -37,6 +45,8 @@ pub fn cases(suffix: &str, has_block: bool) -> Vec<Case> {
             }),
             updated,
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         Case {
             kind: "s3.bucket",
@@ -44,6 +54,8 @@ pub fn cases(suffix: &str, has_block: bool) -> Vec<Case> {
             spec: json!({"name": name, "versioning": true, "objectLock": {}}),
             updated: json!({"name": name, "versioning": true, "objectLock": {"mode": "governance", "days": 1}}),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
         object(
             json!({"bucket": name, "key": "a b/ö+&.svg", "content": "<svg/>"}),
@@ -57,6 +69,8 @@ pub fn cases(suffix: &str, has_block: bool) -> Vec<Case> {
             updated: json!({"name": format!("conforms-{suffix}"), "accessKey": {"rotation": 2, "keepPrevious": false},
                             "tags": {"team": "a"}, "policy": user_policy("s3:PutObject")}),
             apart: false,
+            adds: false,
+            lenient: &[],
         },
     ]
 }

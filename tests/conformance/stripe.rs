@@ -15,7 +15,8 @@ pub fn cases() -> Vec<Case> {
         let spec = json!({"lookupKey": lookup_key, "product": "pro", "currency": "usd", "amount": amount, "interval": "month"});
         ("stripe.price", spec)
     };
-    let case = |kind, needs, spec, updated, apart| Case { kind, needs, spec, updated, apart };
+    let case =
+        |kind, needs, spec, updated, apart| Case { kind, needs, spec, updated, apart, adds: false, lenient: &[] };
     vec![
         case(
             "stripe.product",

@@ -52,6 +52,8 @@ pub fn cases(suffix: &str) -> Vec<Case> {
             spec: with(bare(), first),
             updated: with(bare(), second),
             apart: false,
+            adds: false,
+            lenient: &[],
         }
     };
     let named = |name: &str| object("v1", "Namespace", None, &namespace(name));
@@ -71,8 +73,24 @@ pub fn cases(suffix: &str) -> Vec<Case> {
     );
     gadget.needs.push((OBJECT, definition(&gadgets, "Gadget")));
     vec![
-        Case { kind: OBJECT, needs: vec![], spec: named("alone"), updated: labelled, apart: false },
-        Case { kind: OBJECT, needs: vec![], spec: definition(&group, "Widget"), updated: wider, apart: false },
+        Case {
+            kind: OBJECT,
+            needs: vec![],
+            spec: named("alone"),
+            updated: labelled,
+            apart: false,
+            adds: false,
+            lenient: &[],
+        },
+        Case {
+            kind: OBJECT,
+            needs: vec![],
+            spec: definition(&group, "Widget"),
+            updated: wider,
+            apart: false,
+            adds: false,
+            lenient: &[],
+        },
         gadget,
         in_namespace("v1", "ConfigMap", json!({"data": {"a": "1", "b": "2"}}), json!({"data": {"a": "3", "c": "4"}})),
         in_namespace(

@@ -49,7 +49,8 @@ impl Writer for SandboxWriter {
             return Err(fail(*class, reason));
         }
         let failed_at = |step: usize, error| WriteError { step, done: Vec::new(), error };
-        let connection = self.world.connection().await.map_err(|error| failed_at(0, failed("opening the sandbox", error)))?;
+        let connection =
+            self.world.connection().await.map_err(|error| failed_at(0, failed("opening the sandbox", error)))?;
         let Some(mut connection) = connection else {
             return Err(fail(ErrorClass::Fatal, "it was opened for reading only"));
         };
@@ -119,7 +120,8 @@ impl SandboxWriter {
                     return Ok(Written { outputs: stored.outputs, captured: BTreeMap::new() });
                 }
                 let differences = compare(kind, &kept(kind, &spec, secrets), &stored.spec, None);
-                let mut pointers = changed.iter().map(String::as_str).chain(differences.iter().map(|one| &*one.pointer));
+                let mut pointers =
+                    changed.iter().map(String::as_str).chain(differences.iter().map(|one| &*one.pointer));
                 if let Some(pointer) = pointers.find(|pointer| kind.is_immutable(&spec, pointer)) {
                     return refused("updating", ErrorClass::Fatal, format!("{pointer} cannot change"));
                 }
@@ -140,9 +142,7 @@ impl SandboxWriter {
                 }
                 let deleted = self.delete(connection, kind, identity, &stored).await;
                 match deleted.map_err(|error| failed(attempted("deleting"), error))? {
-                    Some(needed_by) => {
-                        refused("deleting", ErrorClass::Conflict, format!("{needed_by} still needs it"))
-                    }
+                    Some(needed_by) => refused("deleting", ErrorClass::Conflict, format!("{needed_by} still needs it")),
                     None => Ok(Written::default()),
                 }
             }
@@ -203,7 +203,8 @@ impl SandboxWriter {
         for limit in kind.name_limits {
             let name = at(spec, limit.pointer).and_then(Value::as_str).unwrap_or_default();
             if name.len() > limit.bytes {
-                let cause = format!("{} has {} bytes, but {} takes {}", limit.pointer, name.len(), limit.source, limit.bytes);
+                let cause =
+                    format!("{} has {} bytes, but {} takes {}", limit.pointer, name.len(), limit.source, limit.bytes);
                 return refuse(ErrorClass::Fatal, cause);
             }
         }
@@ -358,7 +359,8 @@ fn capture(step: &Step, changed: Option<&[String]>) -> BTreeMap<Cow<'static, str
 
 /// Roles, schemas, databases, virtual hosts and exchanges that every server of their sort has without anybody making them.
 fn is_builtin(name: &str) -> bool {
-    let of_server = ["public", "postgres", "information_schema", "/", "guest", "", "mysql", "performance_schema", "sys"];
+    let of_server =
+        ["public", "postgres", "information_schema", "/", "guest", "", "mysql", "performance_schema", "sys"];
     of_server.contains(&name) || name.starts_with("pg_") || name.starts_with("amq.")
 }
 
