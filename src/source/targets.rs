@@ -13,7 +13,7 @@ use super::node::{Data, Node, first_line};
 use super::schema::{Form, Subject};
 use super::schemas;
 use super::words::{Notation, dotted, lower_first};
-use tenantry_core::diagnostics::{Diagnostic, FileId, codes};
+use tenantry_core::diagnostics::{Diagnostic, FileId, codes, nearest};
 use tenantry_core::model::value::push_token;
 
 /// What a target's table can have, by provider.
@@ -76,6 +76,7 @@ impl TargetForms {
     pub fn schemas(&self) -> Vec<(&'static str, Value)> {
         let closed = |(provider, form): (&&'static str, &TargetForm)| {
             let mut schema = form.form.schema().clone();
+            schema.as_object_mut().map(|schema| schema.remove("$schema"));
             schema["properties"]["provider"] = json!({"const": provider, "description": "The provider."});
             schema["required"] = json!(["provider"]);
             (*provider, schema)
@@ -181,7 +182,12 @@ impl Checked<'_> {
         }
         // The place is where the target is declared, unless it is this environment's own.
         let Some(part) = below.or(above) else { return };
-        for name in form.required.iter().filter(|name| field(name).is_none()) {
+        // A misspelled field is not missing too.
+        let written = above.into_iter().chain(below).flat_map(|part| entries(Some(part.node)));
+        let unknown: Vec<&str> =
+            written.map(|(name, _)| name).filter(|name| !form.properties.contains_key(*name)).collect();
+        let is_meant = |name: &str| unknown.iter().any(|unknown| nearest(unknown, [name].into_iter()).is_some());
+        for name in form.required.iter().filter(|name| field(name).is_none() && !is_meant(name)) {
             if !self.reported.insert(child(&part.pointer, name)) {
                 continue;
             }

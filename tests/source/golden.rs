@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tenantry_core::diagnostics::{codes, has_errors};
 use tenantry_render::diagnostics::write_text;
+use tenantry_render::page::Page;
 use tenantry_source::{Loaded, Options, Place, load};
 
 /// Set to `1` to rewrite what is expected.
@@ -13,7 +14,7 @@ const BLESS: &str = "TENANTRY_BLESS";
 /// What a user is told, or a summary of what was read.
 fn told(loaded: &Loaded) -> String {
     let mut text = Vec::new();
-    write_text(&mut text, &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
+    write_text(&mut Page::new(&mut text), &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
     let mut text = String::from_utf8(text).expect("messages are UTF-8");
     if let Some(estate) = &loaded.estate {
         let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(" ") };

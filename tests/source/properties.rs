@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use tenantry_core::diagnostics::has_errors;
 use tenantry_render::diagnostics::{write_json, write_text};
+use tenantry_render::page::Page;
 use tenantry_source::{Options, Place, load};
 
 const CONFIG: &str = "[estate]\nname = \"shop\"\n[limits]\nmax_deletes = \"5%\"\n[targets.db]\nprovider = \"postgres\"\nurl = \"env:URL\"\n";
@@ -130,7 +131,7 @@ fn check(config: &str, document: &[u8], schema: Option<&str>) {
     let loaded = load(&Place::Directory(folder.path().to_owned()), Options { threads: 1, ..Options::default() });
     assert_eq!(loaded.estate.is_some(), !has_errors(&loaded.diagnostics));
     let mut out = Vec::new();
-    write_text(&mut out, &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
+    write_text(&mut Page::new(&mut out), &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
     write_json(&mut out, &loaded.diagnostics, &loaded.files).expect("writing to memory");
     let out = String::from_utf8(out).expect("messages are UTF-8");
     let control = out.chars().find(|c| c.is_control() && *c != '\n');

@@ -6,6 +6,7 @@ use std::path::Path;
 use assert_fs::TempDir;
 use tenantry_core::diagnostics::codes;
 use tenantry_render::diagnostics::{write_json, write_text};
+use tenantry_render::page::Page;
 use tenantry_source::{Loaded, Options, Place, load};
 
 fn estate(files: &[(&str, &str)]) -> TempDir {
@@ -18,7 +19,7 @@ fn estate(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn read(folder: &Path, options: Options) -> Loaded {
+fn read(folder: &Path, options: Options<'_>) -> Loaded {
     load(&Place::Directory(folder.to_owned()), options)
 }
 
@@ -89,7 +90,7 @@ fn the_number_of_threads_changes_nothing() {
     let told = |threads| {
         let loaded = read(folder.path(), Options { threads, ..Options::default() });
         let mut text = Vec::new();
-        write_text(&mut text, &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
+        write_text(&mut Page::new(&mut text), &loaded.diagnostics, &loaded.files, false).expect("writing to memory");
         text
     };
     let alone = told(1);
@@ -135,7 +136,7 @@ fn a_secret_is_in_no_output() {
         let loaded = read(folder.path(), Options::default());
         assert!(loaded.estate.is_none(), "{config}");
         let mut text = Vec::new();
-        write_text(&mut text, &loaded.diagnostics, &loaded.files, true).expect("writing to memory");
+        write_text(&mut Page::new(&mut text), &loaded.diagnostics, &loaded.files, true).expect("writing to memory");
         write_json(&mut text, &loaded.diagnostics, &loaded.files).expect("writing to memory");
         let text = String::from_utf8(text).expect("messages are UTF-8");
         assert!(!text.contains("hunter2"), "{config}\n{text}");

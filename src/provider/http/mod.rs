@@ -45,6 +45,7 @@ const REQUESTS_PER_SECOND: u32 = 20;
 struct HttpSettings {
     /// What paths of definitions are appended to.
     url: String,
+    /// How requests say who asks.
     #[serde(default)]
     auth: Auth,
     /// A bearer token, or the value of `header`, as `env:NAME` or `file:PATH`.
@@ -53,10 +54,13 @@ struct HttpSettings {
     header: Option<String>,
     /// Of basic authentication.
     username: Option<String>,
+    /// Of basic authentication, as `env:NAME` or `file:PATH`.
     password: Option<String>,
     /// Of OAuth client credentials (RFC 6749, 4.4).
     token_url: Option<String>,
+    /// Of OAuth client credentials: who asks.
     client_id: Option<String>,
+    /// Of OAuth client credentials, as `env:NAME` or `file:PATH`.
     client_secret: Option<String>,
     /// Of a token: what it is for.
     scope: Option<String>,
@@ -66,9 +70,13 @@ struct HttpSettings {
     subject: Option<String>,
     /// Of a key of AWS: who asks, where, and of which service, such as `execute-api`.
     access_key_id: Option<String>,
+    /// Of a key of AWS, as `env:NAME` or `file:PATH`.
     secret_access_key: Option<String>,
+    /// Of temporary credentials of AWS, as `env:NAME` or `file:PATH`.
     session_token: Option<String>,
+    /// Of a key of AWS: where the service is.
     region: Option<String>,
+    /// Of a key of AWS: what is asked.
     service: Option<String>,
     /// What `hmac` signs the body with, as `env:NAME` or `file:PATH`.
     secret: Option<String>,
@@ -78,6 +86,7 @@ struct HttpSettings {
     prefix: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
+    /// Reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     requests_per_second: u32,

@@ -184,7 +184,10 @@ impl HttpReader {
         for (name, objects) in &objects {
             let [object] = objects.as_slice() else { continue };
             let spec = spec.with("name", name.as_str().into()).with("fields", Map::default().into());
-            let Some(identity) = kind.identity_of(&kind.normal(&spec)).filter(|identity| !asked.contains(identity)) else { continue };
+            let Some(identity) = kind.identity_of(&kind.normal(&spec)).filter(|identity| !asked.contains(identity))
+            else {
+                continue;
+            };
             let observed = seen(object.clone(), &spec);
             if matches!(&observed, Observed::Present(found) if found.mark.as_ref().is_some_and(|mark| *mark.estate == *estate))
             {

@@ -138,7 +138,10 @@ mod tests {
             let Value::Map(spec) = Value::from(json!({"key": "a", "name": "A", "metadata": metadata})) else {
                 panic!()
             };
-            (product::kind().check)(&product::kind().normal(&spec)).into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+            (product::kind().check)(&product::kind().normal(&spec))
+                .into_iter()
+                .map(|problem| problem.pointer)
+                .collect::<Vec<_>>()
         };
         assert_eq!(problems(json!({"seats": "3"})), [""; 0]);
         assert_eq!(problems(json!({"tenantry_key": "x"})), ["/metadata/tenantry_key"]);
