@@ -24,6 +24,8 @@ mod instances;
 mod outputs;
 #[path = "plan/shop.rs"]
 mod shop;
+#[path = "plan/shown.rs"]
+mod shown;
 
 use std::path::{Path, PathBuf};
 

@@ -252,6 +252,37 @@ fn no_room_touches_what_it_must_not() {
     assert!(found.is_empty(), "borders are crossed:\n{}", found.join("\n"));
 }
 
+/// Streams, and what writes to them by itself. Whatever is printed goes through the one file that has them, which shows
+/// what would otherwise act on a terminal.
+const STREAMS: &[&str] = &["std::io::stdout", "std::io::stderr", "*io::stdout", "*io::stderr", "anstream", "indicatif"];
+/// The files that may name them.
+const PRINTERS: &[(&str, &[&str])] = &[
+    ("cli/output.rs", STREAMS),
+    // Draws a bar, whose texts it shows as lines are shown.
+    ("cli/progress.rs", &["indicatif"]),
+    // Only asks what was chosen.
+    ("cli/arguments.rs", &["anstream"]),
+];
+
+/// Every place of a file that prints past the one that may.
+fn printing(file: &Path, text: &str) -> Vec<String> {
+    let allowed = PRINTERS.iter().find(|(printer, _)| file == Path::new(printer)).map_or(&[][..], |(_, names)| names);
+    let prints = |named: &Named| {
+        let names = STREAMS.iter().filter(|name| !allowed.contains(name));
+        !named.in_test && names.into_iter().any(|name| is_outside(&named.path, name))
+    };
+    let found = paths(&module_of(file), text).into_iter().filter(prints);
+    found.map(|named| format!("{}:{}: {}", file.display(), named.line, named.path.join("::"))).collect()
+}
+
+#[test]
+fn nothing_is_printed_but_where_it_is_made_visible() {
+    let found: Vec<String> = sources().iter().flat_map(|(file, text)| printing(file, text)).collect();
+    assert!(found.is_empty(), "goes past `cli/output.rs`:\n{}", found.join("\n"));
+    let past = "fn f() { let _ = writeln!(std::io::stderr(), \"{}\", 1); }";
+    assert_eq!(printing(Path::new("cli/apply.rs"), past).len(), 1);
+}
+
 #[test]
 fn every_file_can_be_read_in_one_sitting() {
     let long: Vec<String> = sources()

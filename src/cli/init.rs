@@ -34,7 +34,11 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
         (".gitignore".to_owned(), IGNORE.to_owned()),
     ]
     .into_iter()
-    .chain(schemas(&target_forms(&tenantry_registry::providers())).into_iter().map(|(file, schema)| (format!("schemas/{file}"), format!("{schema:#}\n"))))
+    .chain(
+        schemas(&target_forms(&tenantry_registry::providers()))
+            .into_iter()
+            .map(|(file, schema)| (format!("schemas/{file}"), format!("{schema:#}\n"))),
+    )
     .collect();
     // What is there already is the user's and stays.
     let mut written = Vec::new();
@@ -65,9 +69,8 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
 fn tell_identity(output: &Output) {
     use secrecy::ExposeSecret as _;
     let (identity, recipient) = tenantry_secret::new_identity();
-    output.note(&format!(
-        "Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:"
-    ));
+    output
+        .note(&format!("Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:"));
     output.note(
         "keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is shown this once.",
     );

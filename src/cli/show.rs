@@ -129,8 +129,13 @@ fn mask_contacts(value: Value) -> Value {
 /// What was written, of which more may be sensitive than of what is asked for now.
 fn applied_of(desired: &Desired, spec: Map) -> Value {
     let mut sensitive = sensitive::of(desired);
-    sensitive.extend(desired.kind.sensitive_in(&desired.kind.normal(&spec)).iter().map(|pointer| Arc::from(&**pointer)));
-    let unknown = sensitive::unless_recorded(Some(&desired.kind), &spec).into_iter();
-    sensitive.extend(unknown.filter(|pointer| desired.spec.value().pointer(pointer).is_none()));
-    sensitive::mask(Value::from(spec), &sensitive)
+    sensitive
+        .extend(desired.kind.sensitive_in(&desired.kind.normal(&spec)).iter().map(|pointer| Arc::from(&**pointer)));
+    let (spec, wanted) = (Value::from(spec), desired.spec.value());
+    spec.for_each_leaf(&mut |pointer, _| {
+        if wanted.pointer(pointer).is_none() {
+            sensitive.push(pointer.into());
+        }
+    });
+    sensitive::mask(spec, &sensitive)
 }

@@ -21,12 +21,7 @@ const LONGEST_LINE: usize = 4096;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_text(
-    out: &mut Page<'_>,
-    diagnostics: &[Diagnostic],
-    files: &SourceFiles,
-    colour: bool,
-) -> io::Result<()> {
+pub fn write_text(out: &mut Page<'_>, diagnostics: &[Diagnostic], files: &SourceFiles, colour: bool) -> io::Result<()> {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
     for diagnostic in diagnostics {
@@ -287,7 +282,15 @@ mod tests {
         let diagnostic = Diagnostic::error(codes::SCHEMA, "a\u{1b}b").at(at, "c\u{9b}d").help("e\u{7}f");
         let text = text(diagnostic, &files);
         assert_eq!(text.chars().find(|c| visible::is_hidden(*c) && *c != '\n'), None, "{text:?}");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error[TY0102]: a\u{1b}b
+         --> a\u{1b}[31m.yaml:1:4
+          |
+        1 | a: \u{1b}[31m\u{9b}31m\rx\u{202e}\u{7}
+          |    ^^^^^^ c\u{9b}d
+          |
+          = help: e\u{7}f
+        ");
     }
 
     #[test]

@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn a_line_is_one_line_whatever_is_in_it() {
         let name = "Acme\n0 to delete.\r\u{1b}[2J\u{202e}";
-        assert_eq!(written(|page| writeln!(page, "{name} exists")), "Acme\\n0 to delete.\\r\\u{1b}[2J\\u{202e} exists\n");
+        assert_eq!(
+            written(|page| writeln!(page, "{name} exists")),
+            "Acme\\n0 to delete.\\r\\u{1b}[2J\\u{202e} exists\n"
+        );
         assert_eq!(written(|page| write!(page, "a\n\n")), "a\\n\n");
         assert_eq!(written(|page| writeln!(page)), "\n");
     }

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use tenantry_core::diff::{self, Known, Verdict};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Applied, Observed, Present};
-use tenantry_core::model::value::Value;
 use tenantry_core::plan::json;
 use tenantry_engine::plan::validate;
 use tenantry_sandbox::Mode;
