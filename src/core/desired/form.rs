@@ -157,7 +157,9 @@ pub fn as_normal(written: &Value, normal: &Value, pointers: &Arc<[Arc<str>]>) ->
         let mut around = pointer.as_ref();
         while found.len() == before && !around.is_empty() {
             let parent = around.rfind('/').map_or("", |at| &around[..at]);
-            if normal.pointer(around).is_some() && normal.pointer(parent).is_none_or(|parent| parent.as_list().is_none()) {
+            if normal.pointer(around).is_some()
+                && normal.pointer(parent).is_none_or(|parent| parent.as_list().is_none())
+            {
                 found.push(around.into());
             }
             around = parent;
@@ -171,9 +173,7 @@ pub fn as_normal(written: &Value, normal: &Value, pointers: &Arc<[Arc<str>]>) ->
 /// Which item of a written list became `wanted`, the item `at` of the normal form.
 fn place_in(items: &[Value], wanted: &Value, at: &str) -> Option<usize> {
     const NAMES: [&str; 4] = ["id", "Sid", "name", "key"];
-    let named = |item: &Value| {
-        NAMES.iter().any(|name| item.get(name).is_some() && item.get(name) == wanted.get(name))
-    };
+    let named = |item: &Value| NAMES.iter().any(|name| item.get(name).is_some() && item.get(name) == wanted.get(name));
     let at = at.parse().ok().filter(|at| items.get(*at) == Some(wanted));
     at.or_else(|| items.iter().position(|item| item == wanted))
         .or_else(|| items.iter().position(named))
@@ -193,7 +193,8 @@ mod tests {
         ]}, "tags": ["a", "b"], "durable": true}));
         let place = |written: serde_json::Value, pointer: &str| as_written(&Value::from(written), &normal, pointer);
         let first = "/policy/Statement/0";
-        let sorted = json!({"policy": {"Statement": [{"Sid": "b", "Action": ["y", "x"]}, {"Sid": "a", "Principal": "*"}]}});
+        let sorted =
+            json!({"policy": {"Statement": [{"Sid": "b", "Action": ["y", "x"]}, {"Sid": "a", "Principal": "*"}]}});
         assert_eq!(place(sorted.clone(), first), "/policy/Statement/1");
         assert_eq!(place(sorted.clone(), "/policy/Statement/0/Principal"), "/policy/Statement/1/Principal");
         assert_eq!(place(sorted, "/policy/Statement/1/Action/0"), "/policy/Statement/0/Action/1");

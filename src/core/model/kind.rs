@@ -343,9 +343,8 @@ impl Kind {
             }
         }
         let by_spec = self.by_spec.iter().flat_map(|by_spec| (by_spec.requires)(spec));
-        let by_spec = by_spec.map(|name| {
-            vec![Reference { kind: self.name, name: Cow::Owned(name.to_string()), required: false }]
-        });
+        let by_spec = by_spec
+            .map(|name| vec![Reference { kind: self.name, name: Cow::Owned(name.to_string()), required: false }]);
         found.into_iter().map(|(_, alternatives)| alternatives).chain(by_spec).collect()
     }
 

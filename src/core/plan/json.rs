@@ -222,10 +222,11 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
     }
 }
 
-
 fn change_form(change: &Change, masked: bool) -> ChangeJson {
     let spec = |spec: &Option<Arc<Map>>| {
-        spec.as_ref().map(|spec| if masked { sensitive::mask(Value::Map(spec.clone()), &change.sensitive) } else { Value::Map(spec.clone()) })
+        spec.as_ref().map(|spec| {
+            if masked { sensitive::mask(Value::Map(spec.clone()), &change.sensitive) } else { Value::Map(spec.clone()) }
+        })
     };
     let mut deferred = BTreeMap::new();
     let mut unknown_after = Vec::new();

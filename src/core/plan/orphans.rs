@@ -131,8 +131,7 @@ fn blocked(applied: &Applied, code: crate::diagnostics::Code, reason: impl Into<
 /// Whether what is there, or what was written, says that its end destroys data.
 fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool {
     let loses = |spec: &Map| kind.loses_data_of(&kind.normal(spec));
-    present.is_some_and(|present| loses(&present.spec))
-        || applied.spec_value().is_some_and(|spec| loses(&spec))
+    present.is_some_and(|present| loses(&present.spec)) || applied.spec_value().is_some_and(|spec| loses(&spec))
 }
 
 /// Plans the end of one resource.

@@ -165,8 +165,11 @@ impl<'a> Run<'a> {
             let known = !deferred.has_secret();
             known.then(|| self.resolve(deferred)).flatten()
         });
-        let identity =
-            change.identity.clone().or_else(|| kind.and_then(|kind| kind.identity_of(&kind.normal(&resolved)))).unwrap_or_default();
+        let identity = change
+            .identity
+            .clone()
+            .or_else(|| kind.and_then(|kind| kind.identity_of(&kind.normal(&resolved))))
+            .unwrap_or_default();
         if !outputs.is_empty() {
             locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
         }
