@@ -124,7 +124,7 @@ mod tests {
     fn the_identity_is_made_of_the_spec() {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "a"}});
         let Value::Map(spec) = Value::from(object) else { panic!("a map") };
-        assert_eq!(kind().identity_of(&spec).as_deref(), Some("ConfigMap/a/c"));
-        assert_eq!(kind().identity_of(&Map::default()), None);
+        assert_eq!(kind().identity_of(&kind().normal(&spec)).as_deref(), Some("ConfigMap/a/c"));
+        assert_eq!(kind().identity_of(&kind().normal(&Map::default())), None);
     }
 }
