@@ -24,10 +24,13 @@ use support::kubernetes::{World as Cluster, on_server};
 use support::objects;
 use support::postgres::{World as Database, in_database};
 use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::Present;
+use tenantry_core::model::value::{Map, Value};
 use tenantry_kubernetes::Kubernetes;
 use tenantry_postgres::Postgres;
 use tenantry_provider::conformance::{Case, Subject, check};
-use tenantry_provider::contract::{ErrorClass, Provider as _};
+use tenantry_provider::contract::{ErrorClass, Provider as _, Step, StepAction, Writer as _};
 use tenantry_sandbox::faults::{Fault, Faults, Operation};
 use tenantry_sandbox::{Mode, Sandbox, World};
 
@@ -226,4 +229,60 @@ async fn the_sandbox_conforms() {
         violations.extend(check(&subject, &case).await);
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+/// What no case asks, because it would only be asked of some: each line is a resource that its real target refuses.
+#[tokio::test]
+async fn the_sandbox_refuses_what_its_targets_refuse() {
+    let folder = TempDir::new().expect("a folder");
+    let catalogue = Arc::new(tenantry_registry::catalogue(&tenantry_registry::providers()));
+    let sandbox = Sandbox::new(World::new(&folder.path().join("sandbox.db"), Mode::ReadWrite), catalogue.clone());
+    let writer = sandbox.writer("target");
+    let step = |kind: &str, spec: serde_json::Value, before: Option<&Map>| {
+        let kind = catalogue.get(kind).expect("a kind").clone();
+        let spec = kind.normal(Value::from(spec).as_map().expect("a map"));
+        let mark = Mark { estate: "shop".into(), address: "acme/it".parse().expect("an address"), secret_hash: None };
+        let (identity, secrets) = (kind.identity_of(&spec).expect("a name"), Vec::new());
+        let action = match before {
+            None => StepAction::Create { spec: Map::clone(&spec), secrets },
+            Some(before) => StepAction::Update {
+                spec: Map::clone(&spec),
+                before: Present { spec: Arc::new(before.clone()), mark: Some(mark.clone()), ..Present::default() },
+                applied: None,
+                changed: Vec::new(),
+                removed: Vec::new(),
+                secrets,
+            },
+        };
+        Step { kind, identity, action, mark, idempotency_key: "key".into() }
+    };
+    let config = |namespace: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": namespace}});
+    let customer = json!({"key": "acme", "name": "Acme"});
+    let subscription = |price: &str| json!({"key": "acme", "customer": "acme", "price": price});
+    let made = [
+        step("stripe.customer", customer, None),
+        step("kubernetes.object", config("default"), None),
+        step("rabbitmq.vhost", json!({"name": "acme"}), None),
+        step("rabbitmq.queue", json!({"vhost": "acme", "name": "orders"}), None),
+    ];
+    for step in &made {
+        writer.write(std::slice::from_ref(step)).await.unwrap_or_else(|error| panic!("{}: {error}", step.kind.name));
+    }
+    let queue = made[3].spec().clone();
+    for (why, step) in [
+        ("a price that nobody makes", step("stripe.subscription", subscription("annual"), None)),
+        ("a namespace that nobody makes", step("kubernetes.object", config("acme"), None)),
+        (
+            "an exchange that nobody makes",
+            step("rabbitmq.binding", json!({"vhost": "acme", "source": "x", "destination": "orders"}), None),
+        ),
+        ("a name that is too long", step("postgres.role", json!({"name": "r".repeat(64)}), None)),
+        ("what the kind's checks refuse", step("s3.bucket", json!({"name": "Not_A_Bucket"}), None)),
+        (
+            "what cannot change",
+            step("rabbitmq.queue", json!({"vhost": "acme", "name": "orders", "durable": false}), Some(&queue)),
+        ),
+    ] {
+        assert!(writer.write(&[step]).await.is_err(), "{why} is taken");
+    }
 }
