@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn only_paint_becomes_colour() {
         let painted = Label::Error.paint("refused\u{1b}[0m");
-        let text = written(|page| writeln!(page, "{painted}: {}", "\u{1b}[31mred"));
+        let other = "\u{1b}[31mred";
+        let text = written(|page| writeln!(page, "{painted}: {other}"));
         assert_eq!(text, "\u{1b}[1m\u{1b}[31mrefused\\u{1b}[0m\u{1b}[0m: \\u{1b}[31mred\n");
         let forged = painted.replacen(char::is_alphanumeric, "x", 1);
         assert!(!shown(&forged).starts_with('\u{1b}'), "without the key of this process it is not paint");
