@@ -122,8 +122,11 @@ pub fn desired_beside(
 /// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
+    // Before everything else, so that what is read is all there at this point or later.
+    let journal = store.head().await?;
     let inventory = by_address(store.inventory().await?);
-    let applied_phases = store.phases().await?;
+    let applied_phases: BTreeMap<Arc<str>, Arc<str>> =
+        store.phases().await?.into_iter().map(|(tenant, phase)| (tenant, phase.as_str().into())).collect();
     let open = store.open_steps().await?.into_iter();
     let begun: HashMap<(Address, Arc<str>), u64> =
         open.map(|step| ((step.address, step.identity), step.generation)).collect();
@@ -177,6 +180,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .cloned()
             .collect();
         if stale.is_empty() {
+            let plan = Plan { journal: Some(journal), ..plan };
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
         }
         stale.iter().for_each(|address| drop(outputs.remove(address)));

@@ -8,15 +8,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_engine::EngineError;
 use tenantry_engine::apply::Outcome;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
-use tenantry_store::OpenMode;
 use tenantry_store::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
-    StepBegun, StepEnded, Store, StoreError,
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
+    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
 };
+use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -64,16 +65,28 @@ impl Watched {
 
 #[async_trait]
 impl Store for Watched {
+    fn scope(&self) -> &Scope {
+        self.store.scope()
+    }
+
     async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
         self.store.inventory().await
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError> {
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
         self.store.phases().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {
         self.store.open_steps().await
+    }
+
+    async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError> {
+        self.store.targets().await
+    }
+
+    async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError> {
+        self.store.accept_target(accepted).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
@@ -106,8 +119,12 @@ impl Store for Watched {
         self.store.locks(now).await
     }
 
-    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError> {
-        self.store.unlock(owners, at, actor).await
+    async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError> {
+        self.store.unlock(request).await
+    }
+
+    async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError> {
+        self.store.check(fence, until).await
     }
 
     async fn begin(&self, fence: &Fence, steps: &[StepBegun]) -> Result<(), StoreError> {
@@ -138,6 +155,22 @@ impl Store for Watched {
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {
         self.store.verify_journal().await
+    }
+
+    async fn head(&self) -> Result<JournalHead, StoreError> {
+        self.store.head().await
+    }
+
+    async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError> {
+        self.store.contains(head).await
+    }
+
+    async fn export(&self) -> Result<Records, StoreError> {
+        self.store.export().await
+    }
+
+    async fn import(&self, records: &Records) -> Result<(), StoreError> {
+        self.store.import(records).await
     }
 
     fn location(&self) -> String {

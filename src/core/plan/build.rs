@@ -101,6 +101,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         transitions,
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
+        journal: None,
     }
 }
 

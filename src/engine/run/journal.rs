@@ -33,7 +33,7 @@ impl<'a> Run<'a> {
         while let Some(first) = rest.first() {
             let steps: Vec<Step> = rest.iter().flat_map(|prepared| prepared.steps.iter().cloned()).collect();
             let mut ended = Ended::default();
-            let next = match self.write(&first.ready.change.target, &steps).await {
+            let next = match self.write(owner, &first.ready.change.target, &steps).await {
                 Ok(written) => {
                     self.end_done(&rest, written, &mut ended).await;
                     Vec::new()
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
             at: (self.request.clock)(),
             address: change.address.clone(),
             identity: change.identity.clone().unwrap_or_default(),
-            action: change.action.as_str().into(),
+            action: change.action,
             generation: change.generation,
             result,
         }
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
         let deleted = match step {
             Ok(step) => {
                 let steps: Vec<Step> = step.into_iter().collect();
-                self.write(&change.target, &steps).await.map_err(|failure| self.mask(&failure.error.to_string()))
+                self.write(owner, &change.target, &steps).await.map_err(|failure| self.mask(&failure.error.to_string()))
             }
             Err(reason) => Err(reason),
         };

@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
             kind: change.kind.clone(),
             target: change.target.clone(),
             identity: identity.cloned().unwrap_or_default(),
-            action: change.action.as_str().into(),
+            action: change.action,
             generation: change.generation,
             idempotency_key: self.idempotency_key(change),
         }
