@@ -32,7 +32,6 @@ mod records;
 mod recovery;
 mod sqlite;
 mod statements;
-#[expect(clippy::module_inception, reason = "the file is named for the noun it holds")]
 mod store;
 #[cfg(test)]
 mod tests;

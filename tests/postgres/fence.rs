@@ -24,7 +24,8 @@ fn nothing_is_committed_once_the_lock_is_lost() {
             assert!(refused.cause.contains("the lock is another run's"), "{refused}");
             assert_eq!(world.observe(desired).await, Observed::Absent);
         }
-        world.create(&[&schema, &database]).await;
+        world.create(&[&schema]).await;
+        world.create(&[&database]).await;
     });
 }
 
