@@ -51,11 +51,17 @@ struct Watched {
     /// The run of this user, and the owners that it locked.
     mine: Mutex<(RunId, Vec<Owner>)>,
     gate: Gate,
+    /// Where it waits before it is told whether it may commit.
+    before_commit: Gate,
 }
 
 impl Watched {
     fn new(store: Arc<dyn Store>, deeds: &Arc<Mutex<Vec<Deed>>>, gate: Gate) -> Arc<Self> {
-        Arc::new(Self { store, deeds: deeds.clone(), mine: Mutex::default(), gate })
+        Self::with_gates(store, deeds, gate, open_gate())
+    }
+
+    fn with_gates(store: Arc<dyn Store>, deeds: &Arc<Mutex<Vec<Deed>>>, gate: Gate, before_commit: Gate) -> Arc<Self> {
+        Arc::new(Self { store, deeds: deeds.clone(), mine: Mutex::default(), gate, before_commit })
     }
 
     fn note(&self, run: RunId, owner: &Owner, what: What) {
@@ -124,6 +130,10 @@ impl Store for Watched {
     }
 
     async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError> {
+        if let Some(gate) = (self.before_commit)(&fence.owner) {
+            let passed = tokio::time::timeout(PATIENCE, gate.acquire()).await;
+            passed.expect("the gate opens").expect("it is never closed").forget();
+        }
         self.store.check(fence, until).await
     }
 
@@ -415,6 +425,59 @@ fn a_run_whose_lease_ran_out_writes_nothing_more() {
         let lost = slept.err().expect("it cannot go on");
         assert!(matches!(lost, EngineError::Store(StoreError::LeaseLost(_))), "{lost}");
         assert_eq!(writes.0.load(std::sync::atomic::Ordering::SeqCst), 0, "it wrote after it had lost its locks");
+        assert_eq!(bed.rows().await, rows);
+        bed.assert_settled().await;
+    });
+}
+
+#[test]
+fn a_run_whose_lease_ran_out_in_the_middle_of_a_write_does_not_commit_it() {
+    block_on(async {
+        let mut model = super::model::plain(&["acme"]);
+        let bed = Bed::new(&model);
+        bed.settle().await;
+        model.tenants[0].limit = 9;
+        bed.write(&model);
+        let plan = bed.plan().await;
+        let (asleep, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let waits: Gate = {
+            let (asleep, gate) = (asleep.clone(), gate.clone());
+            Arc::new(move |_| {
+                asleep.add_permits(1);
+                Some(gate.clone())
+            })
+        };
+        let store = bed.store(OpenMode::ReadWrite).await;
+        let conditions = Conditions {
+            store: Watched::with_gates(store, &Arc::default(), open_gate(), waits),
+            secrets: &KnownSecrets::of(&bed),
+            faults: Arc::new(NoFaults),
+            cancel: CancellationToken::new(),
+            holder: "the sleeper",
+            progress: &Log::default(),
+        };
+        let sleeper = bed.apply_under(&plan, &conditions);
+        let other = async {
+            tokio::time::timeout(PATIENCE, asleep.acquire())
+                .await
+                .expect("it came to its gate")
+                .expect("open")
+                .forget();
+            bed.wait(61);
+            model.tenants[0].limit = 11;
+            bed.write(&model);
+            // What the sleeper has in hand is in the way of whoever writes, so it is woken while the other one waits.
+            let wake = async {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                gate.add_permits(100);
+            };
+            let (settled, ()) = tokio::join!(bed.settle(), wake);
+            assert!(settled, "the newer values are applied");
+            bed.rows().await
+        };
+        let (slept, rows) = tokio::join!(sleeper, other);
+        let lost = slept.err().expect("it cannot go on");
+        assert!(matches!(lost, EngineError::Store(StoreError::LeaseLost(_))), "{lost}");
         assert_eq!(bed.rows().await, rows);
         bed.assert_settled().await;
     });
