@@ -34,7 +34,7 @@ use super::model::Model;
 pub struct Bed {
     pub folder: TempDir,
     /// Seconds since the beginning of the test's time.
-    seconds: AtomicI64,
+    seconds: Arc<AtomicI64>,
 }
 
 /// What a run meets.
@@ -81,7 +81,7 @@ fn scratch() -> TempDir {
 
 impl Bed {
     pub fn new(model: &Model) -> Self {
-        let bed = Self { folder: scratch(), seconds: AtomicI64::new(0) };
+        let bed = Self { folder: scratch(), seconds: Arc::default() };
         bed.write(model);
         bed
     }
@@ -117,6 +117,11 @@ impl Bed {
     pub fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-03-01T08:00:00Z".parse().expect("a time");
         start + SignedDuration::from_secs(self.seconds.load(Ordering::Relaxed))
+    }
+
+    /// The seconds that have passed, to be moved by somebody else.
+    pub fn clock(&self) -> Arc<AtomicI64> {
+        self.seconds.clone()
     }
 
     pub fn wait(&self, seconds: i64) {

@@ -1,6 +1,7 @@
 //! Promise 5: two runs never interleave on one tenant, different tenants go in parallel, and who lost the lock writes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -430,6 +431,18 @@ fn a_run_whose_lease_ran_out_writes_nothing_more() {
     });
 }
 
+/// Every write takes so long that the store's word at its beginning is no longer enough.
+struct Slow(Arc<AtomicI64>);
+
+impl Faults for Slow {
+    fn next(&self, operation: Operation<'_>) -> Fault {
+        if let Operation::Write { .. } = operation {
+            self.0.fetch_add(5, Ordering::SeqCst);
+        }
+        Fault::None
+    }
+}
+
 #[test]
 fn a_run_whose_lease_ran_out_in_the_middle_of_a_write_does_not_commit_it() {
     block_on(async {
@@ -451,7 +464,7 @@ fn a_run_whose_lease_ran_out_in_the_middle_of_a_write_does_not_commit_it() {
         let conditions = Conditions {
             store: Watched::with_gates(store, &Arc::default(), open_gate(), waits),
             secrets: &KnownSecrets::of(&bed),
-            faults: Arc::new(NoFaults),
+            faults: Arc::new(Slow(bed.clock())),
             cancel: CancellationToken::new(),
             holder: "the sleeper",
             progress: &Log::default(),

@@ -15,13 +15,19 @@ use super::Run;
 /// least two thirds are left while the heartbeat goes well; a quarter leaves room for one that is late.
 const GRACE: u32 = 4;
 
-/// Asks the store.
+/// How long the store's word at the beginning of a batch does for its end. Most batches end sooner, and to ask once more for
+/// each of them would cost as much as to journal it. What takes longer is asked about.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Asks the store, unless it said so a moment ago.
 pub struct Guard<'a> {
     store: &'a dyn Store,
     fence: Fence,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
     grace: Duration,
     lost: &'a CancellationToken,
+    /// When the store last said that the lock is held for long enough.
+    confirmed: Option<Timestamp>,
 }
 
 impl Run<'_> {
@@ -34,7 +40,27 @@ impl Run<'_> {
             clock: self.request.clock,
             grace: Duration::from_secs(lease.into()) / GRACE,
             lost: &self.lost,
+            confirmed: None,
         }
+    }
+}
+
+impl Guard<'_> {
+    /// How long the store's word does without being asked again.
+    fn fresh(&self) -> Duration {
+        FRESH.min(self.grace / 2)
+    }
+
+    /// The fence of the batch's beginning: it holds if the lease goes on until everything that is written without another
+    /// question has become true.
+    pub fn fence(&self) -> Fence {
+        Fence { now: after(self.fence.now, self.grace + self.fresh()), ..self.fence.clone() }
+    }
+
+    /// The store said that [`Self::fence`] holds.
+    #[must_use]
+    pub fn confirmed(self) -> Self {
+        Self { confirmed: Some(self.fence.now), ..self }
     }
 }
 
@@ -47,12 +73,19 @@ impl CommitGuard for Guard<'_> {
     async fn check(&self) -> Result<(), LeaseLost> {
         // The time counts from here, however long the store takes to answer.
         let now = (self.clock)();
-        let until = SignedDuration::try_from(self.grace).ok().and_then(|grace| now.checked_add(grace).ok());
+        if self.confirmed.is_some_and(|confirmed| confirmed <= now && now < after(confirmed, self.fresh())) {
+            return Ok(());
+        }
         let fence = Fence { now, ..self.fence.clone() };
-        let checked = self.store.check(&fence, until.unwrap_or(Timestamp::MAX)).await;
+        let checked = self.store.check(&fence, after(now, self.grace)).await;
         if let Err(StoreError::LeaseLost(_)) = &checked {
             self.lost.cancel();
         }
         checked.map_err(|error| LeaseLost(error.to_string()))
     }
+}
+
+fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    let later = SignedDuration::try_from(duration).ok().and_then(|duration| time.checked_add(duration).ok());
+    later.unwrap_or(Timestamp::MAX)
 }

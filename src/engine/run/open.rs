@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::super::apply::{Event, Ready};
 use super::super::observe::describe;
 use super::{Run, locked};
-use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Batch;
 use tenantry_provider::contract::{CommitGuard, ErrorClass, ProviderError, Step, WriteError, Writer, Written};
 
@@ -87,7 +86,7 @@ impl Run<'_> {
     /// Writes steps. What of a sequence was done is not written again when a later step is tried once more.
     pub(super) async fn write(
         &self,
-        owner: &Owner,
+        guard: &dyn CommitGuard,
         target: &Arc<str>,
         steps: &[Step],
     ) -> Result<Vec<Written>, WriteError> {
@@ -101,7 +100,6 @@ impl Run<'_> {
             Some(Err(reason)) => return Err(cannot(reason)),
             None => return Err(cannot("it was not opened")),
         };
-        let guard = self.guard(owner);
         let is_sequence = first.kind.batch == Batch::Sequence;
         let mut delays = ExponentialBuilder::default()
             .with_jitter()
@@ -113,7 +111,7 @@ impl Run<'_> {
         // Steps that were tried before and got no answer: they may have been done, whatever the last try is told.
         let mut in_doubt: HashSet<usize> = HashSet::new();
         loop {
-            let WriteError { step, done, mut error } = match open.call(&steps[written.len()..], &guard).await {
+            let WriteError { step, done, mut error } = match open.call(&steps[written.len()..], guard).await {
                 Ok(rest) => {
                     written.extend(rest);
                     return Ok(written);
