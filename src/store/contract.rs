@@ -426,8 +426,9 @@ pub enum StoreError {
     LeaseLost(Owner),
     #[error("the journal was changed at entry {sequence}: its hash does not follow from the entry before")]
     Tampered { sequence: u64 },
-    #[error("the store at {location} holds records of {found}, not of {wanted}")]
-    OtherScope { location: String, found: Box<Scope>, wanted: Box<Scope> },
+    /// Of a store, or of an export.
+    #[error("{subject} holds records of {found}, not of {wanted}")]
+    OtherScope { subject: String, found: Box<Scope>, wanted: Box<Scope> },
     #[error("the store at {location} already holds records of {scope}")]
     NotEmpty { location: String, scope: Box<Scope> },
     #[error("the store at {location} has an earlier format, and it does not say which environment {what} belongs to")]

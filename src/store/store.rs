@@ -207,7 +207,7 @@ impl<D> Store for SqlStore<D> {
         let scope = Scope { estate: run.estate.clone(), environment: run.environment.clone() };
         if scope != self.scope {
             let (found, wanted) = (Box::new(self.scope.clone()), Box::new(scope));
-            return Err(StoreError::OtherScope { location: self.location(), found, wanted });
+            return Err(StoreError::OtherScope { subject: format!("the store at {}", self.location), found, wanted });
         }
         let draft = journal::run_begun(run).map_err(|error| self.failed("journalling", error))?;
         Ok(self.write(Command::BeginRun(draft)).await?.run)
@@ -339,7 +339,7 @@ impl<D> Store for SqlStore<D> {
     async fn import(&self, records: &Records) -> Result<(), StoreError> {
         if *records.scope() != self.scope {
             let (found, wanted) = (Box::new(records.scope().clone()), Box::new(self.scope.clone()));
-            return Err(StoreError::OtherScope { location: "the export".into(), found, wanted });
+            return Err(StoreError::OtherScope { subject: "the export".into(), found, wanted });
         }
         records.verify()?;
         self.write(Command::Import(Box::new(records.clone()))).await.map(drop)

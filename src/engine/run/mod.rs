@@ -249,7 +249,11 @@ impl<'a> Run<'a> {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
-        let Some(to) = Phase::named(&transition.to) else { return };
+        let Some(to) = Phase::named(&transition.to) else {
+            let cause = format!("the plan names the phase `{}`, which does not exist", transition.to);
+            let (location, attempted) = (self.request.store.location(), "entering a phase");
+            return self.store_failed(StoreError::Failed { location, attempted, cause }, std::iter::empty());
+        };
         let entered = PhaseTransition {
             at: (self.request.clock)(),
             tenant: transition.tenant.clone(),
