@@ -45,8 +45,8 @@ impl MySqlWriter {
             prepare(&mut session.connection, &self.bookkeeping).await?;
             self.is_prepared.store(true, Ordering::Relaxed);
         }
-        // From here on, and not only when it waits for an answer, the server ends a session that it hears nothing from: what
-        // a stopped process sends when its lock may be another run's is not carried out.
+        // The server ends a session that is silent for so long: what a process sends after it was stopped, when its lock may
+        // be another run's, is not carried out.
         let grace = guard.grace().as_secs().max(1);
         execute(&mut session.connection, format!("SET SESSION wait_timeout = {grace}")).await?;
         guard.check().await?;
