@@ -144,6 +144,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
         let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, &desired.spec)));
+        let observed = observe(targets, all(), inventory.values()).await;
         let (keys, time) = (targets.placement_keys(), now.to_string());
         let inputs = desired::Inputs {
             estate,
@@ -156,7 +157,6 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         };
         let Expanded { blueprints, resolved, owners, .. } = &expanded;
         let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
-        let observed = observe(targets, all(), inventory.values()).await;
         let plan = build::build(&Inputs {
             estate: &targets.environment.estate,
             environment: targets.environment.name.as_ref(),

@@ -29,7 +29,10 @@ impl Checkout {
         Self { located: discover(directory), directory: directory.to_owned() }
     }
 
-    /// The commit that the estate is, if nothing that is read of it differs from that commit; or why it is not known.
+    /// The commit that the estate is, if nothing that is read of it differs from that commit.
+    ///
+    /// # Errors
+    /// With a warning, if there is a repository that cannot tell.
     pub fn revision(&self, linked: &[String]) -> Result<Option<String>, Box<Diagnostic>> {
         let located = match &self.located {
             Ok(located) => located,
@@ -49,7 +52,23 @@ impl Checkout {
     pub fn not_checked_out(&self, linked: &[String]) -> Vec<(String, Problem)> {
         let Some((estate, missing)) = self.missing(|folder| read_paths(folder, linked)) else { return Vec::new() };
         let below_estate = |path: &Path| path.strip_prefix(&estate).unwrap_or(path).display().to_string();
-        missing.into_iter().map(|(path, what)| (below_estate(&path), what.problem())).collect()
+        let is_file = |what: &Missing| matches!(what, Missing::File);
+        let files = missing.values().filter(|what| is_file(what)).count();
+        let mut problems = Vec::new();
+        for (path, what) in missing {
+            let mut problem = what.problem();
+            // One of a thousand files tells as much as all of them.
+            if is_file(&what) {
+                if problems.iter().any(|(_, known): &(String, Problem)| known.help == problem.help) {
+                    continue;
+                }
+                if files > 1 {
+                    problem.message = format!("{} and {} more", problem.message, files - 1);
+                }
+            }
+            problems.push((below_estate(&path), problem));
+        }
+        problems
     }
 
     /// Why there is no estate, if it is because its folder is not checked out.

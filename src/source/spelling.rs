@@ -1,7 +1,7 @@
 //! Plain scalars whose text says more than the number that is read, or that other readers take for something else.
 //!
 //! A number keeps no leading zero, no sign, no base and no trailing zero, so an account number or a version that was meant
-//! as a text would change without a word. Readers of YAML 1.1 (kubectl, Ansible, PyYAML) moreover have octal numbers with a
+//! as a text would change without a word. Readers of YAML 1.1 (kubectl and Ansible among them) moreover have octal numbers with a
 //! leading zero, binary numbers and digits grouped by underscores. Times of day such as `12:30:45`, which YAML 1.1 reads as
 //! numbers to the base of 60, stay texts in silence: nobody means the number, and no part of the text is lost.
 
