@@ -176,7 +176,7 @@ impl<'a, 'e> Provenance<'a, 'e> {
     fn source_of_path(&self, subject: Subject<'_, 'e>, path: &[Arc<str>]) -> Option<Source> {
         let [root, path @ ..] = path else { return None };
         match (&**root, subject.tenant, subject.tier) {
-            ("tenant", Some(tenant), _) => self.source_in_tenant(tenant, path),
+            ("tenant", Some(tenant), _) => source_in_tenant(tenant, path),
             ("tier", Some(tenant), _) if is_name(path) => Some(Source::Own(tenant.document.positions.origin(TIER))),
             ("tier", Some(_), Some(tier)) => {
                 written(&tier.positions, path).map(|origin| Source::Tier(origin, TIER.to_owned()))
@@ -186,22 +186,6 @@ impl<'a, 'e> Provenance<'a, 'e> {
             ("resources", ..) => self.source_in_resource(subject, path).map(Source::Own),
             _ => None,
         }
-    }
-
-    fn source_in_tenant(&self, tenant: &ResolvedTenant<'e>, path: &[Arc<str>]) -> Option<Source> {
-        let field = &**path.first()?;
-        if is_name(path) && tenant.document.metadata.previously.is_empty() {
-            return None;
-        }
-        let is_inherited = matches!(field, "quotas" | "features" | "values");
-        (1..=path.len()).rev().find_map(|length| {
-            let pointer = pointer_of(&path[..length]);
-            match tenant.document.positions.exact(&pointer) {
-                Some(origin) => Some(Source::Own(origin)),
-                None if is_inherited => Some(Source::Tier(tenant.tier.positions.exact(&pointer)?, pointer)),
-                None => None,
-            }
-        })
     }
 
     /// Where a field of another resource of the same owner gets its value.
@@ -247,6 +231,23 @@ impl<'a, 'e> Provenance<'a, 'e> {
 
 /// Where a tenant's document names its tier.
 const TIER: &str = "/spec/tier";
+
+/// Where a path below `tenant` is written: in the tenant's document, else in its tier's.
+fn source_in_tenant(tenant: &ResolvedTenant<'_>, path: &[Arc<str>]) -> Option<Source> {
+    let field = &**path.first()?;
+    if is_name(path) && tenant.document.metadata.previously.is_empty() {
+        return None;
+    }
+    let is_inherited = matches!(field, "quotas" | "features" | "values");
+    (1..=path.len()).rev().find_map(|length| {
+        let pointer = pointer_of(&path[..length]);
+        match tenant.document.positions.exact(&pointer) {
+            Some(origin) => Some(Source::Own(origin)),
+            None if is_inherited => Some(Source::Tier(tenant.tier.positions.exact(&pointer)?, pointer)),
+            None => None,
+        }
+    })
+}
 
 /// Whether a path below `tenant` or `tier` is the owner's name. It is part of every address, and only changes with a rename.
 fn is_name(path: &[Arc<str>]) -> bool {
