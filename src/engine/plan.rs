@@ -9,7 +9,7 @@ use super::EngineError;
 use super::observe::{by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
-use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources};
+use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
@@ -152,6 +152,18 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         let values = SecretValues::read(*secrets, all().map(|desired| &desired.spec), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, &desired.spec)));
         let missing_secrets = values.missing(all().map(|desired| &desired.spec));
+        let (keys, time) = (targets.placement_keys(), now.to_string());
+        let inputs = desired::Inputs {
+            estate,
+            environment: targets.environment,
+            catalogue: &targets.catalogue,
+            placement_keys: &keys,
+            outputs: &outputs,
+            now: &time,
+            threads: *threads,
+        };
+        let Expanded { blueprints, resolved, owners, .. } = &expanded;
+        let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
         let plan = build::build(&Inputs {
             estate: &targets.environment.estate,
             environment: targets.environment.name.as_ref(),
@@ -171,7 +183,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             secret_hashes: &secret_hashes,
             missing_secrets: &missing_secrets,
             selected: *selected,
-            place: &|address, pointer| place(estate, &expanded, address, pointer),
+            place: &|address, pointer| place(estate, &provenance, address, pointer),
         });
         // What the store did not know may be what a run at the same time has just put there.
         if misses_records(&plan) && looks > 0 {
@@ -258,27 +270,9 @@ fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {
     tenants.chain(tiers).collect()
 }
 
-/// Where a user would edit a field of a resource, or of a tenant if the address has no id.
-fn place(estate: &Estate, expanded: &Expanded<'_>, address: &Address, pointer: &str) -> Option<Place> {
-    let tenant = || {
-        let name = address.owner.tenant()?;
-        let at = expanded
-            .resolved
-            .tenants
-            .binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name))
-            .ok()?;
-        Some(expanded.resolved.tenants[at].document.positions.origin(if address.id.is_empty() {
-            pointer
-        } else {
-            "/spec/phase"
-        }))
-    };
-    let origin = if address.id.is_empty() {
-        tenant()
-    } else {
-        desired::provenance(&expanded.blueprints, &expanded.resolved, address, pointer).or_else(tenant)
-    };
-    let origin = origin?;
+/// Where a user would edit a field of a resource, or of an owner's document if the address has no id.
+fn place(estate: &Estate, provenance: &Provenance<'_, '_>, address: &Address, pointer: &str) -> Option<Place> {
+    let origin = provenance.origin(address, pointer)?;
     let (line, _) = estate.files.line_column(origin);
     Some(Place { file: estate.files.get(origin.file).path.clone(), line })
 }

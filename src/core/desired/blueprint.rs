@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::order::topological;
 use crate::diagnostics::{Diagnostic, Origin, codes};
-use crate::expression::{Compiled, Compiler, Expression, Failure};
+use crate::expression::{Compiled, Compiler, Failure};
 use crate::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
 use crate::model::kind::{Catalogue, Kind};
 use crate::model::value::{Value, unescape_token};
@@ -48,20 +48,6 @@ impl CompiledResource<'_> {
     /// Where the resource as a whole is declared: its id, which is shorter than its text.
     pub fn place(&self) -> Origin {
         self.origin("/id")
-    }
-
-    /// The paths that the expressions at a pointer of the spec look at first; of the whole resource, those that decide
-    /// whether it exists.
-    pub fn leading_paths(&self, pointer: &str) -> Vec<&[Arc<str>]> {
-        let looked_at: Vec<&Compiled> = match pointer {
-            "" => self.for_each.iter().chain(&self.when).collect(),
-            pointer => vec![self.spec.at(pointer)],
-        };
-        let mut paths = Vec::new();
-        for compiled in looked_at {
-            compiled.for_each_expression(&mut |expression: &Arc<Expression>| paths.extend(expression.leading_path()));
-        }
-        paths
     }
 }
 

@@ -29,12 +29,16 @@ codes! {
     ESTATE_MISSING = "TY0006", "There is no `tenantry.toml` where the estate should be.";
     CONFIG_INVALID = "TY0007", "`tenantry.toml` does not have the form that it should have.";
     INLINE_SECRET = "TY0008", "A secret stands in the configuration in the clear.";
+    FILE_SUBSTITUTED = "TY0009", "A file has something in the place of its content: a pointer of Git LFS, encrypted bytes, or an unresolved conflict.";
+    FILE_EMPTY = "TY0010", "A file of documents is empty.";
+    NOT_CHECKED_OUT = "TY0011", "A Git submodule or a file of the estate is not checked out.";
+    REVISION_UNKNOWN = "TY0012", "The Git revision of the estate is not known.";
     // 01: documents
     YAML_SYNTAX = "TY0101", "A file is not valid YAML, or uses a part of YAML that documents do not have.";
     SCHEMA = "TY0102", "A document does not have the form that its kind asks for.";
     UNKNOWN_FIELD = "TY0103", "A field is not known.";
     DUPLICATE_KEY = "TY0104", "A mapping has one key twice.";
-    AMBIGUOUS_SCALAR = "TY0105", "A plain scalar is a boolean in YAML 1.1 and a text in YAML 1.2.";
+    AMBIGUOUS_SCALAR = "TY0105", "A plain scalar could be meant as another value than the one that is read.";
     ALIAS_BOMB = "TY0106", "Aliases unfold to more than the limit.";
     UNKNOWN_KIND = "TY0107", "A document is of no known kind or version.";
     INVALID_NAME = "TY0108", "A name is not a DNS label.";

@@ -65,6 +65,11 @@ impl Template {
         })
     }
 
+    /// Whether the whole text is one expression.
+    pub fn is_one_expression(&self) -> bool {
+        matches!(self.pieces.as_slice(), [Piece::Expression(_)])
+    }
+
     /// The value: of the expression's own type if it is the whole text, else a text.
     ///
     /// # Errors
