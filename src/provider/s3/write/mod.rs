@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use super::api::Api;
 use super::error::Failure;
 use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 pub struct S3Writer {
     api: Arc<Api>,
@@ -44,11 +45,13 @@ impl Writer for S3Writer {
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
-                Ok(written) => done.push(written),
-                Err(failure) => {
+            match traced(self.step(step)).await {
+                (Ok(written), _) => done.push(written),
+                (Err(failure), is_written) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));
+                    // A bucket whose tags were refused is there all the same, and ours.
+                    error.is_in_doubt = is_written;
                     return Err(WriteError { step: index, done, error });
                 }
             }
