@@ -63,7 +63,9 @@ impl Writer for MySqlWriter {
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
+            let within = self.connections.timeouts().write;
+            let written = tokio::time::timeout(within, self.step(step)).await;
+            match written.unwrap_or(Err(Failure::Late(within))) {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));

@@ -122,7 +122,10 @@ impl PostgresWriter {
 #[async_trait]
 impl Writer for PostgresWriter {
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
-        match self.write_all(batch).await {
+        // What was not committed by then never is: the connection is dropped, and the server rolls back.
+        let within = self.connections.timeouts().write;
+        let written = tokio::time::timeout(within, self.write_all(batch)).await;
+        match written.unwrap_or(Err(StepFailure { step: 0, failure: Failure::Late(within) })) {
             Ok(()) => Ok(vec![Written::default(); batch.len()]),
             Err(StepFailure { step, failure }) => {
                 let mut error =
