@@ -22,6 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
+use crate::timeouts::Timeouts;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present};
@@ -74,6 +75,7 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretString>,
     /// The most connections or requests at a time.
     pub concurrency: usize,
+    pub timeouts: Timeouts,
     /// The estate's folder, to which paths are relative.
     pub folder: PathBuf,
 }
@@ -406,6 +408,7 @@ mod tests {
             values: serde_json::json!({"token": "hunter2"}).as_object().cloned().unwrap_or_default(),
             secrets: BTreeMap::new(),
             concurrency: 1,
+            timeouts: Timeouts::default(),
             folder: PathBuf::new(),
         };
         let refused = settings.refuse_in_the_clear(&["password", "token"]).expect_err("it stands in the clear");

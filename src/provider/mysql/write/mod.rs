@@ -69,7 +69,9 @@ impl Writer for MySqlWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step, guard).await {
+            let within = self.connections.timeouts().write;
+            let written = tokio::time::timeout(within, self.step(step, guard)).await;
+            match written.unwrap_or(Err(Failure::Late(within))) {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));

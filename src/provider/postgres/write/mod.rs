@@ -131,7 +131,10 @@ impl PostgresWriter {
 #[async_trait]
 impl Writer for PostgresWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        match self.write_all(batch, guard).await {
+        // What was not committed by then never is: the connection is dropped, and the server rolls back.
+        let within = self.connections.timeouts().write;
+        let written = tokio::time::timeout(within, self.write_all(batch, guard)).await;
+        match written.unwrap_or(Err(StepFailure { step: 0, failure: Failure::Late(within) })) {
             Ok(()) => Ok(vec![Written::default(); batch.len()]),
             Err(StepFailure { step, failure }) => {
                 let mut error =

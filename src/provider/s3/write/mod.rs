@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use super::api::Api;
 use super::error::Failure;
 use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 pub struct S3Writer {
     api: Arc<Api>,
@@ -47,11 +48,13 @@ impl Writer for S3Writer {
             if let Err(lost) = guard.check().await {
                 return Err(lost.of_step(index, done, step.attempted(&step.identity)));
             }
-            match self.step(step).await {
-                Ok(written) => done.push(written),
-                Err(failure) => {
+            match traced(self.step(step)).await {
+                (Ok(written), _) => done.push(written),
+                (Err(failure), is_written) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));
+                    // A bucket whose tags were refused is there all the same, and ours.
+                    error.is_in_doubt = is_written;
                     return Err(WriteError { step: index, done, error });
                 }
             }
