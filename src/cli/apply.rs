@@ -78,6 +78,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         secrets: &*secrets,
         holder: system::holder(&actor),
         actor,
+        now: session.now,
         clock: &system::now,
         cancel,
         progress: &*progress,

@@ -180,6 +180,7 @@ impl Bed {
             secrets: conditions.secrets,
             actor: "somebody@here".into(),
             holder: conditions.holder.to_owned(),
+            now: self.now(),
             clock: &|| self.now(),
             cancel: conditions.cancel.clone(),
             progress: conditions.progress,
