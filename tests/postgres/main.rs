@@ -7,4 +7,5 @@ mod support;
 mod access;
 mod contents;
 mod contract;
+mod quoting;
 mod shared;

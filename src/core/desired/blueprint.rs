@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::order::topological;
 use super::sql_fields::sql_fields;
 use crate::diagnostics::{Diagnostic, Origin, codes};
-use crate::expression::{Compiled, Compiler, Expression, Failure, SqlFields};
+use crate::expression::{Compiled, Compiler, Expression, Failure, SqlFields, quoted};
 use crate::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
 use crate::model::kind::{Catalogue, Kind};
 use crate::model::value::{Value, unescape_token};
@@ -204,7 +204,12 @@ fn compile_resource<'e>(
     for problem in problems {
         let mut diagnostic = Diagnostic::error(
             code_of(problem.error.failure),
-            format!("expression `{}` of resource `{}`: {}", problem.source, template.id, problem.error.message),
+            format!(
+                "expression `{}` of resource `{}`: {}",
+                quoted(&problem.source),
+                template.id,
+                problem.error.message
+            ),
         )
         .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
         diagnostic.help = problem.error.help;

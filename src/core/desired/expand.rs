@@ -79,7 +79,9 @@ impl<'e> Context<'_, 'e> {
             code_of(problem.error.failure),
             format!(
                 "expression `{}` of resource `{}`: {}",
-                problem.source, resource.template.id, problem.error.message
+                expression::quoted(&problem.source),
+                resource.template.id,
+                problem.error.message
             ),
         )
         .at(self.inputs.estate.files.within(resource.origin(&problem.pointer), &problem.source), "");

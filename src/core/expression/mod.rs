@@ -103,6 +103,15 @@ impl ExpressionError {
     }
 }
 
+/// An expression's source as a message quotes it: its place shows the rest.
+pub fn quoted(source: &str) -> String {
+    const CHARACTERS: usize = 80;
+    match source.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &source[..end]),
+        None => source.to_owned(),
+    }
+}
+
 /// Hands out slots to expressions, equal sources sharing one.
 #[derive(Default)]
 pub struct Compiler {
