@@ -73,7 +73,7 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), F
         // What is below a list has no pointer that counts for all.
         let pointers = fields.into_iter().filter_map(|(path, _)| {
             path.into_iter().try_fold(String::new(), |mut pointer, token| {
-                push_token(&mut pointer, &token?);
+                push_token(&mut pointer, token?.as_ref());
                 Some(pointer)
             })
         });

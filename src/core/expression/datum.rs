@@ -147,7 +147,7 @@ pub fn size_of(value: &Value) -> u64 {
     size
 }
 
-fn size_of_cel(value: &cel::Value) -> u64 {
+pub fn size_of_cel(value: &cel::Value) -> u64 {
     NODE_BYTES
         + match value {
             cel::Value::String(text) => text.len() as u64,

@@ -1,7 +1,7 @@
 //! Operators and functions of CEL's standard library and its extensions, as the `cel` crate computes them.
 //!
-//! The crate has no limits of its own. So each call is charged before it is made, by what its result can take at most; a
-//! function whose result or time can be larger than its operands has a row in [`charge`].
+//! The crate has no limits of its own. So each call is refused before it is made if its result could be too large, and charged
+//! by what it made; a function whose result or time can be larger than its operands has a row in [`charge`].
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{CallExpr, Expr, IdedExpr};
 use cel::{Context, ExecutionError};
 
-use super::datum::Datum;
+use super::datum::{Datum, size_of_cel};
 use super::limits::Budget;
 use super::parse::ENVIRONMENT;
 use super::{ExpressionError, Failure};
@@ -73,7 +73,9 @@ impl Call {
         for (index, value) in operands.into_iter().enumerate() {
             context.add_variable_from_value(operand(index), value);
         }
-        cel::Value::resolve(&self.expression, &context).map(Datum::from_cel).map_err(explain)
+        let result = cel::Value::resolve(&self.expression, &context).map_err(explain)?;
+        budget.bytes(size_of_cel(&result))?;
+        Ok(Datum::from_cel(result))
     }
 }
 
@@ -85,7 +87,7 @@ fn call(call: CallExpr) -> IdedExpr {
     IdedExpr { id: 0, expr: Expr::Call(call) }
 }
 
-/// Charges what a call can take at most. Its operands have been charged already.
+/// Charges the steps of a call, and refuses one whose result could be too large. Its operands have been charged already.
 fn charge(name: &str, operands: &[cel::Value], budget: &mut Budget<'_>) -> Result<(), ExpressionError> {
     let length = |index: usize| match operands.get(index) {
         Some(cel::Value::String(text)) => text.len() as u64,
@@ -99,12 +101,12 @@ fn charge(name: &str, operands: &[cel::Value], budget: &mut Budget<'_>) -> Resul
         "replace" => {
             let (text, from, to) = (length(0), length(1), length(2));
             let most = text.checked_div(from).unwrap_or(text + 1);
-            budget.bytes(text + most.saturating_mul(to))
+            budget.room_for(text + most.saturating_mul(to))
         }
-        "join" => budget.bytes(total + length(0).saturating_mul(length(1))),
+        "join" => budget.room_for(total + length(0).saturating_mul(length(1))),
         "split" => {
             let pieces = length(0).checked_div(length(1)).unwrap_or(length(0));
-            budget.bytes(total + 64 * (pieces + 1))
+            budget.room_for(total + 64 * (pieces + 1))
         }
         // Each clause writes one operand, twice as long in hexadecimal, or a number with at most a hundred digits behind
         // its point and 310 before it.
@@ -113,7 +115,7 @@ fn charge(name: &str, operands: &[cel::Value], budget: &mut Budget<'_>) -> Resul
                 Some(cel::Value::String(text)) => text.matches('%').count() as u64,
                 _ => 0,
             };
-            budget.bytes(2 * total + 512 * clauses)
+            budget.room_for(2 * total + 512 * clauses)
         }
         // Compared at each place with the whole of the other.
         "indexOf" | "lastIndexOf" => budget.steps(length(0).saturating_mul(length(1).max(1)) / 16),
@@ -123,12 +125,12 @@ fn charge(name: &str, operands: &[cel::Value], budget: &mut Budget<'_>) -> Resul
             budget.steps(total.saturating_mul(u64::from(length(0).max(1).ilog2() + 1)) / 8)
         }
         "lists.range" => match operands {
-            [cel::Value::Int(count)] => budget.bytes(super::datum::NODE_BYTES * count.unsigned_abs()),
+            [cel::Value::Int(count)] => budget.room_for(super::datum::NODE_BYTES * count.unsigned_abs()),
             _ => Ok(()),
         },
         // A pattern is made into a machine of at most PATTERN_BYTES, and that may be walked for each character.
         "matches" => budget.steps(20_000 + length(0).saturating_mul(16)),
-        _ => budget.bytes(2 * total + 64),
+        _ => budget.room_for(2 * total + 64),
     }
 }
 

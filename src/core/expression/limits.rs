@@ -89,13 +89,22 @@ impl<'a> Budget<'a> {
         Ok(())
     }
 
+    /// Asks whether so many bytes could be made, without making them.
+    ///
+    /// # Errors
+    /// If the evaluation would make more bytes than the limit.
+    pub fn room_for(&self, bytes: u64) -> Result<(), ExpressionError> {
+        if self.bytes.saturating_add(bytes) > BYTES {
+            return Err(exceeded(format!("it makes more than {BYTES} bytes")).help("make a shorter text or list"));
+        }
+        Ok(())
+    }
+
     /// # Errors
     /// If the evaluation, or the owner's evaluations together, make more bytes than the limit.
     pub fn bytes(&mut self, bytes: u64) -> Result<(), ExpressionError> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > BYTES {
-            return Err(exceeded(format!("it makes more than {BYTES} bytes")).help("make a shorter text or list"));
-        }
+        self.room_for(bytes)?;
+        self.bytes += bytes;
         // Copying takes time too.
         self.steps(bytes / 64)?;
         let all = self.owner.bytes.get() + bytes;

@@ -56,8 +56,6 @@ pub struct References {
     pub resources: Vec<Vec<Arc<str>>>,
     /// Names of variables.
     pub variables: Vec<Arc<str>>,
-    /// Paths below `resources` of values that are computed with, and not only passed on.
-    pub operands: Vec<Vec<Arc<str>>>,
     /// Whether a secret is computed with.
     pub computes_secret: bool,
     /// The first path below `tenant` or `tier`.
@@ -381,9 +379,6 @@ fn collect_references(expression: &Expr, passed_on: bool, bound: &mut Vec<String
         }
         if &*path[0] == "resources" && path.len() > 1 {
             let below = path[1..].to_vec();
-            if !passed_on && !found.operands.contains(&below) {
-                found.operands.push(below.clone());
-            }
             if !found.resources.contains(&below) {
                 found.resources.push(below);
             }
