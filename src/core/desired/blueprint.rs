@@ -212,7 +212,7 @@ fn compile_resource<'e>(
             ),
         )
         .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
-        diagnostic.help = problem.error.help;
+        diagnostic.help = problem.error.help.or_else(|| Some("expressions are CEL, such as ${tenant.name}".to_owned()));
         diagnostics.push(diagnostic);
     }
     let mut needs = BTreeSet::new();

@@ -85,7 +85,8 @@ impl<'e> Context<'_, 'e> {
             ),
         )
         .at(self.inputs.estate.files.within(resource.origin(&problem.pointer), &problem.source), "");
-        diagnostic.help.clone_from(&problem.error.help);
+        let otherwise = || Some("`tenantry show TENANT` shows a tenant's values".to_owned());
+        diagnostic.help = problem.error.help.clone().or_else(otherwise);
         problems.add(diagnostic, owner);
     }
 
