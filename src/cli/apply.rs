@@ -95,7 +95,9 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
 
 fn exit(report: &Report, plan: &Plan) -> Exit {
     let stale = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Stale(_)));
-    let failed = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Failed(_)));
+    let failed = report.outcomes.values().any(|(_, outcome)| {
+        matches!(outcome, apply::Outcome::Failed(_) | apply::Outcome::Wrong(_) | apply::Outcome::HalfDone(_))
+    });
     match report.outcome() {
         RunOutcome::Done => plan::exit(plan),
         RunOutcome::Failed | RunOutcome::Partly if stale && !failed => Exit::Stale,

@@ -105,6 +105,10 @@ pub enum Outcome {
     /// It was so already: an earlier run got that far.
     AlreadyDone,
     Failed(String),
+    /// It was written, and is not as it was written.
+    Wrong(String),
+    /// The old one was deleted, and the new one could not be created in its place.
+    HalfDone(String),
     /// The resource changed since the plan was made.
     Stale(String),
     /// Something that it needs was not done.
@@ -116,6 +120,16 @@ pub enum Outcome {
 impl Outcome {
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone | Self::Pending(_))
+    }
+
+    /// Whether something was done that did not come out well.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Self::Wrong(_))
+    }
+
+    /// Whether something in the target changed, well or not.
+    pub fn has_effect(&self) -> bool {
+        self.is_done() || matches!(self, Self::Wrong(_) | Self::HalfDone(_))
     }
 
     /// Whether nothing is left to wait for either.
@@ -136,12 +150,11 @@ pub struct Report {
 
 impl Report {
     pub fn outcome(&self) -> RunOutcome {
-        let done = self.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
         if self.interrupted {
             RunOutcome::Interrupted
-        } else if done == self.outcomes.len() {
+        } else if self.outcomes.values().all(|(_, outcome)| outcome.is_done()) {
             RunOutcome::Done
-        } else if done == 0 {
+        } else if !self.outcomes.values().any(|(_, outcome)| outcome.has_effect()) {
             RunOutcome::Failed
         } else {
             RunOutcome::Partly
@@ -203,6 +216,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let mut report = Report { run, outcomes: writing.take_outcomes(), interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
             verify(request, &fresh.inventory, &mut report.outcomes).await?;
+            writing.close(&report.outcomes).await;
             writing.enter_phases(&report.outcomes).await;
         }
         let failure = writing.store_failure();

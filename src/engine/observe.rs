@@ -67,7 +67,8 @@ pub async fn observe_in<'a>(
     drop(wanted);
     let answers = join_all(requests.into_iter().map(|(target, request)| async move {
         let Asked { wanted, known } = request;
-        let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
+        let scope = targets.environment.scope();
+        let request = ObserveRequest { estate: &scope, wanted, known };
         let kinds: BTreeSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
         let answer = match targets.reader(&target) {
             Ok(reader) => reader.observe(&request).await,

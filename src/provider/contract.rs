@@ -23,9 +23,10 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_core::ownership;
 
 /// The log's target for how far a step is that takes long: shown without being asked for.
 pub const PROGRESS: &str = "progress";
@@ -101,6 +102,7 @@ impl Settings {
 
 /// Everything that is wanted of one target, and everything that the estate is known to have there.
 pub struct ObserveRequest<'a> {
+    /// The estate and environment, as marks name them.
     pub estate: &'a str,
     /// Desired resources by kind, in order of address; those without an identity yet are not among them. A kind whose
     /// list is empty is asked only for what carries the estate's mark.
@@ -138,6 +140,17 @@ pub trait Writer: Send + Sync {
     /// # Errors
     /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
     async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
+
+    /// Proves, as far as the target can tell without keeping anything, that it would take the resource which `step` creates
+    /// in the place of one that is deleted first. Asked before the old one goes; not asked of a transaction, which keeps the
+    /// old one where the new one is refused.
+    ///
+    /// # Errors
+    /// If the target would refuse it. A target that cannot tell proves nothing and says `Ok`.
+    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        let _ = step;
+        Ok(())
+    }
 }
 
 /// One thing to do in a target.
@@ -202,17 +215,11 @@ impl Step {
 
     /// Whether the step may change a resource that exists and carries `current`.
     pub fn may_change(&self, current: Option<&Mark>) -> bool {
-        let is_ours = current.is_some_and(|mark| mark.is_same_owner(&self.mark));
-        let is_as_planned = match &self.action {
-            StepAction::Create { .. } | StepAction::Delete { .. } => false,
-            // Adopted, or renamed in the estate: what the plan saw is still there.
-            StepAction::Update { before, .. } => match (&before.mark, current) {
-                (None, None) => true,
-                (Some(seen), Some(current)) => seen.is_same_owner(current),
-                _ => false,
-            },
+        let seen = match &self.action {
+            StepAction::Create { .. } | StepAction::Delete { .. } => None,
+            StepAction::Update { before, .. } => Some(before.mark.as_ref()),
         };
-        is_ours || is_as_planned
+        ownership::may_change(&self.mark, seen, current)
     }
 
     /// [`Self::may_change`] with a reason.
@@ -224,7 +231,7 @@ impl Step {
             return Ok(());
         }
         Err(match current {
-            Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+            Some(mark) => format!("it carries the mark of {} of {}", mark.address, readable_scope(&mark.estate)),
             None => "it exists and carries no mark".to_owned(),
         })
     }

@@ -2,5 +2,6 @@
 
 pub mod diagnostics;
 pub mod plan;
+pub mod reason;
 pub mod style;
 pub mod words;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
 
+use super::reason::sentence;
 use super::style::Label;
 use super::words;
 use tenantry_core::diagnostics::{Severity, codes};
@@ -119,7 +119,7 @@ fn owner(
     writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
     let (records, others) = records_apart(changes);
     for (_, change) in others {
-        self::change(out, change, Some((&change.reason, change.origin.as_ref())), true, view)?;
+        self::change(out, change, Some((sentence(&change.reason), change.origin.as_ref())), true, view)?;
     }
     self::records(out, &records)?;
     writeln!(out)
@@ -148,7 +148,11 @@ fn records(out: &mut dyn io::Write, records: &[&Change]) -> io::Result<()> {
         Action::Update.as_str(),
         names.join(", ")
     ));
-    writeln!(out, "  {symbol}  {}", Label::Quiet.paint("their protection or what they need is put on record"))
+    writeln!(
+        out,
+        "  {symbol}  {}",
+        Label::Quiet.paint("the inventory is brought up to date; the targets stay as they are")
+    )
 }
 
 fn id(change: &Change) -> String {
@@ -173,14 +177,14 @@ fn group(
         members if members.iter().all(|owner| matches!(owner, Owner::Tier(_))) => "tiers",
         _ => "owners",
     };
-    let heading = format!("{} {what} alike: {names}", members.len());
+    let heading = format!("{} {what} with the same changes: {names}", members.len());
     writeln!(out, "{}{}", Label::Heading.paint(heading), transition.map(phase).unwrap_or_default())?;
     let (records, others) = records_apart(changes[0]);
     for (index, change) in others {
         // The place is shown if it is one for all.
         let alike = || changes.iter().map(|changes| changes[index]);
         let origin = change.origin.as_ref().filter(|_| alike().all(|other| other.origin == change.origin));
-        let reason = alike().all(|other| other.reason == change.reason).then_some((&change.reason, origin));
+        let reason = alike().all(|other| other.reason == change.reason).then_some((sentence(&change.reason), origin));
         self::change(out, change, reason, false, view)?;
     }
     self::records(out, &records)?;
@@ -198,7 +202,7 @@ fn phase(transition: &Transition) -> String {
 fn change(
     out: &mut dyn io::Write,
     change: &Change,
-    because: Option<(&Arc<str>, Option<&Place>)>,
+    because: Option<(String, Option<&Place>)>,
     alone: bool,
     view: View<'_>,
 ) -> io::Result<()> {
@@ -342,6 +346,7 @@ pub fn counts(plan: &Plan) -> String {
         (summary.replace, "to replace"),
         (summary.delete, "to delete"),
         (summary.adopt, "to adopt"),
+        (summary.moved, "to move"),
         (summary.forget, "to forget"),
     ]
     .into_iter()

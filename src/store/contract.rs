@@ -144,6 +144,10 @@ pub struct StepBegun {
     pub action: Arc<str>,
     pub generation: u64,
     pub idempotency_key: Arc<str>,
+    /// What is about to be written, as [`Applied::spec`] would have it; nothing of a deletion. It is kept while the step is
+    /// open, so that what an interrupted write may have left is known, and is not part of the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Arc<str>>,
 }
 
 /// A step that was written, or failed.

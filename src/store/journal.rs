@@ -140,8 +140,8 @@ pub fn run_ended(run: RunId, at: Timestamp, outcome: RunOutcome) -> Result<Draft
 
 /// What a step's beginning leaves in the journal.
 pub fn step_begun(fence: &Fence, step: &StepBegun) -> Result<Draft, serde_json::Error> {
-    let detail = canonical(step)?;
-    let effect = Effect::Begun { address: step.address.to_string(), step: detail.clone() };
+    let detail = canonical(&StepBegun { spec: None, ..step.clone() })?;
+    let effect = Effect::Begun { address: step.address.to_string(), step: canonical(step)? };
     let owner = Some(step.address.owner.clone());
     Ok(Draft { run: Some(fence.run), at: step.at, event: "stepBegun", owner, detail, effect: Some(effect) })
 }

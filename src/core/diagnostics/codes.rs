@@ -83,6 +83,9 @@ codes! {
     OWNERSHIP_UNKNOWN = "TY0415", "A resource is to be deleted, but it cannot be shown that it is ours.";
     NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
     SCHEDULED = "TY0417", "A resource will be as it should be at a later day, by itself.";
+    SECRET_LOST = "TY0418", "A secret that a resource was written with is not in the secret store.";
+    UNRECORDED = "TY0419", "A resource carries our mark, and the store does not know it.";
+    NOT_BILLED = "TY0420", "A customer is not billed while something of theirs is blocked.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
     IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition};
+use super::{
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Reason, Summary, Transition,
+};
 use crate::model::address::Address;
 use crate::model::names::hex;
 use crate::model::value::{Deferred, Map, Value};
@@ -82,8 +84,8 @@ struct ChangeJson {
     identity: Option<Arc<str>>,
     action: Action,
     cause: Cause,
-    /// Why, in one sentence without a full stop.
-    reason: Arc<str>,
+    /// Why.
+    reason: Reason,
     /// The owned fields as observed; null if it does not exist.
     before: Option<Value>,
     /// The spec as desired; null if it is deleted.

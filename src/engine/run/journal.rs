@@ -7,7 +7,7 @@ use super::{Run, locked};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::Batch;
 use tenantry_core::model::value::Map;
-use tenantry_core::plan::Change;
+use tenantry_core::plan::{Action, Change};
 use tenantry_provider::contract::{Step, StepAction, WriteError, Written};
 use tenantry_store::contract::{StepBegun, StepEnded, StepResult};
 
@@ -41,13 +41,14 @@ impl<'a> Run<'a> {
                 Err(failure) if steps.iter().any(|step| step.kind.batch == Batch::Sequence) => {
                     let (done, culprit, next) = around(&rest, failure.step);
                     self.end_done(done, failure.done.clone(), &mut ended).await;
-                    self.end_failed(culprit, &failure, None, &mut ended);
+                    let before = done.iter().map(|prepared| prepared.steps.len()).sum();
+                    self.end_failed(culprit, &failure, None, &mut ended, before);
                     next.to_vec()
                 }
                 Err(failure) => {
                     let (_, culprit, _) = around(&rest, failure.step);
                     let culprit = culprit.first().map(|prepared| &prepared.ready.change.address);
-                    self.end_failed(&rest, &failure, culprit, &mut ended);
+                    self.end_failed(&rest, &failure, culprit, &mut ended, 0);
                     Vec::new()
                 }
             };
@@ -86,7 +87,7 @@ impl<'a> Run<'a> {
         Some(kept)
     }
 
-    fn record(&self, change: &Change, result: StepResult) -> StepEnded {
+    pub(super) fn record(&self, change: &Change, result: StepResult) -> StepEnded {
         StepEnded {
             at: (self.request.clock)(),
             address: change.address.clone(),
@@ -124,25 +125,45 @@ impl<'a> Run<'a> {
     }
 
     fn end_written(&self, ready: &Ready<'a>, outputs: Map, ended: &mut Ended<'a>) {
+        let change = ready.change;
         let applied = self.applied(ready, outputs);
-        // A replaced resource stays open, and on record under its old name, until the old one is gone.
-        if ready.replaced.is_none() {
-            ended.records.push(self.record(ready.change, applied));
-            if let Some(old) = &ready.change.renamed_from {
-                let removed = self.record(ready.change, StepResult::Removed);
-                ended.records.push(StepEnded { address: old.clone(), ..removed });
-            }
+        if change.action == Action::Delete && ready.present.is_some() {
+            locked(&self.deleted).insert(&change.address);
+        } else if ready.replaced.is_none() {
+            ended.records.push(self.record(change, applied));
+            ended.records.extend(self.old_address(change));
         }
+        // A replaced resource stays open, and on record under its old name, until the old one is gone.
         ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
     }
 
-    /// `culprit` is the one that failed, where all are one transaction.
+    /// The end of the record at the address that something moved from, unless something else is written there.
+    fn old_address(&self, change: &Change) -> Option<StepEnded> {
+        let old = change.renamed_from.as_ref().filter(|old| !self.addresses.contains(old))?;
+        Some(StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) })
+    }
+
+    /// Before something is deleted for another to come in its place: whether the target would take that one. A transaction
+    /// keeps the old one where the new one is refused.
+    pub(super) async fn prove(&self, change: &Change, steps: &[Step]) -> Result<(), String> {
+        let [old, new] = steps else { return Ok(()) };
+        if !old.is_delete() || new.kind.batch == Batch::Transaction {
+            return Ok(());
+        }
+        let Some(Ok(open)) = self.targets.get(&change.target) else { return Ok(()) };
+        open.prove(new).await.map_err(|error| {
+            format!("the target would refuse the new one, so the old one stays: {}", self.mask(&error.to_string()))
+        })
+    }
+
+    /// `culprit` is the one that failed, where all are one transaction; `before` is how many steps came before `failed`.
     fn end_failed(
         &self,
         failed: &[&Prepared<'_, 'a>],
         failure: &WriteError,
         culprit: Option<&Address>,
         ended: &mut Ended<'a>,
+        before: usize,
     ) {
         let error = &failure.error;
         let mut why = self.mask(&error.to_string());
@@ -155,7 +176,14 @@ impl<'a> Run<'a> {
                 self.end_recorded(prepared, ended);
                 continue;
             }
+            let is_half_done = culprit.is_none_or(|culprit| *culprit == change.address)
+                && is_past_deletion(prepared, failure.step.saturating_sub(before))
+                && prepared.steps.iter().all(|step| step.kind.batch != Batch::Transaction);
             let (outcome, reason) = match culprit {
+                _ if is_half_done => {
+                    let reason = format!("the old one was deleted, and the new one was refused: {why}");
+                    (Outcome::HalfDone(reason.clone()), reason)
+                }
                 Some(culprit) if *culprit != change.address => {
                     let reason = format!("{culprit} failed, and the two are one transaction");
                     (Outcome::Skipped(reason.clone()), reason)
@@ -164,7 +192,8 @@ impl<'a> Run<'a> {
             };
             // Whether a request that got no answer was carried out is not known: the step stays open, so that the next
             // run takes what it finds for ours.
-            if !error.class.is_transient() && !error.is_in_doubt {
+            // So does a replacement that stands half-way.
+            if !error.class.is_transient() && !error.is_in_doubt && !is_half_done {
                 ended.records.push(self.record(change, StepResult::Failed(reason.into())));
             }
             ended.outcomes.push((change, outcome));
@@ -206,16 +235,16 @@ impl<'a> Run<'a> {
             return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
         }
         let mut ended = vec![self.record(change, applied)];
-        ended.extend(
-            change
-                .renamed_from
-                .iter()
-                .map(|old| StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) }),
-        );
+        ended.extend(self.old_address(change));
         if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
             self.store_failed(error, std::iter::once(change));
         }
     }
+}
+
+/// Whether the step of a change that failed comes after one that deleted what was there.
+fn is_past_deletion(prepared: &Prepared<'_, '_>, failed: usize) -> bool {
+    prepared.steps.iter().take(failed).any(Step::is_delete)
 }
 
 /// Those before the one that a step belongs to, that one, and those after it.

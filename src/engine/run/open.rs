@@ -47,6 +47,13 @@ impl Open {
         }
     }
 
+    /// See [`Writer::prove`].
+    pub(super) async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        let _permit = self.concurrency.acquire().await;
+        self.wait_for_quiet_to_end().await;
+        self.writer.prove(step).await
+    }
+
     /// One call, once the target's limits allow it.
     async fn call(&self, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
         let _permit = self.concurrency.acquire().await;

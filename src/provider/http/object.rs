@@ -110,7 +110,7 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
         mark,
         outputs: Arc::new(Map::from_fields(outputs)),
         pending,
-        scheduled: None,
+        ..Present::default()
     }
 }
 

@@ -186,7 +186,7 @@ impl HttpReader {
             let spec = spec.with("name", name.as_str().into()).with("fields", Map::default().into());
             let Some(identity) = kind.identity_of(&spec).filter(|identity| !asked.contains(identity)) else { continue };
             let observed = seen(object.clone(), &spec);
-            if matches!(&observed, Observed::Present(found) if found.mark.as_ref().is_some_and(|mark| *mark.estate == *estate))
+            if matches!(&observed, Observed::Present(found) if found.mark.as_ref().is_some_and(|mark| mark.is_of(estate)))
             {
                 answers.push((identity, observed));
             }

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
 use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
@@ -105,8 +105,8 @@ impl SandboxWriter {
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
                 let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
                 let stored = stored.ok_or_else(missing)?;
-                if let Some(other) = stored.mark.as_ref().filter(|other| other.estate != mark.estate) {
-                    let cause = format!("it belongs to the estate `{}`", other.estate);
+                if let Some(other) = stored.mark.as_ref().filter(|other| !other.is_of(&mark.estate)) {
+                    let cause = format!("it belongs to {}", readable_scope(&other.estate));
                     return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
                 }
                 if let Some(pointer) = changed.iter().find(|pointer| kind.is_immutable(spec, pointer)) {
@@ -338,7 +338,7 @@ fn is_builtin(name: &str) -> bool {
 
 fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
     match &stored.mark {
-        Some(stored) => stored.estate == mark.estate && stored.address == mark.address,
+        Some(stored) => stored.is_same_owner(mark),
         None => kind.mark == MarkPlace::Inventory,
     }
 }

@@ -183,6 +183,7 @@ pub fn begun(address: &str, generation: u64) -> StepBegun {
         action: "create".into(),
         generation,
         idempotency_key: format!("{address}#{generation}").into(),
+        spec: None,
     }
 }
 

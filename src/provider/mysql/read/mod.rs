@@ -90,7 +90,7 @@ impl Scope<'_> {
         }
         for state in states.iter().filter(|(key, _)| !asked.contains(key)).map(|(_, state)| state) {
             let found = present(state);
-            if found.mark.as_ref().is_some_and(|mark| &*mark.estate == self.estate)
+            if found.mark.as_ref().is_some_and(|mark| mark.is_of(self.estate))
                 && let Some(identity) = self.kind.identity_of(&found.spec)
             {
                 answers.push((identity, Observed::Present(found)));

@@ -126,7 +126,7 @@ impl Scope<'_> {
         }
         for (state, _) in states.iter().zip(asked).filter(|(_, asked)| !asked) {
             let mut found = present(state, None);
-            if found.mark.as_ref().is_some_and(|mark| &*mark.estate == self.estate) {
+            if found.mark.as_ref().is_some_and(|mark| mark.is_of(self.estate)) {
                 if let Some(database) = self.database {
                     found.spec = Arc::new(found.spec.with("database", database.into()));
                 }

@@ -118,7 +118,7 @@ fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -
         resources.insert(identity.clone(), observed);
     }
     for (identity, present) in by_identity {
-        if present.mark.as_ref().is_some_and(|mark| &*mark.estate == estate) {
+        if present.mark.as_ref().is_some_and(|mark| mark.is_of(estate)) {
             resources.entry(identity).or_insert(Observed::Present(present));
         }
     }
