@@ -45,7 +45,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     if output.is_json() {
         output.json_line(&json!({"event": "planned", "plan": to_json(&made, true)}))?;
     } else {
-        plan::show(&made, output)?;
+        plan::show(&made, &session.catalogue, output)?;
     }
     if made.is_refused() {
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
@@ -84,6 +84,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         secrets: &*secrets,
         holder,
         actor,
+        now: session.now,
         clock: &system::now,
         cancel,
         progress: &*progress,

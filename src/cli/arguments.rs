@@ -42,7 +42,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub sandbox: bool,
     /// Set the clock, to rehearse what a later day brings: an RFC 3339 time.
-    #[arg(long, value_name = "TIME", global = true)]
+    #[arg(long, value_name = "TIME", global = true, value_parser = super::system::time)]
     pub now: Option<jiff::Timestamp>,
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]

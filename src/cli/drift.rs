@@ -16,7 +16,7 @@ pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Res
     // What is merely pending is the business of `plan`.
     found.changes.retain(|change| change.cause.is_drift());
     found.transitions.clear();
-    plan::show(&found, output)?;
+    plan::show(&found, &session.catalogue, output)?;
     Ok(match plan::exit(&found) {
         Exit::Done if !found.changes.is_empty() => Exit::Changes,
         exit => exit,

@@ -64,6 +64,7 @@ impl Session {
     /// # Errors
     /// With every problem of the estate.
     pub fn open(global: &Global, mode: OpenMode, output: &Output) -> Result<Self, Failure> {
+        let clock = system::clock()?;
         let place = match &global.rev {
             Some(rev) => tenantry_source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
             None => tenantry_source::Place::Directory(global.estate.clone()),
@@ -91,7 +92,7 @@ impl Session {
             environment,
             providers,
             catalogue,
-            now: global.now.unwrap_or_else(system::now),
+            now: global.now.unwrap_or(clock),
             threads: options.threads,
             folder: global.estate.clone(),
             state,

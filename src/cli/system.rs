@@ -4,15 +4,43 @@ use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tenantry_store::contract::{Holder, Process};
 use tracing_subscriber::EnvFilter;
 
 use super::arguments::Global;
+use super::error::{Exit, Failure};
 
 /// The system's clock.
-#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+///
+/// # Errors
+/// If it is set to a time that no date stands for.
+pub fn clock() -> Result<Timestamp, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    let time = std::time::SystemTime::now();
+    let within = Timestamp::try_from(time).ok().filter(is_in_calendar);
+    within.ok_or_else(|| {
+        Failure::new(Exit::Error, "the system's clock is outside of the years 1 to 9999").help("set the system's clock")
+    })
+}
+
+/// The system's clock, once [`clock`] has found it sound.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    clock().unwrap_or(Timestamp::MAX)
+}
+
+/// The time of an argument: RFC 3339, between the years 1 and 9999.
+///
+/// # Errors
+/// With the reason why it is not.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let time = text.parse().ok().filter(is_in_calendar);
+    time.ok_or_else(|| "write an RFC 3339 time between the years 1 and 9999, such as 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// Whether dates can be written and computed with: RFC 3339 has four digits for a year, and CEL no year 0.
+fn is_in_calendar(time: &Timestamp) -> bool {
+    (1..=9999).contains(&time.to_zoned(TimeZone::UTC).year())
 }
 
 /// An environment variable; nothing if it is not set or not text.
@@ -125,5 +153,26 @@ mod tests {
         assert!(!has_ended(&Process { boot: "another".into(), ..gone.clone() }));
         assert!(!has_ended(&Process { namespace: "pid:[1]".into(), ..gone.clone() }));
         assert!(!has_ended(&Process { user: gone.user + 1, ..gone }));
+    }
+
+    #[test]
+    fn a_time_is_within_the_calendar() {
+        for text in
+            ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00Z", "9999-12-30T21:59:59Z", "2026-01-31T12:00:00+02:00"]
+        {
+            assert!(time(text).is_ok(), "{text}");
+        }
+        for text in [
+            "10000-01-01T00:00:00Z",
+            "+010000-01-01T00:00:00Z",
+            "0000-12-31T23:59:59Z",
+            "-000001-01-01T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-31",
+            "now",
+            "",
+        ] {
+            assert!(time(text).is_err(), "{text}");
+        }
     }
 }

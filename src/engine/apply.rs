@@ -39,7 +39,9 @@ pub struct Request<'a> {
     pub actor: Arc<str>,
     /// Who takes the locks, under a name that is unique to this run.
     pub holder: Holder,
-    /// The system's clock: leases are real time, whatever `--now` says.
+    /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
+    pub now: Timestamp,
+    /// The system's clock: leases and the journal are real time, whatever `--now` says.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// When this is cancelled, what is in flight is finished and nothing else begun.
     pub cancel: CancellationToken,
@@ -176,8 +178,8 @@ pub struct Ready<'a> {
 /// # Errors
 /// If nothing could be done at all: the plan is refused or of another estate, a lock is held, the store does not work.
 pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
-    let Request { plan, targets, store, secrets, actor, holder, clock, cancel, progress } = request;
-    check_plan(plan, targets, clock())?;
+    let Request { plan, targets, store, secrets, actor, holder, now, clock, cancel, progress } = request;
+    check_plan(plan, targets, *now)?;
     if let Some(head) = &plan.journal
         && !store.contains(head).await?
     {

@@ -12,7 +12,7 @@ use super::style::Label;
 use super::words;
 use tenantry_core::diagnostics::{Severity, codes};
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::kind::{at, readable_identity};
 use tenantry_core::model::value::{Value, readable_pointer};
 use tenantry_core::plan::json::{MASK, is_sensitive};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
@@ -24,12 +24,20 @@ const NAMES: usize = 6;
 /// Characters of a value before it is shortened.
 const VALUE: usize = 72;
 
-/// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal. Personal
-/// and other sensitive values are shown only if `reveal`: references to secrets never hold one.
+/// How a plan is shown.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Whether personal and other sensitive values are shown. References to secrets never hold one.
+    pub reveal: bool,
+    /// Pointers of the fields of a kind that are SQL: what would run is shown as a whole.
+    pub sql: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<()> {
+pub fn write(out: &mut dyn io::Write, plan: &Plan, view: View<'_>) -> io::Result<()> {
     heading(out, plan)?;
     let mut owners: BTreeMap<&Owner, (Vec<&Change>, Option<&Transition>)> = BTreeMap::new();
     for change in &plan.changes {
@@ -53,11 +61,11 @@ pub fn write(out: &mut dyn io::Write, plan: &Plan, reveal: bool) -> io::Result<(
     for (_, members) in &groups {
         if members.len() >= GROUP {
             let all: Vec<&[&Change]> = members.iter().map(|owner| owners[owner].0.as_slice()).collect();
-            group(out, members, &all, owners[members[0]].1, reveal)?;
+            group(out, members, &all, owners[members[0]].1, view)?;
         } else {
             for owner in members {
                 let (changes, transition) = &owners[owner];
-                self::owner(out, owner, changes, *transition, reveal)?;
+                self::owner(out, owner, changes, *transition, view)?;
             }
         }
     }
@@ -106,12 +114,12 @@ fn owner(
     owner: &Owner,
     changes: &[&Change],
     transition: Option<&Transition>,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
     let (records, others) = records_apart(changes);
     for (_, change) in others {
-        self::change(out, change, Some((sentence(&change.reason), change.origin.as_ref())), true, reveal)?;
+        self::change(out, change, Some((sentence(&change.reason), change.origin.as_ref())), true, view)?;
     }
     self::records(out, &records)?;
     writeln!(out)
@@ -159,7 +167,7 @@ fn group(
     members: &[&Owner],
     changes: &[&[&Change]],
     transition: Option<&Transition>,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     let names: Vec<String> = members.iter().take(NAMES).map(ToString::to_string).collect();
     let more = members.len().saturating_sub(NAMES);
@@ -177,7 +185,7 @@ fn group(
         let alike = || changes.iter().map(|changes| changes[index]);
         let origin = change.origin.as_ref().filter(|_| alike().all(|other| other.origin == change.origin));
         let reason = alike().all(|other| other.reason == change.reason).then_some((sentence(&change.reason), origin));
-        self::change(out, change, reason, false, reveal)?;
+        self::change(out, change, reason, false, view)?;
     }
     self::records(out, &records)?;
     writeln!(out)
@@ -196,7 +204,7 @@ fn change(
     change: &Change,
     because: Option<(String, Option<&Place>)>,
     alone: bool,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     let Change { kind, identity, action, fields, .. } = change;
     let label = words::label(*action);
@@ -218,17 +226,49 @@ fn change(
         }
     }
     writeln!(out, "{line}")?;
-    for field in fields {
+    let sql = (view.sql)(kind);
+    for field in fields.iter().filter(|field| !(field.after.is_some() && sql.iter().any(|path| **path == *field.path)))
+    {
         let show = |value: &Option<Value>| match value {
             None => "(none)".to_owned(),
             Some(Value::Deferred(deferred)) => deferred.to_string(),
-            Some(_) if !reveal && is_sensitive(change, &field.path) => MASK.to_owned(),
+            Some(_) if !view.reveal && is_sensitive(change, &field.path) => MASK.to_owned(),
             Some(value) => short(value),
         };
         let path = readable_pointer(&field.path);
         writeln!(out, "      {path}: {} → {}", show(&field.before), show(&field.after))?;
     }
+    for path in &sql {
+        self::sql(out, change, path, alone, view)?;
+    }
     Ok(())
+}
+
+/// What would run, line by line.
+fn sql(out: &mut dyn io::Write, change: &Change, path: &str, alone: bool, view: View<'_>) -> io::Result<()> {
+    let is_new = matches!(change.action, Action::Create | Action::Replace);
+    if !is_new && !change.fields.iter().any(|field| *field.path == *path) {
+        return Ok(());
+    }
+    let Some(text) = change.after.as_ref().and_then(|after| at(after, path)?.as_str()) else { return Ok(()) };
+    let whose = if alone { String::new() } else { format!(" (of {})", change.address.owner) };
+    writeln!(out, "      {}{whose}:", readable_pointer(path))?;
+    if !view.reveal && is_sensitive(change, path) {
+        return writeln!(out, "        {MASK}");
+    }
+    for line in text.trim_end().lines() {
+        writeln!(out, "        {}", visible(line))?;
+    }
+    Ok(())
+}
+
+/// A line in which nothing hides or reorders what a reader sees.
+fn visible(line: &str) -> String {
+    let hides = |c: char| {
+        c.is_control() && c != '\t'
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    line.chars().map(|c| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 fn short(value: &Value) -> String {

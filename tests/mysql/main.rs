@@ -3,6 +3,7 @@
 mod certificates;
 mod fence;
 mod folded;
+mod quoting;
 mod safety;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]

@@ -143,6 +143,7 @@ pub async fn plan_and_apply_with(folder: &Path, faults: Arc<dyn Faults>) -> (Pla
             secrets: shop.secrets,
             actor: "tester@example".into(),
             holder: "tester@example (1)".into(),
+            now: now(),
             clock: &now,
             cancel: CancellationToken::new(),
             progress: &Silent,

@@ -8,4 +8,5 @@ mod access;
 mod contents;
 mod contract;
 mod fence;
+mod quoting;
 mod shared;

@@ -185,6 +185,7 @@ impl Bed {
             secrets: conditions.secrets,
             actor: "somebody@here".into(),
             holder: conditions.holder.into(),
+            now: self.now(),
             clock: &|| self.now(),
             cancel: conditions.cancel.clone(),
             progress: conditions.progress,

@@ -6,12 +6,14 @@
 
 mod blueprint;
 mod built;
+mod clock;
 mod dependencies;
 mod expand;
 mod form;
 mod order;
 mod problems;
 mod provenance;
+mod sql_fields;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,9 +27,11 @@ use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
 pub use blueprint::Blueprints;
+use dependencies::Shared;
 pub use order::topological;
 use problems::Problems;
 pub use provenance::Provenance;
+pub use sql_fields::sql_fields;
 
 /// Outputs of resources that exist, by address: what expressions may use before the run has ended.
 pub type Outputs = HashMap<Address, Arc<Map>>;
@@ -63,7 +67,8 @@ pub fn desired(
     let mut all = Vec::with_capacity(resolved.tenants.len() + resolved.tiers.len() + 1);
 
     let previous = previous_owners(inputs.estate);
-    let shared = expand::Context { inputs, blueprints, shared: &[], previous: &previous };
+    let nothing = Shared::default();
+    let shared = expand::Context { inputs, blueprints, shared: &nothing, previous: &previous };
     let variables = [("estate", resolved.estate.clone()), ("now", now.clone())];
     let estate =
         shared.expand(Owner::Estate, blueprints.composition(Scope::Estate, None), &variables, None, &mut problems);
@@ -78,13 +83,13 @@ pub fn desired(
     let tier_values: BTreeMap<&str, &Value> =
         resolved.tiers.iter().map(|tier| (tier.document.metadata.name.as_str(), &tier.value)).collect();
     let chunk = resolved.tenants.len().div_ceil(inputs.threads.max(1)).max(1);
-    let common = all.as_slice();
+    let common = Shared::new(&all);
     let expanded: Vec<(Vec<OwnerResources>, Problems)> = std::thread::scope(|threads| {
         let workers: Vec<_> = resolved
             .tenants
             .chunks(chunk)
             .map(|tenants| {
-                let (now, tier_values, previous) = (&now, &tier_values, &previous);
+                let (now, tier_values, previous, common) = (&now, &tier_values, &previous, &common);
                 threads.spawn(move || {
                     let context = expand::Context { inputs, blueprints, shared: common, previous };
                     let mut problems = Problems::default();

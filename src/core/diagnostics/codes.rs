@@ -67,6 +67,8 @@ codes! {
     RESOURCE_SCHEMA = "TY0304", "A resource's spec does not have the form that its kind asks for.";
     RESOURCE_ADVICE = "TY0306", "A resource's spec is allowed, but probably not what is meant.";
     DEFERRED_IN_EXPRESSION = "TY0305", "A value that is not known yet stands where it is needed at once.";
+    EXPRESSION_BOUND = "TY0307", "An expression is larger, or takes more steps or memory, than the limit.";
+    DIFFERS_AT_EVERY_PLAN = "TY0308", "A field is made of the time of the run, so that every plan would change it.";
     // 04: findings of a plan
     CONFLICT = "TY0401", "A resource of the wanted identity exists and is not ours.";
     COPIED_MARK = "TY0402", "A resource carries a mark that belongs to another.";
