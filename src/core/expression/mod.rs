@@ -229,6 +229,11 @@ impl Expression {
         &self.references
     }
 
+    /// Whether the expression is a path and nothing else.
+    pub fn is_path(&self) -> bool {
+        self.node.path().is_some()
+    }
+
     /// The first path that the expression looks at; what a change of its value is explained by.
     pub fn leading_path(&self) -> Option<Vec<Arc<str>>> {
         fn leading(node: &Node) -> Option<Vec<Arc<str>>> {

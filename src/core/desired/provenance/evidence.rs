@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::super::blueprint::CompiledResource;
+use super::super::dependencies::Shared;
 use super::super::problems::Problems;
 use super::super::{OwnerResources, expand, previous_owners};
 use super::{Provenance, Subject};
@@ -20,6 +21,7 @@ const SAMPLE: usize = 8;
 #[derive(Default)]
 pub struct Evidence {
     previous: OnceLock<BTreeMap<Owner, Vec<Owner>>>,
+    shared: OnceLock<Shared>,
     sample: OnceLock<Vec<usize>>,
     changed: Mutex<HashMap<(Resource, String), Changed>>,
     /// The last tenant that was asked for.
@@ -152,12 +154,8 @@ impl<'e> Provenance<'_, 'e> {
         }
         let previous = self.evidence.previous.get_or_init(|| previous_owners(self.inputs.estate));
         let shared = self.owners.partition_point(|owner| owner.owner.tenant().is_none());
-        let context = expand::Context {
-            inputs: self.inputs,
-            blueprints: self.blueprints,
-            shared: &self.owners[..shared],
-            previous,
-        };
+        let shared = self.evidence.shared.get_or_init(|| Shared::new(&self.owners[..shared]));
+        let context = expand::Context { inputs: self.inputs, blueprints: self.blueprints, shared, previous };
         let now = Value::from(self.inputs.now);
         let others = self.resolved.tiers.iter().filter(|tier| !std::ptr::eq(tier.document, tenant.tier));
         // What is wrong on a tier that the tenant is not on concerns nobody.

@@ -80,7 +80,7 @@ fn part_at<'c>(spec: &'c Compiled, pointer: &str) -> (&'c Compiled, Vec<Arc<str>
 /// Whether a value is another one passed on, and nothing else.
 pub fn is_plain_path(part: &Compiled) -> bool {
     let Compiled::Template(template) = part else { return false };
-    template.is_one_expression() && template.expressions().all(|expression| expression.plain_path().is_some())
+    template.is_one_expression() && template.expressions().all(|expression| expression.is_path())
 }
 
 /// Whether the text that was applied begins and ends as the blueprint's text does around its expressions. If not, it is the

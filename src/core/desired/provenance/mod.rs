@@ -166,8 +166,8 @@ impl<'a, 'e> Provenance<'a, 'e> {
         part.for_each_expression(&mut |expression| {
             if let (None, Some(path)) = (&found, expression.leading_path()) {
                 // What is looked for may be a part of the value, if the expression is nothing but a path.
-                let below = if expression.plain_path().is_some() { below } else { &[] };
-                found = self.source_of_path(subject, &[path, below].concat());
+                let below = if expression.is_path() { below } else { &[] };
+                found = self.source_of_path(subject, &[&path[..], below].concat());
             }
         });
         found
