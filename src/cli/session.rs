@@ -1,5 +1,6 @@
 //! An estate opened for a command: documents read, environment chosen, store, secrets and targets at hand.
 
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use tenantry_engine::targets::Targets;
 use tenantry_provider::contract::Provider;
 use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
 use tenantry_secret::contract::SecretStore;
-use tenantry_store::contract::Store;
+use tenantry_store::contract::{Scope, Store};
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 use tenantry_store::halt::Halting;
 use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 
@@ -30,6 +32,7 @@ use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 pub const STATE_FOLDER: &str = ".tenantry";
 
 /// Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 fn say_halted() {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "halted").and_then(|()| stderr.flush());
@@ -138,14 +141,16 @@ impl Session {
     /// If it cannot be opened.
     pub async fn store(&self) -> Result<Box<dyn Store>, Failure> {
         let store = self.open_store().await?;
-        match system::variable("TENANTRY_HALT_AT").and_then(|at| at.parse().ok()) {
-            Some(at) => Ok(Box::new(Halting::new(store, at, say_halted))),
-            None => Ok(store),
+        #[cfg(all(feature = "test-hooks", debug_assertions))]
+        if let Some(at) = system::variable("TENANTRY_HALT_AT").and_then(|at| at.parse().ok()) {
+            return Ok(Box::new(Halting::new(store, at, say_halted)));
         }
+        Ok(store)
     }
 
     async fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
         let table = &self.environment.store;
+        let scope = Scope { estate: self.environment.estate.clone(), environment: self.environment.name.clone() };
         if let (Some(url), false) = (&table.url, self.rehearsal) {
             let looked_up = settings::lookup(url, &self.folder, &system::variable);
             let url =
@@ -154,13 +159,13 @@ impl Session {
                 return Err(Failure::new(Exit::Error, "setting `url` of the store is not a reference")
                     .help("write env:NAME or file:PATH"));
             };
-            return Ok(Box::new(PostgresStore::open(&url, self.mode).await?));
+            return Ok(Box::new(PostgresStore::open(&url, &scope, self.mode).await?));
         }
         let path = match (&table.path, self.rehearsal) {
             (Some(path), false) => self.folder.join(path),
             _ => self.state.join("store.db"),
         };
-        Ok(Box::new(SqliteStore::open(&path, self.mode).await?))
+        Ok(Box::new(SqliteStore::open(&path, &scope, self.mode).await?))
     }
 
     /// The secret store of the environment.

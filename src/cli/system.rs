@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anstream::{AutoStream, ColorChoice};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tenantry_store::contract::{Holder, Process};
 use tracing_subscriber::EnvFilter;
 
 use super::arguments::Global;
@@ -60,9 +61,50 @@ pub fn actor() -> Arc<str> {
         .into()
 }
 
-/// A name for a run that no other run has.
-pub fn holder(actor: &str) -> String {
-    format!("{actor} (process {}, {:08x})", std::process::id(), rand::random::<u32>())
+/// Who takes locks for a run: a name that no other run has, and this process.
+pub fn holder(actor: &str) -> Holder {
+    let name = format!("{actor} (process {}, {:08x})", std::process::id(), rand::random::<u32>());
+    Holder { name: name.into(), process: process("self") }
+}
+
+/// A process of this machine, as Linux tells it; nothing elsewhere, or if there is none of this number.
+fn process(number: &str) -> Option<Process> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let folder = std::path::Path::new("/proc").join(number);
+    // Fields as proc_pid_stat(5) numbers them. The second is a name in brackets, which may hold anything.
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    let (id, rest) = stat.split_once(' ')?;
+    let rest: Vec<&str> = rest.rsplit_once(") ")?.1.split(' ').collect();
+    let [state, started] = [3, 22].map(|field| rest.get(field - 3).copied());
+    // A zombie has ended, and only waits for its parent to hear of it.
+    if matches!(state?, "Z" | "X") {
+        return None;
+    }
+    Some(Process {
+        boot: read("/proc/sys/kernel/random/boot_id")?.trim().into(),
+        namespace: std::fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.into(),
+        user: user(&folder)?,
+        id: id.parse().ok()?,
+        started: started?.parse().ok()?,
+    })
+}
+
+#[cfg(unix)]
+fn user(folder: &std::path::Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(std::fs::metadata(folder).ok()?.uid())
+}
+
+#[cfg(not(unix))]
+fn user(_: &std::path::Path) -> Option<u32> {
+    None
+}
+
+/// Whether a process has surely ended. One of another machine, container or user cannot be seen from here.
+pub fn has_ended(holder: &Process) -> bool {
+    let Some(own) = process("self") else { return false };
+    let is_visible = (&own.boot, &own.namespace, own.user) == (&holder.boot, &holder.namespace, holder.user);
+    is_visible && process(&holder.id.to_string()).is_none_or(|now| now != *holder)
 }
 
 /// Sends the log to stderr: warnings, or more with -v. `TENANTRY_LOG` chooses in detail.
@@ -108,5 +150,29 @@ mod tests {
         ] {
             assert!(time(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_process_that_runs_has_not_ended() {
+        let Some(own) = process("self") else { return };
+        assert_eq!(own.id, std::process::id());
+        assert!(!has_ended(&own));
+    }
+
+    #[test]
+    fn a_process_has_ended_when_it_is_gone_or_another_has_its_number() {
+        let Some(own) = process("self") else { return };
+        assert!(has_ended(&Process { started: own.started + 1, ..own.clone() }));
+        // Beyond the highest number that Linux gives.
+        assert!(has_ended(&Process { id: 1 << 23, ..own.clone() }));
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_process_elsewhere() {
+        let Some(own) = process("self") else { return };
+        let gone = Process { id: 1 << 23, ..own };
+        assert!(!has_ended(&Process { boot: "another".into(), ..gone.clone() }));
+        assert!(!has_ended(&Process { namespace: "pid:[1]".into(), ..gone.clone() }));
+        assert!(!has_ended(&Process { user: gone.user + 1, ..gone }));
     }
 }

@@ -27,7 +27,7 @@ use tenantry_core::model::resource::Present;
 use tenantry_core::plan::{Action, Change, Plan, json};
 use tenantry_core::policy;
 use tenantry_secret::contract::SecretStore;
-use tenantry_store::contract::{LockRequest, RunBegun, RunOutcome, Store, StoreError};
+use tenantry_store::contract::{Holder, LockRequest, RunBegun, RunId, RunOutcome, Store, StoreError};
 
 /// What a run needs besides the plan.
 pub struct Request<'a> {
@@ -37,8 +37,8 @@ pub struct Request<'a> {
     pub secrets: &'a dyn SecretStore,
     /// Who runs it: user@host.
     pub actor: Arc<str>,
-    /// Unique to this run.
-    pub holder: String,
+    /// Who takes the locks, under a name that is unique to this run.
+    pub holder: Holder,
     /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
     pub now: Timestamp,
     /// The system's clock: leases and the journal are real time, whatever `--now` says.
@@ -59,7 +59,7 @@ pub trait Progress: Send + Sync {
 pub enum Event<'a> {
     #[serde(rename_all = "camelCase")]
     RunBegun {
-        run: u64,
+        run: RunId,
         changes: usize,
         simulated: bool,
     },
@@ -90,7 +90,7 @@ pub enum Event<'a> {
         after_milliseconds: u64,
     },
     RunEnded {
-        run: u64,
+        run: RunId,
         outcome: RunOutcome,
     },
 }
@@ -143,7 +143,7 @@ pub type Outcomes = BTreeMap<Address, (Action, Outcome)>;
 
 /// What a run came to.
 pub struct Report {
-    pub run: u64,
+    pub run: RunId,
     pub outcomes: Outcomes,
     pub interrupted: bool,
 }
@@ -180,6 +180,11 @@ pub struct Ready<'a> {
 pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let Request { plan, targets, store, secrets, actor, holder, now, clock, cancel, progress } = request;
     check_plan(plan, targets, *now)?;
+    if let Some(head) = &plan.journal
+        && !store.contains(head).await?
+    {
+        return Err(EngineError::OtherJournal { location: store.location(), length: head.length });
+    }
     let owners = plan.owners();
     let lease = SignedDuration::from_secs(i64::from(targets.environment.limits.lease_seconds));
     let tokens = store.lock(&LockRequest { owners: &owners, holder, now: clock(), lease }).await?;
@@ -230,9 +235,9 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     };
     let result = tokio::select! {
         result = locked => result,
-        () = heartbeat(*store, holder, *clock, lease, &lost) => unreachable!("the heartbeat goes on until it is dropped"),
+        () = heartbeat(*store, &holder.name, *clock, lease, &lost) => unreachable!("the heartbeat goes on until it is dropped"),
     };
-    let released = store.release(holder).await;
+    let released = store.release(&holder.name).await;
     let report = result?;
     released?;
     Ok(report)

@@ -123,8 +123,11 @@ pub fn desired_beside(
 /// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
+    // Before everything else, so that what is read is all there at this point or later.
+    let journal = store.head().await?;
     let mut inventory = by_address(store.inventory().await?);
-    let applied_phases = store.phases().await?;
+    let applied_phases: BTreeMap<Arc<str>, Arc<str>> =
+        store.phases().await?.into_iter().map(|(tenant, phase)| (tenant, phase.as_str().into())).collect();
     let mut begun = begun_steps(*store).await?;
     let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
@@ -192,6 +195,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .cloned()
             .collect();
         if stale.is_empty() {
+            let plan = Plan { journal: Some(journal), ..plan };
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
         }
         stale.iter().for_each(|address| drop(outputs.remove(address)));
@@ -214,10 +218,10 @@ async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Arc<str>), B
 /// Writes that were begun and never seen to end, by address and identity.
 pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Arc<str>), Begun> {
     let begun = |step: StepBegun| {
-        let write = match &*step.action {
-            "replace" => BegunWrite::Replace,
-            "delete" => BegunWrite::Delete,
-            _ => BegunWrite::Write,
+        let write = match step.action {
+            Action::Replace => BegunWrite::Replace,
+            Action::Delete => BegunWrite::Delete,
+            Action::Create | Action::Update | Action::Adopt | Action::Move | Action::Forget => BegunWrite::Write,
         };
         ((step.address, step.identity), Begun { generation: step.generation, write, spec: step.spec })
     };

@@ -131,15 +131,70 @@ pub trait Reader: Send + Sync {
     async fn probe(&self) -> Result<String, ProviderError>;
 }
 
+/// Whether the run still holds the lock of the owner that it writes for.
+///
+/// A process may be stopped at any moment, and go on when its lock has long been another run's. What it wrote until then
+/// and did not commit must not become true any more.
+///
+/// Asked right before a transaction is committed; where each request is true at once, right before a request that writes,
+/// the last one included. Between the answer and the commit the process may be stopped as well: so a target that can is
+/// told to end a transaction or a session in which nothing happens for [`Self::grace`]. Then a commit that comes too late
+/// finds nothing to commit.
+#[async_trait]
+pub trait CommitGuard: Send + Sync {
+    /// How long an answer of [`Self::check`] is good for, counted from the question.
+    fn grace(&self) -> Duration;
+
+    /// # Errors
+    /// If another run may write for the owner, or may do so before [`Self::grace`] is over.
+    async fn check(&self) -> Result<(), LeaseLost>;
+}
+
+/// The lock is another run's, or soon may be. Nothing may be written any more.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was written: {0}")]
+pub struct LeaseLost(pub String);
+
+impl LeaseLost {
+    /// The failure of a step that was not written for it.
+    pub fn of_step(self, step: usize, done: Vec<Written>, attempted: impl Into<String>) -> WriteError {
+        WriteError { step, done, error: ProviderError::new(ErrorClass::Fatal, attempted, self) }
+    }
+}
+
+/// For writes that no lock protects.
+struct Unguarded;
+
+#[async_trait]
+impl CommitGuard for Unguarded {
+    fn grace(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn check(&self) -> Result<(), LeaseLost> {
+        Ok(())
+    }
+}
+
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
     /// Writes the steps in their order, as many as their kinds' [`Batch`](tenantry_core::model::kind::Batch) allows: all or
     /// nothing of a transaction; of a sequence, where each step stands for itself, up to the first that fails; or one.
     ///
+    /// Nothing becomes true that `guard` was not asked about before.
+    ///
     /// # Errors
     /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError>;
+
+    /// The same where no lock is at stake, as in tests. A run never writes so.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_guarded`].
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        self.write_guarded(batch, &Unguarded).await
+    }
 
     /// Proves, as far as the target can tell without keeping anything, that it would take the resource which `step` creates
     /// in the place of one that is deleted first. Asked before the old one goes; not asked of a transaction, which keeps the

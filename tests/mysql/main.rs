@@ -1,6 +1,7 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
 mod certificates;
+mod fence;
 mod folded;
 mod quoting;
 mod safety;

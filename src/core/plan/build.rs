@@ -110,5 +110,6 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         transitions,
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
+        journal: None,
     }
 }

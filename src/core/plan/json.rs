@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Reason, Summary, Transition,
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
+    Transition,
 };
 use crate::model::address::Address;
 use crate::model::names::hex;
@@ -56,6 +57,10 @@ struct PlanJson {
     approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether anything is blocked or refused, so that the plan is not the whole of what was asked for.
     errored: bool,
+    /// Where the store's journal ended when the plan was made. Only in the saved form: a journal that does not begin with
+    /// this is not the one that the plan was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalHead>,
     /// Whether sensitive values are masked, so that it cannot be applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     masked: bool,
@@ -188,6 +193,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         transitions: form.transitions,
         approvals: form.approvals,
         unchanged,
+        journal: form.journal,
     })
 }
 
@@ -204,6 +210,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
         transitions,
         approvals,
         unchanged: _,
+        journal,
     } = plan;
     PlanJson {
         format_version: FORMAT_VERSION,
@@ -221,6 +228,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
         transitions: transitions.clone(),
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
+        journal: journal.clone().filter(|_| !masked),
         masked,
     }
 }

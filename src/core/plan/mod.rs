@@ -44,6 +44,18 @@ pub struct Plan {
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as they should be.
     pub unchanged: usize,
+    /// Where the store's journal ended when the plan was made; nothing of a plan that no store was read for.
+    pub journal: Option<JournalHead>,
+}
+
+/// Where a journal ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournalHead {
+    /// The number of entries.
+    pub length: u64,
+    /// The hash of the last entry, in hexadecimal; zeros before the first.
+    pub hash: Arc<str>,
 }
 
 /// What is done to a resource.

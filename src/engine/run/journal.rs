@@ -22,9 +22,11 @@ impl<'a> Run<'a> {
     /// Writes changes that go out together. Where one of a sequence fails, what does not need it goes on.
     pub(super) async fn batch(&self, owner: &Owner, prepared: &[Prepared<'_, 'a>]) {
         let begun: Vec<StepBegun> = prepared.iter().map(|prepared| self.begun(prepared)).collect();
-        if let Err(error) = self.request.store.begin(&self.fence(owner), &begun).await {
+        let guard = self.guard(owner);
+        if let Err(error) = self.request.store.begin(&guard.fence(), &begun).await {
             return self.store_failed(error, prepared.iter().map(|prepared| prepared.ready.change));
         }
+        let guard = guard.confirmed();
         for Prepared { ready, .. } in prepared {
             let change = ready.change;
             self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action });
@@ -33,7 +35,7 @@ impl<'a> Run<'a> {
         while let Some(first) = rest.first() {
             let steps: Vec<Step> = rest.iter().flat_map(|prepared| prepared.steps.iter().cloned()).collect();
             let mut ended = Ended::default();
-            let next = match self.write(&first.ready.change.target, &steps).await {
+            let next = match self.write(&guard, &first.ready.change.target, &steps).await {
                 Ok(written) => {
                     self.end_done(&rest, written, &mut ended).await;
                     Vec::new()
@@ -92,7 +94,7 @@ impl<'a> Run<'a> {
             at: (self.request.clock)(),
             address: change.address.clone(),
             identity: change.identity.clone().unwrap_or_default(),
-            action: change.action.as_str().into(),
+            action: change.action,
             generation: change.generation,
             result,
         }
@@ -227,7 +229,9 @@ impl<'a> Run<'a> {
         let deleted = match step {
             Ok(step) => {
                 let steps: Vec<Step> = step.into_iter().collect();
-                self.write(&change.target, &steps).await.map_err(|failure| self.mask(&failure.error.to_string()))
+                self.write(&self.guard(owner), &change.target, &steps)
+                    .await
+                    .map_err(|failure| self.mask(&failure.error.to_string()))
             }
             Err(reason) => Err(reason),
         };

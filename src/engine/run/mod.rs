@@ -3,6 +3,7 @@
 mod batch;
 mod captured;
 mod endings;
+mod guard;
 mod journal;
 mod open;
 mod prepare;
@@ -21,6 +22,7 @@ use endings::{Ending, endings, needed_before};
 use open::Open;
 use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::Applied;
 use tenantry_core::model::value::Map;
 use tenantry_core::plan::passes::billing::shrinks;
@@ -301,11 +303,16 @@ impl<'a> Run<'a> {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
+        let Some(to) = Phase::named(&transition.to) else {
+            let cause = format!("the plan names the phase `{}`, which does not exist", transition.to);
+            let (location, attempted) = (self.request.store.location(), "entering a phase");
+            return self.store_failed(StoreError::Failed { location, attempted, cause }, std::iter::empty());
+        };
         let entered = PhaseTransition {
             at: (self.request.clock)(),
             tenant: transition.tenant.clone(),
-            from: transition.from.clone(),
-            to: transition.to.clone(),
+            from: transition.from.as_deref().and_then(Phase::named),
+            to,
         };
         let owner = Owner::Tenant(transition.tenant.clone());
         match self.request.store.enter_phase(&self.fence(&owner), &entered).await {

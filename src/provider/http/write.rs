@@ -20,7 +20,7 @@ use super::object::{
 use super::read::{Objects, find, group_key, list};
 use tenantry_core::model::kind::{MarkPlace, readable_identity};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
 use tenantry_transport::Method;
 
 /// How often an operation is looked at: soon at first, then less and less.
@@ -331,9 +331,16 @@ fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bo
 
 #[async_trait]
 impl Writer for HttpWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(
+                    index,
+                    done,
+                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
+                ));
+            }
             match self.step(step).await {
                 Ok(written) => done.push(written),
                 Err(failure) => {

@@ -6,7 +6,7 @@
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -25,6 +25,8 @@ pub enum Failure {
     Invalid(String),
     #[error("no answer within {0} seconds")]
     Timeout(u64),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 impl From<sqlx::Error> for Failure {
@@ -40,7 +42,7 @@ impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
             Self::Conflict(_) => ErrorClass::Conflict,
             Self::Timeout(_) => ErrorClass::Retryable,
         }

@@ -6,7 +6,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,8 @@ pub enum Failure {
     Invalid(String),
     #[error("no answer within {0} seconds")]
     Timeout(u64),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
     #[error("the transaction was sent to be committed, but the answer was lost: {}", describe(.0))]
     CommitUnknown(sqlx::Error),
 }
@@ -33,7 +35,7 @@ impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
             Self::Conflict(_) => ErrorClass::Conflict,
             Self::Busy(_) | Self::Timeout(_) | Self::CommitUnknown(_) => ErrorClass::Retryable,
         }

@@ -15,7 +15,9 @@ use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference};
 use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{
+    CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
+};
 
 /// Stands in the world where a secret would.
 const SECRET: &str = "(secret)";
@@ -34,7 +36,7 @@ pub type Validators = HashMap<&'static str, jsonschema::Validator>;
 
 #[async_trait]
 impl Writer for SandboxWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let first = batch.first().map_or("", |step| &*step.identity);
         let fault = self.faults.next(Operation::Write { target: &self.target, first_identity: first });
         let fail = |class, reason: &str| WriteError {
@@ -57,6 +59,10 @@ impl Writer for SandboxWriter {
         let mut written = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             written.push(self.step(&mut transaction, step).await.map_err(|error| at(index, error))?);
+        }
+        if let Err(lost) = guard.check().await {
+            let attempted = format!("writing to the sandbox target `{}`", self.target);
+            return Err(lost.of_step(batch.len().saturating_sub(1), Vec::new(), attempted));
         }
         transaction.commit().await.map_err(|error| at(0, failed("committing to the sandbox", error)))?;
         match fault {

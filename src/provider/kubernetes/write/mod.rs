@@ -29,7 +29,7 @@ use super::types::object;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -243,9 +243,16 @@ impl Pause {
 
 #[async_trait]
 impl Writer for KubernetesWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(
+                    index,
+                    done,
+                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
+                ));
+            }
             match self.write_step(step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 
 pub struct RabbitMqWriter {
     client: Arc<Client>,
@@ -40,9 +40,12 @@ impl RabbitMqWriter {
 
 #[async_trait]
 impl Writer for RabbitMqWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+            }
             match self.step(step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {

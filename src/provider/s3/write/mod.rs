@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use super::api::Api;
 use super::error::Failure;
-use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 
 pub struct S3Writer {
     api: Arc<Api>,
@@ -41,9 +41,12 @@ impl S3Writer {
 
 #[async_trait]
 impl Writer for S3Writer {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+            }
             match self.step(step).await {
                 Ok(written) => done.push(written),
                 Err(failure) => {

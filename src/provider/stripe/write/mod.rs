@@ -27,7 +27,7 @@ use parameters::Changed;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
 use tenantry_core::model::value::{Map, Value, readable_pointer};
-use tenantry_provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction, WriteError, Writer, Written};
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
 const ATTEMPTS: usize = 12;
@@ -329,7 +329,10 @@ impl StripeWriter {
 
 #[async_trait]
 impl Writer for StripeWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
+        if let (Err(lost), Some(step)) = (guard.check().await, batch.first()) {
+            return Err(lost.of_step(0, Vec::new(), step.attempted(&name_of(step))));
+        }
         // A replaced price keeps its lookup key answering all the time: the new one first, the old one afterwards.
         if let [before, after] = batch
             && before.kind.name == "stripe.price"
@@ -347,6 +350,11 @@ impl Writer for StripeWriter {
         }
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
+            if index > 0
+                && let Err(lost) = guard.check().await
+            {
+                return Err(lost.of_step(index, done, step.attempted(&name_of(step))));
+            }
             match self.step(step).await {
                 Ok(written) => done.push(written),
                 Err(failure) => {
