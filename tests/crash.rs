@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_fs::TempDir;
 use secrecy::ExposeSecret as _;
@@ -18,16 +18,13 @@ use support::postgres::{World, execute, in_database};
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
 
-/// Runs that are killed at the same time. Each waits for the dead one's lease, so more than there are cores.
+/// Runs that are killed at the same time.
 const AT_ONCE: usize = 8;
-
-/// The seconds of a lease: the fewest that are allowed, because a dead run's lock ends with it.
-const LEASE_SECONDS: u64 = 5;
 
 /// An estate whose names end with a suffix, for roles belong to the whole server.
 fn write_estate(folder: &Path, suffix: &str, sandbox: bool) {
     let config = format!(
-        "[estate]\nname = \"crash-{}\"\n[limits]\nlease_seconds = {LEASE_SECONDS}\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+        "[estate]\nname = \"crash-{}\"\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
          [targets.main]\nprovider = \"postgres\"\nsandbox = {sandbox}\nurl = \"env:TENANTRY_POSTGRES_URL\"\n",
         suffix.replace('_', "-")
     );
@@ -130,21 +127,16 @@ impl Trial {
         halted
     }
 
-    /// Applies again. The lock of the dead run ends with its lease, without any command for it.
+    /// Applies again, at once: nobody waits for the lease of a process that is dead.
     fn apply_again(&self, point: u64) {
-        let patience = Instant::now() + Duration::from_secs(LEASE_SECONDS * 12);
-        loop {
-            let output = self.run(&["apply", "--auto-approve", "--quiet"]);
-            match output.status.code() {
-                Some(0) => return,
-                Some(4) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(300)),
-                code => panic!(
-                    "after a crash at {point}: {code:?}\n{}{}",
-                    String::from_utf8_lossy(&output.stdout),
-                    String::from_utf8_lossy(&output.stderr)
-                ),
-            }
-        }
+        let output = self.run(&["apply", "--auto-approve", "--quiet"]);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "after a crash at {point}:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Nothing is left to do, nothing is left open, and the journal is whole.
@@ -275,4 +267,93 @@ fn killed_at_any_point_a_real_server_comes_to_the_same_end() {
             execute(&mut admin, &format!("DROP OWNED BY \"{role}\" CASCADE; DROP ROLE \"{role}\"")).await;
         }
     });
+}
+
+/// The table holds what the newer run wrote, whatever the older one still had in hand.
+#[test]
+fn a_run_that_was_stopped_in_a_transaction_commits_nothing_when_it_goes_on() {
+    let name = "a_run_that_was_stopped_in_a_transaction_commits_nothing_when_it_goes_on";
+    in_database(name, async |world: &World| {
+        // Writing a row takes a while, so that the run can be met in the middle of its transaction.
+        world
+            .by_hand(
+                "CREATE TABLE public.settings (tenant text PRIMARY KEY, level int); \
+                 CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN IF NEW.level < 5 THEN PERFORM pg_catalog.pg_sleep(1.5); END IF; RETURN NEW; END $$; \
+                 CREATE TRIGGER slowly BEFORE INSERT OR UPDATE ON public.settings \
+                 FOR EACH ROW EXECUTE FUNCTION public.slowly()",
+            )
+            .await;
+        let url = world.options().to_url_lossy().to_string();
+        let trial = Trial { folder: TempDir::new().expect("a folder"), ..Trial::new("stop", Some(&url)) };
+        write_level(trial.folder.path(), 3);
+        let older = trial
+            .command(&["apply", "--auto-approve"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut connection = world.connect().await;
+        let sleeping = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        let asleep = async {
+            while sqlx::query_scalar::<_, i64>(sleeping).fetch_one(&mut connection).await.expect("answers") == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asleep).await.expect("it is in its transaction");
+        signal(&older, "STOP");
+
+        write_level(trial.folder.path(), 7);
+        let newer = trial.run(&["apply", "--auto-approve", "--lock-timeout", "60s"]);
+        let newer = (newer.status.code(), String::from_utf8_lossy(&newer.stderr).into_owned());
+        signal(&older, "CONT");
+        let went_on = tokio::task::spawn_blocking(move || older.wait_with_output()).await.expect("no panic");
+        let went_on = went_on.expect("it ends");
+        assert_eq!(newer.0, Some(0), "{}", newer.1);
+        assert!(newer.1.contains("Waiting for the lock of acme"), "{}", newer.1);
+        let said = String::from_utf8_lossy(&went_on.stderr);
+        assert_eq!(went_on.status.code(), Some(4), "{said}");
+        assert!(said.contains("lost to another run"), "{said}");
+
+        let levels: Vec<i32> =
+            sqlx::query_scalar("SELECT level FROM public.settings").fetch_all(&mut connection).await.expect("rows");
+        assert_eq!(levels, [7]);
+        assert_eq!(trial.run(&["plan", "--detailed-exitcode"]).status.code(), Some(0), "nothing is left to do");
+    });
+}
+
+fn write_level(folder: &Path, level: u32) {
+    let config = "[estate]\nname = \"stopped\"\n[limits]\nlease_seconds = 5\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+         [targets.main]\nprovider = \"postgres\"\nurl = \"env:TENANTRY_POSTGRES_URL\"\n";
+    let documents = format!(
+        r#"apiVersion: tenantry.dev/v1
+kind: Tier
+metadata: {{name: standard}}
+spec: {{rank: 1, blueprints: [saas], quotas: {{level: 1}}}}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {{name: saas}}
+spec:
+  scope: tenant
+  resources:
+    - id: settings
+      kind: postgres.row
+      spec: {{schema: public, table: settings, key: {{tenant: "${{tenant.name}}"}}, columns: {{level: "${{tenant.quotas.level}}"}}}}
+---
+apiVersion: tenantry.dev/v1
+kind: Tenant
+metadata: {{name: acme}}
+spec: {{displayName: Acme, tier: standard, phase: active, quotas: {{level: {level}}}}}
+"#
+    );
+    std::fs::create_dir_all(folder.join("tenants")).expect("a folder");
+    std::fs::write(folder.join("tenantry.toml"), config).expect("writes");
+    std::fs::write(folder.join("tenants/all.yaml"), documents).expect("writes");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().expect("kill starts");
+    assert!(sent.success(), "kill -{name}");
 }

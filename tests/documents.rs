@@ -147,3 +147,56 @@ fn the_settings_of_every_provider_are_closed_and_described() {
     assert!(part(serde_json::json!({"sandbox": false, "url": "env:URL"})));
     assert!(!part(serde_json::json!({"sanbox": false})));
 }
+
+/// Every file of sources.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    files.sort();
+    files.into_iter().map(|file| (file.clone(), std::fs::read_to_string(&file).expect("a file"))).collect()
+}
+
+/// What the command says of itself, or of one of its commands; nothing if there is no such command.
+fn help(words: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry")).args(words).arg("--help").output();
+    let output = output.expect("the command starts");
+    output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
+}
+
+#[test]
+fn every_command_that_is_named_exists() {
+    let mut wrong = BTreeSet::new();
+    let mut named = 0;
+    for (file, text) in pages().into_iter().chain(sources()) {
+        // `tenantry WORD… --option`, as messages and pages write a command that can be typed.
+        let spans = text.split("`tenantry ").skip(1).filter_map(|rest| rest.split_once('`'));
+        for (span, _) in spans {
+            let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase()) && !word.is_empty();
+            let words: Vec<&str> = span.split_whitespace().take_while(is_word).collect();
+            let Some(first) = words.first() else { continue };
+            named += 1;
+            // What follows the command's name may be an argument.
+            let said = help(&words).or_else(|| help(&[first]));
+            let options = span.split_whitespace().filter(|word| word.starts_with("--"));
+            let missing = match &said {
+                None => Some(*first),
+                Some(said) => options.map(|option| option.trim_end_matches('…')).find(|option| !said.contains(*option)),
+            };
+            if let Some(missing) = missing {
+                wrong.insert(format!("{}: `tenantry {span}`: there is no `{missing}`", file.display()));
+            }
+        }
+    }
+    assert!(named > 10, "only {named} commands are named");
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}

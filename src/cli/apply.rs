@@ -1,6 +1,8 @@
 //! `tenantry apply`: plan, ask, write, verify.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -10,13 +12,16 @@ use super::error::{Exit, Failure};
 use super::output::{Output, Stderr, is_watched};
 use super::progress::{JsonLines, Live, Plain};
 use super::session::Session;
-use super::{plan, report, system};
+use super::{lock, plan, report, system};
 use tenantry_core::plan::Plan;
 use tenantry_core::plan::json::to_json;
 use tenantry_engine::apply::{self, Progress, Report};
 use tenantry_render::words;
 use tenantry_store::OpenMode;
-use tenantry_store::contract::RunOutcome;
+use tenantry_store::contract::{RunOutcome, Store};
+
+/// How long a store may take to give up the locks of a run that is stopped at once.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
     if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
@@ -40,7 +45,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     if output.is_json() {
         output.json_line(&json!({"event": "planned", "plan": to_json(&made, true)}))?;
     } else {
-        plan::show(&made, output)?;
+        plan::show(&made, &session.catalogue, output)?;
     }
     if made.is_refused() {
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
@@ -57,10 +62,11 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         return Err(Failure::new(Exit::Error, "not approved; nothing was written"));
     }
     session.open_for_writing();
-    let (store, secrets) = (session.store().await?, session.secrets()?);
+    let (store, secrets): (Arc<dyn Store>, _) = (session.store().await?.into(), session.secrets()?);
     let actor = system::actor();
+    let holder = system::holder(&actor);
     let cancel = CancellationToken::new();
-    let interrupts = tokio::spawn(listen(cancel.clone()));
+    let interrupts = tokio::spawn(listen(cancel.clone(), store.clone(), holder.name.clone()));
     let progress: Box<dyn Progress + '_> = if output.is_json() {
         Box::new(JsonLines(output))
     } else if output.is_quiet() {
@@ -71,18 +77,19 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         Box::new(Plain::new())
     };
     let targets = session.targets();
-    let applied = apply::apply(&apply::Request {
+    let request = apply::Request {
         plan: &made,
         targets: &targets,
         store: &*store,
         secrets: &*secrets,
-        holder: system::holder(&actor),
+        holder,
         actor,
+        now: session.now,
         clock: &system::now,
         cancel,
         progress: &*progress,
-    })
-    .await;
+    };
+    let applied = lock::apply_when_free(&request, command.lock_timeout, global, output).await;
     interrupts.abort();
     drop(progress);
     let applied = applied?;
@@ -94,7 +101,9 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
 
 fn exit(report: &Report, plan: &Plan) -> Exit {
     let stale = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Stale(_)));
-    let failed = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Failed(_)));
+    let failed = report.outcomes.values().any(|(_, outcome)| {
+        matches!(outcome, apply::Outcome::Failed(_) | apply::Outcome::Wrong(_) | apply::Outcome::HalfDone(_))
+    });
     match report.outcome() {
         RunOutcome::Done => plan::exit(plan),
         RunOutcome::Failed | RunOutcome::Partly if stale && !failed => Exit::Stale,
@@ -123,7 +132,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
 }
 
 /// First Ctrl-C: finish what is in flight. Second: stop now; the journal has what was begun.
-async fn listen(cancel: CancellationToken) {
+async fn listen(cancel: CancellationToken, store: Arc<dyn Store>, holder: Arc<str>) {
     let mut interrupts = 0;
     loop {
         if !interrupted().await {
@@ -134,6 +143,9 @@ async fn listen(cancel: CancellationToken) {
             cancel.cancel();
             Stderr::line("Stopping after what is in flight; press again to stop now.");
         } else {
+            // The next run need not wait for the end of the lease. What is still in flight finds its lock gone and does not
+            // become true, where its target lets us ask.
+            let _ = tokio::time::timeout(PATIENCE, store.release(&holder)).await;
             Stderr::line("Stopped. Run apply again: it goes on from here.");
             std::process::exit(Exit::Partly as i32);
         }

@@ -42,7 +42,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub sandbox: bool,
     /// Set the clock, to rehearse what a later day brings: an RFC 3339 time.
-    #[arg(long, value_name = "TIME", global = true)]
+    #[arg(long, value_name = "TIME", global = true, value_parser = super::system::time)]
     pub now: Option<jiff::Timestamp>,
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
@@ -56,6 +56,27 @@ pub struct Global {
     /// Form of the output.
     #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
     pub format: Format,
+}
+
+impl Global {
+    /// A command for the same estate and environment, as it has to be typed.
+    pub fn invocation(&self, command: &str) -> String {
+        let quoted = |text: &str| match text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c)) {
+            true => text.to_owned(),
+            false => format!("'{}'", text.replace('\'', r"'\''")),
+        };
+        let mut invocation = "tenantry".to_owned();
+        if self.estate.as_os_str() != "." {
+            invocation.push_str(&format!(" -C {}", quoted(&self.estate.to_string_lossy())));
+        }
+        if let Some(environment) = &self.environment {
+            invocation.push_str(&format!(" --env {}", quoted(environment)));
+        }
+        if self.sandbox {
+            invocation.push_str(" --sandbox");
+        }
+        format!("{invocation} {command}")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,6 +125,9 @@ pub enum Command {
     Import(Import),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
+    /// Export the store's records of an environment to a file, or import them from one.
+    #[command(subcommand)]
+    Store(Store),
     /// Check the store, the secrets and every target.
     Doctor,
     /// Print the JSON Schema of documents, tenantry.toml or a kind of resource.
@@ -153,6 +177,15 @@ pub struct Apply {
     /// Tenants that are written at the same time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: Option<u16>,
+    /// How long to wait for the locks of another run, such as `90s` or `10m`. Without it, fail at once.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: std::time::Duration,
+}
+
+/// A length of time that is not negative.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| "write a number and a unit, such as 90s or 10m")?;
+    parsed.try_into().map_err(|_| "it cannot be negative".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +209,9 @@ pub struct History {
     /// Follow the hash chain through the whole journal.
     #[arg(long, conflicts_with_all = ["owner", "run"])]
     pub verify: bool,
+    /// With `--verify`: also check that the journal still holds what it held when `history --verify` named this head.
+    #[arg(long, value_name = "LENGTH:HASH", requires = "verify")]
+    pub head: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +285,20 @@ pub struct Unlock {
     /// Do not ask.
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Write journal, inventory, phases, open steps and accepted targets to a new file.
+    Export {
+        /// The file, one JSON document a line. It must not exist yet.
+        file: PathBuf,
+    },
+    /// Restore an export of the same estate and environment into a store that holds nothing of them.
+    Import {
+        /// The file that `store export` wrote.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! `tenantry doctor`: does everything that a run needs answer?
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use serde_json::json;
 
@@ -10,6 +12,7 @@ use super::session::Session;
 use tenantry_engine::observe::describe;
 use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
+use tenantry_store::contract::{KnownTarget, StoreError};
 
 /// One thing that was looked at.
 struct Check {
@@ -23,14 +26,17 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
         what: "estate".into(),
         result: Ok(format!("{}, {} tenants", session.environment.estate, session.estate.tenants.len())),
     }];
+    let mut known = BTreeMap::new();
     checks.push(match session.store().await {
         Err(failure) => Check { what: "store".into(), result: Err(failure.message) },
         Ok(store) => {
-            let result = match store.verify_journal().await {
-                Ok(entries) => Ok(format!("{}, journal of {entries} entries is whole", store.location())),
-                Err(error) => Err(error.to_string()),
+            let looked = async {
+                let entries = store.verify_journal().await?;
+                known = store.targets().await?;
+                let (location, scope) = (store.location(), store.scope());
+                Ok::<_, StoreError>(format!("{location}, {scope}: journal of {entries} entries is whole"))
             };
-            Check { what: "store".into(), result }
+            Check { what: "store".into(), result: looked.await.map_err(|error| error.to_string()) }
         }
     });
     checks.push(match session.secrets() {
@@ -47,6 +53,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     checks.extend(
         join_all(targets.names().map(|name| {
             let targets = &targets;
+            let known = known.get(name);
             async move {
                 let result = match targets.reader(name) {
                     Err(error) => Err(describe(&error)),
@@ -55,6 +62,10 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
                         None => error.to_string(),
                     }),
                 };
+                let result = result.map(|text| match known {
+                    Some(KnownTarget { fingerprint, since }) => format!("{text}; accepted as {fingerprint} at {since}"),
+                    None => text,
+                });
                 Check { what: format!("target {name}"), result }
             }
         }))

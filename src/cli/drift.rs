@@ -5,7 +5,6 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::plan;
 use super::session::Session;
-use tenantry_core::plan::Cause;
 use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
@@ -15,9 +14,9 @@ pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Res
     let secrets = session.secrets()?;
     let mut found = plan::make(&session, &*store, &*secrets, selection, output).await?;
     // What is merely pending is the business of `plan`.
-    found.changes.retain(|change| change.cause != Cause::Pending);
+    found.changes.retain(|change| change.cause.is_drift());
     found.transitions.clear();
-    plan::show(&found, output)?;
+    plan::show(&found, &session.catalogue, output)?;
     Ok(match plan::exit(&found) {
         Exit::Done if !found.changes.is_empty() => Exit::Changes,
         exit => exit,

@@ -79,9 +79,25 @@ impl From<StoreError> for Failure {
         let message = error.to_string();
         match error {
             StoreError::Locked(lock) => Self::new(Exit::Stale, message).help(format!(
-                "wait for the other run; if it died, its locks end by themselves, or at once with `tenantry unlock {}`",
+                "wait for the other run; if it died, its locks end by themselves, or at once with `tenantry unlock {} --force`",
                 lock.owner
             )),
+            StoreError::OtherScope { .. } => {
+                Self::new(Exit::Error, message).help("choose the environment with `--env`, and the estate with `-C`")
+            }
+            StoreError::NotEmpty { .. } => Self::new(Exit::Error, message)
+                .help("an import restores records where there are none; use an empty database or another file"),
+            StoreError::Unattributed { environments, .. } => {
+                let named: Vec<String> = environments.iter().map(ToString::to_string).collect();
+                Self::new(Exit::Error, message).help(format!(
+                    "its journal names {}; delete that row from the store's tables if nothing depends on it, or restore a \
+                     backup of the store, and run the command again",
+                    named.join(", and ")
+                ))
+            }
+            StoreError::Export { .. } => {
+                Self::new(Exit::Error, message).help("use a whole file, as `tenantry store export FILE` wrote it")
+            }
             StoreError::LeaseLost(_) => {
                 Self::new(Exit::Stale, message).help("run the command again: it goes on from where this one stopped")
             }
@@ -121,6 +137,9 @@ impl From<EngineError> for Failure {
                 .help("what a guard refuses needs an Approval in the repository; nothing was written"),
             EngineError::OtherEstate { .. } => Self::new(Exit::Error, message)
                 .help("a plan is applied to the estate and environment that it was made for"),
+            EngineError::OtherJournal { .. } => Self::new(Exit::Stale, message).help(
+                "the end of the journal was cut off, or another store is in its place; see `tenantry history --verify`, and plan again",
+            ),
             EngineError::ApprovalExpired { .. } => {
                 Self::new(Exit::Refused, message).help("renew the Approval and plan again")
             }

@@ -14,22 +14,19 @@ use tenantry_core::model::value::Value;
 use tenantry_core::plan::sensitive;
 use tenantry_render::words::count;
 use tenantry_store::OpenMode;
-use tenantry_store::contract::{HistoryQuery, JournalEntry};
+use tenantry_store::contract::{HistoryQuery, JournalEntry, JournalEvent, JournalHead, RunId, Store};
 
 pub async fn run(global: &Global, command: &arguments::History, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let store = session.store().await?;
     if command.verify {
-        let entries = store.verify_journal().await?;
-        let text = format!(
-            "the journal is whole: {} in one chain",
-            count(usize::try_from(entries).unwrap_or(usize::MAX), "entry").replace("entrys", "entries")
-        );
-        output.data(|out| writeln!(out, "{text}"))?;
-        return Ok(Exit::Done);
+        return verify(&*store, command.head.as_deref(), output).await;
     }
-    let query =
-        HistoryQuery { owner: command.owner.as_deref().map(Owner::from), run: command.run, limit: Some(command.limit) };
+    let query = HistoryQuery {
+        owner: command.owner.as_deref().map(Owner::from),
+        run: command.run.map(RunId),
+        limit: Some(command.limit),
+    };
     let mut entries = store.history(&query).await?;
     entries.iter_mut().for_each(|entry| mask(&mut entry.detail, &session.catalogue));
     if output.is_json() {
@@ -59,6 +56,39 @@ fn mask(detail: &mut Json, catalogue: &Catalogue) {
     };
 }
 
+async fn verify(store: &dyn Store, noted: Option<&str>, output: &Output) -> Result<Exit, Failure> {
+    store.verify_journal().await?;
+    let head = store.head().await?;
+    if let Some(noted) = noted {
+        let noted = parse_head(noted)?;
+        if !store.contains(&noted).await? {
+            let message = format!("the journal does not hold what it held when it had {} entries", noted.length);
+            return Err(Failure::new(Exit::Error, message).help(
+                "its end was cut off, or another store is in its place; compare it with a backup before anything is applied",
+            ));
+        }
+    }
+    if output.is_json() {
+        output.json(&head)?;
+        return Ok(Exit::Done);
+    }
+    let entries = count(usize::try_from(head.length).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
+    let text = format!("the journal is whole: {entries} in one chain\nhead {}:{}", head.length, head.hash);
+    output.data(|out| writeln!(out, "{text}"))?;
+    Ok(Exit::Done)
+}
+
+fn parse_head(text: &str) -> Result<JournalHead, Failure> {
+    let parsed = text.split_once(':').and_then(|(length, hash)| {
+        let is_hash = hash.len() == 64 && hash.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+        is_hash.then_some(JournalHead { length: length.parse().ok()?, hash: hash.into() })
+    });
+    parsed.ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("`{text}` is not the head of a journal"))
+            .help("write it as `history --verify` shows it: the number of entries, a colon, 64 hexadecimal digits")
+    })
+}
+
 fn row(entry: &JournalEntry) -> [String; 5] {
     let JournalEntry { run, at, event, owner, detail, .. } = entry;
     let text = |field: &str| match detail.pointer(field) {
@@ -66,10 +96,15 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         Some(Json::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let what = match &**event {
-        "runBegun" => format!("{} by {}{}", text("/command"), text("/actor"), prefixed(" at ", &text("/revision"))),
-        "stepBegun" => format!("{} {} begun", text("/action"), text("/address")),
-        "stepEnded" => {
+    let what = match event {
+        JournalEvent::RunBegun => format!(
+            "{} by {}{}",
+            text("/command"),
+            text("/actor"),
+            prefixed(" at ", text("/revision").get(..12).unwrap_or(&text("/revision")))
+        ),
+        JournalEvent::StepBegun => format!("{} {} begun", text("/action"), text("/address")),
+        JournalEvent::StepEnded => {
             let result = match detail.pointer("/result") {
                 Some(Json::Object(result)) if result.contains_key("failed") => {
                     format!("failed: {}", text("/result/failed"))
@@ -78,17 +113,22 @@ fn row(entry: &JournalEntry) -> [String; 5] {
             };
             format!("{} {} {result}", text("/action"), text("/address"))
         }
-        "phaseEntered" => format!("{} → {}", non_empty(text("/from"), "new"), text("/to")),
-        "runEnded" => text("/outcome"),
-        _ => detail.to_string(),
+        JournalEvent::PhaseEntered => format!("{} → {}", non_empty(text("/from"), "new"), text("/to")),
+        JournalEvent::RunEnded => text("/outcome"),
+        JournalEvent::Unlocked => format!("lock of {} removed by {}", text("/holder"), text("/actor")),
+        JournalEvent::TargetAccepted => {
+            let instead = prefixed(" instead of ", &text("/insteadOf"));
+            format!("{} is {}{instead}, accepted by {}", text("/target"), text("/fingerprint"), text("/actor"))
+        }
+        JournalEvent::Migrated => format!("from format {}, {} entries", text("/format"), text("/length")),
     };
     let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let run = run.map_or_else(|| "-".to_owned(), |run| run.to_string());
-    [at, run, event.to_string(), owner.as_ref().map(ToString::to_string).unwrap_or_default(), what]
+    [at, run, event.as_str().to_owned(), owner.as_ref().map(ToString::to_string).unwrap_or_default(), what]
 }
 
 fn prefixed(prefix: &str, text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{prefix}{}", text.get(..12).unwrap_or(text)) }
+    if text.is_empty() { String::new() } else { format!("{prefix}{text}") }
 }
 
 fn non_empty(text: String, otherwise: &str) -> String {

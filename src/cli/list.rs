@@ -38,7 +38,7 @@ pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Res
                 name.to_string(),
                 tenant.spec.tier.to_string(),
                 tenant.spec.phase.as_str().to_owned(),
-                phases.get(name).map_or_else(|| "-".to_owned(), ToString::to_string),
+                phases.get(name).map_or("-", |phase| phase.as_str()).to_owned(),
                 resources.to_string(),
                 tenant.spec.display_name.to_string(),
             ]

@@ -16,6 +16,7 @@ mod history;
 mod import;
 mod init;
 mod list;
+mod lock;
 mod output;
 mod plan;
 mod progress;
@@ -23,6 +24,7 @@ mod report;
 mod schema;
 mod session;
 mod show;
+mod store;
 mod system;
 mod unlock;
 mod validate;
@@ -80,6 +82,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         #[cfg(feature = "kubernetes")]
         Command::Import(command) => import::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
+        Command::Store(command) => store::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),
         Command::Completions(command) => completions::run(command, output),

@@ -7,7 +7,11 @@ use super::arguments::{self, Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
+use tenantry_core::desired::sql_fields;
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::value::push_token;
 use tenantry_core::plan::{Plan, json};
+use tenantry_render::plan::View;
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::Store;
@@ -18,7 +22,7 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let store = session.store().await?;
     let secrets = session.secrets()?;
     let plan = make(&session, &*store, &*secrets, &command.selection, output).await?;
-    show(&plan, output)?;
+    show(&plan, &session.catalogue, output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
         output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
@@ -59,12 +63,23 @@ pub async fn make(
 }
 
 /// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
-pub fn show(plan: &Plan, output: &Output) -> Result<(), Failure> {
+pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json::to_json(plan, true));
     }
     let reveal = output.is_seen_only();
-    output.data(|out| tenantry_render::plan::write(out, plan, reveal))
+    let sql = |kind: &str| {
+        let fields = catalogue.get(kind).map(|kind| sql_fields(kind)).unwrap_or_default();
+        // What is below a list has no pointer that counts for all.
+        let pointers = fields.into_iter().filter_map(|(path, _)| {
+            path.into_iter().try_fold(String::new(), |mut pointer, token| {
+                push_token(&mut pointer, token?.as_ref());
+                Some(pointer)
+            })
+        });
+        pointers.collect()
+    };
+    output.data(|out| tenantry_render::plan::write(out, plan, View { reveal, sql: &sql }))
 }
 
 /// What a plan alone means for the exit code.

@@ -17,6 +17,8 @@ fn line(event: &Event<'_>) -> Option<String> {
             Outcome::AlreadyDone => format!("{address}: was so already"),
             Outcome::Pending(reason) => format!("{address}: {}, pending: {reason}", words::done(*action)),
             Outcome::Failed(reason) => format!("{address}: failed: {reason}"),
+            Outcome::Wrong(reason) => format!("{address}: not as written: {reason}"),
+            Outcome::HalfDone(reason) => format!("{address}: half done: {reason}"),
             Outcome::Stale(reason) => format!("{address}: stale: {reason}"),
             Outcome::Skipped(reason) => format!("{address}: skipped: {reason}"),
             Outcome::Interrupted => format!("{address}: not begun"),

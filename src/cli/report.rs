@@ -27,6 +27,8 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
                 Outcome::Done | Outcome::AlreadyDone => (Label::Good, words::done(*action).to_owned()),
                 Outcome::Pending(reason) => (Label::Warning, format!("{}, pending: {reason}", words::done(*action))),
                 Outcome::Failed(reason) => (Label::Error, format!("failed: {reason}")),
+                Outcome::Wrong(reason) => (Label::Error, format!("not as written: {reason}")),
+                Outcome::HalfDone(reason) => (Label::Error, format!("half done: {reason}")),
                 Outcome::Stale(reason) => (Label::Warning, format!("stale: {reason}")),
                 Outcome::Skipped(reason) => (Label::Warning, format!("skipped: {reason}")),
                 Outcome::Interrupted => (Label::Warning, "not begun".to_owned()),
@@ -42,7 +44,9 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
             format!("Applied: {} done for {}", words::count(done, "change"), words::count(owners.len(), "owner"))
         }
         (_, true) => format!("Interrupted: {} done, {not_done} not", words::count(done, "change")),
-        _ if done == 0 => format!("Nothing was applied: {} not done", words::count(not_done, "change")),
+        _ if !report.outcomes.values().any(|(_, outcome)| outcome.has_effect()) => {
+            format!("Nothing was applied: {} not done", words::count(not_done, "change"))
+        }
         _ => format!("Partly applied: {} done, {not_done} not", words::count(done, "change")),
     };
     let pending = report.outcomes.values().filter(|(_, outcome)| matches!(outcome, Outcome::Pending(_))).count();

@@ -22,7 +22,8 @@ use tenantry_provider::contract::Provider;
 use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
 use tenantry_secret::contract::SecretStore;
 use tenantry_source::TargetForms;
-use tenantry_store::contract::Store;
+use tenantry_store::contract::{Scope, Store};
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 use tenantry_store::halt::Halting;
 use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 
@@ -30,6 +31,7 @@ use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 pub const STATE_FOLDER: &str = ".tenantry";
 
 /// Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 fn say_halted() {
     Stderr::line("halted");
 }
@@ -65,6 +67,7 @@ impl Session {
     /// # Errors
     /// With every problem of the estate.
     pub fn open(global: &Global, mode: OpenMode, output: &Output) -> Result<Self, Failure> {
+        let clock = system::clock()?;
         let place = match &global.rev {
             Some(rev) => tenantry_source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
             None => tenantry_source::Place::Directory(global.estate.clone()),
@@ -93,7 +96,7 @@ impl Session {
             environment,
             providers,
             catalogue,
-            now: global.now.unwrap_or_else(system::now),
+            now: global.now.unwrap_or(clock),
             threads: options.threads,
             folder: global.estate.clone(),
             state,
@@ -142,14 +145,16 @@ impl Session {
     /// If it cannot be opened.
     pub async fn store(&self) -> Result<Box<dyn Store>, Failure> {
         let store = self.open_store().await?;
-        match system::variable("TENANTRY_HALT_AT").and_then(|at| at.parse().ok()) {
-            Some(at) => Ok(Box::new(Halting::new(store, at, say_halted))),
-            None => Ok(store),
+        #[cfg(all(feature = "test-hooks", debug_assertions))]
+        if let Some(at) = system::variable("TENANTRY_HALT_AT").and_then(|at| at.parse().ok()) {
+            return Ok(Box::new(Halting::new(store, at, say_halted)));
         }
+        Ok(store)
     }
 
     async fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
         let table = &self.environment.store;
+        let scope = Scope { estate: self.environment.estate.clone(), environment: self.environment.name.clone() };
         if let (Some(url), false) = (&table.url, self.rehearsal) {
             let looked_up = settings::lookup(url, &self.folder, &system::variable);
             let url =
@@ -158,13 +163,13 @@ impl Session {
                 return Err(Failure::new(Exit::Error, "setting `url` of the store is not a reference")
                     .help("write env:NAME or file:PATH"));
             };
-            return Ok(Box::new(PostgresStore::open(&url, self.mode).await?));
+            return Ok(Box::new(PostgresStore::open(&url, &scope, self.mode).await?));
         }
         let path = match (&table.path, self.rehearsal) {
             (Some(path), false) => self.folder.join(path),
             _ => self.state.join("store.db"),
         };
-        Ok(Box::new(SqliteStore::open(&path, self.mode).await?))
+        Ok(Box::new(SqliteStore::open(&path, &scope, self.mode).await?))
     }
 
     /// The secret store of the environment.

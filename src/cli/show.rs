@@ -27,7 +27,8 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let subject = command.subject.as_str();
     if Path::new(subject).is_file() {
         let saved = plan::read(Path::new(subject))?;
-        plan::show(&saved, output)?;
+        let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
+        plan::show(&saved, &catalogue, output)?;
         return Ok(plan::exit(&saved));
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;

@@ -3,15 +3,44 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tenantry_store::contract::{Holder, Process};
 use tracing_subscriber::EnvFilter;
 
 use super::arguments::Global;
+use super::error::{Exit, Failure};
 use super::output::Stderr;
 
 /// The system's clock.
-#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+///
+/// # Errors
+/// If it is set to a time that no date stands for.
+pub fn clock() -> Result<Timestamp, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    let time = std::time::SystemTime::now();
+    let within = Timestamp::try_from(time).ok().filter(is_in_calendar);
+    within.ok_or_else(|| {
+        Failure::new(Exit::Error, "the system's clock is outside of the years 1 to 9999").help("set the system's clock")
+    })
+}
+
+/// The system's clock, once [`clock`] has found it sound.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    clock().unwrap_or(Timestamp::MAX)
+}
+
+/// The time of an argument: RFC 3339, between the years 1 and 9999.
+///
+/// # Errors
+/// With the reason why it is not.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let time = text.parse().ok().filter(is_in_calendar);
+    time.ok_or_else(|| "write an RFC 3339 time between the years 1 and 9999, such as 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// Whether dates can be written and computed with: RFC 3339 has four digits for a year, and CEL no year 0.
+fn is_in_calendar(time: &Timestamp) -> bool {
+    (1..=9999).contains(&time.to_zoned(TimeZone::UTC).year())
 }
 
 /// An environment variable; nothing if it is not set or not text.
@@ -32,9 +61,50 @@ pub fn actor() -> Arc<str> {
         .into()
 }
 
-/// A name for a run that no other run has.
-pub fn holder(actor: &str) -> String {
-    format!("{actor} (process {}, {:08x})", std::process::id(), rand::random::<u32>())
+/// Who takes locks for a run: a name that no other run has, and this process.
+pub fn holder(actor: &str) -> Holder {
+    let name = format!("{actor} (process {}, {:08x})", std::process::id(), rand::random::<u32>());
+    Holder { name: name.into(), process: process("self") }
+}
+
+/// A process of this machine, as Linux tells it; nothing elsewhere, or if there is none of this number.
+fn process(number: &str) -> Option<Process> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let folder = std::path::Path::new("/proc").join(number);
+    // Fields as proc_pid_stat(5) numbers them. The second is a name in brackets, which may hold anything.
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    let (id, rest) = stat.split_once(' ')?;
+    let rest: Vec<&str> = rest.rsplit_once(") ")?.1.split(' ').collect();
+    let [state, started] = [3, 22].map(|field| rest.get(field - 3).copied());
+    // A zombie has ended, and only waits for its parent to hear of it.
+    if matches!(state?, "Z" | "X") {
+        return None;
+    }
+    Some(Process {
+        boot: read("/proc/sys/kernel/random/boot_id")?.trim().into(),
+        namespace: std::fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.into(),
+        user: user(&folder)?,
+        id: id.parse().ok()?,
+        started: started?.parse().ok()?,
+    })
+}
+
+#[cfg(unix)]
+fn user(folder: &std::path::Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(std::fs::metadata(folder).ok()?.uid())
+}
+
+#[cfg(not(unix))]
+fn user(_: &std::path::Path) -> Option<u32> {
+    None
+}
+
+/// Whether a process has surely ended. One of another machine, container or user cannot be seen from here.
+pub fn has_ended(holder: &Process) -> bool {
+    let Some(own) = process("self") else { return false };
+    let is_visible = (&own.boot, &own.namespace, own.user) == (&holder.boot, &holder.namespace, holder.user);
+    is_visible && process(&holder.id.to_string()).is_none_or(|now| now != *holder)
 }
 
 /// Sends the log to stderr: warnings, or more with -v. `TENANTRY_LOG` chooses in detail.
@@ -52,4 +122,54 @@ pub fn log(global: &Global) {
     // Without colours, which would not be told from what a text brings with it.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).without_time();
     log.with_ansi(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_runs_has_not_ended() {
+        let Some(own) = process("self") else { return };
+        assert_eq!(own.id, std::process::id());
+        assert!(!has_ended(&own));
+    }
+
+    #[test]
+    fn a_process_has_ended_when_it_is_gone_or_another_has_its_number() {
+        let Some(own) = process("self") else { return };
+        assert!(has_ended(&Process { started: own.started + 1, ..own.clone() }));
+        // Beyond the highest number that Linux gives.
+        assert!(has_ended(&Process { id: 1 << 23, ..own.clone() }));
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_process_elsewhere() {
+        let Some(own) = process("self") else { return };
+        let gone = Process { id: 1 << 23, ..own };
+        assert!(!has_ended(&Process { boot: "another".into(), ..gone.clone() }));
+        assert!(!has_ended(&Process { namespace: "pid:[1]".into(), ..gone.clone() }));
+        assert!(!has_ended(&Process { user: gone.user + 1, ..gone }));
+    }
+
+    #[test]
+    fn a_time_is_within_the_calendar() {
+        for text in
+            ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00Z", "9999-12-30T21:59:59Z", "2026-01-31T12:00:00+02:00"]
+        {
+            assert!(time(text).is_ok(), "{text}");
+        }
+        for text in [
+            "10000-01-01T00:00:00Z",
+            "+010000-01-01T00:00:00Z",
+            "0000-12-31T23:59:59Z",
+            "-000001-01-01T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-31",
+            "now",
+            "",
+        ] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
 }

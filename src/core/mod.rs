@@ -7,6 +7,7 @@ pub mod expression;
 pub mod import;
 pub mod lifecycle;
 pub mod model;
+pub mod ownership;
 pub mod plan;
 pub mod policy;
 pub mod resolve;

@@ -27,7 +27,7 @@ use tenantry_core::model::resource::Present;
 use tenantry_core::plan::{Action, Change, Plan, json};
 use tenantry_core::policy;
 use tenantry_secret::contract::SecretStore;
-use tenantry_store::contract::{LockRequest, RunBegun, RunOutcome, Store, StoreError};
+use tenantry_store::contract::{Holder, LockRequest, RunBegun, RunId, RunOutcome, Store, StoreError};
 
 /// What a run needs besides the plan.
 pub struct Request<'a> {
@@ -37,9 +37,11 @@ pub struct Request<'a> {
     pub secrets: &'a dyn SecretStore,
     /// Who runs it: user@host.
     pub actor: Arc<str>,
-    /// Unique to this run.
-    pub holder: String,
-    /// The system's clock: leases are real time, whatever `--now` says.
+    /// Who takes the locks, under a name that is unique to this run.
+    pub holder: Holder,
+    /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
+    pub now: Timestamp,
+    /// The system's clock: leases and the journal are real time, whatever `--now` says.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// When this is cancelled, what is in flight is finished and nothing else begun.
     pub cancel: CancellationToken,
@@ -57,7 +59,7 @@ pub trait Progress: Send + Sync {
 pub enum Event<'a> {
     #[serde(rename_all = "camelCase")]
     RunBegun {
-        run: u64,
+        run: RunId,
         changes: usize,
         simulated: bool,
     },
@@ -88,7 +90,7 @@ pub enum Event<'a> {
         after_milliseconds: u64,
     },
     RunEnded {
-        run: u64,
+        run: RunId,
         outcome: RunOutcome,
     },
 }
@@ -103,6 +105,10 @@ pub enum Outcome {
     /// It was so already: an earlier run got that far.
     AlreadyDone,
     Failed(String),
+    /// It was written, and is not as it was written.
+    Wrong(String),
+    /// The old one was deleted, and the new one could not be created in its place.
+    HalfDone(String),
     /// The resource changed since the plan was made.
     Stale(String),
     /// Something that it needs was not done.
@@ -116,6 +122,16 @@ impl Outcome {
         matches!(self, Self::Done | Self::AlreadyDone | Self::Pending(_))
     }
 
+    /// Whether something was done that did not come out well.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Self::Wrong(_))
+    }
+
+    /// Whether something in the target changed, well or not.
+    pub fn has_effect(&self) -> bool {
+        self.is_done() || matches!(self, Self::Wrong(_) | Self::HalfDone(_))
+    }
+
     /// Whether nothing is left to wait for either.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)
@@ -127,19 +143,18 @@ pub type Outcomes = BTreeMap<Address, (Action, Outcome)>;
 
 /// What a run came to.
 pub struct Report {
-    pub run: u64,
+    pub run: RunId,
     pub outcomes: Outcomes,
     pub interrupted: bool,
 }
 
 impl Report {
     pub fn outcome(&self) -> RunOutcome {
-        let done = self.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
         if self.interrupted {
             RunOutcome::Interrupted
-        } else if done == self.outcomes.len() {
+        } else if self.outcomes.values().all(|(_, outcome)| outcome.is_done()) {
             RunOutcome::Done
-        } else if done == 0 {
+        } else if !self.outcomes.values().any(|(_, outcome)| outcome.has_effect()) {
             RunOutcome::Failed
         } else {
             RunOutcome::Partly
@@ -163,8 +178,13 @@ pub struct Ready<'a> {
 /// # Errors
 /// If nothing could be done at all: the plan is refused or of another estate, a lock is held, the store does not work.
 pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
-    let Request { plan, targets, store, secrets, actor, holder, clock, cancel, progress } = request;
-    check_plan(plan, targets, clock())?;
+    let Request { plan, targets, store, secrets, actor, holder, now, clock, cancel, progress } = request;
+    check_plan(plan, targets, *now)?;
+    if let Some(head) = &plan.journal
+        && !store.contains(head).await?
+    {
+        return Err(EngineError::OtherJournal { location: store.location(), length: head.length });
+    }
     let owners = plan.owners();
     let lease = SignedDuration::from_secs(i64::from(targets.environment.limits.lease_seconds));
     let tokens = store.lock(&LockRequest { owners: &owners, holder, now: clock(), lease }).await?;
@@ -201,6 +221,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let mut report = Report { run, outcomes: writing.take_outcomes(), interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
             verify(request, &fresh.inventory, &mut report.outcomes).await?;
+            writing.close(&report.outcomes).await;
             writing.enter_phases(&report.outcomes).await;
         }
         let failure = writing.store_failure();
@@ -214,9 +235,9 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     };
     let result = tokio::select! {
         result = locked => result,
-        () = heartbeat(*store, holder, *clock, lease, &lost) => unreachable!("the heartbeat goes on until it is dropped"),
+        () = heartbeat(*store, &holder.name, *clock, lease, &lost) => unreachable!("the heartbeat goes on until it is dropped"),
     };
-    let released = store.release(holder).await;
+    let released = store.release(&holder.name).await;
     let report = result?;
     released?;
     Ok(report)

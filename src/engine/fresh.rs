@@ -1,36 +1,38 @@
 //! What is there now, and whether a change of a plan still fits it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::EngineError;
 use super::apply::{Outcome, Ready};
 use super::observe::{by_address, observe};
+use super::plan::begun;
 use super::targets::Targets;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::{self, Known, Verdict};
 use tenantry_core::model::address::Address;
-use tenantry_core::model::kind::{Catalogue, MarkPlace};
-use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Applied, Desired, Observations, Observed, Present};
+use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::resource::{Applied, Begun, Desired, Observations, Observed, Present};
 use tenantry_core::model::value::Value;
+use tenantry_core::ownership::{self, Claim};
 use tenantry_core::plan::{Action, Change, Plan};
 use tenantry_store::contract::Store;
 
 /// What is there now.
 pub struct Fresh {
-    pub estate: Arc<str>,
+    /// The estate and environment, as marks name them.
+    pub scope: Arc<str>,
     pub catalogue: Arc<Catalogue>,
     pub observed: Observations,
     pub inventory: BTreeMap<Address, Applied>,
-    pub begun: HashSet<(Address, Arc<str>)>,
+    pub begun: HashMap<(Address, Arc<str>), Begun>,
     pub desired: HashMap<Address, Desired>,
 }
 
 impl Fresh {
     pub async fn read(plan: &Plan, targets: &Targets<'_>, store: &dyn Store) -> Result<Self, EngineError> {
         let inventory = by_address(store.inventory().await?);
-        let begun = store.open_steps().await?.into_iter().map(|step| (step.address, step.identity)).collect();
+        let begun = begun(store.open_steps().await?);
         let desired: HashMap<Address, Desired> = plan
             .changes
             .iter()
@@ -38,7 +40,7 @@ impl Fresh {
             .collect();
         let observed = observe(targets, desired.values(), inventory.values()).await;
         let catalogue = targets.catalogue.clone();
-        Ok(Self { estate: plan.estate.clone(), catalogue, observed, inventory, begun, desired })
+        Ok(Self { scope: targets.environment.scope(), catalogue, observed, inventory, begun, desired })
     }
 
     pub fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -155,49 +157,53 @@ impl Fresh {
         }
     }
 
+    /// Whether what is there under an identity of a change is ours.
     pub fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
-        let desired = self.desired.get(&change.address);
-        match &present.mark {
-            Some(Mark { estate, address, .. }) => {
-                *estate == self.estate
-                    && (*address == change.address
-                        || desired.is_some_and(|desired| desired.previously.contains(address)))
-            }
-            None => {
-                let kind = self.catalogue.get(&change.kind).filter(|kind| kind.mark == MarkPlace::Inventory);
-                let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
-                kind.is_some_and(|kind| {
-                    addresses.any(|address| {
-                        self.inventory.get(address).is_some_and(|applied| {
-                            *applied.kind == *change.kind
-                                && *applied.identity == *identity
-                                && (self.begun.contains(&(address.clone(), applied.identity.clone()))
-                                    || !diff::is_another(kind, applied, present))
-                        })
-                    })
-                })
-            }
-        }
+        let Some(kind) = self.catalogue.get(&change.kind) else { return false };
+        let earlier: Vec<Address> = change.renamed_from.iter().cloned().collect();
+        let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
+        let recorded = addresses.clone().filter_map(|address| self.inventory.get(address));
+        let is_it = |applied: &&Applied| *applied.kind == *change.kind && *applied.identity == *identity;
+        let claim = Claim {
+            scope: &self.scope,
+            kind,
+            address: &change.address,
+            earlier: &earlier,
+            recorded: recorded.into_iter().find(is_it),
+            begun: addresses.any(|address| self.begun.contains_key(&(address.clone(), identity.into()))),
+        };
+        ownership::of(&claim, present).is_ours()
     }
 
+    /// What the inventory has of a desired resource, or at its address.
     fn applied(&self, desired: &Desired) -> Option<&Applied> {
-        let addresses = std::iter::once(&desired.address).chain(&desired.previously);
-        addresses.into_iter().find_map(|address| self.inventory.get(address))
+        let records = || {
+            let addresses = std::iter::once(&desired.address).chain(&desired.previously);
+            addresses.filter_map(|address| self.inventory.get(address))
+        };
+        let is_it = |applied: &&Applied| {
+            applied.target == desired.target
+                && *applied.kind == *desired.kind.name
+                && Some(&applied.identity) == desired.identity.as_ref()
+        };
+        records().find(is_it).or_else(|| records().next())
     }
 
     pub fn verdict(&self, desired: &Desired, observed: &Observed, writes_secret: bool) -> Verdict {
         let applied = self.applied(desired);
+        let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
         let begun = desired
             .identity
             .as_ref()
-            .is_some_and(|identity| self.begun.contains(&(desired.address.clone(), identity.clone())));
+            .and_then(|identity| addresses.find_map(|address| self.begun.get(&(address.clone(), identity.clone()))));
         let mark = match observed {
             Observed::Present(present) => present.mark.as_ref(),
             _ => None,
         };
         // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
         let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
-        diff::diff(&Known { estate: &self.estate, desired, observed, applied, begun, secret_hash })
+        let scope = &self.scope;
+        diff::diff(&Known { scope, desired, earlier: &desired.previously, observed, applied, begun, secret_hash })
     }
 }
 

@@ -30,6 +30,8 @@ pub enum EngineError {
     Refused,
     #[error("the plan was made for {made}, but this is {here}")]
     OtherEstate { made: String, here: String },
+    #[error("the store at {location} does not hold the {length} entries of its journal that the plan was made with")]
+    OtherJournal { location: String, length: u64 },
     #[error("approval `{name}` ran out at {expires}, after the plan was made")]
     ApprovalExpired { name: String, expires: String },
 }

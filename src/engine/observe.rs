@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -9,6 +10,7 @@ use super::targets::Targets;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
 use tenantry_provider::contract::{Known, ObserveRequest};
+use tenantry_provider::timeouts::seconds;
 
 /// What is asked of one target.
 struct Asked<'a> {
@@ -67,14 +69,20 @@ pub async fn observe_in<'a>(
     drop(wanted);
     let answers = join_all(requests.into_iter().map(|(target, request)| async move {
         let Asked { wanted, known } = request;
-        let request = ObserveRequest { estate: &targets.environment.estate, wanted, known };
+        let scope = targets.environment.scope();
+        let request = ObserveRequest { estate: &scope, wanted, known };
         let kinds: BTreeSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+        let unknown = |reason: Arc<str>| -> BTreeMap<_, _> {
+            kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
+        };
         let answer = match targets.reader(&target) {
-            Ok(reader) => reader.observe(&request).await,
-            Err(error) => {
-                let reason: Arc<str> = describe(&error).into();
-                kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
+            Ok(reader) => {
+                // Each request has its own end; so many of them, or a list without one, have this.
+                let within = targets.timeouts(&target).read;
+                let answer = tokio::time::timeout(within, reader.observe(&request)).await;
+                answer.unwrap_or_else(|_| unknown(late(within).into()))
             }
+            Err(error) => unknown(describe(&error).into()),
         };
         (target, kinds, answer)
     }))
@@ -88,6 +96,14 @@ pub async fn observe_in<'a>(
         }
     }
     observations
+}
+
+fn late(within: Duration) -> String {
+    format!(
+        "no answer within {}, which is as long as reading the target may take; `timeouts.read_seconds` of its table gives \
+         it more time",
+        seconds(within)
+    )
 }
 
 /// An error with what caused it, in one line.

@@ -9,17 +9,18 @@ use super::EngineError;
 use super::observe::{by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
-use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources};
+use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::resource::{Applied, Begun, BegunWrite};
 use tenantry_core::plan::build::{self, Inputs};
+use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
 use tenantry_core::resolve::{self, Resolved};
 use tenantry_secret::contract::SecretStore;
-use tenantry_store::contract::Store;
+use tenantry_store::contract::{StepBegun, Store};
 
 /// What a plan is made from.
 pub struct Request<'a> {
@@ -122,11 +123,13 @@ pub fn desired_beside(
 /// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
-    let inventory = by_address(store.inventory().await?);
-    let applied_phases = store.phases().await?;
-    let open = store.open_steps().await?.into_iter();
-    let begun: HashMap<(Address, Arc<str>), u64> =
-        open.map(|step| ((step.address, step.identity), step.generation)).collect();
+    // Before everything else, so that what is read is all there at this point or later.
+    let journal = store.head().await?;
+    let mut inventory = by_address(store.inventory().await?);
+    let applied_phases: BTreeMap<Arc<str>, Arc<str>> =
+        store.phases().await?.into_iter().map(|(tenant, phase)| (tenant, phase.as_str().into())).collect();
+    let mut begun = begun_steps(*store).await?;
+    let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
     let mut earlier = EarlierOwners::new();
     for (old, new) in &renamed {
@@ -137,14 +140,30 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
 
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
-        let expanded = expand(estate, targets, *now, *threads, &outputs);
+        let mut expanded = expand(estate, targets, *now, *threads, &outputs);
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }
+        moves::add(&mut expanded.owners, &inventory);
+        let expanded = expanded;
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
+        let observed = observe(targets, all(), inventory.values()).await;
+        // Read after the targets: whatever a run at the same time has written was in the secret store before.
         let values = SecretValues::read(*secrets, all().map(|desired| desired.spec.fields()), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
-        let observed = observe(targets, all(), inventory.values()).await;
+        let missing_secrets = values.missing(all().map(|desired| desired.spec.fields()));
+        let (keys, time) = (targets.placement_keys(), now.to_string());
+        let inputs = desired::Inputs {
+            estate,
+            environment: targets.environment,
+            catalogue: &targets.catalogue,
+            placement_keys: &keys,
+            outputs: &outputs,
+            now: &time,
+            threads: *threads,
+        };
+        let Expanded { blueprints, resolved, owners, .. } = &expanded;
+        let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
         let plan = build::build(&Inputs {
             estate: &targets.environment.estate,
             environment: targets.environment.name.as_ref(),
@@ -162,9 +181,20 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             begun: &begun,
             observed: &observed,
             secret_hashes: &secret_hashes,
+            missing_secrets: &missing_secrets,
             selected: *selected,
-            place: &|address, pointer| place(estate, &expanded, address, pointer),
+            place: &|address, pointer| place(estate, &provenance, address, pointer),
         });
+        // What the store did not know may be what a run at the same time has just put there.
+        if misses_records(&plan) && looks > 0 {
+            let (now, now_begun) = (by_address(store.inventory().await?), begun_steps(*store).await?);
+            if now != inventory || now_begun != begun {
+                (inventory, begun) = (now, now_begun);
+                outputs = outputs_of(&inventory, &targets.catalogue);
+                looks -= 1;
+                continue;
+            }
+        }
         // A resource that is about to be made anew will have other outputs than the ones on record.
         let stale: Vec<Address> = plan
             .changes
@@ -177,10 +207,37 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .cloned()
             .collect();
         if stale.is_empty() {
+            let plan = Plan { journal: Some(journal), ..plan };
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
         }
         stale.iter().for_each(|address| drop(outputs.remove(address)));
     }
+}
+
+/// How often the store is read again where something carries our mark that it does not know.
+const SECOND_LOOKS: usize = 3;
+
+/// Whether a plan refuses or leaves something because the store does not know it.
+fn misses_records(plan: &Plan) -> bool {
+    let codes = [codes::SECRET_LOST, codes::UNRECORDED];
+    plan.findings.iter().any(|finding| codes.iter().any(|code| *finding.code == *code.0))
+}
+
+async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Arc<str>), Begun>, EngineError> {
+    Ok(begun(store.open_steps().await?))
+}
+
+/// Writes that were begun and never seen to end, by address and identity.
+pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Arc<str>), Begun> {
+    let begun = |step: StepBegun| {
+        let write = match step.action {
+            Action::Replace => BegunWrite::Replace,
+            Action::Delete => BegunWrite::Delete,
+            Action::Create | Action::Update | Action::Adopt | Action::Move | Action::Forget => BegunWrite::Write,
+        };
+        ((step.address, step.identity), Begun { generation: step.generation, write, spec: step.spec })
+    };
+    open.into_iter().map(begun).collect()
 }
 
 fn outputs_of(inventory: &BTreeMap<Address, Applied>, catalogue: &Catalogue) -> Outputs {
@@ -213,27 +270,9 @@ fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {
     tenants.chain(tiers).collect()
 }
 
-/// Where a user would edit a field of a resource, or of a tenant if the address has no id.
-fn place(estate: &Estate, expanded: &Expanded<'_>, address: &Address, pointer: &str) -> Option<Place> {
-    let tenant = || {
-        let name = address.owner.tenant()?;
-        let at = expanded
-            .resolved
-            .tenants
-            .binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name))
-            .ok()?;
-        Some(expanded.resolved.tenants[at].document.positions.origin(if address.id.is_empty() {
-            pointer
-        } else {
-            "/spec/phase"
-        }))
-    };
-    let origin = if address.id.is_empty() {
-        tenant()
-    } else {
-        desired::provenance(&expanded.blueprints, &expanded.resolved, address, pointer).or_else(tenant)
-    };
-    let origin = origin?;
+/// Where a user would edit a field of a resource, or of an owner's document if the address has no id.
+fn place(estate: &Estate, provenance: &Provenance<'_, '_>, address: &Address, pointer: &str) -> Option<Place> {
+    let origin = provenance.origin(address, pointer)?;
     let (line, _) = estate.files.line_column(origin);
     Some(Place { file: estate.files.get(origin.file).path.clone(), line })
 }

@@ -49,6 +49,12 @@ impl SecretValues {
         Ok(Self { values, key: store.hash_key().await? })
     }
 
+    /// What `specs` refer to and does not exist. What a target returned once nobody else can make, and so is not among it.
+    pub fn missing<'a>(&self, specs: impl Iterator<Item = &'a Arc<Map>>) -> BTreeSet<SecretReference> {
+        let is_missing = |reference: &SecretReference| !reference.is_captured() && !self.values.contains_key(reference);
+        wanted(specs).into_iter().filter(is_missing).collect()
+    }
+
     /// Reads what exists of all that `specs` refer to, and generates and stores the rest.
     pub async fn ensure<'a>(
         store: &dyn SecretStore,

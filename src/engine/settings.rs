@@ -72,6 +72,7 @@ pub fn resolve(
         values,
         secrets,
         concurrency: table.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        timeouts: table.timeouts.into(),
         folder: estate.to_owned(),
     })
 }

@@ -10,6 +10,7 @@ use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::TargetName;
 use tenantry_core::resolve::Environment;
 use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_provider::timeouts::Timeouts;
 use tenantry_sandbox::Sandbox;
 
 /// Every target of an environment.
@@ -32,6 +33,11 @@ impl Targets<'_> {
     /// The targets that have resources of a provider.
     pub fn names(&self) -> impl Iterator<Item = &TargetName> {
         self.environment.targets.keys()
+    }
+
+    /// How long a target may take.
+    pub fn timeouts(&self, target: &str) -> Timeouts {
+        self.environment.targets.get(target).map(|table| table.timeouts.into()).unwrap_or_default()
     }
 
     /// # Errors

@@ -1,6 +1,6 @@
 //! Observes what was written: it has to be as it was written, and in the end ready, or gone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,11 +23,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 enum Sight {
     Settled,
     Pending(String),
+    /// It cannot be told: what was written was written, and what was deleted is not known to be gone.
+    Unknown(String),
     Wrong(String),
 }
 
 /// Looks at everything that was written until all of it is ready, or the time for that is over. What did not come out as
-/// planned is a failure after all; what is not ready is pending. `before` is the inventory as it was when the run began.
+/// planned is wrong after all; what is not ready is pending. `before` is the inventory as it was when the run began.
 pub async fn verify(
     request: &Request<'_>,
     before: &BTreeMap<Address, Applied>,
@@ -45,8 +47,12 @@ pub async fn verify(
             match sight(&fresh, change) {
                 Sight::Settled => {}
                 Sight::Pending(reason) => pending.push((change, reason)),
+                Sight::Unknown(reason) => {
+                    let reason = format!("it could not be verified: {reason}");
+                    outcomes.insert(change.address.clone(), (change.action, Outcome::Pending(reason)));
+                }
                 Sight::Wrong(problem) => {
-                    let outcome = Outcome::Failed(format!("it was written, but observed again {problem}"));
+                    let outcome = Outcome::Wrong(format!("it was written, but observed again {problem}"));
                     outcomes.insert(change.address.clone(), (change.action, outcome));
                 }
             }
@@ -75,7 +81,7 @@ async fn look(
     before: &BTreeMap<Address, Applied>,
     changes: &[&Change],
 ) -> Result<Fresh, EngineError> {
-    let Request { plan, targets, store, .. } = request;
+    let Request { targets, store, .. } = request;
     let inventory = by_address(store.inventory().await?);
     let desired: HashMap<Address, Desired> =
         changes.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
@@ -89,11 +95,11 @@ async fn look(
     let involved: BTreeSet<TargetName> = changes.iter().map(|change| change.target.clone()).collect();
     let observed = observe_in(targets, &involved, desired.values(), known).await;
     Ok(Fresh {
-        estate: plan.estate.clone(),
+        scope: targets.environment.scope(),
         catalogue: targets.catalogue.clone(),
         observed,
         inventory,
-        begun: HashSet::new(),
+        begun: HashMap::new(),
         desired,
     })
 }
@@ -128,14 +134,15 @@ fn difference(update: &Update) -> Sight {
 
 /// What is gone is settled, and so is what somebody else has made there meanwhile.
 fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
-    match observed {
-        Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason.to_string()),
-        Observed::Present(present) if present.mark.as_ref().is_some_and(|mark| mark.estate == fresh.estate) => {
-            match present.mark.as_ref().is_some_and(|mark| mark.address == change.address) {
-                true => Sight::Wrong("it is still there".to_owned()),
-                false => Sight::Settled,
-            }
-        }
-        Observed::Present(_) | Observed::Absent | Observed::Unknown(_) => Sight::Settled,
+    let (Some(identity), Observed::Present(present)) = (&change.identity, observed) else {
+        return match observed {
+            Observed::Unknown(reason) => Sight::Unknown(reason.to_string()),
+            Observed::Absent | Observed::Present(_) => Sight::Settled,
+        };
+    };
+    match (&present.pending, fresh.owns(change, identity, present)) {
+        (Some(reason), true) => Sight::Pending(reason.to_string()),
+        (None, true) => Sight::Wrong("it is still there".to_owned()),
+        (_, false) => Sight::Settled,
     }
 }

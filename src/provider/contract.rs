@@ -22,10 +22,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
+use crate::timeouts::Timeouts;
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_core::ownership;
 
 /// The log's target for how far a step is that takes long: shown without being asked for.
 pub const PROGRESS: &str = "progress";
@@ -73,6 +75,7 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretString>,
     /// The most connections or requests at a time.
     pub concurrency: usize,
+    pub timeouts: Timeouts,
     /// The estate's folder, to which paths are relative.
     pub folder: PathBuf,
 }
@@ -101,6 +104,7 @@ impl Settings {
 
 /// Everything that is wanted of one target, and everything that the estate is known to have there.
 pub struct ObserveRequest<'a> {
+    /// The estate and environment, as marks name them.
     pub estate: &'a str,
     /// Desired resources by kind, in order of address; those without an identity yet are not among them. A kind whose
     /// list is empty is asked only for what carries the estate's mark.
@@ -129,15 +133,81 @@ pub trait Reader: Send + Sync {
     async fn probe(&self) -> Result<String, ProviderError>;
 }
 
+/// Whether the run still holds the lock of the owner that it writes for.
+///
+/// A process may be stopped at any moment, and go on when its lock has long been another run's. What it wrote until then
+/// and did not commit must not become true any more.
+///
+/// Asked right before a transaction is committed; where each request is true at once, right before a request that writes,
+/// the last one included. Between the answer and the commit the process may be stopped as well: so a target that can is
+/// told to end a transaction or a session in which nothing happens for [`Self::grace`]. Then a commit that comes too late
+/// finds nothing to commit.
+#[async_trait]
+pub trait CommitGuard: Send + Sync {
+    /// How long an answer of [`Self::check`] is good for, counted from the question.
+    fn grace(&self) -> Duration;
+
+    /// # Errors
+    /// If another run may write for the owner, or may do so before [`Self::grace`] is over.
+    async fn check(&self) -> Result<(), LeaseLost>;
+}
+
+/// The lock is another run's, or soon may be. Nothing may be written any more.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was written: {0}")]
+pub struct LeaseLost(pub String);
+
+impl LeaseLost {
+    /// The failure of a step that was not written for it.
+    pub fn of_step(self, step: usize, done: Vec<Written>, attempted: impl Into<String>) -> WriteError {
+        WriteError { step, done, error: ProviderError::new(ErrorClass::Fatal, attempted, self) }
+    }
+}
+
+/// For writes that no lock protects.
+struct Unguarded;
+
+#[async_trait]
+impl CommitGuard for Unguarded {
+    fn grace(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn check(&self) -> Result<(), LeaseLost> {
+        Ok(())
+    }
+}
+
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
     /// Writes the steps in their order, as many as their kinds' [`Batch`](tenantry_core::model::kind::Batch) allows: all or
     /// nothing of a transaction; of a sequence, where each step stands for itself, up to the first that fails; or one.
     ///
+    /// Nothing becomes true that `guard` was not asked about before.
+    ///
     /// # Errors
     /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError>;
+
+    /// The same where no lock is at stake, as in tests. A run never writes so.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_guarded`].
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        self.write_guarded(batch, &Unguarded).await
+    }
+
+    /// Proves, as far as the target can tell without keeping anything, that it would take the resource which `step` creates
+    /// in the place of one that is deleted first. Asked before the old one goes; not asked of a transaction, which keeps the
+    /// old one where the new one is refused.
+    ///
+    /// # Errors
+    /// If the target would refuse it. A target that cannot tell proves nothing and says `Ok`.
+    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        let _ = step;
+        Ok(())
+    }
 }
 
 /// One thing to do in a target.
@@ -202,17 +272,11 @@ impl Step {
 
     /// Whether the step may change a resource that exists and carries `current`.
     pub fn may_change(&self, current: Option<&Mark>) -> bool {
-        let is_ours = current.is_some_and(|mark| mark.is_same_owner(&self.mark));
-        let is_as_planned = match &self.action {
-            StepAction::Create { .. } | StepAction::Delete { .. } => false,
-            // Adopted, or renamed in the estate: what the plan saw is still there.
-            StepAction::Update { before, .. } => match (&before.mark, current) {
-                (None, None) => true,
-                (Some(seen), Some(current)) => seen.is_same_owner(current),
-                _ => false,
-            },
+        let seen = match &self.action {
+            StepAction::Create { .. } | StepAction::Delete { .. } => None,
+            StepAction::Update { before, .. } => Some(before.mark.as_ref()),
         };
-        is_ours || is_as_planned
+        ownership::may_change(&self.mark, seen, current)
     }
 
     /// [`Self::may_change`] with a reason.
@@ -224,7 +288,7 @@ impl Step {
             return Ok(());
         }
         Err(match current {
-            Some(mark) => format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
+            Some(mark) => format!("it carries the mark of {} of {}", mark.address, readable_scope(&mark.estate)),
             None => "it exists and carries no mark".to_owned(),
         })
     }
@@ -344,6 +408,7 @@ mod tests {
             values: serde_json::json!({"token": "hunter2"}).as_object().cloned().unwrap_or_default(),
             secrets: BTreeMap::new(),
             concurrency: 1,
+            timeouts: Timeouts::default(),
             folder: PathBuf::new(),
         };
         let refused = settings.refuse_in_the_clear(&["password", "token"]).expect_err("it stands in the clear");

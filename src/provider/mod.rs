@@ -3,3 +3,4 @@
 pub mod conformance;
 pub mod contract;
 pub mod descriptions;
+pub mod timeouts;

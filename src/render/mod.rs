@@ -12,6 +12,7 @@ pub mod diagnostics;
 pub mod json;
 pub mod page;
 pub mod plan;
+pub mod reason;
 pub mod style;
 pub mod visible;
 pub mod words;

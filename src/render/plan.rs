@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
 
 use super::page::Page;
+use super::reason::sentence;
 use super::style::Label;
 use super::words;
 use tenantry_core::diagnostics::{Severity, codes};
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::kind::readable_identity;
+use tenantry_core::model::kind::{at, readable_identity};
 use tenantry_core::model::value::{Value, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
@@ -27,12 +27,20 @@ const VALUE: usize = 72;
 /// Characters that are alike and kept before the first that differs, of values that are shortened.
 const BEFORE: usize = 20;
 
-/// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal. Personal
-/// and other sensitive values are shown only if `reveal`: references to secrets never hold one.
+/// How a plan is shown.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Whether personal and other sensitive values are shown. References to secrets never hold one.
+    pub reveal: bool,
+    /// Pointers of the fields of a kind that are SQL: what would run is shown as a whole.
+    pub sql: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// Writes a plan. Colours are written as escape sequences; the caller strips them where there is no terminal.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut Page<'_>, plan: &Plan, reveal: bool) -> io::Result<()> {
+pub fn write(out: &mut Page<'_>, plan: &Plan, view: View<'_>) -> io::Result<()> {
     heading(out, plan)?;
     let mut owners: BTreeMap<&Owner, (Vec<&Change>, Option<&Transition>)> = BTreeMap::new();
     for change in &plan.changes {
@@ -56,11 +64,11 @@ pub fn write(out: &mut Page<'_>, plan: &Plan, reveal: bool) -> io::Result<()> {
     for (_, members) in &groups {
         if members.len() >= GROUP {
             let all: Vec<&[&Change]> = members.iter().map(|owner| owners[owner].0.as_slice()).collect();
-            group(out, members, &all, owners[members[0]].1, reveal)?;
+            group(out, members, &all, owners[members[0]].1, view)?;
         } else {
             for owner in members {
                 let (changes, transition) = &owners[owner];
-                self::owner(out, owner, changes, *transition, reveal)?;
+                self::owner(out, owner, changes, *transition, view)?;
             }
         }
     }
@@ -109,12 +117,12 @@ fn owner(
     owner: &Owner,
     changes: &[&Change],
     transition: Option<&Transition>,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     writeln!(out, "{}{}", Label::Heading.paint(owner), transition.map(phase).unwrap_or_default())?;
     let (records, others) = records_apart(changes);
     for (_, change) in others {
-        self::change(out, change, Some((&change.reason, change.origin.as_ref())), true, reveal)?;
+        self::change(out, change, Some((sentence(&change.reason), change.origin.as_ref())), true, view)?;
     }
     self::records(out, &records)?;
     writeln!(out)
@@ -143,7 +151,11 @@ fn records(out: &mut Page<'_>, records: &[&Change]) -> io::Result<()> {
         Action::Update.as_str(),
         names.join(", ")
     ));
-    writeln!(out, "  {symbol}  {}", Label::Quiet.paint("their protection or what they need is put on record"))
+    writeln!(
+        out,
+        "  {symbol}  {}",
+        Label::Quiet.paint("the inventory is brought up to date; the targets stay as they are")
+    )
 }
 
 fn id(change: &Change) -> String {
@@ -158,7 +170,7 @@ fn group(
     members: &[&Owner],
     changes: &[&[&Change]],
     transition: Option<&Transition>,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     let names: Vec<String> = members.iter().take(NAMES).map(ToString::to_string).collect();
     let more = members.len().saturating_sub(NAMES);
@@ -168,15 +180,15 @@ fn group(
         members if members.iter().all(|owner| matches!(owner, Owner::Tier(_))) => "tiers",
         _ => "owners",
     };
-    let heading = format!("{} {what} alike: {names}", members.len());
+    let heading = format!("{} {what} with the same changes: {names}", members.len());
     writeln!(out, "{}{}", Label::Heading.paint(heading), transition.map(phase).unwrap_or_default())?;
     let (records, others) = records_apart(changes[0]);
     for (index, change) in others {
         // The place is shown if it is one for all.
         let alike = || changes.iter().map(|changes| changes[index]);
         let origin = change.origin.as_ref().filter(|_| alike().all(|other| other.origin == change.origin));
-        let reason = alike().all(|other| other.reason == change.reason).then_some((&change.reason, origin));
-        self::change(out, change, reason, false, reveal)?;
+        let reason = alike().all(|other| other.reason == change.reason).then_some((sentence(&change.reason), origin));
+        self::change(out, change, reason, false, view)?;
     }
     self::records(out, &records)?;
     writeln!(out)
@@ -193,9 +205,9 @@ fn phase(transition: &Transition) -> String {
 fn change(
     out: &mut Page<'_>,
     change: &Change,
-    because: Option<(&Arc<str>, Option<&Place>)>,
+    because: Option<(String, Option<&Place>)>,
     alone: bool,
-    reveal: bool,
+    view: View<'_>,
 ) -> io::Result<()> {
     let Change { kind, identity, action, fields, .. } = change;
     let label = words::label(*action);
@@ -217,8 +229,10 @@ fn change(
         }
     }
     writeln!(out, "{line}")?;
-    for field in fields {
-        let is_hidden = !reveal && sensitive::covers(&change.sensitive, &field.path);
+    let sql = (view.sql)(kind);
+    for field in fields.iter().filter(|field| !(field.after.is_some() && sql.iter().any(|path| **path == *field.path)))
+    {
+        let is_hidden = !view.reveal && sensitive::covers(&change.sensitive, &field.path);
         let show = |value: &Option<Value>| match value {
             None => "(none)".to_owned(),
             Some(Value::Deferred(deferred)) => deferred.to_string(),
@@ -228,6 +242,27 @@ fn change(
         let (before, after) = short(&show(&field.before), &show(&field.after));
         let path = readable_pointer(&field.path);
         writeln!(out, "      {path}: {before} → {after}")?;
+    }
+    for path in &sql {
+        self::sql(out, change, path, alone, view)?;
+    }
+    Ok(())
+}
+
+/// What would run, line by line.
+fn sql(out: &mut Page<'_>, change: &Change, path: &str, alone: bool, view: View<'_>) -> io::Result<()> {
+    let is_new = matches!(change.action, Action::Create | Action::Replace);
+    if !is_new && !change.fields.iter().any(|field| *field.path == *path) {
+        return Ok(());
+    }
+    let Some(text) = change.after.as_ref().and_then(|after| at(after, path)?.as_str()) else { return Ok(()) };
+    let whose = if alone { String::new() } else { format!(" (of {})", change.address.owner) };
+    writeln!(out, "      {}{whose}:", readable_pointer(path))?;
+    if !view.reveal && sensitive::covers(&change.sensitive, path) {
+        return writeln!(out, "        {MASK}");
+    }
+    for line in text.trim_end().lines() {
+        writeln!(out, "        {}", line)?;
     }
     Ok(())
 }
@@ -320,6 +355,7 @@ pub fn counts(plan: &Plan) -> String {
         (summary.replace, "to replace"),
         (summary.delete, "to delete"),
         (summary.adopt, "to adopt"),
+        (summary.moved, "to move"),
         (summary.forget, "to forget"),
     ]
     .into_iter()

@@ -11,6 +11,7 @@ pub fn symbol(action: Action) -> &'static str {
         Action::Replace => "±",
         Action::Delete => "-",
         Action::Adopt => "^",
+        Action::Move => ">",
         Action::Forget => "x",
     }
 }
@@ -20,7 +21,7 @@ pub fn label(action: Action) -> Label {
         Action::Create => Label::Create,
         Action::Update => Label::Update,
         Action::Replace | Action::Delete => Label::Destroy,
-        Action::Adopt => Label::Adopt,
+        Action::Adopt | Action::Move => Label::Adopt,
         Action::Forget => Label::Quiet,
     }
 }
@@ -33,6 +34,7 @@ pub fn done(action: Action) -> &'static str {
         Action::Replace => "replaced",
         Action::Delete => "deleted",
         Action::Adopt => "adopted",
+        Action::Move => "moved",
         Action::Forget => "forgotten",
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use super::document::check_scalars;
 use super::node::{Data, Node};
+use super::scalars::{self, Numbers};
 use super::schema::{Form, Subject};
 use super::targets::TargetForms;
 use super::words::{Notation, dotted};
@@ -55,7 +55,7 @@ pub fn read(file: FileId, text: &str, targets: &TargetForms) -> ReadConfig {
         );
         reported.insert(secret.pointer.clone());
     }
-    check_scalars(file, text, &root, Some(codes::CONFIG_INVALID), &mut reported, &mut diagnostics);
+    scalars::check(file, text, &root, Numbers::Toml, &mut reported, &mut diagnostics);
     let json = root.to_json();
     let subject = Subject {
         file,

@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 
 use super::listing::MAX_PROBLEMS;
 use super::node::{Data, Node, first_line};
-use super::scalar::yaml_1_1_boolean;
+use super::scalars::{self, Numbers};
 use super::schema::{Form, Subject};
 use super::schemas::{self, DocumentKind};
+use super::wanted::Wanted;
 use super::words::{Notation, dotted, listed, one_of, shown};
 use super::yaml::Tree;
-use tenantry_core::diagnostics::{Code, Diagnostic, FileId, Origin, codes, has_errors, nearest};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, codes, has_errors, nearest};
 use tenantry_core::model::document::{
     API_VERSION, ApprovalSpec, BlueprintSpec, Document, Metadata, TenantSpec, TierSpec,
 };
@@ -51,8 +52,8 @@ pub struct Read {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Checks a tree and makes a document of it.
-pub fn read(file: FileId, text: &str, tree: &Tree) -> Read {
+/// Checks a tree and makes a document of it. `values` is the user's own schema, if there is one.
+pub fn read(file: FileId, text: &str, tree: &Tree, values: Option<&Form>) -> Read {
     let root = &tree.root;
     match &root.data {
         // `---` with nothing behind it.
@@ -75,7 +76,8 @@ pub fn read(file: FileId, text: &str, tree: &Tree) -> Read {
     if matches!(kind, DocumentKind::Tenant | DocumentKind::Tier) {
         check_quotas(file, root, &mut reported, &mut diagnostics);
     }
-    check_scalars(file, text, root, None, &mut reported, &mut diagnostics);
+    let wanted = |pointer: &str| wanted(kind, values, pointer);
+    scalars::check(file, text, root, Numbers::Yaml(&wanted), &mut reported, &mut diagnostics);
     let json = root.to_json();
     let subject = Subject {
         file,
@@ -193,50 +195,14 @@ fn check_quotas(file: FileId, root: &Node, reported: &mut HashSet<String>, diagn
     }
 }
 
-/// Scalars that other readers of YAML would take for something else, or that nobody could keep exactly.
-///
-/// `code` is for numbers, if not the one of documents.
-pub fn check_scalars(
-    file: FileId,
-    text: &str,
-    root: &Node,
-    code: Option<Code>,
-    reported: &mut HashSet<String>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    let code = code.unwrap_or(codes::SCHEMA);
-    root.visit(&mut |pointer, node| {
-        let origin = Origin { file, span: node.span };
-        let written = || text.get(node.span.start as usize..node.span.end as usize).unwrap_or("");
-        let diagnostic = match &node.data {
-            Data::Text { text, plain: true } => {
-                let Some(boolean) = yaml_1_1_boolean(text) else { return };
-                Diagnostic::error(
-                    codes::AMBIGUOUS_SCALAR,
-                    format!(
-                        "`{text}` without quotes is a text to some readers of YAML and the boolean {boolean} to others"
-                    ),
-                )
-                .at(origin, "either could be meant")
-                .help(format!("quote it for the text: \"{text}\"; write {boolean} for the boolean"))
-            }
-            Data::Huge(_) => Diagnostic::error(code, format!("the number at `{}` is too large", dotted(pointer)))
-                .at(origin, "beyond 64 bits")
-                .help(format!(
-                    "numbers are between {} and {}; quote it if it is a text: \"{}\"",
-                    i64::MIN,
-                    i64::MAX,
-                    shown(written())
-                )),
-            Data::NotFinite => Diagnostic::error(code, format!("`{}` is not a finite number", dotted(pointer)))
-                .at(origin, "infinite, or not a number")
-                .help(format!("write a number, or quote it if it is a text: \"{}\"", shown(written()))),
-            _ => return,
-        };
-        if diagnostics.len() <= MAX_PROBLEMS && reported.insert(pointer.to_owned()) {
-            diagnostics.push(diagnostic);
-        }
-    });
+/// What the schemas of a kind want at a pointer of a document.
+fn wanted(kind: DocumentKind, values: Option<&Form>, pointer: &str) -> Wanted {
+    let own = form(kind).wanted(pointer);
+    let has_values = matches!(kind, DocumentKind::Tenant | DocumentKind::Tier);
+    match (own, values.filter(|_| has_values), pointer.strip_prefix("/spec/values")) {
+        (Wanted::Any, Some(values), Some(below)) => values.wanted(below),
+        _ => own,
+    }
 }
 
 /// Ids are unique within a blueprint, those of the past included.

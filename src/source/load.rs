@@ -10,11 +10,14 @@ use std::thread;
 
 use git2::Repository;
 
+use super::checkout::Checkout;
 use super::config::{self, ReadConfig};
 use super::document::{self, AnyDocument, Named};
 use super::estate::{self, Documents};
 use super::listing::{CONFIG_PATH, Content, Entry, Listing, MAX_PROBLEMS, Problem, VALUES_SCHEMA_PATH};
+use super::node::Data;
 use super::revision::{self, Revision};
+use super::schema::Form;
 use super::targets::TargetForms;
 use super::text::decode;
 use super::{directory, yaml};
@@ -75,15 +78,22 @@ pub struct Loaded {
 pub fn load(place: &Place, options: Options<'_>) -> Loaded {
     match place {
         Place::Directory(directory) => match directory::list(directory, options.max_files) {
-            Ok(listing) => {
-                let linked = listing.linked.clone();
-                let mut loaded = read(listing, None, options);
+            Ok(mut listing) => {
+                let checkout = Checkout::of(directory);
+                let linked = std::mem::take(&mut listing.linked);
+                for (path, problem) in checkout.not_checked_out(&linked) {
+                    listing.add(path, Err(problem));
+                }
+                let mut loaded = read(listing.sorted(), None, options);
                 if let Some(estate) = &mut loaded.estate {
-                    estate.revision = revision::clean_head(directory, &linked).map(Into::into);
+                    match checkout.revision(&linked) {
+                        Ok(revision) => estate.revision = revision.map(Into::into),
+                        Err(unknown) => loaded.diagnostics.push(*unknown),
+                    }
                 }
                 loaded
             }
-            Err(diagnostic) => failed(*diagnostic),
+            Err(diagnostic) => failed(Checkout::of(directory).without_estate().unwrap_or(*diagnostic)),
         },
         Place::Revision { directory, rev } => {
             let listed =
@@ -126,7 +136,16 @@ fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) ->
         }
         texts.insert(index, file);
     }
-    texts.extend(read_documents(&entries, config_index, git_directory, max_file_bytes, options.threads));
+    let (schema_index, values) = read_values_schema(&entries, git_directory, max_file_bytes, &mut texts);
+    let read_already = [config_index, schema_index];
+    texts.extend(read_documents(
+        &entries,
+        read_already,
+        values.as_ref(),
+        git_directory,
+        max_file_bytes,
+        options.threads,
+    ));
 
     let mut files = SourceFiles::default();
     let mut documents = Documents::default();
@@ -138,13 +157,8 @@ fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) ->
         file.documents.into_iter().for_each(|document| documents.add(document));
     }
     diagnostics.extend(estate::check_names(&names));
-    let schema =
-        files.iter().find(|(_, file)| &*file.path == VALUES_SCHEMA_PATH).map(|(id, file)| (id, file.text.clone()));
-    if let Some((id, text)) = schema.filter(|(id, _)| !diagnostics.iter().any(|diagnostic| is_about(diagnostic, *id))) {
-        match estate::values_form(id, &text) {
-            Ok(form) => diagnostics.extend(estate::check_values(&form, &documents, &files)),
-            Err(diagnostic) => diagnostics.push(*diagnostic),
-        }
+    if let Some(form) = &values {
+        diagnostics.extend(estate::check_values(form, &documents, &files));
     }
     sort(&mut diagnostics);
     let diagnostics = limited(diagnostics);
@@ -176,10 +190,6 @@ fn limited(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-fn is_about(diagnostic: &Diagnostic, file: FileId) -> bool {
-    diagnostic.label.as_ref().is_some_and(|label| label.origin.file == file)
-}
-
 /// Files are numbered as they are listed, so that a thread can name one before all are read.
 fn file_id(index: usize) -> FileId {
     FileId(u32::try_from(index).unwrap_or(u32::MAX))
@@ -194,10 +204,31 @@ struct FileRead {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads everything but the configuration. Threads take the next file that nobody has taken.
+/// Reads the user's own schema, if there is one: what the documents have to follow.
+fn read_values_schema(
+    entries: &[Entry],
+    git_directory: Option<&Path>,
+    limit: u64,
+    texts: &mut BTreeMap<usize, FileRead>,
+) -> (Option<usize>, Option<Form>) {
+    let Some(index) = entries.iter().position(|entry| entry.path == VALUES_SCHEMA_PATH) else { return (None, None) };
+    let mut file = Opener::new(git_directory).open(&entries[index], file_id(index), limit);
+    let mut form = None;
+    if file.diagnostics.is_empty() {
+        match estate::values_form(file_id(index), &file.text) {
+            Ok(read) => form = Some(read),
+            Err(diagnostic) => file.diagnostics.push(*diagnostic),
+        }
+    }
+    texts.insert(index, file);
+    (Some(index), form)
+}
+
+/// Reads everything that was not read yet. Threads take the next file that nobody has taken.
 fn read_documents(
     entries: &[Entry],
-    config: Option<usize>,
+    read_already: [Option<usize>; 2],
+    values: Option<&Form>,
     git_directory: Option<&Path>,
     limit: u64,
     threads: usize,
@@ -209,8 +240,8 @@ fn read_documents(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(entry) = entries.get(index) else { return read };
-            if Some(index) != config {
-                read.push((index, read_file(&opener, entry, file_id(index), limit)));
+            if !read_already.contains(&Some(index)) {
+                read.push((index, read_file(&opener, entry, file_id(index), limit, values)));
             }
         }
     };
@@ -228,23 +259,39 @@ fn read_documents(
     })
 }
 
-fn read_file(opener: &Opener, entry: &Entry, id: FileId, limit: u64) -> FileRead {
+fn read_file(opener: &Opener, entry: &Entry, id: FileId, limit: u64, values: Option<&Form>) -> FileRead {
     let mut file = opener.open(entry, id, limit);
-    if entry.path == VALUES_SCHEMA_PATH || !file.diagnostics.is_empty() {
+    if !file.diagnostics.is_empty() {
         return file;
     }
     let FileRead { text, documents, names, diagnostics } = &mut file;
+    if text.trim().is_empty() {
+        diagnostics.push(empty(id));
+        return file;
+    }
+    let mut is_empty = !text.lines().any(|line| line.trim_start().starts_with('#'));
     let syntax = yaml::parse(id, text, &mut |tree| {
+        is_empty &= matches!(tree.root.data, Data::Null);
         if diagnostics.len() > MAX_PROBLEMS {
             return;
         }
-        let read = document::read(id, text, &tree);
+        let read = document::read(id, text, &tree, values);
         documents.extend(read.document);
         names.extend(read.names);
         diagnostics.extend(read.diagnostics);
     });
     diagnostics.extend(syntax);
+    // One of comments only was emptied on purpose.
+    if is_empty && diagnostics.is_empty() {
+        diagnostics.push(empty(id));
+    }
     file
+}
+
+fn empty(file: FileId) -> Diagnostic {
+    Diagnostic::error(codes::FILE_EMPTY, "the file is empty")
+        .at(Origin { file, span: Span::default() }, "no document and no comment")
+        .help("remove the file, or bring its documents back: `git log -p` shows what it had")
 }
 
 /// Opens files and blobs. Git's handle is not shared between threads.

@@ -1,15 +1,16 @@
 //! A folder of YAML that is no estate: every document with its place, for an import.
 //!
 //! Whoever wrote these files had another reader in mind, so what that reader lets pass is a warning here: of a key that
-//! stands twice the later value counts.
+//! stands twice the later value counts. Numbers are read as that reader reads them: `0644` is octal to kubectl.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::listing::{Problem, holds_documents, is_hidden};
-use super::node::{Node, first_line};
-use super::{text, yaml};
+use super::node::{Data, Node, first_line};
+use super::spelling::{Number, yaml_1_1_number};
+use super::{scalar, text, yaml};
 use tenantry_core::diagnostics::{self, Diagnostic, Severity, SourceFiles, codes};
 use tenantry_core::diagnostics::{Origin, Span};
 use tenantry_core::model::value::Value;
@@ -109,7 +110,7 @@ fn read(root: &Path, path: &str, manifests: &mut Manifests) {
             legacy(&tree.root, Origin { file, span: Span::default() }, &mut manifests.diagnostics);
         }
     };
-    for mut diagnostic in yaml::parse(file, &decoded.text, &mut on_document) {
+    for mut diagnostic in yaml::parse_with(file, &decoded.text, resolve_as_kubectl, &mut on_document) {
         if diagnostic.code == codes::DUPLICATE_KEY {
             diagnostic.severity = Severity::Warning;
             diagnostic.help = Some("the later one was taken, as kubectl takes it".into());
@@ -118,10 +119,19 @@ fn read(root: &Path, path: &str, manifests: &mut Manifests) {
     }
 }
 
+/// The meaning of a plain scalar to kubectl: numbers are those of YAML 1.1. `08`, which is no octal number, is 8 all the same.
+fn resolve_as_kubectl(text: &str) -> Data {
+    match yaml_1_1_number(text) {
+        Some(Number::Integer(value)) => Data::Integer(value),
+        Some(Number::Float(value)) => Data::Float(value),
+        None => scalar::resolve(text),
+    }
+}
+
 /// Plain words that a reader of YAML 1.1 takes for booleans.
 fn legacy(root: &Node, at: Origin, diagnostics: &mut Vec<Diagnostic>) {
     root.visit(&mut |_, node| {
-        if let super::node::Data::Text { text, plain: true } = &node.data
+        if let Data::Text { text, plain: true } = &node.data
             && matches!(text.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off")
         {
             let message = format!("`{text}` without quotes is a boolean for kubectl and a text here");
@@ -137,4 +147,23 @@ fn legacy(root: &Node, at: Origin, diagnostics: &mut Vec<Diagnostic>) {
 fn unread(path: &str, problem: Problem, manifests: &mut Manifests) {
     let file = manifests.files.add(path, "");
     manifests.diagnostics.push(problem.at(Origin { file, span: Span::default() }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_that_kubectl_reads() {
+        let text = "mode: 0644\nzone: 08\nsize: 1_000\nmask: 0x1F\nbits: 0b11\nratio: 1.50\nnot: 12:30\nquoted: \"0644\"\nlist: [&m 0600, *m]\n";
+        let mut values = Vec::new();
+        let on_document = &mut |tree: yaml::Tree| values.push(tree.root.to_json());
+        let diagnostics = yaml::parse_with(diagnostics::FileId(0), text, resolve_as_kubectl, on_document);
+        assert_eq!(diagnostics, []);
+        let expected = serde_json::json!({
+            "mode": 420, "zone": 8, "size": 1000, "mask": 31, "bits": 3, "ratio": 1.5, "not": "12:30", "quoted": "0644",
+            "list": [384, 384],
+        });
+        assert_eq!(values, [expected]);
+    }
 }

@@ -8,6 +8,7 @@
 //! all files (of each the first two hundred) are reported at once, each with its place and a remedy; the order never
 //! depends on the number of cores.
 
+mod checkout;
 mod config;
 mod directory;
 mod document;
@@ -17,13 +18,18 @@ mod load;
 mod manifests;
 mod node;
 mod offsets;
+mod repository;
 mod revision;
 mod scalar;
+mod scalars;
 mod schema;
 pub mod schemas;
+mod spelling;
+mod substitute;
 mod targets;
 mod text;
 mod toml;
+mod wanted;
 mod words;
 mod yaml;
 

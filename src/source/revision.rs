@@ -1,14 +1,15 @@
-//! Which files a Git revision holds, without a checkout; and which revision a directory is.
+//! Which files a Git revision holds, without a checkout.
 
 use std::collections::{HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use git2::{ObjectType, Oid, Repository, Status, StatusOptions, Tree};
+use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
 use super::listing::{
     CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, MAX_LINKS, Problem, VALUES_SCHEMA_PATH, holds_documents,
     is_hidden, missing, too_many,
 };
+use super::repository::{Located, Unusable, discover};
 use tenantry_core::diagnostics::{Diagnostic, codes};
 
 /// File mode of a symbolic link in a tree.
@@ -31,16 +32,20 @@ impl Revision {
     /// # Errors
     /// If there is no such repository, revision or folder.
     pub fn open(directory: &Path, rev: &str) -> Result<Self, Box<Diagnostic>> {
-        let (repository, folder) = discover(directory).map_err(|cause| {
-            let message = format!("{} cannot be opened as a Git repository: {cause}", directory.display());
-            Diagnostic::error(codes::FILE_UNREADABLE, message)
-                .help("a revision is read from the repository around the estate; `-C DIR` chooses the estate's folder")
+        let Located { repository, folder } = discover(directory).map_err(|unusable| {
+            let message = format!("the revision `{rev}` cannot be read: {}", unusable.reason());
+            let remedy = match &unusable {
+                Unusable::None => "`-C DIR` chooses the estate's folder".to_owned(),
+                Unusable::Refused { .. } => unusable.remedy().unwrap_or_else(|| checked_out(rev)),
+            };
+            Diagnostic::error(codes::FILE_UNREADABLE, message).help(remedy)
         })?;
         let commit = resolve(&repository, rev)?;
         let shown = if folder.as_os_str().is_empty() { rev.to_owned() } else { format!("{rev}:{}", folder.display()) };
         let Ok(tree) = folder_in(&repository, commit, &folder) else {
             let message = format!("there is no folder {shown} in the repository");
-            let help = "`-C DIR` chooses the estate's folder, as it was called in that revision";
+            let help = "`-C DIR` chooses the estate's folder, as it was called in that revision; one that is a Git submodule \
+                        has to be checked out first (`git submodule update --init`)";
             return Err(Box::new(Diagnostic::error(codes::ESTATE_MISSING, message).help(help)));
         };
         Ok(Self { repository, commit, tree, shown })
@@ -90,10 +95,23 @@ fn resolve(repository: &Repository, rev: &str) -> Result<Oid, Box<Diagnostic>> {
     let commit = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
     commit.map(|commit| commit.id()).map_err(|error| {
         let message = format!("the revision `{rev}` cannot be read: {}", error.message());
-        let help = "name a commit, branch or tag that this repository has; a shallow clone lacks older ones \
-                    (`git fetch --unshallow`)";
+        let remote = format!("origin/{rev}");
+        let help = if repository.revparse_single(&remote).is_ok() {
+            format!("did you mean `{remote}`?")
+        } else if repository.is_shallow() {
+            "this clone is shallow and lacks older commits: `git fetch --unshallow` brings them; in CI, check out with the whole \
+             history"
+                .to_owned()
+        } else {
+            "name a commit, branch or tag that this repository has; `git fetch` brings those of the remote".to_owned()
+        };
         Box::new(Diagnostic::error(codes::FILE_UNREADABLE, message).help(help))
     })
+}
+
+/// How to read a revision that this program cannot read from the repository: `git` itself can.
+fn checked_out(rev: &str) -> String {
+    format!("check it out, `git worktree add DIR {rev}`, and name the estate in it with `-C` in place of `--rev`")
 }
 
 fn folder_in(repository: &Repository, commit: Oid, folder: &Path) -> Result<Oid, git2::Error> {
@@ -110,56 +128,20 @@ fn folder_in(repository: &Repository, commit: Oid, folder: &Path) -> Result<Oid,
 /// # Errors
 /// If it is too large or damaged.
 pub fn read(repository: &Repository, blob: Oid, limit: u64) -> Result<Vec<u8>, Problem> {
-    let unreadable = |error: git2::Error| Problem::unreadable(error.message());
+    let unreadable = |error: git2::Error| match error.code() {
+        ErrorCode::NotFound => Problem::new(
+            codes::FILE_UNREADABLE,
+            "the clone does not have this file of the revision",
+            "",
+            format!("a partial clone fetches files when they are needed: {}", checked_out("REV")),
+        ),
+        _ => Problem::unreadable(error.message()),
+    };
     let (size, _) = repository.odb().and_then(|odb| odb.read_header(blob)).map_err(unreadable)?;
     if size as u64 > limit {
         return Err(Problem::too_large(size as u64, limit));
     }
     Ok(repository.find_blob(blob).map_err(unreadable)?.content().to_vec())
-}
-
-/// The commit that a directory's estate is, if nothing that is read of it differs from that commit.
-pub fn clean_head(directory: &Path, linked: &[String]) -> Option<String> {
-    let (repository, folder) = discover(directory).ok()?;
-    repository.workdir()?;
-    let head = repository.head().ok()?.peel_to_commit().ok()?;
-    head.tree().ok()?.get_path(&folder.join(CONFIG_PATH)).ok()?;
-    let mut options = StatusOptions::new();
-    options
-        .include_untracked(true)
-        .recurse_untracked_dirs(true)
-        // An ignored file is read like any other, but is in no commit.
-        .include_ignored(true)
-        .recurse_ignored_dirs(true)
-        .exclude_submodules(true)
-        .disable_pathspec_match(true);
-    for path in
-        [CONFIG_PATH, VALUES_SCHEMA_PATH].into_iter().chain(DOCUMENT_FOLDERS).chain(linked.iter().map(String::as_str))
-    {
-        options.pathspec(folder.join(path));
-    }
-    let statuses = repository.statuses(Some(&mut options)).ok()?;
-    let is_read =
-        |path: &str| holds_documents(path) || path.ends_with(CONFIG_PATH) || path.ends_with(VALUES_SCHEMA_PATH);
-    let unchanged = statuses
-        .iter()
-        .all(|entry| entry.status() == Status::CURRENT || !is_read(&String::from_utf8_lossy(entry.path_bytes())));
-    unchanged.then(|| head.id().to_string())
-}
-
-/// The repository around a path, and the path within it.
-fn discover(directory: &Path) -> Result<(Repository, PathBuf), String> {
-    let absolute = std::path::absolute(directory).map_err(|error| error.to_string())?;
-    let existing = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&absolute);
-    let rest = absolute.strip_prefix(existing).unwrap_or(Path::new("")).to_owned();
-    let existing = existing.canonicalize().map_err(|error| error.to_string())?;
-    let repository = Repository::discover(&existing).map_err(|error| error.message().to_owned())?;
-    let base = repository.workdir().unwrap_or_else(|| repository.path());
-    let base = base.canonicalize().map_err(|error| error.to_string())?;
-    let folder = existing.strip_prefix(&base).unwrap_or(Path::new(""));
-    // Joining nothing would leave a slash at the end.
-    let folder = if rest.as_os_str().is_empty() { folder.to_owned() } else { folder.join(rest) };
-    Ok((repository, folder))
 }
 
 struct Walk<'r> {
@@ -183,7 +165,15 @@ enum Target {
 impl Walk<'_> {
     /// Adds one file of a fixed name. Returns whether it is there.
     fn single(&mut self, path: &str) -> bool {
-        let Ok(entry) = self.root.get_path(Path::new(path)) else { return false };
+        let Ok(entry) = self.root.get_path(Path::new(path)) else {
+            // It could be in a submodule, whose files are not in this tree.
+            let around = Path::new(path).ancestors().skip(1).filter_map(|folder| self.root.get_path(folder).ok());
+            let is_beyond = around.into_iter().any(|entry| entry.kind() == Some(ObjectType::Commit));
+            if is_beyond {
+                self.listing.add(path, Err(submodule()));
+            }
+            return is_beyond;
+        };
         let content = if entry.filemode() == LINK_MODE {
             self.target(path).and_then(|target| match target {
                 Target::File(_, blob) => Ok(Content::Blob(blob)),
@@ -339,8 +329,9 @@ fn not_a_file() -> Problem {
 fn submodule() -> Problem {
     Problem::new(
         codes::FILE_UNREADABLE,
-        "this is a Git submodule, whose files are in another repository",
+        "this is in a Git submodule, whose files a revision of the estate does not hold",
         "",
-        "keep documents in the estate's own repository",
+        "check the revision out with its submodules (`git worktree add DIR REV`, then `git -C DIR submodule update --init`) and \
+         name the estate in it with `-C` in place of `--rev`",
     )
 }

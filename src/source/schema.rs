@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::listing::MAX_PROBLEMS;
 use super::node::{Data, Node, first_line};
+use super::spelling::yaml_1_1_number;
+use super::wanted::{Wanted, wanted};
+use super::words::format_words;
 use super::words::{
     Notation, alternatives, dotted, found, found_json, listed, lower_first, name_help, one_of, plain, shown, type_words,
 };
@@ -60,13 +63,20 @@ impl Form {
     /// # Errors
     /// If `schema` is no JSON Schema, or refers to another document.
     pub fn new(schema: Value) -> Result<Self, String> {
-        let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
+        // From draft 2019-09 on, a validator need not look at `format`; whoever writes one means it.
+        let options = jsonschema::options().should_validate_formats(true);
+        let validator = options.build(&schema).map_err(|error| error.to_string())?;
         Ok(Self { schema, validator })
     }
 
     /// The schema itself.
     pub fn schema(&self) -> &Value {
         &self.schema
+    }
+
+    /// What the schema wants at a JSON pointer of the value.
+    pub fn wanted(&self, pointer: &str) -> Wanted {
+        wanted(&self.schema, pointer)
     }
 
     pub fn is_valid(&self, value: &Value) -> bool {
@@ -259,7 +269,12 @@ impl Form {
                 .at(origin, why.clone().unwrap_or_else(|| error.masked().to_string()))
                 .help("use lower-case letters, digits and hyphens")
             }
-            ValidationErrorKind::Pattern { .. } | ValidationErrorKind::Format { .. } => {
+            ValidationErrorKind::Format { format } => {
+                let message = format!("`{}` is not a value that {path} can have", shown(&plain(instance)));
+                let (label, help) = format_words(format);
+                diagnostic(codes::SCHEMA, message, label, help)
+            }
+            ValidationErrorKind::Pattern { .. } => {
                 let message = format!("`{}` does not have the form of {path}", shown(&plain(instance)));
                 let label = mistake.error.masked_with("this").to_string();
                 diagnostic(codes::SCHEMA, message, label, said("write it as the schema's pattern asks"))
@@ -407,6 +422,10 @@ fn type_help(expected: &str, Written { text, node, .. }: Written<'_>) -> Option<
             if expected.contains("a text") =>
         {
             Some(format!("quote it: \"{}\"", shown(written)))
+        }
+        // What another reader of YAML takes for a number.
+        Data::Text { text, plain: true } if expected.contains("number") && yaml_1_1_number(text).is_some() => {
+            yaml_1_1_number(text).map(|number| format!("write {number}"))
         }
         Data::Text { text, .. } if expected.contains("number") && text.parse::<f64>().is_ok() => {
             Some(format!("write it without quotes: {}", shown(text)))

@@ -1,6 +1,7 @@
 //! Bytes → text, for files that people wrote and others review.
 
 use super::listing::Problem;
+use super::substitute;
 use tenantry_core::diagnostics::{Span, codes};
 
 /// A file's text. If it cannot be used, as much of it as can be shown, and why.
@@ -9,10 +10,20 @@ pub struct Decoded {
     pub problem: Option<(Problem, Span)>,
 }
 
-/// Decodes UTF-8, with or without a byte order mark, and refuses control characters.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Decodes UTF-8, with or without a byte order mark, and refuses control characters and what is no content of a file.
 ///
 /// Line breaks, tabs and NEL are the control characters that YAML 1.2 has (section 5.1).
 pub fn decode(bytes: Vec<u8>) -> Decoded {
+    let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => rest.to_vec(),
+        None => bytes,
+    };
+    if let Some((problem, range)) = substitute::of_another_sort(&bytes) {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        return Decoded { text, problem: Some((problem, span(range.start, range.end))) };
+    }
     let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -31,10 +42,9 @@ pub fn decode(bytes: Vec<u8>) -> Decoded {
             return Decoded { text, problem: Some((problem, span)) };
         }
     };
-    let text = match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    };
+    if let Some((problem, range)) = substitute::conflict(&text) {
+        return Decoded { text, problem: Some((problem, span(range.start, range.end))) };
+    }
     let problem = text.char_indices().find(|(_, c)| is_refused(*c)).map(|(at, character)| {
         let code_point = format!("U+{:04X}", u32::from(character));
         let problem = if character == '\0' {

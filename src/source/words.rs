@@ -61,6 +61,31 @@ pub fn type_words(kind: &TypeKind) -> String {
     }
 }
 
+/// What a schema's `format` asks for, and how to write it.
+///
+/// The formats are those of JSON Schema (2020-12, validation, section 7.3).
+pub fn format_words(format: &str) -> (String, String) {
+    let (what, example) = match format {
+        "date" => ("a date", "2026-01-31"),
+        "date-time" => ("a time with its date and zone", "2026-01-31T12:00:00Z"),
+        "time" => ("a time of day with its zone", "12:00:00Z"),
+        "duration" => ("a duration", "P30D or PT12H"),
+        "email" | "idn-email" => ("an email address", "name@example.com"),
+        "hostname" | "idn-hostname" => ("a host name", "www.example.com"),
+        "ipv4" => ("an IPv4 address", "192.0.2.1"),
+        "ipv6" => ("an IPv6 address", "2001:db8::1"),
+        "uri" | "iri" => ("a complete URI", "https://example.com/path"),
+        "uri-reference" | "iri-reference" => ("a URI or a path", "/path"),
+        "uri-template" => ("a URI template", "https://example.com/{id}"),
+        "uuid" => ("a UUID", "123e4567-e89b-12d3-a456-426614174000"),
+        "json-pointer" => ("a JSON pointer", "/spec/name"),
+        "relative-json-pointer" => ("a relative JSON pointer", "1/name"),
+        "regex" => ("a regular expression", "^[a-z]+$"),
+        other => return (format!("expected the format `{other}`"), format!("write a value of the format `{other}`")),
+    };
+    (format!("expected {what}"), format!("write {what}, such as {example}"))
+}
+
 /// `true, false or a text`: what has an `or` within comes first.
 pub fn alternatives(words: impl IntoIterator<Item = String>) -> String {
     let mut words: Vec<String> = words.into_iter().collect();

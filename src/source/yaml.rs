@@ -37,7 +37,17 @@ pub struct Tree {
 /// Returns what is wrong with the YAML itself. After a syntax error the rest of the file is lost; documents before it
 /// were handed on.
 pub fn parse(file: FileId, text: &str, on_document: &mut dyn FnMut(Tree)) -> Vec<Diagnostic> {
-    let mut builder = Builder::new(file, text);
+    parse_with(file, text, scalar::resolve, on_document)
+}
+
+/// The same, with another meaning of plain scalars.
+pub fn parse_with(
+    file: FileId,
+    text: &str,
+    resolve: fn(&str) -> Data,
+    on_document: &mut dyn FnMut(Tree),
+) -> Vec<Diagnostic> {
+    let mut builder = Builder::new(file, text, resolve);
     for event in Parser::new_from_str(text) {
         if builder.diagnostics.len() > MAX_PROBLEMS {
             break;
@@ -75,6 +85,7 @@ type Key = Option<(Box<str>, Span)>;
 struct Builder<'t> {
     file: FileId,
     text: &'t str,
+    resolve: fn(&str) -> Data,
     offsets: Offsets,
     open: Vec<Open>,
     root: Option<Node>,
@@ -88,10 +99,11 @@ struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    fn new(file: FileId, text: &'t str) -> Self {
+    fn new(file: FileId, text: &'t str, resolve: fn(&str) -> Data) -> Self {
         Self {
             file,
             text,
+            resolve,
             offsets: Offsets::new(text),
             open: Vec::new(),
             root: None,
@@ -215,13 +227,19 @@ impl<'t> Builder<'t> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Box<Diagnostic>> {
         let origin = Origin { file: self.file, span };
-        // An anchor that is still open would contain itself.
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err(Box::new(
+            // An anchor that is still open would contain itself.
+            let is_open = self.open.iter().any(|open| open.anchor == anchor);
+            return Err(Box::new(if is_open {
                 Diagnostic::error(codes::YAML_SYNTAX, "an alias stands within the value that it repeats")
                     .at(origin, "this would never end")
-                    .help("write the value out"),
-            ));
+                    .help("write the value out")
+            } else {
+                let alias = shown(self.text.get(span.start as usize..span.end as usize).unwrap_or_default());
+                Diagnostic::error(codes::YAML_SYNTAX, format!("the alias `{alias}` names an anchor of another document"))
+                    .at(origin, "not known in this document")
+                    .help("an anchor ends with its document: write the value out, or put what tenants share into their tier's `values`")
+            }));
         };
         let size = node.as_ref().map_or(MAX_ALIASED + 1, Node::size);
         self.aliased_in_document += size;
@@ -245,7 +263,7 @@ impl<'t> Builder<'t> {
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Data {
         let as_text = || Data::Text { text: text.into(), plain: false };
         let Some(tag) = tag else {
-            return if style == ScalarStyle::Plain { scalar::resolve(text) } else { as_text() };
+            return if style == ScalarStyle::Plain { (self.resolve)(text) } else { as_text() };
         };
         let full = format!("{}{}", tag.handle, tag.suffix);
         let data = match full.strip_prefix(CORE_TAGS) {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::contract::{StepEnded, StepResult};
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
+
+use crate::contract::{KnownTarget, StepEnded, StepResult};
 
 /// What one entry does.
 #[derive(Clone, Debug)]
@@ -26,7 +28,11 @@ pub enum Effect {
     },
     Phase {
         tenant: Arc<str>,
-        phase: Arc<str>,
+        phase: Phase,
+    },
+    Accepted {
+        target: TargetName,
+        known: KnownTarget,
     },
 }
 
@@ -51,8 +57,10 @@ pub struct Kept {
 pub struct Changes {
     /// Number of the entry and the step as JSON, or nothing for a step that is closed.
     steps: BTreeMap<String, Option<(i64, String)>>,
-    inventory: BTreeMap<String, Option<Box<Kept>>>,
-    phases: BTreeMap<Arc<str>, Arc<str>>,
+    /// Number of the entry and the row, or nothing for an address that is forgotten.
+    inventory: BTreeMap<String, Option<(i64, Box<Kept>)>>,
+    phases: BTreeMap<Arc<str>, Phase>,
+    targets: BTreeMap<TargetName, KnownTarget>,
 }
 
 impl Effect {
@@ -68,16 +76,16 @@ impl Effect {
 }
 
 impl Kept {
-    fn new(applied: &Applied) -> Result<Self, serde_json::Error> {
+    pub fn new(applied: &Applied) -> Result<Self, serde_json::Error> {
         let depends_on = serde_json::to_string(&applied.depends_on)?;
         Ok(Self { address: applied.address.to_string(), applied: applied.clone(), depends_on })
     }
 
-    /// As the list of kept rows has it.
-    pub fn cells(&self) -> impl Serialize {
+    /// As the list of kept rows has it; `sequence` is the number of the entry that it comes from.
+    pub fn cells(&self, sequence: i64) -> impl Serialize {
         let Self { address, applied, depends_on } = self;
         let Applied { address: _, kind, target, identity, spec, outputs, generation, protect, depends_on: _ } = applied;
-        (address, kind, target, identity, spec, outputs, generation, u8::from(*protect), depends_on)
+        (address, kind, target, identity, spec, outputs, generation, u8::from(*protect), depends_on, sequence)
     }
 }
 
@@ -92,7 +100,7 @@ impl Changes {
                 self.steps.insert(address.clone(), None);
                 match outcome {
                     Outcome::Keep(kept) => {
-                        self.inventory.insert(kept.address.clone(), Some(kept.clone()));
+                        self.inventory.insert(kept.address.clone(), Some((sequence, kept.clone())));
                     }
                     Outcome::Forget => {
                         self.inventory.insert(address.clone(), None);
@@ -101,7 +109,10 @@ impl Changes {
                 }
             }
             Effect::Phase { tenant, phase } => {
-                self.phases.insert(tenant.clone(), phase.clone());
+                self.phases.insert(tenant.clone(), *phase);
+            }
+            Effect::Accepted { target, known } => {
+                self.targets.insert(target.clone(), known.clone());
             }
         }
     }
@@ -118,8 +129,8 @@ impl Changes {
     }
 
     /// Rows that the inventory has now.
-    pub fn kept(&self) -> Vec<&Kept> {
-        self.inventory.values().filter_map(Option::as_deref).collect()
+    pub fn kept(&self) -> Vec<(i64, &Kept)> {
+        self.inventory.values().filter_map(|row| row.as_ref().map(|(sequence, kept)| (*sequence, &**kept))).collect()
     }
 
     /// Addresses that the inventory has no longer.
@@ -128,8 +139,13 @@ impl Changes {
     }
 
     /// Tenants and the phases that they are in now.
-    pub fn phases(&self) -> Vec<(&str, &str)> {
-        self.phases.iter().map(|(tenant, phase)| (&**tenant, &**phase)).collect()
+    pub fn phases(&self) -> Vec<(&str, Phase)> {
+        self.phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect()
+    }
+
+    /// Targets, with what they are now and since when.
+    pub fn targets(&self) -> Vec<(&str, &str, String)> {
+        self.targets.iter().map(|(target, known)| (&**target, &*known.fingerprint, known.since.to_string())).collect()
     }
 }
 
@@ -196,6 +212,9 @@ mod tests {
         assert!(changes.opened().is_empty());
         assert_eq!(changes.closed(), [["a/x"], ["a/y"]]);
         assert_eq!(changes.forgotten(), [["a/x"]]);
-        assert_eq!(changes.kept().iter().map(|kept| kept.applied.generation).collect::<Vec<_>>(), [2]);
+        assert_eq!(
+            changes.kept().iter().map(|(at, kept)| (*at, kept.applied.generation)).collect::<Vec<_>>(),
+            [(6, 2)]
+        );
     }
 }

@@ -8,9 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection};
 
-use super::contract::StoreError;
-use super::statements::{self, Statements};
-use super::{recovery, sqlite};
+use crate::contract::StoreError;
+use crate::statements::{self, Statements};
+use crate::{recovery, sqlite};
 
 /// How long a server may take to answer a new connection. Longer than any handshake, shorter than a user's patience.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// timeouts of common proxies, and long enough that an apply at work never asks.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// The number of a scope that holds nothing. Numbers are counted from 1.
+pub const NO_SCOPE: i64 = 0;
+
 /// `SQLITE_READONLY_ROLLBACK`: what a crash left has to be undone first, and this connection may not write.
 const SQLITE_READONLY_ROLLBACK: &str = "776";
 
@@ -26,6 +29,8 @@ const SQLITE_READONLY_ROLLBACK: &str = "776";
 pub struct Link {
     location: Arc<str>,
     target: Target,
+    /// The number of the scope that is worked on.
+    scope: i64,
     connection: Option<Connection>,
     used: Instant,
     /// Something failed on the connection, so it may be lost or in the middle of something.
@@ -38,6 +43,8 @@ pub enum Target {
     Postgres(PgConnectOptions),
     /// A store that does not exist, read as an empty one.
     Nothing,
+    /// A store of an earlier format, read as it would be after its migration: the bytes of an SQLite database.
+    Copy(Arc<[u8]>),
 }
 
 enum Connection {
@@ -57,6 +64,7 @@ pub enum Purpose {
 /// A transaction. Dropping it undoes it.
 pub struct Work<'c> {
     location: Arc<str>,
+    scope: i64,
     transaction: Transaction<'c>,
     broken: &'c mut bool,
 }
@@ -70,6 +78,7 @@ enum Transaction<'c> {
 pub enum Parameter {
     Integer(i64),
     Text(String),
+    OptionalText(Option<String>),
 }
 
 /// A line of an answer.
@@ -80,7 +89,12 @@ pub enum Row<'r> {
 
 impl Link {
     pub fn new(location: Arc<str>, target: Target) -> Self {
-        Self { location, target, connection: None, used: Instant::now(), broken: false }
+        Self { location, target, scope: NO_SCOPE, connection: None, used: Instant::now(), broken: false }
+    }
+
+    /// Works on this scope from now on.
+    pub fn choose(&mut self, scope: i64) {
+        self.scope = scope;
     }
 
     /// Forgets the connection, and with it whatever was left in the middle of something.
@@ -105,6 +119,7 @@ impl Link {
                 Connection::Postgres(connection.map_err(|error| failure(&self.location, attempted, &error))?)
             }
             Target::Nothing => Connection::Sqlite(sqlite::empty(&self.location).await?),
+            Target::Copy(bytes) => Connection::Sqlite(sqlite::in_memory(&self.location, bytes).await?),
         };
         self.connection = Some(connection);
         self.broken = false;
@@ -138,7 +153,7 @@ impl Link {
             None => Err(sqlx::Error::WorkerCrashed),
         };
         match transaction {
-            Ok(transaction) => Ok(Work { location, transaction, broken: &mut self.broken }),
+            Ok(transaction) => Ok(Work { location, scope: self.scope, transaction, broken: &mut self.broken }),
             Err(error) => {
                 self.broken = true;
                 Err(failure(&location, attempted, &error))
@@ -189,6 +204,27 @@ impl Work<'_> {
         }
     }
 
+    pub fn location(&self) -> String {
+        self.location.to_string()
+    }
+
+    /// The scope that is worked on, as the statements take it.
+    pub fn scope(&self) -> Parameter {
+        Parameter::Integer(self.scope)
+    }
+
+    /// Works on this scope until the end of the transaction.
+    pub fn choose(&mut self, scope: i64) {
+        self.scope = scope;
+    }
+
+    /// The whole database as the bytes of a file; nothing of a server's.
+    pub async fn bytes(&mut self, attempted: &'static str) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let Transaction::Sqlite(transaction) = &mut self.transaction else { return Ok(None) };
+        let copied = transaction.serialize(None).await;
+        copied.map(|bytes| Some(Arc::from(&*bytes))).map_err(|error| self.broke(attempted, &error))
+    }
+
     /// Runs a statement that has no answer.
     pub async fn execute(
         &mut self,
@@ -201,6 +237,7 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
+                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 query.execute(&mut **transaction).await.map(drop)
             }
@@ -208,6 +245,7 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
+                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 query.execute(&mut **transaction).await.map(drop)
             }
@@ -228,6 +266,7 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
+                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 let rows = query.fetch(&mut **transaction);
                 rows.and_then(|row| std::future::ready(read(Row::Sqlite(&row)))).try_collect().await
@@ -236,6 +275,7 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
+                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 let rows = query.fetch(&mut **transaction);
                 rows.and_then(|row| std::future::ready(read(Row::Postgres(&row)))).try_collect().await
@@ -363,8 +403,8 @@ pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> 
         )),
         8 | 14 => failed(format!("{message}: look at the permissions of the file and its folder")),
         11 | 26 => failed(format!(
-            "{message}: the file is damaged or is not a store; put back a copy of it, or move it away and rebuild what can \
-             be rebuilt with `tenantry import --inventory`"
+            "{message}: the file is damaged or is not a store; put back a copy of it, or move it away and restore an export \
+             of it with `tenantry store import FILE`"
         )),
         13 => StoreError::Full { location, cause: message.to_owned() },
         _ => failed(message.to_owned()),

@@ -4,37 +4,85 @@
 //! each address. *Locks* keep two applies from one tenant. One contract, two implementations: SQLite beside the estate,
 //! PostgreSQL where several runners share a store.
 //!
+//! Several estates and environments may share one database. A store is opened for one [`Scope`], and no method reads or
+//! writes what belongs to another. Each scope has a journal, counters and locks of its own, so that a run in one
+//! environment never waits for a run in another.
+//!
 //! Fencing: whoever acquires a lock gets a token that is higher than every token before it. [`Store::begin`] and
 //! [`Store::finish`] take the token and refuse it, in the same transaction as their own write, once another holder has
 //! the lock or the lease has run out. So a runner that was suspended beyond its lease stops at its next step.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
+use tenantry_core::plan::Action;
+pub use tenantry_core::plan::JournalHead;
+
+use crate::records::Records;
 
 /// A number that grows with every acquisition of a lock.
 pub type FencingToken = u64;
+
+/// Whose records a store is opened for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scope {
+    pub estate: Arc<str>,
+    /// Nothing where no environment was chosen.
+    pub environment: Option<Arc<str>>,
+}
+
+impl Scope {
+    pub fn new(estate: impl Into<Arc<str>>, environment: Option<&str>) -> Self {
+        Self { estate: estate.into(), environment: environment.map(Into::into) }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.environment {
+            Some(environment) => write!(formatter, "estate `{}`, environment `{environment}`", self.estate),
+            None => write!(formatter, "estate `{}` without an environment", self.estate),
+        }
+    }
+}
 
 /// The record that survives a run.
 ///
 /// Every method that writes is one transaction of its own, durable when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Whose records these are.
+    fn scope(&self) -> &Scope;
+
     /// Everything that was last applied, in order of address.
     async fn inventory(&self) -> Result<Vec<Applied>, StoreError>;
 
     /// The phase that each tenant was last applied in. Tenants that were never applied are not among them.
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError>;
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError>;
 
     /// Steps that were begun and never finished, by any run, oldest first: what a crash leaves.
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError>;
 
+    /// The systems that targets were when they were last accepted, by the targets' names.
+    async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError>;
+
+    /// Journals that a target is this system, and remembers it in the place of any other.
+    async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError>;
+
     /// Opens a run and returns its number.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherScope`] if the run is of another estate or environment than the store was opened for.
+    /// [`StoreError::Tampered`] if the journal does not end where the store's own count says.
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError>;
 
     /// Closes a run.
@@ -58,8 +106,14 @@ pub trait Store: Send + Sync {
     /// Every lock whose lease has not run out at `now`.
     async fn locks(&self, now: Timestamp) -> Result<Vec<Lock>, StoreError>;
 
-    /// Removes locks whoever holds them, and journals it. Returns those that were there.
-    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError>;
+    /// Removes locks, and journals each. Returns those that were removed.
+    async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError>;
+
+    /// Checks that a lock is still held, and that its lease goes on beyond `until`. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if not.
+    async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError>;
 
     /// Journals that steps of one owner are about to be written.
     ///
@@ -85,25 +139,80 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Tampered`] at the first entry whose hash does not fit.
     async fn verify_journal(&self) -> Result<u64, StoreError>;
 
+    /// Where the journal ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] if the last entry is not the one that the store's own count names.
+    async fn head(&self) -> Result<JournalHead, StoreError>;
+
+    /// Whether the journal still holds what it held when it ended at `head`.
+    async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError>;
+
+    /// Everything that the store holds, except for locks.
+    async fn export(&self) -> Result<Records, StoreError>;
+
+    /// Takes over everything that another store held, after verifying its journal. Writes no entry of its own, so that
+    /// an export of this store is the same as the one it was imported from.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`] if this scope holds something. [`StoreError::OtherScope`] if the export is of another
+    /// scope. [`StoreError::Tampered`] if its journal is not one chain.
+    async fn import(&self, records: &Records) -> Result<(), StoreError>;
+
     /// Where the store is, without credentials, for messages.
     fn location(&self) -> String;
 }
 
-/// Number of a run, counted from 1.
-pub type RunId = u64;
+/// Number of a run, counted from 1 in each scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The system behind a target, as it was last accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KnownTarget {
+    /// What the provider tells systems apart by, such as a system identifier or an account.
+    pub fingerprint: Arc<str>,
+    /// When it was accepted.
+    pub since: Timestamp,
+}
+
+/// A target that is taken to be a system from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetAccepted {
+    pub at: Timestamp,
+    /// Nothing if a person accepted it outside a run.
+    #[serde(skip)]
+    pub run: Option<RunId>,
+    pub target: TargetName,
+    pub fingerprint: Arc<str>,
+    /// What the target was before; nothing for a target that is seen for the first time.
+    pub instead_of: Option<Arc<str>>,
+    /// Who accepted it: user@host.
+    pub actor: Arc<str>,
+}
 
 /// Who may write for an owner.
 #[derive(Clone, Debug)]
 pub struct Fence {
     pub run: RunId,
     pub owner: Owner,
+    /// As the lock was given.
     pub token: FencingToken,
     /// Against which the lease is checked.
     pub now: Timestamp,
 }
 
 /// A run at its beginning.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunBegun {
     pub at: Timestamp,
@@ -122,7 +231,7 @@ pub struct RunBegun {
 }
 
 /// A run at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RunOutcome {
     Done,
@@ -132,7 +241,7 @@ pub enum RunOutcome {
 }
 
 /// A step about to be written.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepBegun {
     pub at: Timestamp,
@@ -140,20 +249,23 @@ pub struct StepBegun {
     pub kind: Arc<str>,
     pub target: Arc<str>,
     pub identity: Arc<str>,
-    /// `create`, `update`, `delete` or `adopt`.
-    pub action: Arc<str>,
+    pub action: Action,
     pub generation: u64,
     pub idempotency_key: Arc<str>,
+    /// What is about to be written, as [`Applied::spec`] would have it; nothing of a deletion. It is kept while the step is
+    /// open, so that what an interrupted write may have left is known, and is not part of the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Arc<str>>,
 }
 
 /// A step that was written, or failed.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepEnded {
     pub at: Timestamp,
     pub address: Address,
     pub identity: Arc<str>,
-    pub action: Arc<str>,
+    pub action: Action,
     pub generation: u64,
     /// Pointers of what is sensitive in what was written; nothing in entries of versions that did not put it on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,7 +274,7 @@ pub struct StepEnded {
 }
 
 /// How a step ended.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepResult {
     /// The inventory holds this from now on.
@@ -174,32 +286,77 @@ pub enum StepResult {
 }
 
 /// A tenant's phase, as applied.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTransition {
     pub at: Timestamp,
     pub tenant: Arc<str>,
     /// Nothing for a tenant that is applied for the first time.
-    pub from: Option<Arc<str>>,
-    pub to: Arc<str>,
+    pub from: Option<Phase>,
+    pub to: Phase,
+}
+
+/// Who takes locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Unique to the run: actor, process and a random part.
+    pub name: Arc<str>,
+    /// Nothing where the system does not tell.
+    pub process: Option<Process>,
+}
+
+impl From<&str> for Holder {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), process: None }
+    }
+}
+
+/// A process, told apart from every other one on every machine.
+///
+/// A number alone does not do: it is given again, and containers of one machine each count for themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// The machine, since it was last started.
+    pub boot: Arc<str>,
+    /// Within which the number counts.
+    pub namespace: Arc<str>,
+    /// Number of the user that it runs as: processes of others may be hidden.
+    pub user: u32,
+    pub id: u32,
+    /// When it was started, in the system's own unit.
+    pub started: u64,
 }
 
 /// What to lock.
 #[derive(Clone, Debug)]
 pub struct LockRequest<'a> {
     pub owners: &'a [Owner],
-    /// Unique to the run: actor, process and a random part.
-    pub holder: &'a str,
+    pub holder: &'a Holder,
     pub now: Timestamp,
     pub lease: SignedDuration,
 }
 
+/// Which locks to remove.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlock<'a> {
+    pub owners: &'a [Owner],
+    /// Only what this holder has; nothing to remove a lock whoever has it.
+    pub holder: Option<&'a str>,
+    pub at: Timestamp,
+    /// Who removes them: user@host.
+    pub actor: &'a str,
+}
+
 /// A lock that is held.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
     pub owner: Owner,
     pub holder: Arc<str>,
+    /// The holder's process, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     pub token: FencingToken,
     pub acquired: Timestamp,
     pub expires: Timestamp,
@@ -214,15 +371,52 @@ pub struct HistoryQuery {
     pub limit: Option<u64>,
 }
 
+/// What an entry of the journal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JournalEvent {
+    RunBegun,
+    StepBegun,
+    StepEnded,
+    PhaseEntered,
+    RunEnded,
+    /// A lock was taken away from its holder.
+    Unlocked,
+    /// A target is another system than before, or is seen for the first time.
+    TargetAccepted,
+    /// The records were brought to a new format.
+    Migrated,
+}
+
+impl JournalEvent {
+    /// As the journal has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunBegun => "runBegun",
+            Self::StepBegun => "stepBegun",
+            Self::StepEnded => "stepEnded",
+            Self::PhaseEntered => "phaseEntered",
+            Self::RunEnded => "runEnded",
+            Self::Unlocked => "unlocked",
+            Self::TargetAccepted => "targetAccepted",
+            Self::Migrated => "migrated",
+        }
+    }
+
+    /// The event of a name in the journal.
+    pub fn from_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+}
+
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalEntry {
     pub sequence: u64,
     pub run: Option<RunId>,
     pub at: Timestamp,
-    /// `runBegun`, `stepBegun`, `stepEnded`, `phaseEntered`, `runEnded` or `unlocked`.
-    pub event: Arc<str>,
+    pub event: JournalEvent,
     pub owner: Option<Owner>,
     /// The event's own fields.
     pub detail: serde_json::Value,
@@ -239,6 +433,15 @@ pub enum StoreError {
     LeaseLost(Owner),
     #[error("the journal was changed at entry {sequence}: its hash does not follow from the entry before")]
     Tampered { sequence: u64 },
+    /// Of a store, or of an export.
+    #[error("{subject} holds records of {found}, not of {wanted}")]
+    OtherScope { subject: String, found: Box<Scope>, wanted: Box<Scope> },
+    #[error("the store at {location} already holds records of {scope}")]
+    NotEmpty { location: String, scope: Box<Scope> },
+    #[error("the store at {location} has an earlier format, and it does not say which environment {what} belongs to")]
+    Unattributed { location: String, what: String, environments: Vec<Scope> },
+    #[error("the export cannot be read: line {line}: {cause}")]
+    Export { line: usize, cause: String },
     #[error("the store at {location} has format {found}, which is newer than the {supported} that this version reads")]
     Newer { location: String, found: u32, supported: u32 },
     #[error("the store at {location} is full: {cause}")]

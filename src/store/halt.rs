@@ -11,12 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
-    StepBegun, StepEnded, Store, StoreError,
-};
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
+
+use crate::Records;
+use crate::contract::{
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
+    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
+};
 
 /// Passes everything on until the chosen point.
 pub struct Halting {
@@ -45,16 +48,31 @@ impl Halting {
 
 #[async_trait]
 impl Store for Halting {
+    fn scope(&self) -> &Scope {
+        self.store.scope()
+    }
+
     async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
         self.store.inventory().await
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError> {
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
         self.store.phases().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {
         self.store.open_steps().await
+    }
+
+    async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError> {
+        self.store.targets().await
+    }
+
+    async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.accept_target(accepted).await;
+        self.point().await;
+        result
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
@@ -87,8 +105,12 @@ impl Store for Halting {
         self.store.locks(now).await
     }
 
-    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError> {
-        self.store.unlock(owners, at, actor).await
+    async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError> {
+        self.store.unlock(request).await
+    }
+
+    async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError> {
+        self.store.check(fence, until).await
     }
 
     async fn begin(&self, fence: &Fence, steps: &[StepBegun]) -> Result<(), StoreError> {
@@ -118,6 +140,22 @@ impl Store for Halting {
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {
         self.store.verify_journal().await
+    }
+
+    async fn head(&self) -> Result<JournalHead, StoreError> {
+        self.store.head().await
+    }
+
+    async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError> {
+        self.store.contains(head).await
+    }
+
+    async fn export(&self) -> Result<Records, StoreError> {
+        self.store.export().await
+    }
+
+    async fn import(&self, records: &Records) -> Result<(), StoreError> {
+        self.store.import(records).await
     }
 
     fn location(&self) -> String {

@@ -16,6 +16,8 @@ use tenantry_core::model::resource::Applied;
 pub struct Unpacker {
     texts: Interner,
     rows: Vec<Applied>,
+    /// For each row, the number of the journal's entry that it comes from.
+    sequences: Vec<i64>,
 }
 
 impl Unpacker {
@@ -27,7 +29,9 @@ impl Unpacker {
                 let row = self.rows.len() + 1;
                 format!("row {row} of the inventory is damaged")
             })?;
+            let (row, sequence) = row;
             self.rows.push(row);
+            self.sequences.push(sequence);
         }
         Ok(())
     }
@@ -39,7 +43,14 @@ impl Unpacker {
         self.rows
     }
 
-    fn row(&mut self, rest: &mut &str) -> Option<Applied> {
+    /// The same, each with the number of the journal's entry that it comes from.
+    pub fn finish_with_sequences(self) -> Vec<(i64, Applied)> {
+        let mut rows: Vec<_> = self.sequences.into_iter().zip(self.rows).collect();
+        rows.sort_by(|(_, a), (_, b)| a.address.cmp(&b.address));
+        rows
+    }
+
+    fn row(&mut self, rest: &mut &str) -> Option<(Applied, i64)> {
         let address = self.address(text(rest)?)?;
         let kind = self.texts.intern(text(rest)?);
         let target = self.texts.intern(text(rest)?);
@@ -49,7 +60,8 @@ impl Unpacker {
         let depends_on = self.addresses(text(rest)?)?;
         let generation = number(rest)?;
         let protect = number::<u64>(rest)? != 0;
-        Some(Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on })
+        let sequence = number(rest)?;
+        Some((Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on }, sequence))
     }
 
     /// Most resources have none.
@@ -97,7 +109,7 @@ mod tests {
 
     fn packed(texts: [&str; 7], generation: u64, protect: u8) -> String {
         let texts: String = texts.iter().map(|text| format!("{}:{text}", text.len())).collect();
-        format!("{texts}{generation}:{protect}:")
+        format!("{texts}{generation}:{protect}:{}:", generation * 10)
     }
 
     #[test]
@@ -107,6 +119,7 @@ mod tests {
         let first = packed(["estate/meter", "k", "t", "", "{}", "{\"id\":1}", "[]"], 1, 0);
         unpacker.add(&second).expect("packed");
         unpacker.add(&first).expect("packed");
+        assert_eq!(unpacker.sequences, [120, 10]);
         let rows = unpacker.finish();
         assert_eq!(rows[0].address.to_string(), "estate/meter");
         assert_eq!((&*rows[0].outputs, rows[0].protect, rows[0].generation), ("{\"id\":1}", false, 1));

@@ -11,14 +11,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::changes::Effect;
-use super::contract::{
-    Fence, JournalEntry, Lock, PhaseTransition, RunBegun, RunId, RunOutcome, StepBegun, StepEnded, StoreError,
-};
 use tenantry_core::model::address::Owner;
+
+use crate::changes::Effect;
+use crate::contract::{
+    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, PhaseTransition, RunBegun, RunId, RunOutcome,
+    StepBegun, StepEnded, StoreError, TargetAccepted,
+};
 
 /// Something to be journalled, and what it does to the tables.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ pub struct Draft {
     /// Nothing for a run that is only now given its number, and for what belongs to no run.
     pub run: Option<RunId>,
     pub at: Timestamp,
-    pub event: &'static str,
+    pub event: JournalEvent,
     pub owner: Option<Owner>,
     /// Canonical JSON.
     pub detail: String,
@@ -34,13 +36,15 @@ pub struct Draft {
 }
 
 /// An entry as it is stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     pub sequence: i64,
     pub run: Option<i64>,
     pub at: String,
     pub event: String,
     pub owner: Option<String>,
+    /// JSON as text, because the hash is over this very text.
     pub detail: String,
     pub hash: String,
 }
@@ -60,15 +64,20 @@ impl Tip {
 
     /// Appends an entry.
     pub fn append(&mut self, draft: &Draft, run: Option<i64>) -> Line {
-        let mut line = Line {
-            sequence: self.sequence + 1,
+        self.chain(Line {
+            sequence: 0,
             run,
             at: draft.at.to_string(),
-            event: draft.event.to_owned(),
+            event: draft.event.as_str().to_owned(),
             owner: draft.owner.as_ref().map(Owner::to_string),
             detail: draft.detail.clone(),
             hash: String::new(),
-        };
+        })
+    }
+
+    /// Gives a line its number and its hash.
+    pub fn chain(&mut self, mut line: Line) -> Line {
+        line.sequence = self.sequence + 1;
         line.hash = line.hash_after(&self.hash);
         self.sequence = line.sequence;
         self.hash.clone_from(&line.hash);
@@ -87,6 +96,10 @@ impl Tip {
         self.sequence = line.sequence;
         self.hash.clone_from(&line.hash);
         Ok(())
+    }
+
+    pub fn head(&self) -> JournalHead {
+        JournalHead { length: number(self.sequence), hash: self.hash.as_str().into() }
     }
 }
 
@@ -115,11 +128,13 @@ impl Line {
     pub fn into_entry(self) -> Result<JournalEntry, String> {
         let Self { sequence, run, at, event, owner, detail, hash } = self;
         let unreadable = |error: &dyn std::fmt::Display| format!("entry {sequence} of the journal is damaged: {error}");
+        let event =
+            JournalEvent::from_name(&event).ok_or_else(|| unreadable(&format!("there is no event `{event}`")))?;
         Ok(JournalEntry {
             sequence: number(sequence),
-            run: run.map(number),
+            run: run.map(|run| RunId(number(run))),
             at: at.parse().map_err(|error: jiff::Error| unreadable(&error))?,
-            event: event.into(),
+            event,
             owner: owner.as_deref().map(Owner::from),
             detail: serde_json::from_str(&detail).map_err(|error| unreadable(&error))?,
             hash: hash.into(),
@@ -129,21 +144,28 @@ impl Line {
 
 /// What a run's beginning leaves in the journal.
 pub fn run_begun(run: &RunBegun) -> Result<Draft, serde_json::Error> {
-    Ok(Draft { run: None, at: run.at, event: "runBegun", owner: None, detail: canonical(run)?, effect: None })
+    Ok(Draft {
+        run: None,
+        at: run.at,
+        event: JournalEvent::RunBegun,
+        owner: None,
+        detail: canonical(run)?,
+        effect: None,
+    })
 }
 
 /// What a run's end leaves in the journal.
 pub fn run_ended(run: RunId, at: Timestamp, outcome: RunOutcome) -> Result<Draft, serde_json::Error> {
     let detail = canonical(&serde_json::json!({ "outcome": outcome }))?;
-    Ok(Draft { run: Some(run), at, event: "runEnded", owner: None, detail, effect: None })
+    Ok(Draft { run: Some(run), at, event: JournalEvent::RunEnded, owner: None, detail, effect: None })
 }
 
 /// What a step's beginning leaves in the journal.
 pub fn step_begun(fence: &Fence, step: &StepBegun) -> Result<Draft, serde_json::Error> {
-    let detail = canonical(step)?;
-    let effect = Effect::Begun { address: step.address.to_string(), step: detail.clone() };
+    let detail = canonical(&StepBegun { spec: None, ..step.clone() })?;
+    let effect = Effect::Begun { address: step.address.to_string(), step: canonical(step)? };
     let owner = Some(step.address.owner.clone());
-    Ok(Draft { run: Some(fence.run), at: step.at, event: "stepBegun", owner, detail, effect: Some(effect) })
+    Ok(Draft { run: Some(fence.run), at: step.at, event: JournalEvent::StepBegun, owner, detail, effect: Some(effect) })
 }
 
 /// What a step's end leaves in the journal.
@@ -151,7 +173,7 @@ pub fn step_ended(fence: &Fence, step: &StepEnded) -> Result<Draft, serde_json::
     let effect = Effect::ended(step)?;
     let owner = Some(step.address.owner.clone());
     let detail = canonical(step)?;
-    Ok(Draft { run: Some(fence.run), at: step.at, event: "stepEnded", owner, detail, effect: Some(effect) })
+    Ok(Draft { run: Some(fence.run), at: step.at, event: JournalEvent::StepEnded, owner, detail, effect: Some(effect) })
 }
 
 /// What a tenant's transition leaves in the journal.
@@ -160,20 +182,34 @@ pub fn phase_entered(fence: &Fence, transition: &PhaseTransition) -> Result<Draf
     Ok(Draft {
         run: Some(fence.run),
         at: *at,
-        event: "phaseEntered",
+        event: JournalEvent::PhaseEntered,
         owner: Some(Owner::Tenant(tenant.clone())),
         detail: canonical(transition)?,
-        effect: Some(Effect::Phase { tenant: tenant.clone(), phase: to.clone() }),
+        effect: Some(Effect::Phase { tenant: tenant.clone(), phase: *to }),
     })
 }
 
 /// What taking a lock away leaves in the journal.
 pub fn unlocked(lock: &Lock, at: Timestamp, actor: &str) -> Result<Draft, serde_json::Error> {
-    let Lock { owner, holder, token, acquired, expires } = lock;
+    let Lock { owner, holder, process: _, token, acquired, expires } = lock;
     let detail = canonical(&serde_json::json!({
         "acquired": acquired, "actor": actor, "expires": expires, "holder": holder, "token": token,
     }))?;
-    Ok(Draft { run: None, at, event: "unlocked", owner: Some(owner.clone()), detail, effect: None })
+    Ok(Draft { run: None, at, event: JournalEvent::Unlocked, owner: Some(owner.clone()), detail, effect: None })
+}
+
+/// What it leaves in the journal that a target is a system.
+pub fn target_accepted(accepted: &TargetAccepted) -> Result<Draft, serde_json::Error> {
+    let TargetAccepted { at, run, target, fingerprint, instead_of: _, actor: _ } = accepted;
+    let known = KnownTarget { fingerprint: fingerprint.clone(), since: *at };
+    Ok(Draft {
+        run: *run,
+        at: *at,
+        event: JournalEvent::TargetAccepted,
+        owner: None,
+        detail: canonical(accepted)?,
+        effect: Some(Effect::Accepted { target: target.clone(), known }),
+    })
 }
 
 /// JSON with the fields of every object in order of name.
@@ -220,9 +256,9 @@ mod tests {
 
     fn draft(detail: &str) -> Draft {
         Draft {
-            run: Some(7),
+            run: Some(RunId(7)),
             at: "2026-01-02T03:04:05.5Z".parse().expect("a time"),
-            event: "stepBegun",
+            event: JournalEvent::StepBegun,
             owner: Some(Owner::from("acme")),
             detail: detail.to_owned(),
             effect: None,

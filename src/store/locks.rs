@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::connection::{Parameter, Row, Work};
-use super::contract::{Fence, FencingToken, Lock, StoreError};
-use super::journal::number;
-use super::statements;
 use tenantry_core::model::address::Owner;
+
+use crate::connection::{Parameter, Row, Work};
+use crate::contract::{Fence, FencingToken, Holder, Lock, StoreError};
+use crate::journal::number;
+use crate::statements;
 
 /// Takes the locks of all owners, or of none.
 ///
@@ -23,21 +24,22 @@ pub async fn take(
     work: &mut Work<'_>,
     token: &mut i64,
     owners: &[Owner],
-    holder: &str,
+    holder: &Holder,
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {
     let attempted = "taking locks";
+    let Holder { name, process } = holder;
     let existing = existing(work, attempted, owners).await?;
     for owner in owners {
         if let Some(lock) = existing.get(owner)
-            && *lock.holder != *holder
+            && lock.holder != *name
             && lock.expires.as_microsecond() > now.as_microsecond()
         {
             return Err(StoreError::Locked(Box::new(lock.clone())));
         }
     }
-    let taken_over = existing.into_values().filter(|lock| *lock.holder != *holder).collect::<Vec<_>>();
+    let taken_over = existing.into_values().filter(|lock| lock.holder != *name).collect::<Vec<_>>();
     note_lost(work, attempted, &taken_over).await?;
     let mut tokens = BTreeMap::new();
     for owner in owners {
@@ -47,8 +49,10 @@ pub async fn take(
         }
     }
     let list = list(work, attempted, &tokens.iter().collect::<Vec<_>>())?;
+    let process = process.as_ref().map(serde_json::to_string).transpose();
+    let process = Parameter::OptionalText(process.map_err(|error| work.failed(attempted, error))?);
     let times = [now.as_microsecond(), expires.as_microsecond()].map(Parameter::from);
-    let parameters = [list, holder.into()].into_iter().chain(times);
+    let parameters = [list, work.scope(), (&**name).into(), process].into_iter().chain(times);
     work.execute(attempted, work.statements().take_locks, parameters).await?;
     Ok(tokens)
 }
@@ -58,37 +62,39 @@ pub async fn renew(work: &mut Work<'_>, holder: &str, now: Timestamp, until: Tim
     let attempted = "renewing locks";
     let now = now.as_microsecond();
     let owner = |row: Row<'_>| row.text(0).map(Owner::from);
-    let mut lost = work.fetch(attempted, statements::LOST, [holder.into()], owner).await?;
+    let mut lost = work.fetch(attempted, statements::LOST, [work.scope(), holder.into()], owner).await?;
     if lost.is_empty() {
-        lost = work.fetch(attempted, statements::EXPIRED, [holder.into(), now.into()], owner).await?;
+        lost = work.fetch(attempted, statements::EXPIRED, [work.scope(), holder.into(), now.into()], owner).await?;
     }
     if let Some(owner) = lost.into_iter().next() {
         return Err(StoreError::LeaseLost(owner));
     }
     let until = until.as_microsecond();
-    work.execute(attempted, statements::EXTEND, [holder.into(), now.into(), until.into()]).await
+    work.execute(attempted, statements::EXTEND, [work.scope(), holder.into(), now.into(), until.into()]).await
 }
 
 /// Gives up all that `holder` has.
 pub async fn release(work: &mut Work<'_>, holder: &str) -> Result<(), StoreError> {
-    work.execute("releasing locks", statements::RELEASE, [holder.into()]).await?;
-    work.execute("releasing locks", statements::FORGET_LOST, [holder.into()]).await
+    work.execute("releasing locks", statements::RELEASE, [work.scope(), holder.into()]).await?;
+    work.execute("releasing locks", statements::FORGET_LOST, [work.scope(), holder.into()]).await
 }
 
-/// Removes locks whoever has them, and returns those that were there in the order of `owners`.
-pub async fn remove(work: &mut Work<'_>, owners: &[Owner]) -> Result<Vec<Lock>, StoreError> {
+/// Removes locks, those of one holder alone or whoever has them, and returns them in the order of `owners`.
+pub async fn remove(work: &mut Work<'_>, owners: &[Owner], holder: Option<&str>) -> Result<Vec<Lock>, StoreError> {
     let attempted = "removing locks";
     let mut existing = existing(work, attempted, owners).await?;
+    existing.retain(|_, lock| holder.is_none_or(|holder| *lock.holder == *holder));
     let locks: Vec<Lock> = owners.iter().filter_map(|owner| existing.remove(owner)).collect();
     note_lost(work, attempted, &locks).await?;
     let list = list(work, attempted, &locks.iter().map(|lock| [&lock.owner]).collect::<Vec<_>>())?;
-    work.execute(attempted, work.statements().remove_locks, [list]).await?;
+    work.execute(attempted, work.statements().remove_locks, [list, work.scope()]).await?;
     Ok(locks)
 }
 
 /// All whose lease has not run out.
 pub async fn held(work: &mut Work<'_>, now: Timestamp) -> Result<Vec<Lock>, StoreError> {
-    let mut locks = work.fetch("reading locks", statements::ALL_LOCKS, [now.as_microsecond().into()], lock).await?;
+    let mut locks =
+        work.fetch("reading locks", statements::ALL_LOCKS, [work.scope(), now.as_microsecond().into()], lock).await?;
     locks.sort_by(|a, b| a.owner.cmp(&b.owner));
     Ok(locks)
 }
@@ -116,7 +122,7 @@ async fn existing(
 ) -> Result<BTreeMap<Owner, Lock>, StoreError> {
     let distinct: BTreeSet<[&Owner; 1]> = owners.iter().map(|owner| [owner]).collect();
     let list = list(work, attempted, &distinct)?;
-    let locks = work.fetch(attempted, work.statements().locks_of, [list], lock).await?;
+    let locks = work.fetch(attempted, work.statements().locks_of, [list, work.scope()], lock).await?;
     Ok(locks.into_iter().map(|lock| (lock.owner.clone(), lock)).collect())
 }
 
@@ -129,21 +135,24 @@ async fn note_lost(work: &mut Work<'_>, attempted: &'static str, locks: &[Lock])
         return Ok(());
     }
     let list = list(work, attempted, &lost.into_iter().collect::<Vec<_>>())?;
-    work.execute(attempted, work.statements().note_lost, [list]).await
+    work.execute(attempted, work.statements().note_lost, [list, work.scope()]).await
 }
 
 fn lock(row: Row<'_>) -> Result<Lock, sqlx::Error> {
-    let time = |column| {
-        let time = Timestamp::from_microsecond(row.integer(column)?);
-        time.map_err(|error| sqlx::Error::Decode(error.into()))
-    };
     Ok(Lock {
         owner: Owner::from(row.text(0)?),
         holder: row.text(1)?.into(),
-        token: number(row.integer(2)?),
-        acquired: time(3)?,
-        expires: time(4)?,
+        // What cannot be read is of a later version, and its holder is not known to have ended.
+        process: row.optional_text(2)?.and_then(|process| serde_json::from_str(process).ok()),
+        token: number(row.integer(3)?),
+        acquired: time(row.integer(4)?)?,
+        expires: time(row.integer(5)?)?,
     })
+}
+
+/// A time as the tables have it.
+pub fn time(microseconds: i64) -> Result<Timestamp, sqlx::Error> {
+    Timestamp::from_microsecond(microseconds).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// A list as the statements take it.

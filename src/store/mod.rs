@@ -6,28 +6,38 @@
 //!                             ├─ changes     what a transaction leaves in the tables (pure)
 //!                             ├─ journal     entries and their hash chain (pure)
 //!                             ├─ inventory   what was applied, packed for loading (pure)
+//!                             ├─ records     everything that one scope holds: for exports, imports and migrations
+//!                             ├─ export      records as a file
+//!                             ├─ migration   whose the records of an earlier format are (pure)
 //!                             └─ connection  SQLite or PostgreSQL, the same statements for both
 //! ```
 //!
-//! Both databases run the same statements ([`statements`]); [`sqlite`] and [`postgres`] only open, create and migrate.
+//! Both databases run the same statements ([`statements`]); [`sqlite`] and [`postgres`] only open, create and migrate
+//! ([`formats`]).
 
 mod changes;
 mod connection;
 pub mod contract;
+mod export;
+mod formats;
+// In no release build, whatever features it asks for: a variable of the environment must not stop an apply half-way.
+#[cfg(all(feature = "test-hooks", debug_assertions))]
 pub mod halt;
 mod inventory;
 mod journal;
 mod locks;
+mod migration;
 mod postgres;
+mod records;
 mod recovery;
 mod sqlite;
 mod statements;
-#[expect(clippy::module_inception, reason = "the file is named for the noun it holds")]
 mod store;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use records::Records;
 pub use store::{PostgresStore, SqliteStore};
 
 /// What a store is opened for.

@@ -6,9 +6,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
-use super::connection::{Link, Purpose};
-use super::contract::StoreError;
-use super::statements::{FORMAT, POSTGRES_FORMAT_1};
+use crate::OpenMode;
+use crate::connection::{Link, Purpose, Work};
+use crate::contract::{Scope, StoreError};
+use crate::formats::{self, FORMAT};
+use crate::migration::Earlier;
+use crate::records::{add_scope, find_scope};
+use crate::sqlite::write_all;
+use crate::statements::POSTGRES_ALONE;
 
 /// How to connect, and what to call the store in messages.
 ///
@@ -27,22 +32,65 @@ pub fn options(url: &SecretString) -> Result<(PgConnectOptions, String), StoreEr
     Ok((options.application_name("tenantry").disable_statement_logging(), location))
 }
 
-/// The format of the tables; nothing if there are none.
+/// What a database holds for a scope.
+pub enum Found {
+    /// No tables.
+    Nothing,
+    /// Tables of the current format, with the number of the scope if it holds something.
+    Current(Option<i64>),
+    /// Tables of an earlier format.
+    Earlier(Earlier),
+}
+
+/// Looks what there is, without writing.
 ///
 /// # Errors
-/// [`StoreError::Newer`] if it is one of a later version.
-pub async fn format(location: &str, link: &mut Link, purpose: Purpose) -> Result<Option<u32>, StoreError> {
+/// [`StoreError::Newer`] if it is of a later version.
+pub async fn look(location: &str, link: &mut Link, scope: &Scope, mode: OpenMode) -> Result<Found, StoreError> {
+    let mut work = link.begin(Purpose::Read).await?;
+    let found = match format(location, &mut work).await? {
+        None => Found::Nothing,
+        Some(FORMAT) => Found::Current(find_scope(&mut work, scope).await?),
+        // To be read again when nobody else can write.
+        Some(_) if mode == OpenMode::ReadWrite => Found::Nothing,
+        Some(_) => Found::Earlier(Earlier::read(&mut work).await?),
+    };
+    work.end().await?;
+    Ok(found)
+}
+
+/// Creates the tables or brings them up to date, and returns the number of the scope. All in one transaction; the tables
+/// of an earlier format stay in a schema beside.
+pub async fn prepare(location: &str, link: &mut Link, scope: &Scope) -> Result<i64, StoreError> {
+    let mut work = link.begin(Purpose::Write).await?;
+    work.script("waiting for others", POSTGRES_ALONE).await?;
+    match format(location, &mut work).await? {
+        None => work.script("creating its tables", formats::POSTGRES).await?,
+        Some(FORMAT) => {}
+        Some(_) => {
+            let records = Earlier::read(&mut work).await?.attribute(location, scope)?;
+            work.script("migrating it", formats::POSTGRES_PUT_FORMAT_1_ASIDE).await?;
+            work.script("migrating it", formats::POSTGRES).await?;
+            write_all(&mut work, &records).await?;
+            work.script("migrating it", formats::POSTGRES_PRIVILEGES_OF_FORMAT_1).await?;
+            tracing::warn!(
+                "the store is brought to format {FORMAT}; as it was, it is kept in schema tenantry_store_format_1"
+            );
+        }
+    }
+    let number = match find_scope(&mut work, scope).await? {
+        Some(number) => number,
+        None => add_scope(&mut work, scope).await?,
+    };
+    work.commit().await?;
+    Ok(number)
+}
+
+async fn format(location: &str, work: &mut Work<'_>) -> Result<Option<u32>, StoreError> {
     let attempted = "looking at its format";
-    let mut work = link.begin(purpose).await?;
     let exists =
         work.fetch(attempted, "SELECT count(to_regclass('tenantry_store.format'))", [], |row| row.integer(0)).await?;
     if exists.first().is_none_or(|count| *count == 0) {
-        if purpose == Purpose::Write {
-            work.script("creating its tables", POSTGRES_FORMAT_1).await?;
-            work.commit().await?;
-            return Ok(Some(FORMAT));
-        }
-        work.end().await?;
         return Ok(None);
     }
     let found = work.fetch(attempted, "SELECT version FROM tenantry_store.format", [], |row| row.integer(0)).await?;
@@ -50,6 +98,5 @@ pub async fn format(location: &str, link: &mut Link, purpose: Purpose) -> Result
     if found > FORMAT {
         return Err(StoreError::Newer { location: location.to_owned(), found, supported: FORMAT });
     }
-    work.end().await?;
     Ok(Some(found))
 }

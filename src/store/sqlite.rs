@@ -8,17 +8,20 @@
 //! The journal is kept and its header overwritten (`PERSIST`), because with the default a power failure can bring a
 //! deleted journal back, and it would undo a transaction that was already reported as durable.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteOwnedBuf, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::connection::{Link, Purpose, Work, failure};
-use super::contract::StoreError;
-use super::statements::{FORMAT, SQLITE_FORMAT_1};
+use crate::connection::{Link, Purpose, Target, Work, failure};
+use crate::contract::{Scope, StoreError};
+use crate::formats::{self, FORMAT};
+use crate::migration::Earlier;
+use crate::records::{Records, add_scope, find_scope};
 
 /// How long to wait for another process that is writing. It waits for readers of ours as well, who take a second at
 /// most, so anything that lasts a minute is stuck.
@@ -74,20 +77,85 @@ pub async fn create(location: &str, path: &Path) -> Result<(), StoreError> {
         }
     });
     let created = created.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    created.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::Full { location: location.to_owned(), cause: error.to_string() }
-        }
-        _ => failure(location, "creating it", &error.into()),
-    })
+    created.map_err(|error| io_failure(location, "creating it", error))
 }
 
-/// Checks the format, and brings it up to date if this is for writing.
-pub async fn migrate(location: &str, link: &mut Link, purpose: Purpose) -> Result<(), StoreError> {
-    let mut work = link.begin(purpose).await?;
-    let found = pragma(&mut work, "PRAGMA user_version").await?;
-    let application = pragma(&mut work, "PRAGMA application_id").await?;
-    let objects = pragma(&mut work, "SELECT count(*) FROM sqlite_schema").await?;
+/// What a file holds for a scope.
+pub enum Found {
+    /// Records of the current format; nothing of this scope yet if there is no number.
+    Current(Option<i64>),
+    /// Records of an earlier format.
+    Earlier(Earlier),
+}
+
+/// Looks what there is, without writing.
+pub async fn look(location: &str, link: &mut Link, scope: &Scope) -> Result<Found, StoreError> {
+    let mut work = link.begin(Purpose::Read).await?;
+    let found = match format(location, &mut work).await? {
+        0 => Found::Current(None),
+        FORMAT => Found::Current(find_scope(&mut work, scope).await?),
+        _ => Found::Earlier(Earlier::read(&mut work).await?),
+    };
+    work.end().await?;
+    Ok(found)
+}
+
+/// Creates the tables or brings them up to date, and returns the number of the scope. All in one transaction; before a
+/// migration the file is copied, to lie beside it.
+pub async fn prepare(location: &str, link: &mut Link, path: &Path, scope: &Scope) -> Result<i64, StoreError> {
+    let mut work = link.begin(Purpose::Write).await?;
+    match format(location, &mut work).await? {
+        0 => work.script("creating its tables", formats::SQLITE).await?,
+        FORMAT => {}
+        earlier => {
+            back_up(location, &mut work, path, earlier).await?;
+            let records = Earlier::read(&mut work).await?.attribute(location, scope)?;
+            work.script("migrating it", formats::SQLITE_DROP_FORMAT_1).await?;
+            work.script("migrating it", formats::SQLITE).await?;
+            write_all(&mut work, &records).await?;
+        }
+    }
+    let number = match find_scope(&mut work, scope).await? {
+        Some(number) => number,
+        None => add_scope(&mut work, scope).await?,
+    };
+    work.commit().await?;
+    Ok(number)
+}
+
+/// Records of an earlier format as a database of the current one, in memory; with the number of the scope.
+pub async fn migrated(
+    location: &Arc<str>,
+    records: &[Records],
+    scope: &Scope,
+) -> Result<(Arc<[u8]>, Option<i64>), StoreError> {
+    let attempted = "reading records of an earlier format";
+    let mut link = Link::new(location.clone(), Target::Nothing);
+    let mut work = link.begin(Purpose::Write).await?;
+    write_all(&mut work, records).await?;
+    let number = find_scope(&mut work, scope).await?;
+    work.commit().await?;
+    let mut work = link.begin(Purpose::Read).await?;
+    let bytes = work.bytes(attempted).await?;
+    let bytes = bytes.ok_or_else(|| work.failed(attempted, "there is no room for a copy"))?;
+    Ok((bytes, number))
+}
+
+/// Writes the records of every scope.
+pub async fn write_all(work: &mut Work<'_>, records: &[Records]) -> Result<(), StoreError> {
+    for records in records {
+        let number = add_scope(work, records.scope()).await?;
+        work.choose(number);
+        records.write(work).await?;
+    }
+    Ok(())
+}
+
+/// The format of the tables; 0 if there are none.
+async fn format(location: &str, work: &mut Work<'_>) -> Result<u32, StoreError> {
+    let found = pragma(work, "PRAGMA user_version").await?;
+    let application = pragma(work, "PRAGMA application_id").await?;
+    let objects = pragma(work, "SELECT count(*) FROM sqlite_schema").await?;
     if application != APPLICATION && objects > 0 {
         return Err(work.failed("opening it", "it is a database of another program"));
     }
@@ -95,10 +163,40 @@ pub async fn migrate(location: &str, link: &mut Link, purpose: Purpose) -> Resul
     if found > FORMAT {
         return Err(StoreError::Newer { location: location.to_owned(), found, supported: FORMAT });
     }
-    if found < FORMAT && purpose == Purpose::Write {
-        work.script("creating its tables", SQLITE_FORMAT_1).await?;
+    Ok(found)
+}
+
+/// Copies the database to `FILE.format-N`, through a file that takes the place of an earlier copy only when it is whole.
+async fn back_up(location: &str, work: &mut Work<'_>, path: &Path, format: u32) -> Result<(), StoreError> {
+    let attempted = "copying it before its migration";
+    let Some(bytes) = work.bytes(attempted).await? else { return Ok(()) };
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let (copy, unfinished) = (beside(&format!(".format-{format}")), beside(".copy"));
+    let to = copy.clone();
+    let copied = tokio::task::spawn_blocking(move || {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &to)
+    });
+    let copied = copied.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    copied.map_err(|error| io_failure(location, attempted, error))?;
+    tracing::warn!("the store is brought to format {FORMAT}; as it was, it is kept in {}", copy.display());
+    Ok(())
+}
+
+fn io_failure(location: &str, attempted: &'static str, error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::Full { location: location.to_owned(), cause: error.to_string() }
+        }
+        _ => failure(location, attempted, &error.into()),
     }
-    work.commit().await
 }
 
 async fn pragma(work: &mut Work<'_>, sql: &'static str) -> Result<i64, StoreError> {
@@ -110,7 +208,7 @@ async fn pragma(work: &mut Work<'_>, sql: &'static str) -> Result<i64, StoreErro
 pub async fn empty(location: &str) -> Result<SqliteConnection, StoreError> {
     let attempted = "reading an empty store";
     let mut connection = memory(location, attempted).await?;
-    let created = sqlx::raw_sql(SQLITE_FORMAT_1).execute(&mut connection).await;
+    let created = sqlx::raw_sql(formats::SQLITE).execute(&mut connection).await;
     created.map_err(|error| failure(location, attempted, &error))?;
     Ok(connection)
 }

@@ -1,29 +1,35 @@
 //! Every statement of the store.
 //!
 //! Lists are passed as one JSON text, an array of arrays, so that ten thousand locks are one statement. The two dialects
-//! differ only in the function that unfolds such a list.
+//! differ in the function that unfolds such a list, and in how a writer is alone: PostgreSQL locks the row of the scope,
+//! SQLite the file.
+//!
+//! Every statement names its scope. Where it comes with a list, the list is `$1` and the scope `$2`.
 
-/// The format of the tables. A store of a higher format is refused.
-pub const FORMAT: u32 = 1;
-
-/// Statements that take a list as their first parameter.
+/// Statements that take a list as their first parameter and the scope as their second, and those that differ otherwise.
 pub struct Statements {
+    /// The counters of a scope, to be changed: nobody else changes them until the end of the transaction.
+    pub head: &'static str,
     /// List of `[sequence, run, at, event, owner, detail, hash]`.
     pub append_entries: &'static str,
     /// List of `[address, sequence, step]`.
     pub open_steps: &'static str,
     /// List of `[address]`.
     pub close_steps: &'static str,
-    /// List of `[address, kind, target, identity, spec, outputs, generation, protect, depends_on]`.
+    /// List of `[address, kind, target, identity, spec, outputs, generation, protect, depends_on, sequence]`.
     pub keep_applied: &'static str,
     /// List of `[address]`.
     pub forget_applied: &'static str,
     /// List of `[tenant, phase]`.
     pub enter_phases: &'static str,
-    /// List of `[owner]`. Answers `owner, holder, token, acquired, expires`.
+    /// List of `[target, fingerprint, since]`.
+    pub accept_targets: &'static str,
+    /// List of `[owner]`. Answers `owner, holder, process, token, acquired, expires`.
     pub locks_of: &'static str,
-    /// List of `[owner, token]`, then holder, acquired, expires.
+    /// List of `[owner, token]`, the scope, then holder, process, acquired, expires.
     pub take_locks: &'static str,
+    /// List of `[owner, token, holder, process, acquired, expires]`.
+    pub put_locks: &'static str,
     /// List of `[owner]`.
     pub remove_locks: &'static str,
     /// List of `[holder, owner]`.
@@ -31,170 +37,148 @@ pub struct Statements {
 }
 
 macro_rules! statements {
-    ($list:literal) => {
+    ($list:literal, $alone:literal) => {
         Statements {
+            head: concat!("SELECT sequence, hash, token, run FROM scopes WHERE id = $1", $alone),
             append_entries: concat!(
-                "INSERT INTO journal (sequence, run, at, event, owner, detail, hash) \
-                 SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4, \
-                 value ->> 5, value ->> 6 FROM ",
+                "INSERT INTO journal (scope, sequence, run, at, event, owner, detail, hash) \
+                 SELECT $2, CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, \
+                 value ->> 4, value ->> 5, value ->> 6 FROM ",
                 $list
             ),
             open_steps: concat!(
-                "INSERT INTO open_steps (address, sequence, step) \
-                 SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2 FROM ",
+                "INSERT INTO open_steps (scope, address, sequence, step) \
+                 SELECT $2, value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2 FROM ",
                 $list,
-                " WHERE true ON CONFLICT (address) DO UPDATE SET sequence = excluded.sequence, step = excluded.step"
+                " WHERE true ON CONFLICT (scope, address) DO UPDATE SET sequence = excluded.sequence, step = excluded.step"
             ),
-            close_steps: concat!("DELETE FROM open_steps WHERE address IN (SELECT value ->> 0 FROM ", $list, ")"),
+            close_steps: concat!(
+                "DELETE FROM open_steps WHERE scope = $2 AND address IN (SELECT value ->> 0 FROM ",
+                $list,
+                ")"
+            ),
             keep_applied: concat!(
-                "INSERT INTO inventory (address, kind, target, identity, spec, outputs, generation, protect, depends_on) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-                 CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), value ->> 8 FROM ",
+                "INSERT INTO inventory (scope, address, kind, target, identity, spec, outputs, generation, protect, \
+                 depends_on, sequence) \
+                 SELECT $2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+                 CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), value ->> 8, CAST(value ->> 9 AS BIGINT) FROM ",
                 $list,
-                " WHERE true ON CONFLICT (address) DO UPDATE SET kind = excluded.kind, target = excluded.target, \
+                " WHERE true ON CONFLICT (scope, address) DO UPDATE SET kind = excluded.kind, target = excluded.target, \
                  identity = excluded.identity, spec = excluded.spec, outputs = excluded.outputs, \
-                 generation = excluded.generation, protect = excluded.protect, depends_on = excluded.depends_on"
+                 generation = excluded.generation, protect = excluded.protect, depends_on = excluded.depends_on, \
+                 sequence = excluded.sequence"
             ),
-            forget_applied: concat!("DELETE FROM inventory WHERE address IN (SELECT value ->> 0 FROM ", $list, ")"),
-            enter_phases: concat!(
-                "INSERT INTO phases (tenant, phase) SELECT value ->> 0, value ->> 1 FROM ",
+            forget_applied: concat!(
+                "DELETE FROM inventory WHERE scope = $2 AND address IN (SELECT value ->> 0 FROM ",
                 $list,
-                " WHERE true ON CONFLICT (tenant) DO UPDATE SET phase = excluded.phase"
+                ")"
+            ),
+            enter_phases: concat!(
+                "INSERT INTO phases (scope, tenant, phase) SELECT $2, value ->> 0, value ->> 1 FROM ",
+                $list,
+                " WHERE true ON CONFLICT (scope, tenant) DO UPDATE SET phase = excluded.phase"
+            ),
+            accept_targets: concat!(
+                "INSERT INTO targets (scope, target, fingerprint, since) \
+                 SELECT $2, value ->> 0, value ->> 1, value ->> 2 FROM ",
+                $list,
+                " WHERE true ON CONFLICT (scope, target) DO UPDATE SET fingerprint = excluded.fingerprint, \
+                 since = excluded.since"
             ),
             locks_of: concat!(
-                "SELECT owner, holder, token, acquired, expires FROM locks \
-                 WHERE owner IN (SELECT value ->> 0 FROM ",
+                "SELECT owner, holder, process, token, acquired, expires FROM locks \
+                 WHERE scope = $2 AND owner IN (SELECT value ->> 0 FROM ",
                 $list,
                 ")"
             ),
             take_locks: concat!(
-                "INSERT INTO locks (owner, holder, token, acquired, expires) \
-                 SELECT value ->> 0, $2, CAST(value ->> 1 AS BIGINT), $3, $4 FROM ",
+                "INSERT INTO locks (scope, owner, holder, process, token, acquired, expires) \
+                 SELECT $2, value ->> 0, $3, $4, CAST(value ->> 1 AS BIGINT), $5, $6 FROM ",
                 $list,
-                " WHERE true ON CONFLICT (owner) DO UPDATE SET holder = excluded.holder, token = excluded.token, \
-                 acquired = excluded.acquired, expires = excluded.expires"
+                " WHERE true ON CONFLICT (scope, owner) DO UPDATE SET holder = excluded.holder, \
+                 process = excluded.process, token = excluded.token, acquired = excluded.acquired, \
+                 expires = excluded.expires"
             ),
-            remove_locks: concat!("DELETE FROM locks WHERE owner IN (SELECT value ->> 0 FROM ", $list, ")"),
-            note_lost: concat!(
-                "INSERT INTO lost (holder, owner) SELECT value ->> 0, value ->> 1 FROM ",
+            put_locks: concat!(
+                "INSERT INTO locks (scope, owner, holder, process, token, acquired, expires) \
+                 SELECT $2, value ->> 0, value ->> 2, value ->> 3, CAST(value ->> 1 AS BIGINT), \
+                 CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) FROM ",
+                $list
+            ),
+            remove_locks: concat!(
+                "DELETE FROM locks WHERE scope = $2 AND owner IN (SELECT value ->> 0 FROM ",
                 $list,
-                " WHERE true ON CONFLICT (holder) DO NOTHING"
+                ")"
+            ),
+            note_lost: concat!(
+                "INSERT INTO lost (scope, holder, owner) SELECT $2, value ->> 0, value ->> 1 FROM ",
+                $list,
+                " WHERE true ON CONFLICT (scope, holder) DO NOTHING"
             ),
         }
     };
 }
 
-pub const SQLITE: Statements = statements!("json_each($1)");
-pub const POSTGRES: Statements = statements!("jsonb_array_elements($1::jsonb)");
+pub const SQLITE: Statements = statements!("json_each($1)", "");
+pub const POSTGRES: Statements = statements!("jsonb_array_elements($1::jsonb)", " FOR UPDATE");
 
-pub const HEAD: &str = "SELECT sequence, hash, token, run FROM state";
-pub const SET_HEAD: &str = "UPDATE state SET sequence = $1, hash = $2, token = $3, run = $4";
+/// Parameters: estate and environment.
+pub const ADD_SCOPE: &str = "INSERT INTO scopes (estate, environment, sequence, hash, token, run) VALUES ($1, $2, 0, \
+     '0000000000000000000000000000000000000000000000000000000000000000', 0, 0) \
+     ON CONFLICT (estate, environment) DO NOTHING";
+pub const SCOPE: &str = "SELECT id FROM scopes WHERE estate = $1 AND environment = $2";
+pub const COUNTERS: &str = "SELECT sequence, hash, token, run FROM scopes WHERE id = $1";
+pub const SET_HEAD: &str = "UPDATE scopes SET sequence = $2, hash = $3, token = $4, run = $5 WHERE id = $1";
 
-pub const ALL_LOCKS: &str =
-    "SELECT owner, holder, token, acquired, expires FROM locks WHERE expires > $1 ORDER BY owner";
-pub const LOST: &str = "SELECT owner FROM lost WHERE holder = $1";
-pub const EXPIRED: &str = "SELECT owner FROM locks WHERE holder = $1 AND expires <= $2 ORDER BY owner LIMIT 1";
+pub const ALL_LOCKS: &str = "SELECT owner, holder, process, token, acquired, expires FROM locks \
+     WHERE scope = $1 AND expires > $2 ORDER BY owner";
+pub const LOST: &str = "SELECT owner FROM lost WHERE scope = $1 AND holder = $2";
+pub const EXPIRED: &str =
+    "SELECT owner FROM locks WHERE scope = $1 AND holder = $2 AND expires <= $3 ORDER BY owner LIMIT 1";
 /// An earlier heartbeat that arrives late shortens nothing.
-pub const EXTEND: &str = "UPDATE locks SET expires = $3 WHERE holder = $1 AND expires > $2 AND expires < $3";
-pub const RELEASE: &str = "DELETE FROM locks WHERE holder = $1";
-pub const FORGET_LOST: &str = "DELETE FROM lost WHERE holder = $1";
+pub const EXTEND: &str =
+    "UPDATE locks SET expires = $4 WHERE scope = $1 AND holder = $2 AND expires > $3 AND expires < $4";
+pub const RELEASE: &str = "DELETE FROM locks WHERE scope = $1 AND holder = $2";
+pub const FORGET_LOST: &str = "DELETE FROM lost WHERE scope = $1 AND holder = $2";
 
-pub const PHASES: &str = "SELECT tenant, phase FROM phases";
-pub const OPEN_STEPS: &str = "SELECT step FROM open_steps ORDER BY sequence, address";
+pub const PHASES: &str = "SELECT tenant, phase FROM phases WHERE scope = $1";
+pub const OPEN_STEPS: &str =
+    "SELECT address, sequence, step FROM open_steps WHERE scope = $1 ORDER BY sequence, address";
+pub const TARGETS: &str = "SELECT target, fingerprint, since FROM targets WHERE scope = $1 ORDER BY target";
 
-/// One row for many: see `inventory.rs` for the format. Parameters: the last id already read, and the most rows.
+/// One row for many: see `inventory.rs` for the format. Parameters: the scope, the last id already read, and the most rows.
 pub const INVENTORY: &str = "SELECT count(*), coalesce(max(id), 0), coalesce(string_agg(packed, ''), '') FROM (SELECT id, \
      octet_length(address) || ':' || address || octet_length(kind) || ':' || kind || \
      octet_length(target) || ':' || target || octet_length(identity) || ':' || identity || \
      octet_length(spec) || ':' || spec || octet_length(outputs) || ':' || outputs || \
-     octet_length(depends_on) || ':' || depends_on || generation || ':' || protect || ':' AS packed \
-     FROM inventory WHERE id > $1 ORDER BY id LIMIT $2) AS part";
+     octet_length(depends_on) || ':' || depends_on || generation || ':' || protect || ':' || sequence || ':' AS packed \
+     FROM inventory WHERE scope = $1 AND id > $2 ORDER BY id LIMIT $3) AS part";
 
-pub const END_OF_JOURNAL: &str =
-    "SELECT sequence, hash, (SELECT coalesce(max(journal.sequence), 0) FROM journal) FROM state";
+/// The last entry that anything on record came from. It is there as long as the journal is whole.
+pub const LAST_TRACE: &str = "SELECT coalesce(max(sequence), 0) FROM (\
+     SELECT max(sequence) AS sequence FROM inventory WHERE scope = $1 \
+     UNION ALL SELECT max(sequence) FROM open_steps WHERE scope = $1) AS traces";
+pub const LAST_ENTRY: &str = "SELECT sequence, hash FROM journal WHERE scope = $1 ORDER BY sequence DESC LIMIT 1";
 pub const ENTRIES_AFTER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
-     WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
-pub const HISTORY: &str =
-    "SELECT sequence, run, at, event, owner, detail, hash FROM journal ORDER BY sequence DESC LIMIT $1";
-pub const HISTORY_OF_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal WHERE owner = $2 ORDER BY sequence DESC LIMIT $1";
-pub const HISTORY_OF_RUN: &str =
-    "SELECT sequence, run, at, event, owner, detail, hash FROM journal WHERE run = $2 ORDER BY sequence DESC LIMIT $1";
+     WHERE scope = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence LIMIT $4";
+pub const HASH_OF_ENTRY: &str = "SELECT hash FROM journal WHERE scope = $1 AND sequence = $2";
+pub const HISTORY: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
+     WHERE scope = $1 ORDER BY sequence DESC LIMIT $2";
+pub const HISTORY_OF_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
+     WHERE scope = $1 AND owner = $3 ORDER BY sequence DESC LIMIT $2";
+pub const HISTORY_OF_RUN: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
+     WHERE scope = $1 AND run = $3 ORDER BY sequence DESC LIMIT $2";
 pub const HISTORY_OF_RUN_AND_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
-     WHERE run = $2 AND owner = $3 ORDER BY sequence DESC LIMIT $1";
+     WHERE scope = $1 AND run = $3 AND owner = $4 ORDER BY sequence DESC LIMIT $2";
 
 /// Several statements in one round trip: the view is one for the whole transaction.
 pub const POSTGRES_BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO tenantry_store";
 
-/// The advisory lock lets one writer in at a time, so that the hash chain does not fork; the number is the name
-/// "tenantry" in ASCII. Durability is asked for here because a database's default may be less.
-pub const POSTGRES_BEGIN_WRITE: &str = "BEGIN; SET LOCAL search_path TO tenantry_store; \
-     SET LOCAL synchronous_commit TO on; SELECT pg_advisory_xact_lock(8387231245791425145)";
+/// Writers of one scope wait for each other at its row, so that the hash chain does not fork; see [`Statements::head`].
+/// Durability is asked for here because a database's default may be less.
+pub const POSTGRES_BEGIN_WRITE: &str =
+    "BEGIN; SET LOCAL search_path TO tenantry_store; SET LOCAL synchronous_commit TO on";
 
-/// The tables of format 1. `application_id` is "tnty" in ASCII, by which a file of another program is told apart.
-pub const SQLITE_FORMAT_1: &str = "
-PRAGMA application_id = 1953395833;
-CREATE TABLE state (
-  sequence INTEGER NOT NULL, hash TEXT NOT NULL, token INTEGER NOT NULL, run INTEGER NOT NULL
-) STRICT;
-INSERT INTO state VALUES (0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0);
-CREATE TABLE journal (
-  sequence INTEGER PRIMARY KEY, run INTEGER, at TEXT NOT NULL, event TEXT NOT NULL, owner TEXT, detail TEXT NOT NULL,
-  hash TEXT NOT NULL
-) STRICT;
-CREATE INDEX journal_by_owner ON journal (owner) WHERE owner IS NOT NULL;
-CREATE INDEX journal_by_run ON journal (run) WHERE run IS NOT NULL;
-CREATE TRIGGER journal_refuses_update BEFORE UPDATE ON journal
-  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER journal_refuses_delete BEFORE DELETE ON journal
-  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER journal_refuses_replace BEFORE INSERT ON journal
-  WHEN EXISTS (SELECT 1 FROM journal WHERE sequence = NEW.sequence)
-  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TABLE inventory (
-  id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, target TEXT NOT NULL,
-  identity TEXT NOT NULL, spec TEXT NOT NULL, outputs TEXT NOT NULL, generation INTEGER NOT NULL,
-  protect INTEGER NOT NULL, depends_on TEXT NOT NULL
-) STRICT;
-CREATE TABLE open_steps (address TEXT PRIMARY KEY, sequence INTEGER NOT NULL, step TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE phases (tenant TEXT PRIMARY KEY, phase TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE locks (
-  owner TEXT PRIMARY KEY, holder TEXT NOT NULL, token INTEGER NOT NULL, acquired INTEGER NOT NULL,
-  expires INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX locks_by_holder ON locks (holder);
-CREATE TABLE lost (holder TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
-";
-
-pub const POSTGRES_FORMAT_1: &str = "
-CREATE SCHEMA IF NOT EXISTS tenantry_store;
-CREATE TABLE tenantry_store.format (version BIGINT NOT NULL);
-INSERT INTO tenantry_store.format VALUES (1);
-CREATE TABLE tenantry_store.state (
-  sequence BIGINT NOT NULL, hash TEXT NOT NULL, token BIGINT NOT NULL, run BIGINT NOT NULL
-);
-INSERT INTO tenantry_store.state VALUES (0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0);
-CREATE TABLE tenantry_store.journal (
-  sequence BIGINT PRIMARY KEY, run BIGINT, at TEXT NOT NULL, event TEXT NOT NULL, owner TEXT, detail TEXT NOT NULL,
-  hash TEXT NOT NULL
-);
-CREATE INDEX journal_by_owner ON tenantry_store.journal (owner, sequence) WHERE owner IS NOT NULL;
-CREATE INDEX journal_by_run ON tenantry_store.journal (run, sequence) WHERE run IS NOT NULL;
-CREATE FUNCTION tenantry_store.refuse() RETURNS trigger LANGUAGE plpgsql AS
-  $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$;
-CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tenantry_store.journal
-  FOR EACH STATEMENT EXECUTE FUNCTION tenantry_store.refuse();
-CREATE TABLE tenantry_store.inventory (
-  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, address TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-  target TEXT NOT NULL, identity TEXT NOT NULL, spec TEXT NOT NULL, outputs TEXT NOT NULL, generation BIGINT NOT NULL,
-  protect BIGINT NOT NULL, depends_on TEXT NOT NULL
-);
-CREATE TABLE tenantry_store.open_steps (address TEXT PRIMARY KEY, sequence BIGINT NOT NULL, step TEXT NOT NULL);
-CREATE TABLE tenantry_store.phases (tenant TEXT PRIMARY KEY, phase TEXT NOT NULL);
-CREATE TABLE tenantry_store.locks (
-  owner TEXT PRIMARY KEY, holder TEXT NOT NULL, token BIGINT NOT NULL, acquired BIGINT NOT NULL, expires BIGINT NOT NULL
-);
-CREATE INDEX locks_by_holder ON tenantry_store.locks (holder);
-CREATE TABLE tenantry_store.lost (holder TEXT PRIMARY KEY, owner TEXT NOT NULL);
-";
+/// Held while tables are created or migrated, also by the writers of format 1; the number is the name "tenantry" in ASCII.
+pub const POSTGRES_ALONE: &str = "SELECT pg_advisory_xact_lock(8387231245791425145)";

@@ -11,17 +11,19 @@ use secrecy::SecretString;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Mutex;
 
-use super::connection::{Link, Parameter, Purpose, Row, Target, Work};
-use super::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
-    StepBegun, StepEnded, Store, StoreError,
-};
-use super::inventory::Unpacker;
-use super::journal::{self, Draft, Line, Tip, number};
-use super::writer::{Command, Reply, Writer};
-use super::{OpenMode, locks, postgres, sqlite, statements};
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
+
+use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
+use crate::contract::{
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
+    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
+};
+use crate::journal::{self, Draft, Tip, number};
+use crate::records::{self, JOURNAL_ROWS, Records, line};
+use crate::writer::{Command, Reply, Writer};
+use crate::{OpenMode, locks, postgres, sqlite, statements};
 
 /// The store in an SQLite file.
 pub type SqliteStore = SqlStore<sqlx::Sqlite>;
@@ -29,15 +31,10 @@ pub type SqliteStore = SqlStore<sqlx::Sqlite>;
 /// The store in a PostgreSQL database.
 pub type PostgresStore = SqlStore<sqlx::Postgres>;
 
-/// Rows of the inventory that are fetched as one text of about a megabyte.
-const INVENTORY_ROWS: i64 = 2_000;
-
-/// Entries of the journal that are verified in one go, so that a long journal is never held in memory as a whole.
-const JOURNAL_ROWS: i64 = 5_000;
-
 /// A store in a database of the sort `D`.
 pub struct SqlStore<D> {
     location: Arc<str>,
+    scope: Scope,
     reader: Mutex<Link>,
     /// Nothing if the store was opened for reading only.
     writer: Option<Writer>,
@@ -45,19 +42,21 @@ pub struct SqlStore<D> {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`.
+    /// Opens the file at `path` for the records of one scope.
     ///
     /// Has to be called within a Tokio runtime, on which the writer's task lives as long as the store.
     ///
     /// # Errors
     /// [`StoreError::Newer`] for a file of a later version, [`StoreError::Full`] if there is no room to create it,
+    /// [`StoreError::Unattributed`] for a file of an earlier format that does not say whose a record is,
     /// [`StoreError::Failed`] if it cannot be opened, is damaged, or belongs to another program.
-    pub async fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
-        Self::open_with(path, mode, sqlite::writing(path)).await
+    pub async fn open(path: &Path, scope: &Scope, mode: OpenMode) -> Result<Self, StoreError> {
+        Self::open_with(path, scope, mode, sqlite::writing(path)).await
     }
 
     pub(super) async fn open_with(
         path: &Path,
+        scope: &Scope,
         mode: OpenMode,
         writing: SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
@@ -65,52 +64,79 @@ impl SqliteStore {
         if mode == OpenMode::ReadWrite {
             sqlite::create(&location, path).await?;
             let mut writer = Link::new(location.clone(), Target::Sqlite(writing.clone()));
-            sqlite::migrate(&location, &mut writer, Purpose::Write).await?;
+            let number = sqlite::prepare(&location, &mut writer, path, scope).await?;
             let reader = Link::new(location.clone(), Target::Sqlite(writing));
-            return Ok(Self::new(location, reader, Some(writer)));
+            return Ok(Self::new(location, scope, number, reader, Some(writer)));
         }
         let target = match sqlite::exists(&location, path).await? {
             true => Target::Sqlite(sqlite::reading(path)),
             false => Target::Nothing,
         };
         let mut reader = Link::new(location.clone(), target);
-        sqlite::migrate(&location, &mut reader, Purpose::Read).await?;
-        Ok(Self::new(location, reader, None))
+        match sqlite::look(&location, &mut reader, scope).await? {
+            sqlite::Found::Current(number) => Ok(Self::new(location, scope, number.unwrap_or(NO_SCOPE), reader, None)),
+            sqlite::Found::Earlier(earlier) => {
+                let records = earlier.attribute(&location, scope)?;
+                Self::of_earlier(location, scope, &records).await
+            }
+        }
     }
 }
 
 impl PostgresStore {
-    /// Opens the store of the database at `url`, in the schema `tenantry_store`.
+    /// Opens the store of the database at `url`, in the schema `tenantry_store`, for the records of one scope.
     ///
     /// Has to be called within a Tokio runtime, on which the writer's task lives as long as the store.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] for a store of a later version, [`StoreError::Failed`] if the server cannot be reached,
-    /// refuses, or does not let the tables be created.
-    pub async fn open(url: &SecretString, mode: OpenMode) -> Result<Self, StoreError> {
+    /// [`StoreError::Newer`] for a store of a later version, [`StoreError::Unattributed`] for one of an earlier format that
+    /// does not say whose a record is, [`StoreError::Failed`] if the server cannot be reached, refuses, or does not let the
+    /// tables be created.
+    pub async fn open(url: &SecretString, scope: &Scope, mode: OpenMode) -> Result<Self, StoreError> {
         let (options, location) = postgres::options(url)?;
         let location: Arc<str> = location.into();
         let mut reader = Link::new(location.clone(), Target::Postgres(options.clone()));
         // Looked at by reading first: the tables may belong to another role than the one that uses them.
-        let found = postgres::format(&location, &mut reader, Purpose::Read).await?;
+        let found = postgres::look(&location, &mut reader, scope, mode).await?;
         if mode == OpenMode::ReadOnly {
-            let reader = match found {
-                Some(_) => reader,
-                None => Link::new(location.clone(), Target::Nothing),
+            return match found {
+                postgres::Found::Nothing => {
+                    let nothing = Link::new(location.clone(), Target::Nothing);
+                    Ok(Self::new(location, scope, NO_SCOPE, nothing, None))
+                }
+                postgres::Found::Current(number) => {
+                    Ok(Self::new(location, scope, number.unwrap_or(NO_SCOPE), reader, None))
+                }
+                postgres::Found::Earlier(earlier) => {
+                    let records = earlier.attribute(&location, scope)?;
+                    Self::of_earlier(location, scope, &records).await
+                }
             };
-            return Ok(Self::new(location, reader, None));
         }
         let mut writer = Link::new(location.clone(), Target::Postgres(options));
-        if found.is_none() {
-            postgres::format(&location, &mut writer, Purpose::Write).await?;
-        }
-        Ok(Self::new(location, reader, Some(writer)))
+        let number = match found {
+            postgres::Found::Current(Some(number)) => number,
+            _ => postgres::prepare(&location, &mut writer, scope).await?,
+        };
+        Ok(Self::new(location, scope, number, reader, Some(writer)))
     }
 }
 
 impl<D> SqlStore<D> {
-    fn new(location: Arc<str>, reader: Link, writer: Option<Link>) -> Self {
-        Self { location, reader: Mutex::new(reader), writer: writer.map(Writer::start), database: PhantomData }
+    fn new(location: Arc<str>, scope: &Scope, number: i64, mut reader: Link, writer: Option<Link>) -> Self {
+        reader.choose(number);
+        let writer = writer.map(|mut writer| {
+            writer.choose(number);
+            Writer::start(writer)
+        });
+        Self { location, scope: scope.clone(), reader: Mutex::new(reader), writer, database: PhantomData }
+    }
+
+    /// Records of an earlier format, to be read as if they were of the current one.
+    async fn of_earlier(location: Arc<str>, scope: &Scope, records: &[Records]) -> Result<Self, StoreError> {
+        let (bytes, number) = sqlite::migrated(&location, records, scope).await?;
+        let reader = Link::new(location.clone(), Target::Copy(bytes));
+        Ok(Self::new(location, scope, number.unwrap_or(NO_SCOPE), reader, None))
     }
 
     fn failed(&self, attempted: &'static str, cause: impl std::fmt::Display) -> StoreError {
@@ -148,40 +174,41 @@ impl<D> SqlStore<D> {
 
 #[async_trait]
 impl<D> Store for SqlStore<D> {
-    async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
-        let attempted = "reading the inventory";
-        let part = |row: Row<'_>| Ok((row.integer(0)?, row.integer(1)?, row.text(2)?.to_owned()));
-        let read = async |work: &mut Work<'_>| {
-            let mut unpacker = Unpacker::default();
-            let mut last = 0;
-            loop {
-                let parameters = [last.into(), INVENTORY_ROWS.into()];
-                let parts = work.fetch(attempted, statements::INVENTORY, parameters, part).await?;
-                for (_, end, packed) in &parts {
-                    last = *end;
-                    unpacker.add(packed).map_err(|cause| work.failed(attempted, cause))?;
-                }
-                if parts.iter().all(|(rows, ..)| *rows < INVENTORY_ROWS) {
-                    return Ok(unpacker);
-                }
-            }
-        };
-        Ok(self.read(read).await?.finish())
+    fn scope(&self) -> &Scope {
+        &self.scope
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError> {
-        let phase = |row: Row<'_>| Ok((row.text(0)?.into(), row.text(1)?.into()));
-        let read = async |work: &mut Work<'_>| work.fetch("reading phases", statements::PHASES, [], phase).await;
-        Ok(self.read(read).await?.into_iter().collect())
+    async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
+        Ok(self.read(async |work: &mut Work<'_>| records::inventory(work).await).await?.finish())
+    }
+
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
+        Ok(self.read(async |work: &mut Work<'_>| records::phases(work).await).await?.into_iter().collect())
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {
-        let step = |row: Row<'_>| serde_json::from_str(row.text(0)?).map_err(|error| sqlx::Error::Decode(error.into()));
-        self.read(async |work: &mut Work<'_>| work.fetch("reading open steps", statements::OPEN_STEPS, [], step).await)
-            .await
+        let step = |row: Row<'_>| serde_json::from_str(row.text(2)?).map_err(|error| sqlx::Error::Decode(error.into()));
+        let read = async |work: &mut Work<'_>| {
+            let parameters = [work.scope()];
+            work.fetch("reading open steps", statements::OPEN_STEPS, parameters, step).await
+        };
+        self.read(read).await
+    }
+
+    async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError> {
+        Ok(self.read(async |work: &mut Work<'_>| records::targets(work).await).await?.into_iter().collect())
+    }
+
+    async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError> {
+        self.append(None, [journal::target_accepted(accepted)]).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
+        let scope = Scope { estate: run.estate.clone(), environment: run.environment.clone() };
+        if scope != self.scope {
+            let (found, wanted) = (Box::new(self.scope.clone()), Box::new(scope));
+            return Err(StoreError::OtherScope { subject: format!("the store at {}", self.location), found, wanted });
+        }
         let draft = journal::run_begun(run).map_err(|error| self.failed("journalling", error))?;
         Ok(self.write(Command::BeginRun(draft)).await?.run)
     }
@@ -193,7 +220,7 @@ impl<D> Store for SqlStore<D> {
     async fn lock(&self, request: &LockRequest<'_>) -> Result<BTreeMap<Owner, FencingToken>, StoreError> {
         let LockRequest { owners, holder, now, lease } = *request;
         let expires = now.checked_add(lease).unwrap_or(Timestamp::MAX);
-        let command = Command::Lock { owners: owners.to_vec(), holder: holder.to_owned(), now, expires };
+        let command = Command::Lock { owners: owners.to_vec(), holder: holder.clone(), now, expires };
         Ok(self.write(command).await?.tokens)
     }
 
@@ -209,9 +236,19 @@ impl<D> Store for SqlStore<D> {
         self.read(async |work: &mut Work<'_>| locks::held(work, now).await).await
     }
 
-    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError> {
-        let command = Command::Unlock { owners: owners.to_vec(), at, actor: actor.to_owned() };
-        Ok(self.write(command).await?.removed)
+    async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError> {
+        let Unlock { owners, holder, at, actor } = *request;
+        let (holder, actor) = (holder.map(str::to_owned), actor.to_owned());
+        Ok(self.write(Command::Unlock { owners: owners.to_vec(), holder, at, actor }).await?.removed)
+    }
+
+    async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError> {
+        let fence = Fence { now: fence.now.max(until), ..fence.clone() };
+        let fallen = self.read(async |work: &mut Work<'_>| locks::fallen(work, std::iter::once(&fence)).await).await?;
+        match fallen.as_slice() {
+            [false] => Ok(()),
+            _ => Err(StoreError::LeaseLost(fence.owner)),
+        }
     }
 
     async fn begin(&self, fence: &Fence, steps: &[StepBegun]) -> Result<(), StoreError> {
@@ -232,28 +269,37 @@ impl<D> Store for SqlStore<D> {
         let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(i64::MAX);
         let owner = owner.as_ref().map(|owner| Parameter::Text(owner.to_string()));
         // No run has a number beyond what a database can hold.
-        let run = run.map(|run| Parameter::Integer(i64::try_from(run).unwrap_or(i64::MAX)));
+        let run = run.map(|run| Parameter::Integer(i64::try_from(run.0).unwrap_or(i64::MAX)));
         let sql = match (&run, &owner) {
             (None, None) => statements::HISTORY,
             (None, Some(_)) => statements::HISTORY_OF_OWNER,
             (Some(_), None) => statements::HISTORY_OF_RUN,
             (Some(_), Some(_)) => statements::HISTORY_OF_RUN_AND_OWNER,
         };
-        let parameters = [Some(limit.into()), run, owner].into_iter().flatten();
-        let lines = self.read(async |work: &mut Work<'_>| work.fetch(attempted, sql, parameters, line).await).await?;
+        let read = async |work: &mut Work<'_>| {
+            let parameters = [Some(work.scope()), Some(limit.into()), run, owner].into_iter().flatten();
+            work.fetch(attempted, sql, parameters, line).await
+        };
+        let lines = self.read(read).await?;
         lines.into_iter().map(|line| line.into_entry().map_err(|cause| self.failed(attempted, cause))).collect()
     }
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {
         let attempted = "verifying the journal";
-        let end = self.read(async |work: &mut Work<'_>| end_of_journal(work, attempted).await).await?;
+        let read = async |work: &mut Work<'_>| {
+            let end = end_of_journal(work, attempted).await?;
+            check_traces(work, attempted, &end).await?;
+            Ok(end)
+        };
+        let end = self.read(read).await?;
         let mut tip = Tip::start();
         // A view of its own for each part, so that no writer has to wait for the whole: entries do not change.
         while tip.sequence < end.sequence {
-            let parameters = [tip.sequence.into(), end.sequence.into(), JOURNAL_ROWS.into()];
-            let entries = statements::ENTRIES_AFTER;
-            let lines =
-                self.read(async |work: &mut Work<'_>| work.fetch(attempted, entries, parameters, line).await).await?;
+            let read = async |work: &mut Work<'_>| {
+                let parameters = [work.scope(), tip.sequence.into(), end.sequence.into(), JOURNAL_ROWS.into()];
+                work.fetch(attempted, statements::ENTRIES_AFTER, parameters, line).await
+            };
+            let lines = self.read(read).await?;
             if lines.is_empty() {
                 return Err(StoreError::Tampered { sequence: number(tip.sequence + 1) });
             }
@@ -263,6 +309,40 @@ impl<D> Store for SqlStore<D> {
             true => Ok(number(tip.sequence)),
             false => Err(StoreError::Tampered { sequence: number(tip.sequence) }),
         }
+    }
+
+    async fn head(&self) -> Result<JournalHead, StoreError> {
+        let attempted = "reading the end of the journal";
+        Ok(self.read(async |work: &mut Work<'_>| end_of_journal(work, attempted).await).await?.head())
+    }
+
+    async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError> {
+        let Ok(sequence) = i64::try_from(head.length) else { return Ok(false) };
+        if sequence == 0 {
+            return Ok(*head == Tip::start().head());
+        }
+        let read = async |work: &mut Work<'_>| {
+            let parameters = [work.scope(), sequence.into()];
+            let hash = |row: Row<'_>| Ok(row.text(0)?.to_owned());
+            work.fetch("looking for an entry of the journal", statements::HASH_OF_ENTRY, parameters, hash).await
+        };
+        Ok(self.read(read).await?.first().is_some_and(|hash| **hash == *head.hash))
+    }
+
+    async fn export(&self) -> Result<Records, StoreError> {
+        let scope = self.scope.clone();
+        let records = self.read(async |work: &mut Work<'_>| Records::read(work, scope).await).await?;
+        records.verify()?;
+        Ok(records)
+    }
+
+    async fn import(&self, records: &Records) -> Result<(), StoreError> {
+        if *records.scope() != self.scope {
+            let (found, wanted) = (Box::new(records.scope().clone()), Box::new(self.scope.clone()));
+            return Err(StoreError::OtherScope { subject: "the export".into(), found, wanted });
+        }
+        records.verify()?;
+        self.write(Command::Import(Box::new(records.clone()))).await.map(drop)
     }
 
     fn location(&self) -> String {
@@ -280,29 +360,19 @@ async fn view<T>(
     Ok(read)
 }
 
-fn line(row: Row<'_>) -> Result<Line, sqlx::Error> {
-    Ok(Line {
-        sequence: row.integer(0)?,
-        run: row.optional_integer(1)?,
-        at: row.text(2)?.to_owned(),
-        event: row.text(3)?.to_owned(),
-        owner: row.optional_text(4)?.map(str::to_owned),
-        detail: row.text(5)?.to_owned(),
-        hash: row.text(6)?.to_owned(),
-    })
+/// Where the journal ends by the store's own count, checked against its last entry.
+async fn end_of_journal(work: &mut Work<'_>, attempted: &'static str) -> Result<Tip, StoreError> {
+    let end = records::counters(work, attempted).await?.map_or_else(Tip::start, |(tip, ..)| tip);
+    records::check_end(work, attempted, &end).await?;
+    Ok(end)
 }
 
-/// Where the journal ends by the store's own count, which is kept apart from it.
-async fn end_of_journal(work: &mut Work<'_>, attempted: &'static str) -> Result<Tip, StoreError> {
-    let ends = work
-        .fetch(attempted, statements::END_OF_JOURNAL, [], |row| {
-            Ok((Tip { sequence: row.integer(0)?, hash: row.text(1)?.to_owned() }, row.integer(2)?))
-        })
-        .await?;
-    let (end, last) =
-        ends.into_iter().next().ok_or_else(|| work.failed(attempted, "the store has lost its counters"))?;
-    match last > end.sequence {
-        true => Err(StoreError::Tampered { sequence: number(end.sequence + 1) }),
-        false => Ok(end),
+/// Checks that everything on record came from an entry that the journal has.
+async fn check_traces(work: &mut Work<'_>, attempted: &'static str, end: &Tip) -> Result<(), StoreError> {
+    let parameters = [work.scope()];
+    let traces = work.fetch(attempted, statements::LAST_TRACE, parameters, |row| row.integer(0)).await?;
+    match traces.first() {
+        Some(last) if *last > end.sequence => Err(StoreError::Tampered { sequence: number(end.sequence + 1) }),
+        _ => Ok(()),
     }
 }

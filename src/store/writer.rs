@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::changes::Changes;
-use super::connection::{Link, Purpose, Work};
-use super::contract::{Fence, FencingToken, Lock, RunId, StoreError};
-use super::journal::{self, Draft, Line, Tip, number};
-use super::locks::{self, list};
-use super::statements;
 use tenantry_core::model::address::Owner;
+
+use crate::changes::Changes;
+use crate::connection::{Link, Purpose, Work};
+use crate::contract::{Fence, FencingToken, Holder, Lock, RunId, StoreError};
+use crate::journal::{self, Draft, Line, Tip, number};
+use crate::locks::{self, list};
+use crate::records::{Records, check_end};
+use crate::statements;
 
 /// The most requests of one transaction: well above the number of tenants that are applied at once, and low enough that
 /// nobody waits long for its end.
@@ -34,7 +36,7 @@ pub enum Command {
     BeginRun(Draft),
     Lock {
         owners: Vec<Owner>,
-        holder: String,
+        holder: Holder,
         now: Timestamp,
         expires: Timestamp,
     },
@@ -48,9 +50,12 @@ pub enum Command {
     },
     Unlock {
         owners: Vec<Owner>,
+        holder: Option<String>,
         at: Timestamp,
         actor: String,
     },
+    /// Records of another store, into a scope that holds nothing.
+    Import(Box<Records>),
 }
 
 /// What a [`Command`] answers; each fills what it has.
@@ -155,7 +160,9 @@ async fn transaction(link: &mut Link, commands: &[Command]) -> Result<Vec<Result
             continue;
         };
         match single(&mut work, &mut head, command).await {
-            Err(error @ (StoreError::Locked(_) | StoreError::LeaseLost(_))) => replies.push(Err(error)),
+            Err(error @ (StoreError::Locked(_) | StoreError::LeaseLost(_) | StoreError::NotEmpty { .. })) => {
+                replies.push(Err(error));
+            }
             reply => replies.push(Ok(reply?)),
         }
     }
@@ -171,10 +178,11 @@ async fn single(work: &mut Work<'_>, head: &mut Head, command: &Command) -> Resu
             replies.into_iter().next().unwrap_or_else(|| Ok(Reply::default()))
         }
         Command::BeginRun(draft) => {
+            check_end(work, "looking at the end of the journal", &head.tip).await?;
             head.run += 1;
             let line = head.tip.append(draft, Some(head.run));
             insert(work, &[line]).await?;
-            Ok(Reply { run: number(head.run), ..Reply::default() })
+            Ok(Reply { run: RunId(number(head.run)), ..Reply::default() })
         }
         Command::Lock { owners, holder, now, expires } => {
             let tokens = locks::take(work, &mut head.token, owners, holder, *now, *expires).await?;
@@ -188,8 +196,8 @@ async fn single(work: &mut Work<'_>, head: &mut Head, command: &Command) -> Resu
             locks::release(work, holder).await?;
             Ok(Reply::default())
         }
-        Command::Unlock { owners, at, actor } => {
-            let removed = locks::remove(work, owners).await?;
+        Command::Unlock { owners, holder, at, actor } => {
+            let removed = locks::remove(work, owners, holder.as_deref()).await?;
             let mut lines = Vec::with_capacity(removed.len());
             for lock in &removed {
                 let draft = journal::unlocked(lock, *at, actor).map_err(|error| work.failed("unlocking", error))?;
@@ -197,6 +205,18 @@ async fn single(work: &mut Work<'_>, head: &mut Head, command: &Command) -> Resu
             }
             insert(work, &lines).await?;
             Ok(Reply { removed, ..Reply::default() })
+        }
+        Command::Import(records) => {
+            let held = Records::read(work, records.scope().clone()).await?;
+            if held != (Records { token: held.token, ..Records::empty(held.scope.clone()) }) {
+                let (location, scope) = (work.location(), Box::new(held.scope));
+                return Err(StoreError::NotEmpty { location, scope });
+            }
+            // Tokens only grow, also where one was given out here before.
+            let records = Records { token: records.token.max(held.token), ..Records::clone(records) };
+            records.write(work).await?;
+            *head = Head { tip: records.tip(), token: records.token, run: records.run };
+            Ok(Reply::default())
         }
     }
 }
@@ -225,7 +245,8 @@ async fn append(
             continue;
         }
         for draft in drafts {
-            let run = draft.run.map(i64::try_from).transpose().map_err(|error| work.failed(attempted, error))?;
+            let run =
+                draft.run.map(|run| i64::try_from(run.0)).transpose().map_err(|error| work.failed(attempted, error))?;
             let line = head.tip.append(draft, run);
             if let Some(effect) = &draft.effect {
                 changes.add(line.sequence, effect);
@@ -246,12 +267,13 @@ async fn insert(work: &mut Work<'_>, lines: &[Line]) -> Result<(), StoreError> {
 
 async fn apply(work: &mut Work<'_>, changes: &Changes) -> Result<(), StoreError> {
     let statements = work.statements();
-    let kept: Vec<_> = changes.kept().into_iter().map(super::changes::Kept::cells).collect();
+    let kept: Vec<_> = changes.kept().into_iter().map(|(sequence, kept)| kept.cells(sequence)).collect();
     write(work, "noting open steps", statements.open_steps, &changes.opened()).await?;
     write(work, "closing steps", statements.close_steps, &changes.closed()).await?;
     write(work, "writing the inventory", statements.keep_applied, &kept).await?;
     write(work, "writing the inventory", statements.forget_applied, &changes.forgotten()).await?;
-    write(work, "noting phases", statements.enter_phases, &changes.phases()).await
+    write(work, "noting phases", statements.enter_phases, &changes.phases()).await?;
+    write(work, "noting targets", statements.accept_targets, &changes.targets()).await
 }
 
 async fn write<T: serde::Serialize>(
@@ -264,24 +286,25 @@ async fn write<T: serde::Serialize>(
         return Ok(());
     }
     let list = list(work, attempted, rows)?;
-    work.execute(attempted, sql, [list]).await
+    work.execute(attempted, sql, [list, work.scope()]).await
 }
 
 impl Head {
     async fn read(work: &mut Work<'_>) -> Result<Self, StoreError> {
+        let attempted = "reading the end of the journal";
+        let (sql, parameters) = (work.statements().head, [work.scope()]);
         let heads = work
-            .fetch("reading the end of the journal", statements::HEAD, [], |row| {
+            .fetch(attempted, sql, parameters, |row| {
                 let tip = Tip { sequence: row.integer(0)?, hash: row.text(1)?.to_owned() };
                 Ok(Self { tip, token: row.integer(2)?, run: row.integer(3)? })
             })
             .await?;
-        let head = heads.into_iter().next();
-        head.ok_or_else(|| work.failed("reading the end of the journal", "the store has lost its counters"))
+        heads.into_iter().next().ok_or_else(|| work.failed(attempted, "the store has lost its counters"))
     }
 
     async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let Self { tip: Tip { sequence, hash }, token, run } = self;
-        let parameters = [(*sequence).into(), hash.as_str().into(), (*token).into(), (*run).into()];
+        let parameters = [work.scope(), (*sequence).into(), hash.as_str().into(), (*token).into(), (*run).into()];
         work.execute("writing the end of the journal", statements::SET_HEAD, parameters).await
     }
 }

@@ -78,10 +78,18 @@ pub fn lay_over(from: &Path, to: &Path) {
 
 /// Runs statements on the simulated world of an estate's default environment. Each has to change something.
 pub async fn change_world(estate: &Path, statements: &str) {
+    change(&estate.join(".tenantry/default/sandbox.db"), statements).await;
+}
+
+/// Changes the store behind Tenantry's back, as [`change_world`] does the world.
+pub async fn change_store(estate: &Path, statements: &str) {
+    change(&estate.join(".tenantry/default/store.db"), statements).await;
+}
+
+async fn change(file: &Path, statements: &str) {
     use sqlx::{ConnectOptions as _, Connection as _};
-    let world = estate.join(".tenantry/default/sandbox.db");
-    assert!(world.exists(), "there is no world yet to be changed");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&world);
+    assert!(file.exists(), "there is nothing yet to be changed");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut connection = options.connect().await.expect("the world opens");
     for statement in statements.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
         let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;

@@ -34,7 +34,7 @@ async fn what_is_no_answer_is_unknown_and_says_why() {
     let html =
         || Reply { body: b"<html>Log in</html>".to_vec(), ..Reply::empty(200) }.header("content-type", "text/html");
     let cases: Vec<(Reply, &str)> = vec![
-        (html(), "no JSON but text/html"),
+        (html(), "not JSON but text/html"),
         (Reply::json(200, &json!({"message": "hello"})), "has no list"),
         (
             Reply::json(403, &json!({"message": "Permissions needed: folders:read"})),
@@ -42,8 +42,8 @@ async fn what_is_no_answer_is_unknown_and_says_why() {
         ),
         (Reply::json(500, &json!({"message": "boom"})), "boom (status 500)"),
         (Reply { body: b"<html>Bad gateway</html>".to_vec(), ..Reply::empty(502) }, "status 502"),
-        (Reply::empty(302).header("location", "https://evil.example/login"), "sends us on to evil.example"),
-        (Reply::empty(302).header("location", "/api/folders"), "without end"),
+        (Reply::empty(302).header("location", "https://evil.example/login"), "redirects to evil.example"),
+        (Reply::empty(302).header("location", "/api/folders"), "too many redirects"),
         (Reply { body: vec![b'x'; 33 << 20], ..Reply::empty(200) }, "longer than"),
     ];
     for (reply, says) in cases {
@@ -101,7 +101,7 @@ async fn credentials_go_to_no_other_host() {
     {
         api.state().fault = Some(Box::new(move |_| Some(reply.clone())));
         let reason = unknown(&api, &desired).await;
-        assert!(reason.contains("sends us on to 127.0.0.1"), "{reason}");
+        assert!(reason.contains("redirects to 127.0.0.1"), "{reason}");
     }
     assert!(noted.lock().expect("no panic").is_empty());
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use tenantry_core::diff::{Known, Ownership, Verdict, diff, ownership};
-use tenantry_core::model::resource::{Applied, Desired, Observed, Present};
+use tenantry_core::diff::{Known, Verdict, diff};
+use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Observed, Present};
 use tenantry_core::model::secret::SecretReference;
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_core::ownership::{self, Claim, Ownership};
 use tenantry_http::Http;
 use tenantry_provider::contract::Provider as _;
 
@@ -41,7 +42,9 @@ fn as_wanted(desired: &Desired, outputs: Json) -> Present {
 
 fn verdict(desired: &Desired, present: &Present, applied: Option<&Applied>, begun: bool) -> Verdict {
     let observed = Observed::Present(present.clone());
-    diff(&Known { estate: ESTATE, desired, observed: &observed, applied, begun, secret_hash: None })
+    let write = Begun { generation: 1, write: BegunWrite::Write, spec: None };
+    let begun = begun.then_some(&write);
+    diff(&Known { scope: ESTATE, desired, earlier: &[], observed: &observed, applied, begun, secret_hash: None })
 }
 
 fn version(data: Value) -> Desired {
@@ -149,15 +152,14 @@ fn what_gets_an_id_in_its_definition_is_still_ours() {
     {
         let applied = on_record(before, json!({"id": told}));
         let present = as_wanted(after, json!({"id": "something else"}));
-        let observed = Observed::Present(present.clone());
-        let known = Known {
-            estate: ESTATE,
-            desired: after,
-            observed: &observed,
-            applied: Some(&applied),
+        let claim = Claim {
+            scope: ESTATE,
+            kind: &after.kind,
+            address: &after.address,
+            earlier: &[],
+            recorded: Some(&applied),
             begun: false,
-            secret_hash: None,
         };
-        assert_eq!(ownership(&known, &present), Ownership::Ours { renamed_from: None });
+        assert_eq!(ownership::of(&claim, &present), Ownership::Ours { outdated: false });
     }
 }

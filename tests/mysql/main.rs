@@ -1,7 +1,9 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
 mod certificates;
+mod fence;
 mod folded;
+mod quoting;
 mod safety;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other providers' tests use the rest")]

@@ -64,12 +64,12 @@ async fn what_was_made_in_the_place_of_ours_is_not_ours() {
     let kept = json::to_json(&planned(folder).await, true);
     assert_eq!(kept["changes"], serde_json::json!([]));
     let reason = |plan: &serde_json::Value| plan["blocked"][0]["reason"].as_str().expect("a reason").to_owned();
-    assert!(reason(&kept).ends_with("exists in `main`, but is another one than was made here"), "{kept}");
+    assert!(reason(&kept).ends_with("exists in `main`, but is not the one that was made here"), "{kept}");
     write("deleted");
     let ended = planned(folder).await;
     assert_eq!(summary(&ended), [("acme/version".to_owned(), Action::Delete, Cause::Pending)]);
     let ended = json::to_json(&ended, true);
-    assert!(reason(&ended).ends_with("it is another one than was made here, so it is not deleted"), "{ended}");
+    assert!(reason(&ended).ends_with("it is not the one that was made here, so it is not deleted"), "{ended}");
 }
 
 #[tokio::test]
@@ -133,7 +133,14 @@ async fn what_something_began_with_cannot_change_and_need_not_be_said_for_ever()
     command::change_world(folder.path(), forgotten).await;
     let write = |text: String| std::fs::write(folder.path().join("tenants/all.yaml"), text).expect("a file");
     write(begun_with(""));
+    let dropped = planned(folder.path()).await;
+    assert_eq!(summary(&dropped), [("acme/branch".to_owned(), Action::Update, Cause::Pending)]);
+    assert!(dropped.changes[0].is_only_record(), "the target stays as it is: {:?}", dropped.changes);
+    plan_and_apply(folder.path()).await;
     assert_eq!(summary(&planned(folder.path()).await), []);
+    write(begun_with(", origin: a copy"));
+    plan_and_apply(folder.path()).await;
+    command::change_world(folder.path(), forgotten).await;
     write(begun_with(", origin: nothing"));
     let planned = summary(&planned(folder.path()).await);
     assert!(matches!(planned.as_slice(), [(address, Action::Replace, _)] if address == "acme/branch"), "{planned:?}");

@@ -19,6 +19,7 @@ use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Wri
 use tenantry_sandbox::faults::{Faults, NoFaults};
 use tenantry_sandbox::{Mode, Sandbox, SandboxSecrets, World};
 use tenantry_source::{Options, Place, load};
+use tenantry_store::contract::Scope;
 use tenantry_store::{OpenMode, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
@@ -142,6 +143,7 @@ pub async fn plan_and_apply_with(folder: &Path, faults: Arc<dyn Faults>) -> (Pla
             secrets: shop.secrets,
             actor: "tester@example".into(),
             holder: "tester@example (1)".into(),
+            now: now(),
             clock: &now,
             cancel: CancellationToken::new(),
             progress: &Silent,
@@ -209,9 +211,13 @@ async fn in_shop<T>(folder: &Path, faults: Arc<dyn Faults>, work: impl AsyncFnOn
         folder: folder.to_owned(),
         variables: &|_| None,
     };
-    let store = SqliteStore::open(&folder.join(".tenantry/default/store.db"), OpenMode::ReadWrite)
-        .await
-        .expect("the store opens");
+    let store = SqliteStore::open(
+        &folder.join(".tenantry/default/store.db"),
+        &Scope { estate: environment.estate.clone(), environment: environment.name.clone() },
+        OpenMode::ReadWrite,
+    )
+    .await
+    .expect("the store opens");
     let secrets = SandboxSecrets::new(world);
     work(&Opened { estate: &estate, targets: &targets, store: &store, secrets: &secrets }).await
 }

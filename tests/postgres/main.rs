@@ -7,4 +7,6 @@ mod support;
 mod access;
 mod contents;
 mod contract;
+mod fence;
+mod quoting;
 mod shared;

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::document::Estate;
+use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::resource::Applied;
 use tenantry_core::model::secret::SecretReference;
 use tenantry_core::plan::{Plan, json};
@@ -23,7 +23,7 @@ use tenantry_engine::{EngineError, plan};
 use tenantry_sandbox::faults::{Faults, NoFaults};
 use tenantry_sandbox::{Mode, Sandbox, World};
 use tenantry_secret::contract::{SecretStore, SecretStoreError};
-use tenantry_store::contract::Store;
+use tenantry_store::contract::{Scope, Store};
 use tenantry_store::{OpenMode, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,7 @@ use super::model::Model;
 pub struct Bed {
     pub folder: TempDir,
     /// Seconds since the beginning of the test's time.
-    seconds: AtomicI64,
+    seconds: Arc<AtomicI64>,
 }
 
 /// What a run meets.
@@ -81,7 +81,7 @@ fn scratch() -> TempDir {
 
 impl Bed {
     pub fn new(model: &Model) -> Self {
-        let bed = Self { folder: scratch(), seconds: AtomicI64::new(0) };
+        let bed = Self { folder: scratch(), seconds: Arc::default() };
         bed.write(model);
         bed
     }
@@ -119,6 +119,11 @@ impl Bed {
         start + SignedDuration::from_secs(self.seconds.load(Ordering::Relaxed))
     }
 
+    /// The seconds that have passed, to be moved by somebody else.
+    pub fn clock(&self) -> Arc<AtomicI64> {
+        self.seconds.clone()
+    }
+
     pub fn wait(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
@@ -140,7 +145,7 @@ impl Bed {
 
     pub async fn store(&self, mode: OpenMode) -> Arc<dyn Store> {
         let path = self.folder.path().join("state/store.db");
-        Arc::new(SqliteStore::open(&path, mode).await.expect("the store opens"))
+        Arc::new(SqliteStore::open(&path, &Scope::new("drawn", None), mode).await.expect("the store opens"))
     }
 
     /// Plans as the command does: with everything opened for reading only.
@@ -179,7 +184,8 @@ impl Bed {
             store: &*conditions.store,
             secrets: conditions.secrets,
             actor: "somebody@here".into(),
-            holder: conditions.holder.to_owned(),
+            holder: conditions.holder.into(),
+            now: self.now(),
             clock: &|| self.now(),
             cancel: conditions.cancel.clone(),
             progress: conditions.progress,
@@ -286,7 +292,7 @@ pub struct End {
     pub rows: Vec<WorldRow>,
     pub needs: Vec<WorldRow>,
     pub inventory: Vec<Applied>,
-    pub phases: BTreeMap<Arc<str>, Arc<str>>,
+    pub phases: BTreeMap<Arc<str>, Phase>,
 }
 
 /// Secrets whose values follow from their names, so that two runs may be compared, and in which every encoding shows. Which

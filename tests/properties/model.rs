@@ -274,7 +274,7 @@ impl Model {
                 let after = if self.parts.script.is_some() { "dependsOn: [setup], " } else { "" };
                 text += &format!(
                     "    - {{id: isolation, kind: postgres.rls_policy, {after}spec: {{schema: \"{name}\", table: records, name: own, command: {}, \
-                     roles: [\"${{resources.app_role.name}}\"], using: \"owner = '${{tenant.name}}'\"}}}}\n",
+                     roles: [\"${{resources.app_role.name}}\"], using: \"owner = ${{sqlText(tenant.name)}}\"}}}}\n",
                     COMMANDS[usize::from(command)]
                 );
             }

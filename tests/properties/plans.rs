@@ -57,8 +57,15 @@ async fn assert_same_is_unchanged(bed: &Bed) {
             outputs: Arc::default(),
             ..Present::default()
         });
-        let known =
-            Known { estate, desired, observed: &observed, applied: Some(&applied), begun: false, secret_hash: None };
+        let known = Known {
+            scope: estate,
+            desired,
+            earlier: &[],
+            observed: &observed,
+            applied: Some(&applied),
+            begun: None,
+            secret_hash: None,
+        };
         assert_eq!(diff::diff(&known), Verdict::Unchanged, "{}", desired.address);
         assert_eq!(diff::compare(&desired.kind, &desired.spec, &desired.spec, None), []);
     }

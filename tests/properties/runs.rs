@@ -1,6 +1,7 @@
 //! Promise 5: two runs never interleave on one tenant, different tenants go in parallel, and who lost the lock writes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,15 +9,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::document::Phase;
+use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_engine::EngineError;
 use tenantry_engine::apply::Outcome;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
-use tenantry_store::OpenMode;
 use tenantry_store::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, Lock, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome,
-    StepBegun, StepEnded, Store, StoreError,
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
+    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
 };
+use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -50,11 +52,17 @@ struct Watched {
     /// The run of this user, and the owners that it locked.
     mine: Mutex<(RunId, Vec<Owner>)>,
     gate: Gate,
+    /// Where it waits before it is told whether it may commit.
+    before_commit: Gate,
 }
 
 impl Watched {
     fn new(store: Arc<dyn Store>, deeds: &Arc<Mutex<Vec<Deed>>>, gate: Gate) -> Arc<Self> {
-        Arc::new(Self { store, deeds: deeds.clone(), mine: Mutex::default(), gate })
+        Self::with_gates(store, deeds, gate, open_gate())
+    }
+
+    fn with_gates(store: Arc<dyn Store>, deeds: &Arc<Mutex<Vec<Deed>>>, gate: Gate, before_commit: Gate) -> Arc<Self> {
+        Arc::new(Self { store, deeds: deeds.clone(), mine: Mutex::default(), gate, before_commit })
     }
 
     fn note(&self, run: RunId, owner: &Owner, what: What) {
@@ -64,16 +72,28 @@ impl Watched {
 
 #[async_trait]
 impl Store for Watched {
+    fn scope(&self) -> &Scope {
+        self.store.scope()
+    }
+
     async fn inventory(&self) -> Result<Vec<Applied>, StoreError> {
         self.store.inventory().await
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Arc<str>>, StoreError> {
+    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
         self.store.phases().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {
         self.store.open_steps().await
+    }
+
+    async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError> {
+        self.store.targets().await
+    }
+
+    async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError> {
+        self.store.accept_target(accepted).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
@@ -106,8 +126,16 @@ impl Store for Watched {
         self.store.locks(now).await
     }
 
-    async fn unlock(&self, owners: &[Owner], at: Timestamp, actor: &str) -> Result<Vec<Lock>, StoreError> {
-        self.store.unlock(owners, at, actor).await
+    async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError> {
+        self.store.unlock(request).await
+    }
+
+    async fn check(&self, fence: &Fence, until: Timestamp) -> Result<(), StoreError> {
+        if let Some(gate) = (self.before_commit)(&fence.owner) {
+            let passed = tokio::time::timeout(PATIENCE, gate.acquire()).await;
+            passed.expect("the gate opens").expect("it is never closed").forget();
+        }
+        self.store.check(fence, until).await
     }
 
     async fn begin(&self, fence: &Fence, steps: &[StepBegun]) -> Result<(), StoreError> {
@@ -138,6 +166,22 @@ impl Store for Watched {
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {
         self.store.verify_journal().await
+    }
+
+    async fn head(&self) -> Result<JournalHead, StoreError> {
+        self.store.head().await
+    }
+
+    async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError> {
+        self.store.contains(head).await
+    }
+
+    async fn export(&self) -> Result<Records, StoreError> {
+        self.store.export().await
+    }
+
+    async fn import(&self, records: &Records) -> Result<(), StoreError> {
+        self.store.import(records).await
     }
 
     fn location(&self) -> String {
@@ -382,6 +426,71 @@ fn a_run_whose_lease_ran_out_writes_nothing_more() {
         let lost = slept.err().expect("it cannot go on");
         assert!(matches!(lost, EngineError::Store(StoreError::LeaseLost(_))), "{lost}");
         assert_eq!(writes.0.load(std::sync::atomic::Ordering::SeqCst), 0, "it wrote after it had lost its locks");
+        assert_eq!(bed.rows().await, rows);
+        bed.assert_settled().await;
+    });
+}
+
+/// Every write takes so long that the store's word at its beginning is no longer enough.
+struct Slow(Arc<AtomicI64>);
+
+impl Faults for Slow {
+    fn next(&self, operation: Operation<'_>) -> Fault {
+        if let Operation::Write { .. } = operation {
+            self.0.fetch_add(5, Ordering::SeqCst);
+        }
+        Fault::None
+    }
+}
+
+#[test]
+fn a_run_whose_lease_ran_out_in_the_middle_of_a_write_does_not_commit_it() {
+    block_on(async {
+        let mut model = super::model::plain(&["acme"]);
+        let bed = Bed::new(&model);
+        bed.settle().await;
+        model.tenants[0].limit = 9;
+        bed.write(&model);
+        let plan = bed.plan().await;
+        let (asleep, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let waits: Gate = {
+            let (asleep, gate) = (asleep.clone(), gate.clone());
+            Arc::new(move |_| {
+                asleep.add_permits(1);
+                Some(gate.clone())
+            })
+        };
+        let store = bed.store(OpenMode::ReadWrite).await;
+        let conditions = Conditions {
+            store: Watched::with_gates(store, &Arc::default(), open_gate(), waits),
+            secrets: &KnownSecrets::of(&bed),
+            faults: Arc::new(Slow(bed.clock())),
+            cancel: CancellationToken::new(),
+            holder: "the sleeper",
+            progress: &Log::default(),
+        };
+        let sleeper = bed.apply_under(&plan, &conditions);
+        let other = async {
+            tokio::time::timeout(PATIENCE, asleep.acquire())
+                .await
+                .expect("it came to its gate")
+                .expect("open")
+                .forget();
+            bed.wait(61);
+            model.tenants[0].limit = 11;
+            bed.write(&model);
+            // What the sleeper has in hand is in the way of whoever writes, so it is woken while the other one waits.
+            let wake = async {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                gate.add_permits(100);
+            };
+            let (settled, ()) = tokio::join!(bed.settle(), wake);
+            assert!(settled, "the newer values are applied");
+            bed.rows().await
+        };
+        let (slept, rows) = tokio::join!(sleeper, other);
+        let lost = slept.err().expect("it cannot go on");
+        assert!(matches!(lost, EngineError::Store(StoreError::LeaseLost(_))), "{lost}");
         assert_eq!(bed.rows().await, rows);
         bed.assert_settled().await;
     });

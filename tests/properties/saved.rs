@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tenantry_core::model::address::Address;
+use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Plan, json};
 use tenantry_engine::apply::Outcome;
 
+use super::bank::CATALOGUE;
 use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};
 use super::edits::{Edit, Place, Tampering, edited, edits, tamper, tampering};
 use super::model::{Model, model};
@@ -41,7 +43,14 @@ fn held_back(plan: &Plan, needs: &Needs, stale: &Address) -> (BTreeSet<Address>,
         for change in &plan.changes {
             let ends = change.action == Action::Delete || change.replaces.is_some();
             let is_write = !matches!(change.action, Action::Delete | Action::Forget);
-            if is_write && change.depends_on.iter().any(|needed| unwritten.contains(needed)) {
+            // A customer pays for nothing that is not there.
+            let is_billed = is_write
+                && !matches!(change.action, Action::Adopt | Action::Move)
+                && change.address.owner.tenant().is_some()
+                && CATALOGUE.get(&change.kind).is_some_and(|kind| kind.bills)
+                && !shrinks(&plan.transitions, &change.address.owner);
+            let is_unpaid = is_billed && unwritten.iter().any(|other| other.owner == change.address.owner);
+            if is_unpaid || is_write && change.depends_on.iter().any(|needed| unwritten.contains(needed)) {
                 unwritten.insert(change.address.clone());
                 undone.insert(change.address.clone());
             }

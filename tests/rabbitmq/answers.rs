@@ -108,8 +108,8 @@ fn a_page_of_a_balancer_says_whether_to_try_again() {
                 ErrorClass::Retryable,
             ),
             (
-                "HTTP/1.1 429 Slow\r\ncontent-type: text/html\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html",
-                ErrorClass::Throttled { retry_after: None },
+                "HTTP/1.1 429 Slow\r\ncontent-type: text/html\r\nretry-after: 3600\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html",
+                ErrorClass::Throttled { retry_after: Some(std::time::Duration::from_secs(3600)) },
             ),
             (
                 "HTTP/1.1 401 No\r\ncontent-type: text/html\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html",

@@ -347,12 +347,12 @@ fn an_answer_of_another_sort_tells_nothing() {
             (
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 90\r\nconnection: close\r\n\r\n{\"qu",
                 ErrorClass::Retryable,
-                "no answer",
+                "the answer broke off",
             ),
             (
-                "HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                ErrorClass::Throttled { retry_after: Some(std::time::Duration::from_secs(7)) },
-                "429",
+                "HTTP/1.1 429 Slow\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                ErrorClass::Throttled { retry_after: Some(std::time::Duration::from_secs(3600)) },
+                "slow down",
             ),
             (
                 "HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",

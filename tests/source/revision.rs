@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_fs::TempDir;
-use git2::{IndexAddOption, Oid, Repository, RepositoryInitOptions, Signature, Time};
+use git2::{IndexAddOption, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions, Signature, Time};
 use tenantry_core::diagnostics::codes;
 use tenantry_source::{Loaded, Options, Place, load};
 
@@ -133,7 +133,7 @@ fn a_revision_that_is_not_there_is_named() {
         messages(&loaded),
         ["TY0001: the revision `no-such-branch` cannot be read: revspec 'no-such-branch' not found"]
     );
-    assert!(loaded.diagnostics[0].help.as_deref().is_some_and(|help| help.contains("shallow")));
+    assert!(loaded.diagnostics[0].help.as_deref().is_some_and(|help| help.contains("git fetch")));
 
     let nowhere = TempDir::new().expect("a temporary folder");
     assert_eq!(at(nowhere.path(), "HEAD").diagnostics[0].code, codes::FILE_UNREADABLE);
@@ -232,4 +232,252 @@ fn a_directory_is_a_revision_as_long_as_nothing_that_is_read_differs() {
     fs::remove_file(world.path("estate/tenants/ignored.yaml")).expect("removed");
     world.write("estate/tenantry.toml", &format!("{CONFIG}[limits]\nparallelism = 2\n"));
     assert_eq!(revision_now(), None, "a changed configuration");
+}
+
+/// What is warned of, without the place of the test.
+fn warnings(world: &World, loaded: &Loaded) -> Vec<String> {
+    assert!(loaded.estate.is_some(), "{:?}", loaded.diagnostics);
+    let folder = world.folder.path().canonicalize().expect("a folder");
+    let told = loaded.diagnostics.iter().map(|diagnostic| {
+        let help = diagnostic.help.as_deref().unwrap_or_default();
+        format!("{}: {}: {help}", diagnostic.code, diagnostic.message)
+    });
+    told.map(|text| text.replace(&folder.display().to_string(), "TOP")).collect()
+}
+
+fn helps(loaded: &Loaded) -> Vec<&str> {
+    loaded.diagnostics.iter().filter_map(|diagnostic| diagnostic.help.as_deref()).collect()
+}
+
+#[test]
+fn a_repository_that_cannot_be_opened_is_told_of() {
+    for (extension, value, reason) in [
+        ("objectformat", "sha256", "has SHA-256 object names, which Tenantry does not read"),
+        ("refstorage", "reftable", "uses the extension `refstorage`, which Tenantry does not read"),
+    ] {
+        let world = World::new();
+        world.write("tenantry.toml", CONFIG);
+        world.write("tenants/a.yaml", &tier("first"));
+        world.commit();
+        let mut config = world.repository.config().expect("a configuration");
+        config.set_i32("core.repositoryformatversion", 1).expect("set");
+        config.set_str(&format!("extensions.{extension}"), value).expect("set");
+        let loaded = here(world.folder.path());
+        assert_eq!(
+            warnings(&world, &loaded),
+            [format!(
+                "TY0012: the revision of the estate is not known: the Git repository TOP {reason}: plans and the journal will name \
+                 no revision; everything else works"
+            )]
+        );
+        let loaded = at(world.folder.path(), "HEAD");
+        assert!(messages(&loaded)[0].ends_with(reason), "{:?}", loaded.diagnostics);
+        assert_eq!(
+            helps(&loaded),
+            ["check it out, `git worktree add DIR HEAD`, and name the estate in it with `-C` in place of `--rev`"]
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_repository_of_another_user_is_told_of() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    world.write("tenants/a.yaml", &tier("first"));
+    world.commit();
+    if fs::metadata(world.folder.path()).expect("a folder").uid() != 0 {
+        eprintln!("skipped: only root can give a repository to another user");
+        return;
+    }
+    for path in ["", ".git"] {
+        chown(world.path(path), Some(12_345), None).expect("given away");
+    }
+    let loaded = here(world.folder.path());
+    assert_eq!(
+        warnings(&world, &loaded),
+        [
+            "TY0012: the revision of the estate is not known: the Git repository TOP belongs to another user: `git config --global \
+          --add safe.directory TOP` trusts it, or let the user who runs Tenantry own it"
+        ]
+    );
+    let loaded = at(world.folder.path(), "HEAD");
+    assert!(messages(&loaded)[0].ends_with("belongs to another user"), "{:?}", loaded.diagnostics);
+    assert!(helps(&loaded)[0].contains("safe.directory"));
+}
+
+#[test]
+fn outside_of_a_repository_nothing_is_missed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("tenantry.toml"), CONFIG).expect("a file");
+    let loaded = here(folder.path());
+    assert_eq!((revision(&loaded), loaded.diagnostics.len()), (None, 0));
+}
+
+#[test]
+fn a_work_tree_beside_the_repository_has_a_revision() {
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    world.write("tenants/a.yaml", &tier("first"));
+    let commit = world.commit().to_string();
+    let beside = TempDir::new().expect("a temporary folder");
+    let path = beside.path().join("tree");
+    world.repository.worktree("tree", &path, None).expect("a work tree");
+    assert_eq!(revision(&here(&path)), Some(&*commit));
+    assert_eq!(tiers(&at(&path, "main")), ["first"]);
+}
+
+#[test]
+fn what_a_clone_lacks_is_said_with_what_brings_it() {
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    world.commit();
+    world.write("tenants/a.yaml", &tier("second"));
+    let second = world.commit();
+    world.repository.reference("refs/remotes/origin/stable", second, false, "").expect("a branch");
+    assert_eq!(helps(&at(world.folder.path(), "stable")), ["did you mean `origin/stable`?"]);
+    world.write(".git/shallow", &format!("{second}\n"));
+    assert_eq!(revision(&here(world.folder.path())), Some(&*second.to_string()));
+    assert!(helps(&at(world.folder.path(), "HEAD~1"))[0].contains("git fetch --unshallow"));
+}
+
+#[test]
+fn a_repository_within_the_estate_is_in_no_commit() {
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    world.write("tenants/a.yaml", &tier("first"));
+    world.commit();
+    world.write("tenants/inner/b.yaml", &tier("inner"));
+    Repository::init(world.path("tenants/inner")).expect("a repository");
+    let loaded = here(world.folder.path());
+    assert_eq!((tiers(&loaded), revision(&loaded)), (vec!["first", "inner"], None));
+}
+
+/// An estate whose `tenants/` is a submodule; the commits of both.
+fn with_submodule() -> (World, Repository, Oid) {
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    let inner = Repository::init_opts(world.path("tenants"), RepositoryInitOptions::new().initial_head("main"))
+        .expect("a repository");
+    world.write("tenants/a.yaml", &tier("first"));
+    let commit = commit_all(&inner);
+    link(&world, commit);
+    (world, inner, commit)
+}
+
+fn commit_all(repository: &Repository) -> Oid {
+    let mut index = repository.index().expect("an index");
+    index.add_all(["*"], IndexAddOption::DEFAULT, None).expect("files are added");
+    index.write().expect("the index is written");
+    let tree = repository.find_tree(index.write_tree().expect("a tree")).expect("the tree");
+    let author = Signature::new("Somebody", "somebody@example.com", &Time::new(0, 0)).expect("a signature");
+    let parent = repository.head().ok().and_then(|head| head.peel_to_commit().ok());
+    let parents: Vec<_> = parent.iter().collect();
+    repository.commit(Some("HEAD"), &author, &author, "A change", &tree, &parents).expect("a commit")
+}
+
+/// Commits the estate with its submodule at `commit`.
+fn link(world: &World, commit: Oid) {
+    let mut index = world.repository.index().expect("an index");
+    index.add_path(Path::new("tenantry.toml")).expect("the configuration is added");
+    index.add(&entry("tenants", 0o160_000, commit)).expect("the submodule is added");
+    index.write().expect("the index is written");
+    let tree = world.repository.find_tree(index.write_tree().expect("a tree")).expect("the tree");
+    let author = Signature::new("Somebody", "somebody@example.com", &Time::new(0, 0)).expect("a signature");
+    let parent = world.repository.head().ok().and_then(|head| head.peel_to_commit().ok());
+    let parents: Vec<_> = parent.iter().collect();
+    world.repository.commit(Some("HEAD"), &author, &author, "A change", &tree, &parents).expect("a commit");
+}
+
+fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn a_submodule_belongs_to_the_revision() {
+    let (world, inner, _) = with_submodule();
+    let head = || world.repository.head().expect("a head").target().map(|head| head.to_string());
+    let now = || here(world.folder.path()).estate.expect("an estate").revision.map(|revision| revision.to_string());
+    assert_eq!(now(), head());
+
+    world.write("tenants/a.yaml", &tier("other"));
+    assert_eq!(now(), None, "a changed document of the submodule");
+    let second = commit_all(&inner);
+    assert_eq!(now(), None, "another commit of the submodule");
+    link(&world, second);
+    assert_eq!(now(), head());
+    world.write("tenants/b.yaml", &tier("new"));
+    assert_eq!(now(), None, "an untracked document of the submodule");
+    fs::remove_file(world.path("tenants/b.yaml")).expect("removed");
+    world.write("tenants/notes.txt", "not read");
+    assert_eq!(now(), head());
+
+    let loaded = at(world.folder.path(), "HEAD");
+    assert_eq!(
+        messages(&loaded),
+        ["TY0001: this is in a Git submodule, whose files a revision of the estate does not hold"]
+    );
+}
+
+#[test]
+fn a_submodule_that_is_not_checked_out_is_no_empty_folder() {
+    let (world, _, commit) = with_submodule();
+    fs::remove_dir_all(world.path("tenants")).expect("removed");
+    fs::create_dir(world.path("tenants")).expect("a folder");
+    let expected = ["TY0011: the Git submodule is not checked out, so its files are missing"];
+    let loaded = here(world.folder.path());
+    assert_eq!(messages(&loaded), expected);
+    let label = loaded.diagnostics[0].label.as_ref().expect("a place");
+    assert_eq!(&*loaded.files.get(label.origin.file).path, "tenants");
+    assert!(helps(&loaded)[0].contains("git submodule update --init"));
+
+    // Without a repository that could be asked, the list of submodules says so.
+    world.write(".gitmodules", "[submodule \"tenants\"]\n\tpath = tenants\n\turl = ../tenants.git\n");
+    fs::rename(world.path(".git"), world.path("no-git")).expect("renamed");
+    assert_eq!(messages(&here(world.folder.path())), expected);
+    world.write("tenants/a.yaml", &tier("exported"));
+    assert_eq!(tiers(&here(world.folder.path())), ["exported"]);
+
+    // An estate that is a submodule itself.
+    fs::rename(world.path("no-git"), world.path(".git")).expect("renamed");
+    let mut index = world.repository.index().expect("an index");
+    index.add(&entry("estate", 0o160_000, commit)).expect("the submodule is added");
+    index.write().expect("the index is written");
+    fs::create_dir(world.path("estate")).expect("a folder");
+    let told = messages(&here(world.path("estate")));
+    assert!(told[0].starts_with("TY0011") && told[0].contains("is not checked out"), "{told:?}");
+}
+
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_not_taken_for_deleted() {
+    const EXTENDED: u16 = 1 << 14;
+    const SKIP_WORKTREE: u16 = 1 << 14;
+    let world = World::new();
+    world.write("tenantry.toml", CONFIG);
+    world.write("tenants/a.yaml", &tier("first"));
+    world.write("tenants/b.yaml", &tier("second"));
+    world.commit();
+    let mut index = world.repository.index().expect("an index");
+    let mut left_out = index.get_path(Path::new("tenants/b.yaml"), 0).expect("an entry");
+    left_out.flags |= EXTENDED;
+    left_out.flags_extended |= SKIP_WORKTREE;
+    index.add(&left_out).expect("changed");
+    index.write().expect("the index is written");
+    fs::remove_file(world.path("tenants/b.yaml")).expect("removed");
+    assert_eq!(messages(&here(world.folder.path())), ["TY0011: a sparse checkout leaves out this file of the estate"]);
 }

@@ -42,7 +42,7 @@ fn an_enormous_file_is_refused_by_its_size() {
 
 #[test]
 fn too_many_files_are_refused() {
-    let folder = estate(&[("tenants/a.yaml", ""), ("tenants/b.yaml", ""), ("tenants/c.yaml", "")]);
+    let folder = estate(&[("tenants/a.yaml", "# 1"), ("tenants/b.yaml", "# 2"), ("tenants/c.yaml", "# 3")]);
     let loaded = read(folder.path(), Options { max_files: 2, ..Options::default() });
     assert_eq!(loaded.diagnostics[0].message, "the estate has more than 2 files of documents");
 }

@@ -50,7 +50,7 @@ fn an_outage_a_denial_and_a_page_for_people_are_unknown() {
             (Fault::Refuse(403), "status 403"),
             (Fault::LoseRequest, "error"),
             (Fault::HalfAnswer, "broke off"),
-            (Fault::Html, "no JSON but text/html"),
+            (Fault::Html, "not JSON but text/html"),
         ] {
             world.fail(move |_| fault);
             let Observed::Unknown(reason) = world.observe(&desired).await else {

@@ -121,6 +121,7 @@ impl World {
             values: values.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: PathBuf::from("/"),
         }
     }

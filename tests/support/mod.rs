@@ -1,6 +1,8 @@
 //! What tests against real servers share: desired resources without an engine, and the steps that write them.
 
 pub mod api_proxy;
+#[allow(dead_code, reason = "each test binary takes its part")]
+pub mod guard;
 pub mod kubernetes;
 pub mod objects;
 pub mod postgres;

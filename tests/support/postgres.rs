@@ -92,6 +92,7 @@ impl World {
             values: serde_json::Map::new(),
             secrets: [("url".to_owned(), options.to_url_lossy().to_string().into())].into(),
             concurrency: 4,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }

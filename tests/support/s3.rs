@@ -125,6 +125,7 @@ impl World {
             values: json!({"url": url, "access_key_id": self.access_key}).as_object().expect("an object").clone(),
             secrets: [("secret_access_key".to_owned(), secret.to_owned().into())].into(),
             concurrency: 8,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }
@@ -247,8 +248,9 @@ impl World {
         body: &str,
     ) -> (u16, String) {
         use tenantry_transport::sigv4::{Credentials, Scope, sign};
-        use tenantry_transport::{Options, Request, Transport};
+        use tenantry_transport::{Effect, Options, Request, Transport};
         let mut request = Request {
+            effect: Effect::Once,
             method: method.parse().expect("a method"),
             url: format!("{}{path}", self.url).parse().expect("a URL"),
             headers: headers
@@ -266,7 +268,15 @@ impl World {
         #[expect(clippy::disallowed_methods, reason = "the server holds a signature's time against its own clock")]
         let now = jiff::Timestamp::now();
         sign(&mut request, &credentials, scope, now).expect("signed");
-        let transport = Transport::new(&Options { roots: None, requests_per_second: 1000, concurrency: 1 });
+        let options = Options {
+            roots: None,
+            requests_per_second: 1000,
+            concurrency: 1,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
+            most_bytes: tenantry_transport::MOST_BYTES,
+            secrets: Vec::new(),
+        };
+        let transport = Transport::new(&options);
         let answer = transport.expect("a transport").send(&request).await.expect("an answer");
         (answer.status.as_u16(), String::from_utf8_lossy(&answer.body).into_owned())
     }

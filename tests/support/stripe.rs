@@ -179,6 +179,7 @@ impl World {
             values: json!({"url": self.url, "requests_per_second": 100}).as_object().expect("an object").clone(),
             secrets: [("api_key".to_owned(), key.to_owned().into())].into(),
             concurrency: 8,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }
@@ -320,7 +321,9 @@ impl State {
         let (id, verb) = (parts.next().unwrap_or_default().to_owned(), parts.next());
         let objects = self.added.entry(list.to_owned()).or_default();
         let place = objects.iter().position(|object| object["id"] == id.as_str());
-        let missing = json!({"error": {"code": "resource_missing", "message": format!("No such object: '{id}'")}});
+        let message = format!("No such object: '{id}'");
+        let missing =
+            json!({"error": {"type": "invalid_request_error", "code": "resource_missing", "message": message}});
         let reply = match (asked.method.as_str(), id.as_str(), verb) {
             ("GET", "", _) => {
                 let status = asked.parameter("status");

@@ -89,6 +89,7 @@ impl Target {
             values: self.values.clone(),
             secrets: [("url".to_owned(), url.to_owned().into())].into(),
             concurrency: 4,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }

@@ -14,6 +14,7 @@ use tenantry_import::{cluster, originals};
 use tenantry_kubernetes::Kubernetes;
 use tenantry_kubernetes::inventory::{inventory, is_system};
 use tenantry_provider::contract::{Provider as _, ProviderError, Settings};
+use tenantry_provider::timeouts::Timeouts;
 use tenantry_store::OpenMode;
 
 /// Requests at a time.
@@ -101,6 +102,7 @@ fn of_kubeconfig(global: &Global, command: &ImportKubernetes) -> Result<Place, F
         values,
         secrets: BTreeMap::new(),
         concurrency: CONCURRENCY,
+        timeouts: Timeouts::default(),
         folder: PathBuf::from("."),
     };
     Ok(Place { settings, config, target: None })

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::order::topological;
+use super::sql_fields::sql_fields;
 use crate::diagnostics::{Diagnostic, Origin, codes};
-use crate::expression::{Compiled, Compiler, Expression, Failure};
+use crate::expression::{Compiled, Compiler, Failure, SqlFields, quoted};
 use crate::model::document::{BlueprintSpec, Document, Estate, ResourceTemplate, Scope};
 use crate::model::kind::{Catalogue, Kind};
 use crate::model::value::{Value, unescape_token};
@@ -33,6 +34,8 @@ pub struct CompiledResource<'e> {
     pub spec: Compiled,
     /// Pointers of the spec that are masked: those that the blueprint names, and those made of personal data.
     pub sensitive: Arc<[Arc<str>]>,
+    /// Whether its spec or `forEach` is made of the time of the run.
+    pub uses_now: bool,
     /// Ids of the same owner's resources that are referred to.
     pub needs: BTreeSet<Arc<str>>,
     /// Ids of the estate's resources that are waited for.
@@ -49,20 +52,6 @@ impl CompiledResource<'_> {
     pub fn place(&self) -> Origin {
         self.origin("/id")
     }
-
-    /// The paths that the expressions at a pointer of the spec look at first; of the whole resource, those that decide
-    /// whether it exists.
-    pub fn leading_paths(&self, pointer: &str) -> Vec<&[Arc<str>]> {
-        let looked_at: Vec<&Compiled> = match pointer {
-            "" => self.for_each.iter().chain(&self.when).collect(),
-            pointer => vec![self.spec.at(pointer)],
-        };
-        let mut paths = Vec::new();
-        for compiled in looked_at {
-            compiled.for_each_expression(&mut |expression: &Arc<Expression>| paths.extend(expression.leading_path()));
-        }
-        paths
-    }
 }
 
 /// The diagnostic code of an expression's failure.
@@ -73,6 +62,7 @@ pub fn code_of(failure: Failure) -> codes::Code {
         Failure::Type => codes::EXPRESSION_TYPE,
         Failure::Deferred => codes::DEFERRED_IN_EXPRESSION,
         Failure::UnknownResource => codes::UNKNOWN_RESOURCE,
+        Failure::Bound => codes::EXPRESSION_BOUND,
     }
 }
 
@@ -189,25 +179,38 @@ fn compile_resource<'e>(
         return None;
     };
     let mut problems = Vec::new();
-    let mut compile =
-        |value: &Value, pointer: &str| Compiled::new(value, &mut pointer.to_owned(), compiler, &mut problems);
-    let spec = compile(&template.spec, "/spec");
-    let when = template.when.as_ref().map(|value| compile(value, "/when"));
-    let for_each = template.for_each.as_ref().map(|value| compile(value, "/forEach"));
-    let target = template.target.as_ref().map(|target| compile(&Value::Text(target.clone()), "/target"));
+    let mut compile = |value: &Value, sql: &SqlFields, pointer: &str| {
+        Compiled::new(value, sql, &mut pointer.to_owned(), compiler, &mut problems)
+    };
+    let no_sql = SqlFields::new();
+    let spec = compile(&template.spec, &sql_fields(kind), "/spec");
+    let when = template.when.as_ref().map(|value| compile(value, &no_sql, "/when"));
+    let for_each = template.for_each.as_ref().map(|value| compile(value, &no_sql, "/forEach"));
+    let target = template.target.as_ref().map(|target| compile(&Value::Text(target.clone()), &no_sql, "/target"));
     for problem in problems {
         let mut diagnostic = Diagnostic::error(
             code_of(problem.error.failure),
-            format!("expression `{}` of resource `{}`: {}", problem.source, template.id, problem.error.message),
+            format!(
+                "expression `{}` of resource `{}`: {}",
+                quoted(&problem.source),
+                template.id,
+                problem.error.message
+            ),
         )
         .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
-        diagnostic.help = problem.error.help;
+        diagnostic.help = problem.error.help.or_else(|| Some("expressions are CEL, such as ${tenant.name}".to_owned()));
         diagnostics.push(diagnostic);
     }
     let mut needs = BTreeSet::new();
     for compiled in std::iter::once(&spec).chain(&when).chain(&for_each).chain(&target) {
         compiled.for_each_expression(&mut |expression| {
             needs.extend(expression.references().resources.iter().filter_map(|path| path.first().cloned()));
+        });
+    }
+    let mut uses_now = false;
+    for compiled in std::iter::once(&spec).chain(&for_each) {
+        compiled.for_each_expression(&mut |expression| {
+            uses_now |= expression.references().variables.iter().any(|name| &**name == "now");
         });
     }
     for (position, pointer) in template.sensitive.iter().enumerate() {
@@ -235,6 +238,7 @@ fn compile_resource<'e>(
         for_each,
         spec,
         sensitive: sensitive.into(),
+        uses_now,
         needs,
         needs_estate,
     })

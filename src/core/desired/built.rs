@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Outputs;
@@ -16,16 +16,36 @@ pub struct Built<'a> {
     outputs: &'a Outputs,
     resources: RefCell<Vec<Desired>>,
     by_id: RefCell<HashMap<Arc<str>, Entry>>,
+    /// Places of the resources of a `forEach` that expressions have looked at since this was last taken.
+    seen: RefCell<BTreeSet<usize>>,
 }
 
 /// What became of a blueprint's resource, with places in the list of resources.
 pub enum Entry {
     One(usize),
-    Each(Vec<(Arc<str>, usize)>),
+    Each(Instances),
     /// Its `when` is false.
     Left,
     /// It has a problem that was reported.
     Broken,
+}
+
+/// The resources of one `forEach`, in its order.
+#[derive(Default)]
+pub struct Instances {
+    places: Vec<(Arc<str>, usize)>,
+    by_key: HashMap<Arc<str>, usize>,
+}
+
+impl Instances {
+    pub fn insert(&mut self, key: Arc<str>, place: usize) {
+        self.by_key.insert(key.clone(), place);
+        self.places.push((key, place));
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.places.iter().map(|(_, place)| *place)
+    }
 }
 
 impl<'a> Built<'a> {
@@ -34,7 +54,18 @@ impl<'a> Built<'a> {
             outputs,
             resources: RefCell::new(Vec::with_capacity(capacity)),
             by_id: RefCell::new(HashMap::with_capacity(capacity)),
+            seen: RefCell::default(),
         }
+    }
+
+    /// How many resources there are.
+    pub fn len(&self) -> usize {
+        self.resources.borrow().len()
+    }
+
+    /// Takes which resources of a `forEach` were looked at.
+    pub fn take_seen(&self) -> BTreeSet<usize> {
+        self.seen.take()
     }
 
     pub fn push(&self, desired: Desired) -> usize {
@@ -94,10 +125,13 @@ impl Resources for Built<'_> {
                         Some(format!("write resources.{id}[\"…\"].FIELD")),
                     ));
                 };
-                match entries.iter().find(|(each, _)| each == key) {
-                    Some((_, at)) => self.of(&resources[*at], path),
+                match entries.by_key.get(key) {
+                    Some(at) => {
+                        self.seen.borrow_mut().insert(*at);
+                        self.of(&resources[*at], path)
+                    }
                     None => {
-                        let known: Vec<&str> = entries.iter().map(|(each, _)| &**each).collect();
+                        let known: Vec<&str> = entries.places.iter().map(|(each, _)| &**each).collect();
                         let help = match known.as_slice() {
                             [] => format!("the `forEach` of `{id}` is empty here"),
                             known => format!("write resources.{id}[\"…\"].FIELD with one of {}", known.join(", ")),
@@ -134,12 +168,15 @@ impl Resources for Built<'_> {
         match self.by_id.borrow().get(id)? {
             Entry::One(at) => Some(with_outputs(&resources[*at])),
             Entry::Each(entries) => {
-                Some(Value::map(entries.iter().map(|(each, at)| (each.clone(), with_outputs(&resources[*at])))))
+                self.seen.borrow_mut().extend(entries.places());
+                let places = entries.places.iter();
+                Some(Value::map(places.map(|(each, at)| (each.clone(), with_outputs(&resources[*at])))))
             }
             Entry::Left | Entry::Broken => None,
         }
     }
 }
+
 /// What expressions may ask of a resource besides its spec.
 fn names_of_outputs(desired: &Desired) -> Vec<Cow<'static, str>> {
     let mut names = desired.kind.outputs_of(&desired.spec);

@@ -1,8 +1,9 @@
 //! What each resource of an owner depends on: what its expressions and fields refer to, here and among what is shared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::OwnerResources;
 use super::blueprint::CompiledResource;
 use super::built::Entry;
 use super::expand::Context;
@@ -19,6 +20,7 @@ impl<'e> Context<'_, 'e> {
         owner: &Owner,
         composition: &[Arc<CompiledResource<'e>>],
         by_id: &HashMap<Arc<str>, Entry>,
+        seen: &[BTreeSet<usize>],
         resources: &mut Vec<Desired>,
         problems: &mut Problems,
     ) {
@@ -34,33 +36,21 @@ impl<'e> Context<'_, 'e> {
                 for id in &compiled.needs {
                     match by_id.get(id) {
                         Some(Entry::One(at)) => inner.push(*at),
-                        Some(Entry::Each(entries)) => inner.extend(entries.iter().map(|(_, at)| *at)),
-                        Some(Entry::Left | Entry::Broken) | None => {}
+                        // What expressions looked at is known one by one.
+                        Some(Entry::Each(instances)) if compiled.template.depends_on.contains(id) => {
+                            inner.extend(instances.places());
+                        }
+                        Some(Entry::Each(_) | Entry::Left | Entry::Broken) | None => {}
                     }
                 }
-                let estate = self.shared.iter().filter(|shared| shared.owner == Owner::Estate);
-                outer.extend(
-                    estate
-                        .flat_map(|shared| &shared.resources)
-                        .filter(|shared| compiled.needs_estate.contains(&shared.address.id))
-                        .map(|shared| shared.address.clone()),
-                );
+                inner.extend(seen.get(index).into_iter().flatten());
+                outer.extend(compiled.needs_estate.iter().flat_map(|id| self.shared.of_estate(id)).cloned());
             }
             for reference in desired.kind.references_in(&desired.spec) {
                 match named.find(&desired.target, reference.kind, &reference.name) {
                     Some(at) if at != index => inner.push(at),
                     Some(_) => {}
-                    None => outer.extend(
-                        self.shared
-                            .iter()
-                            .flat_map(|shared| &shared.resources)
-                            .filter(|shared| {
-                                shared.target == desired.target
-                                    && shared.kind.name == reference.kind
-                                    && shared.kind.name_of(&shared.spec).as_ref() == Some(&reference.name)
-                            })
-                            .map(|shared| shared.address.clone()),
-                    ),
+                    None => outer.extend(self.shared.named(&desired.target, reference.kind, &reference.name).cloned()),
                 }
             }
             inner.sort_unstable();
@@ -112,5 +102,40 @@ impl NameIndex {
 
     fn find(&self, target: &TargetName, kind: &'static str, name: &str) -> Option<usize> {
         self.0.get(&(target.clone(), kind, Arc::from(name))).copied()
+    }
+}
+
+type ByName = HashMap<Arc<str>, Vec<Address>>;
+
+/// The resources of the estate and of the tiers, as others refer to them.
+#[derive(Default)]
+pub struct Shared {
+    by_name: HashMap<(TargetName, &'static str), ByName>,
+    /// Of the estate, by their ids.
+    estate: ByName,
+}
+
+impl Shared {
+    pub fn new(owners: &[OwnerResources]) -> Self {
+        let mut shared = Self::default();
+        for desired in owners.iter().flat_map(|owner| &owner.resources) {
+            if let Some(name) = desired.kind.name_of(&desired.spec) {
+                let of_kind = shared.by_name.entry((desired.target.clone(), desired.kind.name)).or_default();
+                of_kind.entry(Arc::from(name)).or_default().push(desired.address.clone());
+            }
+            if desired.address.owner == Owner::Estate {
+                shared.estate.entry(desired.address.id.clone()).or_default().push(desired.address.clone());
+            }
+        }
+        shared
+    }
+
+    fn named(&self, target: &TargetName, kind: &'static str, name: &str) -> impl Iterator<Item = &Address> {
+        let of_kind = self.by_name.get(&(target.clone(), kind));
+        of_kind.and_then(|of_kind| of_kind.get(name)).into_iter().flatten()
+    }
+
+    fn of_estate(&self, id: &str) -> impl Iterator<Item = &Address> {
+        self.estate.get(id).into_iter().flatten()
     }
 }

@@ -1,15 +1,17 @@
 //! One owner's resources from its composition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::blueprint::{Blueprints, CompiledResource, code_of};
-use super::built::{Built, Entry};
+use super::built::{Built, Entry, Instances};
+use super::clock;
+use super::dependencies::Shared;
 use super::form;
 use super::problems::Problems;
 use super::{Inputs, OwnerResources};
 use crate::diagnostics::{Diagnostic, Origin, Severity, codes};
-use crate::expression::{self, Compiled, Scope};
+use crate::expression::{self, Compiled, Scope, limits};
 use crate::model::address::{Address, Owner};
 use crate::model::kind::{self, Problem};
 use crate::model::resource::{Desired, TargetName};
@@ -21,7 +23,7 @@ pub struct Context<'a, 'e> {
     pub inputs: &'a Inputs<'e>,
     pub blueprints: &'a Blueprints<'e>,
     /// The resources of the estate and of the tiers, to which a tenant's may refer by name.
-    pub shared: &'a [OwnerResources],
+    pub shared: &'a Shared,
     /// Earlier names by owner.
     pub previous: &'a BTreeMap<Owner, Vec<Owner>>,
 }
@@ -37,107 +39,29 @@ impl<'e> Context<'_, 'e> {
         problems: &mut Problems,
     ) -> OwnerResources {
         let scope = Scope::new(&owner, variables, self.blueprints.slots());
-        let built = Built::new(self.inputs.outputs, composition.len());
+        let moved = clock::variables_at(variables, self.inputs.now);
+        let looks_at_clock = composition.iter().any(|resource| resource.uses_now);
+        let moved = looks_at_clock
+            .then(|| moved.each_ref().map(|variables| Scope::new(&owner, variables, self.blueprints.slots())));
+        let mut expansion = Expansion {
+            context: self,
+            owner: &owner,
+            scope: &scope,
+            moved: moved.as_ref(),
+            tenant,
+            built: Built::new(self.inputs.outputs, composition.len()),
+            seen: Vec::with_capacity(composition.len()),
+            problems,
+        };
         for resource in composition {
-            let entry = self.resource(resource, &owner, &scope, tenant, &built, problems);
-            built.insert(resource.template.id.clone(), entry);
+            let entry = expansion.resource(resource);
+            expansion.built.insert(resource.template.id.clone(), entry);
         }
+        let Expansion { built, seen, .. } = expansion;
         let (mut resources, by_id) = built.into_parts();
         Self::check_together(&owner, composition, &resources, problems);
-        self.order(&owner, composition, &by_id, &mut resources, problems);
+        self.order(&owner, composition, &by_id, &seen, &mut resources, problems);
         OwnerResources { owner, resources }
-    }
-
-    fn resource(
-        &self,
-        resource: &CompiledResource<'e>,
-        owner: &Owner,
-        scope: &Scope<'_>,
-        tenant: Option<&ResolvedTenant<'_>>,
-        built: &Built<'_>,
-        problems: &mut Problems,
-    ) -> Entry {
-        let evaluate = |compiled: &Compiled, pointer: &str, problems: &mut Problems| {
-            let value = compiled.evaluate(scope, None, built, &mut pointer.to_owned());
-            value.map_err(|problem| self.report(resource, &problem, owner, problems))
-        };
-        if let Some(when) = &resource.when {
-            match evaluate(when, "/when", problems) {
-                Ok(Value::Bool(true)) => {}
-                Ok(Value::Bool(false)) => return Entry::Left,
-                Ok(other) => {
-                    problems.add(wrong_type(resource, "/when", "true or false", &other), owner);
-                    return Entry::Broken;
-                }
-                Err(()) => return Entry::Broken,
-            }
-        }
-        let keys: Option<Vec<Value>> = match &resource.for_each {
-            None => None,
-            Some(for_each) => match evaluate(for_each, "/forEach", problems) {
-                Ok(Value::List(items)) => Some(items.to_vec()),
-                Ok(other) => {
-                    problems.add(wrong_type(resource, "/forEach", "a list of texts", &other), owner);
-                    return Entry::Broken;
-                }
-                Err(()) => return Entry::Broken,
-            },
-        };
-        let target_name = match &resource.target {
-            None => None,
-            Some(target) => match evaluate(target, "/target", problems) {
-                Ok(Value::Text(name)) => Some(name),
-                Ok(other) => {
-                    problems.add(wrong_type(resource, "/target", "a target's name", &other), owner);
-                    return Entry::Broken;
-                }
-                Err(()) => return Entry::Broken,
-            },
-        };
-        let target = match self.target(resource, target_name, tenant) {
-            Ok(target) => target,
-            Err(diagnostic) => {
-                problems.add(*diagnostic, owner);
-                return Entry::Broken;
-            }
-        };
-        match keys {
-            None => match evaluate(&resource.spec, "/spec", problems) {
-                Ok(spec) => match self.build(resource, owner, None, &target, &spec, problems) {
-                    Some(desired) => Entry::One(built.push(desired)),
-                    None => Entry::Broken,
-                },
-                Err(()) => Entry::Broken,
-            },
-            Some(keys) => {
-                let mut entries: Vec<(Arc<str>, usize)> = Vec::with_capacity(keys.len());
-                for key in keys {
-                    let Value::Text(each) = &key else {
-                        problems.add(wrong_type(resource, "/forEach", "a list of texts", &key), owner);
-                        continue;
-                    };
-                    if entries.iter().any(|(known, _)| known == each) {
-                        let message = format!("`forEach` of resource `{}` has {each:?} twice", resource.template.id);
-                        let diagnostic = Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
-                            .at(resource.origin("/forEach"), "each of it becomes one resource")
-                            .help("remove the repetition");
-                        problems.add(diagnostic, owner);
-                        continue;
-                    }
-                    let spec = match resource.spec.evaluate(scope, Some(&key), built, &mut "/spec".to_owned()) {
-                        Ok(spec) => spec,
-                        Err(problem) => {
-                            self.report(resource, &problem, owner, problems);
-                            continue;
-                        }
-                    };
-                    if let Some(desired) = self.build(resource, owner, Some(each), &target, &spec, problems) {
-                        entries.push((each.clone(), built.push(desired)));
-                    }
-                }
-                Entry::Each(entries)
-            }
-        }
     }
 
     fn report(
@@ -155,11 +79,14 @@ impl<'e> Context<'_, 'e> {
             code_of(problem.error.failure),
             format!(
                 "expression `{}` of resource `{}`: {}",
-                problem.source, resource.template.id, problem.error.message
+                expression::quoted(&problem.source),
+                resource.template.id,
+                problem.error.message
             ),
         )
         .at(self.inputs.estate.files.within(resource.origin(&problem.pointer), &problem.source), "");
-        diagnostic.help.clone_from(&problem.error.help);
+        let otherwise = || Some("`tenantry show TENANT` shows a tenant's values".to_owned());
+        diagnostic.help = problem.error.help.clone().or_else(otherwise);
         problems.add(diagnostic, owner);
     }
 
@@ -363,6 +290,161 @@ impl<'e> Context<'_, 'e> {
                 }
             }
         }
+    }
+}
+
+/// The resources of one owner while they are being made.
+struct Expansion<'x, 'a, 'e> {
+    context: &'x Context<'a, 'e>,
+    owner: &'x Owner,
+    scope: &'x Scope<'x>,
+    /// The same at two other times, if some resource looks at the clock.
+    moved: Option<&'x [Scope<'x>; 2]>,
+    tenant: Option<&'x ResolvedTenant<'x>>,
+    built: Built<'x>,
+    /// Of each resource, which of a `forEach` its expressions have looked at.
+    seen: Vec<BTreeSet<usize>>,
+    problems: &'x mut Problems,
+}
+
+impl<'e> Expansion<'_, '_, 'e> {
+    fn resource(&mut self, resource: &CompiledResource<'e>) -> Entry {
+        self.built.take_seen();
+        self.try_resource(resource).unwrap_or(Entry::Broken)
+    }
+
+    /// Nothing if it has a problem, which is reported.
+    fn try_resource(&mut self, resource: &CompiledResource<'e>) -> Option<Entry> {
+        if let Some(when) = &resource.when {
+            match self.evaluate(resource, when, "/when", None)? {
+                Value::Bool(true) => {}
+                Value::Bool(false) => return Some(Entry::Left),
+                other => return self.wrong_type(resource, "/when", "true or false", &other),
+            }
+        }
+        let keys = match &resource.for_each {
+            None => None,
+            Some(for_each) => match self.evaluate(resource, for_each, "/forEach", None)? {
+                Value::List(items) if items.len() > limits::ITEMS => {
+                    return self.too_many(resource, items.len(), "of one `forEach`", limits::ITEMS);
+                }
+                Value::List(items) => {
+                    self.check_clock(resource, for_each, "/forEach", None);
+                    Some(items)
+                }
+                other => return self.wrong_type(resource, "/forEach", "a list of texts", &other),
+            },
+        };
+        let target = match &resource.target {
+            None => None,
+            Some(target) => match self.evaluate(resource, target, "/target", None)? {
+                Value::Text(name) => Some(name),
+                other => return self.wrong_type(resource, "/target", "a target's name", &other),
+            },
+        };
+        let target = match self.context.target(resource, target, self.tenant) {
+            Ok(target) => target,
+            Err(diagnostic) => {
+                self.problems.add(*diagnostic, self.owner);
+                return None;
+            }
+        };
+        // What decides that the resources exist counts for each of them.
+        let decisive = self.built.take_seen();
+        let Some(keys) = keys else { return self.instance(resource, None, &target, &decisive).map(Entry::One) };
+        let all = self.built.len() + keys.len();
+        if all > limits::RESOURCES {
+            return self.too_many(resource, all, "of one owner", limits::RESOURCES);
+        }
+        let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut instances = Instances::default();
+        for key in keys.iter() {
+            let Value::Text(each) = key else {
+                self.wrong_type::<()>(resource, "/forEach", "a list of texts", key);
+                continue;
+            };
+            if !known.insert(each.clone()) {
+                let message = format!("`forEach` of resource `{}` has {each:?} twice", resource.template.id);
+                let diagnostic = Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
+                    .at(resource.origin("/forEach"), "each of it becomes one resource")
+                    .help("remove the repetition");
+                self.problems.add(diagnostic, self.owner);
+                continue;
+            }
+            if let Some(place) = self.instance(resource, Some(each), &target, &decisive) {
+                instances.insert(each.clone(), place);
+            }
+        }
+        Some(Entry::Each(instances))
+    }
+
+    /// Makes one resource, and answers with its place.
+    fn instance(
+        &mut self,
+        resource: &CompiledResource<'e>,
+        each: Option<&Arc<str>>,
+        target: &TargetName,
+        decisive: &BTreeSet<usize>,
+    ) -> Option<usize> {
+        let key = each.cloned().map(Value::Text);
+        let spec = self.evaluate(resource, &resource.spec, "/spec", key.as_ref())?;
+        let mut seen = self.built.take_seen();
+        seen.extend(decisive);
+        let desired = self.context.build(resource, self.owner, each, target, &spec, self.problems)?;
+        self.check_clock(resource, &resource.spec, "/spec", key.as_ref());
+        self.seen.push(seen);
+        Some(self.built.push(desired))
+    }
+
+    fn evaluate(
+        &mut self,
+        resource: &CompiledResource<'e>,
+        compiled: &Compiled,
+        pointer: &str,
+        each: Option<&Value>,
+    ) -> Option<Value> {
+        match compiled.evaluate(self.scope, each, &self.built, &mut pointer.to_owned()) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.context.report(resource, &problem, self.owner, self.problems);
+                None
+            }
+        }
+    }
+
+    fn check_clock(
+        &mut self,
+        resource: &CompiledResource<'e>,
+        compiled: &Compiled,
+        pointer: &str,
+        each: Option<&Value>,
+    ) {
+        if let Some(moved) = self.moved.filter(|_| resource.uses_now)
+            && let Some(finding) = clock::finding(resource, compiled, pointer, moved, each, &self.built)
+        {
+            self.problems.add(finding, self.owner);
+        }
+        self.built.take_seen();
+    }
+
+    fn wrong_type<T>(
+        &mut self,
+        resource: &CompiledResource<'e>,
+        pointer: &str,
+        wanted: &str,
+        got: &Value,
+    ) -> Option<T> {
+        self.problems.add(wrong_type(resource, pointer, wanted, got), self.owner);
+        None
+    }
+
+    fn too_many(&mut self, resource: &CompiledResource<'e>, count: usize, of: &str, most: usize) -> Option<Entry> {
+        let message = format!("resource `{}` would make {count} resources {of}; at most {most}", resource.template.id);
+        let diagnostic = Diagnostic::error(codes::EXPRESSION_BOUND, message)
+            .at(resource.origin("/forEach"), "each item becomes one resource")
+            .help("shorten the list");
+        self.problems.add(diagnostic, self.owner);
+        None
     }
 }
 

@@ -6,16 +6,19 @@
 
 mod blueprint;
 mod built;
+mod clock;
 mod dependencies;
 mod expand;
 mod form;
 mod order;
 mod problems;
+mod provenance;
+mod sql_fields;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::diagnostics::{Diagnostic, Origin, codes};
+use super::diagnostics::{Diagnostic, codes};
 use super::model::address::{Address, Owner};
 use super::model::document::{Estate, Phase, Scope};
 use super::model::kind::{Catalogue, readable_identity};
@@ -24,8 +27,11 @@ use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
 pub use blueprint::Blueprints;
+use dependencies::Shared;
 pub use order::topological;
 use problems::Problems;
+pub use provenance::Provenance;
+pub use sql_fields::sql_fields;
 
 /// Outputs of resources that exist, by address: what expressions may use before the run has ended.
 pub type Outputs = HashMap<Address, Arc<Map>>;
@@ -61,7 +67,8 @@ pub fn desired(
     let mut all = Vec::with_capacity(resolved.tenants.len() + resolved.tiers.len() + 1);
 
     let previous = previous_owners(inputs.estate);
-    let shared = expand::Context { inputs, blueprints, shared: &[], previous: &previous };
+    let nothing = Shared::default();
+    let shared = expand::Context { inputs, blueprints, shared: &nothing, previous: &previous };
     let variables = [("estate", resolved.estate.clone()), ("now", now.clone())];
     let estate =
         shared.expand(Owner::Estate, blueprints.composition(Scope::Estate, None), &variables, None, &mut problems);
@@ -76,13 +83,13 @@ pub fn desired(
     let tier_values: BTreeMap<&str, &Value> =
         resolved.tiers.iter().map(|tier| (tier.document.metadata.name.as_str(), &tier.value)).collect();
     let chunk = resolved.tenants.len().div_ceil(inputs.threads.max(1)).max(1);
-    let common = all.as_slice();
+    let common = Shared::new(&all);
     let expanded: Vec<(Vec<OwnerResources>, Problems)> = std::thread::scope(|threads| {
         let workers: Vec<_> = resolved
             .tenants
             .chunks(chunk)
             .map(|tenants| {
-                let (now, tier_values, previous) = (&now, &tier_values, &previous);
+                let (now, tier_values, previous, common) = (&now, &tier_values, &previous, &common);
                 threads.spawn(move || {
                     let context = expand::Context { inputs, blueprints, shared: common, previous };
                     let mut problems = Problems::default();
@@ -191,35 +198,4 @@ fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnost
             );
         }
     }
-}
-
-/// Where a field of a resource got its value: the place that a user would edit to change it. Of the resource as a whole,
-/// which has the empty pointer, where it was decided that it exists.
-pub fn provenance(
-    blueprints: &Blueprints<'_>,
-    resolved: &Resolved<'_>,
-    address: &Address,
-    pointer: &str,
-) -> Option<Origin> {
-    let tenant = address.owner.tenant().and_then(|name| {
-        let at = resolved.tenants.binary_search_by(|tenant| tenant.document.metadata.name.as_str().cmp(name)).ok()?;
-        Some(&resolved.tenants[at])
-    });
-    let resource = match (&address.owner, tenant) {
-        (_, Some(tenant)) => blueprints.find(Scope::Tenant, Some(tenant.tier.metadata.name.as_str()), &address.id)?,
-        (Owner::Tier(tier), _) => blueprints.find(Scope::Tier, Some(tier), &address.id)?,
-        (Owner::Estate, _) => blueprints.find(Scope::Estate, None, &address.id)?,
-        (Owner::Tenant(_), None) => return None,
-    };
-    let from_tenant = resource.leading_paths(pointer).into_iter().find_map(|path| match (path, tenant) {
-        ([root, rest @ ..], Some(tenant)) if &**root == "tenant" => tenant.provenance(rest),
-        ([root, rest @ ..], Some(tenant)) if &**root == "tier" => {
-            let mut pointer = String::from("/spec");
-            rest.iter().for_each(|step| super::model::value::push_token(&mut pointer, step));
-            tenant.tier.positions.exact(&pointer)
-        }
-        _ => None,
-    });
-    let declared = || if pointer.is_empty() { resource.place() } else { resource.origin(&format!("/spec{pointer}")) };
-    Some(from_tenant.unwrap_or_else(declared))
 }

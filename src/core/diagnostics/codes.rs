@@ -29,12 +29,16 @@ codes! {
     ESTATE_MISSING = "TY0006", "There is no `tenantry.toml` where the estate should be.";
     CONFIG_INVALID = "TY0007", "`tenantry.toml` does not have the form that it should have.";
     INLINE_SECRET = "TY0008", "A secret stands in the configuration in the clear.";
+    FILE_SUBSTITUTED = "TY0009", "A file has something in the place of its content: a pointer of Git LFS, encrypted bytes, or an unresolved conflict.";
+    FILE_EMPTY = "TY0010", "A file of documents is empty.";
+    NOT_CHECKED_OUT = "TY0011", "A Git submodule or a file of the estate is not checked out.";
+    REVISION_UNKNOWN = "TY0012", "The Git revision of the estate is not known.";
     // 01: documents
     YAML_SYNTAX = "TY0101", "A file is not valid YAML, or uses a part of YAML that documents do not have.";
     SCHEMA = "TY0102", "A document does not have the form that its kind asks for.";
     UNKNOWN_FIELD = "TY0103", "A field is not known.";
     DUPLICATE_KEY = "TY0104", "A mapping has one key twice.";
-    AMBIGUOUS_SCALAR = "TY0105", "A plain scalar is a boolean in YAML 1.1 and a text in YAML 1.2.";
+    AMBIGUOUS_SCALAR = "TY0105", "A plain scalar could be meant as another value than the one that is read.";
     ALIAS_BOMB = "TY0106", "Aliases unfold to more than the limit.";
     UNKNOWN_KIND = "TY0107", "A document is of no known kind or version.";
     INVALID_NAME = "TY0108", "A name is not a DNS label.";
@@ -63,6 +67,8 @@ codes! {
     RESOURCE_SCHEMA = "TY0304", "A resource's spec does not have the form that its kind asks for.";
     RESOURCE_ADVICE = "TY0306", "A resource's spec is allowed, but probably not what is meant.";
     DEFERRED_IN_EXPRESSION = "TY0305", "A value that is not known yet stands where it is needed at once.";
+    EXPRESSION_BOUND = "TY0307", "An expression is larger, or takes more steps or memory, than the limit.";
+    DIFFERS_AT_EVERY_PLAN = "TY0308", "A field is made of the time of the run, so that every plan would change it.";
     // 04: findings of a plan
     CONFLICT = "TY0401", "A resource of the wanted identity exists and is not ours.";
     COPIED_MARK = "TY0402", "A resource carries a mark that belongs to another.";
@@ -81,6 +87,9 @@ codes! {
     OWNERSHIP_UNKNOWN = "TY0415", "A resource is to be deleted, but it cannot be shown that it is ours.";
     NOT_READY = "TY0416", "A resource is as it should be, but not ready yet.";
     SCHEDULED = "TY0417", "A resource will be as it should be at a later day, by itself.";
+    SECRET_LOST = "TY0418", "A secret that a resource was written with is not in the secret store.";
+    UNRECORDED = "TY0419", "A resource carries our mark, and the store does not know it.";
+    NOT_BILLED = "TY0420", "A customer is not billed while something of theirs is blocked.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
     IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";

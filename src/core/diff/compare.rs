@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::kind::Kind;
 use crate::model::normal::Normal;
+use crate::model::resource::Present;
 use crate::model::value::{Map, Value, push_token};
 
 /// A field that differs between desired and observed.
@@ -69,7 +70,22 @@ fn owned_by_key(kind: &Kind, pointer: &str) -> bool {
 
 /// Every owned field that differs, in order of pointer.
 pub fn compare(kind: &Kind, desired: &Normal, observed: &Map, applied: Option<&Map>) -> Vec<Difference> {
-    let mut comparison = Comparison { kind, differences: Vec::new() };
+    compare_claimed(kind, desired, observed, applied, &[])
+}
+
+/// As [`compare`], with what the target itself says is ours.
+pub fn compare_owned(kind: &Kind, desired: &Normal, present: &Present, applied: Option<&Map>) -> Vec<Difference> {
+    compare_claimed(kind, desired, &present.spec, applied, &present.claimed)
+}
+
+fn compare_claimed(
+    kind: &Kind,
+    desired: &Map,
+    observed: &Map,
+    applied: Option<&Map>,
+    claimed: &[Arc<str>],
+) -> Vec<Difference> {
+    let mut comparison = Comparison { kind, claimed, differences: Vec::new() };
     comparison.fields("", desired, Some(observed), applied, true);
     comparison.differences.sort_by(|a, b| a.pointer.cmp(&b.pointer));
     comparison.differences
@@ -77,6 +93,8 @@ pub fn compare(kind: &Kind, desired: &Normal, observed: &Map, applied: Option<&M
 
 struct Comparison<'a> {
     kind: &'a Kind,
+    /// Pointers of fields that the target says are ours.
+    claimed: &'a [Arc<str>],
     differences: Vec<Difference>,
 }
 
@@ -106,11 +124,13 @@ impl Comparison<'_> {
         let Some(observed) = observed else { return };
         for (name, value) in observed.iter().filter(|(name, _)| !desired.contains(name)) {
             let applied_value = applied.and_then(|applied| applied.get(name));
+            let pointer = pointer_of(name);
+            let is_ours = || applied_value.is_some() || self.claimed.iter().any(|claimed| **claimed == *pointer);
             // Of a map that is owned key by key, and of the spec itself, a key that was never asked for is not ours.
-            if (by_key && applied_value.is_none()) || value.is_null() {
+            if value.is_null() || (by_key && !is_ours()) {
                 continue;
             }
-            self.differ(pointer_of(name), Some(value), None, applied.map(|_| applied_value));
+            self.differ(pointer, Some(value), None, applied.map(|_| applied_value));
         }
     }
 
@@ -135,7 +155,10 @@ impl Comparison<'_> {
                 };
                 // What was a secret is not compared with what is there: only its reference is on record.
                 let was_secret = applied.and_then(Value::as_str).is_some_and(names_secret);
-                let (drift, pending) = (!was_secret && texts_differ(applied, before), texts_differ(applied, after));
+                // Of a field that the repository newly names nobody can say that it was changed: a server has its defaults.
+                let is_new = applied.is_none() && after.is_some();
+                let drift = !was_secret && !is_new && texts_differ(applied, before);
+                let pending = texts_differ(applied, after);
                 if drift || pending { (drift, pending) } else { (false, true) }
             }
         };

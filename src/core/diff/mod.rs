@@ -8,26 +8,59 @@ mod compare;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, compare, compare_owned};
 
 use super::diagnostics::{Code, codes};
 use super::model::address::Address;
 use super::model::kind::{self, Capture, Instance, Kind, MarkPlace, readable_identity};
-use super::model::resource::{Applied, Desired, Observed, Present};
+use super::model::resource::{Applied, Begun, BegunWrite, Desired, Observed, Present};
 use super::model::value::{Map, Value, readable_pointer};
+use super::ownership::{self, Claim, Ownership};
 use super::plan::Cause;
 
 /// What is known of one desired resource.
 pub struct Known<'a> {
-    pub estate: &'a str,
+    /// The estate and environment, as [`scope`](super::model::mark::scope) writes them.
+    pub scope: &'a str,
     pub desired: &'a Desired,
+    /// Addresses that it had before: those that the repository names, and those that the record or a mark tells.
+    pub earlier: &'a [Address],
     pub observed: &'a Observed,
-    /// What was last written at the address, or at one that it had before.
+    /// What was last written of this very resource, or else at its address.
     pub applied: Option<&'a Applied>,
-    /// Whether a write was begun at this very address and identity and never seen to end.
-    pub begun: bool,
+    /// A write that was begun at its address and identity and never seen to end.
+    pub begun: Option<&'a Begun>,
     /// Keyed hash of the secret values that should be written; nothing if there are none or they do not exist yet.
     pub secret_hash: Option<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    /// What the inventory has of this very resource.
+    pub fn recorded(&self) -> Option<&'a Applied> {
+        self.applied.filter(|applied| {
+            Some(&applied.identity) == self.desired.identity.as_ref() && applied.target == self.desired.target
+        })
+    }
+
+    fn claim(&self) -> Claim<'_> {
+        Claim {
+            scope: self.scope,
+            kind: &self.desired.kind,
+            address: &self.desired.address,
+            earlier: self.earlier,
+            recorded: self.recorded(),
+            begun: self.begun.is_some(),
+        }
+    }
+
+    /// The fields that were written: those on record, and those of a write that was begun.
+    fn written(&self) -> Option<Map> {
+        let recorded = self.applied.and_then(Applied::spec_value);
+        match (recorded, self.begun.and_then(Begun::spec_value)) {
+            (Some(recorded), Some(begun)) => Some(recorded.overlaid(&begun)),
+            (recorded, begun) => recorded.or(begun),
+        }
+    }
 }
 
 /// What is to be done about one desired resource.
@@ -58,17 +91,11 @@ pub struct Update {
     pub cause: Cause,
     /// It carries no mark and is taken over.
     pub adopts: bool,
-    /// The address in its mark, if it is an earlier one.
-    pub renamed_from: Option<Address>,
+    /// The address that it had before, if it is another one.
+    pub moved_from: Option<Address>,
+    /// Its mark is written anew.
+    pub marks: bool,
     pub present: Present,
-}
-
-/// Whose a present resource is.
-#[derive(Debug, PartialEq)]
-pub enum Ownership {
-    Ours { renamed_from: Option<Address> },
-    Nobodys,
-    Others(String),
 }
 
 /// Whether what is there was made in the place of what was written, without a mark to tell them apart.
@@ -88,34 +115,6 @@ fn differs(applied: &Applied, present: &Present, output: &str) -> bool {
     applied.output(output).zip(present.outputs.get(output)).is_some_and(|(written, seen)| written != *seen)
 }
 
-/// Tells whose a resource is that stands where one is desired.
-pub fn ownership(known: &Known<'_>, present: &Present) -> Ownership {
-    let Known { estate, desired, applied, begun, .. } = known;
-    match &present.mark {
-        Some(mark) if *mark.estate != **estate => {
-            Ownership::Others(format!("it belongs to the estate `{}`", mark.estate))
-        }
-        Some(mark) if mark.address == desired.address => Ownership::Ours { renamed_from: None },
-        Some(mark) if desired.previously.contains(&mark.address) => {
-            Ownership::Ours { renamed_from: Some(mark.address.clone()) }
-        }
-        Some(mark) => Ownership::Others(format!("it carries the mark of {}", mark.address)),
-        None if desired.kind.mark == MarkPlace::Inventory => match applied {
-            Some(applied)
-                if Some(&applied.identity) == desired.identity.as_ref()
-                    && applied.target == desired.target
-                    && (*begun || !is_another(&desired.kind, applied, present)) =>
-            {
-                let renamed = (applied.address != desired.address).then(|| applied.address.clone());
-                Ownership::Ours { renamed_from: renamed }
-            }
-            _ if *begun => Ownership::Ours { renamed_from: None },
-            _ => Ownership::Nobodys,
-        },
-        None => Ownership::Nobodys,
-    }
-}
-
 /// Whether the target tells all of what is wanted: no secret, nothing that it never gives back, nothing that it told once.
 fn is_seen_whole(desired: &Desired) -> bool {
     let spec = &desired.spec;
@@ -127,61 +126,39 @@ fn is_seen_whole(desired: &Desired) -> bool {
 
 /// Compares one desired resource with what is there.
 pub fn diff(known: &Known<'_>) -> Verdict {
-    let Known { desired, observed, applied, .. } = known;
+    let Known { desired, observed, .. } = known;
     let present = match observed {
         Observed::Unknown(reason) => {
             return Verdict::Blocked { code: codes::UNKNOWN_STATE, reason: reason.to_string() };
         }
-        Observed::Absent => {
-            let cause = match applied {
-                None => Cause::Pending,
-                Some(applied) if Some(&applied.identity) != desired.identity.as_ref() => Cause::Pending,
-                // The inventory has references as texts.
-                Some(applied)
-                    if applied.spec_value().is_some_and(|spec| Value::from(spec) == text_of(&desired.spec)) =>
-                {
-                    Cause::Drift
-                }
-                Some(_) => Cause::Both,
-            };
-            return Verdict::Create { cause };
-        }
+        Observed::Absent => return Verdict::Create { cause: cause_of_absence(known) },
         Observed::Present(present) => present,
     };
-    let (adopts, renamed_from) = match ownership(known, present) {
-        Ownership::Ours { renamed_from } => (false, renamed_from),
-        Ownership::Nobodys if desired.adopt => (true, None),
-        Ownership::Nobodys if desired.kind.mark == MarkPlace::TargetAfterwards && known.begun => (true, None),
+    let (adopts, moved_from, marks) = match ownership::of(&known.claim(), present) {
+        Ownership::Ours { outdated } => (false, None, outdated && present.mark.is_some()),
+        Ownership::Moved { from } => (false, Some(from), false),
+        Ownership::Unmarked | Ownership::MarkGone | Ownership::Another if desired.adopt => (true, None, false),
         // A privilege that is there already, exactly as desired, takes nothing from anybody.
-        Ownership::Nobodys
-            if desired.kind.mark == MarkPlace::Inventory
-                && !desired.kind.loses_data_of(&desired.spec)
-                && is_seen_whole(desired)
-                && !applied.is_some_and(|applied| is_another(&desired.kind, applied, present))
-                && compare::is_same(&desired.kind, &desired.spec, &present.spec) =>
-        {
+        Ownership::Unmarked if is_harmless_to_take(known, present) => {
             return Verdict::Record { present: present.clone() };
         }
-        Ownership::Nobodys => {
-            let is_recorded = applied.is_some_and(|applied| Some(&applied.identity) == desired.identity.as_ref());
-            let is_another = applied.is_some_and(|applied| is_another(&desired.kind, applied, present));
-            let whose = match (is_recorded, desired.kind.mark) {
-                (true, _) if is_another => ", but is another one than was made here",
-                (true, _) => ", but the mark that it was given is gone",
-                (false, MarkPlace::Target | MarkPlace::TargetAfterwards) => " and carries no mark",
-                (false, MarkPlace::Inventory) => " and is not in the inventory",
+        not_ours => {
+            let whose = match not_ours {
+                Ownership::Another => ", but is not the one that was made here".to_owned(),
+                Ownership::MarkGone => ", but the mark that it was given is gone".to_owned(),
+                Ownership::Others(other) => format!(", but {other}"),
+                _ if desired.kind.mark == MarkPlace::Inventory => " and is not in the inventory".to_owned(),
+                _ => " and carries no mark".to_owned(),
             };
             return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}{whose}", existing(desired)) };
-        }
-        Ownership::Others(whose) => {
-            return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}, but {whose}", existing(desired)) };
         }
     };
     let lost = if adopts { Vec::new() } else { lost(known, present) };
     // The common case first: nothing is allocated and the inventory is not looked into.
     if !adopts
+        && !marks
         && lost.is_empty()
-        && renamed_from.is_none()
+        && moved_from.is_none()
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
         && secret_is_same(known, present)
         && rewritten(known, present).is_empty()
@@ -189,8 +166,8 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     {
         return settled(known, present);
     }
-    let applied_spec = applied.and_then(Applied::spec_value);
-    let mut differences = compare(&desired.kind, &desired.spec, &present.spec, applied_spec.as_ref());
+    let applied_spec = known.written();
+    let mut differences = compare_owned(&desired.kind, &desired.spec, present, applied_spec.as_ref());
     if !secret_is_same(known, present) {
         differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
     }
@@ -198,12 +175,14 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let rewritten: Vec<Difference> = rewritten(known, present).into_iter().filter(is_new).collect();
     differences.extend(rewritten);
     differences.extend(lost.iter().map(told_anew));
-    if differences.is_empty() && !adopts && renamed_from.is_none() {
+    if differences.is_empty() && !adopts && !marks && moved_from.is_none() {
         return settled(known, present);
     }
     let drift = differences.iter().any(|difference| difference.drift);
-    let pending = adopts || renamed_from.is_some() || differences.iter().any(|difference| difference.pending);
+    let pending = adopts || marks || moved_from.is_some() || differences.iter().any(|difference| difference.pending);
     let cause = match (drift, pending) {
+        // Nobody can tell what the write did that was never seen to end: it is finished, not called somebody's doing.
+        _ if known.begun.is_some() && !differences.is_empty() => Cause::Unfinished,
         (true, true) => Cause::Both,
         (true, false) => Cause::Drift,
         (false, _) => Cause::Pending,
@@ -216,8 +195,32 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         let reason = format!("{} and cannot be taken over: {} differs for good", existing(desired), fields.join(", "));
         return Verdict::Blocked { code: codes::CONFLICT, reason };
     }
-    let update = Update { differences, cause, adopts, renamed_from, present: present.clone() };
+    let update = Update { differences, cause, adopts, moved_from, marks, present: present.clone() };
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
+}
+
+/// Why something is not there.
+fn cause_of_absence(known: &Known<'_>) -> Cause {
+    match known.recorded() {
+        // Its replacement was cut short, or refused, after the old one had gone.
+        Some(_) if known.begun.is_some_and(|begun| begun.write == BegunWrite::Replace) => Cause::Unfinished,
+        None => Cause::Pending,
+        // The inventory has references as texts.
+        Some(applied) if applied.spec_value().is_some_and(|spec| Value::from(spec) == text_of(&known.desired.spec)) => {
+            Cause::Drift
+        }
+        Some(_) => Cause::Both,
+    }
+}
+
+/// Whether something unmarked that nobody has on record may be put on record as it is.
+fn is_harmless_to_take(known: &Known<'_>, present: &Present) -> bool {
+    let Known { desired, applied, .. } = known;
+    desired.kind.mark == MarkPlace::Inventory
+        && !desired.kind.loses_data_of(&desired.spec)
+        && is_seen_whole(desired)
+        && !applied.is_some_and(|applied| is_another(&desired.kind, applied, present))
+        && compare::is_same(&desired.kind, &desired.spec, &present.spec)
 }
 
 /// What the target told once and nobody kept: the run that made it was interrupted before it could.
@@ -255,7 +258,7 @@ fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
         return Vec::new();
     }
     let before = applied.and_then(Applied::spec_value);
-    if before.is_none() && !known.begun {
+    if before.is_none() && known.begun.is_none() {
         return Vec::new();
     }
     let is_overwritten = is_overwritten(known, present);
@@ -264,7 +267,7 @@ fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
         let wanted = kind::at(&desired.spec, &pointer);
         // Where there is a mark, a secret is compared by its hash.
         let is_hashed = desired.kind.mark != MarkPlace::Inventory;
-        if wanted.is_some_and(|wanted| wanted.has_secret() && (is_hashed || !known.begun)) {
+        if wanted.is_some_and(|wanted| wanted.has_secret() && (is_hashed || known.begun.is_none())) {
             return None;
         }
         let is_immutable = desired.kind.is_immutable(&desired.spec, &pointer);
@@ -278,7 +281,7 @@ fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
         }
         let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(Value::to_json);
         // An interrupted write may have been of another value than is asked for now.
-        let in_doubt = known.begun && !is_gone && !is_immutable;
+        let in_doubt = known.begun.is_some() && !is_gone && !is_immutable;
         let pending = in_doubt || text(written) != text(wanted);
         let drift = is_overwritten && wanted.is_some() && !pending;
         (pending || drift).then(|| Difference {
@@ -310,7 +313,7 @@ fn text_of(spec: &Map) -> Value {
 
 fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     match known.applied {
-        Some(applied) if !known.begun && is_on_record(known.desired, applied) => Verdict::Unchanged,
+        Some(applied) if known.begun.is_none() && is_on_record(known.desired, applied) => Verdict::Unchanged,
         _ => Verdict::Record { present: present.clone() },
     }
 }
@@ -326,7 +329,33 @@ fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
         applied.depends_on == desired.depends_on || sorted(&applied.depends_on) == sorted(&desired.depends_on)
     };
     let same_name = applied.address == desired.address && Some(&applied.identity) == desired.identity.as_ref();
-    same_name && applied.protect == desired.protect && same_needs()
+    same_name && applied.protect == desired.protect && same_needs() && is_text_of(&desired.spec, &applied.spec)
+}
+
+/// Whether a text of the inventory is what it would hold of a spec. A field that the record lacks would never be taken away
+/// once nobody asks for it any more.
+fn is_text_of(spec: &Map, text: &str) -> bool {
+    /// Takes what is written as long as it is the rest of a text.
+    struct Rest<'a>(&'a [u8]);
+
+    impl std::io::Write for Rest<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            match self.0.strip_prefix(bytes) {
+                Some(rest) => {
+                    self.0 = rest;
+                    Ok(bytes.len())
+                }
+                None => Err(std::io::ErrorKind::InvalidData.into()),
+            }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut rest = Rest(text.as_bytes());
+    serde_json::to_writer(&mut rest, spec).is_ok() && rest.0.is_empty()
 }
 
 fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
@@ -346,18 +375,16 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
 /// Whether everything that was applied once is still asked for; only then may extra fields of the target be ignored
 /// without looking at the inventory's text.
 fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
-    let same_fields = |a: &Map, b: &Map| a.len() == b.len();
-    match known.applied {
-        None => true,
-        Some(_) if same_fields(&known.desired.spec, &present.spec) && known.desired.kind.owned_by_key.is_empty() => {
-            true
-        }
-        Some(applied) => {
-            let Some(spec) = applied.spec_value() else { return true };
-            spec == *known.desired.spec
-                || compare(&known.desired.kind, &known.desired.spec, &present.spec, Some(&spec)).is_empty()
-        }
+    let Known { desired, .. } = known;
+    if !present.claimed.is_empty() {
+        return false;
     }
+    let has_same_fields = || desired.spec.len() == present.spec.len() && desired.kind.owned_by_key.is_empty();
+    if (known.applied.is_none() && known.begun.is_none()) || has_same_fields() {
+        return true;
+    }
+    let Some(written) = known.written() else { return true };
+    written == *desired.spec || compare_owned(&desired.kind, &desired.spec, present, Some(&written)).is_empty()
 }
 
 /// The fields of an observed spec that the estate owns: those that are desired, and those named besides.

@@ -11,10 +11,10 @@
 //! | `json(value)` | the value as JSON text |
 //! | `secret(name[, version])` | a reference to a secret of this owner; a higher version is a rotation |
 
-use cel::Program;
+use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use sha2::{Digest as _, Sha256};
 
-use super::{ExpressionError, Failure, deferred_error};
+use super::{ExpressionError, Failure, deferred_error, library, sql};
 use crate::model::address::Owner;
 use crate::model::names::{self, Name};
 use crate::model::quantity::Quota;
@@ -147,29 +147,76 @@ fn secret(owner: &Owner, name: &str, version: i64) -> Result<Value, ExpressionEr
 }
 
 /// Finds calls of functions that do not exist, so that a typing error shows before any tenant is evaluated.
-pub fn check_calls(program: &Program) -> Result<(), ExpressionError> {
-    let references = program.references();
-    let own = Function::ALL.map(Function::name);
-    for name in references.functions() {
-        let is_word = name.chars().all(|c| c.is_ascii_alphanumeric());
-        if is_word && !own.contains(&name) && !STANDARD.contains(&name) {
-            let error = ExpressionError::new(Failure::Computation, format!("there is no function `{name}`"));
-            return Err(match crate::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {
-                Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
-                None => error.help(format!("functions are {}, and those of CEL", own.join(", "))),
-            });
+pub fn check_calls(tree: &IdedExpr) -> Result<(), ExpressionError> {
+    let mut waiting = vec![&tree.expr];
+    while let Some(expression) = waiting.pop() {
+        match expression {
+            Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
+            Expr::Select(select) => waiting.push(&select.operand.expr),
+            Expr::Call(call) => {
+                let space = call.target.as_ref().and_then(|target| match &target.expr {
+                    Expr::Ident(name) if library::is_namespace(name) => Some(name),
+                    _ => None,
+                });
+                match (space, &call.target) {
+                    (Some(space), _) => check_name(&format!("{space}.{}", call.func_name))?,
+                    (None, target) => {
+                        check_name(&call.func_name)?;
+                        waiting.extend(target.iter().map(|target| &target.expr));
+                    }
+                }
+                waiting.extend(call.args.iter().map(|argument| &argument.expr));
+            }
+            Expr::List(list) => waiting.extend(list.elements.iter().map(|element| &element.expr)),
+            Expr::Map(map) => waiting.extend(map.entries.iter().flat_map(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => vec![&entry.key.expr, &entry.value.expr],
+                EntryExpr::StructField(field) => vec![&field.value.expr],
+            })),
+            Expr::Struct(_) => {}
+            Expr::Comprehension(fold) => waiting.extend([
+                &fold.iter_range.expr,
+                &fold.accu_init.expr,
+                &fold.loop_cond.expr,
+                &fold.loop_step.expr,
+                &fold.result.expr,
+            ]),
         }
     }
     Ok(())
 }
 
-/// Functions of the CEL specification's standard library and of the `strings` extension.
-const STANDARD: [&str; 43] = [
+fn check_name(name: &str) -> Result<(), ExpressionError> {
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
+        // An operator.
+        return Ok(());
+    }
+    let own = Function::ALL.map(Function::name);
+    if own.contains(&name) || STANDARD.contains(&name) {
+        return Ok(());
+    }
+    if sql::FUNCTIONS.contains(&name) {
+        let message =
+            format!("{name}(…) quotes a value for SQL, and this is not the outermost function of a field that is SQL");
+        return Err(ExpressionError::new(Failure::Type, message)
+            .help("write ${sqlText(…)} in a field that is SQL, with what is to be quoted inside"));
+    }
+    let error = ExpressionError::new(Failure::Computation, format!("there is no function `{name}`"));
+    Err(match crate::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {
+        Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
+        None => error.help(format!("functions are {}, and those of CEL", own.join(", "))),
+    })
+}
+
+/// Functions and macros of the CEL specification's standard library and of its extensions, as docs/expressions.md has them.
+pub const STANDARD: [&str; 70] = [
     "all",
+    "base64.decode",
+    "base64.encode",
     "bool",
     "bytes",
     "charAt",
     "contains",
+    "distinct",
     "double",
     "duration",
     "dyn",
@@ -177,6 +224,7 @@ const STANDARD: [&str; 43] = [
     "exists",
     "existsOne",
     "filter",
+    "flatten",
     "format",
     "getDate",
     "getDayOfMonth",
@@ -193,19 +241,42 @@ const STANDARD: [&str; 43] = [
     "int",
     "join",
     "lastIndexOf",
+    "lists.range",
     "lowerAscii",
     "map",
     "matches",
-    "max",
-    "min",
+    "math.abs",
+    "math.bitAnd",
+    "math.bitNot",
+    "math.bitOr",
+    "math.bitShiftLeft",
+    "math.bitShiftRight",
+    "math.bitXor",
+    "math.ceil",
+    "math.floor",
+    "math.greatest",
+    "math.isFinite",
+    "math.isInf",
+    "math.isNaN",
+    "math.least",
+    "math.round",
+    "math.sign",
+    "math.sqrt",
+    "math.trunc",
     "replace",
     "reverse",
     "size",
+    "slice",
+    "sort",
+    "sortBy",
     "split",
     "startsWith",
     "string",
+    "strings.quote",
     "substring",
+    "timestamp",
     "trim",
+    "type",
     "uint",
     "upperAscii",
 ];

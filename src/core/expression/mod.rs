@@ -1,38 +1,52 @@
 //! `${…}`: CEL expressions in documents.
 //!
-//! A text is compiled once per blueprint ([`Template::compile`]) and evaluated once per tenant. Most expressions are a
-//! plain path (`tenant.name`) or one of our own functions over plain paths (`ident(tenant.name)`); those are walked
-//! directly and never enter the interpreter. Everything else is run by the `cel` crate.
+//! A text is compiled once per blueprint ([`Template::compile`]) and evaluated once per tenant. The `cel` crate parses, and
+//! computes what its library computes; the tree is walked here ([`evaluate`]), over our own values, because only so are
+//! steps and memory bounded ([`limits`]) and values shared instead of copied.
 //!
 //! Guaranteed: evaluation has no effects and no clock; the same scope gives the same value. Secrets and outputs of
 //! resources that do not exist yet come out as [`Value::Deferred`](super::model::value::Value), and an expression that
-//! would need to look into one fails instead of comparing a placeholder.
+//! would need to look into one fails instead of comparing a placeholder. No expression takes more than the limits.
 
-mod bridge;
+mod datum;
+mod evaluate;
 mod functions;
+mod library;
+pub mod limits;
+mod node;
+mod operators;
+mod parse;
+pub mod sql;
 mod template;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
-use cel::common::value::Val;
+use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators as cel_operators};
 
-pub use template::{Compiled, Problem, Template};
+pub use template::{Compiled, Problem, SqlFields, Template};
 
 use super::model::address::Owner;
 use super::model::value::{Deferred, Map, Value};
+use evaluate::Evaluation;
+use limits::Spent;
+use node::{Base, Node, Step};
+use sql::{Dialect, Quoting};
 
 /// One parsed expression.
 #[derive(Debug)]
 pub struct Expression {
     /// What stands between `${` and `}`.
     pub source: Arc<str>,
-    evaluator: Evaluator,
+    node: Node,
+    /// How the value is written, in a field that is SQL.
+    quoting: Option<(Dialect, Quoting)>,
     references: References,
     /// Index in the [`Compiler`], by which results are remembered within one scope.
     slot: usize,
+    /// Whether it has one value for all resources of an owner.
+    is_constant: bool,
 }
 
 /// What an expression needs to know.
@@ -42,36 +56,12 @@ pub struct References {
     pub resources: Vec<Vec<Arc<str>>>,
     /// Names of variables.
     pub variables: Vec<Arc<str>>,
-    /// Paths below `resources` of values that are computed with, and not only passed on.
-    pub operands: Vec<Vec<Arc<str>>>,
     /// Whether a secret is computed with.
     pub computes_secret: bool,
     /// The first path below `tenant` or `tier`.
     pub first: Option<Vec<Arc<str>>>,
     /// Whether a tenant's contacts are looked at, which are personal data.
     pub personal: bool,
-}
-
-enum Evaluator {
-    Simple(Simple),
-    Interpreted(Box<cel::Program>),
-}
-
-/// The part of CEL that is evaluated without the interpreter.
-#[derive(Debug)]
-enum Simple {
-    Literal(Value),
-    Path(Vec<Arc<str>>),
-    Call(functions::Function, Vec<Simple>),
-}
-
-impl std::fmt::Debug for Evaluator {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Simple(simple) => simple.fmt(formatter),
-            Self::Interpreted(_) => formatter.write_str("Interpreted"),
-        }
-    }
 }
 
 /// Why an expression did not parse or could not be computed.
@@ -91,6 +81,8 @@ pub enum Failure {
     Type,
     Deferred,
     UnknownResource,
+    /// It is larger, or takes more steps or memory, than the limits.
+    Bound,
 }
 
 impl ExpressionError {
@@ -102,24 +94,39 @@ impl ExpressionError {
         self.help = Some(help.into());
         self
     }
+
+    /// Whether neither `||`, `&&` nor a macro may go on in spite of it.
+    fn is_final(&self) -> bool {
+        matches!(self.failure, Failure::Bound | Failure::Deferred)
+    }
+}
+
+/// An expression's source as a message quotes it: its place shows the rest.
+pub fn quoted(source: &str) -> String {
+    const CHARACTERS: usize = 80;
+    match source.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &source[..end]),
+        None => source.to_owned(),
+    }
 }
 
 /// Hands out slots to expressions, equal sources sharing one.
 #[derive(Default)]
 pub struct Compiler {
-    expressions: BTreeMap<Arc<str>, Arc<Expression>>,
+    expressions: BTreeMap<(Option<Dialect>, Arc<str>), Arc<Expression>>,
 }
 
 /// The variables that every expression may use.
 pub const VARIABLES: [&str; 6] = ["tenant", "tier", "estate", "each", "resources", "now"];
 
 impl Compiler {
-    /// Parses one expression.
+    /// Parses one expression. `dialect` is that of the field, if the field is SQL.
     ///
     /// # Errors
-    /// If it is not CEL, or uses a variable or function that does not exist.
-    pub fn expression(&mut self, source: &str) -> Result<Arc<Expression>, ExpressionError> {
-        if let Some(known) = self.expressions.get(source) {
+    /// If it is not CEL, is too large, or uses a variable or function that does not exist.
+    pub fn expression(&mut self, source: &str, dialect: Option<Dialect>) -> Result<Arc<Expression>, ExpressionError> {
+        let key = (dialect, Arc::from(source));
+        if let Some(known) = self.expressions.get(&key) {
             return Ok(known.clone());
         }
         if source.is_empty() {
@@ -127,10 +134,18 @@ impl Compiler {
                 ExpressionError::new(Failure::Syntax, "it is empty").help("write what it stands for, or nothing")
             );
         }
-        let program = bridge::compile(source)?;
+        let tree = parse::parse(source)?;
+        let (quoting, tree) = match dialect {
+            None => (None, tree),
+            Some(dialect) => {
+                let (quoting, tree) = Quoting::split(tree)?;
+                (Some((dialect, quoting)), tree)
+            }
+        };
         let mut references = References::default();
-        collect_references(&program.expression().expr, true, &mut Vec::new(), &mut references);
-        if let Some(unknown) = references.variables.iter().find(|name| !VARIABLES.contains(&&***name)) {
+        collect_references(&tree.expr, true, &mut Vec::new(), &mut references);
+        let unknown = |name: &&Arc<str>| !VARIABLES.contains(&&***name) && !node::is_type(name);
+        if let Some(unknown) = references.variables.iter().find(unknown) {
             let nearest = super::diagnostics::nearest(unknown, VARIABLES);
             return Err(ExpressionError::new(Failure::Computation, format!("`{unknown}` is not a variable")).help(
                 nearest.map_or_else(
@@ -139,18 +154,17 @@ impl Compiler {
                 ),
             ));
         }
-        functions::check_calls(&program)?;
+        functions::check_calls(&tree)?;
         if references.computes_secret {
             return Err(ExpressionError::new(Failure::Deferred, "secret(…) is a secret and cannot be computed with")
                 .help(PASS_ON));
         }
-        let evaluator = match simplify(&program.expression().expr) {
-            Some(simple) => Evaluator::Simple(simple),
-            None => Evaluator::Interpreted(Box::new(program)),
-        };
+        let node = Node::new(&tree)?;
+        let is_constant = references.resources.is_empty()
+            && !references.variables.iter().any(|name| matches!(&**name, "each" | "resources"));
         let slot = self.expressions.len();
-        let expression = Arc::new(Expression { source: source.into(), evaluator, references, slot });
-        self.expressions.insert(source.into(), expression.clone());
+        let expression = Arc::new(Expression { source: source.into(), node, quoting, references, slot, is_constant });
+        self.expressions.insert(key, expression.clone());
         Ok(expression)
     }
 
@@ -189,8 +203,9 @@ impl Resources for NoResources {
 pub struct Scope<'a> {
     owner: &'a Owner,
     variables: &'a [(&'static str, Value)],
-    bridged: OnceCell<bridge::Variables>,
     remembered: Vec<OnceCell<Value>>,
+    /// What the owner's expressions have taken so far.
+    spent: Spent,
 }
 
 impl<'a> Scope<'a> {
@@ -199,8 +214,8 @@ impl<'a> Scope<'a> {
         Self {
             owner,
             variables,
-            bridged: OnceCell::new(),
             remembered: std::iter::repeat_with(OnceCell::new).take(slots).collect(),
+            spent: Spent::default(),
         }
     }
 
@@ -214,72 +229,60 @@ impl Expression {
         &self.references
     }
 
-    /// The path, if the expression is nothing else.
-    pub fn plain_path(&self) -> Option<&[Arc<str>]> {
-        match &self.evaluator {
-            Evaluator::Simple(Simple::Path(path)) => Some(path),
-            _ => None,
-        }
+    /// Whether the expression is a path and nothing else.
+    pub fn is_path(&self) -> bool {
+        self.node.path().is_some()
     }
 
     /// The first path that the expression looks at; what a change of its value is explained by.
-    pub fn leading_path(&self) -> Option<&[Arc<str>]> {
-        fn leading(simple: &Simple) -> Option<&[Arc<str>]> {
-            match simple {
-                Simple::Path(path) => Some(path),
-                Simple::Call(_, arguments) => arguments.iter().find_map(leading),
-                Simple::Literal(_) => None,
+    pub fn leading_path(&self) -> Option<Vec<Arc<str>>> {
+        fn leading(node: &Node) -> Option<Vec<Arc<str>>> {
+            match node {
+                Node::Own(_, arguments) => arguments.iter().find_map(leading),
+                node => node.path().map(|path| path.into_iter().cloned().collect()),
             }
         }
-        match &self.evaluator {
-            Evaluator::Simple(simple) => leading(simple),
-            Evaluator::Interpreted(_) => self.references.first.as_deref(),
-        }
+        leading(&self.node).or_else(|| self.references.first.clone())
     }
 
     /// # Errors
-    /// If a name does not exist, a function refuses its arguments, or a deferred value would have to be looked into.
+    /// If a name does not exist, a function refuses its arguments, a deferred value would have to be looked into, or it takes
+    /// more than the limits.
     pub fn evaluate(
         &self,
         scope: &Scope<'_>,
         each: Option<&Value>,
         resources: &dyn Resources,
     ) -> Result<Value, ExpressionError> {
-        let constant =
-            self.references.resources.is_empty() && !self.references.variables.iter().any(|v| &**v == "each");
-        let cell = if constant { scope.remembered.get(self.slot) } else { None };
+        let cell = if self.is_constant { scope.remembered.get(self.slot) } else { None };
         if let Some(value) = cell.and_then(OnceCell::get) {
             return Ok(value.clone());
         }
-        let value = match &self.evaluator {
-            Evaluator::Simple(simple) => simple.evaluate(scope, each, resources)?,
-            Evaluator::Interpreted(program) => {
-                for name in self.references.variables.iter().filter(|name| &***name != "resources") {
-                    variable(name, scope, each)?;
-                }
-                for path in &self.references.operands {
-                    let [id, path @ ..] = path.as_slice() else { continue };
-                    if let Some(deferred) = first_deferred(&resources.field(id, path)?) {
-                        return Err(deferred_error(&deferred));
-                    }
-                }
-                for path in &self.references.resources {
-                    let [id, path @ ..] = path.as_slice() else { continue };
-                    if let Value::Deferred(deferred) = resources.field(id, path)?
-                        && deferred.has_output()
-                    {
-                        return Err(deferred_error(&deferred));
-                    }
-                }
-                let bridged = scope.bridged.get_or_init(|| bridge::Variables::new(scope.variables));
-                bridge::execute(program, bridged, scope.owner, each, &self.references, resources)?
-            }
+        let value = self.compute(scope, each, resources)?;
+        let value = match self.quoting {
+            Some((dialect, quoting)) => Value::from(quoting.quote(dialect, &value)?),
+            None => value,
         };
         if let Some(cell) = cell {
             // A failure to set means that it was set meanwhile, to the same value.
             let _ = cell.set(value.clone());
         }
         Ok(value)
+    }
+
+    fn compute(
+        &self,
+        scope: &Scope<'_>,
+        each: Option<&Value>,
+        resources: &dyn Resources,
+    ) -> Result<Value, ExpressionError> {
+        // A resource as a whole is its spec; inside of expressions it has its outputs too.
+        if let Node::Access { base: Base::Variable(root), steps, test: false } = &self.node
+            && let ("resources", [Step::Field(id)]) = (&**root, steps.as_slice())
+        {
+            return resources.field(id, &[]);
+        }
+        Evaluation::new(scope, each, resources).node(&self.node)?.into_result()
     }
 }
 
@@ -312,50 +315,6 @@ fn variable<'v>(name: &str, scope: &'v Scope<'_>, each: Option<&'v Value>) -> Re
         let message = format!("`{name}` has no value in a blueprint of this scope");
         ExpressionError::new(Failure::Computation, message).help(format!("variables here are {}", known.join(", ")))
     })
-}
-
-impl Simple {
-    fn evaluate(
-        &self,
-        scope: &Scope<'_>,
-        each: Option<&Value>,
-        resources: &dyn Resources,
-    ) -> Result<Value, ExpressionError> {
-        match self {
-            Self::Literal(value) => Ok(value.clone()),
-            Self::Path(path) => lookup(path, scope, each, resources),
-            Self::Call(function, arguments) => {
-                let arguments: Vec<Value> = arguments
-                    .iter()
-                    .map(|argument| argument.evaluate(scope, each, resources))
-                    .collect::<Result<_, _>>()?;
-                function.call(scope.owner, &arguments)
-            }
-        }
-    }
-}
-
-fn lookup(
-    path: &[Arc<str>],
-    scope: &Scope<'_>,
-    each: Option<&Value>,
-    resources: &dyn Resources,
-) -> Result<Value, ExpressionError> {
-    let [root, rest @ ..] = path else {
-        return Err(ExpressionError::new(Failure::Syntax, "the expression is empty"));
-    };
-    let start =
-        match &**root {
-            "resources" => {
-                return match rest {
-                    [id, path @ ..] => resources.field(id, path),
-                    [] => Err(ExpressionError::new(Failure::Type, "`resources` is not a value")
-                        .help("write resources.ID.FIELD")),
-                };
-            }
-            name => variable(name, scope, each)?,
-        };
-    field_of(start, root, rest)
 }
 
 /// The value at `path` below `start`, which a message calls `name`.
@@ -398,27 +357,6 @@ pub fn field_of(start: &Value, name: &str, path: &[Arc<str>]) -> Result<Value, E
     Ok(value.clone())
 }
 
-fn simplify(expression: &Expr) -> Option<Simple> {
-    if let Some(path) = path_of(expression) {
-        return Some(Simple::Path(path));
-    }
-    match expression {
-        Expr::Literal(literal) => literal_value(literal).map(Simple::Literal),
-        Expr::Call(call) if call.target.is_none() => {
-            let function = functions::Function::named(&call.func_name)?;
-            let arguments = call.args.iter().map(|argument| simplify(&argument.expr)).collect::<Option<_>>()?;
-            Some(Simple::Call(function, arguments))
-        }
-        _ => None,
-    }
-}
-
-fn literal_value(literal: &LiteralValue) -> Option<Value> {
-    let value = literal.to_val();
-    let value = cel::Value::try_from(&*value as &dyn Val).ok()?;
-    bridge::from_cel(&value).ok()
-}
-
 /// The names of `a.b["c"]`, root first.
 fn path_of(expression: &Expr) -> Option<Vec<Arc<str>>> {
     match expression {
@@ -428,11 +366,10 @@ fn path_of(expression: &Expr) -> Option<Vec<Arc<str>>> {
             path.push(select.field.as_str().into());
             Some(path)
         }
-        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
-            let Expr::Literal(literal) = &call.args[1].expr else { return None };
-            let key = literal_value(literal)?;
+        Expr::Call(call) if call.func_name == cel_operators::INDEX && call.args.len() == 2 => {
+            let Expr::Literal(LiteralValue::String(key)) = &call.args[1].expr else { return None };
             let mut path = path_of(&call.args[0].expr)?;
-            path.push(key.as_str()?.into());
+            path.push(key.inner().into());
             Some(path)
         }
         _ => None,
@@ -447,9 +384,6 @@ fn collect_references(expression: &Expr, passed_on: bool, bound: &mut Vec<String
         }
         if &*path[0] == "resources" && path.len() > 1 {
             let below = path[1..].to_vec();
-            if !passed_on && !found.operands.contains(&below) {
-                found.operands.push(below.clone());
-            }
             if !found.resources.contains(&below) {
                 found.resources.push(below);
             }
@@ -469,14 +403,16 @@ fn collect_references(expression: &Expr, passed_on: bool, bound: &mut Vec<String
         Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
         Expr::Call(call) => {
             found.computes_secret |= !passed_on && call.func_name == functions::Function::Secret.name();
-            if let Some(target) = &call.target {
+            if let Some(target) = &call.target
+                && !matches!(&target.expr, Expr::Ident(name) if library::is_namespace(name) && !bound.contains(name))
+            {
                 collect_references(&target.expr, false, bound, found);
             }
             for (index, argument) in call.args.iter().enumerate() {
                 let passed_on = passed_on
                     && match call.func_name.as_str() {
-                        operators::CONDITIONAL => index > 0,
-                        operators::INDEX => index == 0,
+                        cel_operators::CONDITIONAL => index > 0,
+                        cel_operators::INDEX => index == 0,
                         _ => false,
                     };
                 collect_references(&argument.expr, passed_on, bound, found);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sql::{self, Dialect, Quoting};
 use super::{Compiler, Expression, ExpressionError, Failure, Resources, Scope};
 use crate::model::value::{Deferred, Map, Part, Value, push_token};
 
@@ -18,11 +19,16 @@ enum Piece {
 }
 
 impl Template {
-    /// Cuts and parses a text; nothing if there is no expression in it. `$${` stands for `${` itself.
+    /// Cuts and parses a text; nothing if there is no expression in it. `$${` stands for `${` itself. `dialect` is that of
+    /// the field, if the field is SQL.
     ///
     /// # Errors
-    /// With the expression's source, if one does not parse or is not closed.
-    pub fn compile(text: &str, compiler: &mut Compiler) -> Result<Option<Self>, (String, ExpressionError)> {
+    /// With the expression's source, if one does not parse, is not closed, or stands where SQL has no place for one.
+    pub fn compile(
+        text: &str,
+        dialect: Option<Dialect>,
+        compiler: &mut Compiler,
+    ) -> Result<Option<Self>, (String, ExpressionError)> {
         if !text.contains("${") {
             return Ok(None);
         }
@@ -47,7 +53,7 @@ impl Template {
                 pieces.push(Piece::Text(std::mem::take(&mut literal).into()));
             }
             let source = inside[..end].trim();
-            let expression = compiler.expression(source).map_err(|error| (source.to_owned(), error))?;
+            let expression = compiler.expression(source, dialect).map_err(|error| (source.to_owned(), error))?;
             pieces.push(Piece::Expression(expression));
             rest = &inside[end + 1..];
         }
@@ -55,7 +61,34 @@ impl Template {
         if !literal.is_empty() {
             pieces.push(Piece::Text(literal.into()));
         }
-        Ok(Some(Self { pieces }))
+        let template = Self { pieces };
+        if let Some(dialect) = dialect {
+            template.check_sql(dialect)?;
+        }
+        Ok(Some(template))
+    }
+
+    fn check_sql(&self, dialect: Dialect) -> Result<(), (String, ExpressionError)> {
+        let mut around: Vec<&str> = vec![""];
+        let mut expressions = Vec::new();
+        let mut quotings = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                // Two literals never stand side by side.
+                Piece::Text(literal) => {
+                    around.pop();
+                    around.push(literal);
+                }
+                Piece::Expression(expression) => {
+                    quotings.push(expression.quoting.map_or(Quoting::ByType, |(_, quoting)| quoting));
+                    expressions.push(expression);
+                    around.push("");
+                }
+            }
+        }
+        sql::check(dialect, &around, &quotings).map_err(|(index, error)| {
+            (expressions.get(index).map_or_else(String::new, |expression| expression.source.to_string()), error)
+        })
     }
 
     pub fn expressions(&self) -> impl Iterator<Item = &Arc<Expression>> {
@@ -63,6 +96,11 @@ impl Template {
             Piece::Expression(expression) => Some(expression),
             Piece::Text(_) => None,
         })
+    }
+
+    /// Whether the whole text is one expression.
+    pub fn is_one_expression(&self) -> bool {
+        matches!(self.pieces.as_slice(), [Piece::Expression(_)])
     }
 
     /// The value: of the expression's own type if it is the whole text, else a text.
@@ -107,6 +145,8 @@ impl Template {
                 },
             }
         }
+        let whole = |error| (self.expressions().next().map_or_else(|| "".into(), |one| one.source.clone()), error);
+        scope.spent.text(text.len()).map_err(whole)?;
         if parts.is_empty() {
             return Ok(text.into());
         }
@@ -156,26 +196,61 @@ pub struct Problem {
     pub error: ExpressionError,
 }
 
+/// An expression that yields a whole mapping could yield SQL in it, which nothing has quoted.
+fn makes_sql(template: &Template, sql: &SqlFields, pointer: &str) -> Option<Problem> {
+    let (path, _) = sql.iter().find(|(path, _)| !path.is_empty())?;
+    let field: Vec<&str> = path.iter().map(|token| token.as_deref().unwrap_or("*")).collect();
+    let message = format!("it would make the field `{}`, which is SQL", field.join("."));
+    let error = ExpressionError::new(Failure::Type, message)
+        .help("write the mapping itself, with ${sqlText(…)} and ${sqlIdent(…)} in the SQL");
+    let source = template.expressions().next().map_or_else(|| "".into(), |expression| expression.source.clone());
+    Some(Problem { pointer: pointer.to_owned(), source, error })
+}
+
+/// The fields below a place of a document that are SQL: each with the names on the way to it, `None` for any.
+pub type SqlFields = Vec<(Vec<Option<Arc<str>>>, Dialect)>;
+
+fn below(fields: &SqlFields, token: &str) -> SqlFields {
+    let inner = fields.iter().filter_map(|(path, dialect)| match path.split_first() {
+        Some((first, rest)) if first.as_deref().is_none_or(|first| first == token) => Some((rest.to_vec(), *dialect)),
+        _ => None,
+    });
+    inner.collect()
+}
+
 impl Compiled {
     /// Compiles every text of `value`. Problems are collected, and what has one is taken literally.
-    pub fn new(value: &Value, pointer: &mut String, compiler: &mut Compiler, problems: &mut Vec<Problem>) -> Self {
+    pub fn new(
+        value: &Value,
+        sql: &SqlFields,
+        pointer: &mut String,
+        compiler: &mut Compiler,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let length = pointer.len();
         match value {
-            Value::Text(text) => match Template::compile(text, compiler) {
-                Ok(Some(template)) => Self::Template(template),
-                Ok(None) => Self::Literal(value.clone()),
-                Err((source, error)) => {
-                    problems.push(Problem { pointer: pointer.clone(), source: source.into(), error });
-                    Self::Literal(value.clone())
+            Value::Text(text) => {
+                let dialect = sql.iter().find(|(path, _)| path.is_empty()).map(|(_, dialect)| *dialect);
+                match Template::compile(text, dialect, compiler) {
+                    Ok(Some(template)) => {
+                        problems.extend(makes_sql(&template, sql, pointer));
+                        Self::Template(template)
+                    }
+                    Ok(None) => Self::Literal(value.clone()),
+                    Err((source, error)) => {
+                        problems.push(Problem { pointer: pointer.clone(), source: source.into(), error });
+                        Self::Literal(value.clone())
+                    }
                 }
-            },
+            }
             Value::List(items) => {
                 let compiled: Vec<Self> = items
                     .iter()
                     .enumerate()
                     .map(|(index, item)| {
-                        push_token(pointer, &index.to_string());
-                        let compiled = Self::new(item, pointer, compiler, problems);
+                        let token = index.to_string();
+                        push_token(pointer, &token);
+                        let compiled = Self::new(item, &below(sql, &token), pointer, compiler, problems);
                         pointer.truncate(length);
                         compiled
                     })
@@ -191,7 +266,7 @@ impl Compiled {
                     .iter()
                     .map(|(key, item)| {
                         push_token(pointer, key);
-                        let compiled = Self::new(item, pointer, compiler, problems);
+                        let compiled = Self::new(item, &below(sql, key), pointer, compiler, problems);
                         pointer.truncate(length);
                         (key.clone(), compiled)
                     })

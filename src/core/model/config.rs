@@ -135,10 +135,48 @@ pub struct TargetTable {
     /// The most writes a second.
     #[schemars(range(min = 1))]
     pub rate: Option<u32>,
+    #[serde(default)]
+    pub timeouts: TimeoutsTable,
     /// The provider's own settings. Secrets only as `env:NAME` or `file:PATH`.
     #[serde(flatten)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How long a target may take. What was asked of it is unknown when that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutsTable {
+    /// Seconds until there is a connection.
+    #[schemars(range(min = 1, max = 3600))]
+    pub connect_seconds: u32,
+    /// Seconds until the next byte of an answer.
+    #[schemars(range(min = 1, max = 3600))]
+    pub idle_seconds: u32,
+    /// Seconds that one request, or one statement that reads, may take until its answer is whole.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub request_seconds: u32,
+    /// Seconds that one batch of statements that write may take. A script may build an index.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub write_seconds: u32,
+    /// Seconds that reading everything of the target at one time may take.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub read_seconds: u32,
+}
+
+impl Default for TimeoutsTable {
+    fn default() -> Self {
+        Self {
+            connect_seconds: 10,
+            // A large list takes some seconds to begin.
+            idle_seconds: 30,
+            // What an API server of Kubernetes gives a request itself (`--request-timeout`).
+            request_seconds: 60,
+            write_seconds: 900,
+            // Some thousand pages of a fast server.
+            read_seconds: 300,
+        }
+    }
 }
 
 /// What is different in one environment. Tables are laid over the estate's own, field by field.

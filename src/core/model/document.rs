@@ -285,6 +285,10 @@ pub enum Allowance {
     Delete,
     /// More deletions than the limit.
     MassDelete,
+    /// Drawing a secret anew because the secret store does not have it any more.
+    RotateSecret,
+    /// Changing what a customer is billed where the store does not know the resource.
+    Bill,
 }
 
 /// Everything that was read of an estate.

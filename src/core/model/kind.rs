@@ -38,7 +38,7 @@ pub struct Kind {
     pub references: &'static [FieldReference],
     /// Whether deleting it destroys what cannot be made again.
     pub loses_data: bool,
-    /// Whether its existence costs the tenant or the operator money.
+    /// Whether it charges a customer: written last when something grows and first when something shrinks.
     pub bills: bool,
     /// Where the mark stands.
     pub mark: MarkPlace,

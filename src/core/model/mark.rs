@@ -17,6 +17,7 @@ const OPENING: &str = "[tenantry ";
 /// A resource is only ever updated or deleted if its mark names this estate and this very address.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
+    /// The estate and, where one was chosen, the environment, as [`scope`] writes them.
     pub estate: Arc<str>,
     pub address: Address,
     /// Keyed hash over the secret values that were written, by which drift of a secret is seen without knowing it.
@@ -25,9 +26,42 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether both name the same resource of the same estate.
+    /// Whether both name the same resource of the same estate and environment; one of them may be a mark from before marks
+    /// named environments.
     pub fn is_same_owner(&self, other: &Self) -> bool {
-        self.estate == other.estate && self.address == other.address
+        self.address == other.address && (self.is_of(&other.estate) || other.is_of(&self.estate))
+    }
+
+    /// Whether it names a scope, or names its estate alone, as marks did before they named environments.
+    pub fn is_of(&self, scope: &str) -> bool {
+        is_of(&self.estate, scope)
+    }
+}
+
+/// An estate in an environment, as marks have it: `shop`, or `shop.production`. Names are DNS labels, so the dot is
+/// unambiguous, and every target that keeps marks takes it.
+pub fn scope(estate: &str, environment: Option<&str>) -> Arc<str> {
+    match environment {
+        Some(environment) => format!("{estate}.{environment}").into(),
+        None => estate.into(),
+    }
+}
+
+/// The scope and, if it names an environment, its estate alone: what marks of it may say.
+pub fn names_of(scope: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(scope).chain(scope.split_once('.').map(|(estate, _)| estate))
+}
+
+/// Whether the text of a mark names a scope; see [`Mark::is_of`].
+pub fn is_of(named: &str, scope: &str) -> bool {
+    names_of(scope).any(|name| name == named)
+}
+
+/// A scope as messages have it: ``estate `shop`, environment `production` ``.
+pub fn readable_scope(scope: &str) -> String {
+    match scope.split_once('.') {
+        Some((estate, environment)) => format!("estate `{estate}`, environment `{environment}`"),
+        None => format!("estate `{scope}`"),
     }
 }
 
@@ -89,9 +123,9 @@ pub fn parse_comment(comment: &str) -> (&str, Option<(Mark, Notes)>) {
     }
 }
 
-/// How the mark's line begins for one estate, with the line break before it: what a server searches comments for.
-pub fn search_text(estate: &str) -> String {
-    format!("\n{OPENING}estate={} ", percent_encode(estate, fits_line))
+/// How the mark's line begins for one scope, with the line break before it: what a server searches comments for.
+pub fn search_texts(scope: &str) -> Vec<String> {
+    names_of(scope).map(|name| format!("\n{OPENING}estate={} ", percent_encode(name, fits_line))).collect()
 }
 
 #[cfg(test)]
@@ -114,6 +148,31 @@ mod tests {
         let name = fields(&mark(), [], fits_name).join(":");
         assert_eq!(name, "estate=shop:address=acme/queue%5B%22two%3A%20w%C3%B6rds%5D%20100%25%22%5D:secret=abc");
         assert_eq!(parse_fields(name.split(':')), Some((mark(), Notes::new())));
+    }
+
+    #[test]
+    fn a_mark_is_of_one_environment_and_an_old_one_of_its_estate() {
+        let mark = |estate: &str| Mark { estate: estate.into(), ..mark() };
+        assert_eq!(&*scope("shop", Some("production")), "shop.production");
+        assert_eq!(&*scope("shop", None), "shop");
+        for (named, asked, is_of) in [
+            ("shop", "shop", true),
+            ("shop.production", "shop.production", true),
+            ("shop", "shop.production", true),
+            ("shop.production", "shop", false),
+            ("shop.staging", "shop.production", false),
+            ("shopping", "shop", false),
+            ("sho", "shop.production", false),
+        ] {
+            assert_eq!(mark(named).is_of(asked), is_of, "{named} in {asked}");
+        }
+        assert!(mark("shop").is_same_owner(&mark("shop.production")));
+        assert!(mark("shop.production").is_same_owner(&mark("shop")));
+        assert!(!mark("shop.staging").is_same_owner(&mark("shop.production")));
+        assert_eq!(
+            search_texts("shop.production"),
+            ["\n[tenantry estate=shop.production ", "\n[tenantry estate=shop "]
+        );
     }
 
     #[test]

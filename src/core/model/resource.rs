@@ -59,6 +59,9 @@ pub struct Present {
     pub outputs: Arc<Map>,
     /// Why it is not ready yet, although it is there: what it runs has not started, or it is still being deleted.
     pub pending: Option<Arc<str>>,
+    /// Pointers of fields that the target itself says Tenantry set, where it keeps such a record (managed fields): given up
+    /// once the repository no longer names them, whatever the inventory knows.
+    pub claimed: Arc<[Arc<str>]>,
     /// What becomes of it by itself at a later day, such as a price that changes with the next period: told, and not waited
     /// for.
     pub scheduled: Option<Arc<str>>,
@@ -92,6 +95,26 @@ impl KindObservation {
     }
 }
 
+/// What sort of write was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BegunWrite {
+    /// Of something new or something that stays.
+    Write,
+    /// Of something in the place of what goes first: what is absent now was deleted by that very write.
+    Replace,
+    Delete,
+}
+
+/// A write that was begun and never seen to end: a run was interrupted, or the answer is in doubt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begun {
+    /// Which write it was at its address, counted from 1.
+    pub generation: u64,
+    pub write: BegunWrite,
+    /// What was to be written, as the inventory would have it; nothing of a deletion, or from before this was kept.
+    pub spec: Option<Arc<str>>,
+}
+
 /// What the inventory holds of an address: what was last written there.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +133,16 @@ pub struct Applied {
     pub protect: bool,
     /// The addresses it was written after, so that it can be deleted before them.
     pub depends_on: Vec<Address>,
+}
+
+impl Begun {
+    /// The spec that was to be written.
+    pub fn spec_value(&self) -> Option<Map> {
+        match serde_json::from_str::<Value>(self.spec.as_deref()?) {
+            Ok(Value::Map(map)) => Some(Map::clone(&map)),
+            _ => None,
+        }
+    }
 }
 
 impl Applied {

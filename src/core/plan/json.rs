@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Place, Plan, Summary, Transition, sensitive,
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
+    Transition, sensitive,
 };
 use crate::model::address::Address;
 use crate::model::names::hex;
@@ -53,6 +54,10 @@ struct PlanJson {
     approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether anything is blocked or refused, so that the plan is not the whole of what was asked for.
     errored: bool,
+    /// Where the store's journal ended when the plan was made. Only in the saved form: a journal that does not begin with
+    /// this is not the one that the plan was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalHead>,
     /// Whether sensitive values are masked, so that it cannot be applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     masked: bool,
@@ -81,8 +86,8 @@ struct ChangeJson {
     identity: Option<Arc<str>>,
     action: Action,
     cause: Cause,
-    /// Why, in one sentence without a full stop.
-    reason: Arc<str>,
+    /// Why.
+    reason: Reason,
     /// The owned fields as observed; null if it does not exist.
     before: Option<Value>,
     /// The spec as desired; null if it is deleted.
@@ -185,6 +190,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         transitions: form.transitions,
         approvals: form.approvals,
         unchanged,
+        journal: form.journal,
     })
 }
 
@@ -201,6 +207,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
         transitions,
         approvals,
         unchanged: _,
+        journal,
     } = plan;
     PlanJson {
         format_version: FORMAT_VERSION,
@@ -218,6 +225,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
         transitions: transitions.clone(),
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
+        journal: journal.clone().filter(|_| !masked),
         masked,
     }
 }

@@ -4,9 +4,11 @@
 //! saved, read back ([`json`]) and applied exactly. It holds no secret, only references.
 
 pub mod build;
-mod changes;
+mod change;
+mod draft;
 pub mod json;
-mod orphans;
+pub mod passes;
+mod reason;
 pub mod sensitive;
 
 use std::collections::BTreeMap;
@@ -16,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostics::{Code, Severity};
 use super::model::address::{Address, Owner};
-use super::model::resource::{Identity, TargetName};
+use super::model::resource::{Applied, Identity, TargetName};
 use super::model::value::{Map, Value};
+pub use reason::Reason;
 
 /// Version of the saved form. A reader refuses every other.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What to do, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +45,18 @@ pub struct Plan {
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as they should be.
     pub unchanged: usize,
+    /// Where the store's journal ended when the plan was made; nothing of a plan that no store was read for.
+    pub journal: Option<JournalHead>,
+}
+
+/// Where a journal ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournalHead {
+    /// The number of entries.
+    pub length: u64,
+    /// The hash of the last entry, in hexadecimal; zeros before the first.
+    pub hash: Arc<str>,
 }
 
 /// What is done to a resource.
@@ -55,6 +70,8 @@ pub enum Action {
     Delete,
     /// Take over a resource that nobody marked.
     Adopt,
+    /// Mark it under its new address; nothing else of it changes.
+    Move,
     /// Strike it from the inventory; it is gone already.
     Forget,
 }
@@ -67,6 +84,7 @@ impl Action {
             Self::Replace => "replace",
             Self::Delete => "delete",
             Self::Adopt => "adopt",
+            Self::Move => "move",
             Self::Forget => "forget",
         }
     }
@@ -86,6 +104,15 @@ pub enum Cause {
     /// The target changed: observed differs from applied.
     Drift,
     Both,
+    /// A run began it and it was never seen to end well: Tenantry's own doing, not drift.
+    Unfinished,
+}
+
+impl Cause {
+    /// Whether somebody changed the target.
+    pub fn is_drift(self) -> bool {
+        matches!(self, Self::Drift | Self::Both)
+    }
 }
 
 /// One address with an action.
@@ -98,8 +125,7 @@ pub struct Change {
     pub identity: Option<Identity>,
     pub action: Action,
     pub cause: Cause,
-    /// One sentence without a full stop.
-    pub reason: Arc<str>,
+    pub reason: Reason,
     /// As observed, but only fields that the estate owns.
     pub before: Option<Arc<Map>>,
     /// As desired.
@@ -121,6 +147,18 @@ pub struct Change {
 }
 
 impl Change {
+    /// What the inventory has of the very resource that a change is about; or else what it has at its address.
+    pub fn record<'i>(&self, inventory: &'i BTreeMap<Address, Applied>) -> Option<&'i Applied> {
+        let records =
+            || std::iter::once(&self.address).chain(&self.renamed_from).filter_map(|address| inventory.get(address));
+        let is_it = |applied: &&Applied| {
+            applied.target == self.target
+                && applied.kind == self.kind
+                && Some(&applied.identity) == self.identity.as_ref()
+        };
+        records().find(is_it).or_else(|| records().next())
+    }
+
     /// Whether nothing changes in the target: the inventory is brought up to date.
     pub fn is_only_record(&self) -> bool {
         self.fields.is_empty()
@@ -219,6 +257,9 @@ pub struct Summary {
     pub delete: usize,
     /// Resources to take over.
     pub adopt: usize,
+    /// Resources to mark under a new address.
+    #[serde(rename = "move")]
+    pub moved: usize,
     /// Addresses to strike from the inventory.
     pub forget: usize,
     /// Resources that are as they should be.
@@ -272,9 +313,10 @@ impl Plan {
                 Action::Replace => summary.replace += 1,
                 Action::Delete => summary.delete += 1,
                 Action::Adopt => summary.adopt += 1,
+                Action::Move => summary.moved += 1,
                 Action::Forget => summary.forget += 1,
             }
-            summary.drifted += usize::from(change.cause != Cause::Pending);
+            summary.drifted += usize::from(change.cause.is_drift());
         }
         summary
     }
@@ -292,6 +334,8 @@ impl Plan {
     /// Every owner that something is written for.
     pub fn owners(&self) -> Vec<Owner> {
         let mut owners: Vec<Owner> = self.changes.iter().map(|change| change.address.owner.clone()).collect();
+        // What moves is taken from the owner that had it.
+        owners.extend(self.changes.iter().filter_map(|change| Some(change.renamed_from.as_ref()?.owner.clone())));
         owners.extend(self.transitions.iter().map(|transition| Owner::Tenant(transition.tenant.clone())));
         owners.sort();
         owners.dedup();

@@ -10,15 +10,19 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::diagnostics::{Severity, codes};
+use crate::diagnostics::{Code, Severity, codes};
 use crate::model::address::Address;
 use crate::model::config::LimitsTable;
 use crate::model::document::{Allowance, ApprovalSpec, Document};
-use crate::plan::{Action, Change, Finding};
+use crate::plan::{Action, Change, Finding, Reason};
 
 /// What the guards look at.
 pub struct Guarded<'a> {
     pub changes: &'a [Change],
+    /// Whether a kind charges a customer.
+    pub bills: &'a dyn Fn(&str) -> bool,
+    /// Whether the inventory has what a change is about.
+    pub is_recorded: &'a dyn Fn(&Change) -> bool,
     pub approvals: &'a [Document<ApprovalSpec>],
     pub limits: &'a LimitsTable,
     /// Resources in the inventory.
@@ -44,6 +48,8 @@ pub fn guard(guarded: &Guarded<'_>) -> Verdict {
     empty_estate(guarded, &mut verdict);
     destruction(guarded, &mut verdict);
     mass_change(guarded, &mut verdict);
+    lost_secrets(guarded, &mut verdict);
+    unrecorded_bills(guarded, &mut verdict);
     verdict
 }
 
@@ -64,33 +70,79 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         if !(change.loses_data || change.protected) {
             continue;
         }
-        match approval(guarded, Allowance::Delete, &change.address) {
-            Approved::By(name, expires) => {
-                verdict.approvals.insert(name, expires);
-            }
-            not => {
-                let (code, why) = if change.loses_data {
-                    (codes::DATA_LOSS, "would destroy data")
-                } else {
-                    (codes::PROTECTED, "would destroy a protected resource")
-                };
-                let verb = if change.action == Action::Replace { "replacing" } else { "deleting" };
-                let message = format!("{verb} {} {why}: {}", change.address, change.reason);
-                let mut finding = Finding::refusal(code, message).of(&change.address).help(format!(
-                    "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
-                    change.address
-                ));
-                finding.origin.clone_from(&change.origin);
-                verdict.findings.push(finding);
-                if let Approved::Expired(name, expires) = not {
-                    let message = format!("Approval `{name}` would allow what is refused, but ran out at {expires}");
-                    let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
-                        .help("renew it, if what it allows is still meant");
-                    if !verdict.findings.contains(&finding) {
-                        verdict.findings.push(finding);
-                    }
-                }
-            }
+        let (code, why) = if change.loses_data {
+            (codes::DATA_LOSS, "would destroy data")
+        } else {
+            (codes::PROTECTED, "would destroy a protected resource")
+        };
+        let verb = if change.action == Action::Replace { "replacing" } else { "deleting" };
+        let message = format!("{verb} {} {why}", change.address);
+        let help = format!(
+            "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
+            change.address
+        );
+        require(guarded, verdict, Allowance::Delete, change, code, message, help);
+    }
+}
+
+/// No secret is drawn anew because the store that had it is not there.
+fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    for change in guarded.changes {
+        let Reason::SecretLost { secret } = &change.reason else { continue };
+        let message = format!("{} exists, but its secret `{secret}` is not in the secret store", change.address);
+        let help = format!(
+            "bring back the secret store that this environment was applied with (see the table [secrets]). To give it a new \
+             secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
+            change.address
+        );
+        require(guarded, verdict, Allowance::RotateSecret, change, codes::SECRET_LOST, message, help);
+    }
+}
+
+/// Nobody is billed otherwise because of a mark alone: the store was lost, or it is another one.
+fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    let writes = |change: &&Change| matches!(change.action, Action::Update | Action::Replace);
+    for change in guarded.changes.iter().filter(writes).filter(|change| (guarded.bills)(&change.kind)) {
+        if change.fields.is_empty() || (guarded.is_recorded)(change) {
+            continue;
+        }
+        let message =
+            format!("{} carries our mark, but the store does not know it, and the change is billed", change.address);
+        let help = format!(
+            "bring back the store of this environment (`tenantry store import`). If the change is \
+             meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
+            change.address
+        );
+        require(guarded, verdict, Allowance::Bill, change, codes::UNRECORDED, message, help);
+    }
+}
+
+/// Refuses a change that no Approval allows.
+fn require(
+    guarded: &Guarded<'_>,
+    verdict: &mut Verdict,
+    allowance: Allowance,
+    change: &Change,
+    code: Code,
+    message: String,
+    help: String,
+) {
+    let not = match approval(guarded.approvals, guarded.now, allowance, &change.address) {
+        Approved::By(name, expires) => {
+            verdict.approvals.insert(name, expires);
+            return;
+        }
+        not => not,
+    };
+    let mut finding = Finding::refusal(code, message).of(&change.address).help(help);
+    finding.origin.clone_from(&change.origin);
+    verdict.findings.push(finding);
+    if let Approved::Expired(name, expires) = not {
+        let message = format!("Approval `{name}` would allow what is refused, but ran out at {expires}");
+        let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
+            .help("renew it, if what it allows is still meant");
+        if !verdict.findings.contains(&finding) {
+            verdict.findings.push(finding);
         }
     }
 }
@@ -100,7 +152,7 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
     for change in guarded.changes.iter().filter(|change| change.action.destroys()) {
-        match approval(guarded, Allowance::MassDelete, &change.address) {
+        match approval(guarded.approvals, guarded.now, Allowance::MassDelete, &change.address) {
             Approved::By(name, expires) => {
                 used.insert(name, expires);
             }
@@ -120,23 +172,28 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
+/// Whether an Approval that has not run out allows something at an address.
+pub fn allows(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: Allowance, address: &Address) -> bool {
+    matches!(approval(approvals, now, allowance, address), Approved::By(..))
+}
+
 enum Approved {
     By(Arc<str>, Arc<str>),
     Expired(Arc<str>, Arc<str>),
     No,
 }
 
-fn approval(guarded: &Guarded<'_>, allowance: Allowance, address: &Address) -> Approved {
+fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: Allowance, address: &Address) -> Approved {
     let address = address.to_string();
     let mut expired = None;
-    for document in guarded.approvals {
+    for document in approvals {
         let ApprovalSpec { allow, addresses, reason: _, expires } = &document.spec;
         if !allow.contains(&allowance) || !addresses.iter().any(|glob| matches(glob, &address)) {
             continue;
         }
         let name = document.metadata.name.shared();
         match expiry(expires) {
-            Some(until) if guarded.now < until => return Approved::By(name, expires.clone()),
+            Some(until) if now < until => return Approved::By(name, expires.clone()),
             _ => expired = Some((name, expires.clone())),
         }
     }

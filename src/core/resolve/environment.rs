@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::diagnostics::{Diagnostic, codes};
 use crate::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
 use crate::model::document::Positions;
+use crate::model::mark;
 use crate::model::names::Name;
 
 use super::suggest;
@@ -23,6 +24,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The estate and environment, as marks name them.
+    pub fn scope(&self) -> Arc<str> {
+        mark::scope(&self.estate, self.name.as_deref())
+    }
+
     /// Whether the sandbox stands in for every target.
     pub fn is_simulated(&self) -> bool {
         self.targets.values().all(|target| target.sandbox)

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 pub use environment::{Environment, environment};
 
-use super::diagnostics::{Diagnostic, Origin, codes, nearest};
+use super::diagnostics::{Diagnostic, codes, nearest};
 use super::model::document::{Document, Estate, Phase, TenantSpec, TierSpec};
-use super::model::value::{Map, Value, push_token};
+use super::model::value::{Map, Value};
 
 /// A tenant with its tier's defaults filled in.
 pub struct ResolvedTenant<'e> {
@@ -36,7 +36,7 @@ pub struct Resolved<'e> {
     pub estate: Value,
 }
 
-impl ResolvedTenant<'_> {
+impl<'e> ResolvedTenant<'e> {
     pub fn name(&self) -> Arc<str> {
         self.document.metadata.name.shared()
     }
@@ -45,20 +45,10 @@ impl ResolvedTenant<'_> {
         self.document.spec.phase
     }
 
-    /// Where the value of a path below `tenant` was written: in the tenant's document, else in its tier's.
-    pub fn provenance(&self, path: &[Arc<str>]) -> Option<Origin> {
-        let [field, rest @ ..] = path else { return None };
-        let mut pointer = match &**field {
-            "name" | "labels" | "annotations" => format!("/metadata/{field}"),
-            _ => format!("/spec/{field}"),
-        };
-        rest.iter().for_each(|step| push_token(&mut pointer, step));
-        let own = self.document.positions.exact(&pointer);
-        let inherited = || {
-            matches!(&**field, "quotas" | "features" | "values").then(|| self.tier.positions.exact(&pointer)).flatten()
-        };
-        own.or_else(inherited)
-            .or_else(|| path.len().checked_sub(2).and_then(|_| self.provenance(&path[..path.len() - 1])))
+    /// The tenant as it would be on another tier.
+    #[must_use]
+    pub fn on(&self, tier: &ResolvedTier<'e>) -> Self {
+        Self { document: self.document, tier: tier.document, value: tenant_value(self.document, &tier.value) }
     }
 }
 

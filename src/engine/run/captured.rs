@@ -84,9 +84,7 @@ impl<'a> Run<'a> {
             if outputs.contains(name) || matches!(change.action, Action::Create | Action::Replace) {
                 continue;
             }
-            let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
-            let earlier = addresses.find_map(|address| self.inventory.get(address));
-            let known = earlier.and_then(|applied| applied.outputs_value(Some(kind)));
+            let known = change.record(self.inventory).and_then(|applied| applied.outputs_value(Some(kind)));
             match known.as_ref().and_then(|outputs| outputs.get(name)) {
                 Some(value) => outputs = outputs.with(name, value.clone()),
                 None if change.action == Action::Adopt => outputs = outputs.with(name, Value::Null),

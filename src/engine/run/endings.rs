@@ -18,8 +18,7 @@ pub enum Ending<'a> {
 
 /// What a resource needed when it was last written.
 pub fn needed_before<'a>(inventory: &'a BTreeMap<Address, Applied>, change: &'a Change) -> &'a [Address] {
-    let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
-    match addresses.find_map(|address| inventory.get(address)) {
+    match change.record(inventory) {
         Some(applied) => &applied.depends_on,
         None if change.action == Action::Delete => &change.depends_on,
         None => &[],

@@ -7,7 +7,7 @@ use super::{Run, locked};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::Batch;
 use tenantry_core::model::value::Map;
-use tenantry_core::plan::Change;
+use tenantry_core::plan::{Action, Change};
 use tenantry_provider::contract::{Step, StepAction, WriteError, Written};
 use tenantry_store::contract::{StepBegun, StepEnded, StepResult};
 
@@ -22,9 +22,11 @@ impl<'a> Run<'a> {
     /// Writes changes that go out together. Where one of a sequence fails, what does not need it goes on.
     pub(super) async fn batch(&self, owner: &Owner, prepared: &[Prepared<'_, 'a>]) {
         let begun: Vec<StepBegun> = prepared.iter().map(|prepared| self.begun(prepared)).collect();
-        if let Err(error) = self.request.store.begin(&self.fence(owner), &begun).await {
+        let guard = self.guard(owner);
+        if let Err(error) = self.request.store.begin(&guard.fence(), &begun).await {
             return self.store_failed(error, prepared.iter().map(|prepared| prepared.ready.change));
         }
+        let guard = guard.confirmed();
         for Prepared { ready, .. } in prepared {
             let change = ready.change;
             self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action });
@@ -33,7 +35,7 @@ impl<'a> Run<'a> {
         while let Some(first) = rest.first() {
             let steps: Vec<Step> = rest.iter().flat_map(|prepared| prepared.steps.iter().cloned()).collect();
             let mut ended = Ended::default();
-            let next = match self.write(&first.ready.change.target, &steps).await {
+            let next = match self.write(&guard, &first.ready.change.target, &steps).await {
                 Ok(written) => {
                     self.end_done(&rest, written, &mut ended).await;
                     Vec::new()
@@ -41,13 +43,14 @@ impl<'a> Run<'a> {
                 Err(failure) if steps.iter().any(|step| step.kind.batch == Batch::Sequence) => {
                     let (done, culprit, next) = around(&rest, failure.step);
                     self.end_done(done, failure.done.clone(), &mut ended).await;
-                    self.end_failed(culprit, &failure, None, &mut ended);
+                    let before = done.iter().map(|prepared| prepared.steps.len()).sum();
+                    self.end_failed(culprit, &failure, None, &mut ended, before);
                     next.to_vec()
                 }
                 Err(failure) => {
                     let (_, culprit, _) = around(&rest, failure.step);
                     let culprit = culprit.first().map(|prepared| &prepared.ready.change.address);
-                    self.end_failed(&rest, &failure, culprit, &mut ended);
+                    self.end_failed(&rest, &failure, culprit, &mut ended, 0);
                     Vec::new()
                 }
             };
@@ -86,12 +89,12 @@ impl<'a> Run<'a> {
         Some(kept)
     }
 
-    fn record(&self, change: &Change, result: StepResult) -> StepEnded {
+    pub(super) fn record(&self, change: &Change, result: StepResult) -> StepEnded {
         StepEnded {
             at: (self.request.clock)(),
             address: change.address.clone(),
             identity: change.identity.clone().unwrap_or_default(),
-            action: change.action.as_str().into(),
+            action: change.action,
             generation: change.generation,
             sensitive: Some(change.sensitive.clone()),
             result,
@@ -125,25 +128,45 @@ impl<'a> Run<'a> {
     }
 
     fn end_written(&self, ready: &Ready<'a>, outputs: Map, ended: &mut Ended<'a>) {
+        let change = ready.change;
         let applied = self.applied(ready, outputs);
-        // A replaced resource stays open, and on record under its old name, until the old one is gone.
-        if ready.replaced.is_none() {
-            ended.records.push(self.record(ready.change, applied));
-            if let Some(old) = &ready.change.renamed_from {
-                let removed = self.record(ready.change, StepResult::Removed);
-                ended.records.push(StepEnded { address: old.clone(), ..removed });
-            }
+        if change.action == Action::Delete && ready.present.is_some() {
+            locked(&self.deleted).insert(&change.address);
+        } else if ready.replaced.is_none() {
+            ended.records.push(self.record(change, applied));
+            ended.records.extend(self.old_address(change));
         }
+        // A replaced resource stays open, and on record under its old name, until the old one is gone.
         ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
     }
 
-    /// `culprit` is the one that failed, where all are one transaction.
+    /// The end of the record at the address that something moved from, unless something else is written there.
+    fn old_address(&self, change: &Change) -> Option<StepEnded> {
+        let old = change.renamed_from.as_ref().filter(|old| !self.addresses.contains(old))?;
+        Some(StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) })
+    }
+
+    /// Before something is deleted for another to come in its place: whether the target would take that one. A transaction
+    /// keeps the old one where the new one is refused.
+    pub(super) async fn prove(&self, change: &Change, steps: &[Step]) -> Result<(), String> {
+        let [old, new] = steps else { return Ok(()) };
+        if !old.is_delete() || new.kind.batch == Batch::Transaction {
+            return Ok(());
+        }
+        let Some(Ok(open)) = self.targets.get(&change.target) else { return Ok(()) };
+        open.prove(new).await.map_err(|error| {
+            format!("the target would refuse the new one, so the old one stays: {}", self.mask(&error.to_string()))
+        })
+    }
+
+    /// `culprit` is the one that failed, where all are one transaction; `before` is how many steps came before `failed`.
     fn end_failed(
         &self,
         failed: &[&Prepared<'_, 'a>],
         failure: &WriteError,
         culprit: Option<&Address>,
         ended: &mut Ended<'a>,
+        before: usize,
     ) {
         let error = &failure.error;
         let mut why = self.mask(&error.to_string());
@@ -156,7 +179,14 @@ impl<'a> Run<'a> {
                 self.end_recorded(prepared, ended);
                 continue;
             }
+            let is_half_done = culprit.is_none_or(|culprit| *culprit == change.address)
+                && is_past_deletion(prepared, failure.step.saturating_sub(before))
+                && prepared.steps.iter().all(|step| step.kind.batch != Batch::Transaction);
             let (outcome, reason) = match culprit {
+                _ if is_half_done => {
+                    let reason = format!("the old one was deleted, and the new one was refused: {why}");
+                    (Outcome::HalfDone(reason.clone()), reason)
+                }
                 Some(culprit) if *culprit != change.address => {
                     let reason = format!("{culprit} failed, and the two are one transaction");
                     (Outcome::Skipped(reason.clone()), reason)
@@ -165,7 +195,8 @@ impl<'a> Run<'a> {
             };
             // Whether a request that got no answer was carried out is not known: the step stays open, so that the next
             // run takes what it finds for ours.
-            if !error.class.is_transient() && !error.is_in_doubt {
+            // So does a replacement that stands half-way.
+            if !error.class.is_transient() && !error.is_in_doubt && !is_half_done {
                 ended.records.push(self.record(change, StepResult::Failed(reason.into())));
             }
             ended.outcomes.push((change, outcome));
@@ -199,7 +230,9 @@ impl<'a> Run<'a> {
         let deleted = match step {
             Ok(step) => {
                 let steps: Vec<Step> = step.into_iter().collect();
-                self.write(&change.target, &steps).await.map_err(|failure| self.mask(&failure.error.to_string()))
+                self.write(&self.guard(owner), &change.target, &steps)
+                    .await
+                    .map_err(|failure| self.mask(&failure.error.to_string()))
             }
             Err(reason) => Err(reason),
         };
@@ -207,16 +240,16 @@ impl<'a> Run<'a> {
             return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
         }
         let mut ended = vec![self.record(change, applied)];
-        ended.extend(
-            change
-                .renamed_from
-                .iter()
-                .map(|old| StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) }),
-        );
+        ended.extend(self.old_address(change));
         if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
             self.store_failed(error, std::iter::once(change));
         }
     }
+}
+
+/// Whether the step of a change that failed comes after one that deleted what was there.
+fn is_past_deletion(prepared: &Prepared<'_, '_>, failed: usize) -> bool {
+    prepared.steps.iter().take(failed).any(Step::is_delete)
 }
 
 /// Those before the one that a step belongs to, that one, and those after it.

@@ -3,6 +3,7 @@
 mod batch;
 mod captured;
 mod endings;
+mod guard;
 mod journal;
 mod open;
 mod prepare;
@@ -21,11 +22,15 @@ use endings::{Ending, endings, needed_before};
 use open::Open;
 use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::Applied;
 use tenantry_core::model::value::Map;
+use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Transition};
 use tenantry_secret::Masker;
-use tenantry_store::contract::{Fence, FencingToken, PhaseTransition, RunId, StoreError};
+use tenantry_store::contract::{
+    Fence, FencingToken, PhaseTransition, RunId, StepBegun, StepEnded, StepResult, StoreError,
+};
 
 /// Everything that the owners' tasks share.
 #[expect(clippy::struct_field_names, reason = "`run` is the run's number in the journal")]
@@ -49,6 +54,10 @@ pub struct Run<'a> {
     /// last written. Unless they are done, it stays.
     needed_by: HashMap<&'a Address, Vec<&'a Address>>,
     inventory: &'a BTreeMap<Address, Applied>,
+    /// Every address that the plan changes something at.
+    addresses: HashSet<&'a Address>,
+    /// What was deleted by this run. It stays on record until the target says that it is gone.
+    deleted: Mutex<HashSet<&'a Address>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
     blocked: HashSet<&'a Owner>,
 }
@@ -106,6 +115,8 @@ impl<'a> Run<'a> {
             lost,
             needed_by,
             inventory,
+            addresses: plan.changes.iter().map(|change| &change.address).collect(),
+            deleted: Mutex::default(),
             by_owner,
             blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
         }
@@ -172,7 +183,11 @@ impl<'a> Run<'a> {
                     self.end(ready.change, outcome);
                     continue;
                 }
-                match self.prepare(ready) {
+                let steps = match self.prepare(ready) {
+                    Ok(steps) => self.prove(ready.change, &steps).await.map(|()| steps),
+                    Err(reason) => Err(reason),
+                };
+                match steps {
                     Ok(steps) => prepared.push(Prepared { ready, steps }),
                     Err(reason) => self.end(ready.change, Outcome::Failed(reason)),
                 }
@@ -198,11 +213,20 @@ impl<'a> Run<'a> {
             let user = users.find(|address| undone(address).is_some());
             return user.map(|user| Outcome::Skipped(format!("{user}, which needs it, was not done")));
         }
-        change
-            .depends_on
-            .iter()
-            .find(|needed| undone(needed).is_some())
-            .map(|needed| Outcome::Skipped(format!("it needs {needed}, which was not done")))
+        let needed = change.depends_on.iter().find(|needed| undone(needed).is_some());
+        if let Some(needed) = needed {
+            return Some(Outcome::Skipped(format!("it needs {needed}, which was not done")));
+        }
+        // A customer pays for nothing that is not there.
+        let is_billed = matches!(change.action, Action::Create | Action::Update | Action::Replace)
+            && change.address.owner.tenant().is_some()
+            && self.request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills)
+            && !shrinks(&self.request.plan.transitions, &change.address.owner);
+        let mut others = self.by_owner.get(&change.address.owner).into_iter().flatten();
+        let undone_other = others.find(|other| is_billed && undone(&other.address).is_some());
+        undone_other.map(|other| {
+            Outcome::Skipped(format!("{} was not done, and nothing is billed that is not there", other.address))
+        })
     }
 
     fn end(&self, change: &Change, outcome: Outcome) {
@@ -215,7 +239,7 @@ impl<'a> Run<'a> {
         Fence {
             run: self.run,
             owner: owner.clone(),
-            token: self.tokens.get(owner).copied().unwrap_or_default(),
+            token: *self.tokens.get(owner).expect("every owner of the plan is locked"),
             now: (self.request.clock)(),
         }
     }
@@ -228,6 +252,38 @@ impl<'a> Run<'a> {
             self.lost.cancel();
         }
         locked(&self.failure).get_or_insert(error);
+    }
+
+    /// Puts on record what verification told: what was deleted and is gone leaves the inventory; what did not come out as
+    /// written is open again, so that the next run finishes it and nobody calls it drift.
+    pub async fn close(&self, outcomes: &Outcomes) {
+        let deleted = std::mem::take(&mut *locked(&self.deleted));
+        let written = |change: &Change| change.action != Action::Forget && !deleted.contains(&change.address);
+        for (owner, changes) in &self.by_owner {
+            let gone: Vec<StepEnded> = changes
+                .iter()
+                .filter(|change| deleted.contains(&change.address))
+                .filter(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled()))
+                .map(|change| self.record(change, StepResult::Removed))
+                .collect();
+            let wrong: Vec<StepBegun> = changes
+                .iter()
+                .filter(|change| written(change))
+                .filter(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_wrong()))
+                .map(|change| self.begun_again(change))
+                .collect();
+            let fence = self.fence(owner);
+            let mut closed = Ok(());
+            if !gone.is_empty() {
+                closed = self.request.store.finish(&fence, &gone).await;
+            }
+            if !wrong.is_empty() && closed.is_ok() {
+                closed = self.request.store.begin(&fence, &wrong).await;
+            }
+            if let Err(error) = closed {
+                return self.store_failed(error, std::iter::empty());
+            }
+        }
     }
 
     /// Records the phases of those tenants whose every change is done, verified and ready.
@@ -247,11 +303,16 @@ impl<'a> Run<'a> {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
+        let Some(to) = Phase::named(&transition.to) else {
+            let cause = format!("the plan names the phase `{}`, which does not exist", transition.to);
+            let (location, attempted) = (self.request.store.location(), "entering a phase");
+            return self.store_failed(StoreError::Failed { location, attempted, cause }, std::iter::empty());
+        };
         let entered = PhaseTransition {
             at: (self.request.clock)(),
             tenant: transition.tenant.clone(),
-            from: transition.from.clone(),
-            to: transition.to.clone(),
+            from: transition.from.as_deref().and_then(Phase::named),
+            to,
         };
         let owner = Owner::Tenant(transition.tenant.clone());
         match self.request.store.enter_phase(&self.fence(&owner), &entered).await {

@@ -14,7 +14,7 @@ use super::super::apply::{Event, Ready};
 use super::super::observe::describe;
 use super::{Run, locked};
 use tenantry_core::model::kind::Batch;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, ErrorClass, ProviderError, Step, WriteError, Writer, Written};
 
 /// How often a request is tried again that may succeed later. With the delays below, about half a minute in all: longer
 /// than a failover takes, and shorter than a pipeline's patience.
@@ -47,8 +47,15 @@ impl Open {
         }
     }
 
+    /// See [`Writer::prove`].
+    pub(super) async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        let _permit = self.concurrency.acquire().await;
+        self.wait_for_quiet_to_end().await;
+        self.writer.prove(step).await
+    }
+
     /// One call, once the target's limits allow it.
-    async fn call(&self, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn call(&self, steps: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let _permit = self.concurrency.acquire().await;
         if let Some(rate) = &self.rate {
             for _ in steps {
@@ -56,7 +63,7 @@ impl Open {
             }
         }
         self.wait_for_quiet_to_end().await;
-        self.writer.write(steps).await
+        self.writer.write_guarded(steps, guard).await
     }
 }
 
@@ -84,7 +91,12 @@ impl Run<'_> {
     }
 
     /// Writes steps. What of a sequence was done is not written again when a later step is tried once more.
-    pub(super) async fn write(&self, target: &Arc<str>, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+    pub(super) async fn write(
+        &self,
+        guard: &dyn CommitGuard,
+        target: &Arc<str>,
+        steps: &[Step],
+    ) -> Result<Vec<Written>, WriteError> {
         let Some(first) = steps.first() else { return Ok(Vec::new()) };
         let cannot = |cause: &str| {
             let error = ProviderError::new(ErrorClass::Fatal, format!("opening target `{target}`"), cause);
@@ -106,7 +118,7 @@ impl Run<'_> {
         // Steps that were tried before and got no answer: they may have been done, whatever the last try is told.
         let mut in_doubt: HashSet<usize> = HashSet::new();
         loop {
-            let WriteError { step, done, mut error } = match open.call(&steps[written.len()..]).await {
+            let WriteError { step, done, mut error } = match open.call(&steps[written.len()..], guard).await {
                 Ok(rest) => {
                     written.extend(rest);
                     return Ok(written);

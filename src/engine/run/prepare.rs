@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
                     steps.push(self.step(change, kind, Some(after), action)?);
                 }
             }
-            (Action::Update | Action::Adopt, Some(before)) => {
+            (Action::Update | Action::Adopt | Action::Move, Some(before)) => {
                 steps.push(self.step(change, kind, Some(after), update(spec, before.clone()))?);
             }
             _ => steps.push(self.step(change, kind, Some(after), create(spec))?),
@@ -118,7 +118,11 @@ impl<'a> Run<'a> {
             StepAction::Delete { before: Present { mark: Some(mark), .. } } => mark.address.clone(),
             _ => change.address.clone(),
         };
-        let mark = Mark { estate: self.request.plan.estate.clone(), address, secret_hash: secret_hash.map(Into::into) };
+        let mark = Mark {
+            estate: self.request.targets.environment.scope(),
+            address,
+            secret_hash: secret_hash.map(Into::into),
+        };
         Ok(Step { kind: kind.clone(), identity, action, mark, idempotency_key: self.idempotency_key(change) })
     }
 
@@ -131,10 +135,39 @@ impl<'a> Run<'a> {
             kind: change.kind.clone(),
             target: change.target.clone(),
             identity: identity.cloned().unwrap_or_default(),
-            action: change.action.as_str().into(),
+            action: change.action,
             generation: change.generation,
             idempotency_key: self.idempotency_key(change),
+            spec: self.text_of(change),
         }
+    }
+
+    /// The beginning of a write that did not come out as written, for the run that finishes it.
+    pub(super) fn begun_again(&self, change: &Change) -> StepBegun {
+        let recorded = change.record(self.inventory).map(|applied| applied.identity.clone());
+        StepBegun {
+            at: (self.request.clock)(),
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            target: change.target.clone(),
+            identity: change.identity.clone().or(recorded).unwrap_or_default(),
+            action: Action::Update,
+            generation: change.generation,
+            idempotency_key: self.idempotency_key(change),
+            spec: self.text_of(change),
+        }
+    }
+
+    /// What is written, as the inventory has it: outputs as they turned out, secrets as references.
+    fn recorded_spec(&self, after: &Arc<Map>) -> Map {
+        after_with(&self.settled(after), &mut |deferred| {
+            let known = !deferred.has_secret();
+            known.then(|| self.resolve(deferred)).flatten()
+        })
+    }
+
+    fn text_of(&self, change: &Change) -> Option<Arc<str>> {
+        Some(text(&self.recorded_spec(change.after.as_ref()?)))
     }
 
     fn idempotency_key(&self, change: &Change) -> Arc<str> {
@@ -148,23 +181,17 @@ impl<'a> Run<'a> {
 
     /// What was last written at a change's address, or at the one it had before.
     fn applied_before(&self, change: &Change) -> Option<Map> {
-        let mut addresses = std::iter::once(&change.address).chain(&change.renamed_from);
-        addresses.find_map(|address| self.inventory.get(address))?.spec_value()
+        change.record(self.inventory)?.spec_value()
     }
 
     /// What the inventory holds afterwards.
     pub(super) fn applied(&self, ready: &Ready<'_>, outputs: Map) -> StepResult {
         let change = ready.change;
         let Some(after) = &change.after else { return StepResult::Removed };
-        let text = |map: &Map| Arc::from(serde_json::to_string(map).expect("specs and outputs have texts for keys"));
         let kind = self.request.targets.catalogue.get(&change.kind);
         let outputs = self.with_earlier(change, kind, outputs);
         let outputs_text = text(&outputs);
-        let resolved = after_with(&self.settled(after), &mut |deferred| {
-            // Outputs are written as they turned out; secrets stay references.
-            let known = !deferred.has_secret();
-            known.then(|| self.resolve(deferred)).flatten()
-        });
+        let resolved = self.recorded_spec(after);
         let identity = change
             .identity
             .clone()
@@ -185,6 +212,10 @@ impl<'a> Run<'a> {
             depends_on: change.depends_on.clone(),
         })
     }
+}
+
+fn text(map: &Map) -> Arc<str> {
+    serde_json::to_string(map).expect("specs and outputs have texts for keys").into()
 }
 
 /// Why a spec cannot be written yet.

@@ -1,15 +1,13 @@
 //! Requests to one API: addresses, authentication, errors.
 
-use std::sync::Arc;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 
-use super::auth::{self, Credentials};
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings, masked};
+use crate::auth::{self, Credentials};
+use crate::failure::Failure;
+use tenantry_provider::contract::Settings;
 use tenantry_transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
-use tenantry_transport::{Answer, Method, Options, Request, Transport, Url};
+use tenantry_transport::{Answer, Effect, Method, Options, Request, Transport, Url};
 
 /// What of a segment stands for itself (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -20,25 +18,6 @@ pub struct Api {
     transport: Transport,
     base: Url,
     credentials: Credentials,
-    /// What must stand in no message.
-    secrets: Vec<SecretString>,
-}
-
-/// A request that did not do what it was for.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error(transparent)]
-    Transport(#[from] tenantry_transport::Failure),
-    #[error("{} (status {status})", brief(message))]
-    Refused { status: u16, message: String },
-    #[error("{0}")]
-    Unreadable(String),
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
-    #[error("the operation failed: {}", brief(.0))]
-    Operation(String),
 }
 
 /// An answer, whatever its status.
@@ -48,54 +27,22 @@ pub struct Reply {
     pub json: Json,
     pub location: Option<String>,
     pub next: Option<String>,
-    /// Whether it is a page for people, which says nothing about what was asked for.
-    pub is_page: bool,
+    /// Whether it is in the words of an API, or in none. Those of a gateway, or of a page for people, say nothing about what
+    /// was asked for.
+    pub is_own: bool,
 }
 
-/// An API's own words, as long as a message should be.
-fn brief(message: &str) -> String {
-    message.chars().take(500).collect()
+/// What makes a request safe to send again: a header, and a text that is the same for every repetition.
+#[derive(Clone, Copy)]
+pub struct IdempotencyKey<'a> {
+    pub header: &'a str,
+    pub key: &'a str,
 }
 
-impl Failure {
-    /// Without secrets, should the API have quoted one: covered while it is whole, before anything is cut short.
-    #[must_use]
-    pub fn masked(self, secrets: &[Arc<str>]) -> Self {
-        let cover = |text: String| masked(&text, secrets.iter().cloned());
-        match self {
-            Self::Transport(failure) => Self::Transport(failure),
-            Self::Refused { status, message } => Self::Refused { status, message: cover(message) },
-            Self::Unreadable(message) => Self::Unreadable(cover(message)),
-            Self::Conflict(message) => Self::Conflict(cover(message)),
-            Self::Invalid(message) => Self::Invalid(cover(message)),
-            Self::Operation(message) => Self::Operation(cover(message)),
-        }
-    }
-
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Transport(failure) => failure.class(),
-            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
-            Self::Refused { status: 408 | 423 | 425, .. } => ErrorClass::Retryable,
-            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
-            Self::Refused { status: 409 | 412, .. } | Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Refused { .. } | Self::Unreadable(_) | Self::Invalid(_) | Self::Operation(_) => ErrorClass::Fatal,
-        }
-    }
-
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = match &self {
-            Self::Transport(failure) => failure.remedy(),
-            Self::Refused { status: 401, .. } => Some("check the credentials of the target"),
-            Self::Refused { status: 403, .. } => Some("give the credentials of the target this permission"),
-            Self::Unreadable(_) => Some("check the target's `url`: an API answers JSON"),
-            _ => None,
-        };
-        let error = ProviderError::new(self.class(), attempted, &self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+impl Reply {
+    /// Whether the API itself says, by one of some statuses, that there is no such thing.
+    pub fn says_absent(&self, statuses: &[u16]) -> bool {
+        self.is_own && statuses.contains(&self.status)
     }
 }
 
@@ -105,15 +52,10 @@ impl Api {
     pub fn open(settings: &Settings) -> Result<Self, String> {
         let base = settings.text("url").ok_or("`url` is missing")?;
         let base = tenantry_transport::base_url(base).map_err(|why| format!("`url` cannot be used: {why}"))?;
-        let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
-        let transport = Transport::new(&Options {
-            roots: tenantry_transport::tls::roots(settings),
-            requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
-            concurrency: settings.concurrency,
-        })
-        .map_err(|failure| failure.to_string())?;
         let (credentials, secrets) = auth::open(settings)?;
-        Ok(Self { transport, base, credentials, secrets })
+        let options = Options { secrets, ..Options::of(settings, super::REQUESTS_PER_SECOND) };
+        let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
+        Ok(Self { transport, base, credentials })
     }
 
     pub fn location(&self) -> String {
@@ -155,19 +97,23 @@ impl Api {
         method: Method,
         url: Url,
         body: Option<&Json>,
-        idempotency_key: Option<&str>,
+        idempotency_key: Option<IdempotencyKey<'_>>,
     ) -> Result<Reply, Failure> {
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(key) = idempotency_key.and_then(|key| HeaderValue::from_str(key).ok()) {
-            headers.insert("idempotency-key", key);
+        let mut effect = Effect::of(&method);
+        if let Some(IdempotencyKey { header, key }) = idempotency_key {
+            let unusable = || Failure::Invalid(format!("`{header}` cannot be a header that has an idempotency key"));
+            let name = HeaderName::from_bytes(header.as_bytes()).map_err(|_| unusable())?;
+            headers.insert(name, HeaderValue::from_str(key).map_err(|_| unusable())?);
+            effect = Effect::Repeatable;
         }
         let body = body.map(|body| body.to_string().into_bytes());
         for is_last in [false, true] {
-            let mut request =
-                Request { method: method.clone(), url: url.clone(), headers: headers.clone(), body: body.clone() };
+            let (method, url, headers, body) = (method.clone(), url.clone(), headers.clone(), body.clone());
+            let mut request = Request { method, url, headers, body, effect };
             self.credentials.add_to(&mut request, &self.transport).await?;
             let answer = self.transport.send(&request).await?;
             if answer.status.as_u16() == 401 && !is_last && self.credentials.renew().await {
@@ -180,17 +126,17 @@ impl Api {
 
     fn read(answer: &Answer) -> Result<Reply, Failure> {
         let status = answer.status.as_u16();
-        let json = if answer.body.is_empty() { Ok(Json::Null) } else { answer.json() };
-        let json = match json {
+        let read = if answer.body.is_empty() { Ok(Json::Null) } else { answer.json() };
+        let is_own = read.is_ok() && !answer.is_page();
+        let json = match read {
             Ok(json) => json,
             Err(message) if answer.status.is_success() => return Err(Failure::Unreadable(message)),
             // An error may come in words, and those of a gateway are a page.
             Err(message) => Json::String(message),
         };
-        let text = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let is_page =
-            text(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
-        Ok(Reply { status, json, location: text(LOCATION), next: text(LINK).and_then(|link| next_of(&link)), is_page })
+        let location = answer.header(LOCATION.as_str()).map(str::to_owned);
+        let mut links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+        Ok(Reply { status, json, location, next: links.find_map(next_of), is_own })
     }
 
     /// An answer that says that it was done.
@@ -203,10 +149,7 @@ impl Api {
         }
         let places = ["/error/message", "/message", "/errors/0/message", "/detail", "/error_description", "/error", ""];
         let words = places.iter().find_map(|place| reply.json.pointer(place)?.as_str());
-        let mut message = words.unwrap_or("the API refused it without saying why").to_owned();
-        for secret in &self.secrets {
-            message = message.replace(secret.expose_secret(), "(secret)");
-        }
+        let message = self.transport.masked(words.unwrap_or("the API refused it without saying why"));
         Err(Failure::Refused { status: reply.status, message })
     }
 }
@@ -234,13 +177,34 @@ pub fn fill<'a>(path: &str, value: impl Fn(&str) -> Option<std::borrow::Cow<'a, 
     Ok(filled)
 }
 
-/// The address with `rel="next"` of a `Link` header (RFC 8288).
-fn next_of(link: &str) -> Option<String> {
-    link.split(',').find_map(|part| {
-        let (address, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
-        is_next.then(|| address.to_owned())
-    })
+/// The address with `rel="next"` of a `Link` header (RFC 8288, 3). An address may hold commas, and a relation be one of
+/// several.
+fn next_of(header: &str) -> Option<String> {
+    let mut rest = header;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (address, after) = after.split_once('>')?;
+        let end = end_of_link(after);
+        let is_next = after[..end].split(';').any(|parameter| {
+            let (name, value) = parameter.trim().split_once('=').unwrap_or_default();
+            let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+            name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            return Some(address.to_owned());
+        }
+        rest = &after[end..];
+    }
+    None
+}
+
+/// Where the parameters of a link end: at the first comma that is not quoted.
+fn end_of_link(parameters: &str) -> usize {
+    let mut is_quoted = false;
+    let ends = |(_, character): &(usize, char)| {
+        is_quoted ^= *character == '"';
+        *character == ',' && !is_quoted
+    };
+    parameters.char_indices().find(ends).map_or(parameters.len(), |(index, _)| index)
 }
 
 #[cfg(test)]
@@ -265,5 +229,8 @@ mod tests {
         let link = r#"<https://e.com/a?page=1>; rel="prev", <https://e.com/a?page=3>; rel="next""#;
         assert_eq!(next_of(link).as_deref(), Some("https://e.com/a?page=3"));
         assert_eq!(next_of(r#"<https://e.com/a>; rel="prev""#), None);
+        let link = r#"</a?ids=1,2>; title="a, b"; Rel="last next", </a>; rel=prev"#;
+        assert_eq!(next_of(link).as_deref(), Some("/a?ids=1,2"));
+        assert_eq!(next_of("</a>; rel=next").as_deref(), Some("/a"));
     }
 }

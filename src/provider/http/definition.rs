@@ -110,6 +110,11 @@ pub struct ListCall {
     #[serde(default)]
     pub items_at: String,
     pub paging: Option<Paging>,
+    /// Whether the answer leaves an empty list out, as Google's APIs do. Nothing else may stand in such an answer.
+    #[serde(default)]
+    pub omits_empty: bool,
+    /// Where the answer names what it could not reach: then it is not the whole list.
+    pub incomplete_at: Option<String>,
     /// Statuses that say that what they would belong to is gone, and they with it.
     #[serde(default)]
     pub absent: Vec<u16>,
@@ -124,7 +129,13 @@ pub enum Paging {
     Page { parameter: String, size_parameter: Option<String>, size: usize },
     /// By what the answer says at `next`: a token or a cursor.
     #[serde(rename_all = "camelCase")]
-    Token { parameter: String, next_at: String },
+    Token {
+        parameter: String,
+        next_at: String,
+        /// Whether the last page names a next one as well, which is empty.
+        #[serde(default)]
+        ends_empty: bool,
+    },
     /// By the header `Link` with `rel="next"` (RFC 8288).
     Link,
 }
@@ -137,6 +148,8 @@ pub struct ReadCall {
     /// Where the answer has the object; the answer itself, if empty.
     #[serde(default)]
     pub item_at: String,
+    /// Pointer to what every such object has, of those that have neither name nor id: by it an answer is known for one.
+    pub known_by: Option<String>,
 }
 
 /// A request that changes something.
@@ -164,6 +177,9 @@ pub struct WriteCall {
     pub only_changed: bool,
     /// An operation that goes on after the answer.
     pub wait: Option<Wait>,
+    /// The header by which the API tells a repetition from another request, such as `Idempotency-Key`. Without one, what has no
+    /// idempotent method is never sent twice.
+    pub idempotency_key: Option<String>,
 }
 
 /// The method of a request.
@@ -289,6 +305,13 @@ impl Condition {
     }
 }
 
+impl WriteCall {
+    /// Whether sending it twice is sending it once (RFC 9110, 9.2.2).
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.method, Verb::Put | Verb::Delete) || self.idempotency_key.is_some()
+    }
+}
+
 impl Definition {
     /// Whether an object that the API answered counts as there.
     pub fn is_there(&self, object: &serde_json::Value) -> bool {
@@ -341,6 +364,13 @@ impl Definition {
         }
         if self.list.is_none() && self.read.is_none() {
             problems.push("without `list` and `read` nothing can be observed".to_owned());
+        }
+        if self.name_at.is_none()
+            && self.id_at.is_none()
+            && self.read.as_ref().is_some_and(|read| read.known_by.is_none())
+        {
+            problems
+                .push("without `nameAt`, `idAt` and `read.knownBy` any answer would be taken for an object".to_owned());
         }
         if self.list.is_none()
             && self.read.as_ref().is_some_and(|read| read.path.contains("{id}"))

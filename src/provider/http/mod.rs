@@ -3,7 +3,8 @@
 //! ```text
 //! definition.rs  how a sort of resource is listed, made, changed and deleted; definitions/ has the ready ones
 //! types.rs       the spec, and what the planner has to know of it
-//! api.rs         requests: addresses, errors
+//! api.rs         requests: addresses, answers
+//! failure.rs     what goes wrong, and whether it was done all the same
 //! auth/          how they say who asks
 //! mark.rs        the mark on a map or in a text
 //! object.rs      an object of an API as a spec, and back
@@ -17,6 +18,7 @@
 mod api;
 mod auth;
 mod definition;
+mod failure;
 mod mark;
 mod object;
 mod read;

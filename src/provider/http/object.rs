@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 
-use super::api::Failure;
 use super::definition::{Definition, MarkAt, Verb, WriteCall, filled_in};
 use super::mark;
+use crate::failure::Failure;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
@@ -110,7 +110,7 @@ pub fn present(definition: &Definition, mut object: Json, spec: &Map) -> Present
         mark,
         outputs: Arc::new(Map::from_fields(outputs)),
         pending,
-        scheduled: None,
+        ..Present::default()
     }
 }
 

@@ -7,18 +7,16 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::Value as Json;
 
-use super::api::{Api, Failure, fill};
-use super::definition::{self, Definition, Paging};
-use super::object::{id_of, name_of, placeholder, present};
-use super::types;
+use crate::api::{Api, Reply, fill};
+use crate::definition::{self, Definition, ListCall, Paging};
+use crate::failure::Failure;
+use crate::object::{id_of, is_object, name_of, nameless, placeholder, present, text_at};
+use crate::types;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
-use tenantry_transport::Method;
-
-/// Pages after which a list is taken for one without an end.
-const MOST_PAGES: usize = 10_000;
+use tenantry_transport::{Method, Pages, Url};
 
 pub struct HttpReader {
     api: Arc<Api>,
@@ -51,60 +49,95 @@ pub async fn list(api: &Api, definition: &Definition, spec: &Map) -> Result<Obje
     let mut objects = Objects::new();
     let Some(call) = &definition.list else { return Ok(objects) };
     let path = fill(&call.path, |name| placeholder(spec, None, name))?;
-    let first = api.url(&path)?;
-    let mut url = first.clone();
+    let unreadable = |why: String| Failure::Unreadable(format!("the answer to {path} {why}"));
+    let mut first = api.url(&path)?;
     if let Some(Paging::Page { size_parameter: Some(parameter), size, .. }) = &call.paging {
-        url.query_pairs_mut().append_pair(parameter, &size.to_string());
+        first.query_pairs_mut().append_pair(parameter, &size.to_string());
     }
-    let with_size = url.clone();
-    for page in 1..=MOST_PAGES {
+    let mut url = first.clone();
+    let mut pages = Pages::default();
+    for page in 1.. {
         let reply = api.call(Method::GET, url.clone(), None, None).await?;
-        if call.absent.contains(&reply.status) && !reply.is_page {
+        // Of a later page it says that the list has changed, or that the link leads nowhere.
+        if page == 1 && reply.says_absent(&call.absent) {
             return Ok(Objects::new());
         }
         let reply = api.done(reply)?;
-        let Some(items) = items(&reply.json, &call.items_at) else {
-            return Err(Failure::Unreadable(format!("the answer to {path} has no list at \"{}\"", call.items_at)));
-        };
-        let count = items.len();
+        let items =
+            items(call, &reply.json).ok_or_else(|| unreadable(format!("has no list at \"{}\"", call.items_at)))?;
+        let incomplete = call.incomplete_at.as_ref().and_then(|at| reply.json.pointer(at));
+        if let Some(left_out) = incomplete.filter(|left_out| !is_nothing(left_out)) {
+            return Err(unreadable(format!("is not the whole list: it could not reach {left_out}")));
+        }
         for item in items.iter().filter(|item| definition.is_there(item)) {
-            let name = name_of(definition, item).ok_or_else(super::object::nameless)?;
+            let name = name_of(definition, item).ok_or_else(nameless)?;
             objects.entry(name).or_default().push(item.clone());
         }
-        let next = match &call.paging {
-            None => None,
-            Some(Paging::Page { parameter, size, .. }) if count >= *size => {
-                let mut next = with_size.clone();
-                next.query_pairs_mut().append_pair(parameter, &(page + 1).to_string());
-                Some(next)
-            }
-            Some(Paging::Page { .. }) => None,
-            Some(Paging::Token { parameter, next_at }) => {
-                let token = super::object::text_at(&reply.json, next_at).filter(|token| !token.is_empty());
-                // Some say where the last page ends as well.
-                token.filter(|_| count > 0).map(|token| {
-                    let mut next = first.clone();
-                    next.query_pairs_mut().append_pair(parameter, &token);
-                    next
-                })
-            }
-            Some(Paging::Link) => reply.next.as_deref().map(|next| api.answered(next)).transpose()?,
-        };
-        match next {
-            None => return Ok(objects),
-            Some(next) if next == url => break,
-            Some(next) => url = next,
-        }
+        let Some(next) = next(api, call, &first, page, &reply, items.len())? else { break };
+        pages
+            .turn(items.iter().map(Json::to_string), next.as_str())
+            .map_err(|endless| Failure::Unreadable(format!("{path}: {endless}")))?;
+        url = next;
     }
-    Err(Failure::Unreadable(format!("the list {path} does not come to an end")))
+    Ok(objects)
 }
 
-/// The items of an answer. An empty list may be left out, as Google does.
-fn items<'a>(json: &'a Json, at: &str) -> Option<&'a [Json]> {
-    match json.pointer(at) {
+/// Where the page after this one is; nothing after the last.
+fn next(
+    api: &Api,
+    call: &ListCall,
+    first: &Url,
+    page: usize,
+    reply: &Reply,
+    count: usize,
+) -> Result<Option<Url>, Failure> {
+    let with = |parameter: &str, value: &str| {
+        let mut next = first.clone();
+        next.query_pairs_mut().append_pair(parameter, value);
+        next
+    };
+    Ok(match &call.paging {
+        None => None,
+        Some(Paging::Page { parameter, size, .. }) => {
+            (count >= *size).then(|| with(parameter, &(page + 1).to_string()))
+        }
+        Some(Paging::Token { parameter, next_at, ends_empty }) => {
+            let token = text_at(&reply.json, next_at).filter(|token| !token.is_empty());
+            token.filter(|_| !ends_empty || count > 0).map(|token| with(parameter, &token))
+        }
+        Some(Paging::Link) => reply.next.as_deref().map(|next| api.answered(next)).transpose()?,
+    })
+}
+
+/// The items of an answer.
+fn items<'a>(call: &ListCall, json: &'a Json) -> Option<&'a [Json]> {
+    match json.pointer(&call.items_at) {
         Some(Json::Array(items)) => Some(items),
-        None if json.is_object() && !at.is_empty() => Some(&[]),
+        None if call.omits_empty && says_nothing_else(call, json) => Some(&[]),
         _ => None,
+    }
+}
+
+/// Whether an answer without a list says nothing at all, but where the next page is. One that says something is about
+/// something else.
+fn says_nothing_else(call: &ListCall, json: &Json) -> bool {
+    let token = match &call.paging {
+        Some(Paging::Token { next_at, .. }) => next_at.split('/').nth(1),
+        _ => None,
+    };
+    json.as_object()
+        .is_some_and(|fields| fields.iter().all(|(name, value)| Some(&**name) == token || is_nothing(value)))
+}
+
+/// Whether a value is the one that a field has without being set (proto3).
+fn is_nothing(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Bool(is) => !is,
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(fields) => fields.is_empty(),
     }
 }
 
@@ -116,13 +149,23 @@ pub async fn read(api: &Api, definition: &Definition, spec: &Map, id: Option<&st
     let Some(call) = &definition.read else { return Ok(None) };
     let path = fill(&call.path, |name| placeholder(spec, id, name))?;
     let reply = api.call(Method::GET, api.url(&path)?, None, None).await?;
-    if definition.absent.contains(&reply.status) && !reply.is_page {
+    if reply.says_absent(&definition.absent) {
         return Ok(None);
     }
     let reply = api.done(reply)?;
-    match reply.json.pointer(&call.item_at) {
-        Some(object) if object.is_object() => Ok(Some(object.clone())),
-        _ => Err(Failure::Unreadable(format!("the answer to {path} has no object at \"{}\"", call.item_at))),
+    let unreadable =
+        |what: &str| Failure::Unreadable(format!("the answer to {path} has {what} at \"{}\"", call.item_at));
+    let object = reply.json.pointer(&call.item_at).filter(|object| object.is_object());
+    let object = object.ok_or_else(|| unreadable("no object"))?;
+    let is_known = match &call.known_by {
+        Some(at) => object.pointer(at).is_some(),
+        None => is_object(definition, object),
+    };
+    let is_asked = definition.name_at.is_none()
+        || name_of(definition, object).as_deref() == spec.get("name").and_then(Value::as_str);
+    match is_known && is_asked {
+        true => Ok(Some(object.clone())),
+        false => Err(unreadable("another object than the one that was asked for")),
     }
 }
 
@@ -189,7 +232,7 @@ impl HttpReader {
                 continue;
             };
             let observed = seen(object.clone(), &spec);
-            if matches!(&observed, Observed::Present(found) if found.mark.as_ref().is_some_and(|mark| *mark.estate == *estate))
+            if matches!(&observed, Observed::Present(found) if found.mark.as_ref().is_some_and(|mark| mark.is_of(estate)))
             {
                 answers.push((identity, observed));
             }

@@ -11,17 +11,18 @@ use serde_json::Value as Json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::api::{Api, Failure, Reply, fill};
-use super::definition::{self, Definition, Verb, Wait, WriteCall};
-use super::mark;
-use super::object::{
+use crate::api::{Api, IdempotencyKey, Reply, fill};
+use crate::definition::{self, Definition, Verb, Wait, WriteCall};
+use crate::failure::Failure;
+use crate::mark;
+use crate::object::{
     body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at, texts_at,
 };
-use super::read::{Objects, find, group_key, list};
+use crate::read::{Objects, find, group_key, list};
 use tenantry_core::model::kind::{MarkPlace, readable_identity};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
-use tenantry_transport::Method;
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_transport::{Method, traced};
 
 /// How often an operation is looked at: soon at first, then less and less.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -31,15 +32,16 @@ pub struct HttpWriter {
     api: Arc<Api>,
     /// What each group's list has, as far as it is known.
     lists: Mutex<HashMap<String, Objects>>,
-    /// The keys of creations that were sent: what is found of their name when they are repeated is what they made.
+    /// The keys of requests that made something, or may have: what is found of their name when the step is repeated is what they
+    /// made.
     sent: Mutex<HashSet<Arc<str>>>,
-    /// The keys of those that were accepted.
-    made: Mutex<HashSet<Arc<str>>>,
+    /// Those of which nobody knows what came of them, or that are not finished.
+    unsettled: Mutex<HashSet<Arc<str>>>,
 }
 
 impl HttpWriter {
     pub fn new(api: Arc<Api>) -> Self {
-        Self { api, lists: Mutex::default(), sent: Mutex::default(), made: Mutex::default() }
+        Self { api, lists: Mutex::default(), sent: Mutex::default(), unsettled: Mutex::default() }
     }
 
     async fn current(&self, definition: &Definition, spec: &Map) -> Result<Option<Json>, Failure> {
@@ -99,7 +101,7 @@ impl HttpWriter {
                     carry(&definition, call, body, Some(object));
                 }
                 let reply = self.send(call, spec, id.as_deref(), body.as_ref(), "", None).await?;
-                if !definition.absent.contains(&reply.status) {
+                if !reply.says_absent(&definition.absent) {
                     let reply = self.api.done(reply)?;
                     self.wait(&definition.delete, spec, &reply.json).await?;
                 }
@@ -122,17 +124,20 @@ impl HttpWriter {
         let call = &definition.create;
         let mut body = body(definition, call, &step.action, None, &step.mark);
         carry(definition, call, &mut body, empty);
-        let was_sent = !self.sent.lock().await.insert(step.idempotency_key.clone());
-        let reply = self.send(call, spec, None, Some(&body), "", Some(&step.idempotency_key)).await?;
-        if definition.exists.contains(&reply.status) {
-            // Ours, of a try whose answer was lost, or somebody's who was faster.
-            self.note(definition, spec, None).await;
-            let Some(object) = self.current(definition, spec).await? else { return Err(refusal(&self.api, reply)) };
-            check_owner(step, definition, &object, was_sent)?;
-            return self.update(step, definition, spec, &object).await;
+        let was_sent = self.sent.lock().await.contains(&step.idempotency_key);
+        if !call.is_repeatable() && self.is_unsettled(step).await {
+            return Err(Failure::Unsettled);
         }
-        let reply = self.api.done(reply)?;
-        self.made.lock().await.insert(step.idempotency_key.clone());
+        let reply = match self.send_once(step, call, spec, None, &body, "", &definition.exists).await? {
+            Sent::Done(reply) => reply,
+            Sent::Exists(reply) => {
+                // Ours, of a try whose answer was lost, or somebody's who was faster.
+                self.note(definition, spec, None).await;
+                let Some(object) = self.current(definition, spec).await? else { return Err(refusal(&self.api, reply)) };
+                check_owner(step, definition, &object, was_sent)?;
+                return self.update(step, definition, spec, &object).await;
+            }
+        };
         let location = reply.location.as_deref().and_then(|location| location.trim_end_matches('/').rsplit('/').next());
         let object = self.settled(call, spec, &reply.json).await?;
         let told = match call.id_from.as_deref() {
@@ -148,6 +153,12 @@ impl HttpWriter {
                 self.current(definition, spec).await?
             }
         };
+        if object.is_none() && told.is_none() && call.wait.is_none() {
+            return Err(Failure::Unreadable(format!(
+                "the API says that it was done (status {}), but neither answers an object nor has one of this name",
+                reply.status
+            )));
+        }
         self.note(definition, spec, object.as_ref()).await;
         let captured = captured(definition, &reply.json);
         Ok(Written { captured, ..written(definition, object.as_ref(), told) })
@@ -199,12 +210,66 @@ impl HttpWriter {
         carry(definition, call, &mut body, Some(current));
         let inner = body.pointer(&call.within).unwrap_or(&body);
         let changed = changed(definition, inner, &step.action);
-        let reply = self.send(call, spec, id.as_deref(), Some(&body), &changed, None).await?;
-        let reply = self.api.done(reply)?;
+        // Each of these makes one more. Whether one of ours came of an earlier try shows by its id.
+        if definition.versioned && !call.is_repeatable() && self.is_unsettled(step).await {
+            let planned = match &step.action {
+                StepAction::Update { before, .. } => before.outputs.get("id").and_then(Value::as_str),
+                _ => None,
+            };
+            return match planned.is_some() && planned != id.as_deref() {
+                true => Ok(written(definition, Some(current), id)),
+                false => Err(Failure::Unsettled),
+            };
+        }
+        let (Sent::Done(reply) | Sent::Exists(reply)) =
+            self.send_once(step, call, spec, id.as_deref(), &body, &changed, &[]).await?;
         let object = self.settled(call, spec, &reply.json).await?;
         let object = object.filter(|object| is_object(definition, object));
         self.note(definition, spec, object.as_ref()).await;
         Ok(written(definition, object.as_ref().or(Some(current)), id))
+    }
+
+    async fn is_unsettled(&self, step: &Step) -> bool {
+        self.unsettled.lock().await.contains(&step.idempotency_key)
+    }
+
+    /// Sends what makes something, and notes that it was sent unless it was refused. `exists` are statuses that say that there
+    /// is one already.
+    #[expect(clippy::too_many_arguments, reason = "a request is made of all of these")]
+    async fn send_once(
+        &self,
+        step: &Step,
+        call: &WriteCall,
+        spec: &Map,
+        id: Option<&str>,
+        body: &Json,
+        changed: &str,
+        exists: &[u16],
+    ) -> Result<Sent, Failure> {
+        let key = &step.idempotency_key;
+        let is_creation = matches!(step.action, StepAction::Create { .. });
+        let is_first = is_creation && self.sent.lock().await.insert(key.clone());
+        self.unsettled.lock().await.insert(key.clone());
+        // Another request than the one that made it, and so another key.
+        let sent_key = if id.is_some() { format!("{key}/update") } else { key.to_string() };
+        let idempotency_key = call.idempotency_key.as_deref().map(|header| IdempotencyKey { header, key: &sent_key });
+        let sent = self.send(call, spec, id, Some(body), changed, idempotency_key).await;
+        let sent = sent.and_then(|reply| match exists.contains(&reply.status) {
+            true => Ok(Sent::Exists(reply)),
+            false => self.api.done(reply).map(Sent::Done),
+        });
+        let is_refused = match &sent {
+            Ok(Sent::Done(_)) => false,
+            Ok(Sent::Exists(_)) => true,
+            Err(failure) => !failure.is_in_doubt(),
+        };
+        if is_refused {
+            self.unsettled.lock().await.remove(key);
+        }
+        if is_refused && is_first {
+            self.sent.lock().await.remove(key);
+        }
+        sent
     }
 
     async fn send(
@@ -214,7 +279,7 @@ impl HttpWriter {
         id: Option<&str>,
         body: Option<&Json>,
         changed: &str,
-        idempotency_key: Option<&str>,
+        idempotency_key: Option<IdempotencyKey<'_>>,
     ) -> Result<Reply, Failure> {
         let path = fill(&call.path, |name| match name {
             "changed" => Some(changed.into()),
@@ -274,6 +339,13 @@ impl HttpWriter {
     }
 }
 
+/// What came of a request that makes something.
+enum Sent {
+    Done(Reply),
+    /// There is one already.
+    Exists(Reply),
+}
+
 /// Whether an operation has ended well.
 fn ended(wait: &Wait, answer: &Json) -> Result<bool, Failure> {
     if wait.failed.as_ref().is_some_and(|failed| failed.holds(answer)) {
@@ -331,17 +403,28 @@ fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bo
 
 #[async_trait]
 impl Writer for HttpWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
-                Ok(written) => done.push(written),
-                Err(failure) => {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(
+                    index,
+                    done,
+                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
+                ));
+            }
+            match traced(self.step(step)).await {
+                (Ok(written), _) => {
+                    self.unsettled.lock().await.remove(&step.idempotency_key);
+                    done.push(written);
+                }
+                (Err(failure), is_written) => {
                     // What was done all the same is to be seen by the next try.
                     self.lists.lock().await.clear();
                     let attempted = format!("{} {}", step.verb(), readable_identity(&step.identity));
+                    let is_in_doubt = is_written || matches!(failure, Failure::Unsettled);
                     let mut error = failure.masked(&step.secret_values()).into_provider_error(attempted);
-                    error.is_in_doubt = self.made.lock().await.contains(&step.idempotency_key);
+                    error.is_in_doubt = is_in_doubt;
                     return Err(WriteError { step: index, done, error });
                 }
             }

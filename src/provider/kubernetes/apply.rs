@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 
-use super::client::{APPLY, Answer, Ask, Cluster, JSON};
+use super::client::{APPLY, Answer, Ask, Cluster, Expected, JSON};
 use super::discovery::Resource;
 use super::error::Failure;
 use super::mark::{MANAGER, marked};
@@ -70,8 +70,14 @@ pub async fn release(cluster: &Cluster, resource: &Resource, spec: &Map) -> Resu
 
 async fn send(cluster: &Cluster, path: &str, body: &Json) -> Result<Answer<Json>, Failure> {
     let ask = Ask { method: Method::PATCH, path, accept: JSON, content_type: Some(APPLY) };
-    // JSON is YAML.
-    cluster.request(&ask, body.to_string().into_bytes()).await
+    let text = |pointer: &str| body.pointer(pointer).and_then(Json::as_str);
+    let expected = Expected {
+        api_version: text("/apiVersion").unwrap_or_default(),
+        kind: text("/kind").unwrap_or_default(),
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name").unwrap_or_default(),
+    };
+    cluster.write(&ask, body, &expected).await
 }
 
 /// An object as it is sent.

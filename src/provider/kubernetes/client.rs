@@ -15,16 +15,14 @@ use kube::core::Status;
 use kube::{Client, Config};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
-
-/// How long one request may take, from asking to the last byte. The server itself ends a request after a minute
-/// (`--request-timeout`).
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(70);
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use tenantry_provider::timeouts::{Timeouts, seconds};
+use tenantry_transport::body::{MOST_BYTES, Unfinished, collect};
+use tenantry_transport::{Asked, channel, is_this_machine, may_be_done, note_write};
 
 /// How often a read that is throttled is tried again, and the longest that it waits for its turn.
 const READ_TRIES: usize = 3;
@@ -65,6 +63,9 @@ pub struct Cluster {
     source: Source,
     client: tokio::sync::OnceCell<Client>,
     permits: Semaphore,
+    timeouts: Timeouts,
+    /// Whether the target says that a network without encryption will do.
+    allows_plaintext: bool,
     /// Where it is, once that is known, for messages.
     server: OnceLock<String>,
 }
@@ -76,6 +77,46 @@ pub struct Ask<'a> {
     pub path: &'a str,
     pub accept: &'a str,
     pub content_type: Option<&'a str>,
+}
+
+impl Ask<'_> {
+    /// Whether it changes anything.
+    fn is_write(&self) -> bool {
+        self.method != Method::GET && !self.path.contains("dryRun=")
+    }
+}
+
+/// The object that an answer has to be.
+pub struct Expected<'a> {
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    pub namespace: Option<&'a str>,
+    pub name: &'a str,
+}
+
+impl Expected<'_> {
+    /// Whether an answer is it.
+    pub fn is(&self, answer: &Json) -> bool {
+        let text = |pointer: &str| answer.pointer(pointer).and_then(Json::as_str);
+        text("/apiVersion") == Some(self.api_version) && text("/kind") == Some(self.kind) && self.is_named(answer)
+    }
+
+    /// Whether an answer has its name, and is a resource of the server at all.
+    pub fn is_named(&self, answer: &Json) -> bool {
+        let text = |pointer: &str| answer.pointer(pointer).and_then(Json::as_str).filter(|text| !text.is_empty());
+        text("/metadata/name") == Some(self.name)
+            && text("/metadata/namespace") == self.namespace.filter(|namespace| !namespace.is_empty())
+            && text("/metadata/uid").is_some()
+    }
+
+    /// The failure of an answer that is something else.
+    pub fn missed(&self, so: &str) -> Failure {
+        let Self { kind, name, .. } = self;
+        Failure::Invalid {
+            message: format!("the answer is not the {kind} `{name}` that was asked about: {so}"),
+            remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+        }
+    }
 }
 
 /// An answer that is no refusal.
@@ -124,6 +165,8 @@ impl Cluster {
             source,
             client: tokio::sync::OnceCell::new(),
             permits: Semaphore::new(settings.concurrency.max(1)),
+            timeouts: settings.timeouts,
+            allows_plaintext: settings.values.get("plaintext").and_then(Json::as_bool) == Some(true),
             server: OnceLock::new(),
         })
     }
@@ -153,11 +196,25 @@ impl Cluster {
             }
             Source::ServiceAccount => Config::incluster().map_err(|error| failed(&error))?,
         };
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        config.read_timeout = Some(REQUEST_TIMEOUT);
+        config.connect_timeout = Some(self.timeouts.connect);
+        // How long an answer may take is decided where it is read.
+        config.read_timeout = None;
         // The engine decides what is tried again.
         config.default_retry = false;
-        let _ = self.server.set(config.cluster_url.to_string());
+        let url = &config.cluster_url;
+        if url.scheme_str() == Some("http") {
+            let asked = if self.allows_plaintext { Asked::Plain } else { Asked::Unencrypted };
+            let is_local = url.host().is_some_and(is_this_machine);
+            channel(asked, is_local, false).map_err(|refused| Failure::Invalid {
+                message: format!("the kubeconfig's server is {url}: {refused}"),
+                remedy: Some(
+                    "name the server's https address in the kubeconfig; if the network between is trusted, write \
+                     `plaintext = true` into the target's table"
+                        .to_owned(),
+                ),
+            })?;
+        }
+        let _ = self.server.set(url.to_string());
         Client::try_from(config).map_err(|error| failed(&error))
     }
 
@@ -166,28 +223,19 @@ impl Cluster {
     /// # Errors
     /// If there is no answer, not a whole one, or a refusal.
     pub async fn request<T: DeserializeOwned>(&self, ask: &Ask<'_>, body: Vec<u8>) -> Result<Answer<T>, Failure> {
-        let lost = |error: &(dyn std::error::Error + 'static)| Failure::Unreachable(explained(error));
         let client = self.client.get_or_try_init(|| self.connect()).await?;
-        let _permit = self.permits.acquire().await.map_err(|error| lost(&error))?;
-        let mut request =
-            Request::builder().method(ask.method.clone()).uri(ask.path).header(header::ACCEPT, ask.accept);
-        if let Some(content_type) = ask.content_type {
-            request = request.header(header::CONTENT_TYPE, content_type);
+        let _permit = self.permits.acquire().await.map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let answer = self.exchange(client, ask, body).await;
+        if ask.is_write() {
+            let is_written = match &answer {
+                Ok((parts, _)) => may_be_done(parts.status),
+                Err(failure) => matches!(failure, Failure::Unreachable(_)),
+            };
+            if is_written {
+                note_write();
+            }
         }
-        let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
-        let exchange = async {
-            let answer = client.send(request).await.map_err(|error| match &error {
-                kube::Error::Auth(_) => self.no_credentials(&error),
-                _ => lost(&error),
-            })?;
-            let (parts, body) = answer.into_parts();
-            // A body that ends before its time is an error here.
-            let bytes = body.collect_bytes().await.map_err(|error| lost(&error))?;
-            Ok((parts, bytes))
-        };
-        let (parts, bytes) = tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| {
-            Failure::Unreachable(format!("no whole answer within {} seconds", REQUEST_TIMEOUT.as_secs()))
-        })??;
+        let (parts, bytes) = answer?;
         if !parts.status.is_success() {
             return Err(refusal(&parts, &bytes));
         }
@@ -200,6 +248,53 @@ impl Cluster {
             ))
         })?;
         Ok(Answer { status: parts.status, body })
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        ask: &Ask<'_>,
+        body: Vec<u8>,
+    ) -> Result<(http::response::Parts, Vec<u8>), Failure> {
+        let Timeouts { idle, request: whole, .. } = self.timeouts;
+        let lost = |error: &(dyn std::error::Error + 'static)| Failure::Unreachable(explained(error));
+        let late = |what: &str, within: Duration| Failure::Unreachable(format!("no {what} within {}", seconds(within)));
+        let mut request =
+            Request::builder().method(ask.method.clone()).uri(ask.path).header(header::ACCEPT, ask.accept);
+        if let Some(content_type) = ask.content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
+        let exchange = async {
+            let patience = idle.min(whole);
+            let answer = tokio::time::timeout(patience, client.send(request)).await;
+            let answer = answer.map_err(|_| late("answer", patience))?.map_err(|error| match &error {
+                kube::Error::Auth(_) => self.no_credentials(&error),
+                _ => lost(&error),
+            })?;
+            let (parts, mut body) = answer.into_parts();
+            // A body that ends before its time is an error here.
+            let bytes = collect(&mut body, MOST_BYTES, idle).await.map_err(|unfinished| match unfinished {
+                Unfinished::Broken(error) => lost(&error),
+                Unfinished::Silent => late("whole answer", idle),
+                Unfinished::TooLong => Failure::Unreachable(format!("the answer is longer than {MOST_BYTES} bytes")),
+            })?;
+            Ok((parts, bytes))
+        };
+        tokio::time::timeout(whole, exchange).await.map_err(|_| late("whole answer", whole))?
+    }
+
+    /// Writes one object. The answer has to be that object: anything else says nothing about it.
+    ///
+    /// # Errors
+    /// As [`Cluster::request`], or if the answer is about something else.
+    pub async fn write(&self, ask: &Ask<'_>, body: &Json, written: &Expected<'_>) -> Result<Answer<Json>, Failure> {
+        // JSON is YAML.
+        let answer = self.request::<Json>(ask, body.to_string().into_bytes()).await?;
+        match written.is(&answer.body) {
+            true => Ok(answer),
+            false => Err(written.missed("whether it was written is not known")),
+        }
     }
 
     /// Reads one path. A server that asks to wait is asked again, within limits.
@@ -247,13 +342,30 @@ fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, Str
     Ok(merged)
 }
 
+/// What an API server answers for a path that it does not serve, such as that of a type whose definition is gone
+/// (`http.NotFound` of Go).
+const NOT_SERVED: &str = "404 page not found";
+
 fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
-    let mut status: Status = serde_json::from_slice(bytes).unwrap_or_else(|_| Status {
+    let json: Option<Json> = serde_json::from_slice(bytes).ok();
+    let is_own = json.as_ref().and_then(|json| json.get("kind")?.as_str()) == Some("Status");
+    let own = json.filter(|_| is_own).and_then(|json| serde_json::from_value::<Status>(json).ok());
+    let mut status = own.unwrap_or_else(|| Status {
         // A proxy, or a server that is too busy to speak JSON.
         message: String::from_utf8_lossy(bytes).trim().chars().take(LONGEST_WORDS).collect(),
         ..Status::default()
     });
     status.code = parts.status.as_u16();
+    // Whoever stands in front of the server, and does not find it, says 404 as well.
+    if status.code == 404 && !is_own && status.message != NOT_SERVED {
+        return Failure::Invalid {
+            message: format!("the answer (status 404) is not one of an API server: {}", status.message),
+            remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+        };
+    }
+    if status.reason.is_empty() && is_own && status.code == 404 {
+        "NotFound".clone_into(&mut status.reason);
+    }
     if status.reason.is_empty() {
         parts.status.canonical_reason().unwrap_or_default().clone_into(&mut status.reason);
     }

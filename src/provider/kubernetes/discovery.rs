@@ -48,8 +48,13 @@ fn version_path(api_version: &str) -> String {
 /// `APIResourceList` of `meta/v1`.
 #[derive(Deserialize)]
 struct List {
-    #[serde(default)]
     resources: Vec<Entry>,
+}
+
+/// `APIGroupList` of `meta/v1`.
+#[derive(Deserialize)]
+struct Groups {
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +70,6 @@ struct Entry {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Group {
-    #[serde(default)]
     versions: Vec<GroupVersion>,
 }
 
@@ -81,6 +85,8 @@ type Kinds = Arc<HashMap<String, Arc<Resource>>>;
 #[derive(Default)]
 pub struct Discovery {
     versions: Mutex<HashMap<Arc<str>, Arc<OnceCell<Kinds>>>>,
+    /// Whether it is an API server that does not know a type.
+    confirmed: OnceCell<()>,
 }
 
 impl Discovery {
@@ -108,9 +114,24 @@ impl Discovery {
                     }
                 }
             },
-            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) if failure.is_not_served() => self.confirm(cluster).await.map(|()| None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Makes sure that it was an API server that said 404: what stands in front of one uses the same words.
+    async fn confirm(&self, cluster: &Cluster) -> Result<(), Failure> {
+        let ask = async || {
+            let groups: Groups = cluster.get("/apis", JSON).await?;
+            match groups.kind == "APIGroupList" {
+                true => Ok(()),
+                false => Err(Failure::Invalid {
+                    message: format!("the answer to /apis is a {} and not a list of API groups", groups.kind),
+                    remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+                }),
+            }
+        };
+        self.confirmed.get_or_try_init(ask).await.copied()
     }
 
     /// The same type in another version, where the server does not know the one that is asked for: it is served no more, or
@@ -127,7 +148,7 @@ impl Discovery {
         let Some((group, _)) = api_version.split_once('/') else { return Ok(None) };
         let group: Group = match cluster.get(&format!("/apis/{}", encoded(group)), JSON).await {
             Ok(group) => group,
-            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) if failure.is_not_served() => return self.confirm(cluster).await.map(|()| None),
             Err(failure) => return Err(failure),
         };
         for GroupVersion { group_version } in &group.versions {

@@ -53,7 +53,13 @@ impl Failure {
         }
     }
 
+    /// Whether the server says that there is no such object.
     pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.code == 404 && status.reason == "NotFound")
+    }
+
+    /// Whether there is nothing at a path: the server knows no such type.
+    pub fn is_not_served(&self) -> bool {
         self.code() == Some(404)
     }
 

@@ -3,7 +3,7 @@
 //! | where | name | value |
 //! |---|---|---|
 //! | label | `app.kubernetes.io/managed-by` | `tenantry`, unless the blueprint says otherwise |
-//! | label | `tenantry.dev/estate` | the estate, by which its objects are listed |
+//! | label | `tenantry.dev/estate` | the estate, and the environment after a dot, by which its objects are listed |
 //! | label | `tenantry.dev/tenant` | the tenant, of an object that belongs to one; for people and policies |
 //! | annotation | `tenantry.dev/address` | the address, whole |
 //! | annotation | `tenantry.dev/secret-hash` | the keyed hash over the secret values that were written, if there are any |
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::types::names::LABEL;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, names_of};
 use tenantry_core::model::value::{Map, Value};
 
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -58,9 +58,13 @@ pub fn label_value(text: &str) -> String {
     format!("{}-{}", head.trim_end_matches(['-', '_', '.']), &hash[..HASH_DIGITS])
 }
 
-/// The label selector of everything that carries an estate's mark.
-pub fn selector(estate: &str) -> String {
-    format!("{ESTATE}={}", label_value(estate))
+/// The label selector of everything that carries a scope's mark.
+pub fn selector(scope: &str) -> String {
+    let names: Vec<String> = names_of(scope).map(label_value).collect();
+    match names.as_slice() {
+        [one] => format!("{ESTATE}={one}"),
+        several => format!("{ESTATE} in ({})", several.join(",")),
+    }
 }
 
 /// The object with the mark in its metadata. What the blueprint says of `managed-by` is kept.

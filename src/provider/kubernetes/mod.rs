@@ -55,6 +55,10 @@ struct KubernetesSettings {
     context: Option<String>,
     /// A folder, relative to the estate, instead of a cluster: the objects are written there as files for Argo CD or Flux.
     directory: Option<String>,
+    /// Whether the kubeconfig may name a server on another machine that is not asked over TLS: everybody on the network between
+    /// can then read what is sent, credentials too.
+    #[serde(default)]
+    plaintext: bool,
 }
 
 /// The folder of a target that is one instead of a cluster.

@@ -18,7 +18,7 @@ use http::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
 
-use super::client::{Ask, Cluster, JSON, encoded};
+use super::client::{Ask, Cluster, Expected, JSON, encoded};
 use super::error::Failure;
 use super::mark::label_value;
 use super::read::list;
@@ -84,6 +84,11 @@ impl KubernetesSecrets {
         format!("/api/v1/namespaces/{}/secrets", encoded(&self.namespace))
     }
 
+    /// The Secret that an answer about it has to be.
+    fn expected<'a>(&'a self, name: &'a str) -> Expected<'a> {
+        Expected { api_version: "v1", kind: "Secret", namespace: Some(&self.namespace), name }
+    }
+
     /// A name of its own for each owner, since `tier:pro` is no name in a cluster.
     fn name_of(&self, owner: &Owner) -> String {
         dns_label(&format!("tenantry-{}-{owner}", self.estate), DNS_LABEL_BYTES)
@@ -142,7 +147,7 @@ impl KubernetesSecrets {
             }
         };
         let ask = Ask { method, path: &path, accept: JSON, content_type: Some(JSON) };
-        self.cluster.request::<Json>(&ask, body.to_string().into_bytes()).await.map(|_| ())
+        self.cluster.write(&ask, &body, &self.expected(&name)).await.map(|_| ())
     }
 
     /// A Secret that was found by its name, which those of two estates can share: `shop` with a tenant `eu-acme` and `shop-eu`
@@ -162,8 +167,12 @@ impl KubernetesSecrets {
     }
 
     async fn look(&self, owner: &Owner) -> Result<Option<Stored>, Failure> {
-        let path = format!("{}/{}", self.collection(), encoded(&self.name_of(owner)));
+        let name = self.name_of(owner);
+        let path = format!("{}/{}", self.collection(), encoded(&name));
         match self.cluster.get::<Json>(&path, JSON).await {
+            Ok(item) if !self.expected(&name).is(&item) => {
+                Err(self.expected(&name).missed("whether it exists is not known"))
+            }
             Ok(item) => self.own(owner, &item).map(Some),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(failure),

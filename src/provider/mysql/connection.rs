@@ -11,10 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::Failure;
 use tenantry_core::model::value::Map;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
-use tenantry_transport::{is_this_machine, tls};
-
-/// How long opening a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use tenantry_provider::timeouts::Timeouts;
+use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls};
 
 /// How long a connection may lie unused before it is asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
@@ -38,6 +36,7 @@ pub enum Flavour {
 /// The server of one target.
 pub struct Connections {
     options: MySqlConnectOptions,
+    timeouts: Timeouts,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<(Open, Instant)>>,
 }
@@ -108,17 +107,19 @@ impl Connections {
             ));
         }
         let roots = tls::roots(settings);
-        if roots.is_some() && matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
-            return Err(invalid("`roots` is for TLS, and `url` asks for none")
-                .with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out"));
-        }
-        let mut options = verified(options, roots.is_some());
+        let mut options = protected(options, roots.is_some()).map_err(|refused| {
+            invalid(&refused.to_string()).with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out")
+        })?;
         if let Some(file) = roots {
             options = options.ssl_ca_from_pem(tls::pem(&file).map_err(|why| invalid(&why))?);
         }
         let options = options.charset("utf8mb4").disable_statement_logging();
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { options, permits, idle: Mutex::default() })
+        Ok(Self { options, timeouts: settings.timeouts, permits, idle: Mutex::default() })
+    }
+
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// User, host and port, for messages.
@@ -134,7 +135,9 @@ impl Connections {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         loop {
             let Some((Open { mut connection, server, own_user }, since)) = self.idle().pop() else { break };
-            if since.elapsed() < TRUSTED_IDLE || connection.ping().await.is_ok() {
+            let lives = since.elapsed() < TRUSTED_IDLE
+                || tokio::time::timeout(self.timeouts.connect, connection.ping()).await.is_ok_and(|pong| pong.is_ok());
+            if lives {
                 return Ok(Session { connection, server, own_user, _permit: permit });
             }
         }
@@ -147,8 +150,9 @@ impl Connections {
             let flavour = if version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
             Ok::<_, sqlx::Error>((connection, Server { flavour, folds_names: names == 1 }, own_user.into()))
         };
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
-        let (connection, server, own_user) = connected.map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
+        let within = self.timeouts.connect;
+        let connected = tokio::time::timeout(within, connect).await;
+        let (connection, server, own_user) = connected.map_err(|_| Failure::Late(within))??;
         Ok(Session { connection, server, own_user, _permit: permit })
     }
 
@@ -167,14 +171,21 @@ impl Connections {
 ///
 /// The driver verifies nothing unless it is asked to: with `PREFERRED`, its default, it falls back to plain text, and with
 /// `REQUIRED` it encrypts for whoever answers (the manual's "Command Options for Encrypted Connections" has the same).
-fn verified(options: MySqlConnectOptions, has_roots: bool) -> MySqlConnectOptions {
+fn protected(options: MySqlConnectOptions, has_roots: bool) -> Result<MySqlConnectOptions, Refused> {
     let is_local = options.get_socket().is_some() || is_this_machine(options.get_host());
-    match options.get_ssl_mode() {
-        // Nobody stands in between, and a server beside us seldom has a certificate that somebody signed.
-        MySqlSslMode::Preferred if is_local && !has_roots => options,
-        MySqlSslMode::Preferred | MySqlSslMode::Required => options.ssl_mode(MySqlSslMode::VerifyIdentity),
-        MySqlSslMode::Disabled | MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity => options,
-    }
+    let asked = match options.get_ssl_mode() {
+        MySqlSslMode::Preferred => Asked::Nothing,
+        MySqlSslMode::Disabled => Asked::Plain,
+        MySqlSslMode::Required => Asked::Encrypted,
+        MySqlSslMode::VerifyCa => Asked::VerifiedAuthority,
+        MySqlSslMode::VerifyIdentity => Asked::Verified,
+    };
+    Ok(match channel(asked, is_local, has_roots)? {
+        Channel::AsItComes => options,
+        Channel::Plain => options.ssl_mode(MySqlSslMode::Disabled),
+        Channel::VerifiedAuthority => options.ssl_mode(MySqlSslMode::VerifyCa),
+        Channel::Verified => options.ssl_mode(MySqlSslMode::VerifyIdentity),
+    })
 }
 
 /// Whether a URL has a password in its authority.
@@ -196,6 +207,7 @@ mod tests {
             values: serde_json::Map::new(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            timeouts: Timeouts::default(),
             folder: std::path::PathBuf::new(),
         };
         if secret {
@@ -223,7 +235,7 @@ mod tests {
     fn certificates_are_verified_unless_nobody_can_stand_in_between() {
         let mode = |url: &str, has_roots| {
             let options = MySqlConnectOptions::from_str(url).expect("a URL");
-            format!("{:?}", verified(options, has_roots).get_ssl_mode())
+            format!("{:?}", protected(options, has_roots).expect("not refused").get_ssl_mode())
         };
         for (url, has_roots, expected) in [
             ("mysql://db", false, "VerifyIdentity"),

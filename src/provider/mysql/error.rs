@@ -3,10 +3,13 @@
 //! Classes follow the error number (MySQL and MariaDB error references). The server's message is kept, but for those about
 //! data, which quote values.
 
+use std::time::Duration;
+
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
+use tenantry_provider::timeouts::seconds;
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -23,8 +26,10 @@ pub enum Failure {
     Conflict(String),
     #[error("{0}")]
     Invalid(String),
-    #[error("no answer within {0} seconds")]
-    Timeout(u64),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    #[error("no answer within {}", seconds(*.0))]
+    Late(Duration),
 }
 
 impl From<sqlx::Error> for Failure {
@@ -40,9 +45,9 @@ impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
             Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Timeout(_) => ErrorClass::Retryable,
+            Self::Late(_) => ErrorClass::Retryable,
         }
     }
 

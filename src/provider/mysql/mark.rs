@@ -11,10 +11,13 @@ use sqlx::{MySqlConnection, Row as _};
 
 use super::error::Failure;
 use super::quote::quote_qualified;
-use tenantry_core::model::mark::{self, Mark, Notes};
+use tenantry_core::model::mark::{self, Mark, Notes, names_of};
 
 /// The field of a user's attribute.
 const FIELD: &str = "tenantry";
+
+/// Whether the row that is there is of the scope that is written, or of its estate before marks named environments.
+const OURS: &str = "(estate = VALUES(estate) OR VALUES(estate) LIKE CONCAT(estate, '.%'))";
 
 /// The table of marks, in the bookkeeping database.
 pub const TABLE: &str = "marks";
@@ -110,11 +113,12 @@ pub async fn store(
     let table = quote_qualified(bookkeeping, TABLE)?;
     // In one statement, so that of two who write at once one sees the other's.
     let ours = ["address", "secret_hash", "password"]
-        .map(|field| format!("{field} = IF(estate = VALUES(estate), VALUES({field}), {field})"))
+        .map(|field| format!("{field} = IF({OURS}, VALUES({field}), {field})"))
         .join(", ");
+    // The estate last: until then the others compare with what was there.
     let sql = format!(
         "INSERT INTO {table} (kind, name, host, estate, address, secret_hash, password) VALUES (?, ?, ?, ?, ?, ?, ?) \
-         ON DUPLICATE KEY UPDATE {ours}"
+         ON DUPLICATE KEY UPDATE {ours}, estate = IF({OURS}, VALUES(estate), estate)"
     );
     sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(kind)
@@ -127,7 +131,7 @@ pub async fn store(
         .execute(&mut *connection)
         .await?;
     match fetch(connection, bookkeeping, kind, Some((name, host))).await?.into_values().next() {
-        Some(Label { mark, .. }) if mark.estate != label.mark.estate => Err(Failure::Conflict(format!(
+        Some(Label { mark, .. }) if !mark.is_of(&label.mark.estate) => Err(Failure::Conflict(format!(
             "the table `{bookkeeping}`.`{TABLE}` has its name for {} in estate \"{}\"; where that never made it, or it was \
              removed by hand, delete the row",
             mark.address, mark.estate
@@ -145,9 +149,11 @@ pub async fn remove(
     mark: &Mark,
 ) -> Result<(), Failure> {
     let table = quote_qualified(bookkeeping, TABLE)?;
-    let sql = format!("DELETE FROM {table} WHERE kind = ? AND name = ? AND host = ? AND estate = ? AND address = ?");
+    let sql =
+        format!("DELETE FROM {table} WHERE kind = ? AND name = ? AND host = ? AND estate IN (?, ?) AND address = ?");
     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind).bind(name).bind(host);
-    let query = query.bind(&*mark.estate).bind(mark.address.to_string());
+    let query = query.bind(&*mark.estate).bind(names_of(&mark.estate).last().unwrap_or_default());
+    let query = query.bind(mark.address.to_string());
     match query.execute(connection).await.map_err(Failure::from) {
         Err(failure) if !failure.is_missing() => Err(failure),
         _ => Ok(()),

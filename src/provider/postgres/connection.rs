@@ -10,15 +10,14 @@ use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
-
-/// How long opening a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use tenantry_provider::timeouts::Timeouts;
+use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls};
 
 /// How long a connection may lie unused before it is asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
@@ -27,6 +26,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 pub struct Connections {
     options: PgConnectOptions,
     database: Arc<str>,
+    timeouts: Timeouts,
     permits: Arc<Semaphore>,
     /// The most unused connections that are kept.
     keep: usize,
@@ -43,7 +43,7 @@ pub struct Session {
 
 impl Connections {
     /// # Errors
-    /// If `url` is missing, is no PostgreSQL URL, or holds a password in the clear.
+    /// If `url` is missing, is not a PostgreSQL URL, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let invalid = |cause: &str| {
             let attempted = format!("reading the settings of target \"{}\"", settings.target);
@@ -60,16 +60,28 @@ impl Connections {
                 "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
             ));
         }
+        let roots = tls::roots(settings);
+        let mut options = protected(options, roots.is_some()).map_err(|refused| {
+            invalid(&refused.to_string()).with_remedy("take `sslmode=disable` out of `url`, or leave `roots` out")
+        })?;
+        if let Some(file) = roots {
+            options = options.ssl_root_cert_from_pem(tls::pem(&file).map_err(|why| invalid(&why))?);
+        }
         let database: Arc<str> = options.get_database().unwrap_or(options.get_username()).into();
         let options = options.database(&database).application_name("tenantry").disable_statement_logging();
         let concurrency = settings.concurrency.max(1);
         Ok(Self {
             options,
             database,
+            timeouts: settings.timeouts,
             permits: Arc::new(Semaphore::new(concurrency)),
             keep: concurrency,
             idle: Mutex::default(),
         })
+    }
+
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// The database that the URL names.
@@ -90,14 +102,16 @@ impl Connections {
     pub async fn acquire(&self, database: &Arc<str>) -> Result<Session, Failure> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         while let Some((mut connection, since)) = self.take_idle(database) {
-            if since.elapsed() < TRUSTED_IDLE || connection.ping().await.is_ok() {
+            let lives = since.elapsed() < TRUSTED_IDLE
+                || tokio::time::timeout(self.timeouts.connect, connection.ping()).await.is_ok_and(|pong| pong.is_ok());
+            if lives {
                 return Ok(Session { connection, database: database.clone(), _permit: permit });
             }
         }
         let options = self.options.clone().database(database);
-        let connection = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options))
-            .await
-            .map_err(|_| Failure::Timeout(CONNECT_TIMEOUT.as_secs()))??;
+        let within = self.timeouts.connect;
+        let connection = tokio::time::timeout(within, PgConnection::connect_with(&options)).await;
+        let connection = connection.map_err(|_| Failure::Late(within))??;
         Ok(Session { connection, database: database.clone(), _permit: permit })
     }
 
@@ -124,6 +138,27 @@ impl Connections {
     }
 }
 
+/// With the server's certificate verified, wherever that protects anything.
+///
+/// The driver verifies nothing unless it is asked to: with `prefer`, its default, it falls back to plain text, and with
+/// `require` it encrypts for whoever answers (the manual's "SSL Support", table 34.1, has the same).
+fn protected(options: PgConnectOptions, has_roots: bool) -> Result<PgConnectOptions, Refused> {
+    let is_local = options.get_socket().is_some() || is_this_machine(options.get_host());
+    let asked = match options.get_ssl_mode() {
+        PgSslMode::Allow | PgSslMode::Prefer => Asked::Nothing,
+        PgSslMode::Disable => Asked::Plain,
+        PgSslMode::Require => Asked::Encrypted,
+        PgSslMode::VerifyCa => Asked::VerifiedAuthority,
+        PgSslMode::VerifyFull => Asked::Verified,
+    };
+    Ok(match channel(asked, is_local, has_roots)? {
+        Channel::AsItComes => options,
+        Channel::Plain => options.ssl_mode(PgSslMode::Disable),
+        Channel::VerifiedAuthority => options.ssl_mode(PgSslMode::VerifyCa),
+        Channel::Verified => options.ssl_mode(PgSslMode::VerifyFull),
+    })
+}
+
 /// Whether a URL has a password in its authority or its query.
 fn has_password(url: &str) -> bool {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -145,6 +180,7 @@ mod tests {
             values: serde_json::Map::new(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            timeouts: Timeouts::default(),
             folder: std::path::PathBuf::new(),
         };
         if secret {
@@ -164,6 +200,33 @@ mod tests {
             assert!(Connections::new(&settings(url, true)).is_ok());
         }
         assert!(Connections::new(&settings("postgres://ann@db/app", false)).is_ok());
+    }
+
+    #[test]
+    fn certificates_are_verified_unless_nobody_can_stand_in_between() {
+        let mode = |url: &str, has_roots| {
+            let options = PgConnectOptions::from_str(url).expect("a URL");
+            protected(options, has_roots).map(|options| format!("{:?}", options.get_ssl_mode()))
+        };
+        for (url, has_roots, expected) in [
+            ("postgres://db", false, "VerifyFull"),
+            ("postgres://10.0.0.8/app", false, "VerifyFull"),
+            ("postgres://db?sslmode=prefer", false, "VerifyFull"),
+            ("postgres://db?sslmode=allow", false, "VerifyFull"),
+            ("postgres://db?sslmode=require", false, "VerifyFull"),
+            ("postgres://db?sslmode=verify-ca", true, "VerifyCa"),
+            ("postgres://db?sslmode=disable", false, "Disable"),
+            ("postgres://localhost.example.com", false, "VerifyFull"),
+            ("postgres://localhost", false, "Prefer"),
+            ("postgres://127.0.0.1", false, "Prefer"),
+            ("postgres://[::1]", false, "Prefer"),
+            ("postgres://db?host=/run/postgresql", false, "Prefer"),
+            ("postgres://127.0.0.1", true, "VerifyFull"),
+            ("postgres://127.0.0.1?sslmode=require", false, "VerifyFull"),
+        ] {
+            assert_eq!(mode(url, has_roots).as_deref(), Ok(expected), "{url} {has_roots}");
+        }
+        assert_eq!(mode("postgres://db?sslmode=disable", true), Err(Refused::RootsWithoutTls));
     }
 
     #[test]

@@ -3,16 +3,20 @@
 //! Classes follow the SQLSTATE (PostgreSQL manual, appendix A). The server's message, detail and hint are kept; the
 //! detail of data errors is not, because it quotes whole rows.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
+use tenantry_provider::timeouts::seconds;
+use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}", describe(.0))]
-    Server(#[from] sqlx::Error),
+    Server(sqlx::Error),
     #[error(transparent)]
     Nul(#[from] NulCharacter),
     /// Somebody else's resource or change stands in the way.
@@ -23,19 +27,29 @@ pub enum Failure {
     Busy(String),
     #[error("{0}")]
     Invalid(String),
-    #[error("no answer within {0} seconds")]
-    Timeout(u64),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    #[error("no answer within {}", seconds(*.0))]
+    Late(Duration),
+    #[error(transparent)]
+    Certificate(Unverified),
     #[error("the transaction was sent to be committed, but the answer was lost: {}", describe(.0))]
     CommitUnknown(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+    }
 }
 
 impl Failure {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Nul(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
             Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Busy(_) | Self::Timeout(_) | Self::CommitUnknown(_) => ErrorClass::Retryable,
+            Self::Busy(_) | Self::Late(_) | Self::CommitUnknown(_) => ErrorClass::Retryable,
         }
     }
 
@@ -43,6 +57,18 @@ impl Failure {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server(error) => server_error(error).map(PgDatabaseError::code),
+            _ => None,
+        }
+    }
+
+    fn remedy_of_connection(&self) -> Option<&'static str> {
+        match self {
+            Self::Certificate(unverified) => Some(unverified.remedy()),
+            // The driver has these words for it, and no variant.
+            Self::Server(sqlx::Error::Tls(error)) if error.to_string().contains("does not support TLS") => Some(
+                "switch TLS on in the server, or write `sslmode=disable` into the target's `url`, which sends everything \
+                 in the clear",
+            ),
             _ => None,
         }
     }
@@ -57,7 +83,7 @@ impl Failure {
             (_, Some("42P01" | "3F000")) if matches!(class, ErrorClass::Fatal) => {
                 Some("create it by a `postgres.script` that comes first (`dependsOn`)".to_owned())
             }
-            _ => None,
+            _ => self.remedy_of_connection().map(str::to_owned),
         };
         let error = ProviderError::new(class, attempted, self);
         match remedy {

@@ -7,7 +7,7 @@
 
 use tenantry_core::model::mark::{self, Mark, Notes};
 
-pub use tenantry_core::model::mark::search_text;
+pub use tenantry_core::model::mark::search_texts;
 
 /// A comment taken apart.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,9 +59,9 @@ mod tests {
         let comment = Comment { text: "Do not touch.\nAsk Ann.".to_owned(), mark: Some(mark()), notes };
         let rendered = comment.render();
         assert_eq!(Comment::parse(Some(&rendered)), comment);
-        assert!(format!("\n{rendered}").contains(&search_text("shop")));
-        assert!(!format!("\n{rendered}").contains(&search_text("sho")));
-        assert!(!format!("\n{rendered}").contains(&search_text("other")));
+        let is_found = |scope: &str| search_texts(scope).iter().any(|text| format!("\n{rendered}").contains(text));
+        assert!(is_found("shop") && is_found("shop.production"));
+        assert!(!is_found("sho") && !is_found("other"));
     }
 
     #[test]

@@ -40,6 +40,8 @@ struct PostgresSettings {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, as `env:NAME` or `file:PATH` unless it is without a
     /// password.
     url: String,
+    /// A PEM file with the only certificates to trust, relative to the estate's folder.
+    roots: Option<String>,
     /// The schema for records of scripts, made when the first script runs.
     #[serde(default = "default_bookkeeping_schema")]
     bookkeeping_schema: String,

@@ -1,42 +1,42 @@
 //! Requests to the management API.
 
-use std::error::Error as _;
-use std::time::Duration;
-
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Method, StatusCode, Url};
-use secrecy::{ExposeSecret as _, SecretString};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
-use tokio::sync::Semaphore;
 
-use super::error::Failure;
+use crate::error::Failure;
 use tenantry_core::model::names::percent_decode;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
-use tenantry_transport::tls;
+use tenantry_transport::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tenantry_transport::{
+    Answer, Asked, Effect, Method, Options, Request, StatusCode, Transport, Url, channel, is_this_machine,
+    secret_header,
+};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a request may take: the definitions of a large server come within seconds.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The most characters of an answer that is no JSON that a message repeats.
+/// The most characters of an answer that is not the API's that a message repeats.
 const MOST_QUOTED: usize = 200;
+
+/// The longest answer: the definitions come whole. Ten thousand tenants with twenty resources each are some 50 MiB.
+const MOST_BYTES: usize = 128 << 20;
+
+/// What a broker answers without effort.
+pub const REQUESTS_PER_SECOND: u32 = 500;
 
 /// What a 404 says that the server did not send.
 pub const NO_API: &str = "there is no management API at this address";
 
 /// The management API of one target.
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     base: Url,
     user: String,
-    password: SecretString,
-    permits: Semaphore,
+    authorization: (HeaderName, HeaderValue),
 }
 
 impl Client {
     /// # Errors
-    /// If `url` is missing, is no URL, or holds a password in the clear; or if `roots` cannot be used.
+    /// If `url` is missing, is not a URL, or holds a password in the clear; if the password would travel in the clear; or
+    /// if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let invalid = |cause: &str| {
             let attempted = format!("reading the settings of target \"{}\"", settings.target);
@@ -45,9 +45,14 @@ impl Client {
         let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
         // The parser's own message may quote parts of the URL.
         let mut base = Url::parse(url).map_err(|_| invalid("`url` is not a URL"))?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(invalid("`url` does not begin with http:// or https://"));
-        }
+        let says_plain = settings.values.get("plaintext").and_then(Json::as_bool) == Some(true);
+        let asked = match base.scheme() {
+            _ if base.cannot_be_a_base() => return Err(invalid("`url` is not a URL")),
+            "https" => Asked::Verified,
+            "http" if says_plain => Asked::Plain,
+            "http" => Asked::Unencrypted,
+            _ => return Err(invalid("`url` does not begin with http:// or https://")),
+        };
         if !settings.secrets.contains_key("url") && base.password().is_some() {
             return Err(invalid("`url` holds a password in the clear").with_remedy(
                 "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
@@ -60,29 +65,25 @@ impl Client {
         if user.is_empty() || unwritable {
             return Err(invalid("`url` names no user"));
         }
-        let roots = tls::roots(settings);
-        if roots.is_some() && base.scheme() != "https" {
-            return Err(invalid("`roots` is for TLS, and `url` asks for none")
-                .with_remedy("begin `url` with https://, or leave `roots` out"));
-        }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::configuration(roots.as_deref()).map_err(|why| invalid(&why))?)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| invalid(&describe(&error)))?;
-        let permits = Semaphore::new(settings.concurrency.max(1));
-        Ok(Self { http, base, user, password: password.into(), permits })
+        let options = Options::of(settings, REQUESTS_PER_SECOND);
+        let is_local = base.host_str().is_some_and(is_this_machine);
+        channel(asked, is_local, options.roots.is_some())
+            .map_err(|refused| invalid(&refused.to_string()).with_remedy(refused.remedy("https://")))?;
+        let secrets = vec![password.clone().into()];
+        let transport = Transport::new(&Options { most_bytes: MOST_BYTES, secrets, ..options })
+            .map_err(|failure| invalid(&failure.to_string()))?;
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let authorization =
+            secret_header(AUTHORIZATION, &credentials).map_err(|failure| invalid(&failure.to_string()))?;
+        Ok(Self { transport, base, user, authorization })
     }
 
-    /// User and address, for messages.
     /// Whom the server takes us for.
     pub fn user(&self) -> &str {
         &self.user
     }
 
+    /// User and address, for messages.
     pub fn location(&self) -> String {
         format!("{}@{}", self.user, self.base.as_str().trim_end_matches('/').split("://").last().unwrap_or_default())
     }
@@ -90,63 +91,82 @@ impl Client {
     /// The answer, or nothing for the server's own 404.
     ///
     /// # Errors
-    /// If no whole answer comes, the server refuses, or there is none.
+    /// If no whole answer comes, the server refuses, or the answer is not the API's.
     pub async fn get(&self, path: &[&str]) -> Result<Option<Json>, Failure> {
         let answer = self.send(Method::GET, path, None).await?;
-        answer.map(|text| serde_json::from_str(&text).map_err(|_| Failure::Invalid(no_json(&text)))).transpose()
+        if is_missing(&answer)? {
+            return Ok(None);
+        }
+        match self.done(&answer, &[StatusCode::OK])?.json() {
+            Ok(json) => Ok(Some(json)),
+            Err(_) => Err(self.no_answer(&answer)),
+        }
     }
 
     /// # Errors
-    /// If no answer comes, or the server refuses.
+    /// If no answer comes, the server refuses, or the answer is not the API's.
     pub async fn put(&self, path: &[&str], body: &Json) -> Result<(), Failure> {
-        self.send(Method::PUT, path, Some(body)).await?.ok_or_else(missing).map(|_| ())
+        self.write(Method::PUT, path, body).await
     }
 
     /// # Errors
-    /// If no answer comes, or the server refuses.
+    /// As for [`Self::put`].
     pub async fn post(&self, path: &[&str], body: &Json) -> Result<(), Failure> {
-        self.send(Method::POST, path, Some(body)).await?.ok_or_else(missing).map(|_| ())
+        self.write(Method::POST, path, body).await
     }
 
     /// What is gone already is as good as deleted.
     ///
     /// # Errors
-    /// If no answer comes, or the server refuses.
+    /// As for [`Self::put`].
     pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
-        self.send(Method::DELETE, path, None).await.map(|_| ())
+        let answer = self.send(Method::DELETE, path, None).await?;
+        if is_missing(&answer)? {
+            return Ok(());
+        }
+        self.done(&answer, &[StatusCode::NO_CONTENT]).map(|_| ())
     }
 
-    async fn send(&self, method: Method, path: &[&str], body: Option<&Json>) -> Result<Option<String>, Failure> {
-        let _permit = self.permits.acquire().await.map_err(|error| Failure::Transport(error.to_string()))?;
-        let mut request =
-            self.http.request(method, self.url(path)?).basic_auth(&self.user, Some(self.password.expose_secret()));
-        if let Some(body) = body {
-            request = request.json(body);
+    async fn write(&self, method: Method, path: &[&str], body: &Json) -> Result<(), Failure> {
+        let answer = self.send(method, path, Some(body)).await?;
+        if is_missing(&answer)? {
+            let reason = "what it belongs to does not exist".to_owned();
+            return Err(Failure::Refused { status: StatusCode::NOT_FOUND, reason });
         }
-        let failed = |error: reqwest::Error| match tls::Unverified::among(&error) {
-            Some(unverified) => Failure::Certificate(unverified),
-            None => Failure::Transport(describe(&error)),
-        };
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let is_html = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|sort| sort.starts_with("text/html"));
-        let text = response.text().await.map_err(failed)?;
-        if status.is_redirection() || (is_html && (status.is_success() || status == StatusCode::NOT_FOUND)) {
-            return Err(Failure::Invalid(no_json(&text)));
+        self.done(&answer, &[StatusCode::CREATED, StatusCode::NO_CONTENT]).map(|_| ())
+    }
+
+    async fn send(&self, method: Method, path: &[&str], body: Option<&Json>) -> Result<Answer, Failure> {
+        // Not all of its answers are JSON: some requests are refused to whoever accepts nothing else.
+        let mut headers = HeaderMap::from_iter([self.authorization.clone(), (ACCEPT, HeaderValue::from_static("*/*"))]);
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if status == StatusCode::NOT_FOUND {
-            return if is_own_answer(&text) { Ok(None) } else { Err(Failure::Invalid(NO_API.to_owned())) };
+        // A binding that is made again is the same one ("POST … to bindings", HTTP API reference).
+        let effect = if method == Method::POST { Effect::Repeatable } else { Effect::of(&method) };
+        let body = body.map(|body| body.to_string().into_bytes());
+        Ok(self.transport.send(&Request { method, url: self.url(path)?, headers, body, effect }).await?)
+    }
+
+    /// An answer with one of the statuses that the API has for what was asked. Whoever answers a deletion with 200 is
+    /// somebody else, and nothing was deleted.
+    fn done<'a>(&self, answer: &'a Answer, expected: &[StatusCode]) -> Result<&'a Answer, Failure> {
+        if expected.contains(&answer.status) && !answer.is_page() {
+            return Ok(answer);
         }
-        if !status.is_success() {
-            let retry_after = retry_after.map(Duration::from_secs);
-            return Err(Failure::Status { status, reason: reason_in(&text), retry_after });
+        if answer.status.is_client_error() || answer.status.is_server_error() {
+            let reason = self.transport.masked(&reason_in(&answer.body));
+            return Err(Failure::Refused { status: answer.status, reason });
         }
-        Ok(Some(text))
+        Err(self.no_answer(answer))
+    }
+
+    fn no_answer(&self, answer: &Answer) -> Failure {
+        let begin = self.transport.masked(&beginning(&answer.body));
+        let status = answer.status.as_u16();
+        Failure::Invalid(format!(
+            "the answer (status {status}) is not one of the management API; is `url` the right address? It begins: {begin}"
+        ))
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
@@ -166,52 +186,39 @@ impl Client {
     }
 }
 
-/// Whether a refusal is the server's own, and not that of something in front of it which does not find the server.
-fn is_own_answer(text: &str) -> bool {
-    let answer: Option<Json> = serde_json::from_str(text).ok();
-    answer.is_some_and(|answer| ["error", "reason"].iter().all(|field| answer.get(field).is_some()))
-}
-
-fn missing() -> Failure {
-    Failure::Status {
-        status: StatusCode::NOT_FOUND,
-        reason: "what it belongs to does not exist".to_owned(),
-        retry_after: None,
+/// Whether the server itself says that there is no such thing, and not something in front of it which does not find the
+/// server: `{"error": …, "reason": …}`.
+fn is_missing(answer: &Answer) -> Result<bool, Failure> {
+    if answer.status != StatusCode::NOT_FOUND {
+        return Ok(false);
+    }
+    let words: Option<Json> = serde_json::from_slice(&answer.body).ok();
+    match words.is_some_and(|words| ["error", "reason"].iter().all(|field| words.get(field).is_some())) {
+        true => Ok(true),
+        false => Err(Failure::Invalid(NO_API.to_owned())),
     }
 }
 
-fn no_json(text: &str) -> String {
-    let begin: String = text.chars().take(MOST_QUOTED).collect();
-    format!("the answer is none of the management API; is `url` the right address? It begins: {}", begin.trim())
-}
-
 /// The server's own words: `{"error": …, "reason": …}`.
-fn reason_in(text: &str) -> String {
-    let answer: Option<Json> = serde_json::from_str(text).ok();
+fn reason_in(body: &[u8]) -> String {
+    let answer: Option<Json> = serde_json::from_slice(body).ok();
     let field = |name: &str| {
         answer.as_ref()?.get(name).map(|reason| match reason {
             Json::String(reason) => reason.clone(),
             other => other.to_string(),
         })
     };
-    field("reason").or_else(|| field("error")).unwrap_or_else(|| text.chars().take(MOST_QUOTED).collect())
+    field("reason").or_else(|| field("error")).unwrap_or_else(|| beginning(body))
 }
 
-/// An error with everything that it was caused by, and without the URL.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { "no answer".to_owned() };
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+fn beginning(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim().chars().take(MOST_QUOTED).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenantry_provider::timeouts::Timeouts;
 
     fn settings(url: &str, secret: bool) -> Settings {
         let mut settings = Settings {
@@ -220,6 +227,7 @@ mod tests {
             values: serde_json::Map::new(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            timeouts: Timeouts::default(),
             folder: std::path::PathBuf::new(),
         };
         if secret {
@@ -232,15 +240,32 @@ mod tests {
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {
-        let url = "http://ann:hunter2@broker:15672";
+        let url = "https://ann:hunter2@broker:15671";
         let error = Client::new(&settings(url, false)).err().expect("refused");
         assert!(!format!("{error:?}").contains("hunter2"));
         let client = Client::new(&settings(url, true)).expect("valid");
-        assert_eq!(client.location(), "ann@broker:15672");
-        for url in ["http://hunter2:x@[bad", "amqp://hunter2", "hunter2", "http://broker"] {
+        assert_eq!(client.location(), "ann@broker:15671");
+        for url in
+            ["https://hunter2:x@[bad", "amqp://hunter2", "hunter2", "https://broker", "http://ann:hunter2@broker"]
+        {
             let error = Client::new(&settings(url, true)).err().expect("refused");
             assert!(!format!("{error:?}").contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn what_leaves_this_machine_is_encrypted_unless_the_target_says_otherwise() {
+        let plain = |url: &str, says: bool| {
+            let mut settings = settings(url, true);
+            settings.values.insert("plaintext".to_owned(), says.into());
+            Client::new(&settings)
+                .map(|_| ())
+                .map_err(|error| format!("{error}; {}", error.remedy.as_deref().unwrap_or("")))
+        };
+        let refused = plain("http://a:b@broker:15672", false).expect_err("it is in the clear");
+        assert!(refused.contains("readable by everybody") && refused.contains("`plaintext = true`"), "{refused}");
+        assert_eq!(plain("http://a:b@broker:15672", true), Ok(()));
+        assert_eq!(plain("http://a:b@127.0.0.1:15672", false), Ok(()));
     }
 
     #[test]
@@ -258,7 +283,7 @@ mod tests {
         let client = Client::new(&settings("https://a%40b:p%2Fq@broker/under", true)).expect("valid");
         let url = client.url(&["queues", "/", "a/b?c#d%e"]).expect("a URL");
         assert_eq!(url.as_str(), "https://broker/under/api/queues/%2F/a%2Fb%3Fc%23d%25e");
-        assert_eq!((client.user.as_str(), client.password.expose_secret()), ("a@b", "p/q"));
+        assert_eq!((client.user.as_str(), client.authorization.1.as_bytes()), ("a@b", &b"Basic YUBiOnAvcQ=="[..]));
         assert!(client.url(&["queues", ".."]).is_err());
     }
 }

@@ -39,6 +39,17 @@ struct RabbitMqSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `https://`.
     roots: Option<String>,
+    /// Whether `http://` may be a server on another machine: everybody on the network between can then read what is sent, the
+    /// password too.
+    #[serde(default)]
+    plaintext: bool,
+    #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 1, max = 1000))]
+    requests_per_second: u32,
+}
+
+fn default_requests_per_second() -> u32 {
+    client::REQUESTS_PER_SECOND
 }
 
 impl Provider for RabbitMq {

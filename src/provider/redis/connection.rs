@@ -5,17 +5,13 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
+use serde_json::Value as Json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
-use tenantry_transport::tls;
-
-/// How long opening a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long one answer may take: a page of keys is read within milliseconds.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+use tenantry_provider::timeouts::Timeouts;
+use tenantry_transport::{Asked, channel, is_this_machine, tls};
 
 /// How long a connection may lie unused before it is asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
@@ -25,6 +21,7 @@ pub struct Connections {
     client: Client,
     user: String,
     location: String,
+    timeouts: Timeouts,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<(MultiplexedConnection, Instant)>>,
 }
@@ -60,12 +57,19 @@ impl Connections {
             return Err(invalid("`url` asks not to verify the server's certificate")
                 .with_remedy("leave `#insecure` out, and name a file with the certificates to trust in `roots`"));
         }
-        let client = match tls::roots(settings) {
+        let says_plain = settings.values.get("plaintext").and_then(Json::as_bool) == Some(true);
+        let (asked, is_local) = match info.addr() {
+            ConnectionAddr::TcpTls { host, .. } => (Asked::Verified, is_this_machine(host)),
+            ConnectionAddr::Tcp(..) if says_plain => (Asked::Plain, false),
+            ConnectionAddr::Tcp(host, _) => (Asked::Unencrypted, is_this_machine(host)),
+            // A socket of this machine.
+            _ => (Asked::Unencrypted, true),
+        };
+        let roots = tls::roots(settings);
+        channel(asked, is_local, roots.is_some())
+            .map_err(|refused| invalid(&refused.to_string()).with_remedy(refused.remedy("rediss://")))?;
+        let client = match roots {
             None => Client::open(info),
-            Some(_) if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) => {
-                return Err(invalid("`roots` is for TLS, and `url` asks for none")
-                    .with_remedy("begin `url` with rediss://, or leave `roots` out"));
-            }
             Some(file) => {
                 let root_cert = Some(tls::pem(&file).map_err(|why| invalid(&why))?);
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
@@ -73,7 +77,7 @@ impl Connections {
         };
         let client = client.map_err(|error| invalid(&error.to_string()))?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { client, user, location, permits, idle: Mutex::default() })
+        Ok(Self { client, user, location, timeouts: settings.timeouts, permits, idle: Mutex::default() })
     }
 
     /// The user that we log in as.
@@ -94,16 +98,19 @@ impl Connections {
         let permit = self.permits.clone().acquire_owned().await.map_err(|error| Failure::Invalid(error.to_string()))?;
         loop {
             let Some((mut connection, since)) = self.idle().pop() else { break };
+            // An answer has a longest time of its own.
             let lives = since.elapsed() < TRUSTED_IDLE
                 || redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok();
             if lives {
                 return Ok(Session { connection, _permit: permit });
             }
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let Timeouts { connect, idle, request, .. } = self.timeouts;
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(idle.min(request)));
+        // With what is said to open it: who we are, and which database.
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connection = tokio::time::timeout(connect, connecting).await.map_err(|_| Failure::Late(connect))??;
         Ok(Session { connection, _permit: permit })
     }
 
@@ -128,6 +135,7 @@ mod tests {
             values: serde_json::Map::new(),
             secrets: std::collections::BTreeMap::new(),
             concurrency: 4,
+            timeouts: Timeouts::default(),
             folder: std::path::PathBuf::new(),
         };
         if secret {
@@ -140,12 +148,12 @@ mod tests {
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {
-        let url = "redis://ann:hunter2@cache/2";
+        let url = "rediss://ann:hunter2@cache/2";
         let error = Connections::new(&settings(url, false)).err().expect("refused");
         assert!(!format!("{error:?}").contains("hunter2"));
         let connections = Connections::new(&settings(url, true)).expect("valid");
         assert_eq!((connections.user(), connections.location()), ("ann", "ann@cache:6379/2"));
-        assert_eq!(Connections::new(&settings("redis://cache", false)).expect("valid").user(), "default");
+        assert_eq!(Connections::new(&settings("rediss://cache", false)).expect("valid").user(), "default");
     }
 
     #[test]
@@ -157,6 +165,22 @@ mod tests {
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let cause = refused(&settings);
             assert!(cause.contains(says), "{cause}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_this_machine_is_encrypted_unless_the_target_says_otherwise() {
+        let opened = |url: &str, says_plain: bool| {
+            let mut settings = settings(url, true);
+            settings.values.insert("plaintext".to_owned(), says_plain.into());
+            let opened = Connections::new(&settings).map(|_| ());
+            opened.map_err(|error| format!("{error}; {}", error.remedy.as_deref().unwrap_or_default()))
+        };
+        let refused = opened("redis://ann:hunter2@cache", false).expect_err("it is in the clear");
+        assert!(refused.contains("readable by everybody") && refused.contains("`plaintext = true`"), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+        for (url, says_plain) in [("redis://cache", true), ("redis://127.0.0.1", false), ("rediss://cache", false)] {
+            assert_eq!(opened(url, says_plain), Ok(()), "{url}");
         }
     }
 

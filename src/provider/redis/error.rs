@@ -2,9 +2,12 @@
 //!
 //! Classes follow the first word of the server's answer (the manual's "Redis serialization protocol", simple errors).
 
+use std::time::Duration;
+
 use redis::{ErrorKind, RedisError};
 
 use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_provider::timeouts::seconds;
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -22,6 +25,8 @@ pub enum Failure {
     Busy(String),
     #[error("{0}")]
     Invalid(String),
+    #[error("no answer within {}", seconds(*.0))]
+    Late(Duration),
 }
 
 impl From<RedisError> for Failure {
@@ -35,7 +40,7 @@ impl Failure {
         match self {
             Self::Server(error) => class_of(error),
             Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Busy(_) => ErrorClass::Retryable,
+            Self::Busy(_) | Self::Late(_) => ErrorClass::Retryable,
             Self::Certificate(_) | Self::Invalid(_) => ErrorClass::Fatal,
         }
     }

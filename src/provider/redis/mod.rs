@@ -39,6 +39,10 @@ struct RedisSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `rediss://`.
     roots: Option<String>,
+    /// Whether `redis://` may be a server on another machine: everybody on the network between can then read what is sent, the
+    /// password too.
+    #[serde(default)]
+    plaintext: bool,
 }
 
 impl Provider for Redis {

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 use secrecy::SecretString;
-use serde_json::Value as Json;
 
 use super::error::Failure;
 use super::xml::Element;
@@ -13,7 +12,7 @@ use tenantry_core::model::names::percent_encode;
 use tenantry_provider::contract::Settings;
 use tenantry_transport::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tenantry_transport::sigv4::{Credentials, Scope, sign};
-use tenantry_transport::{Answer, Method, Options, Request, StatusCode, Transport, Url};
+use tenantry_transport::{Answer, Effect, Method, Options, Request, StatusCode, Transport, Url};
 
 /// The version of IAM's requests and answers.
 const IAM_VERSION: &str = "2010-05-08";
@@ -67,12 +66,9 @@ impl Api {
             (None, Some(_)) => base.clone(),
             (None, None) => address("iam_url", "https://iam.amazonaws.com")?,
         };
-        let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
-        let options = Options {
-            roots: tenantry_transport::tls::roots(settings),
-            requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
-            concurrency: settings.concurrency,
-        };
+        let mut secrets = vec![credentials.secret_access_key.clone()];
+        secrets.extend(credentials.session_token.clone());
+        let options = Options { secrets, ..Options::of(settings, super::REQUESTS_PER_SECOND) };
         let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
         Ok(Self { transport, credentials, base, iam, region })
     }
@@ -105,7 +101,9 @@ impl Api {
             let digest = STANDARD.encode(Md5::digest(body));
             headers.insert("content-md5", HeaderValue::from_str(&digest).expect("base64 is a header"));
         }
-        self.signed(Request { method, url, headers, body: call.body }, "s3").await
+        // What is posted deletes objects, and what is gone stays gone.
+        let effect = if method == Method::POST { Effect::Repeatable } else { Effect::of(&method) };
+        self.signed(Request { method, url, headers, body: call.body, effect }, "s3").await
     }
 
     /// Does something in IAM, in its Query API. Returns what stands in the answer's result; nothing where it has none.
@@ -119,6 +117,7 @@ impl Api {
             url: self.iam.clone(),
             headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
             body: Some(form(action, parameters)),
+            effect: effect_of(action),
         };
         let answer = self.signed(request, "iam").await?;
         if !answer.status.is_success() {
@@ -140,9 +139,9 @@ impl Api {
         let now = Timestamp::now();
         sign(&mut request, &self.credentials, scope, now)?;
         let answer = self.transport.send(&request).await?;
-        let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-        // An object may be a page; an answer to anything but a look at an object is none.
-        if is_page && request.method != Method::HEAD && !answer.body.starts_with(b"<?xml") {
+        // An object may be a page; an answer to anything but a look at an object that is there is none.
+        let is_object = request.method == Method::HEAD && answer.status.is_success();
+        if answer.is_page() && !is_object && !answer.body.starts_with(b"<?xml") {
             return Err(Failure::Unreadable(no_xml(&answer)));
         }
         Ok(answer)
@@ -168,6 +167,16 @@ impl Api {
             Some(element) => Err(Failure::Unreadable(format!("the answer is <{}> and not <{root}>", element.name))),
             None => Err(Failure::Unreadable(no_xml(&answer))),
         }
+    }
+}
+
+/// What an action of IAM does. Making a thing twice makes two of them, or is refused; bringing one to a state twice brings it
+/// there.
+fn effect_of(action: &str) -> Effect {
+    match action {
+        _ if action.starts_with("Get") || action.starts_with("List") => Effect::Read,
+        _ if action.starts_with("Create") => Effect::Once,
+        _ => Effect::Repeatable,
     }
 }
 
@@ -227,7 +236,7 @@ pub fn refusal(answer: &Answer) -> Failure {
 /// What came instead.
 fn no_xml(answer: &Answer) -> String {
     let kind = answer.header("content-type").unwrap_or("something").chars().take(60).collect::<String>();
-    format!("the answer (status {}) is none of S3 but {kind}", answer.status.as_u16())
+    format!("the answer (status {}) is not one of S3 but {kind}", answer.status.as_u16())
 }
 
 #[cfg(test)]
@@ -241,6 +250,7 @@ mod tests {
             values: values.as_object().cloned().unwrap_or_default(),
             secrets: secrets.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned().into())).collect(),
             concurrency: 4,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }

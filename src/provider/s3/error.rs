@@ -1,12 +1,13 @@
 //! What goes wrong, and what that means for the next try.
 
 use tenantry_provider::contract::{ErrorClass, ProviderError};
+use tenantry_transport::{StatusCode, may_be_done};
 
 /// A request that did not do what it was for.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{message}")]
-    Transport { class: ErrorClass, message: String, remedy: Option<&'static str> },
+    Transport { class: ErrorClass, message: String, remedy: Option<&'static str>, is_in_doubt: bool },
     /// The server refused. The code is S3's word for why, or empty.
     #[error("{message} (status {status}{})", if code.is_empty() { String::new() } else { format!(", {code}") })]
     Refused { status: u16, code: String, message: String },
@@ -24,7 +25,12 @@ pub enum Failure {
 
 impl From<tenantry_transport::Failure> for Failure {
     fn from(failure: tenantry_transport::Failure) -> Self {
-        Self::Transport { class: failure.class(), message: failure.to_string(), remedy: failure.remedy() }
+        Self::Transport {
+            class: failure.class(),
+            message: failure.to_string(),
+            remedy: failure.remedy(),
+            is_in_doubt: failure.is_in_doubt(),
+        }
     }
 }
 
@@ -33,9 +39,25 @@ impl Failure {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 
-    /// Whether the server says that there is no such thing.
+    /// Whether the server says that there is no such thing, in words of its own: without them it may be a gateway that does not
+    /// find the server.
     pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code, .. } if !code.is_empty())
+    }
+
+    /// As above, of an answer to HEAD, which has no words.
+    pub fn is_missing_head(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether the request that failed may have been carried out all the same.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Transport { is_in_doubt, .. } => *is_in_doubt,
+            Self::Refused { status, .. } => StatusCode::from_u16(*status).is_ok_and(may_be_done),
+            Self::Unreadable(_) => true,
+            Self::Unsupported { .. } | Self::Conflict(_) | Self::Invalid(_) => false,
+        }
     }
 
     /// Whether the server says that a bucket is in another region, in one of the ways in which AWS does.

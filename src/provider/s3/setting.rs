@@ -153,7 +153,7 @@ impl Setting {
         let query = [(self.query, "")];
         api.call(Method::DELETE, Call { bucket, query: &query, ..Call::default() }).await?;
         match api.call(Method::HEAD, Call { bucket, ..Call::default() }).await {
-            Err(failure) if failure.is_missing() => Err(Failure::Unsupported {
+            Err(failure) if failure.is_missing_head() => Err(Failure::Unsupported {
                 feature: self.words,
                 why: "it has deleted the bucket when it was asked to take the setting away".to_owned(),
             }),

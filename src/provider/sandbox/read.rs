@@ -85,7 +85,7 @@ impl SandboxReader {
                 Some(text) => Some(serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?),
                 None => None,
             };
-            let ours = mark.as_ref().is_some_and(|mark| &*mark.estate == request.estate);
+            let ours = mark.as_ref().is_some_and(|mark| mark.is_of(request.estate));
             if !ours && !observation.resources.contains_key(identity) {
                 continue;
             }

@@ -18,7 +18,9 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{
+    CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
+};
 
 /// Stands in the world where a secret would.
 const SECRET: &str = "(secret)";
@@ -37,7 +39,7 @@ pub type Validators = HashMap<&'static str, jsonschema::Validator>;
 
 #[async_trait]
 impl Writer for SandboxWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let first = batch.first().map_or("", |step| &*step.identity);
         let fault = self.faults.next(Operation::Write { target: &self.target, first_identity: first });
         let fail = |class, reason: &str| WriteError {
@@ -64,6 +66,10 @@ impl Writer for SandboxWriter {
                 error.mask(step.secret_values());
                 failed_at(index, error)
             })?);
+        }
+        if let Err(lost) = guard.check().await {
+            let attempted = format!("writing to the sandbox target `{}`", self.target);
+            return Err(lost.of_step(batch.len().saturating_sub(1), Vec::new(), attempted));
         }
         transaction.commit().await.map_err(|error| failed_at(0, failed("committing to the sandbox", error)))?;
         match fault {
@@ -108,11 +114,11 @@ impl SandboxWriter {
                 Ok(Written { outputs, captured })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
-                let Some(stored) = stored else {
-                    return refused("updating", ErrorClass::Conflict, "it does not exist".to_owned());
-                };
-                if let Err(cause) = step.check_owner(stored.mark.as_ref()) {
-                    return refused("updating", ErrorClass::Conflict, cause);
+                let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
+                let stored = stored.ok_or_else(missing)?;
+                if let Some(other) = stored.mark.as_ref().filter(|other| !other.is_of(&mark.estate)) {
+                    let cause = format!("it belongs to {}", readable_scope(&other.estate));
+                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
                 }
                 let spec = kind.normal(spec);
                 // What its product has made of it stays.
@@ -364,10 +370,10 @@ fn is_builtin(name: &str) -> bool {
     of_server.contains(&name) || name.starts_with("pg_") || name.starts_with("amq.")
 }
 
-/// Why something that exists keeps a resource from being made; nothing if it is what an earlier attempt has made.
-fn stands_in_the_way(step: &Step, spec: &Normal, secrets: &[String], stored: &Stored) -> Option<String> {
-    if step.kind.mark != MarkPlace::Inventory {
-        return step.check_owner(stored.mark.as_ref()).err();
+fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
+    match &stored.mark {
+        Some(stored) => stored.is_same_owner(mark),
+        None => kind.mark == MarkPlace::Inventory,
     }
     // Without a mark, what is there as it is wanted may be what an earlier attempt made.
     let wanted = kept(&step.kind, spec, secrets);

@@ -7,7 +7,7 @@ use super::form::Form;
 use tenantry_core::model::names::hex;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
 use tenantry_transport::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use tenantry_transport::{Answer, Method, Options, Request, Transport, Url};
+use tenantry_transport::{Answer, Effect, Method, Options, Pages, Request, Transport, Url};
 
 /// The version of the API that everything here is written for. Stripe keeps old versions working.
 pub const VERSION: &str = "2026-08-26.dahlia";
@@ -21,7 +21,6 @@ pub struct Api {
     headers: HeaderMap,
     /// Whether the key is for live mode.
     live: bool,
-    key: secrecy::SecretString,
 }
 
 /// A request that did not do what it was for.
@@ -124,12 +123,7 @@ impl Api {
         }
         let base = tenantry_transport::base_url(settings.text("url").unwrap_or(super::URL))
             .map_err(|why| format!("`url` cannot be used: {why}"))?;
-        let rate = settings.values.get("requests_per_second").and_then(Json::as_u64);
-        let options = Options {
-            roots: tenantry_transport::tls::roots(settings),
-            requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(super::REQUESTS_PER_SECOND),
-            concurrency: settings.concurrency,
-        };
+        let options = Options { secrets: vec![key.into()], ..Options::of(settings, super::REQUESTS_PER_SECOND) };
         let transport = Transport::new(&options).map_err(|failure| failure.to_string())?;
         let (name, value) = tenantry_transport::secret_header(AUTHORIZATION, &format!("Bearer {key}"))
             .map_err(|failure| failure.to_string())?;
@@ -137,7 +131,7 @@ impl Api {
             (name, value),
             (HeaderName::from_static("stripe-version"), HeaderValue::from_static(VERSION)),
         ]);
-        Ok(Self { transport, base, headers, live, key: key.into() })
+        Ok(Self { transport, base, headers, live })
     }
 
     /// Where it is and in which mode, for messages.
@@ -150,26 +144,29 @@ impl Api {
     /// # Errors
     /// If any page fails: part of a list is no list.
     pub async fn list(&self, path: &str, query: &Form) -> Result<Vec<Json>, Failure> {
-        let mut objects = Vec::new();
+        let mut objects: Vec<Json> = Vec::new();
         let mut after: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let mut query = Form::new().with("limit", PAGE).with_all(query);
             if let Some(after) = &after {
                 query.set("starting_after", after);
             }
             let page = self.call(Method::GET, path, Some(&query), None, None).await?.object;
-            let Some(data) = page.get("data").and_then(Json::as_array) else {
-                return Err(Failure::Unreadable(format!("the answer to {path} is no list")));
+            let unreadable = |what: String| Failure::Unreadable(format!("the answer to {path} {what}"));
+            let data = page.get("data").and_then(Json::as_array);
+            let (Some(data), Some(has_more)) = (data, page.get("has_more").and_then(Json::as_bool)) else {
+                return Err(unreadable("is not a list".to_owned()));
             };
+            let ids: Option<Vec<&str>> = data.iter().map(|object| object.get("id")?.as_str()).collect();
+            let ids = ids.ok_or_else(|| unreadable("has an object without an id".to_owned()))?;
             objects.extend(data.iter().cloned());
-            if page.get("has_more").and_then(Json::as_bool) != Some(true) {
+            if !has_more {
                 return Ok(objects);
             }
-            let last = data.last().and_then(|object| object.get("id")?.as_str()).map(str::to_owned);
-            if last.is_none() || last == after {
-                return Err(Failure::Unreadable(format!("the list {path} says that it goes on, but does not")));
-            }
-            after = last;
+            let last = ids.last().ok_or_else(|| unreadable("says that it goes on, but does not".to_owned()))?;
+            pages.turn(&ids, last).map_err(|endless| Failure::Unreadable(format!("{path}: {endless}")))?;
+            after = Some((*last).to_owned());
         }
     }
 
@@ -188,8 +185,10 @@ impl Api {
     /// If that could not be told.
     pub async fn get(&self, path: &str, id: &str) -> Result<Option<Json>, Failure> {
         match self.call(Method::GET, &below(path, id), None, None, None).await {
-            Ok(Posted { object, .. }) if object.get("deleted").and_then(Json::as_bool) == Some(true) => Ok(None),
-            Ok(Posted { object, .. }) => Ok(Some(object)),
+            Ok(Posted { object, .. }) => {
+                let object = about(object, id)?;
+                Ok(Some(object).filter(|object| object.get("deleted").and_then(Json::as_bool) != Some(true)))
+            }
             Err(failure) if failure.status() == Some(404) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -201,7 +200,8 @@ impl Api {
     /// # Errors
     /// If it was refused or not answered.
     pub async fn update(&self, path: &str, id: &str, form: &Form) -> Result<Json, Failure> {
-        self.call(Method::POST, &below(path, id), None, Some(form), None).await.map(|posted| posted.object)
+        let posted = self.call(Method::POST, &below(path, id), None, Some(form), None).await?;
+        about(posted.object, id)
     }
 
     /// Makes an object. The idempotency key is that of the step, with a digest of what is sent: Stripe refuses a key that
@@ -212,7 +212,11 @@ impl Api {
     pub async fn create(&self, path: &str, form: &Form, key: &str, attempt: usize) -> Result<Posted, Failure> {
         let digest = hex(&Sha256::digest(form.encoded().as_bytes()));
         let key = format!("{key}-{}-{attempt}", &digest[..16]);
-        self.call(Method::POST, path, None, Some(form), Some(&key)).await
+        let posted = self.call(Method::POST, path, None, Some(form), Some(&key)).await?;
+        match posted.object.get("id").and_then(Json::as_str) {
+            Some(_) => Ok(posted),
+            None => Err(Failure::Unreadable("Stripe says that it was made, but answers no object".to_owned())),
+        }
     }
 
     /// Deletes an object; whether it was there.
@@ -221,7 +225,16 @@ impl Api {
     /// If it was refused or not answered.
     pub async fn delete(&self, path: &str, id: &str, query: &Form) -> Result<bool, Failure> {
         match self.call(Method::DELETE, &below(path, id), Some(query), None, None).await {
-            Ok(_) => Ok(true),
+            Ok(Posted { object, .. }) => {
+                let object = about(object, id)?;
+                // A subscription is canceled, and stays to be read.
+                let is_gone = object.get("deleted").and_then(Json::as_bool) == Some(true)
+                    || object.get("status").and_then(Json::as_str) == Some("canceled");
+                match is_gone {
+                    true => Ok(true),
+                    false => Err(Failure::Unreadable("Stripe does not say that it is deleted".to_owned())),
+                }
+            }
             Err(failure) if failure.status() == Some(404) => Ok(false),
             Err(failure) => Err(failure),
         }
@@ -248,7 +261,9 @@ impl Api {
             headers.insert("idempotency-key", key);
         }
         let body = form.map(|form| form.encoded().into_bytes());
-        let answer = self.transport.send(&Request { method, url, headers, body }).await?;
+        // What is posted without a key sets values, and setting them twice is setting them once.
+        let effect = if method == Method::GET { Effect::Read } else { Effect::Repeatable };
+        let answer = self.transport.send(&Request { method, url, headers, body, effect }).await?;
         let replayed = answer.header("idempotent-replayed") == Some("true");
         let object = self.read(&answer, replayed)?;
         Ok(Posted { object, replayed })
@@ -264,9 +279,13 @@ impl Api {
         };
         if !answer.status.is_success() {
             let text = |name: &str| json.get("error")?.get(name)?.as_str();
+            // Whoever stands in front of Stripe, and does not find it, says 404 as well.
+            if status == 404 && text("type").is_none() {
+                return Err(Failure::Unreadable("the answer (status 404) is not one of Stripe".to_owned()));
+            }
             let message = text("message").unwrap_or("Stripe refused it without saying why");
             let code = text("code").or_else(|| text("type")).map(str::to_owned);
-            return Err(Failure::Refused { status, code, message: self.masked(message), replayed });
+            return Err(Failure::Refused { status, code, message: self.transport.masked(message), replayed });
         }
         let objects = json.get("data").and_then(Json::as_array).map_or(std::slice::from_ref(&json), Vec::as_slice);
         let is_other =
@@ -276,18 +295,21 @@ impl Api {
         }
         Ok(json)
     }
-
-    /// Stripe's own words without the key, should it have quoted it.
-    fn masked(&self, text: &str) -> String {
-        use secrecy::ExposeSecret as _;
-        text.replace(self.key.expose_secret(), "(secret)")
-    }
 }
 
 impl Form {
     fn with_all(mut self, other: &Form) -> Self {
         self.extend(other.clone());
         self
+    }
+}
+
+/// An answer that has to be about the object of an id, which may be followed by what is done to it.
+fn about(object: Json, id: &str) -> Result<Json, Failure> {
+    let asked = id.split('/').next();
+    match object.get("id").and_then(Json::as_str) {
+        found if found == asked => Ok(object),
+        _ => Err(Failure::Unreadable("the answer is not about the object that was asked for".to_owned())),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::api::{Api, Failure};
 use super::form::Form;
 use super::mark;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, names_of};
 
 /// The path of a kind's objects below `/v1`.
 pub fn path(kind: &str) -> &'static str {
@@ -134,8 +134,7 @@ impl List {
     /// The subscription of an estate and name that has ended by itself. If there are several, the latest counts: what was
     /// deleted is to be made anew when it is wanted again.
     pub fn ended(&self, estate: &str, name: &str) -> Option<&Entry> {
-        let is_it =
-            |entry: &&Entry| entry.name == name && entry.mark.as_ref().is_some_and(|mark| *mark.estate == *estate);
+        let is_it = |entry: &&Entry| entry.name == name && entry.mark.as_ref().is_some_and(|mark| mark.is_of(estate));
         let is_deleted =
             |entry: &Entry| [mark::ENDING, mark::DELETED].iter().any(|note| mark::note(&entry.object, note).is_some());
         self.ended.iter().find(is_it).filter(|entry| !is_deleted(entry))
@@ -166,7 +165,8 @@ impl List {
     /// Every object that an estate knows by a name: its own, or else one that carries no mark.
     pub fn named(&self, estate: &str, name: &str) -> &[Entry] {
         let of = |space: &str| self.entries.get(&(space.to_owned(), name.to_owned())).filter(|list| !list.is_empty());
-        let found = has_space(self.kind).then(|| of(estate)).flatten();
+        // What was marked before marks named environments has the estate's own space.
+        let found = has_space(self.kind).then(|| names_of(estate).find_map(of)).flatten();
         found.or_else(|| of("")).map_or(&[], Vec::as_slice)
     }
 

@@ -30,7 +30,7 @@ pub fn of(subscription: &Json) -> Option<&Json> {
 pub fn is_ours(subscription: &Json) -> bool {
     let (Some(schedule), Some(owner)) = (of(subscription), mark::read(subscription)) else { return false };
     match mark::read(schedule) {
-        Some(mark) => mark.estate == owner.estate,
+        Some(mark) => mark.is_of(&owner.estate) || owner.is_of(&mark.estate),
         None => {
             let end = schedule.pointer("/current_phase/end_date").and_then(Json::as_i64);
             let noted = mark::note(subscription, mark::LATER);

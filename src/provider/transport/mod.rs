@@ -1,32 +1,54 @@
-//! Requests over HTTP, for every provider that needs them.
+//! Requests over HTTP, for every provider that needs them, and what all connections to targets have in common.
+//!
+//! ```text
+//! request.rs   what is sent and what came back; whether it may be sent again
+//! failure.rs   what went wrong, and whether the request may have been carried out
+//! gate.rs      whose turn it is, and pauses that the server asks for
+//! body.rs      answers that are too long or too slow
+//! pages.rs     lists that do not come to an end
+//! trace.rs     whether anything was written on behalf of a step
+//! channel.rs   encryption and verification, for every driver
+//! tls.rs       certificates
+//! sigv4.rs     signatures of AWS
+//! ```
 //!
 //! Guaranteed: certificates are verified; nothing is sent to another host than the one that was asked for; an answer has a
-//! longest size; a server that asks to slow down ([`gate`]) is not asked anything until then; no message holds a URL's
-//! query, a header or a body of ours.
+//! longest size, and a request a longest time, to connect, to wait for the next byte, and as a whole; a server that asks to
+//! slow down ([`gate`]) is not asked anything until then; a write is sent again only where that does no harm
+//! ([`Effect`]); no message holds a URL's query, a header or a body of ours.
 
+pub mod body;
+mod channel;
+mod failure;
 mod gate;
+mod pages;
+mod request;
 pub mod sigv4;
 pub mod tls;
+mod trace;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 pub use reqwest::{Method, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
 pub use url::Url;
 
+use tenantry_provider::contract::{ErrorClass, Settings, masked};
+use tenantry_provider::timeouts::Timeouts;
+
+pub use body::MOST_BYTES;
+use body::Unfinished;
+pub use channel::{Asked, Channel, Refused, base_url, channel, is_this_machine};
+pub use failure::{Failure, Phase, may_be_done};
 use gate::Gate;
-use tenantry_provider::contract::ErrorClass;
+pub use pages::{Endless, Pages};
+pub use request::{Answer, Effect, Request, secret_header};
+pub use trace::{note_write, traced};
 
-/// The longest answer. A hundred objects of an API are some hundred kilobytes.
-const MOST_BYTES: usize = 32 << 20;
-
-/// How long one request may take, from connecting to the last byte.
-const TIMEOUT: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Waits before a read is tried again that failed on its way. Writes are tried again by whoever knows that it is safe.
+/// Waits before a read is sent again that failed on its way. One whose time was over is not: it has been waited for.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
 /// How often one request is sent that is answered with "slow down", and the longest that it waits for its next turn. Whoever
@@ -34,10 +56,16 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis
 const THROTTLED_TRIES: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// The longest body of a request that is on its way before an answer could have begun, and the time for that.
+const SMALL_BODY: usize = 64 << 10;
+
 /// What all requests to one target have in common.
 pub struct Transport {
     client: reqwest::Client,
     gate: Gate,
+    timeouts: Timeouts,
+    most_bytes: usize,
+    secrets: Vec<Arc<str>>,
 }
 
 /// How to reach a target.
@@ -47,65 +75,24 @@ pub struct Options {
     pub requests_per_second: u32,
     /// The most requests at a time.
     pub concurrency: usize,
+    pub timeouts: Timeouts,
+    /// The longest answer.
+    pub most_bytes: usize,
+    /// What must stand in no message, should the server quote it.
+    pub secrets: Vec<SecretString>,
 }
 
-/// One request. Its URL must not hold secrets in its path: that is named in messages.
-#[derive(Clone)]
-pub struct Request {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Option<Vec<u8>>,
-}
-
-/// What came back, whatever its status.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-/// A request that got no answer that can be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("the answer broke off: {0}")]
-    Interrupted(String),
-    #[error(transparent)]
-    Certificate(tls::Unverified),
-    #[error("the answer is longer than {MOST_BYTES} bytes")]
-    TooLong,
-    #[error("the server sends us on to {0}, where credentials must not go")]
-    Redirected(String),
-    #[error("the server sends us on without end, or with a write")]
-    Redirecting,
-    #[error("the server asks to slow down")]
-    Throttled { retry_after: Option<Duration> },
-    #[error("{0}")]
-    Settings(String),
-}
-
-impl Failure {
-    /// What the failure means for the next try.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Unreachable(_) | Self::Interrupted(_) => ErrorClass::Retryable,
-            Self::Throttled { retry_after } => ErrorClass::Throttled { retry_after: *retry_after },
-            Self::Certificate(_) | Self::TooLong | Self::Redirected(_) | Self::Redirecting | Self::Settings(_) => {
-                ErrorClass::Fatal
-            }
-        }
-    }
-
-    /// What the user can do about it, where that is known.
-    pub fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Self::Certificate(unverified) => Some(unverified.remedy()),
-            Self::Redirected(_) => Some("write the address that answers itself into the target's `url`"),
-            Self::TooLong => Some("ask for smaller pages"),
-            _ => None,
+impl Options {
+    /// Those of a target's table, where an API takes so many requests a second unless the table says otherwise.
+    pub fn of(settings: &Settings, requests_per_second: u32) -> Self {
+        let rate = settings.values.get("requests_per_second").and_then(serde_json::Value::as_u64);
+        Self {
+            roots: tls::roots(settings),
+            requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(requests_per_second),
+            concurrency: settings.concurrency,
+            timeouts: settings.timeouts,
+            most_bytes: MOST_BYTES,
+            secrets: Vec::new(),
         }
     }
 }
@@ -114,15 +101,26 @@ impl Transport {
     /// # Errors
     /// If the file of certificates cannot be used.
     pub fn new(options: &Options) -> Result<Self, Failure> {
+        let secrets = options.secrets.iter().map(|secret| Arc::from(secret.expose_secret()));
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::configuration(options.roots.as_deref()).map_err(Failure::Settings)?)
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .connect_timeout(options.timeouts.connect)
             .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::Settings(chain(&error.without_url())))?;
-        Ok(Self { client, gate: Gate::new(options.requests_per_second, options.concurrency) })
+        Ok(Self {
+            client,
+            gate: Gate::new(options.requests_per_second, options.concurrency),
+            timeouts: options.timeouts,
+            most_bytes: options.most_bytes,
+            secrets: secrets.collect(),
+        })
+    }
+
+    /// A server's own words without the credentials of the target, should it have quoted them.
+    pub fn masked(&self, text: &str) -> String {
+        masked(text, self.secrets.iter().cloned())
     }
 
     /// Sends a request in its turn.
@@ -130,15 +128,15 @@ impl Transport {
     /// # Errors
     /// If no whole answer came; an answer with any status but "slow down" is none.
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
-        let is_read = request.method == Method::GET || request.method == Method::HEAD;
         let mut pauses = PAUSES.iter();
         loop {
             let result = self.in_turn(request).await;
             let is_passing = match &result {
-                Ok(answer) => answer.status.is_server_error(),
+                Ok(answer) => answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED,
+                Err(Failure::Late { .. }) => false,
                 Err(failure) => failure.class() == ErrorClass::Retryable,
             };
-            match pauses.next().filter(|_| is_read && is_passing) {
+            match pauses.next().filter(|_| request.effect == Effect::Read && is_passing) {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return result,
             }
@@ -148,16 +146,27 @@ impl Transport {
     async fn in_turn(&self, request: &Request) -> Result<Answer, Failure> {
         for attempt in 1.. {
             let pass = self.gate.enter().await;
-            let answer = self.follow(request).await?;
-            let is_throttled = answer.status == StatusCode::TOO_MANY_REQUESTS
-                || (answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER));
-            if !is_throttled {
+            let answer = self.follow(request).await;
+            if request.effect != Effect::Read {
+                let is_written = match &answer {
+                    Ok(answer) => may_be_done(answer.status),
+                    Err(failure) => failure.is_in_doubt(),
+                };
+                if is_written {
+                    note_write();
+                }
+            }
+            let answer = answer?;
+            let Some(asked) = asks_for_a_pause(&answer) else {
                 self.gate.passed(&pass);
                 return Ok(answer);
-            }
-            let asked = retry_after(&answer.headers);
+            };
             let wait = asked.unwrap_or_else(|| Duration::from_millis(500 << attempt.min(5)));
             self.gate.close(wait.min(LONGEST_WAIT));
+            // Who says 429 has not done it (RFC 6585, 4); who says 503 may be a proxy that stopped waiting.
+            if answer.status == StatusCode::SERVICE_UNAVAILABLE && request.effect == Effect::Once {
+                return Ok(answer);
+            }
             if attempt >= THROTTLED_TRIES || wait > LONGEST_WAIT {
                 return Err(Failure::Throttled { retry_after: asked });
             }
@@ -188,85 +197,53 @@ impl Transport {
     }
 
     async fn once(&self, request: &Request, url: &Url) -> Result<Answer, Failure> {
+        let Timeouts { idle, request: whole, .. } = self.timeouts;
         let mut builder = self.client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let mut response = builder.send().await.map_err(failure)?;
+        let is_small = request.body.as_ref().is_none_or(|body| body.len() <= SMALL_BODY);
+        let patience = if is_small { idle.min(whole) } else { whole };
+        let end = tokio::time::Instant::now() + whole;
+        let response = tokio::time::timeout(patience, builder.send()).await;
+        let response = response.map_err(|_| Failure::Late { within: patience, phase: Phase::Waiting })?;
+        let response = response.map_err(|error| self.unanswered(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Failure::Interrupted(chain(&error.without_url())))?
-        {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Failure::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let too_long = || Failure::TooLong { status, most: self.most_bytes };
+        let late = |within| Failure::Late { within, phase: Phase::Reading(status) };
+        let mut body = reqwest::Body::from(response);
+        let read = body::collect(&mut body, self.most_bytes, idle);
+        let body = tokio::time::timeout_at(end, read).await.map_err(|_| late(whole))?;
+        let body = body.map_err(|unfinished| match unfinished {
+            Unfinished::Broken(error) => Failure::Interrupted { status, cause: chain(&error.without_url()) },
+            Unfinished::Silent => late(idle),
+            Unfinished::TooLong => too_long(),
+        })?;
         Ok(Answer { status, headers, body })
     }
-}
 
-impl Answer {
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// In words: what came instead.
-    pub fn json(&self) -> Result<serde_json::Value, String> {
-        serde_json::from_slice(&self.body).map_err(|_| {
-            let kind = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let kind = kind.map_or_else(|| "something".to_owned(), |kind| kind.chars().take(60).collect());
-            format!("the answer (status {}) is no JSON but {kind}", self.status.as_u16())
-        })
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    fn unanswered(&self, error: reqwest::Error) -> Failure {
+        let error = error.without_url();
+        if let Some(unverified) = tls::Unverified::among(&error) {
+            return Failure::Certificate(unverified);
+        }
+        match (error.is_connect(), error.is_timeout()) {
+            (true, true) => Failure::Late { within: self.timeouts.connect, phase: Phase::Connecting },
+            (true, false) => Failure::Unreachable(chain(&error)),
+            (false, _) => Failure::Unanswered(chain(&error)),
+        }
     }
 }
 
-/// A header whose value is kept out of everything that is printed.
-///
-/// # Errors
-/// If the text cannot be a header.
-pub fn secret_header(name: HeaderName, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
-    let mut value = HeaderValue::from_str(value)
-        .map_err(|_| Failure::Settings(format!("the value for the header `{name}` has characters that it must not")))?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-/// A base address, to which paths are appended.
-///
-/// # Errors
-/// If it is none, or if credentials would travel in the clear to another machine.
-pub fn base_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|error| format!("it is no URL: {error}"))?;
-    let is_local = is_this_machine(url.host_str().ok_or("it names no host")?);
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
-        return Err("it has to begin with https, unless it is an address of this machine".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must hold no user, password, query or fragment".to_owned());
-    }
-    Ok(url)
-}
-
-/// Whether what is sent to a host of a URL stays on this machine.
-pub fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
-}
-
-fn failure(error: reqwest::Error) -> Failure {
-    let error = error.without_url();
-    if let Some(unverified) = tls::Unverified::among(&error) {
-        return Failure::Certificate(unverified);
-    }
-    if error.is_timeout() {
-        return Failure::Unreachable("no answer in time".to_owned());
-    }
-    Failure::Unreachable(chain(&error))
+/// Whether a server asks to slow down, and for how long if it says so.
+#[expect(clippy::option_option, reason = "it may ask without saying for how long")]
+fn asks_for_a_pause(answer: &Answer) -> Option<Option<Duration>> {
+    let asks = match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => answer.headers.contains_key(RETRY_AFTER),
+        _ => false,
+    };
+    asks.then(|| retry_after(&answer.headers))
 }
 
 /// An error and what caused it, innermost last.
@@ -297,6 +274,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::header::{HeaderName, HeaderValue};
 
     #[test]
     fn a_wait_is_told_in_seconds_or_by_a_date() {
@@ -308,17 +286,5 @@ mod tests {
         assert_eq!(wait(&dated), Some(Duration::from_secs(9)));
         assert_eq!(wait(&[(RETRY_AFTER, "soon")]), None);
         assert_eq!(wait(&[(RETRY_AFTER, "-4")]), None);
-    }
-
-    #[test]
-    fn credentials_leave_the_machine_encrypted_only() {
-        for good in ["https://api.example.com/v1", "http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:1"] {
-            assert!(base_url(good).is_ok(), "{good}");
-        }
-        for bad in
-            ["http://example.com", "ftp://localhost", "example.com", "https://a:b@example.com", "https://e.com/?a=b"]
-        {
-            assert!(base_url(bad).is_err(), "{bad}");
-        }
     }
 }

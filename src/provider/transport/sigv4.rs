@@ -165,6 +165,7 @@ mod tests {
             url: url.parse().expect("a URL"),
             headers: HeaderMap::new(),
             body: (!body.is_empty()).then(|| body.as_bytes().to_vec()),
+            effect: crate::Effect::Once,
         };
         for (name, value) in headers {
             request.headers.append(*name, HeaderValue::from_static(value));

@@ -16,10 +16,10 @@ const STORE: &str = "TENANTRY_TEST_STORE";
 async fn apply_until_killed() {
     let Ok(path) = std::env::var(STORE) else { return };
     let path = PathBuf::from(path);
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, OpenMode::ReadWrite).await.expect("opens"));
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, &scope(), OpenMode::ReadWrite).await.expect("opens"));
     let mut reported = std::fs::File::create(path.with_extension("reported")).expect("creates");
     let already = store.verify_journal().await.expect("holds");
-    store.unlock(&owners(&["acme"]), time(0), "me").await.expect("unlocks");
+    store.unlock(&unlock(&owners(&["acme"]), time(0), "me")).await.expect("unlocks");
     let fence = fence(&*store, "acme").await;
     for round in 1.. {
         let names: Vec<String> = (0..50).map(|index| format!("acme/r{index}")).collect();
@@ -42,7 +42,7 @@ async fn what_was_durable_survives_a_kill() {
     for round in 0..12_u64 {
         let _ = std::fs::remove_file(&reported);
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "store::tests::crashes::apply_until_killed"])
+            .args(["--exact", "tests::crashes::apply_until_killed"])
             .env(STORE, place.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -36,7 +36,7 @@ async fn a_file_of_no_bytes_is_an_empty_store() {
 async fn a_full_disk_is_told_and_leaves_the_store_whole() {
     let place = Place::sqlite();
     let options = sqlite::writing(&place.path()).pragma("max_page_count", "64");
-    let store = SqliteStore::open_with(&place.path(), OpenMode::ReadWrite, options).await.expect("opens");
+    let store = SqliteStore::open_with(&place.path(), &scope(), OpenMode::ReadWrite, options).await.expect("opens");
     let fence = fence(&store, "acme").await;
     let mut done = 0;
     let full = loop {
@@ -77,7 +77,7 @@ async fn a_damaged_file_is_told_with_a_way_out() {
                 Err(error) => error,
             };
             let cause = failed.to_string();
-            assert!(cause.contains("is damaged") && cause.contains("import --inventory"), "{cause}");
+            assert!(cause.contains("is damaged") && cause.contains("store import"), "{cause}");
         }
     }
 }

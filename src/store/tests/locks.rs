@@ -1,7 +1,9 @@
 //! Locks, leases and fences.
 
 use super::*;
-use crate::contract::{HistoryQuery, Lock, PhaseTransition};
+use tenantry_core::model::document::Phase;
+
+use crate::contract::{HistoryQuery, JournalEvent, Lock, PhaseTransition};
 
 on_both!(
     a_lock_has_one_holder,
@@ -24,8 +26,14 @@ async fn a_lock_has_one_holder(place: &Place) {
     let store = place.writing().await;
     let token = lock(&*store, "acme", "one", time(0)).await.expect("free");
     let refused = lock(&*store, "acme", "two", time(59)).await;
-    let expected =
-        Lock { owner: Owner::from("acme"), holder: "one".into(), token, acquired: time(0), expires: time(60) };
+    let expected = Lock {
+        owner: Owner::from("acme"),
+        holder: "one".into(),
+        process: None,
+        token,
+        acquired: time(0),
+        expires: time(60),
+    };
     assert!(matches!(&refused, Err(StoreError::Locked(lock)) if **lock == expected), "{refused:?}");
     assert_eq!(store.locks(time(59)).await.expect("reads"), [expected]);
     assert!(store.locks(time(60)).await.expect("reads").is_empty());
@@ -36,7 +44,8 @@ async fn all_locks_are_taken_or_none(place: &Place) {
     lock(&*store, "m", "one", time(0)).await.expect("free");
     lock(&*store, "tier:pro", "one", time(0)).await.expect("free");
     let wanted = owners(&["a", "tier:pro", "m", "z"]);
-    let request = LockRequest { owners: &wanted, holder: "two", now: time(1), lease: SignedDuration::from_secs(60) };
+    let request =
+        LockRequest { owners: &wanted, holder: &"two".into(), now: time(1), lease: SignedDuration::from_secs(60) };
     let refused = store.lock(&request).await;
     assert!(matches!(&refused, Err(StoreError::Locked(lock)) if lock.owner == wanted[1]), "{refused:?}");
     let held = store.locks(time(1)).await.expect("reads");
@@ -63,7 +72,7 @@ async fn who_lost_its_lease_can_write_no_more(place: &Place) {
         lost(store.begin(fence, &[begun("acme/role", 1)]).await, "acme");
         let result = StepResult::Applied(applied("acme/schema", 1));
         lost(store.finish(fence, &[ended("acme/schema", 1, result)]).await, "acme");
-        let transition = PhaseTransition { at: time(61), tenant: "acme".into(), from: None, to: "trial".into() };
+        let transition = PhaseTransition { at: time(61), tenant: "acme".into(), from: None, to: Phase::Trial };
         lost(store.enter_phase(fence, &transition).await, "acme");
     }
     lost(store.renew(&format!("run-{}", old.run), time(61), time(120)).await, "acme");
@@ -104,16 +113,16 @@ async fn released_locks_are_free(place: &Place) {
 async fn unlocking_is_journalled_and_final(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
-    let removed = store.unlock(&owners(&["other", "acme"]), time(5), "me@here").await.expect("unlocks");
+    let removed = store.unlock(&unlock(&owners(&["other", "acme"]), time(5), "me@here")).await.expect("unlocks");
     assert_eq!(removed.iter().map(|lock| lock.token).collect::<Vec<_>>(), [fence.token]);
     assert!(store.locks(time(5)).await.expect("reads").is_empty());
     lost(store.begin(&fence, &[begun("acme/schema", 1)]).await, "acme");
     lost(store.renew(&format!("run-{}", fence.run), time(6), time(66)).await, "acme");
 
     let last = &store.history(&HistoryQuery { limit: Some(1), ..Default::default() }).await.expect("reads")[0];
-    assert_eq!((&*last.event, last.owner.clone(), last.run), ("unlocked", Some(Owner::from("acme")), None));
+    assert_eq!((last.event, last.owner.clone(), last.run), (JournalEvent::Unlocked, Some(Owner::from("acme")), None));
     assert_eq!((&last.detail["actor"], &last.detail["holder"]), (&"me@here".into(), &"run-1".into()));
-    assert!(store.unlock(&owners(&["acme"]), time(7), "me@here").await.expect("nothing to do").is_empty());
+    assert!(store.unlock(&unlock(&owners(&["acme"]), time(7), "me@here")).await.expect("nothing to do").is_empty());
     assert_eq!(store.verify_journal().await.expect("holds"), last.sequence);
 }
 
@@ -125,7 +134,7 @@ async fn tokens_only_grow(place: &Place) {
             lock(&*store, "acme", "one", time(round * 1000)).await.expect("free"),
             lock(&*store, "acme", "one", time(round * 1000 + 1)).await.expect("its own"),
             {
-                store.unlock(&owners(&["acme"]), time(round * 1000 + 2), "me").await.expect("unlocks");
+                store.unlock(&unlock(&owners(&["acme"]), time(round * 1000 + 2), "me")).await.expect("unlocks");
                 lock(&*store, "acme", "two", time(round * 1000 + 3)).await.expect("free")
             },
             {
@@ -143,7 +152,8 @@ async fn tokens_only_grow(place: &Place) {
 async fn ten_thousand_locks_are_taken_and_released(place: &Place) {
     let store = place.writing().await;
     let owners: Vec<_> = (0..10_000).map(|index| Owner::Tenant(format!("tenant-{index}").into())).collect();
-    let request = LockRequest { owners: &owners, holder: "one", now: time(0), lease: SignedDuration::from_secs(60) };
+    let request =
+        LockRequest { owners: &owners, holder: &"one".into(), now: time(0), lease: SignedDuration::from_secs(60) };
     let tokens = store.lock(&request).await.expect("free");
     let distinct: std::collections::BTreeSet<_> = tokens.values().collect();
     assert_eq!((tokens.len(), distinct.len()), (10_000, 10_000));
@@ -158,7 +168,7 @@ async fn one_lost_lease_does_not_fail_the_others(place: &Place) {
     for index in 0..20 {
         fences.push(fence(&*store, &format!("t{index}")).await);
     }
-    store.unlock(&owners(&["t3", "t11"]), time(1), "me").await.expect("unlocks");
+    store.unlock(&unlock(&owners(&["t3", "t11"]), time(1), "me")).await.expect("unlocks");
     let begun = fences.iter().map(|fence| {
         let steps = [begun(&format!("{}/schema", fence.owner), 1)];
         let store = store.clone();

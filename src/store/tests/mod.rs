@@ -5,8 +5,11 @@
 
 mod crashes;
 mod files;
+mod format_1;
 mod locks;
+mod migration;
 mod properties;
+mod scopes;
 mod steps;
 mod verification;
 
@@ -18,11 +21,13 @@ use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::contract::{
-    Fence, FencingToken, LockRequest, RunBegun, StepBegun, StepEnded, StepResult, Store, StoreError,
+    Fence, FencingToken, Holder, LockRequest, RunBegun, RunId, Scope, StepBegun, StepEnded, StepResult, Store,
+    StoreError, Unlock,
 };
 use super::{OpenMode, PostgresStore, SqliteStore};
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::resource::Applied;
+use tenantry_core::plan::Action;
 
 /// Makes one test of each function for either database.
 macro_rules! on_both {
@@ -90,9 +95,13 @@ impl Place {
     }
 
     pub async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {
+        self.open_for(&scope(), mode).await
+    }
+
+    pub async fn open_for(&self, scope: &Scope, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(_) => Arc::new(SqliteStore::open(&self.path(), mode).await?),
-            Self::Postgres { .. } => Arc::new(PostgresStore::open(&self.url(), mode).await?),
+            Self::Sqlite(_) => Arc::new(SqliteStore::open(&self.path(), scope, mode).await?),
+            Self::Postgres { .. } => Arc::new(PostgresStore::open(&self.url(), scope, mode).await?),
         })
     }
 
@@ -142,22 +151,33 @@ pub fn time(seconds: i64) -> Timestamp {
     start + seconds.seconds()
 }
 
+/// Whose records the tests are about, unless they say otherwise.
+pub fn scope() -> Scope {
+    Scope::new("demo", None)
+}
+
+/// The removal of locks whoever has them.
+pub fn unlock<'a>(owners: &'a [Owner], at: Timestamp, actor: &'a str) -> Unlock<'a> {
+    Unlock { owners, holder: None, at, actor }
+}
+
 pub fn owners(names: &[&str]) -> Vec<Owner> {
     names.iter().map(|name| Owner::from(*name)).collect()
 }
 
 pub async fn lock(store: &dyn Store, owner: &str, holder: &str, now: Timestamp) -> Result<FencingToken, StoreError> {
     let owners = owners(&[owner]);
-    let request = LockRequest { owners: &owners, holder, now, lease: SignedDuration::from_secs(60) };
+    let holder = Holder::from(holder);
+    let request = LockRequest { owners: &owners, holder: &holder, now, lease: SignedDuration::from_secs(60) };
     Ok(store.lock(&request).await?[&owners[0]])
 }
 
-pub async fn begin_run(store: &dyn Store) -> u64 {
+pub async fn begin_run(store: &dyn Store) -> RunId {
     let run = RunBegun {
         at: time(0),
         command: "apply".into(),
-        estate: "demo".into(),
-        environment: None,
+        estate: store.scope().estate.clone(),
+        environment: store.scope().environment.clone(),
         revision: Some("abc123".into()),
         actor: "me@here".into(),
         plan: "digest".into(),
@@ -180,9 +200,10 @@ pub fn begun(address: &str, generation: u64) -> StepBegun {
         kind: "postgres.schema".into(),
         target: "main".into(),
         identity: format!("identity of {address}").into(),
-        action: "create".into(),
+        action: Action::Create,
         generation,
         idempotency_key: format!("{address}#{generation}").into(),
+        spec: None,
     }
 }
 
@@ -191,7 +212,7 @@ pub fn ended(address: &str, generation: u64, result: StepResult) -> StepEnded {
         at: time(2),
         address: address.parse().expect("an address"),
         identity: format!("identity of {address}").into(),
-        action: "create".into(),
+        action: Action::Create,
         generation,
         sensitive: None,
         result,

@@ -57,7 +57,8 @@ impl Model {
                 let names: Vec<_> = owners.iter().map(|owner| Owner::from(OWNERS[*owner])).collect();
                 let now = time(self.now);
                 let lease = SignedDuration::from_secs(LEASE);
-                let locked = store.lock(&LockRequest { owners: &names, holder: HOLDERS[*holder], now, lease }).await;
+                let locked =
+                    store.lock(&LockRequest { owners: &names, holder: &HOLDERS[*holder].into(), now, lease }).await;
                 let taken = owners.iter().find(|owner| self.valid(**owner).is_some_and(|(other, _)| other != *holder));
                 match (taken, locked) {
                     (Some(owner), Err(StoreError::Locked(lock))) => {
@@ -96,7 +97,8 @@ impl Model {
                 self.robbed[*holder] = false;
             }
             Event::Unlock { owner } => {
-                let removed = store.unlock(&owners(&[OWNERS[*owner]]), time(self.now), "me").await.expect("unlocks");
+                let removed =
+                    store.unlock(&unlock(&owners(&[OWNERS[*owner]]), time(self.now), "me")).await.expect("unlocks");
                 let expected = self.locks.remove(owner);
                 assert_eq!(removed.len(), usize::from(expected.is_some()));
                 if let Some((holder, ..)) = expected {
@@ -117,7 +119,7 @@ impl Model {
         assert_eq!(held, expected);
 
         let attempts = self.given.iter().map(|((holder, owner), token)| async move {
-            let fence = Fence { run: 1, owner: Owner::from(OWNERS[*owner]), token: *token, now: time(self.now) };
+            let fence = Fence { run: RunId(1), owner: Owner::from(OWNERS[*owner]), token: *token, now: time(self.now) };
             let written = store.begin(&fence, &[begun(&format!("{}/x", OWNERS[*owner]), *token)]).await;
             (*holder, *owner, *token, written)
         });

@@ -1,6 +1,8 @@
 //! Runs, steps, phases and what they leave.
 
 use super::*;
+use tenantry_core::model::document::Phase;
+
 use crate::contract::{HistoryQuery, PhaseTransition, RunOutcome};
 
 on_both!(
@@ -86,13 +88,12 @@ async fn a_failed_step_is_closed_and_changes_nothing(place: &Place) {
 async fn tenants_have_the_phase_that_they_entered(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
-    for (from, to) in [(None, "trial"), (Some("trial"), "active")] {
-        let transition =
-            PhaseTransition { at: time(1), tenant: "acme".into(), from: from.map(Into::into), to: to.into() };
+    for (from, to) in [(None, Phase::Trial), (Some(Phase::Trial), Phase::Active)] {
+        let transition = PhaseTransition { at: time(1), tenant: "acme".into(), from, to };
         store.enter_phase(&fence, &transition).await.expect("enters");
     }
     let phases = store.phases().await.expect("reads");
-    assert_eq!(phases.iter().map(|(tenant, phase)| (&**tenant, &**phase)).collect::<Vec<_>>(), [("acme", "active")]);
+    assert_eq!(phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect::<Vec<_>>(), [("acme", Phase::Active)]);
 }
 
 async fn history_is_newest_first_and_filtered(place: &Place) {
@@ -106,7 +107,7 @@ async fn history_is_newest_first_and_filtered(place: &Place) {
     let history = async |owner: Option<&str>, run, limit| {
         let query = HistoryQuery { owner: owner.map(Owner::from), run, limit };
         let entries = store.history(&query).await.expect("reads");
-        entries.iter().map(|entry| format!("{} {}", entry.sequence, entry.event)).collect::<Vec<_>>()
+        entries.iter().map(|entry| format!("{} {}", entry.sequence, entry.event.as_str())).collect::<Vec<_>>()
     };
     let all = ["7 runEnded", "6 stepEnded", "5 stepBegun", "4 runBegun", "3 stepEnded", "2 stepBegun", "1 runBegun"];
     assert_eq!(history(None, None, None).await, all);
@@ -137,7 +138,7 @@ async fn everything_is_there_after_opening_again(place: &Place) {
         assert_eq!(store.inventory().await.expect("reads"), [applied("acme/schema", 1)]);
         assert_eq!(store.open_steps().await.expect("reads"), [begun("acme/role", 1)]);
     }
-    assert_eq!(begin_run(&*place.writing().await).await, fence.run + 1);
+    assert_eq!(begin_run(&*place.writing().await).await, RunId(fence.run.0 + 1));
 }
 
 async fn sixteen_tasks_write_at_once(place: &Place) {
@@ -191,7 +192,7 @@ async fn one_that_the_database_refuses_does_not_fail_the_others(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
     // Beyond what either database can hold as a number of a run.
-    let refused = Fence { run: u64::MAX, ..fence.clone() };
+    let refused = Fence { run: RunId(u64::MAX), ..fence.clone() };
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..20 {
         let (store, fence, refused) = (store.clone(), fence.clone(), refused.clone());

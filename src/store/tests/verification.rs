@@ -22,7 +22,7 @@ async fn filled(place: &Place) -> Arc<dyn Store> {
     store
 }
 
-async fn without_triggers(place: &Place) {
+pub async fn without_triggers(place: &Place) {
     let sql = match place {
         Place::Sqlite(_) => {
             "DROP TRIGGER journal_refuses_update; DROP TRIGGER journal_refuses_delete; DROP TRIGGER journal_refuses_replace"
@@ -45,8 +45,9 @@ async fn the_journal_refuses_to_be_rewritten(place: &Place) {
         "DELETE FROM journal",
     ];
     match place {
-        Place::Sqlite(_) => attempts
-            .push("INSERT OR REPLACE INTO journal SELECT sequence, run, at, 'other', owner, detail, hash FROM journal"),
+        Place::Sqlite(_) => attempts.push(
+            "INSERT OR REPLACE INTO journal SELECT scope, sequence, run, at, 'other', owner, detail, hash FROM journal",
+        ),
         Place::Postgres { .. } => attempts.push("TRUNCATE journal"),
     }
     for sql in attempts {
@@ -75,7 +76,8 @@ async fn a_journal_that_was_cut_off_shows(place: &Place) {
 
 async fn an_entry_from_elsewhere_shows(place: &Place) {
     let store = filled(place).await;
-    let forged = "INSERT INTO journal SELECT 6, run, at, event, owner, detail, hash FROM journal WHERE sequence = 5";
+    let forged = "INSERT INTO journal (scope, sequence, run, at, event, owner, detail, hash) \
+                  SELECT scope, 6, run, at, event, owner, detail, hash FROM journal WHERE sequence = 5";
     place.raw(forged).await.expect("inserts");
     tampered(&*store, 6).await;
 }
@@ -89,7 +91,7 @@ async fn a_newer_store_is_refused(place: &Place) {
     place.raw(sql).await.expect("changes");
     for mode in [OpenMode::ReadOnly, OpenMode::ReadWrite] {
         let refused = place.open(mode).await.err();
-        assert!(matches!(refused, Some(StoreError::Newer { found: 99, supported: 1, .. })), "{refused:?}");
+        assert!(matches!(refused, Some(StoreError::Newer { found: 99, supported: 2, .. })), "{refused:?}");
     }
 }
 
@@ -116,7 +118,7 @@ async fn reading_only_writes_nothing(place: &Place) {
 }
 
 /// All that there is: files with their bytes, or tables with their rows and the transactions that wrote them.
-async fn snapshot(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+pub async fn snapshot(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
     match place {
         Place::Sqlite(folder) => {
             let mut all = contents(folder.path());

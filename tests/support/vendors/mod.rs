@@ -109,6 +109,7 @@ impl Api {
             values,
             secrets: [(secret.0.to_owned(), secret.1.to_owned().into())].into(),
             concurrency: 8,
+            timeouts: tenantry_provider::timeouts::Timeouts::default(),
             folder: std::path::PathBuf::new(),
         }
     }

@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use super::api::Failure;
+use crate::failure::Failure;
 use service_account::ServiceAccount;
 use signature::Signature;
 use tenantry_provider::contract::Settings;

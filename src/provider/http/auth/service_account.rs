@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::Failure;
+use crate::failure::Failure;
 use tenantry_transport::Url;
 
 /// What is asked for where the target names no scope: the account's roles decide then.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::api::Failure;
+use crate::failure::Failure;
 use tenantry_core::model::names::hex;
 use tenantry_transport::Request;
 use tenantry_transport::header::HeaderName;

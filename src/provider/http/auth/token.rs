@@ -7,9 +7,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::service_account::ServiceAccount;
-use crate::api::Failure;
+use crate::failure::Failure;
 use tenantry_transport::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use tenantry_transport::{Answer, Method, Request, Transport, Url};
+use tenantry_transport::{Answer, Effect, Method, Request, Transport, Url};
 
 /// How long before its end a token is renewed.
 const EARLY: Duration = Duration::from_secs(60);
@@ -53,7 +53,9 @@ impl Tokens {
         let now = now().as_second();
         let (headers, body) = self.form(now)?;
         let body = Some(body.into_bytes());
-        let answer = transport.send(&Request { method: Method::POST, url: self.url.clone(), headers, body }).await?;
+        // Nothing comes of a token that nobody uses.
+        let (method, url, effect) = (Method::POST, self.url.clone(), Effect::Read);
+        let answer = transport.send(&Request { method, url, headers, body, effect }).await?;
         let json = answer.json().map_err(Failure::Unreadable)?;
         let is_given = answer.status == tenantry_transport::StatusCode::OK;
         let Some(text) = json.get("access_token").and_then(Json::as_str).filter(|_| is_given) else {

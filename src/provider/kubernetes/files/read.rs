@@ -89,7 +89,7 @@ fn observation(root: &Path, contents: &Contents, kind: &'static str, request: &O
         observed.resources.insert(identity.clone(), answer);
     }
     for found in &contents.objects {
-        let is_ours = found.mark.as_ref().is_some_and(|mark| *mark.estate == *request.estate);
+        let is_ours = found.mark.as_ref().is_some_and(|mark| mark.is_of(request.estate));
         if is_ours && !observed.resources.contains_key(&found.identity) {
             observed.resources.insert(found.identity.clone(), look(&found.identity, None));
         }

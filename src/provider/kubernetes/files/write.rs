@@ -20,7 +20,9 @@ use crate::types::normalise;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::{Map, Value, unescape_token};
 use tenantry_core::yaml::{self, Entry, Yaml};
-use tenantry_provider::contract::{ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{
+    CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
+};
 
 /// How a `kustomization.yaml` begins that is ours to write.
 const HEADER: &str = "# Written by Tenantry, which lists its objects here. What is changed by hand is lost.\n";
@@ -44,7 +46,10 @@ impl FilesWriter {
 
 #[async_trait]
 impl Writer for FilesWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
+        if let Err(lost) = guard.check().await {
+            return Err(lost.of_step(0, Vec::new(), "writing files"));
+        }
         let (folder, steps) = (self.folder.clone(), batch.to_vec());
         match tokio::task::spawn_blocking(move || folder.write_all(&steps)).await {
             Ok(result) => result,

@@ -34,7 +34,6 @@ struct Versions {
 /// `APIGroupList` of `meta/v1`.
 #[derive(Deserialize)]
 struct Groups {
-    #[serde(default)]
     groups: Vec<Group>,
 }
 
@@ -80,7 +79,7 @@ pub async fn types(cluster: &Cluster) -> Result<Types, Failure> {
                 }
             }
             // Gone since it was named.
-            Err(failure) if failure.is_not_found() => {}
+            Err(failure) if failure.is_not_served() => {}
             Err(failure) => {
                 types.unread.push(failure.into_provider_error(format!("asking which types {version} has")));
             }

@@ -123,7 +123,7 @@ async fn listed(cluster: &Cluster, of: &Arc<Resource>) -> Result<Vec<Json>, Prov
         |failure: super::error::Failure| failure.into_provider_error(format!("listing {}{dot}{group}", of.plural));
     match list(cluster, &of.collection(None), None, JSON).await {
         // Its definition is gone since it was named, and all its objects with it.
-        Err(failure) if failure.is_not_found() => Ok(Vec::new()),
+        Err(failure) if failure.is_not_served() => Ok(Vec::new()),
         other => other.map_err(failed),
     }
 }

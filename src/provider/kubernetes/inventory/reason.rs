@@ -6,6 +6,7 @@ use super::text;
 use crate::discovery::Resource;
 use crate::mark::ESTATE;
 use crate::types::object::{Type, split_api_version};
+use tenantry_core::model::mark::is_of;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -75,7 +76,7 @@ pub fn of(object: &Json, of: Type<'_>, estate: &str) -> Option<Reason> {
     if !metadata["deletionTimestamp"].is_null() {
         return Some(Reason::Deleted);
     }
-    if metadata["labels"].get(ESTATE).is_some_and(|mark| mark != estate) {
+    if metadata["labels"].get(ESTATE).is_some_and(|mark| mark.as_str().is_none_or(|scope| !is_of(estate, scope))) {
         return Some(Reason::OtherEstate);
     }
     match (of.group, of.kind, name) {

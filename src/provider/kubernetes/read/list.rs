@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::client::{Cluster, encoded};
 use crate::error::Failure;
+use tenantry_transport::Pages;
 
 /// Objects on one page: what `kubectl` asks for, and small enough for etcd and for a slow line.
 const PAGE: usize = 500;
@@ -16,16 +17,18 @@ const STARTS: usize = 3;
 #[derive(Deserialize)]
 struct Page {
     kind: String,
-    #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default)]
-    items: Option<Vec<Json>>,
+    /// An answer without this field says nothing about what there is.
+    items: Json,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PageMetadata {
     #[serde(default, rename = "continue")]
     next: Option<String>,
+    #[serde(default)]
+    resource_version: String,
 }
 
 /// Reads every object below a path, which carries a label or not.
@@ -58,21 +61,31 @@ async fn pages(
     if let Some(selector) = selector {
         query.push_str(&format!("&labelSelector={}", encoded(selector)));
     }
+    let unreadable = |what: String| Failure::Invalid {
+        message: format!("the answer to a list of {collection} {what}"),
+        remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+    };
     let mut all = Vec::new();
     let mut next: Option<String> = None;
+    let mut turned = Pages::default();
     loop {
         let token = next.as_deref().map(|token| format!("&continue={}", encoded(token))).unwrap_or_default();
-        let page: Page = cluster.get(&format!("{collection}{query}{token}"), accept).await?;
-        if !page.kind.ends_with("List") {
-            return Err(Failure::Unreachable(format!(
-                "the server answered a {} where a list was asked for",
-                page.kind
-            )));
+        let page: Json = cluster.get(&format!("{collection}{query}{token}"), accept).await?;
+        let page: Page = serde_json::from_value(page).map_err(|_| unreadable("is not a list".to_owned()))?;
+        let Page { kind, metadata, items } = page;
+        if !kind.ends_with("List") {
+            return Err(unreadable(format!("is a {kind}")));
         }
-        all.extend(page.items.unwrap_or_default());
-        next = page.metadata.next.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(all);
+        let before = all.len();
+        match items {
+            Json::Array(items) => all.extend(items),
+            // So a server writes a list of metadata in which there is nothing; the version shows that it is one.
+            Json::Null if !metadata.resource_version.is_empty() => {}
+            _ => return Err(unreadable("has no list of objects".to_owned())),
         }
+        next = metadata.next.filter(|token| !token.is_empty());
+        let Some(token) = &next else { return Ok(all) };
+        let items = all[before..].iter().map(|item: &Json| item.get("metadata").map(Json::to_string));
+        turned.turn(items, token.as_str()).map_err(|endless| unreadable(format!("is not a list: {endless}")))?;
     }
 }

@@ -38,6 +38,7 @@ use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_core::ownership;
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 /// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.
@@ -240,8 +241,7 @@ impl KubernetesReader {
             mark.secret_hash = None;
         }
         let is_ours = mark.as_ref().is_some_and(|mark| {
-            *mark.estate == *scope.estate
-                && (mark.address == desired.address || desired.previously.contains(&mark.address))
+            ownership::of_mark(scope.estate, &desired.address, &desired.previously, mark).is_ours()
         });
         let spec = match is_ours || desired.adopt {
             true => self.settle(scope.estate, resource, desired, &found, projection).await,

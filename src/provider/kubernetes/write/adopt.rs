@@ -33,8 +33,7 @@ impl KubernetesWriter {
         });
         let path = format!("{}?fieldManager={MANAGER}", subject.path());
         let ask = Ask { method: Method::PATCH, path: &path, accept: JSON, content_type: Some(MERGE) };
-        let body = json!({"metadata": metadata}).to_string();
-        self.cluster.request::<Json>(&ask, body.into_bytes()).await.map(|_| ())
+        self.cluster.write(&ask, &json!({"metadata": metadata}), &subject.expected()).await.map(|_| ())
     }
 }
 

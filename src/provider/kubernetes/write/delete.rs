@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value as Json, json};
 
 use super::{KubernetesWriter, Subject};
-use crate::client::{Ask, JSON};
+use crate::client::{Answer, Ask, JSON};
 use crate::error::Failure;
 use crate::types::object::Type;
 
@@ -18,6 +18,12 @@ fn propagation(of: Type<'_>) -> &'static str {
             | ("batch", "CronJob" | "Job")
     );
     if makes_pods { "Foreground" } else { "Background" }
+}
+
+/// `Status` of `meta/v1`.
+fn is_success(answer: &Json) -> bool {
+    let text = |field: &str| answer.get(field).and_then(Json::as_str);
+    text("kind") == Some("Status") && text("status") == Some("Success")
 }
 
 impl KubernetesWriter {
@@ -37,7 +43,9 @@ impl KubernetesWriter {
         let path = subject.path();
         let ask = Ask { method: Method::DELETE, path: &path, accept: JSON, content_type: Some(JSON) };
         match self.cluster.request::<Json>(&ask, options.to_string().into_bytes()).await {
-            Ok(_) => Ok(()),
+            // What waits for something else is answered itself, and what is gone by a status.
+            Ok(Answer { body, .. }) if is_success(&body) || subject.expected().is(&body) => Ok(()),
+            Ok(_) => Err(subject.expected().missed("whether it is being deleted is not known")),
             Err(failure) if failure.is_not_found() => Ok(()),
             Err(failure) if failure.code() == Some(409) && failure.to_string().contains("UID") => {
                 Err(Failure::conflict("another object of the same name has taken its place; plan again"))

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use super::apply::{Applied, Apply, apply, release};
-use super::client::{Cluster, METADATA};
+use super::client::{Cluster, Expected, METADATA};
 use super::discovery::{Discovery, Resource};
 use super::error::Failure;
 use super::ready;
@@ -29,7 +29,8 @@ use super::types::object;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,6 +59,16 @@ struct Current {
 impl Subject<'_> {
     fn path(&self) -> String {
         self.resource.object(object::namespace(self.spec), object::name(self.spec).unwrap_or_default())
+    }
+
+    /// The object that an answer about it has to be.
+    fn expected(&self) -> Expected<'_> {
+        Expected {
+            api_version: &self.resource.api_version,
+            kind: &self.resource.kind,
+            namespace: object::namespace(self.spec),
+            name: object::name(self.spec).unwrap_or_default(),
+        }
     }
 
     fn type_of(&self) -> object::Type<'_> {
@@ -156,6 +167,9 @@ impl KubernetesWriter {
     /// The metadata of what is there.
     async fn look(&self, subject: &Subject<'_>) -> Result<Option<Current>, Failure> {
         match self.cluster.get::<Json>(&subject.path(), METADATA).await {
+            Ok(found) if !subject.expected().is_named(&found) => {
+                Err(subject.expected().missed("whether it exists is not known"))
+            }
             Ok(found) => {
                 let (_, mark) = super::mark::unmarked(Value::from(&found).as_map().unwrap_or(&Map::default()));
                 let uid = found.pointer("/metadata/uid").and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -243,15 +257,23 @@ impl Pause {
 
 #[async_trait]
 impl Writer for KubernetesWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.write_step(step).await {
-                Ok(()) => done.push(Written::default()),
-                Err(failure) => {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(
+                    index,
+                    done,
+                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
+                ));
+            }
+            match traced(self.write_step(step)).await {
+                (Ok(()), _) => done.push(Written::default()),
+                (Err(failure), is_written) => {
                     let mut error =
                         failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));
                     error.mask(secret_values(step));
+                    error.is_in_doubt = is_written;
                     return Err(WriteError { step: index, done, error });
                 }
             }

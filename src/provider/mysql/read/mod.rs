@@ -13,7 +13,6 @@ pub mod user;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::MySqlConnection;
@@ -28,9 +27,6 @@ use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{OWN_USER, ObserveRequest, ProviderError, Reader};
 
 pub use database::fetch as fetch_database;
-
-/// How long the reading of one kind may take.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Resources that one query asks for by their keys.
 const PAGE: usize = 200;
@@ -90,7 +86,7 @@ impl Scope<'_> {
         }
         for state in states.iter().filter(|(key, _)| !asked.contains(key)).map(|(_, state)| state) {
             let found = present(state);
-            if found.mark.as_ref().is_some_and(|mark| &*mark.estate == self.estate)
+            if found.mark.as_ref().is_some_and(|mark| mark.is_of(self.estate))
                 && let Some(identity) = self.kind.identity_of(&self.kind.normal(&found.spec))
             {
                 answers.push((identity, Observed::Present(found)));
@@ -167,8 +163,9 @@ impl MySqlReader {
             }
             Ok((open, answers))
         };
-        let read = tokio::time::timeout(READ_TIMEOUT, read).await;
-        match read.unwrap_or(Err(Failure::Timeout(READ_TIMEOUT.as_secs()))) {
+        let within = self.connections.timeouts().request;
+        let read = tokio::time::timeout(within, read).await;
+        match read.unwrap_or(Err(Failure::Late(within))) {
             Ok((open, answers)) => {
                 *session = Some(open);
                 KindObservation { resources: answers.into_iter().collect(), incomplete: None }
@@ -222,6 +219,8 @@ impl Reader for MySqlReader {
             self.connections.release(session);
             Ok::<_, Failure>(format!("{product} {} at {location}", version.split('-').next().unwrap_or(&version)))
         };
-        probe.await.map_err(|failure| failure.into_provider_error(format!("connecting to MySQL at {location}")))
+        let within = self.connections.timeouts().request;
+        let probed = tokio::time::timeout(within, probe).await.unwrap_or(Err(Failure::Late(within)));
+        probed.map_err(|failure| failure.into_provider_error(format!("connecting to MySQL at {location}")))
     }
 }

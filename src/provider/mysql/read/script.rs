@@ -9,7 +9,7 @@ use super::{Answers, Scope, Subject, spec_of};
 use crate::error::Failure;
 use crate::quote::quote_qualified;
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, is_of};
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::Value;
 
@@ -88,7 +88,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
         let record = by_name.get(&name).and_then(|records| {
             let own = |record: &&&Record| {
                 let address = subject.address.map(ToString::to_string);
-                record.estate == scope.estate && address.is_none_or(|address| address == record.address)
+                is_of(&record.estate, scope.estate) && address.is_none_or(|address| address == record.address)
             };
             records.iter().find(own).or(records.first()).copied()
         });
@@ -112,7 +112,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
         };
         answers.push((subject.identity.clone(), observed));
     }
-    for record in records.iter().filter(|record| record.estate == scope.estate) {
+    for record in records.iter().filter(|record| is_of(&record.estate, scope.estate)) {
         if !asked.contains(&(record.database.as_str(), record.name.as_str())) {
             let present = present(scope.kind, record, None, None);
             if let Some(identity) = scope.kind.identity_of(&scope.kind.normal(&present.spec)) {

@@ -22,9 +22,11 @@ pub struct ScriptSpec {
     pub name: String,
     /// Statements. Data definition is no transaction here: a script that fails half-way has done the first half. It runs
     /// again then, and when its text changes, so it has to cope with what was done before. It cannot hold secrets.
+    #[schemars(extend("x-sql" = "mysql"))]
     pub sql: String,
     /// A query that returns one true row as long as what the script did is still there; names in it are qualified. When it
     /// does not hold, the script runs again.
+    #[schemars(extend("x-sql" = "mysql"))]
     pub check: Option<String>,
     /// Filled in: SHA-256 of `sql`.
     #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]

@@ -21,7 +21,7 @@ use super::mark;
 use super::quote::{quote_identifier, quote_qualified};
 use super::read::script::TABLE as SCRIPTS;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,
@@ -35,7 +35,7 @@ impl MySqlWriter {
         Self { connections, bookkeeping, is_prepared: AtomicBool::new(false) }
     }
 
-    async fn step(&self, step: &Step) -> Result<(), Failure> {
+    async fn step(&self, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
         let mut session = self.connections.acquire().await?;
         if let Some(reason) = session.server.changes_names(step.kind.name, step.spec()) {
             return Err(Failure::Invalid(reason));
@@ -45,14 +45,20 @@ impl MySqlWriter {
             prepare(&mut session.connection, &self.bookkeeping).await?;
             self.is_prepared.store(true, Ordering::Relaxed);
         }
+        // The server ends a session that is silent for so long: what a process sends after it was stopped, when its lock may
+        // be another run's, is not carried out.
+        let grace = guard.grace().as_secs().max(1);
+        execute(&mut session.connection, format!("SET SESSION wait_timeout = {grace}")).await?;
+        guard.check().await?;
         match step.kind.name {
             "mysql.database" => database::write(&mut session, &self.bookkeeping, step).await?,
             "mysql.user" => user::write(&mut session, &self.bookkeeping, step).await?,
             "mysql.grant" => grant::write(&mut session.connection, step).await?,
-            "mysql.row" => row::write(&mut session.connection, step).await?,
+            "mysql.row" => row::write(&mut session.connection, step, guard).await?,
             "mysql.script" => session = script::write(&self.connections, session, &self.bookkeeping, step).await?,
             other => return Err(Failure::Invalid(format!("MySQL has no kind {other}"))),
         }
+        execute(&mut session.connection, "SET SESSION wait_timeout = DEFAULT".to_owned()).await?;
         self.connections.release(session);
         Ok(())
     }
@@ -60,10 +66,12 @@ impl MySqlWriter {
 
 #[async_trait]
 impl Writer for MySqlWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
+            let within = self.connections.timeouts().write;
+            let written = tokio::time::timeout(within, self.step(step, guard)).await;
+            match written.unwrap_or(Err(Failure::Late(within))) {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));

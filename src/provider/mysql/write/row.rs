@@ -12,7 +12,7 @@ use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::column::{self, Sort};
 use crate::read::row::misfit;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
 /// A column with what it is to be; nothing for NULL.
 struct Cell {
@@ -45,7 +45,7 @@ fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, My
     cells.fold(query, |query, cell| query.bind(cell.bound.clone()))
 }
 
-pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
+pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
     let spec = step.spec();
     let (database, table) = (text(spec, "database"), text(spec, "table"));
     let qualified = quote_qualified(database, table)?;
@@ -85,6 +85,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
         if !rows.is_empty() {
             bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
         }
+        guard.check().await?;
         transaction.commit().await?;
         return Ok(());
     }
@@ -120,6 +121,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
         }
         (rows, _) => return Err(several(rows.len() as u64)),
     }
+    guard.check().await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::script::{self, Record, TABLE};
 use crate::statements::check_script;
 use crate::types::script::{ScriptSpec, checksum};
+use tenantry_core::model::mark::{is_of, names_of};
 use tenantry_provider::contract::{Step, StepAction};
 
 /// Answers with a connection that is as it was.
@@ -23,11 +24,13 @@ pub async fn write(
     let name = (text(spec, "database"), text(spec, "name"));
     let records = script::fetch(connection, bookkeeping, Some(name)).await?;
     let address = step.mark.address.to_string();
-    let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
+    let is_ours = |record: &&Record| is_of(&record.estate, &step.mark.estate) && record.address == address;
     let existing = records.iter().find(is_ours).or(records.first());
     let spec: ScriptSpec = match (&step.action, existing) {
         (StepAction::Delete { .. }, _) => {
-            forget(connection, bookkeeping, &step.mark.estate, &address).await?;
+            for name in names_of(&step.mark.estate) {
+                forget(connection, bookkeeping, name, &address).await?;
+            }
             return Ok(session);
         }
         (StepAction::Update { .. }, None) => return Err(vanished()),
@@ -50,7 +53,7 @@ pub async fn write(
             return Err(Failure::Invalid("it ran, but its check does not hold afterwards".to_owned()));
         }
     }
-    if let Some(other) = existing.filter(|record| !is_ours(record)) {
+    if let Some(other) = existing.filter(|record| record.estate != *step.mark.estate || record.address != address) {
         forget(&mut session.connection, bookkeeping, &other.estate, &other.address).await?;
     }
     let table = quote_qualified(bookkeeping, TABLE)?;

@@ -25,7 +25,8 @@ SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, d.datconnlim
 FROM pg_catalog.pg_database d
 LEFT JOIN pg_catalog.pg_shdescription c
   ON c.objoid = d.oid AND c.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
-WHERE d.datname = ANY ($1::text[]::name[]) OR pg_catalog.strpos(E'\\n' || c.description, $2) > 0";
+WHERE d.datname = ANY ($1::text[]::name[]) OR EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) AS w (line)
+    WHERE pg_catalog.strpos(E'\\n' || c.description, w.line) > 0)";
 
 /// Databases by name, and those that carry an estate's mark.
 pub async fn fetch(
@@ -33,7 +34,7 @@ pub async fn fetch(
     names: &[String],
     estate: Option<&str>,
 ) -> Result<Vec<DatabaseState>, Failure> {
-    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_text)).fetch_all(connection).await?;
+    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_texts)).fetch_all(connection).await?;
     let states = rows.iter().map(|row| {
         let (collate, classes): (String, String) = (row.try_get(4)?, row.try_get(5)?);
         Ok(DatabaseState {

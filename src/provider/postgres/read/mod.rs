@@ -39,11 +39,11 @@ use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 /// `row_security = off` turns a read that row security would cut short into an error: a row that we may not see is not
 /// absent.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; \
-    SET LOCAL row_security = off; SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '20s'; \
+    SET LOCAL row_security = off; SET LOCAL lock_timeout = '20s'; \
     SET LOCAL bytea_output = 'hex'; SET LOCAL intervalstyle = 'postgres'";
 
-/// How long one kind of one database may take altogether. Longer than any single statement may.
-const READ_TIMEOUT: Duration = Duration::from_secs(180);
+/// How many statements one kind of one database takes, those that open it too.
+const STATEMENTS: u32 = 3;
 
 /// The most resources that are asked for in one query.
 const PAGE: usize = 30_000;
@@ -126,7 +126,7 @@ impl Scope<'_> {
         }
         for (state, _) in states.iter().zip(asked).filter(|(_, asked)| !asked) {
             let mut found = present(state, None);
-            if found.mark.as_ref().is_some_and(|mark| &*mark.estate == self.estate) {
+            if found.mark.as_ref().is_some_and(|mark| mark.is_of(self.estate)) {
                 if let Some(database) = self.database {
                     found.spec = Arc::new(found.spec.with("database", database.into()));
                 }
@@ -193,11 +193,13 @@ impl PostgresReader {
                     Some(open) => open,
                     None => self.connections.acquire(&database).await?,
                 };
-                let answers = read_part(&mut open, &part.scope).await?;
+                let answers = read_part(&mut open, &part.scope, self.connections.timeouts().request).await?;
                 Ok((open, answers))
             };
-            let read = tokio::time::timeout(READ_TIMEOUT, read).await;
-            let result = read.unwrap_or(Err(Failure::Timeout(READ_TIMEOUT.as_secs())));
+            // A kind takes a few statements, each of which the server itself ends; a server that is gone does not.
+            let within = self.connections.timeouts().request * STATEMENTS;
+            let read = tokio::time::timeout(within, read).await;
+            let result = read.unwrap_or(Err(Failure::Late(within)));
             let observation = match result {
                 Ok((open, answers)) => {
                     session = Some(open);
@@ -229,9 +231,10 @@ impl PostgresReader {
     }
 }
 
-async fn read_part(session: &mut Session, scope: &Scope<'_>) -> Result<Answers, Failure> {
+async fn read_part(session: &mut Session, scope: &Scope<'_>, statement: Duration) -> Result<Answers, Failure> {
     let connection = &mut session.connection;
-    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    let begin = format!("{BEGIN}; SET LOCAL statement_timeout = {}", statement.as_millis().max(1));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await?;
     let answers = match scope.kind.name {
         "postgres.database" => database::observe(connection, scope).await,
         "postgres.role" => role::observe(connection, scope).await,
@@ -350,7 +353,9 @@ impl Reader for PostgresReader {
             self.connections.release(session).await;
             Ok::<_, Failure>(version)
         };
-        let version = probe.await.map_err(|failure| failure.into_provider_error(attempted()))?;
+        let within = self.connections.timeouts().request;
+        let version = tokio::time::timeout(within, probe).await.unwrap_or(Err(Failure::Late(within)));
+        let version = version.map_err(|failure| failure.into_provider_error(attempted()))?;
         Ok(format!("PostgreSQL {version} at {}", self.connections.location()))
     }
 }

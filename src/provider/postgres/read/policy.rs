@@ -53,7 +53,8 @@ LEFT JOIN pg_catalog.pg_description c
 WHERE (n.nspname, t.relname, p.polname) IN (
         SELECT * FROM ROWS FROM (pg_catalog.unnest($1::text[]::name[]), pg_catalog.unnest($2::text[]::name[]),
                                  pg_catalog.unnest($3::text[]::name[])) AS w (s, t, p))
-   OR pg_catalog.strpos(E'\n' || c.description, $4) > 0";
+   OR EXISTS (SELECT FROM pg_catalog.unnest($4::text[]) AS w (line)
+    WHERE pg_catalog.strpos(E'\n' || c.description, w.line) > 0)";
 
 /// Policies by schema, table and name, and those that carry an estate's mark.
 pub async fn fetch(
@@ -66,7 +67,7 @@ pub async fn fetch(
         .bind(column(|name| &name.0))
         .bind(column(|name| &name.1))
         .bind(column(|name| &name.2))
-        .bind(estate.map(mark::search_text))
+        .bind(estate.map(mark::search_texts))
         .fetch_all(connection)
         .await?;
     let states = rows.iter().map(|row| {

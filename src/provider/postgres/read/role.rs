@@ -58,7 +58,8 @@ SELECT r.rolname::text, r.rolcanlogin, r.rolconnlimit, r.rolinherit, r.rolcreate
 FROM pg_catalog.pg_roles r
 LEFT JOIN pg_catalog.pg_shdescription c
   ON c.objoid = r.oid AND c.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-WHERE r.rolname = ANY ($1::text[]::name[]) OR pg_catalog.strpos(E'\n' || c.description, $2) > 0";
+WHERE r.rolname = ANY ($1::text[]::name[]) OR EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) AS w (line)
+    WHERE pg_catalog.strpos(E'\n' || c.description, w.line) > 0)";
 
 /// Verifiers do not leave the server: the fingerprint of the salt is made there.
 const PASSWORD_QUERY: &str = r"
@@ -73,7 +74,7 @@ pub async fn fetch(
     names: &[String],
     estate: Option<&str>,
 ) -> Result<Vec<RoleState>, Failure> {
-    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_text)).fetch_all(&mut *connection).await?;
+    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_texts)).fetch_all(&mut *connection).await?;
     let mut readable = false;
     let mut states = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -27,7 +27,8 @@ SELECT n.nspname::text, pg_catalog.pg_get_userbyid(n.nspowner)::text, c.descript
 FROM pg_catalog.pg_namespace n
 LEFT JOIN pg_catalog.pg_description c
   ON c.objoid = n.oid AND c.classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND c.objsubid = 0
-WHERE n.nspname = ANY ($1::text[]::name[]) OR pg_catalog.strpos(E'\n' || c.description, $2) > 0";
+WHERE n.nspname = ANY ($1::text[]::name[]) OR EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) AS w (line)
+    WHERE pg_catalog.strpos(E'\n' || c.description, w.line) > 0)";
 
 /// Schemas by name, and those that carry an estate's mark.
 pub async fn fetch(
@@ -35,7 +36,7 @@ pub async fn fetch(
     names: &[String],
     estate: Option<&str>,
 ) -> Result<Vec<SchemaState>, Failure> {
-    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_text)).fetch_all(connection).await?;
+    let rows = sqlx::query(QUERY).bind(names).bind(estate.map(mark::search_texts)).fetch_all(connection).await?;
     let states = rows.iter().map(|row| {
         Ok(SchemaState { name: row.try_get(0)?, owner: row.try_get(1)?, comment: Comment::parse(row.try_get(2)?) })
     });

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use super::{Answers, Report, Scope, Subject, attempt};
 use crate::error::Failure;
 use crate::quote::quote_qualified;
-use tenantry_core::model::mark::Mark;
+use tenantry_core::model::mark::{Mark, is_of, names_of};
 use tenantry_core::model::resource::{Observed, Present};
 
 /// The table of records, in the bookkeeping schema.
@@ -47,12 +47,13 @@ pub async fn fetch(
     let table = quote_qualified(bookkeeping_schema, TABLE)?;
     let sql = format!(
         "SELECT s.estate, s.address, s.schema_name, s.name, s.checksum, s.check_query FROM {table} s \
-         WHERE (s.estate = $1 AND ($2::text IS NULL OR s.address = $2)) OR (s.schema_name, s.name) IN (SELECT * FROM ROWS FROM \
+         WHERE (s.estate = ANY($1) AND ($2::text IS NULL OR s.address = $2)) OR (s.schema_name, s.name) IN (SELECT * FROM ROWS FROM \
            (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[])) AS w (s, n)) \
          ORDER BY s.estate, s.address"
     );
+    let estates: Vec<String> = names_of(estate).map(str::to_owned).collect();
     let (schemas, names): (Vec<String>, Vec<String>) = names.iter().cloned().unzip();
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estate).bind(address).bind(schemas).bind(names);
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(estates).bind(address).bind(schemas).bind(names);
     let rows = query.fetch_all(connection).await?;
     let records = rows.iter().map(|row| {
         Ok(Record {
@@ -87,7 +88,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
         let record = of_name.and_then(|records| {
             let own = |record: &&&Record| {
                 let address = subject.address.map(ToString::to_string);
-                record.estate == scope.estate && address.is_none_or(|address| address == record.address)
+                is_of(&record.estate, scope.estate) && address.is_none_or(|address| address == record.address)
             };
             records.iter().find(own).or(records.first()).copied()
         });
@@ -110,7 +111,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
         answers.push((subject.identity.clone(), observed));
     }
     let asked: BTreeSet<(&str, &str)> = names.iter().map(|(schema, name)| (schema.as_str(), name.as_str())).collect();
-    for record in records.iter().filter(|record| record.estate == scope.estate) {
+    for record in records.iter().filter(|record| is_of(&record.estate, scope.estate)) {
         if !asked.contains(&(&record.schema, &record.name)) {
             let mut present = present(record, None, None);
             if let Some(database) = scope.database {

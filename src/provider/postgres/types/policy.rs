@@ -30,8 +30,10 @@ pub struct PolicySpec {
     #[schemars(length(min = 1))]
     pub roles: Vec<String>,
     /// An SQL condition on rows that are read, changed or deleted.
+    #[schemars(extend("x-sql" = "postgresql"))]
     pub using: Option<String>,
     /// An SQL condition on rows that are written. The same as `using`, if absent.
+    #[schemars(extend("x-sql" = "postgresql"))]
     pub with_check: Option<String>,
     /// Whether the table's policies are in force. Deleting a policy never switches them off.
     #[serde(default = "yes")]

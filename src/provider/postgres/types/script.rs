@@ -24,9 +24,11 @@ pub struct ScriptSpec {
     pub name: String,
     /// Statements. When the text changes it runs again, so it has to cope with what an earlier version did. It cannot hold
     /// secrets.
+    #[schemars(extend("x-sql" = "postgresql"))]
     pub sql: String,
     /// A query that returns one true row as long as what the script did is still there; names in it are qualified. When it
     /// does not hold, the script runs again.
+    #[schemars(extend("x-sql" = "postgresql"))]
     pub check: Option<String>,
     /// Filled in: SHA-256 of `sql`.
     #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]

@@ -14,9 +14,9 @@ use crate::read::database::{self, DatabaseState};
 use crate::types::database::{DatabaseSpec, STAGING_PREFIX};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::value::Value;
-use tenantry_provider::contract::{Step, StepAction};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
-pub async fn write(connections: &Connections, step: &Step) -> Result<(), Failure> {
+pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
     let mut session = connections.acquire(connections.main_database()).await?;
     let connection = &mut session.connection;
     let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -24,8 +24,9 @@ pub async fn write(connections: &Connections, step: &Step) -> Result<(), Failure
     if let Some(state) = &existing {
         step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
     }
+    guard.check().await?;
     match (&step.action, existing) {
-        (StepAction::Create { spec, .. }, None) => create(connection, step, &parse(spec)?).await?,
+        (StepAction::Create { spec, .. }, None) => create(connection, step, &parse(spec)?, guard).await?,
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, Some(state)) => {
             converge(connection, step, &parse(spec)?, &state).await?;
         }
@@ -44,7 +45,12 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Fai
 
 /// Makes the database under a name of its own, marks it, and renames it: whatever crash comes in between, the wanted name
 /// stands for a marked database or for none.
-async fn create(connection: &mut PgConnection, step: &Step, spec: &DatabaseSpec) -> Result<(), Failure> {
+async fn create(
+    connection: &mut PgConnection,
+    step: &Step,
+    spec: &DatabaseSpec,
+    guard: &dyn CommitGuard,
+) -> Result<(), Failure> {
     let staging = quote_identifier(&staging_name(step, &spec.name))?;
     let database = quote_identifier(&spec.name)?;
     // Left by a crash: it is empty, and its options may be those of an earlier spec.
@@ -71,6 +77,7 @@ async fn create(connection: &mut PgConnection, step: &Step, spec: &DatabaseSpec)
     }
     let comment = Comment::default().marked(&step.mark, BTreeMap::new());
     run(connection, format!("COMMENT ON DATABASE {staging} IS {}", quote_literal(&comment.render())?)).await?;
+    guard.check().await?;
     run(connection, format!("ALTER DATABASE {staging} RENAME TO {database}")).await
 }
 

@@ -14,9 +14,11 @@ use crate::types::parse;
 use tenantry_core::model::value::Value;
 use tenantry_provider::contract::Step;
 
-/// Keys of advisory locks, in order.
+/// Keys of advisory locks, in order. The owners of the steps are among them: should another run write for one of them, the
+/// two wait for each other.
 pub fn keys(steps: &[Step]) -> BTreeSet<i64> {
-    steps.iter().flat_map(names).map(|name| key(&name)).collect()
+    let owner = |step: &Step| format!("owner/{}/{}", step.mark.estate, step.mark.address.owner);
+    steps.iter().flat_map(names).chain(steps.iter().map(owner)).map(|name| key(&name)).collect()
 }
 
 /// The key of a named thing. Two names with one key would only wait without need.

@@ -4,6 +4,9 @@
 //! which step failed. What is to be changed is looked at first, in the same transaction: so a repeated step finds its
 //! own work and goes on from there, and somebody else's resource is a conflict.
 //!
+//! A transaction keeps those of other runs for the same owner waiting, ends by itself if nothing happens in it for a while,
+//! and is committed only while the run holds its lock: see [`CommitGuard`].
+//!
 //! Steps of several databases cannot be one transaction. They become one for each run of steps of one database, in order;
 //! roles, which belong to no database, join their neighbours.
 
@@ -27,7 +30,7 @@ use async_trait::async_trait;
 use super::connection::Connections;
 use super::error::Failure;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
 use transaction::Transaction;
 
 pub struct PostgresWriter {
@@ -60,14 +63,14 @@ impl PostgresWriter {
         Self { connections, bookkeeping_schema, prepared: Mutex::default() }
     }
 
-    async fn write_all(&self, batch: &[Step]) -> Result<(), StepFailure> {
+    async fn write_all(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<(), StepFailure> {
         if let [step] = batch
             && step.kind.name == "postgres.database"
         {
-            return database::write(&self.connections, step).await.of_step(0);
+            return database::write(&self.connections, step, guard).await.of_step(0);
         }
         for (database, range) in runs(batch, self.connections.main_database()) {
-            match self.write_run(&database, batch, range.clone()).await {
+            match self.write_run(&database, batch, range.clone(), guard).await {
                 // With the database everything in it is gone.
                 Err(error)
                     if error.failure.sqlstate() == Some("3D000")
@@ -78,7 +81,13 @@ impl PostgresWriter {
         Ok(())
     }
 
-    async fn write_run(&self, database: &Arc<str>, batch: &[Step], range: Range<usize>) -> Result<(), StepFailure> {
+    async fn write_run(
+        &self,
+        database: &Arc<str>,
+        batch: &[Step],
+        range: Range<usize>,
+        guard: &dyn CommitGuard,
+    ) -> Result<(), StepFailure> {
         let first = range.start;
         let steps = &batch[range];
         let mut session = self.connections.acquire(database).await.of_step(first)?;
@@ -91,9 +100,9 @@ impl PostgresWriter {
                 }
             }
         }
-        let mut transaction = Transaction::begin(&mut session.connection, database, &self.bookkeeping_schema, steps)
-            .await
-            .of_step(first)?;
+        let schema = &self.bookkeeping_schema;
+        let began = Transaction::begin(&mut session.connection, database, schema, steps, guard.grace());
+        let mut transaction = began.await.of_step(first)?;
         for (index, step) in steps.iter().enumerate() {
             let index = first + index;
             match step.kind.name {
@@ -107,7 +116,7 @@ impl PostgresWriter {
                 other => Err(Failure::Invalid(format!("{other} cannot be part of a transaction"))).of_step(index),
             }?;
         }
-        let is_clean = transaction.commit().await?;
+        let is_clean = transaction.commit(guard).await?;
         if is_clean {
             self.connections.release(session).await;
         }
@@ -121,8 +130,11 @@ impl PostgresWriter {
 
 #[async_trait]
 impl Writer for PostgresWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
-        match self.write_all(batch).await {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
+        // What was not committed by then never is: the connection is dropped, and the server rolls back.
+        let within = self.connections.timeouts().write;
+        let written = tokio::time::timeout(within, self.write_all(batch, guard)).await;
+        match written.unwrap_or(Err(StepFailure { step: 0, failure: Failure::Late(within) })) {
             Ok(()) => Ok(vec![Written::default(); batch.len()]),
             Err(StepFailure { step, failure }) => {
                 let mut error =

@@ -10,6 +10,7 @@ use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::script::{self, Record, TABLE};
 use crate::statements::check_script;
 use crate::types::script::{ScriptSpec, checksum};
+use tenantry_core::model::mark::{is_of, names_of};
 use tenantry_provider::contract::{Step, StepAction};
 
 /// Makes the table of records where it is missing. Returns whether it is there now: a step that deletes makes none.
@@ -60,7 +61,7 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
     )
     .await?;
     let is_named = |record: &&Record| (&record.schema, &record.name) == (&name.0, &name.1);
-    let is_ours = |record: &&Record| *record.estate == *step.mark.estate && record.address == address;
+    let is_ours = |record: &&Record| is_of(&record.estate, &step.mark.estate) && record.address == address;
     let existing = records.iter().find(|record| is_named(record) && is_ours(record)).or(records.iter().find(is_named));
     match (existing, &step.action) {
         (Some(record), _) => step.check_owner(record.mark().as_ref()).map_err(Failure::Conflict)?,
@@ -84,7 +85,7 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
             ));
         }
     }
-    let other = existing.filter(|record| !is_ours(record));
+    let other = existing.filter(|record| record.estate != *step.mark.estate || record.address != address);
     if let Some(other) = other {
         remove(transaction, &other.estate, &other.address, &name.0, &name.1).await?;
     }
@@ -138,7 +139,10 @@ async fn forget(transaction: &mut Transaction<'_>, step: &Step, schema: &str, na
     if !script::table_exists(&mut *transaction.connection, transaction.bookkeeping_schema).await? {
         return Ok(());
     }
-    remove(transaction, &step.mark.estate, &step.mark.address.to_string(), schema, name).await
+    for estate in names_of(&step.mark.estate) {
+        remove(transaction, estate, &step.mark.address.to_string(), schema, name).await?;
+    }
+    Ok(())
 }
 
 /// Removes a record. By its name too: another script may have taken the address over.

@@ -1,6 +1,7 @@
 //! One transaction: what was seen when it began, and the statements that wait to be sent.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use sqlx::{Either, PgConnection};
@@ -11,7 +12,7 @@ use crate::read::policy::{self, PolicyState};
 use crate::read::role::{self, RoleState};
 use crate::read::schema::{self, SchemaState};
 use crate::types::policy::PolicySpec;
-use tenantry_provider::contract::Step;
+use tenantry_provider::contract::{CommitGuard, Step};
 
 /// How every transaction begins that writes. Waiting for a lock has an end, so that one stuck session stops one tenant
 /// and not the run. Looking at what is to be changed takes longer to plan than to do: one plan does for every tenant.
@@ -19,6 +20,12 @@ const BEGIN: &str = "BEGIN; SET LOCAL search_path = ''; SET LOCAL row_security =
     SET LOCAL intervalstyle = 'postgres'; SET LOCAL plan_cache_mode = 'force_generic_plan'; \
     SET LOCAL lock_timeout = '120s'; ";
 const AFTER_LOCKS: &str = "SET LOCAL lock_timeout = '15s'";
+
+/// The server undoes a transaction that hears nothing from us for so long.
+fn ends_when_idle_for(grace: Duration) -> String {
+    // Zero would switch it off.
+    format!("SET LOCAL idle_in_transaction_session_timeout = {}", grace.as_millis().clamp(1, i32::MAX as u128))
+}
 
 pub struct Transaction<'a> {
     pub connection: &'a mut PgConnection,
@@ -40,8 +47,9 @@ impl<'a> Transaction<'a> {
         database: &'a str,
         bookkeeping_schema: &'a str,
         steps: &[Step],
+        grace: Duration,
     ) -> Result<Self, Failure> {
-        let mut begin = BEGIN.to_owned();
+        let mut begin = format!("{BEGIN}{}; ", ends_when_idle_for(grace));
         let keys = lock::keys(steps);
         if !keys.is_empty() {
             let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
@@ -123,10 +131,14 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sends what waits and commits. Returns whether the connection can be used again.
-    pub async fn commit(mut self) -> Result<bool, StepFailure> {
+    /// Sends what waits and commits, if the run still may. Returns whether the connection can be used again.
+    pub async fn commit(mut self, guard: &dyn CommitGuard) -> Result<bool, StepFailure> {
         let last = self.pending.last().map_or(0, |(step, _)| *step);
+        // Once more, for a script may have set something else; and before the question, for the time runs from here: a
+        // commit that is sent when the answer is no longer good finds its transaction ended.
+        self.push(last, ends_when_idle_for(guard.grace()));
         self.flush().await?;
+        guard.check().await.of_step(last)?;
         match sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await {
             Ok(_) => Ok(self.is_clean),
             // Refused by the server, as by a deferred constraint: nothing was done.

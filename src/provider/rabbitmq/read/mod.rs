@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 use super::client::{Client, NO_API};
 use super::error::Failure;
-use super::types::{self, binding, exchange, limits, permission, policy, queue, topic_permission, user, vhost};
-use tenantry_core::model::kind::{Kind, escape};
+use super::types::{self, binding, exchange, limits, permission, policy, queue, text, topic_permission, user, vhost};
+use tenantry_core::model::kind::{Kind, MarkPlace, escape};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
@@ -32,7 +32,7 @@ impl RabbitMqReader {
         Self { client, kinds }
     }
 
-    /// An answer as the list of `field`, or as the list that it is.
+    /// What the API has at a path.
     async fn fetch(&self, path: &[&str]) -> Result<Json, Arc<str>> {
         let answer = self.client.get(path).await;
         let answer = answer.and_then(|answer| answer.ok_or_else(|| Failure::Invalid(NO_API.to_owned())));
@@ -45,7 +45,29 @@ impl RabbitMqReader {
             }
         })
     }
+
+    /// Whether the list of virtual hosts is the whole one.
+    async fn sees_all(&self) -> Result<(), Arc<str>> {
+        let own = self.fetch(&["whoami"]).await?;
+        let tags = match own.get("tags") {
+            Some(Json::Array(tags)) => tags.iter().filter_map(Json::as_str).collect(),
+            // So earlier versions have them.
+            Some(Json::String(tags)) => tags.split(',').collect(),
+            _ => Vec::new(),
+        };
+        match tags.iter().any(|tag| SEE_ALL.contains(tag)) {
+            true => Ok(()),
+            false => Err(format!(
+                "RabbitMQ shows the user `{}` no virtual hosts but its own; give it the tag `administrator`",
+                self.client.user()
+            )
+            .into()),
+        }
+    }
 }
+
+/// The tags of whom the API shows every virtual host (the manual's "Management plugin", permissions).
+const SEE_ALL: [&str; 2] = ["administrator", "monitoring"];
 
 /// The resources of a kind among the definitions.
 ///
@@ -104,13 +126,17 @@ fn asks_for_internal(request: &ObserveRequest<'_>) -> bool {
 }
 
 /// Answers for what is asked for, and for everything else that carries the estate's mark.
-fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -> KindObservation {
+///
+/// # Errors
+/// If something has no name: then the list is of another form than is known here.
+fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -> Result<KindObservation, Arc<str>> {
     let mut by_identity: HashMap<Identity, Present> = HashMap::with_capacity(found.len());
     for (spec, mark) in found {
         let spec = kind.normal(&spec);
-        if let Some(identity) = kind.identity_of(&spec) {
-            by_identity.insert(identity, Present { spec: spec.shared(), mark, ..Present::default() });
-        }
+        let identity = kind.identity_of(&spec).filter(|_| is_named(kind, &spec));
+        let nameless = || format!("RabbitMQ answered a {} without a name", kind.name);
+        let identity = identity.ok_or_else(nameless)?;
+        by_identity.insert(identity, Present { spec: spec.shared(), mark, ..Present::default() });
     }
     let mut resources: HashMap<Identity, Observed> = HashMap::with_capacity(asked.len());
     for identity in asked {
@@ -118,11 +144,40 @@ fn answer(kind: &Kind, estate: &str, asked: Vec<&Identity>, found: Vec<Found>) -
         resources.insert(identity.clone(), observed);
     }
     for (identity, present) in by_identity {
-        if present.mark.as_ref().is_some_and(|mark| &*mark.estate == estate) {
+        if present.mark.as_ref().is_some_and(|mark| mark.is_of(estate)) {
             resources.entry(identity).or_insert(Observed::Present(present));
         }
     }
-    KindObservation { resources, incomplete: None }
+    Ok(KindObservation { resources, incomplete: None })
+}
+
+/// Whether what tells a resource from others stands in its spec. An exchange may have an empty name, and a binding an empty key.
+fn is_named(kind: &Kind, spec: &Map) -> bool {
+    kind.identity.iter().all(|field| match *field {
+        "vhost" | "user" => spec.get(field).and_then(Value::as_str).is_some_and(|name| !name.is_empty()),
+        "name" if kind.mark == MarkPlace::Target => !text(spec, field).is_empty(),
+        _ => spec.contains(field),
+    })
+}
+
+/// The virtual hosts that a list has.
+///
+/// A list without any is not believed by itself: every broker begins with one, and whoever answers an empty list for
+/// whatever is asked would have them all made again. Where there is none indeed, the definitions say so too.
+fn vhosts_in(answer: &Json, definitions: &Result<Json, Arc<str>>) -> Result<Vec<Found>, Arc<str>> {
+    let Some(vhosts) = answer.as_array() else { return Err("RabbitMQ answered no list of virtual hosts".into()) };
+    if vhosts.is_empty() {
+        let defined = definitions.as_ref().ok().and_then(|definitions| definitions.get("vhosts")?.as_array());
+        return match defined {
+            Some(defined) if defined.is_empty() => Ok(Vec::new()),
+            _ => {
+                Err("RabbitMQ answered an empty list of virtual hosts, and a broker has at least one; check that the \
+                      target's `url` is the address of the management API itself"
+                    .into())
+            }
+        };
+    }
+    Ok(vhosts.iter().map(vhost::of_api).collect())
 }
 
 #[async_trait]
@@ -140,7 +195,11 @@ impl Reader for RabbitMqReader {
             (needs(|kind| kind == "rabbitmq.vhost"), needs(|kind| kind != "rabbitmq.vhost"));
         let vhosts = async { if needs_vhosts { self.fetch(&["vhosts"]).await } else { Ok(Json::Null) } };
         let definitions = async { if needs_definitions { self.fetch(&["definitions"]).await } else { Ok(Json::Null) } };
-        let (vhosts, mut definitions) = futures::join!(vhosts, definitions);
+        let (mut vhosts, mut definitions) = futures::join!(vhosts, definitions);
+        if definitions.is_err() && vhosts.is_ok() {
+            // Whoever may see the definitions sees every virtual host; anybody else perhaps only their own.
+            vhosts = self.sees_all().await.and(vhosts);
+        }
         if let Ok(definitions) = &mut definitions
             && asks_for_internal(request)
             && definitions["exchanges"].as_array().is_some_and(|all| all.iter().all(|one| one["internal"].is_null()))
@@ -150,23 +209,22 @@ impl Reader for RabbitMqReader {
         let mut observations = BTreeMap::new();
         for (name, identities) in asked {
             let found = match name {
-                "rabbitmq.vhost" => vhosts.clone().and_then(|vhosts| match vhosts.as_array() {
-                    Some(vhosts) => Ok(vhosts.iter().map(vhost::of_api).collect()),
-                    None => Err("RabbitMQ answered no list of virtual hosts".into()),
-                }),
+                "rabbitmq.vhost" => vhosts.clone().and_then(|vhosts| vhosts_in(&vhosts, &definitions)),
                 other => definitions.as_ref().map_err(Arc::clone).and_then(|definitions| among(other, definitions)),
             };
-            let observation = match (found, self.kinds.get(name)) {
-                (Ok(found), Some(kind)) => {
-                    let mut observation = answer(kind, request.estate, identities, found);
+            let found = found.and_then(|found| match self.kinds.get(name) {
+                Some(kind) => answer(kind, request.estate, identities, found),
+                None => Err(format!("RabbitMQ has no kind {name}").into()),
+            });
+            let observation = match found {
+                Ok(mut observation) => {
                     let own = observation.resources.get_mut(&*escape(self.client.user()));
                     if let Some(observed) = own.filter(|_| name == "rabbitmq.user") {
                         *observed = Observed::Unknown(OWN_USER.into());
                     }
                     observation
                 }
-                (Err(reason), _) => KindObservation::unknown(reason),
-                (_, None) => KindObservation::unknown(format!("RabbitMQ has no kind {name}")),
+                Err(reason) => KindObservation::unknown(reason),
             };
             observations.insert(name, observation);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::vanished;
+use super::{another, vanished};
 use crate::client::Client;
 use crate::error::Failure;
 use crate::mark::{description, tag};
@@ -14,7 +14,7 @@ use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let path = vhost::path(spec);
-    let existing = client.get(&path).await?;
+    let existing = look(client, &path, text(spec, "name")).await?;
     if let Some(existing) = &existing {
         step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::Conflict)?;
     }
@@ -37,13 +37,21 @@ pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
     client.put(&path, &body).await
 }
 
+/// What is there of a name.
+async fn look(client: &Client, path: &[&str], name: &str) -> Result<Option<Json>, Failure> {
+    match client.get(path).await? {
+        Some(found) if found.get("name").and_then(Json::as_str) != Some(name) => Err(another()),
+        found => Ok(found),
+    }
+}
+
 pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let path = user::path(spec);
     if client.user() == text(spec, "name") {
         return Err(Failure::Invalid(OWN_USER.to_owned()));
     }
-    let existing = client.get(&path).await?.as_ref().map(user::Account::of_api);
+    let existing = look(client, &path, text(spec, "name")).await?.as_ref().map(user::Account::of_api);
     if let Some(account) = &existing {
         step.check_owner(account.mark.as_ref()).map_err(Failure::Conflict)?;
     }

@@ -13,7 +13,8 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 pub struct RabbitMqWriter {
     client: Arc<Client>,
@@ -40,14 +41,18 @@ impl RabbitMqWriter {
 
 #[async_trait]
 impl Writer for RabbitMqWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
-                Ok(()) => done.push(Written::default()),
-                Err(failure) => {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+            }
+            match traced(self.step(step)).await {
+                (Ok(()), _) => done.push(Written::default()),
+                (Err(failure), is_written) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));
+                    error.is_in_doubt = is_written;
                     return Err(WriteError { step: index, done, error });
                 }
             }
@@ -59,4 +64,9 @@ impl Writer for RabbitMqWriter {
 /// The conflict of an update whose resource is gone.
 fn vanished() -> Failure {
     Failure::Conflict("it no longer exists; plan again".to_owned())
+}
+
+/// The failure of an answer that is about something else than was asked.
+fn another() -> Failure {
+    Failure::Invalid("the answer is not about what was asked; is `url` the address of the management API?".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::vanished;
+use super::{another, vanished};
 use crate::client::Client;
 use crate::error::Failure;
 use crate::types::{binding, exchange, limits, permission, policy, queue, text, topic_permission};
@@ -12,7 +12,7 @@ use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(client: &Client, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
-    let found = current(client, step.kind.name, spec).await?;
+    let found = current(client, step).await?;
     match (&step.action, &found) {
         (StepAction::Delete { .. }, None) => return Ok(()),
         (StepAction::Delete { .. }, Some(found)) => return remove(client, step.kind.name, spec, found).await,
@@ -43,14 +43,19 @@ struct Current {
     key: String,
 }
 
-async fn current(client: &Client, kind: &str, spec: &Map) -> Result<Option<Current>, Failure> {
+async fn current(client: &Client, step: &Step) -> Result<Option<Current>, Failure> {
+    let (kind, spec) = (step.kind.name, step.spec());
     let plain = async |path: Vec<&str>, of_api: fn(&Json) -> Map| -> Result<Option<Current>, Failure> {
-        let found = client.get(&path).await?;
-        Ok(found.map(|object| Current { spec: of_api(&object), key: String::new() }))
+        let found = client.get(&path).await?.map(|object| of_api(&object));
+        let is_asked = |found: &Map| step.kind.identity.iter().all(|field| found.get(field) == spec.get(field));
+        match found {
+            Some(found) if !is_asked(&found) => Err(another()),
+            found => Ok(found.map(|spec| Current { spec, key: String::new() })),
+        }
     };
     let limited = async |path: &[&str], owner: &str, known: &[(&str, &str)]| -> Result<Option<Current>, Failure> {
-        let found = client.get(path).await?.unwrap_or_default();
-        let set = found.get(0).and_then(|of_owner| of_owner.get("value"));
+        let found = list(client, path).await?;
+        let set = found.first().and_then(|of_owner| of_owner.get("value"));
         let set = set.and_then(|set| limits::of_api(owner, text(spec, owner), set, known));
         Ok(set.map(|spec| Current { spec, key: String::new() }))
     };
@@ -67,10 +72,10 @@ async fn current(client: &Client, kind: &str, spec: &Map) -> Result<Option<Curre
             Ok(found.map(|spec| Current { spec, key: String::new() }))
         }
         "rabbitmq.binding" => {
-            let all = client.get(&binding::path(spec)).await?.unwrap_or_default();
+            let all = list(client, &binding::path(spec)).await?;
             let wanted =
                 |found: &Map| ["routingKey", "arguments"].iter().all(|field| found.get(field) == spec.get(field));
-            let found = all.as_array().into_iter().flatten().find_map(|object| {
+            let found = all.iter().find_map(|object| {
                 let found = binding::of_api(object);
                 let key = object.get("properties_key").and_then(Json::as_str)?.to_owned();
                 wanted(&found).then_some(Current { spec: found, key })
@@ -81,9 +86,17 @@ async fn current(client: &Client, kind: &str, spec: &Map) -> Result<Option<Curre
     }
 }
 
+/// A list, which is empty where there is nothing that it could belong to.
+async fn list(client: &Client, path: &[&str]) -> Result<Vec<Json>, Failure> {
+    match client.get(path).await? {
+        None => Ok(Vec::new()),
+        Some(Json::Array(items)) => Ok(items),
+        Some(_) => Err(Failure::Invalid(format!("the answer to {} is not a list", path.join("/")))),
+    }
+}
+
 async fn topic_permissions(client: &Client, spec: &Map) -> Result<Vec<Map>, Failure> {
-    let all = client.get(&topic_permission::path(spec)).await?.unwrap_or_default();
-    Ok(all.as_array().into_iter().flatten().map(topic_permission::of_api).collect())
+    Ok(list(client, &topic_permission::path(spec)).await?.iter().map(topic_permission::of_api).collect())
 }
 
 async fn put(client: &Client, kind: &str, spec: &Map) -> Result<(), Failure> {

@@ -52,7 +52,7 @@ pub async fn observe(
         answers.push((subject.identity.clone(), observed));
     }
     for user in users.values().filter(|user| !asked.contains(user.name.as_str())) {
-        if user.label.as_ref().is_some_and(|label| &*label.mark.estate == estate) {
+        if user.label.as_ref().is_some_and(|label| label.mark.is_of(estate)) {
             let present = present(kind, user, None);
             if let Some(identity) = kind.identity_of(&kind.normal(&present.spec)) {
                 answers.push((identity, Observed::Present(present)));

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::connection::{Connections, Session};
 use super::error::Failure;
 use tenantry_core::model::value::Map;
-use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 
 pub struct RedisWriter {
     connections: Arc<Connections>,
@@ -38,7 +38,7 @@ impl RedisWriter {
 
 #[async_trait]
 impl Writer for RedisWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         let failed = |step: usize, done: Vec<Written>, failure: Failure| {
             let mut error = failure.into_provider_error(batch[step].attempted(&batch[step].identity));
@@ -50,6 +50,9 @@ impl Writer for RedisWriter {
             Err(failure) => return failed(0, done, failure),
         };
         for (index, step) in batch.iter().enumerate() {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+            }
             match self.step(&mut session, step).await {
                 Ok(()) => done.push(Written::default()),
                 Err(failure) => {

@@ -17,6 +17,7 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::ErrorClass;
+use tenantry_transport::Pages;
 
 /// How many buckets a page of the list has: the most that AWS gives.
 const PAGE: &str = "1000";
@@ -100,6 +101,7 @@ async fn others(
 async fn list(api: &Api) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
     let mut token: Option<String> = None;
+    let mut pages = Pages::default();
     loop {
         // Servers other than AWS know no pages here and give all.
         let mut query = Vec::new();
@@ -107,16 +109,16 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
             query.extend([("continuation-token", token.as_str()), ("max-buckets", PAGE)]);
         }
         let page = api.document("", &query, "ListAllMyBucketsResult").await?;
-        let buckets = page.child("Buckets").into_iter().flat_map(|buckets| buckets.all("Bucket"));
-        names.extend(buckets.filter_map(|bucket| bucket.get("Name").map(str::to_owned)));
-        match page.get("ContinuationToken").filter(|next| !next.is_empty()) {
-            Some(next) if token.as_deref() != Some(next) => token = Some(next.to_owned()),
-            Some(_) => {
-                let message = "the list of buckets says that it goes on, but does not";
-                return Err(Failure::Unreadable(message.to_owned()));
-            }
-            None => return Ok(names),
+        let unreadable = |what: &str| Failure::Unreadable(format!("the list of buckets {what}"));
+        let buckets = page.child("Buckets").ok_or_else(|| unreadable("has no buckets in it"))?;
+        let before = names.len();
+        for bucket in buckets.all("Bucket") {
+            let name = bucket.get("Name").filter(|name| !name.is_empty());
+            names.push(name.ok_or_else(|| unreadable("has one without a name"))?.to_owned());
         }
+        let Some(next) = page.get("ContinuationToken").filter(|next| !next.is_empty()) else { return Ok(names) };
+        pages.turn(&names[before..], next).map_err(|endless| Failure::Unreadable(endless.to_string()))?;
+        token = Some(next.to_owned());
     }
 }
 

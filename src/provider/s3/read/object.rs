@@ -84,8 +84,13 @@ async fn etags(api: &Api, bucket: &str, keys: &[&str]) -> Result<BTreeMap<String
                 etags.insert(key.to_owned(), etag.trim_matches('"').to_owned());
             }
         }
-        if !page.is("IsTruncated", "true") {
-            break;
+        match page.get("IsTruncated") {
+            Some("false") => break,
+            Some("true") => {}
+            _ => {
+                let message = "the listing does not say whether it is the whole one";
+                return Err(Failure::Unreadable(message.to_owned()));
+            }
         }
         let Some(last) = last.filter(|last| *last > start) else {
             return Err(Failure::Unreadable("the listing says that it goes on, but does not".to_owned()));

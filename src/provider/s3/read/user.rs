@@ -16,9 +16,7 @@ use crate::xml::Element;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
-
-/// Without an end a listing would be read for ever.
-const MOST_PAGES: usize = 1000;
+use tenantry_transport::Pages;
 
 /// A user as the server has it.
 pub struct User {
@@ -119,18 +117,24 @@ pub fn is_unknown_action(failure: &Failure) -> bool {
 async fn pages(api: &Api, action: &str, parameters: &[(&str, &str)], list: &str) -> Result<Vec<Element>, Failure> {
     let mut members = Vec::new();
     let mut marker: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    let mut pages = Pages::default();
+    loop {
         let mut asked = parameters.to_vec();
         asked.extend(marker.as_deref().map(|marker| ("Marker", marker)));
         let page = api.iam(action, &asked).await?;
-        members.extend(page.child(list).into_iter().flat_map(|list| list.all("member")).cloned());
+        let unreadable = |what: &str| Failure::Unreadable(format!("the answer to {action} {what}"));
+        let found = page.child(list).ok_or_else(|| unreadable("has no list in it"))?;
+        let before = members.len();
+        members.extend(found.all("member").cloned());
         if !page.is("IsTruncated", "true") {
             return Ok(members);
         }
-        let next = page.get("Marker").filter(|next| marker.as_deref() != Some(next)).map(str::to_owned);
-        marker = Some(next.ok_or_else(|| Failure::Unreadable(format!("{action} says that it goes on, but does not")))?);
+        let next = page.get("Marker").filter(|next| !next.is_empty());
+        let next = next.ok_or_else(|| unreadable("says that it goes on, and not where"))?;
+        let items = members[before..].iter().map(|member| format!("{member:?}"));
+        pages.turn(items, next).map_err(|endless| Failure::Unreadable(format!("{action}: {endless}")))?;
+        marker = Some(next.to_owned());
     }
-    Err(Failure::Unreadable(format!("{action} has no end")))
 }
 
 fn tags_of(user: &Element) -> Tags {
@@ -180,6 +184,9 @@ pub async fn one(api: &Api, name: &str) -> Result<Option<User>, Failure> {
     };
     let user = answer.child("User").ok_or_else(|| Failure::Unreadable("the answer has no user".to_owned()))?;
     let mut user = basics(user)?;
+    if user.name != name {
+        return Err(Failure::Unreadable("the answer is about another user than the one that was asked for".to_owned()));
+    }
     if user.tags.is_empty() {
         // Some servers tell them apart only.
         match api.iam("ListUserTags", &asked).await {

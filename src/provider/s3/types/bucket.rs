@@ -131,7 +131,7 @@ pub fn kind() -> Kind {
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
         references: &[],
         loses_data: true,
-        bills: true,
+        bills: false,
         mark: MarkPlace::TargetAfterwards,
         batch: Batch::Single,
         normalise,

@@ -121,7 +121,13 @@ async fn create(api: &Api, step: &Step, made: &Mutex<BTreeSet<String>>) -> Resul
             };
             step.check_owner(mark.as_ref()).map_err(Failure::Conflict)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            // What is there when this is tried again may be what it made.
+            if failure.is_in_doubt() {
+                made.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+            }
+            Err(failure)
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 
 use super::api::Api;
 use super::error::Failure;
-use tenantry_provider::contract::{Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 pub struct S3Writer {
     api: Arc<Api>,
@@ -41,14 +42,19 @@ impl S3Writer {
 
 #[async_trait]
 impl Writer for S3Writer {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
-                Ok(written) => done.push(written),
-                Err(failure) => {
+            if let Err(lost) = guard.check().await {
+                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+            }
+            match traced(self.step(step)).await {
+                (Ok(written), _) => done.push(written),
+                (Err(failure), is_written) => {
                     let mut error = failure.into_provider_error(step.attempted(&step.identity));
                     error.mask(batch.iter().flat_map(Step::secret_values));
+                    // A bucket whose tags were refused is there all the same, and ours.
+                    error.is_in_doubt = is_written;
                     return Err(WriteError { step: index, done, error });
                 }
             }

@@ -17,7 +17,7 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     let mark = existing.as_ref().and_then(mark_of);
     if let Some(mark) = mark.as_ref().filter(|mark| !step.may_change(Some(mark)) && !mark.is_same_owner(&step.mark)) {
         // What was renamed in the estate, or adopted, carries another address of it.
-        let is_update = matches!(step.action, StepAction::Update { .. }) && mark.estate == step.mark.estate;
+        let is_update = matches!(step.action, StepAction::Update { .. }) && mark.is_of(&step.mark.estate);
         if !is_update {
             let whose = format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate);
             return Err(Failure::Conflict(whose));

@@ -16,6 +16,7 @@ use super::api::{self, Api, Failure};
 use super::lists::{Entry, List, State};
 use super::types;
 use tenantry_core::model::kind::{Kind, MarkPlace};
+use tenantry_core::model::mark::is_of;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
@@ -78,7 +79,7 @@ fn observation(
         observation.resources.insert(identity.clone(), observed);
     }
     let marked = list.iter().filter(|entry| {
-        entry.state == State::Current && entry.mark.as_ref().is_some_and(|mark| *mark.estate == *request.estate)
+        entry.state == State::Current && entry.mark.as_ref().is_some_and(|mark| mark.is_of(request.estate))
     });
     for entry in marked {
         let name = Map::from_fields([(kind.identity[0].into(), entry.name.as_str().into())]);
@@ -140,13 +141,17 @@ fn present(
         outputs: Arc::new(outputs),
         pending: objects::pending(kind.name, &entry.object).map(Into::into),
         scheduled: objects::scheduled(kind.name, &entry.object).map(Into::into),
+        ..Present::default()
     })
 }
 
 /// Earlier prices of a name that a run left active when it was cut short.
 pub fn superseded<'a>(list: &'a List, estate: Option<&'a str>, name: &'a str) -> impl Iterator<Item = &'a Entry> {
     list.named("", name).iter().filter(move |entry| {
-        entry.state == State::Superseded && entry.mark.as_ref().is_some_and(|mark| Some(&*mark.estate) == estate)
+        entry.state == State::Superseded
+            && estate.is_some_and(|estate| {
+                entry.mark.as_ref().is_some_and(|mark| mark.is_of(estate) || is_of(estate, &mark.estate))
+            })
     })
 }
 

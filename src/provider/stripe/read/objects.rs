@@ -193,7 +193,7 @@ fn referred(object: Option<&Json>, wanted: Option<&Value>, estate: &str) -> Opti
     match object? {
         Json::String(id) => Some(id.clone()),
         object => {
-            let is_ours = mark::read(object).is_some_and(|mark| *mark.estate == *estate);
+            let is_ours = mark::read(object).is_some_and(|mark| mark.is_of(estate));
             let is_wanted = |name: &str| wanted.and_then(Value::as_str) == Some(name);
             let name = mark::note(object, mark::KEY).filter(|name| is_ours || is_wanted(name));
             name.or(object.get("id").and_then(Json::as_str)).map(str::to_owned)

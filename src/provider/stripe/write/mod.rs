@@ -27,7 +27,8 @@ use parameters::Changed;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
 use tenantry_core::model::value::{Map, Value, readable_pointer};
-use tenantry_provider::contract::{ErrorClass, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction, WriteError, Writer, Written};
+use tenantry_transport::traced;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
 const ATTEMPTS: usize = 12;
@@ -61,9 +62,9 @@ impl StripeWriter {
 
     /// What was not answered may have been done all the same: whoever tries again has to look first. What creates is
     /// answered again by its idempotency key, with what is told only once.
-    async fn doubt(&self, step: &Step, failure: &Failure) {
+    async fn doubt(&self, step: &Step, failure: &Failure, is_written: bool) {
         let is_told_again = matches!(step.action, StepAction::Create { .. }) && !step.kind.captures.is_empty();
-        if failure.class() == ErrorClass::Retryable && !is_told_again {
+        if (is_written || failure.class() == ErrorClass::Retryable) && !is_told_again {
             self.forget(step.kind.name).await;
         }
     }
@@ -329,29 +330,37 @@ impl StripeWriter {
 
 #[async_trait]
 impl Writer for StripeWriter {
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
+        if let (Err(lost), Some(step)) = (guard.check().await, batch.first()) {
+            return Err(lost.of_step(0, Vec::new(), step.attempted(&name_of(step))));
+        }
         // A replaced price keeps its lookup key answering all the time: the new one first, the old one afterwards.
         if let [before, after] = batch
             && before.kind.name == "stripe.price"
             && let (StepAction::Delete { .. }, StepAction::Create { spec, .. }) = (&before.action, &after.action)
             && before.identity == after.identity
         {
-            let replaced = self.replace_owned_price(before, after, spec).await;
+            let replaced = traced(self.replace_owned_price(before, after, spec)).await;
             return match replaced {
-                Ok(written) => Ok(vec![Written::default(), written]),
-                Err(failure) => {
-                    self.doubt(after, &failure).await;
-                    Err(failed(1, after, failure, Vec::new()))
+                (Ok(written), _) => Ok(vec![Written::default(), written]),
+                (Err(failure), is_written) => {
+                    self.doubt(after, &failure, is_written).await;
+                    Err(failed(1, after, failure, is_written, Vec::new()))
                 }
             };
         }
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
-            match self.step(step).await {
-                Ok(written) => done.push(written),
-                Err(failure) => {
-                    self.doubt(step, &failure).await;
-                    return Err(failed(index, step, failure, done));
+            if index > 0
+                && let Err(lost) = guard.check().await
+            {
+                return Err(lost.of_step(index, done, step.attempted(&name_of(step))));
+            }
+            match traced(self.step(step)).await {
+                (Ok(written), _) => done.push(written),
+                (Err(failure), is_written) => {
+                    self.doubt(step, &failure, is_written).await;
+                    return Err(failed(index, step, failure, is_written, done));
                 }
             }
         }
@@ -359,9 +368,10 @@ impl Writer for StripeWriter {
     }
 }
 
-fn failed(index: usize, step: &Step, failure: Failure, done: Vec<Written>) -> WriteError {
+fn failed(index: usize, step: &Step, failure: Failure, is_written: bool, done: Vec<Written>) -> WriteError {
     let mut error = failure.into_provider_error(step.attempted(&name_of(step)));
     error.mask(step.secret_values());
+    error.is_in_doubt = is_written;
     WriteError { step: index, done, error }
 }
 

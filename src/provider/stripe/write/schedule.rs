@@ -162,7 +162,7 @@ impl StripeWriter {
                     let id = object.as_ref().and_then(|object| object.get("schedule")?.as_str());
                     if let Some(id) = id
                         && let Some(schedule) = self.api.get(SCHEDULES, id).await?
-                        && mark::read(&schedule).is_none_or(|mark| mark.estate == step.mark.estate)
+                        && mark::read(&schedule).is_none_or(|mark| mark.is_of(&step.mark.estate))
                     {
                         return Ok(schedule);
                     }

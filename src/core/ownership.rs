@@ -1,0 +1,159 @@
+//! Whose a resource is.
+//!
+//! Decided here for everybody: the diff, the planner, the check before a write that the plan still fits, the verification
+//! after it, the step that a provider is given, and the sandbox. What is *ours* may be changed and ended; anything else
+//! only becomes ours by `adopt: true` or an import.
+//!
+//! A resource is ours by its mark, which names the estate, the environment and the address. Where the target has no room
+//! for a mark it is ours by the record: the inventory, or a write that was begun there and never seen to end. A mark that
+//! names no environment is from before marks did; it counts, and is written anew.
+
+use std::sync::Arc;
+
+use crate::diff::is_another;
+use crate::model::address::Address;
+use crate::model::kind::{Kind, MarkPlace};
+use crate::model::mark::{Mark, readable_scope};
+use crate::model::resource::{Applied, Present};
+
+/// Who asks for a resource, and what they know of it.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    /// The estate and environment, as [`scope`](crate::model::mark::scope) writes them.
+    pub scope: &'a str,
+    pub kind: &'a Kind,
+    pub address: &'a Address,
+    /// Addresses that the resource had before.
+    pub earlier: &'a [Address],
+    /// What the inventory has of this very resource: same target, kind and identity.
+    pub recorded: Option<&'a Applied>,
+    /// Whether a write of it was begun here and never seen to end.
+    pub begun: bool,
+}
+
+/// Whose a resource is that exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ownership {
+    /// Ours, at this address. `outdated` if its mark is to be written anew, because it names no environment.
+    Ours { outdated: bool },
+    /// Ours, at an address that it had before.
+    Moved { from: Address },
+    /// It carries no mark and is not on record.
+    Unmarked,
+    /// It is on record, but its mark is gone.
+    MarkGone,
+    /// It is on record, but what is there was made by somebody else in its place.
+    Another,
+    /// Somebody else's.
+    Others(Other),
+}
+
+/// Whose it is instead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Other {
+    /// Of another estate, or another environment of this one.
+    Scope(Arc<str>),
+    /// Of another address of this estate and environment.
+    Address(Address),
+}
+
+impl Ownership {
+    /// Whether it may be changed and ended.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours { .. } | Self::Moved { .. })
+    }
+}
+
+/// Tells whose a resource is.
+pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
+    let Claim { scope, kind, address, earlier, recorded, begun } = *claim;
+    match &present.mark {
+        Some(mark) => of_mark(scope, address, earlier, mark),
+        None if kind.mark == MarkPlace::Inventory => match recorded {
+            Some(applied) if begun || !is_another(kind, applied, present) => match applied.address == *address {
+                true => Ownership::Ours { outdated: false },
+                false => Ownership::Moved { from: applied.address.clone() },
+            },
+            _ if begun => Ownership::Ours { outdated: false },
+            Some(_) => Ownership::Another,
+            None => Ownership::Unmarked,
+        },
+        // It was made, and the run was cut short before it could be marked.
+        None if kind.mark == MarkPlace::TargetAfterwards && begun => Ownership::Ours { outdated: true },
+        None if recorded.is_some() => Ownership::MarkGone,
+        None => Ownership::Unmarked,
+    }
+}
+
+/// What a mark alone says.
+pub fn of_mark(scope: &str, address: &Address, earlier: &[Address], mark: &Mark) -> Ownership {
+    if !mark.is_of(scope) {
+        return Ownership::Others(Other::Scope(mark.estate.clone()));
+    }
+    if mark.address == *address {
+        return Ownership::Ours { outdated: *mark.estate != *scope };
+    }
+    if earlier.contains(&mark.address) {
+        return Ownership::Moved { from: mark.address.clone() };
+    }
+    Ownership::Others(Other::Address(mark.address.clone()))
+}
+
+/// Whether a step may change a resource that carries `current` now. `wanted` is the mark that it carries afterwards; `seen`
+/// is the mark that the plan saw on it, of an update.
+pub fn may_change(wanted: &Mark, seen: Option<Option<&Mark>>, current: Option<&Mark>) -> bool {
+    let is_ours = current.is_some_and(|mark| mark.is_same_owner(wanted));
+    // Adopted, or moved in the estate: what the plan saw is still there.
+    let is_as_planned = match (seen, current) {
+        (Some(None), None) => true,
+        (Some(Some(seen)), Some(current)) => seen.is_same_owner(current),
+        _ => false,
+    };
+    is_ours || is_as_planned
+}
+
+impl std::fmt::Display for Other {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Scope(scope) => write!(formatter, "it belongs to {}", readable_scope(scope)),
+            Self::Address(address) => write!(formatter, "it carries the mark of {address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(scope: &str, address: &str) -> Mark {
+        Mark { estate: scope.into(), address: address.parse().expect("an address"), secret_hash: None }
+    }
+
+    #[test]
+    fn a_mark_tells_whose_a_resource_is() {
+        let address: Address = "acme/role".parse().expect("an address");
+        let earlier = ["acme/user".parse().expect("an address")];
+        let of = |scope: &str, named: &str| of_mark("shop.live", &address, &earlier, &mark(scope, named));
+        assert_eq!(of("shop.live", "acme/role"), Ownership::Ours { outdated: false });
+        assert_eq!(of("shop", "acme/role"), Ownership::Ours { outdated: true });
+        assert_eq!(of("shop.live", "acme/user"), Ownership::Moved { from: earlier[0].clone() });
+        let other = mark("shop.live", "acme/else").address;
+        assert_eq!(of("shop.live", "acme/else"), Ownership::Others(Other::Address(other)));
+        for scope in ["shop.test", "bank", "bank.live"] {
+            assert_eq!(of(scope, "acme/role"), Ownership::Others(Other::Scope(scope.into())), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_step_changes_its_own_and_what_the_plan_saw() {
+        let wanted = mark("shop.live", "acme/role");
+        let (own, old, other) = (wanted.clone(), mark("shop", "acme/role"), mark("shop.test", "acme/role"));
+        let moved = mark("shop.live", "acme/user");
+        assert!(may_change(&wanted, None, Some(&own)) && may_change(&wanted, None, Some(&old)));
+        assert!(!may_change(&wanted, None, Some(&other)) && !may_change(&wanted, None, None));
+        assert!(may_change(&wanted, Some(None), None), "adopted");
+        assert!(may_change(&wanted, Some(Some(&moved)), Some(&moved)), "moved");
+        assert!(!may_change(&wanted, Some(None), Some(&moved)), "marked by another since");
+        assert!(!may_change(&wanted, Some(Some(&moved)), None), "its mark is gone since");
+    }
+}

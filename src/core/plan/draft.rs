@@ -1,0 +1,97 @@
+//! What the passes of a plan have found so far.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::build::Inputs;
+use super::{Blocked, Change, Finding, Transition};
+use crate::diagnostics::Code;
+use crate::model::address::{Address, Owner};
+use crate::model::resource::{Applied, Desired, Identity, TargetName};
+
+/// A resource's place in the world: target, kind, identity.
+pub type Place<'a> = (&'a TargetName, &'a str, &'a Identity);
+
+/// Indexes over the inputs that several passes ask.
+pub struct Index<'a> {
+    pub desired: HashMap<&'a Address, &'a Desired>,
+    /// Who wants what, by its place in the world. What is in it is never ended.
+    pub wanted: HashMap<Place<'a>, &'a Desired>,
+    /// Addresses that desired resources had before.
+    pub earlier: HashSet<&'a Address>,
+}
+
+impl<'a> Index<'a> {
+    pub fn of(inputs: &Inputs<'a>) -> Self {
+        let all = || inputs.desired.iter().flat_map(|owner| &owner.resources);
+        Self {
+            desired: all().map(|desired| (&desired.address, desired)).collect(),
+            wanted: all()
+                .filter_map(|desired| Some(((&desired.target, desired.kind.name, desired.identity.as_ref()?), desired)))
+                .collect(),
+            earlier: all().flat_map(|desired| &desired.previously).collect(),
+        }
+    }
+
+    /// Whether any desired resource wants what is on record.
+    pub fn wants(&self, applied: &Applied) -> bool {
+        self.wanted.contains_key(&(&applied.target, &*applied.kind, &applied.identity))
+    }
+}
+
+/// What has been found so far.
+#[derive(Default)]
+pub struct Draft {
+    pub changes: Vec<Change>,
+    pub blocked: Vec<Blocked>,
+    pub findings: Vec<Finding>,
+    pub transitions: Vec<Transition>,
+    pub unchanged: usize,
+    /// Resources that would move to another target or kind, by the words for it.
+    pub relocations: BTreeMap<String, Vec<Address>>,
+    /// What is there and not ready, by kind, target and reason.
+    pub pending: BTreeMap<(Arc<str>, TargetName, Arc<str>), Vec<Address>>,
+    /// Owners of what is not ready, or not gone, and is not about to be written.
+    pub unready: BTreeSet<Owner>,
+    /// What becomes of resources by themselves at a later day.
+    pub scheduled: BTreeMap<Address, Arc<str>>,
+    /// Old identities that a replacement deletes.
+    pub replaced: HashSet<(TargetName, &'static str, Identity)>,
+}
+
+impl Draft {
+    pub fn block(&mut self, desired: &Desired, code: Code, reason: impl Into<Arc<str>>) {
+        self.blocked.push(Blocked {
+            address: desired.address.clone(),
+            kind: desired.kind.name.into(),
+            target: desired.target.clone(),
+            identity: desired.identity.clone(),
+            code: code.0.into(),
+            reason: reason.into(),
+        });
+    }
+
+    /// Takes the changes out that something stands in the way of, and says what.
+    pub fn block_changes(&mut self, code: Code, hindrance: impl Fn(&Change) -> Option<String>) {
+        let mut kept = Vec::with_capacity(self.changes.len());
+        for change in std::mem::take(&mut self.changes) {
+            match hindrance(&change) {
+                Some(reason) => self.blocked.push(blocked(change, code, reason)),
+                None => kept.push(change),
+            }
+        }
+        self.changes = kept;
+    }
+}
+
+/// A change that is not made after all.
+pub fn blocked(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Blocked {
+    Blocked {
+        address: change.address,
+        kind: change.kind,
+        target: change.target,
+        identity: change.identity,
+        code: code.0.into(),
+        reason: reason.into(),
+    }
+}

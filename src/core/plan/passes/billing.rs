@@ -1,0 +1,49 @@
+//! What is not billed: a customer pays for nothing that is not there.
+//!
+//! Kinds that charge a customer say so. While something of a tenant is blocked, what it is billed does not grow; once the
+//! tenant shrinks (it is suspended, or leaves), its bill is the first thing that changes.
+
+use std::collections::HashMap;
+
+use super::super::build::Inputs;
+use super::super::draft::Draft;
+use super::super::{Action, Change, Transition};
+use crate::diagnostics::codes;
+use crate::model::address::{Address, Owner};
+use crate::model::document::Phase;
+
+pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
+    let mut blocked: HashMap<Owner, Address> = HashMap::new();
+    for one in &draft.blocked {
+        if one.address.owner.tenant().is_some() && !bills(inputs, &one.kind) {
+            blocked.entry(one.address.owner.clone()).or_insert_with(|| one.address.clone());
+        }
+    }
+    if blocked.is_empty() {
+        return;
+    }
+    let transitions = std::mem::take(&mut draft.transitions);
+    draft.block_changes(codes::NOT_BILLED, |change| {
+        let hindrance = blocked.get(&change.address.owner)?;
+        let is_growth = is_billed(inputs, change) && !shrinks(&transitions, &change.address.owner);
+        is_growth.then(|| format!("{hindrance} is blocked, and nothing is billed that is not there"))
+    });
+    draft.transitions = transitions;
+}
+
+/// Whether a kind charges a customer.
+pub fn bills(inputs: &Inputs<'_>, kind: &str) -> bool {
+    inputs.catalogue.get(kind).is_some_and(|kind| kind.bills)
+}
+
+/// Whether a change writes what a customer is billed.
+fn is_billed(inputs: &Inputs<'_>, change: &Change) -> bool {
+    matches!(change.action, Action::Create | Action::Update | Action::Replace) && bills(inputs, &change.kind)
+}
+
+/// Whether a tenant gives something up with its phase.
+pub fn shrinks(transitions: &[Transition], owner: &Owner) -> bool {
+    let entered = transitions.iter().find(|transition| owner.tenant() == Some(&transition.tenant));
+    let phase = entered.and_then(|transition| Phase::named(&transition.to));
+    phase.is_some_and(|phase| matches!(phase, Phase::Suspended | Phase::Deleting | Phase::Deleted))
+}

@@ -1,0 +1,47 @@
+//! What has to wait for something that is blocked.
+
+use std::collections::HashSet;
+
+use super::super::build::Inputs;
+use super::super::draft::{Draft, blocked as blocked_change};
+use super::super::{Action, Change};
+use crate::diagnostics::codes;
+use crate::model::address::Address;
+
+/// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.
+pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
+    if draft.blocked.is_empty() {
+        return;
+    }
+    let mut blocked: HashSet<Address> = draft.blocked.iter().map(|blocked| blocked.address.clone()).collect();
+    let mut kept_alive: HashSet<Address> = HashSet::new();
+    for address in &blocked {
+        if let Some(applied) = inputs.inventory.get(address) {
+            kept_alive.extend(applied.depends_on.iter().cloned());
+        }
+    }
+    loop {
+        let (stopped, kept): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut draft.changes).into_iter().partition(|change| match change.action {
+                Action::Delete => kept_alive.contains(&change.address),
+                Action::Forget => false,
+                _ => change.depends_on.iter().any(|needed| blocked.contains(needed)),
+            });
+        draft.changes = kept;
+        if stopped.is_empty() {
+            return;
+        }
+        for change in stopped {
+            let reason = match change.action {
+                Action::Delete => "something that needs it cannot be deleted".to_owned(),
+                _ => {
+                    let needed = change.depends_on.iter().find(|needed| blocked.contains(*needed));
+                    format!("it needs {}, which is blocked", needed.map(ToString::to_string).unwrap_or_default())
+                }
+            };
+            blocked.insert(change.address.clone());
+            kept_alive.extend(change.depends_on.iter().cloned());
+            draft.blocked.push(blocked_change(change, codes::DEPENDS_ON_BLOCKED, reason));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Identity over address: what the inventory has at another address, under the very target, kind and identity that a
+//! desired resource wants, is that resource. Its id was renamed, or two were swapped.
+//!
+//! Runs before the targets are asked, so that a reader knows whose mark it may find.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::draft::Place;
+use crate::desired::OwnerResources;
+use crate::model::address::Address;
+use crate::model::resource::{Applied, Desired};
+
+/// Adds to every desired resource the address at which the inventory has it, if that is another one.
+pub fn add(owners: &mut [OwnerResources], inventory: &BTreeMap<Address, Applied>) {
+    for (owner, at, from) in find(owners, inventory) {
+        owners[owner].resources[at].previously.push(from);
+    }
+}
+
+/// Every move: the place of the desired resource in `owners`, and the address from which it moves.
+fn find(owners: &[OwnerResources], inventory: &BTreeMap<Address, Applied>) -> Vec<(usize, usize, Address)> {
+    let is_recorded = |desired: &Desired| {
+        let own = std::iter::once(&desired.address).chain(&desired.previously);
+        own.filter_map(|address| inventory.get(address)).any(|applied| place_of(applied) == wanted_by(desired))
+    };
+    let unrecorded = |desired: &Desired| desired.identity.is_some() && !is_recorded(desired);
+    let searched: Vec<(usize, usize, &Desired)> = owners
+        .iter()
+        .enumerate()
+        .flat_map(|(owner, of)| of.resources.iter().enumerate().map(move |(at, desired)| (owner, at, desired)))
+        .filter(|(_, _, desired)| unrecorded(desired))
+        .collect();
+    if searched.is_empty() {
+        return Vec::new();
+    }
+    let recorded: HashMap<Place<'_>, &Applied> =
+        inventory.values().filter_map(|applied| Some((place_of(applied)?, applied))).collect();
+    let wanted: HashMap<&Address, Option<Place<'_>>> = owners
+        .iter()
+        .flat_map(|owner| &owner.resources)
+        .map(|desired| (&desired.address, wanted_by(desired)))
+        .collect();
+    let moved = |(owner, at, desired): &(usize, usize, &Desired)| {
+        let applied = recorded.get(&wanted_by(desired)?)?;
+        // Where the other address wants it as well, one of the two is wrong, and that is said elsewhere.
+        let is_claimed = wanted.get(&applied.address).is_some_and(|wanted| *wanted == place_of(applied));
+        (!is_claimed).then(|| (*owner, *at, applied.address.clone()))
+    };
+    searched.iter().filter_map(moved).collect()
+}
+
+fn place_of(applied: &Applied) -> Option<Place<'_>> {
+    Some((&applied.target, &applied.kind, &applied.identity))
+}
+
+fn wanted_by(desired: &Desired) -> Option<Place<'_>> {
+    Some((&desired.target, desired.kind.name, desired.identity.as_ref()?))
+}

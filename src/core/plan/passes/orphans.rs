@@ -1,0 +1,269 @@
+//! What exists and is no longer asked for.
+//!
+//! The most dangerous part of a plan, and so the most careful: nothing is deleted because a document disappeared, nothing
+//! that cannot be shown to be ours, nothing whose state is unknown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::build::Inputs;
+use super::super::draft::{Draft, Index};
+use super::super::{Action, Blocked, Cause, Change, Finding, Reason, sensitive};
+use crate::diagnostics::{Code, Severity, codes};
+use crate::diff;
+use crate::model::address::{Address, Owner};
+use crate::model::document::{Allowance, Phase};
+use crate::model::kind::{Kind, MarkPlace};
+use crate::model::resource::{Applied, BegunWrite, Identity, KindObservation, Observed, Present, TargetName};
+use crate::model::value::Map;
+use crate::ownership::{self, Claim, Other, Ownership};
+use crate::policy;
+
+/// Adds to the draft whatever the inventory or a mark knows and the repository no longer has. What any desired resource
+/// wants, by target, kind and identity, is never among it.
+pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
+    let mut vanished: BTreeMap<Owner, usize> = BTreeMap::new();
+    for applied in inputs.inventory.values() {
+        let address = &applied.address;
+        let is_kept = index.desired.contains_key(address) || index.earlier.contains(address) || index.wants(applied);
+        if is_kept || !(inputs.selected)(&address.owner) {
+            continue;
+        }
+        if has_vanished(inputs, &address.owner) {
+            *vanished.entry(address.owner.clone()).or_default() += 1;
+            draft.blocked.push(blocked(applied, codes::TENANT_VANISHED, "its tenant's document is gone"));
+            continue;
+        }
+        orphan(inputs, applied, true, draft);
+    }
+    // Marks that the inventory does not know: it was lost, or a backup copied them.
+    for ((target, kind), observation) in inputs.observed {
+        for (identity, present, address) in unknown_marks(inputs, index, draft, (target, kind), observation) {
+            if index.desired.contains_key(&address) || inputs.inventory.contains_key(&address) {
+                let message = format!(
+                    "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
+                );
+                let help =
+                    "it is left alone; a backup or a clone copies marks. Remove the mark or the resource by hand";
+                draft
+                    .findings
+                    .push(Finding::new(codes::COPIED_MARK, Severity::Warning, message).of(&address).help(help));
+                continue;
+            }
+            let found = found(target, kind, identity, present, &address);
+            if has_vanished(inputs, &address.owner) {
+                *vanished.entry(address.owner.clone()).or_default() += 1;
+                draft.blocked.push(blocked(&found, codes::TENANT_VANISHED, "its tenant has no document"));
+            } else {
+                orphan(inputs, &found, false, draft);
+            }
+        }
+    }
+    for (owner, count) in vanished {
+        let what = if count == 1 { "1 resource is".to_owned() } else { format!("{count} resources are") };
+        draft.findings.push(
+            Finding::refusal(
+                codes::TENANT_VANISHED,
+                format!("tenant {owner} has no document any more, but {what} still there"),
+            )
+            .help("restore its document; to remove the tenant, take it through `phase: deleting` to `phase: deleted`"),
+        );
+    }
+}
+
+/// What carries a mark of ours, is neither wanted nor on record, and is not about to be replaced: in order of identity.
+fn unknown_marks<'o>(
+    inputs: &Inputs<'_>,
+    index: &Index<'_>,
+    draft: &Draft,
+    (target, kind): (&TargetName, &'static str),
+    observation: &'o KindObservation,
+) -> Vec<(&'o Identity, &'o Present, Address)> {
+    let scope = inputs.scope();
+    let is_unknown = |identity: &Identity, address: &Address| {
+        let recorded = inputs.inventory.get(address);
+        recorded.is_none_or(|applied| applied.identity != *identity || applied.target != *target)
+            && !draft.replaced.contains(&(target.clone(), kind, identity.clone()))
+            && !index.wanted.contains_key(&(target, kind, identity))
+            && !index.earlier.contains(address)
+            && (inputs.selected)(&address.owner)
+    };
+    let mut found: Vec<(&Identity, &Present, Address)> = observation
+        .resources
+        .iter()
+        .filter_map(|(identity, observed)| match observed {
+            Observed::Present(present) => present.mark.as_ref().map(|mark| (identity, present, mark)),
+            _ => None,
+        })
+        .filter(|(identity, _, mark)| mark.is_of(&scope) && is_unknown(identity, &mark.address))
+        .map(|(identity, present, mark)| (identity, present, mark.address.clone()))
+        .collect();
+    found.sort_by_key(|(identity, ..)| *identity);
+    found
+}
+
+/// As the inventory would have what only its mark tells of.
+fn found(target: &TargetName, kind: &str, identity: &Identity, present: &Present, address: &Address) -> Applied {
+    Applied {
+        address: address.clone(),
+        kind: kind.into(),
+        target: target.clone(),
+        identity: identity.clone(),
+        spec: serde_json::to_string(&*present.spec).expect("a spec has texts for keys").into(),
+        outputs: "{}".into(),
+        generation: 0,
+        protect: false,
+        depends_on: Vec::new(),
+    }
+}
+
+/// Whether an owner is a tenant whose document is gone without having passed through `deleted`.
+fn has_vanished(inputs: &Inputs<'_>, owner: &Owner) -> bool {
+    owner.tenant().is_some_and(|tenant| !inputs.phases.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
+}
+
+fn blocked(applied: &Applied, code: Code, reason: impl Into<Arc<str>>) -> Blocked {
+    Blocked {
+        address: applied.address.clone(),
+        kind: applied.kind.clone(),
+        target: applied.target.clone(),
+        identity: Some(applied.identity.clone()),
+        code: code.0.into(),
+        reason: reason.into(),
+    }
+}
+
+/// Whether what is there, or what was written, says that its end destroys data.
+fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool {
+    let loses = |spec: &Map| kind.loses_data_of(&kind.normal(spec));
+    present.is_some_and(|present| loses(&present.spec)) || applied.spec_value().is_some_and(|spec| loses(&spec))
+}
+
+/// Why something may not be ended.
+struct Stop {
+    code: Code,
+    reason: String,
+    help: &'static str,
+}
+
+/// Plans the end of one resource. `is_recorded` is whether the inventory has it, and not its mark alone.
+fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut Draft) {
+    let Applied { address, kind: kind_name, target, identity, .. } = applied;
+    let stop = |draft: &mut Draft, Stop { code, reason, help }: Stop| {
+        let mut finding = Finding::new(code, Severity::Error, format!("{address}: {reason}")).of(address).help(help);
+        finding.origin = (inputs.place)(address, "");
+        draft.findings.push(finding);
+        draft.blocked.push(blocked(applied, code, reason));
+    };
+    let Some(kind) = inputs.catalogue.get(kind_name) else {
+        let reason = format!("it is of kind `{kind_name}`, which this version does not know");
+        let help = "use the version of Tenantry that applied it";
+        return stop(draft, Stop { code: codes::UNKNOWN_STATE, reason, help });
+    };
+    let observed = match inputs.observed.get(&(target.clone(), kind.name)) {
+        Some(observation) => observation.get(identity),
+        None => Observed::Unknown(format!("target `{target}` is not configured").into()),
+    };
+    let present = match observed {
+        Observed::Unknown(reason) => {
+            draft.blocked.push(blocked(applied, codes::UNKNOWN_STATE, reason));
+            return;
+        }
+        Observed::Absent => None,
+        Observed::Present(present) => Some(present),
+    };
+    let begun = inputs.begun.get(&(address.clone(), identity.clone()));
+    if let Some(present) = &present {
+        if let Some(found) = stands_against(inputs, applied, kind, is_recorded, begun.is_some(), present) {
+            return stop(draft, found);
+        }
+        // Its deletion goes on by itself. It stays on record until the target says that it is gone.
+        if let Some(reason) = present.pending.as_ref().filter(|_| begun.is_some_and(|b| b.write == BegunWrite::Delete))
+        {
+            let of = (kind_name.clone(), target.clone(), reason.clone());
+            draft.pending.entry(of).or_default().push(address.clone());
+            return;
+        }
+    }
+    draft.changes.push(ended(inputs, applied, kind, present.as_ref()));
+}
+
+/// What stands against the end of something that exists.
+fn stands_against(
+    inputs: &Inputs<'_>,
+    applied: &Applied,
+    kind: &Kind,
+    is_recorded: bool,
+    begun: bool,
+    present: &Present,
+) -> Option<Stop> {
+    let Applied { address, kind: kind_name, identity, .. } = applied;
+    let scope = inputs.scope();
+    let claim = Claim { scope: &scope, kind, address, earlier: &[], recorded: Some(applied), begun };
+    let whose = match ownership::of(&claim, present) {
+        Ownership::Ours { .. } | Ownership::Moved { .. } if is_recorded => return None,
+        Ownership::Ours { .. } | Ownership::Moved { .. } => {
+            if policy::allows(inputs.approvals, inputs.now, Allowance::Delete, address) {
+                return None;
+            }
+            let reason = format!(
+                "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
+                 not deleted"
+            );
+            let help = "bring back the store of this environment (`tenantry store import`); an Approval with `allow: [delete]` for its address lets it be deleted all the same";
+            return Some(Stop { code: codes::UNRECORDED, reason, help });
+        }
+        Ownership::Another => "it is not the one that was made here".to_owned(),
+        Ownership::Others(Other::Address(other)) => format!("it carries the mark of {other}"),
+        Ownership::Others(other) => other.to_string(),
+        Ownership::Unmarked | Ownership::MarkGone => "it carries no mark".to_owned(),
+    };
+    let reason = format!("{kind_name} `{identity}` is no longer wanted, but {whose}, so it is not deleted");
+    let help = match kind.mark {
+        MarkPlace::Inventory => "delete it by hand if nobody needs it; once it is gone it is forgotten",
+        _ => "delete it by hand, or give the mark back; once it is gone it is forgotten",
+    };
+    Some(Stop { code: codes::OWNERSHIP_UNKNOWN, reason, help })
+}
+
+/// The change that ends something, or strikes it from the inventory where it is gone already.
+fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&Present>) -> Change {
+    let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
+        applied;
+    let is_deleted = address
+        .owner
+        .tenant()
+        .and_then(|tenant| inputs.phases.get(tenant))
+        .is_some_and(|phase| *phase == Phase::Deleted);
+    let before = present.map(|present| Arc::new(diff::owned_before(kind, present, applied)));
+    // Which of its fields are personal is not on record, so none is shown but its name.
+    let sensitive = before.as_ref().map(|before| sensitive::unless_recorded(Some(kind), before)).unwrap_or_default();
+    let origin = match is_deleted {
+        true => (inputs.place)(&Address { owner: address.owner.clone(), id: "".into(), each: None }, "/spec/phase"),
+        false => (inputs.place)(address, ""),
+    };
+    Change {
+        address: address.clone(),
+        kind: kind_name.clone(),
+        target: target.clone(),
+        identity: Some(identity.clone()),
+        action: if present.is_some() { Action::Delete } else { Action::Forget },
+        cause: Cause::Pending,
+        reason: match (present, is_deleted) {
+            (None, _) => Reason::Gone,
+            (Some(_), true) => Reason::TenantDeleted,
+            (Some(_), false) => Reason::NotWanted,
+        },
+        before,
+        after: None,
+        fields: Vec::new(),
+        sensitive,
+        depends_on: depends_on.clone(),
+        protected: *protect,
+        loses_data: loses_data(kind, applied, present),
+        origin,
+        renamed_from: None,
+        replaces: None,
+        generation: generation + 1,
+    }
+}

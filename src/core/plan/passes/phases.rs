@@ -1,0 +1,64 @@
+//! Which tenants enter a phase, and which cannot: the table of transitions decides.
+
+use std::collections::BTreeSet;
+
+use super::super::build::Inputs;
+use super::super::draft::Draft;
+use super::super::{Finding, Transition};
+use crate::diagnostics::codes;
+use crate::model::address::{Address, Owner};
+use crate::model::document::Phase;
+
+pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
+    let mut refused: BTreeSet<Owner> = BTreeSet::new();
+    for (tenant, phase) in inputs.phases {
+        let owner = Owner::Tenant(tenant.clone());
+        if !(inputs.selected)(&owner) {
+            continue;
+        }
+        let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let own = inputs.applied_phases.get(tenant);
+        let applied = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name)));
+        let from = applied.and_then(|name| Phase::named(name));
+        // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
+        if own.is_some() && from == Some(*phase) {
+            continue;
+        }
+        if phase.may_follow(from) {
+            draft.transitions.push(Transition {
+                tenant: tenant.clone(),
+                from: applied.cloned(),
+                to: phase.as_str().into(),
+            });
+            continue;
+        }
+        // A tenant that is gone and was never known here needs nothing, so there is nothing to refuse.
+        if from.is_none() && !draft.changes.iter().any(|change| change.address.owner == owner) {
+            continue;
+        }
+        let mut finding = match from {
+            Some(from) => {
+                let next: Vec<&str> = from.next().iter().map(|phase| phase.as_str()).collect();
+                Finding::refusal(
+                    codes::PHASE_TRANSITION,
+                    format!("tenant {tenant} cannot go from phase `{}` to `{}`", from.as_str(), phase.as_str()),
+                )
+                .help(match next.as_slice() {
+                    [] => "`deleted` is final: a returning customer is a new tenant".to_owned(),
+                    next => format!("from `{}` a tenant goes to {}", from.as_str(), next.join(" or ")),
+                })
+            }
+            None => Finding::refusal(
+                codes::PHASE_TRANSITION,
+                format!("tenant {tenant} was never applied and cannot begin in phase `{}`", phase.as_str()),
+            )
+            .help("begin with trial, active or suspended"),
+        };
+        finding.origin = (inputs.place)(&Address { owner: owner.clone(), id: "".into(), each: None }, "/spec/phase");
+        draft.findings.push(finding);
+        refused.insert(owner);
+    }
+    draft.block_changes(codes::PHASE_TRANSITION, |change| {
+        refused.contains(&change.address.owner).then(|| "its tenant's phase cannot be reached".to_owned())
+    });
+}

@@ -1,0 +1,186 @@
+//! What is to be done about each desired resource.
+
+use std::borrow::Cow;
+
+use super::super::build::Inputs;
+use super::super::change::{adopted_on_record, conflict_help, created, put_on_record, replace_identity, updated};
+use super::super::draft::{Draft, Index};
+use super::super::{Cause, Change, FieldChange, Finding};
+use crate::diagnostics::{Severity, codes};
+use crate::diff::{self, Known, Verdict};
+use crate::model::address::Address;
+use crate::model::resource::{Applied, Begun, Desired, Observed, Present};
+
+pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
+    for owner in inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner)) {
+        for desired in &owner.resources {
+            resource(inputs, index, desired, draft);
+        }
+    }
+}
+
+/// What the inventory has at the address of a desired resource, and at those that it had before.
+fn records<'a>(inputs: &Inputs<'a>, desired: &'a Desired) -> impl Iterator<Item = &'a Applied> {
+    std::iter::once(&desired.address).chain(&desired.previously).filter_map(|at| inputs.inventory.get(at))
+}
+
+/// What the inventory has of a desired resource: the very same one, wherever it was, or else what was applied at its address
+/// and nobody else wants.
+fn applied_of<'a>(inputs: &Inputs<'a>, index: &Index<'_>, desired: &'a Desired) -> Option<&'a Applied> {
+    let own = records(inputs, desired).find(|applied| is_it(applied, desired));
+    own.or_else(|| records(inputs, desired).find(|applied| !index.wants(applied)))
+}
+
+fn is_it(applied: &Applied, desired: &Desired) -> bool {
+    applied.target == desired.target
+        && *applied.kind == *desired.kind.name
+        && Some(&applied.identity) == desired.identity.as_ref()
+}
+
+/// What was applied at the address of a desired resource under another name, and nobody wants any more.
+fn old_identity<'a>(inputs: &Inputs<'a>, index: &Index<'_>, desired: &'a Desired) -> Option<&'a Applied> {
+    records(inputs, desired).find(|applied| {
+        Some(&applied.identity) != desired.identity.as_ref()
+            && applied.target == desired.target
+            && *applied.kind == *desired.kind.name
+            && !index.wants(applied)
+    })
+}
+
+fn begun_of<'a>(inputs: &Inputs<'a>, desired: &Desired) -> Option<&'a Begun> {
+    let identity = desired.identity.as_ref()?;
+    let mut addresses = std::iter::once(&desired.address).chain(&desired.previously);
+    addresses.find_map(|address| inputs.begun.get(&(address.clone(), identity.clone())))
+}
+
+/// The addresses that a resource had before. A mark of ours tells one as well, where nothing else lays claim to it: the
+/// inventory was lost.
+fn earlier<'d>(
+    inputs: &Inputs<'_>,
+    index: &Index<'_>,
+    desired: &'d Desired,
+    observed: &Observed,
+) -> Cow<'d, [Address]> {
+    if let Observed::Present(Present { mark: Some(mark), .. }) = observed
+        && mark.is_of(&inputs.scope())
+        && mark.address != desired.address
+        && !desired.previously.contains(&mark.address)
+        && !index.desired.contains_key(&mark.address)
+        && !index.earlier.contains(&mark.address)
+        && !inputs.inventory.contains_key(&mark.address)
+    {
+        return desired.previously.iter().cloned().chain([mark.address.clone()]).collect();
+    }
+    Cow::Borrowed(&desired.previously)
+}
+
+fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &mut Draft) {
+    let is_elsewhere = |applied: &&Applied| {
+        (applied.target != desired.target || *applied.kind != *desired.kind.name) && !index.wants(applied)
+    };
+    if let Some(applied) = records(inputs, desired).find(is_elsewhere) {
+        return relocated(desired, applied, draft);
+    }
+    let applied = applied_of(inputs, index, desired);
+    let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
+    let observed = match (&desired.identity, observation) {
+        // What has no name yet cannot exist yet.
+        (None, _) => Observed::Absent,
+        (Some(identity), Some(observation)) => observation.get(identity),
+        (Some(_), None) => Observed::Unknown("its target was not asked".into()),
+    };
+    if let Observed::Present(present) = &observed {
+        if let Some(what) = &present.scheduled {
+            draft.scheduled.insert(desired.address.clone(), what.clone());
+        }
+        if let Some(reason) = &present.pending {
+            let reason = (desired.kind.name.into(), desired.target.clone(), reason.clone());
+            draft.pending.entry(reason).or_default().push(desired.address.clone());
+        }
+    }
+    let earlier = earlier(inputs, index, desired, &observed);
+    let begun = begun_of(inputs, desired);
+    let verdict = diff::diff(&Known {
+        scope: &inputs.scope(),
+        desired,
+        earlier: &earlier,
+        observed: &observed,
+        applied,
+        begun,
+        secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
+    });
+    let mut change = match verdict {
+        Verdict::Unchanged => {
+            draft.unchanged += 1;
+            return;
+        }
+        Verdict::Blocked { code, reason } => {
+            if code != codes::UNKNOWN_STATE {
+                let mut finding =
+                    Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
+                finding.origin = (inputs.place)(&desired.address, "");
+                finding.help = (code == codes::CONFLICT).then(|| conflict_help(desired, &observed).to_owned());
+                draft.findings.push(finding);
+            }
+            return draft.block(desired, code, reason);
+        }
+        Verdict::Record { present } => {
+            let is_known = begun.is_none()
+                && applied.is_some_and(|applied| applied.address == desired.address && is_it(applied, desired));
+            match is_known {
+                true => put_on_record(inputs, desired, applied, &present),
+                false => adopted_on_record(inputs, desired, applied, &present),
+            }
+        }
+        Verdict::Create { cause } => {
+            warn_of_lost_data(desired, cause, draft);
+            created(desired, applied, cause)
+        }
+        Verdict::Update(update) => updated(inputs, desired, applied, false, update),
+        Verdict::Replace(update) => updated(inputs, desired, applied, true, update),
+    };
+    let captures = desired.kind.captures_of(&desired.spec);
+    let is_told = |field: &FieldChange| captures.iter().any(|capture| *capture.pointer() == *field.path);
+    // Repeated under its old key, the interrupted write could be answered with what was made then.
+    if let Some(begun) = begun.filter(|_| change.fields.iter().any(is_told)) {
+        change.generation = change.generation.max(begun.generation + 1);
+    }
+    // The numbers of the writes at an address only ever rise, whatever was there before.
+    if let Some(own) = inputs.inventory.get(&desired.address) {
+        change.generation = change.generation.max(own.generation + 1);
+    }
+    // Also where a run was interrupted after it made the new one and before it deleted the old one.
+    if let Some(old) = old_identity(inputs, index, desired) {
+        replace_identity(inputs, desired, old, &mut change, draft);
+    }
+    if change.origin.is_none() {
+        change.origin = (inputs.place)(&desired.address, first_field(&change));
+    }
+    draft.changes.push(change);
+}
+
+fn first_field(change: &Change) -> &str {
+    change.fields.first().map_or("", |field| &*field.path)
+}
+
+fn relocated(desired: &Desired, applied: &Applied, draft: &mut Draft) {
+    let (what, from, to) = if applied.target == desired.target {
+        ("kind", &*applied.kind, desired.kind.name)
+    } else {
+        ("target", &*applied.target, &*desired.target)
+    };
+    let way = format!("from {what} `{from}` to `{to}`");
+    draft.block(desired, codes::TARGET_CHANGED, format!("it would move {way}"));
+    draft.relocations.entry(way).or_default().push(desired.address.clone());
+}
+
+fn warn_of_lost_data(desired: &Desired, cause: Cause, draft: &mut Draft) {
+    let was_deleted = matches!(cause, Cause::Drift | Cause::Both);
+    if was_deleted && desired.kind.loses_data_of(&desired.spec) {
+        let message = format!("{} disappeared outside Tenantry and would come back empty", desired.address);
+        let finding = Finding::new(codes::RECREATES_DATA, Severity::Warning, message)
+            .of(&desired.address)
+            .help("restore it from a backup first if its data is still needed");
+        draft.findings.push(finding);
+    }
+}

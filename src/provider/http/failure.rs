@@ -1,0 +1,91 @@
+//! Requests that did not do what they were for.
+
+use std::sync::Arc;
+
+use tenantry_provider::contract::{ErrorClass, ProviderError, masked};
+use tenantry_transport::{StatusCode, may_be_done};
+
+/// A request that did not do what it was for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Transport(#[from] tenantry_transport::Failure),
+    #[error("{} (status {status})", brief(message))]
+    Refused { status: u16, message: String },
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the operation failed: {}", brief(.0))]
+    Operation(String),
+    /// It was sent once, nobody knows what came of it, and it must not be sent again.
+    #[error(
+        "it was asked for once without a clear answer, and is not found; it is not asked for again, because it may have \
+         been done and the definition names no `idempotencyKey` of the API"
+    )]
+    Unsettled,
+}
+
+/// An API's own words, as long as a message should be.
+fn brief(message: &str) -> String {
+    message.chars().take(500).collect()
+}
+
+impl Failure {
+    /// Without secrets, should the API have quoted one: covered while it is whole, before anything is cut short.
+    #[must_use]
+    pub fn masked(self, secrets: &[Arc<str>]) -> Self {
+        let cover = |text: String| masked(&text, secrets.iter().cloned());
+        match self {
+            Self::Transport(failure) => Self::Transport(failure),
+            Self::Refused { status, message } => Self::Refused { status, message: cover(message) },
+            Self::Unreadable(message) => Self::Unreadable(cover(message)),
+            Self::Conflict(message) => Self::Conflict(cover(message)),
+            Self::Invalid(message) => Self::Invalid(cover(message)),
+            Self::Operation(message) => Self::Operation(cover(message)),
+            Self::Unsettled => Self::Unsettled,
+        }
+    }
+
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport(failure) => failure.class(),
+            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
+            Self::Refused { status: 408 | 423 | 425, .. } => ErrorClass::Retryable,
+            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
+            Self::Refused { status: 409 | 412, .. } | Self::Conflict(_) => ErrorClass::Conflict,
+            // What was made is perhaps found a moment later.
+            Self::Unsettled => ErrorClass::Retryable,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Invalid(_) | Self::Operation(_) => ErrorClass::Fatal,
+        }
+    }
+
+    /// Whether the request that failed may have been carried out all the same.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Transport(failure) => failure.is_in_doubt(),
+            Self::Refused { status, .. } => StatusCode::from_u16(*status).is_ok_and(may_be_done),
+            // An answer that says "done", in words that nobody understands.
+            Self::Unreadable(_) | Self::Operation(_) | Self::Unsettled => true,
+            Self::Conflict(_) | Self::Invalid(_) => false,
+        }
+    }
+
+    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
+        let remedy = match &self {
+            Self::Transport(failure) => failure.remedy(),
+            Self::Refused { status: 401, .. } => Some("check the credentials of the target"),
+            Self::Refused { status: 403, .. } => Some("give the credentials of the target this permission"),
+            Self::Unreadable(_) => Some("check the target's `url`: an API answers JSON"),
+            Self::Unsettled => Some("look into the target; the next run takes what it finds there for its own"),
+            _ => None,
+        };
+        let error = ProviderError::new(self.class(), attempted, &self);
+        match remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
