@@ -109,7 +109,7 @@ fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let message =
             format!("{} carries our mark, but the store does not know it, and the change is billed", change.address);
         let help = format!(
-            "bring back the store of this environment, or rebuild it with `tenantry import --inventory`. If the change is \
+            "bring back the store of this environment (`tenantry store import`). If the change is \
              meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
             change.address
         );
