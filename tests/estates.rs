@@ -74,7 +74,7 @@ async fn through_proxy(world: &World) -> (Proxy, String) {
 /// Roles belong to the server and outlive a test's database: those of an estate are removed before and after.
 async fn remove_roles(connection: &mut PgConnection, estate: &str) {
     let roles: Vec<String> = sqlx::query_scalar(
-        "SELECT rolname::text FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE '%[tenantry estate=' || $1 || ' %'",
+        "SELECT rolname::text FROM pg_roles WHERE shobj_description(oid, 'pg_authid') ~ ('\\[tenantry estate=' || $1 || '[. ]')",
     )
     .bind(estate)
     .fetch_all(&mut *connection)
@@ -109,7 +109,7 @@ fn the_sample_estate_lives_on_a_real_server() {
             "SELECT count(*) FROM pg_class WHERE relname = 'records' AND relrowsecurity AND relforcerowsecurity";
         assert_eq!(scalar(&mut admin, forced).await, 12);
         assert_eq!(scalar(&mut admin, "SELECT count(*) FROM control.tenants").await, 12);
-        let may_log_in = "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%\\_app' AND rolcanlogin AND shobj_description(oid, 'pg_authid') LIKE '%estate=harbour %'";
+        let may_log_in = "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%\\_app' AND rolcanlogin AND shobj_description(oid, 'pg_authid') LIKE '%estate=harbour.local %'";
         assert_eq!(scalar(&mut admin, may_log_in).await, 11, "all but the suspended tenant's");
 
         isolated(world, &mut admin).await;

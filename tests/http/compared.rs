@@ -114,7 +114,10 @@ fn what_only_seems_to_be_as_desired_is_nobodys() {
     let desired = bench().desired("http.unmarked", "acme/it", endpoint);
     let applied = on_record(&desired, json!({"id": "ep-1"}));
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-2"})), Some(&applied), false);
-    assert!(matches!(&found, Verdict::Blocked { reason, .. } if reason.contains("another one")), "{found:?}");
+    assert!(
+        matches!(&found, Verdict::Blocked { reason, .. } if reason.contains("is not the one that was made here")),
+        "{found:?}"
+    );
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-1"})), None, false);
     assert!(
         matches!(found, Verdict::Record { .. }),

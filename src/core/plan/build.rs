@@ -72,7 +72,10 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     passes::reports::run(&mut draft);
 
     let existing = inputs.inventory.len();
-    let is_recorded = |change: &super::Change| change.record(inputs.inventory).is_some();
+    let is_recorded = |change: &super::Change| {
+        let begun = change.identity.clone().map(|identity| (change.address.clone(), identity));
+        change.record(inputs.inventory).is_some() || begun.is_some_and(|begun| inputs.begun.contains_key(&begun))
+    };
     let verdict = policy::guard(&policy::Guarded {
         changes: &draft.changes,
         bills: &|kind| inputs.catalogue.get(kind).is_some_and(|kind| kind.bills),

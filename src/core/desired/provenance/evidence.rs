@@ -247,7 +247,7 @@ impl<'e> Provenance<'_, 'e> {
 pub fn differs(desired: &Desired, applied: &Applied, pointer: &str) -> bool {
     let before = applied.spec_value().map(|spec| Value::Map(Arc::new(spec)));
     let before = before.as_ref().and_then(|spec| spec.pointer(pointer));
-    before != Value::Map(desired.spec.clone()).pointer(pointer)
+    before != Value::Map(desired.spec.shared()).pointer(pointer)
 }
 
 /// How many resources would be made, written or deleted.
