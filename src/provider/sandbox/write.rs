@@ -18,9 +18,7 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{
-    CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
-};
+use tenantry_provider::contract::{CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
 
 /// Stands in the world where a secret would.
 const SECRET: &str = "(secret)";
@@ -114,11 +112,11 @@ impl SandboxWriter {
                 Ok(Written { outputs, captured })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
-                let missing = || ProviderError::new(ErrorClass::Conflict, attempted("updating"), "it does not exist");
-                let stored = stored.ok_or_else(missing)?;
-                if let Some(other) = stored.mark.as_ref().filter(|other| !other.is_of(&mark.estate)) {
-                    let cause = format!("it belongs to {}", readable_scope(&other.estate));
-                    return Err(ProviderError::new(ErrorClass::Conflict, attempted("updating"), cause));
+                let Some(stored) = stored else {
+                    return refused("updating", ErrorClass::Conflict, "it does not exist".to_owned());
+                };
+                if let Err(cause) = step.check_owner(stored.mark.as_ref()) {
+                    return refused("updating", ErrorClass::Conflict, cause);
                 }
                 let spec = kind.normal(spec);
                 // What its product has made of it stays.
@@ -370,10 +368,10 @@ fn is_builtin(name: &str) -> bool {
     of_server.contains(&name) || name.starts_with("pg_") || name.starts_with("amq.")
 }
 
-fn is_ours(kind: &Kind, stored: &Stored, mark: &Mark) -> bool {
-    match &stored.mark {
-        Some(stored) => stored.is_same_owner(mark),
-        None => kind.mark == MarkPlace::Inventory,
+/// Why something that exists keeps a resource from being made; nothing if it is what an earlier attempt has made.
+fn stands_in_the_way(step: &Step, spec: &Normal, secrets: &[String], stored: &Stored) -> Option<String> {
+    if step.kind.mark != MarkPlace::Inventory {
+        return step.check_owner(stored.mark.as_ref()).err();
     }
     // Without a mark, what is there as it is wanted may be what an earlier attempt made.
     let wanted = kept(&step.kind, spec, secrets);
