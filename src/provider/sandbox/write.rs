@@ -18,7 +18,9 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{
+    CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
+};
 
 /// Stands in the world where a secret would.
 const SECRET: &str = "(secret)";

@@ -21,7 +21,7 @@ pub fn add(owners: &mut [OwnerResources], inventory: &BTreeMap<Address, Applied>
 fn find(owners: &[OwnerResources], inventory: &BTreeMap<Address, Applied>) -> Vec<(usize, usize, Address)> {
     let is_recorded = |desired: &Desired| {
         let own = std::iter::once(&desired.address).chain(&desired.previously);
-        own.filter_map(|address| inventory.get(address)).any(|applied| place_of(applied) == wanted_by(desired))
+        own.filter_map(|address| inventory.get(address)).any(|applied| Some(place_of(applied)) == wanted_by(desired))
     };
     let unrecorded = |desired: &Desired| desired.identity.is_some() && !is_recorded(desired);
     let searched: Vec<(usize, usize, &Desired)> = owners
@@ -34,7 +34,7 @@ fn find(owners: &[OwnerResources], inventory: &BTreeMap<Address, Applied>) -> Ve
         return Vec::new();
     }
     let recorded: HashMap<Place<'_>, &Applied> =
-        inventory.values().filter_map(|applied| Some((place_of(applied)?, applied))).collect();
+        inventory.values().map(|applied| (place_of(applied), applied)).collect();
     let wanted: HashMap<&Address, Option<Place<'_>>> = owners
         .iter()
         .flat_map(|owner| &owner.resources)
@@ -43,14 +43,14 @@ fn find(owners: &[OwnerResources], inventory: &BTreeMap<Address, Applied>) -> Ve
     let moved = |(owner, at, desired): &(usize, usize, &Desired)| {
         let applied = recorded.get(&wanted_by(desired)?)?;
         // Where the other address wants it as well, one of the two is wrong, and that is said elsewhere.
-        let is_claimed = wanted.get(&applied.address).is_some_and(|wanted| *wanted == place_of(applied));
+        let is_claimed = wanted.get(&applied.address).is_some_and(|wanted| *wanted == Some(place_of(applied)));
         (!is_claimed).then(|| (*owner, *at, applied.address.clone()))
     };
     searched.iter().filter_map(moved).collect()
 }
 
-fn place_of(applied: &Applied) -> Option<Place<'_>> {
-    Some((&applied.target, &applied.kind, &applied.identity))
+fn place_of(applied: &Applied) -> Place<'_> {
+    (&applied.target, &applied.kind, &applied.identity)
 }
 
 fn wanted_by(desired: &Desired) -> Option<Place<'_>> {
