@@ -155,7 +155,7 @@ async fn an_empty_list_with_other_fields_is_not_googles_empty_list() {
 
 fn seen(subject: &Subject) -> Present {
     let desired = &subject.desired;
-    Present { spec: desired.spec.clone(), mark: Some(mark(desired)), ..Present::default() }
+    Present { spec: desired.spec.shared(), mark: Some(mark(desired)), ..Present::default() }
 }
 
 #[tokio::test]

@@ -247,7 +247,7 @@ fn tables_and_rows_that_are_missing_or_hidden() {
             [row("t", "1"), row("t", "2"), row("t", "x"), row("closed", "1"), row("filtered", "1"), row("none", "1")];
         let observations = observe(&*reader.expect("valid"), &rows.iter().collect::<Vec<_>>(), &[]).await;
         let of = |index: usize| observations["postgres.row"].get(rows[index].identity.as_deref().expect("an identity"));
-        assert_eq!(present(of(0)).spec, rows[0].spec);
+        assert_eq!(present(of(0)).spec, rows[0].spec.shared());
         assert_eq!(of(1), Observed::Absent);
         assert!(matches!(of(2), Observed::Unknown(reason) if reason.contains("no integer")), "a key that cannot be");
         assert!(
