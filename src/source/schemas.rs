@@ -166,7 +166,10 @@ fn config_with(targets: &TargetForms) -> Value {
 
 /// The fields that a target of any provider has.
 pub fn target_table() -> Value {
-    plain(TargetTable::json_schema(&mut generator()))
+    let mut generator = generator();
+    let mut schema = plain(TargetTable::json_schema(&mut generator));
+    schema["$defs"] = generator.take_definitions(true).into();
+    schema
 }
 
 /// A schema in the words that this room checks and describes with.

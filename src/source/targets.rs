@@ -115,6 +115,9 @@ impl TargetForm {
         let required = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
         let mut properties = of_every_target["properties"].as_object().cloned().unwrap_or_default();
         properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+        let mut definitions = of_every_target["$defs"].as_object().cloned().unwrap_or_default();
+        definitions.extend(schema["$defs"].as_object().cloned().unwrap_or_default());
+        schema["$defs"] = definitions.into();
         schema["properties"] = properties.clone().into();
         schema["additionalProperties"] = false.into();
         Self { form: Form::new(schema).expect("a generated schema compiles"), properties, required }
