@@ -262,7 +262,7 @@ fn sql(out: &mut Page<'_>, change: &Change, path: &str, alone: bool, view: View<
         return writeln!(out, "        {MASK}");
     }
     for line in text.trim_end().lines() {
-        writeln!(out, "        {}", line)?;
+        writeln!(out, "        {line}")?;
     }
     Ok(())
 }

@@ -189,7 +189,7 @@ impl Checked<'_> {
         let written = above.into_iter().chain(below).flat_map(|part| entries(Some(part.node)));
         let unknown: Vec<&str> =
             written.map(|(name, _)| name).filter(|name| !form.properties.contains_key(*name)).collect();
-        let is_meant = |name: &str| unknown.iter().any(|unknown| nearest(unknown, [name].into_iter()).is_some());
+        let is_meant = |name: &str| unknown.iter().any(|unknown| nearest(unknown, [name]).is_some());
         for name in form.required.iter().filter(|name| field(name).is_none() && !is_meant(name)) {
             if !self.reported.insert(child(&part.pointer, name)) {
                 continue;

@@ -299,8 +299,10 @@ pub struct End {
 /// of them are stored is kept beside the estate.
 pub struct KnownSecrets {
     file: PathBuf,
-    stored: Mutex<BTreeMap<SecretReference, String>>,
 }
+
+/// Runs at once share the file, as they share a secret store.
+static FILE: Mutex<()> = Mutex::new(());
 
 /// What every known value begins with, and no generated one.
 const BEGINNING: &str = "k7\"";
@@ -308,9 +310,14 @@ const BEGINNING: &str = "k7\"";
 impl KnownSecrets {
     pub fn of(bed: &Bed) -> Self {
         let file = bed.folder.path().join("state/secrets.json");
-        let stored: Vec<(SecretReference, String)> =
-            std::fs::read(&file).map(|bytes| serde_json::from_slice(&bytes).expect("references")).unwrap_or_default();
-        Self { file, stored: Mutex::new(stored.into_iter().collect()) }
+        Self { file }
+    }
+
+    fn stored(&self) -> BTreeMap<SecretReference, String> {
+        let stored: Vec<(SecretReference, String)> = std::fs::read(&self.file)
+            .map(|bytes| serde_json::from_slice(&bytes).expect("references"))
+            .unwrap_or_default();
+        stored.into_iter().collect()
     }
 
     /// Long enough that it is nowhere by chance; with characters that JSON, URLs and SQL write in another way.
@@ -327,7 +334,8 @@ impl KnownSecrets {
         &self,
         references: impl IntoIterator<Item = SecretReference>,
     ) -> BTreeMap<SecretReference, SecretString> {
-        let stored = self.stored.lock().expect("no panic");
+        let _file = FILE.lock().expect("no panic");
+        let stored = self.stored();
         references
             .into_iter()
             .filter_map(|wanted| Some((wanted.clone(), stored.get(&wanted)?.clone().into())))
@@ -349,7 +357,8 @@ impl SecretStore for KnownSecrets {
         secrets: BTreeMap<SecretReference, SecretString>,
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError> {
         {
-            let mut stored = self.stored.lock().expect("no panic");
+            let _file = FILE.lock().expect("no panic");
+            let mut stored = self.stored();
             for (reference, value) in &secrets {
                 let value = value.expose_secret();
                 // A renamed tenant inherits what it had; anything else was generated and gives way to the known value.
@@ -366,7 +375,8 @@ impl SecretStore for KnownSecrets {
     }
 
     async fn hash_key(&self) -> Result<Option<SecretString>, SecretStoreError> {
-        Ok((!self.stored.lock().expect("no panic").is_empty()).then(Self::key))
+        let _file = FILE.lock().expect("no panic");
+        Ok((!self.stored().is_empty()).then(Self::key))
     }
 
     async fn list(&self) -> Result<Vec<SecretReference>, SecretStoreError> {

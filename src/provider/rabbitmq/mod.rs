@@ -43,6 +43,7 @@ struct RabbitMqSettings {
     /// password too.
     #[serde(default)]
     plaintext: bool,
+    /// Reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     requests_per_second: u32,

@@ -86,7 +86,8 @@ mod tests {
         assert_eq!(turned(|number| (vec![number], (number % 3).to_string())), (3, Some(Endless::Loop)));
         assert_eq!(turned(|number| (vec![1, 2], number.to_string())), (10, Some(Endless::Stale)));
         assert_eq!(turned(|number| (vec![number], number.to_string())), (9_999, Some(Endless::Long)));
-        let sparse = |number: usize| (if number % 9 == 0 { vec![number] } else { Vec::new() }, number.to_string());
+        let sparse =
+            |number: usize| (if number.is_multiple_of(9) { vec![number] } else { Vec::new() }, number.to_string());
         assert_eq!(turned(sparse), (9_999, Some(Endless::Long)));
     }
 }
