@@ -380,7 +380,8 @@ impl SecretStore for KnownSecrets {
     }
 
     async fn list(&self) -> Result<Vec<SecretReference>, SecretStoreError> {
-        Ok(self.stored.lock().expect("no panic").keys().cloned().collect())
+        let _file = FILE.lock().expect("no panic");
+        Ok(self.stored().into_keys().collect())
     }
 
     fn location(&self) -> String {
