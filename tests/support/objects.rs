@@ -41,6 +41,7 @@ fn pod(image: &str, more: Json) -> Json {
 }
 
 /// One case for each sort; namespaces and definitions end with a suffix, because they belong to the whole server.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub fn cases(suffix: &str) -> Vec<Case> {
     let namespace = |case: &str| format!("{case}-{suffix}");
     let in_namespace = |api_version: &str, kind: &str, first: Json, second: Json| {

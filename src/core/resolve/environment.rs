@@ -39,7 +39,6 @@ impl Environment {
 ///
 /// # Errors
 /// If there is no environment of that name, or a target in it does not come out well.
-#[expect(clippy::result_large_err, reason = "made once by each command")]
 pub fn environment(
     config: &EstateConfig,
     positions: &Positions,
