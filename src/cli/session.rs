@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::arguments::{Global, Selection};
 use super::error::{Exit, Failure};
-use super::output::{Output, Stderr};
+use super::output::Output;
+#[cfg(all(feature = "test-hooks", debug_assertions))]
+use super::output::Stderr;
 use super::system;
 use tenantry_core::diagnostics::SourceFiles;
 use tenantry_core::model::address::Owner;

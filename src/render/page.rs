@@ -1,7 +1,7 @@
 //! Where text for people is written to.
 //!
 //! A command hands a [`Page`] around, never a stream. Each `writeln!` to it is one line: whatever was formatted into that
-//! line is made [visible](super::visible), a newline within it too, so that no name and no answer of a server can write a
+//! line is made [visible], a newline within it too, so that no name and no answer of a server can write a
 //! line, a colour or a command of its own. Colours come from [`Label::paint`](super::style::Label::paint) alone.
 
 use std::fmt;

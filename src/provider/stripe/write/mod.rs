@@ -107,6 +107,10 @@ impl StripeWriter {
                 let Some(entry) = found else { return self.create(step, spec, &name).await };
                 if step.kind.mark == MarkPlace::Target {
                     step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                } else if kind == "stripe.meter" && is_another_meter(&entry, spec) {
+                    return Err(Failure::Conflict(
+                        "a meter of its event exists already, with another display name".into(),
+                    ));
                 }
                 self.bring(step, &entry, spec, &[]).await
             }
@@ -366,6 +370,13 @@ impl Writer for StripeWriter {
         }
         Ok(done)
     }
+}
+
+/// Whether a meter, which has no room for a mark, is not what an earlier attempt of this creation made.
+fn is_another_meter(entry: &Entry, spec: &Map) -> bool {
+    let is_active = entry.object.get("status").and_then(Json::as_str) == Some("active");
+    let wanted = spec.get("displayName").and_then(Value::as_str);
+    is_active && entry.object.get("display_name").and_then(Json::as_str) != wanted
 }
 
 fn failed(index: usize, step: &Step, failure: Failure, is_written: bool, done: Vec<Written>) -> WriteError {
