@@ -113,7 +113,7 @@ impl Output {
     }
 }
 
-/// What the log, and whoever speaks before there is an [`Output`], write to: one line at a time to stderr.
+/// The writer to stderr of the log and of messages from before there is an [`Output`]: one line at a time.
 pub struct Stderr;
 
 impl Stderr {

@@ -127,7 +127,7 @@ fn mask_contacts(value: Value) -> Value {
     pointers.iter().fold(value, |value, pointer| value.with_pointer(pointer, MASK.into()))
 }
 
-/// What was written, of which more may be sensitive than of what is asked for now.
+/// The spec that was written. It may have sensitive fields that the spec wanted now does not have.
 fn applied_of(desired: &Desired, spec: Map) -> Value {
     let mut sensitive = sensitive::of(desired);
     sensitive

@@ -67,7 +67,7 @@ pub fn holder(actor: &str) -> Holder {
     Holder { name: name.into(), process: process("self") }
 }
 
-/// A process of this machine, as Linux tells it; nothing elsewhere, or if there is none of this number.
+/// A process of this machine, read from Linux's `/proc`. `None` on other systems, or if no process has this number.
 fn process(number: &str) -> Option<Process> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let folder = std::path::Path::new("/proc").join(number);

@@ -26,7 +26,8 @@ pub fn write_line(out: &mut dyn io::Write, json: &impl Serialize) -> io::Result<
     out.write_all(b"\n")
 }
 
-/// Escapes in texts what [`is_hidden`] as `\uXXXX`, of which JSON itself asks only for C0: whoever prints a log sees it.
+/// Escapes characters for which [`is_hidden`] holds as `\uXXXX`. JSON requires that only for C0 controls; a printed log
+/// must show the others too.
 struct Escaped<F>(F);
 
 impl<F: Formatter> Formatter for Escaped<F> {

@@ -395,7 +395,7 @@ impl Kind {
         self.by_spec.is_some_and(|by_spec| (by_spec.left_alone)(spec))
     }
 
-    /// Problems of what was written and counts for nothing.
+    /// Problems of fields that were written and have no effect.
     pub fn left_out_of(&self, written: &Map) -> Vec<Problem> {
         self.by_spec.map(|by_spec| (by_spec.left_out)(written)).unwrap_or_default()
     }

@@ -8,8 +8,8 @@ use super::value::{Map, Value};
 
 /// A spec in its kind's canonical form: defaults filled in, equal spellings the same, unordered lists sorted.
 ///
-/// Only [`Kind::normal`] makes one, so whoever takes a `Normal` has never to ask how something was written: a check that
-/// takes it sees `Principal: "*"` in one form, whichever of its spellings stands in the blueprint.
+/// Only [`Kind::normal`] makes one, so code that takes a `Normal` does not depend on spelling: a check sees `Principal: "*"`
+/// in one form, whichever spelling the blueprint uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Normal(Arc<Map>);
 

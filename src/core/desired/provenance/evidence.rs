@@ -28,7 +28,7 @@ pub struct Evidence {
     elsewhere: Mutex<Option<(Arc<str>, Elsewhere)>>,
 }
 
-/// A resource of a blueprint, whoever owns it: its id, and which one of a `forEach`.
+/// A blueprint's resource without its owner: the id, and the item of its `forEach`.
 type Resource = (Arc<str>, Option<Arc<str>>);
 
 /// What becomes of a field of each tenant that has the resource applied.
