@@ -1,28 +1,19 @@
 //! The conformance suite, run against every provider on its real server, and against the sandbox that stands in for it.
 
-#[allow(dead_code, reason = "the provider's own tests use the rest")]
-mod support;
-
-#[path = "conformance/http.rs"]
 mod http;
-#[path = "conformance/mysql.rs"]
 mod mysql;
-#[path = "conformance/rabbitmq.rs"]
 mod rabbitmq;
-#[path = "conformance/redis.rs"]
 mod redis;
-#[path = "conformance/s3.rs"]
 mod s3;
-#[path = "conformance/stripe.rs"]
 mod stripe;
 
 use std::sync::Arc;
 
+use crate::support::kubernetes::{World as Cluster, on_server};
+use crate::support::objects;
+use crate::support::postgres::{World as Database, in_database};
 use assert_fs::TempDir;
 use serde_json::json;
-use support::kubernetes::{World as Cluster, on_server};
-use support::objects;
-use support::postgres::{World as Database, in_database};
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::Present;

@@ -1,8 +1,5 @@
 //! An apply killed with SIGKILL at every point of its journal, one after the other: one more run reaches the same end.
 
-#[expect(dead_code, reason = "the provider's own tests take more of it")]
-mod support;
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
@@ -11,10 +8,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::postgres::{World, execute, in_database};
 use assert_fs::TempDir;
 use secrecy::ExposeSecret as _;
 use sqlx::ConnectOptions as _;
-use support::postgres::{World, execute, in_database};
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
 

@@ -106,7 +106,7 @@ fn the_schemas_in_the_repository_are_current() {
             stale.push(name);
         }
     }
-    assert!(stale.is_empty(), "{stale:?} are not current: run `{BLESS}=1 cargo test --test documents` and commit");
+    assert!(stale.is_empty(), "{stale:?} are not current: run `{BLESS}=1 cargo test --test all documents` and commit");
 }
 
 #[test]

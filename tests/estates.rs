@@ -2,19 +2,17 @@
 
 #[path = "../scripts/estate_from_namespaces.rs"]
 mod estate_from_namespaces;
-#[allow(dead_code, reason = "the provider's own tests use the rest")]
-mod support;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::postgres::{World, execute, in_database};
+use crate::support::proxy::Proxy;
 use assert_fs::TempDir;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgSslMode;
 use sqlx::{ConnectOptions as _, PgConnection};
-use support::postgres::{World, execute, in_database};
-use support::proxy::Proxy;
 
 /// A checkout of an estate, with what its environment needs.
 struct Checkout {

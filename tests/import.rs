@@ -1,12 +1,10 @@
 //! Existing tenants become an estate: small folders for the form, real ones for the proof.
 
-mod command;
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::command::{Said, files, run};
 use assert_fs::TempDir;
-use command::{Said, files, run};
 use secrecy::ExposeSecret as _;
 
 fn lay(folder: &Path, files: &[(&str, &str)]) {
@@ -348,7 +346,7 @@ fn real_tenants_are_imported_and_live_in_a_folder() {
     std::fs::write(estate.join("tenantry.toml"), config).expect("a configuration");
     let identity = tenantry_secret::new_identity().0;
     let real = |arguments: &[&str]| {
-        let mut command = command::tenantry(&estate);
+        let mut command = crate::command::tenantry(&estate);
         command.args(["--env", "production"]).args(arguments).env("TENANTRY_AGE_IDENTITY", identity.expose_secret());
         Said::of(command.output().expect("the command starts"))
     };

@@ -9,17 +9,10 @@
     reason = "a test may be terse, and asks the environment how long to go on"
 )]
 
-#[path = "properties/bank.rs"]
 mod bank;
-#[path = "properties/bed.rs"]
 mod bed;
-#[path = "properties/edits.rs"]
 mod edits;
-#[path = "properties/model.rs"]
 mod model;
-#[path = "properties/plans.rs"]
 mod plans;
-#[path = "properties/runs.rs"]
 mod runs;
-#[path = "properties/saved.rs"]
 mod saved;

@@ -1,14 +1,12 @@
 //! The store through the command: environments that share one, locks, exports, and a journal that is not what it was.
 
-mod command;
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::command::{Said, run, tenantry, wait};
 use assert_fs::TempDir;
-use command::{Said, run, tenantry, wait};
 use jiff::{SignedDuration, Timestamp};
 use tenantry_core::model::address::Owner;
 use tenantry_store::contract::{LockRequest, Scope, Store as _};

@@ -117,7 +117,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was written")
             .help("write `--auto-approve`, or apply a saved plan: `plan --out FILE`, then `apply FILE`"));
     }
-    let destroys = plan.changes.iter().filter(|change| change.action.destroys()).count();
+    let destroys = plan.changes.iter().filter(|change| change.action().destroys()).count();
     if destroys > 0 {
         output.say(
             &tenantry_render::style::Label::Error

@@ -210,11 +210,11 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
             match fresh.judge(change) {
                 Ok(judged) => ready.push(judged),
                 Err(outcome) => {
-                    outcomes.insert(change.address.clone(), (change.action, outcome));
+                    outcomes.insert(change.address.clone(), (change.action(), outcome));
                 }
             }
         }
-        let specs = ready.iter().filter(|ready| !ready.only_record).filter_map(|ready| ready.change.after.as_ref());
+        let specs = ready.iter().filter(|ready| !ready.only_record).filter_map(|ready| ready.change.work.after());
         let values = SecretValues::ensure(*secrets, specs, &earlier_owners(plan)).await?;
         let mut writing = Run::new(request, run, &tokens, values, &fresh.inventory, outcomes, lost.clone());
         writing.write_all(ready).await;

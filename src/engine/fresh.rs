@@ -12,7 +12,7 @@ use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::{self, Known, Verdict};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Applied, Begun, Desired, Observations, Observed, Present};
+use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Observations, Observed, Present};
 use tenantry_core::model::value::Value;
 use tenantry_core::ownership::{self, Claim};
 use tenantry_core::plan::{Action, Change, Plan};
@@ -25,7 +25,7 @@ pub struct Fresh {
     pub catalogue: Arc<Catalogue>,
     pub observed: Observations,
     pub inventory: BTreeMap<Address, Applied>,
-    pub begun: HashMap<(Address, Arc<str>), Begun>,
+    pub begun: HashMap<(Address, Identity), Begun>,
     pub desired: HashMap<Address, Desired>,
 }
 
@@ -57,11 +57,11 @@ impl Fresh {
         let ready = |present| Ready { change, present, replaced: None, only_record: false };
         let stale = |why: &str| Err(Outcome::Stale(format!("{why} since the plan was made; plan again")));
         let unknown = |reason: &str| Err(Outcome::Skipped(format!("its state is unknown: {reason}")));
-        if change.action != Action::Forget
+        if change.action() != Action::Forget
             && self.inventory.get(&change.address).map_or(0, |applied| applied.generation) >= change.generation
         {
             // Another run wrote here; if it came to the same end there is nothing left to do.
-            return match (&change.identity, self.desired.get(&change.address)) {
+            return match (change.work.identity(), self.desired.get(&change.address)) {
                 (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false)
                 {
                     Verdict::Unchanged => Err(Outcome::AlreadyDone),
@@ -70,15 +70,15 @@ impl Fresh {
                 _ => stale("it was written by another run"),
             };
         }
-        let Some(identity) = &change.identity else {
-            let replaced = change.replaces.as_ref().map(|old| self.judge_old(change, old)).transpose()?.flatten();
+        let Some(identity) = change.work.identity() else {
+            let replaced = change.work.replaces().map(|old| self.judge_old(change, old)).transpose()?.flatten();
             return Ok(Ready { replaced, ..ready(None) });
         };
-        let observed = match change.replaces.as_ref() {
+        let observed = match change.work.replaces() {
             Some(old) => return self.judge_renaming(change, identity, old),
             None => self.observed(change, identity),
         };
-        match (change.action, observed) {
+        match (change.action(), observed) {
             (_, Observed::Unknown(reason)) => unknown(&reason),
             (Action::Create, Observed::Absent) => Ok(ready(None)),
             (Action::Delete | Action::Forget, Observed::Absent) => Ok(ready(None)),
@@ -95,11 +95,11 @@ impl Fresh {
             }
             (_, Observed::Present(present)) => {
                 let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
-                let besides: Vec<Arc<str>> = change.fields.iter().map(|field| field.path.clone()).collect();
+                let besides: Vec<Arc<str>> = change.work.fields().iter().map(|field| field.path.clone()).collect();
                 let applied = self.applied(desired);
                 let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
                 let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
-                match (change.action, &change.before, verdict) {
+                match (change.action(), change.work.before(), verdict) {
                     (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
                     (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
                         Ok(Ready { change, present: Some(present), replaced: None, only_record: true })
@@ -150,7 +150,7 @@ impl Fresh {
 
     /// Whether what is to be deleted has every owned field as the plan saw it.
     fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
-        let Some(before) = &change.before else { return true };
+        let Some(before) = change.work.before() else { return true };
         match self.catalogue.get(&change.kind) {
             Some(kind) => diff::owned(kind, &present.spec, before, None, &[]) == **before,
             None => **before == *present.spec,
@@ -209,22 +209,22 @@ impl Fresh {
 
 /// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
 fn writes_secret(change: &Change) -> bool {
-    change.fields.iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
+    change.work.fields().iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
 }
 
 /// What a change asks for, as if it came from the repository.
 pub fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
     let kind = targets.catalogue.get(&change.kind)?;
-    let spec = kind.normal(change.after.as_deref()?);
+    let spec = kind.normal(change.work.after().map(|map| &**map)?);
     Some(Desired {
         address: change.address.clone(),
         kind: kind.clone(),
         target: change.target.clone(),
-        identity: change.identity.clone(),
+        identity: change.work.identity().cloned(),
         spec,
         sensitive: change.sensitive.as_slice().into(),
         protect: change.protected,
-        adopt: change.action == Action::Adopt,
+        adopt: change.action() == Action::Adopt,
         depends_on: change.depends_on.clone(),
         previously: change.renamed_from.iter().cloned().collect(),
         origin: Origin { file: FileId(0), span: Span::default() },

@@ -14,7 +14,7 @@ use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Applied, Begun, BegunWrite};
+use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity};
 use tenantry_core::plan::build::{self, Inputs};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
@@ -200,7 +200,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .changes
             .iter()
             .filter(|change| {
-                matches!(change.action, Action::Create | Action::Replace) || is_told_anew(change, &targets.catalogue)
+                matches!(change.action(), Action::Create | Action::Replace) || is_told_anew(change, &targets.catalogue)
             })
             .flat_map(|change| std::iter::once(&change.address).chain(&change.renamed_from))
             .filter(|address| outputs.contains_key(*address))
@@ -223,12 +223,12 @@ fn misses_records(plan: &Plan) -> bool {
     plan.findings.iter().any(|finding| codes.iter().any(|code| *finding.code == *code.0))
 }
 
-async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Arc<str>), Begun>, EngineError> {
+async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Identity), Begun>, EngineError> {
     Ok(begun(store.open_steps().await?))
 }
 
 /// Writes that were begun and never seen to end, by address and identity.
-pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Arc<str>), Begun> {
+pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Identity), Begun> {
     let begun = |step: StepBegun| {
         let write = match step.action {
             Action::Replace => BegunWrite::Replace,
@@ -252,9 +252,9 @@ fn outputs_of(inventory: &BTreeMap<Address, Applied>, catalogue: &Catalogue) -> 
 
 /// Whether a change makes the target tell a secret of its own making.
 fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
-    let captured = || Some(catalogue.get(&change.kind)?.captures_of(change.after.as_ref()?));
+    let captured = || Some(catalogue.get(&change.kind)?.captures_of(change.work.after()?));
     let captures = captured().unwrap_or_default();
-    let fields = || change.fields.iter();
+    let fields = || change.work.fields().iter();
     captures.iter().any(|capture| fields().any(|field| capture.is_renewed_by(&field.path)))
 }
 

@@ -49,11 +49,11 @@ pub async fn verify(
                 Sight::Pending(reason) => pending.push((change, reason)),
                 Sight::Unknown(reason) => {
                     let reason = format!("it could not be verified: {reason}");
-                    outcomes.insert(change.address.clone(), (change.action, Outcome::Pending(reason)));
+                    outcomes.insert(change.address.clone(), (change.action(), Outcome::Pending(reason)));
                 }
                 Sight::Wrong(problem) => {
                     let outcome = Outcome::Wrong(format!("it was written, but observed again {problem}"));
-                    outcomes.insert(change.address.clone(), (change.action, outcome));
+                    outcomes.insert(change.address.clone(), (change.action(), outcome));
                 }
             }
         }
@@ -61,7 +61,7 @@ pub async fn verify(
         let now = Instant::now();
         if now >= deadline || request.cancel.is_cancelled() {
             for (change, reason) in pending {
-                outcomes.insert(change.address.clone(), (change.action, Outcome::Pending(reason)));
+                outcomes.insert(change.address.clone(), (change.action(), Outcome::Pending(reason)));
             }
             return Ok(());
         }
@@ -87,7 +87,7 @@ async fn look(
         changes.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
     // What was deleted is looked for by the name that it had. The rest is asked for as well: what is there may be judged by
     // what else the estate has, such as privileges in a schema that is to be exclusive.
-    let deleted = changes.iter().filter(|change| change.after.is_none());
+    let deleted = changes.iter().filter(|change| change.work.after().is_none());
     let known = deleted.filter_map(|change| {
         std::iter::once(&change.address).chain(&change.renamed_from).find_map(|address| before.get(address))
     });
@@ -105,7 +105,7 @@ async fn look(
 }
 
 fn sight(fresh: &Fresh, change: &Change) -> Sight {
-    let Some(identity) = &change.identity else { return Sight::Settled };
+    let Some(identity) = change.work.identity() else { return Sight::Settled };
     let observed = fresh.observed(change, identity);
     let Some(desired) = fresh.desired.get(&change.address) else { return sight_of_deleted(fresh, change, &observed) };
     match fresh.verdict(desired, &observed, false) {
@@ -134,7 +134,7 @@ fn difference(update: &Update) -> Sight {
 
 /// What is gone is settled, and so is what somebody else has made there meanwhile.
 fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
-    let (Some(identity), Observed::Present(present)) = (&change.identity, observed) else {
+    let (Some(identity), Observed::Present(present)) = (change.work.identity(), observed) else {
         return match observed {
             Observed::Unknown(reason) => Sight::Unknown(reason.to_string()),
             Observed::Absent | Observed::Present(_) => Sight::Settled,

@@ -12,7 +12,7 @@ use tenantry_core::diff::compare;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace};
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Desired, Identity, Observed, Present};
+use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
 
 /// One kind's example.
@@ -205,7 +205,7 @@ impl Trial<'_> {
 
     /// Waits while what was deleted is still there and says why.
     async fn wait_until_gone(&self, desired: &Desired) {
-        let identity: Identity = desired.identity.clone().unwrap_or_default();
+        let identity = desired.identity.clone().expect("the suite asks for what has a name");
         for _ in 0..600 {
             let known = Known { identity: &identity, spec: Map::clone(&desired.spec) };
             let request = ObserveRequest {
@@ -238,7 +238,7 @@ impl Trial<'_> {
             let ours = Some((ESTATE.to_owned(), desired.address.to_string()));
             self.expect(mark == ours, &format!("after {after} it carries our mark"), &mark);
         }
-        let identity: Identity = desired.identity.clone().unwrap_or_default();
+        let identity = desired.identity.clone().expect("the suite asks for what has a name");
         let known = Known { identity: &identity, spec: Map::clone(&desired.spec) };
         let request = ObserveRequest {
             estate: ESTATE,

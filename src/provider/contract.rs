@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use crate::timeouts::Timeouts;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::{Mark, readable_scope};
-use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present};
+use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present, TargetName};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::ownership;
 
@@ -67,7 +67,7 @@ pub trait Provider: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The target's name.
-    pub target: Arc<str>,
+    pub target: TargetName,
     pub estate: Arc<str>,
     /// The provider's own settings, checked against its schema; values that were references are in `secrets`.
     pub values: serde_json::Map<String, serde_json::Value>,

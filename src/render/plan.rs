@@ -103,9 +103,9 @@ fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
         let _ = write!(text, "{:?}→{};", transition.from, transition.to);
     }
     for change in changes {
-        let Change { address, kind, action, cause, fields, protected, .. } = change;
-        let _ = write!(text, "{}{:?} {kind} {action:?} {cause:?} {protected};", address.id, address.each);
-        for field in fields {
+        let Change { address, kind, work, cause, protected, .. } = change;
+        let _ = write!(text, "{}{:?} {kind} {:?} {cause:?} {protected};", address.id, address.each, work.action());
+        for field in work.fields() {
             let _ = write!(text, "{} {:?} {:?};", field.path, field.before, field.after);
         }
     }
@@ -209,19 +209,20 @@ fn change(
     alone: bool,
     view: View<'_>,
 ) -> io::Result<()> {
-    let Change { kind, identity, action, fields, .. } = change;
-    let label = words::label(*action);
+    let Change { kind, work, .. } = change;
+    let action = work.action();
+    let label = words::label(action);
     let what = id(change);
     let mut line =
-        format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(*action), action.as_str())));
+        format!("  {} {kind}", label.paint(format!("{} {:<7} {what}", words::symbol(action), action.as_str())));
     if alone {
-        match identity {
+        match work.identity() {
             Some(identity) => _ = write!(line, " {}", readable_identity(identity)),
             None => line.push_str(" (name known after apply)"),
         }
     }
     // That a new tenant's resources are not there yet goes without saying.
-    let obvious = *action == Action::Create && change.cause == Cause::Pending && change.replaces.is_none();
+    let obvious = action == Action::Create && change.cause == Cause::Pending;
     if let Some((reason, origin)) = because.filter(|_| !obvious) {
         let _ = write!(line, "  {}", Label::Quiet.paint(reason));
         if let Some(origin) = origin {
@@ -230,7 +231,8 @@ fn change(
     }
     writeln!(out, "{line}")?;
     let sql = (view.sql)(kind);
-    for field in fields.iter().filter(|field| !(field.after.is_some() && sql.iter().any(|path| **path == *field.path)))
+    for field in
+        work.fields().iter().filter(|field| !(field.after.is_some() && sql.iter().any(|path| **path == *field.path)))
     {
         let is_hidden = !view.reveal && sensitive::covers(&change.sensitive, &field.path);
         let show = |value: &Option<Value>| match value {
@@ -251,11 +253,11 @@ fn change(
 
 /// What would run, line by line.
 fn sql(out: &mut Page<'_>, change: &Change, path: &str, alone: bool, view: View<'_>) -> io::Result<()> {
-    let is_new = matches!(change.action, Action::Create | Action::Replace);
-    if !is_new && !change.fields.iter().any(|field| *field.path == *path) {
+    let is_new = matches!(change.action(), Action::Create | Action::Replace);
+    if !is_new && !change.work.fields().iter().any(|field| *field.path == *path) {
         return Ok(());
     }
-    let Some(text) = change.after.as_ref().and_then(|after| at(after, path)?.as_str()) else { return Ok(()) };
+    let Some(text) = change.work.after().and_then(|after| at(after, path)?.as_str()) else { return Ok(()) };
     let whose = if alone { String::new() } else { format!(" (of {})", change.address.owner) };
     writeln!(out, "      {}{whose}:", readable_pointer(path))?;
     if !view.reveal && sensitive::covers(&change.sensitive, path) {

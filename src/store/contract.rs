@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
-use tenantry_core::model::resource::{Applied, TargetName};
+use tenantry_core::model::resource::{Applied, Identity, TargetName};
 use tenantry_core::plan::Action;
 pub use tenantry_core::plan::JournalHead;
 
@@ -247,8 +247,8 @@ pub struct StepBegun {
     pub at: Timestamp,
     pub address: Address,
     pub kind: Arc<str>,
-    pub target: Arc<str>,
-    pub identity: Arc<str>,
+    pub target: TargetName,
+    pub identity: Identity,
     pub action: Action,
     pub generation: u64,
     pub idempotency_key: Arc<str>,
@@ -264,7 +264,7 @@ pub struct StepBegun {
 pub struct StepEnded {
     pub at: Timestamp,
     pub address: Address,
-    pub identity: Arc<str>,
+    pub identity: Identity,
     pub action: Action,
     pub generation: u64,
     /// Pointers of what is sensitive in what was written; nothing in entries of versions that did not put it on record.

@@ -53,7 +53,7 @@ impl Unpacker {
     fn row(&mut self, rest: &mut &str) -> Option<(Applied, i64)> {
         let address = self.address(text(rest)?)?;
         let kind = self.texts.intern(text(rest)?);
-        let target = self.texts.intern(text(rest)?);
+        let target = self.texts.intern(text(rest)?).into();
         let identity = text(rest)?.into();
         let spec = text(rest)?.into();
         let outputs = self.outputs(text(rest)?);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::Observed;
 
-use crate::subjects::{Subject, api, kubernetes, stripe};
+use crate::answers::subjects::{Subject, api, kubernetes, stripe};
 use crate::support::server::{Asked, Reply, Server};
 
 fn port(server: &Server) -> u16 {
@@ -106,7 +106,7 @@ async fn vendors_lists_come_to_an_end_too() {
 
     let (reason, count) = given_up(&kubernetes(), |_, asked| {
         if asked.path == "/api/v1" {
-            return Reply::json(200, &crate::writes::core_types());
+            return Reply::json(200, &crate::answers::writes::core_types());
         }
         let metadata = json!({"resourceVersion": "1", "continue": "again"});
         Reply::json(200, &json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": metadata, "items": []}))

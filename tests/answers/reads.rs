@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use tenantry_core::model::resource::Observed;
 
-use crate::faulty::{Faulty, Manner};
-use crate::subjects::{Subject, others, over_http};
+use crate::answers::faulty::{Faulty, Manner};
+use crate::answers::subjects::{Subject, others, over_http};
 use crate::support::create;
 
 /// Far longer than all that is waited for on the way.

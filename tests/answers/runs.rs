@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use crate::answers::faulty::{Faulty, Manner};
 use crate::command::run;
-use crate::faulty::{Faulty, Manner};
 use crate::support::server::{Asked, Reply, Server};
 
 const DOCUMENTS: &str = r#"

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_provider::contract::{ErrorClass, ProviderError, Step, Writer};
 
-use crate::subjects::{Subject, api, api_unmarked, kubernetes, rabbitmq, s3, stripe};
+use crate::answers::subjects::{Subject, api, api_unmarked, kubernetes, rabbitmq, s3, stripe};
 use crate::support::server::{Asked, Cut, Reply, Server};
 use crate::support::{create, delete, mark};
 

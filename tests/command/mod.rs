@@ -1,7 +1,5 @@
 //! The built command in an estate of its own, with nothing of this machine about it.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

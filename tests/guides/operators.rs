@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::servers::Cluster;
+use crate::guides::servers::Cluster;
 
 const CLUSTERS: &str = "/apis/mysql.oracle.com/v2/innodbclusters";
 const APPLICATION_SETS: &str = "/apis/argoproj.io/v1alpha1/applicationsets";

@@ -5,8 +5,8 @@ use redis::aio::MultiplexedConnection;
 use serde_json::{Value as Json, json};
 use sqlx::PgConnection;
 
-use crate::estate::Estate;
-use crate::servers::{Cluster, clear_redis, execute, in_redis, on_servers, redis, roles, rows};
+use crate::guides::estate::Estate;
+use crate::guides::servers::{Cluster, clear_redis, execute, in_redis, on_servers, redis, roles, rows};
 use crate::support::vendors::{Api, Vendor};
 
 const ESTATE: &str = "serverless";

@@ -6,8 +6,8 @@ use redis::aio::MultiplexedConnection;
 use serde_json::{Value as Json, json};
 use sqlx::PgConnection;
 
-use crate::estate::Estate;
-use crate::servers::{
+use crate::guides::estate::Estate;
+use crate::guides::servers::{
     Cluster, active, buckets, clear_redis, execute, id_of, in_redis, on_servers, redis, roles, rows, storage,
 };
 use crate::support::s3::World as Storage;

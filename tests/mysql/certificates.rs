@@ -3,8 +3,8 @@
 use tenantry_core::model::resource::Desired;
 use tenantry_provider::contract::Settings;
 
+use crate::mysql::{Target, on_mysql, tenant};
 use crate::support::{observe, tls};
-use crate::{Target, on_mysql, tenant};
 
 #[test]
 fn a_server_whose_certificate_does_not_verify_is_not_talked_to() {

@@ -7,9 +7,9 @@ use sqlx::Row as _;
 use tenantry_core::model::resource::Observed;
 use tenantry_provider::contract::ErrorClass;
 
+use crate::mysql::{by_hand, connect, on_mysql};
 use crate::support::create;
 use crate::support::guard::{Refusing, Stopped};
-use crate::{by_hand, connect, on_mysql};
 
 #[test]
 fn nothing_is_written_once_the_lock_is_lost() {

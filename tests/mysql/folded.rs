@@ -7,8 +7,8 @@ use serde_json::json;
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_provider::contract::ErrorClass;
 
-use super::support::{create, delete, observe};
 use super::{connect, execute, on_mysql};
+use crate::support::{create, delete, observe};
 
 /// A server of the test's own, which ends with it.
 struct OwnServer {

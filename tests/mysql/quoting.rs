@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tenantry_core::expression::sql::{Dialect, Quoting};
 use tenantry_core::model::value::Value;
 
-use crate::{connect, execute, on_mysql};
+use crate::mysql::{connect, execute, on_mysql};
 
 /// Texts that have ended a literal somewhere, and arbitrary ones.
 fn texts(count: usize, pattern: &'static str) -> Vec<String> {

@@ -9,9 +9,9 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_provider::contract::{ErrorClass, Step};
 
-use super::support::target::Target;
-use super::support::{create, delete, observe, present, update};
 use super::{ITEMS, by_hand, connect, execute, is_mariadb, on_mysql, tenant};
+use crate::support::target::Target;
+use crate::support::{create, delete, observe, present, update};
 
 /// What one query answers, as texts: a line a row.
 pub async fn answer(target: &Target, sql: &str) -> Vec<String> {

@@ -5,8 +5,8 @@ use tenantry_core::diff::compare;
 use tenantry_core::model::resource::Observed;
 
 use super::safety::{answer, row};
-use super::support::{create, observe};
 use super::{by_hand, on_mysql};
+use crate::support::{create, observe};
 
 #[test]
 fn values_of_every_type_are_what_was_written() {

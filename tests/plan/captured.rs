@@ -9,7 +9,7 @@ use tenantry_provider::contract::ErrorClass;
 use tenantry_sandbox::faults::{Fault, Faults, Operation};
 
 use crate::command;
-use crate::shop::{estate, plan_and_apply, plan_and_apply_with, problems, summary};
+use crate::plan::shop::{estate, plan_and_apply, plan_and_apply_with, problems, summary};
 
 /// A tenant with a hook, a login, and cards that hold their secrets.
 fn documents(tenant: &str, rotation: u32) -> String {
@@ -114,7 +114,7 @@ async fn a_renamed_tenant_keeps_what_was_told() {
     let before = kept(folder.path()).await;
     write(folder.path(), &documents("acme", 1));
     let (renamed, _) = plan_and_apply(folder.path()).await;
-    assert!(renamed.changes.iter().all(|change| change.action == Action::Move), "{:?}", summary(&renamed));
+    assert!(renamed.changes.iter().all(|change| change.action() == Action::Move), "{:?}", summary(&renamed));
     let (last, _) = plan_and_apply(folder.path()).await;
     plans(&last, &[]);
     assert_eq!(kept(folder.path()).await, before, "nothing was told anew");
@@ -149,7 +149,7 @@ async fn what_was_told_to_nobody_is_made_anew() {
 
     let (again, _) = plan_and_apply(folder).await;
     let hook = again.changes.iter().find(|change| &*change.address.id == "hook").expect("the hook is changed");
-    assert_eq!((hook.action, &hook.reason), (Action::Replace, &Reason::SecretNotKept { secret: "secret".into() }));
+    assert_eq!((hook.action(), &hook.reason), (Action::Replace, &Reason::SecretNotKept { secret: "secret".into() }));
     let (last, _) = plan_and_apply(folder).await;
     plans(&last, &[]);
     assert_eq!(kept(folder).await.len(), 2);

@@ -8,7 +8,7 @@ use tenantry_provider::contract::ErrorClass;
 use tenantry_sandbox::faults::{Fault, Faults, Operation};
 
 use crate::command;
-use crate::shop::{estate, plan_and_apply, plan_and_apply_with, planned, summary};
+use crate::plan::shop::{estate, plan_and_apply, plan_and_apply_with, planned, summary};
 
 fn documents(phase: &str, adopt: bool, about: &str) -> String {
     format!(
@@ -185,7 +185,7 @@ async fn what_an_interrupted_run_made_in_the_place_of_ours_can_be_deleted() {
     plan_and_apply(folder).await;
     write(begun_with("active", "nothing"));
     let (plan, _) = plan_and_apply_with(folder, Arc::new(LosesBranch::default())).await;
-    assert!(plan.changes.iter().any(|change| change.action == Action::Replace), "{:?}", summary(&plan));
+    assert!(plan.changes.iter().any(|change| change.action() == Action::Replace), "{:?}", summary(&plan));
     // Nobody asks for it any more.
     let branch =
         "    - id: branch\n      kind: shop.branch\n      adopt: false\n      spec: {name: main, origin: nothing}\n";

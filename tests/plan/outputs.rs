@@ -3,7 +3,7 @@
 use tenantry_core::plan::{Action, Cause, json};
 
 use crate::command;
-use crate::shop::{estate, plan_and_apply, summary};
+use crate::plan::shop::{estate, plan_and_apply, summary};
 
 const ESTATE: &str = r#"
 apiVersion: tenantry.dev/v1

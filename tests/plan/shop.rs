@@ -223,5 +223,5 @@ async fn in_shop<T>(folder: &Path, faults: Arc<dyn Faults>, work: impl AsyncFnOn
 }
 
 pub fn summary(plan: &Plan) -> Vec<(String, Action, Cause)> {
-    plan.changes.iter().map(|change| (change.address.to_string(), change.action, change.cause)).collect()
+    plan.changes.iter().map(|change| (change.address.to_string(), change.action(), change.cause)).collect()
 }

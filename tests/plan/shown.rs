@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use assert_fs::TempDir;
 
-use super::command::{Said, run};
+use crate::command::{Said, run};
 
 /// Clears the screen, sets a title, begins a line of its own, and turns the reading direction.
 const NAME: &str = "Acme\u{1b}[2J\u{1b}]0;owned\u{7}\r\n0 to delete.\u{9b}31m\u{202e}dtL\u{200b}";
@@ -167,7 +167,7 @@ fn an_error_in_the_estate_is_shown_with_what_is_hidden_in_it() {
     let said = said(folder.path(), &["validate", "--color", "always"]);
     assert_eq!(said.exit, 1);
     assert!(said.err.contains("stripe.\\u{202e}custommer"), "{}", said.err);
-    let usage = super::command::run(folder.path(), &["plan", "--tier", "a\u{1b}[2J\u{202e}"]);
+    let usage = crate::command::run(folder.path(), &["plan", "--tier", "a\u{1b}[2J\u{202e}"]);
     assert_harmless(&["plan", "--tier"], &usage);
     assert!(usage.err.contains("a\\u{1b}[2J\\u{202e}"), "{}", usage.err);
 }

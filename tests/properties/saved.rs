@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::Identity;
 use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Plan, json};
 use tenantry_engine::apply::Outcome;
@@ -41,11 +42,11 @@ fn held_back(plan: &Plan, needs: &Needs, stale: &Address) -> (BTreeSet<Address>,
     loop {
         let found = undone.len();
         for change in &plan.changes {
-            let ends = change.action == Action::Delete || change.replaces.is_some();
-            let is_write = !matches!(change.action, Action::Delete | Action::Forget);
+            let ends = change.action() == Action::Delete || change.work.replaces().is_some();
+            let is_write = !matches!(change.action(), Action::Delete | Action::Forget);
             // A customer pays for nothing that is not there.
             let is_billed = is_write
-                && !matches!(change.action, Action::Adopt | Action::Move)
+                && !matches!(change.action(), Action::Adopt | Action::Move)
                 && change.address.owner.tenant().is_some()
                 && CATALOGUE.get(&change.kind).is_some_and(|kind| kind.bills)
                 && !shrinks(&plan.transitions, &change.address.owner);
@@ -65,12 +66,8 @@ fn held_back(plan: &Plan, needs: &Needs, stale: &Address) -> (BTreeSet<Address>,
     }
 }
 
-fn of_change<'r>(
-    rows: &'r [WorldRow],
-    change: &Change,
-    identity: &Option<std::sync::Arc<str>>,
-) -> Option<&'r WorldRow> {
-    let identity = identity.as_deref()?;
+fn of_change<'r>(rows: &'r [WorldRow], change: &Change, identity: Option<&Identity>) -> Option<&'r WorldRow> {
+    let identity = &**identity?;
     rows.iter()
         .find(|[target, kind, found, ..]| *target == *change.target && *kind == *change.kind && found == identity)
 }
@@ -98,13 +95,13 @@ async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
         .changes
         .iter()
         .filter_map(|change| {
-            let identity = change.replaces.as_ref().or(change.identity.as_ref())?;
+            let identity = change.work.replaces().or(change.work.identity())?;
             let place = Place {
                 target: change.target.to_string(),
                 kind: change.kind.to_string(),
                 identity: identity.to_string(),
             };
-            (change.before.is_some()).then_some((change, place))
+            (change.work.before().is_some()).then_some((change, place))
         })
         .collect();
     if existing.is_empty() {
@@ -120,11 +117,11 @@ async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
     let (_, outcome) = &report.outcomes[&change.address];
 
     // A mark that is not there is nothing to lose.
-    let refuses = match (what, change.action) {
+    let refuses = match (what, change.action()) {
         (Tampering::NotOwned, _) => false,
         // Deleted by somebody else: that was wanted.
         (Tampering::Delete, Action::Delete) => false,
-        (Tampering::Delete, _) if change.replaces.is_some() => false,
+        (Tampering::Delete, _) if change.work.replaces().is_some() => false,
         _ => true,
     };
     if !refuses {
@@ -138,7 +135,7 @@ async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
         matches!(outcome, Outcome::Stale(_)),
         "{what:?} of {} before {:?}: {outcome:?}",
         change.address,
-        change.action
+        change.action()
     );
     let (unwritten, held) = held_back(&plan, &needs, &change.address);
     assert_eq!(
@@ -149,9 +146,19 @@ async fn check(model: &Model, changes: &[Edit], at: &Index, what: Tampering) {
     );
     for change in plan.changes.iter().filter(|change| held.contains(&change.address)) {
         let row = |rows, identity| of_change(rows, change, identity).cloned();
-        assert_eq!(row(&before, &change.replaces), row(&after, &change.replaces), "{} was deleted", change.address);
-        if unwritten.contains(&change.address) || change.action == Action::Delete {
-            assert_eq!(row(&before, &change.identity), row(&after, &change.identity), "{} was written", change.address);
+        assert_eq!(
+            row(&before, change.work.replaces()),
+            row(&after, change.work.replaces()),
+            "{} was deleted",
+            change.address
+        );
+        if unwritten.contains(&change.address) || change.action() == Action::Delete {
+            assert_eq!(
+                row(&before, change.work.identity()),
+                row(&after, change.work.identity()),
+                "{} was written",
+                change.address
+            );
         }
     }
     if what != Tampering::Unmark {

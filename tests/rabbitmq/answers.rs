@@ -5,12 +5,12 @@ use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::support::tcp::TcpProxy;
-use super::support::{create, delete, observe, update};
 use super::{answering, by_hand, on_rabbitmq, tenant};
+use crate::support::tcp::TcpProxy;
+use crate::support::{create, delete, observe, update};
 
 fn seen(desired: &Desired) -> Present {
-    Present { spec: desired.spec.shared(), mark: Some(super::support::mark(desired)), ..Present::default() }
+    Present { spec: desired.spec.shared(), mark: Some(crate::support::mark(desired)), ..Present::default() }
 }
 
 /// Whoever stands in front of the server, and does not find it, says 404 as well.

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use tenantry_core::diff::compare;
 
-use super::support::present;
 use super::{by_hand, on_redis};
+use crate::support::present;
 
 /// Redis keeps texts only. What was applied has to be known again after the repository asks for another type.
 #[test]

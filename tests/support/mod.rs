@@ -1,25 +1,18 @@
 //! What tests against real servers share: desired resources without an engine, and the steps that write them.
 
 pub mod api_proxy;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod guard;
 pub mod kubernetes;
 pub mod objects;
 pub mod postgres;
 pub mod proxy;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod s3;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod server;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod stripe_schedules;
 pub mod target;
 pub mod tcp;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod tls;
-#[allow(dead_code, reason = "each test binary takes its part")]
 pub mod vendors;
 
 use std::collections::BTreeMap;

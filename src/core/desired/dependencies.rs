@@ -11,7 +11,7 @@ use super::order::topological;
 use super::problems::Problems;
 use crate::diagnostics::{Diagnostic, codes};
 use crate::model::address::{Address, Owner};
-use crate::model::resource::{Desired, TargetName};
+use crate::model::resource::{Desired, Identity, TargetName};
 
 impl<'e> Context<'_, 'e> {
     /// Adds to each resource what it depends on, and brings all into an order that respects it.
@@ -89,19 +89,19 @@ impl<'e> Context<'_, 'e> {
 }
 
 /// Resources of one owner by the name that others call them.
-struct NameIndex(HashMap<(TargetName, &'static str, Arc<str>), usize>);
+struct NameIndex(HashMap<(TargetName, &'static str, Identity), usize>);
 
 impl NameIndex {
     fn new(resources: &[Desired]) -> Self {
         let named = resources.iter().enumerate().filter_map(|(at, desired)| {
             let name = desired.kind.name_of(&desired.spec)?;
-            Some(((desired.target.clone(), desired.kind.name, Arc::from(name)), at))
+            Some(((desired.target.clone(), desired.kind.name, Identity::from(&*name)), at))
         });
         Self(named.collect())
     }
 
     fn find(&self, target: &TargetName, kind: &'static str, name: &str) -> Option<usize> {
-        self.0.get(&(target.clone(), kind, Arc::from(name))).copied()
+        self.0.get(&(target.clone(), kind, Identity::from(name))).copied()
     }
 }
 

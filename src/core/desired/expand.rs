@@ -101,9 +101,9 @@ impl<'e> Context<'_, 'e> {
         let targets = &self.inputs.environment.targets;
         let candidates = || targets.iter().filter(|(_, table)| &*table.provider == provider);
         let names = || candidates().map(|(name, _)| &**name);
-        let check = |name: &TargetName, origin: Origin| match targets.get(name) {
-            Some(table) if &*table.provider == provider => Ok(name.clone()),
-            Some(table) => Err(Box::new(
+        let check = |name: &str, origin: Origin| match targets.get_key_value(name) {
+            Some((name, table)) if &*table.provider == provider => Ok(name.clone()),
+            Some((_, table)) => Err(Box::new(
                 Diagnostic::error(
                     codes::UNKNOWN_TARGET,
                     format!(
@@ -338,7 +338,7 @@ impl<'e> Expansion<'_, '_, 'e> {
         let target = match &resource.target {
             None => None,
             Some(target) => match self.evaluate(resource, target, "/target", None)? {
-                Value::Text(name) => Some(name),
+                Value::Text(name) => Some(TargetName::from(name)),
                 other => return self.wrong_type(resource, "/target", "a target's name", &other),
             },
         };

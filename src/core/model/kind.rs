@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::normal::Normal;
-use super::resource::Desired;
+use super::resource::{Desired, Identity};
 use super::value::{Map, Value, unescape_token};
 use crate::diagnostics::Severity;
 
@@ -119,11 +119,11 @@ pub type CheckTogether = fn(&[&Desired]) -> Vec<(usize, Problem)>;
 #[derive(Clone, Copy)]
 pub struct BySpec {
     /// The name in the target, or nothing while a part of it is deferred. Unique within kind and target.
-    pub identity: fn(&Normal) -> Option<Arc<str>>,
+    pub identity: fn(&Normal) -> Option<Identity>,
     /// Identities of the same kind and target that have to exist first, where they are asked for at all.
-    pub needs: fn(&Normal) -> Vec<Arc<str>>,
+    pub needs: fn(&Normal) -> Vec<Identity>,
     /// Those among them without which the target refuses the resource when it is written.
-    pub requires: fn(&Normal) -> Vec<Arc<str>>,
+    pub requires: fn(&Normal) -> Vec<Identity>,
     /// Pointers of fields that cannot change while the resource lives.
     pub immutable: fn(&Normal) -> Vec<Cow<'static, str>>,
     /// Pointers of fields that are masked wherever they are shown.
@@ -148,7 +148,7 @@ pub struct BySpec {
 
 impl BySpec {
     /// Of a kind that has nothing but its name by its spec.
-    pub const fn named(identity: fn(&Normal) -> Option<Arc<str>>) -> Self {
+    pub const fn named(identity: fn(&Normal) -> Option<Identity>) -> Self {
         Self {
             identity,
             needs: |_| Vec::new(),
@@ -252,14 +252,14 @@ impl Kind {
     }
 
     /// The identity of a spec, or nothing while a field of it is deferred or missing altogether.
-    pub fn identity_of(&self, spec: &Normal) -> Option<Arc<str>> {
+    pub fn identity_of(&self, spec: &Normal) -> Option<Identity> {
         if let Some(by_spec) = &self.by_spec {
             return (by_spec.identity)(spec);
         }
         if let [field] = self.identity
             && let Some(Value::Text(text)) = spec.get(field)
         {
-            return (!text.contains('/')).then(|| text.clone()).or_else(|| Some(escape(text).into()));
+            return Some(if text.contains('/') { escape(text).into_owned().into() } else { text.clone().into() });
         }
         let mut identity = String::new();
         for (index, field) in self.identity.iter().enumerate() {

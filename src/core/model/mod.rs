@@ -11,4 +11,5 @@ pub mod quantity;
 pub mod resource;
 pub mod secret;
 pub mod spec;
+mod text;
 pub mod value;

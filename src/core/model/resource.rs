@@ -8,14 +8,19 @@ use super::kind::Kind;
 use super::mark::Mark;
 use super::normal::Normal;
 use super::secret::SecretReference;
+use super::text::text_type;
 use super::value::{Deferred, Map, Part, Value};
 use crate::diagnostics::Origin;
 
-/// What a resource is called in its target.
-pub type Identity = Arc<str>;
+text_type! {
+    /// What a resource is called in its target. Never empty by default: what has no name yet has no identity.
+    Identity
+}
 
-/// Name of a target in `tenantry.toml`.
-pub type TargetName = Arc<str>;
+text_type! {
+    /// Name of a target in `tenantry.toml`.
+    TargetName
+}
 
 /// A resource that the repository asks for.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use crate::model::config::LimitsTable;
 use crate::model::document::{ApprovalSpec, Document, Phase};
 use crate::model::kind::Catalogue;
 use crate::model::mark;
-use crate::model::resource::{Applied, Begun, Observations};
+use crate::model::resource::{Applied, Begun, Identity, Observations};
 use crate::model::secret::SecretReference;
 use crate::policy;
 
@@ -40,7 +40,7 @@ pub struct Inputs<'a> {
     pub applied_phases: &'a BTreeMap<Arc<str>, Arc<str>>,
     pub inventory: &'a BTreeMap<Address, Applied>,
     /// Writes that were begun and never seen to end, by address and the identity that they were for.
-    pub begun: &'a HashMap<(Address, Arc<str>), Begun>,
+    pub begun: &'a HashMap<(Address, Identity), Begun>,
     pub observed: &'a Observations,
     pub secret_hashes: &'a HashMap<Address, Arc<str>>,
     /// References to generated secrets that the secret store does not have.
@@ -73,7 +73,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
 
     let existing = inputs.inventory.len();
     let is_recorded = |change: &super::Change| {
-        let begun = change.identity.clone().map(|identity| (change.address.clone(), identity));
+        let begun = change.work.identity().cloned().map(|identity| (change.address.clone(), identity));
         change.record(inputs.inventory).is_some() || begun.is_some_and(|begun| inputs.begun.contains_key(&begun))
     };
     let verdict = policy::guard(&policy::Guarded {

@@ -1,185 +1,234 @@
-//! A verdict on one resource → the change that is planned, with its reason.
+//! One change: an address, what is done there, and why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::Inputs;
-use super::draft::Draft;
-use super::{Action, Cause, Change, FieldChange, Reason, sensitive};
-use crate::diff::{self, Update};
-use crate::model::kind::{self, Capture};
-use crate::model::resource::{Applied, Desired, Observed, Present};
-use crate::ownership::{self, Claim};
+use serde::{Deserialize, Serialize};
 
-/// What to do about something that stands where a resource is wanted.
-pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
-    match observed {
-        Observed::Present(present) if present.mark.is_some() => {
-            "choose another name; what carries another mark is never taken over. If this is the same resource under a new id, \
-             write the old one under `previously`"
+use super::{Place, Reason};
+use crate::model::address::Address;
+use crate::model::resource::{Applied, Identity, TargetName};
+use crate::model::value::{Map, Value};
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Update,
+    /// Delete and create, because something changes that cannot.
+    Replace,
+    Delete,
+    /// Take over a resource that nobody marked.
+    Adopt,
+    /// Mark it under its new address; nothing else of it changes.
+    Move,
+    /// Strike it from the inventory; it is gone already.
+    Forget,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Adopt => "adopt",
+            Self::Move => "move",
+            Self::Forget => "forget",
         }
-        _ if desired.adopt => "choose another name, or ask for what cannot change as it is there",
-        _ => "choose another name, or write `adopt: true` on the resource to take it over",
+    }
+
+    /// Whether something that exists is destroyed.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Delete | Self::Replace)
     }
 }
 
-/// A resource whose name in the target changes is made anew; the old one is deleted once the new one is there.
-pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, change: &mut Change, draft: &mut Draft) {
-    let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
-    let observed =
-        observation.map_or(Observed::Unknown("its target was not asked".into()), |all| all.get(&old.identity));
-    let Observed::Present(present) = observed else { return };
-    let claim = Claim {
-        scope: &inputs.scope(),
-        kind: &desired.kind,
-        address: &desired.address,
-        earlier: &desired.previously,
-        recorded: Some(old),
-        begun: false,
-    };
-    if !ownership::of(&claim, &present).is_ours() {
-        return;
+/// Whose change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The repository changed: desired differs from applied.
+    Pending,
+    /// The target changed: observed differs from applied.
+    Drift,
+    Both,
+    /// A run began it and it was never seen to end well: Tenantry's own doing, not drift.
+    Unfinished,
+}
+
+impl Cause {
+    /// Whether somebody changed the target.
+    pub fn is_drift(self) -> bool {
+        matches!(self, Self::Drift | Self::Both)
     }
-    change.action = Action::Replace;
-    change.reason = Reason::IdentityChanged { from: old.identity.clone() };
-    change.before = Some(Arc::new(diff::owned_before(&desired.kind, &present, old)));
-    change.replaces = Some(old.identity.clone());
-    change.fields = diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect();
-    draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
 
-/// What is wanted and not there.
-pub fn created(desired: &Desired, applied: Option<&Applied>, cause: Cause) -> Change {
-    let reason = match cause {
-        Cause::Pending => Reason::Wanted,
-        Cause::Both => Reason::DeletedOutsideAndChanged,
-        Cause::Drift => Reason::DeletedOutside,
-        Cause::Unfinished => Reason::ReplacementUnfinished,
-    };
-    change(desired, applied, Action::Create, cause, reason)
+/// One address with an action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub address: Address,
+    pub kind: Arc<str>,
+    pub target: TargetName,
+    pub work: Work,
+    pub cause: Cause,
+    pub reason: Reason,
+    /// Pointers whose values are masked.
+    pub sensitive: Vec<Arc<str>>,
+    pub depends_on: Vec<Address>,
+    pub protected: bool,
+    pub loses_data: bool,
+    /// Where a user would edit it: file and line.
+    pub origin: Option<Place>,
+    /// The address it had before.
+    pub renamed_from: Option<Address>,
+    /// Of the write, counted from 1.
+    pub generation: u64,
 }
 
-/// What is as wanted, and the inventory does not have it. What was never lost is not taken over again: if its mark goes
-/// meanwhile, that is somebody's doing.
-pub fn adopted_on_record(
-    inputs: &Inputs<'_>,
-    desired: &Desired,
-    applied: Option<&Applied>,
-    present: &Present,
-) -> Change {
-    recorded(inputs, desired, applied, present, Action::Adopt, Reason::RecordMissing)
+/// An [`Action`] with all that it takes. `before` is what was observed, but only fields that the estate owns; `after` is what
+/// is desired; an identity is the name in the target.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    Create {
+        /// Nothing while it is only known after apply.
+        identity: Option<Identity>,
+        after: Arc<Map>,
+    },
+    Update {
+        identity: Identity,
+        before: Arc<Map>,
+        after: Arc<Map>,
+        /// None where only the inventory is brought up to date, or the mark.
+        fields: Vec<FieldChange>,
+    },
+    Replace {
+        /// Of the new one. Nothing while it is only known after apply.
+        identity: Option<Identity>,
+        /// Where the name changes, that of the old one, which is deleted after the new one is made.
+        old: Option<Identity>,
+        before: Arc<Map>,
+        after: Arc<Map>,
+        fields: Vec<FieldChange>,
+    },
+    Delete {
+        identity: Identity,
+        before: Arc<Map>,
+    },
+    Adopt {
+        identity: Identity,
+        before: Arc<Map>,
+        after: Arc<Map>,
+        fields: Vec<FieldChange>,
+    },
+    Move {
+        identity: Identity,
+        before: Arc<Map>,
+        after: Arc<Map>,
+    },
+    Forget {
+        identity: Identity,
+    },
 }
 
-/// What is as wanted, and the inventory has not all of it.
-pub fn put_on_record(inputs: &Inputs<'_>, desired: &Desired, applied: Option<&Applied>, present: &Present) -> Change {
-    recorded(inputs, desired, applied, present, Action::Update, Reason::RecordOutdated)
+impl Work {
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Create { .. } => Action::Create,
+            Self::Update { .. } => Action::Update,
+            Self::Replace { .. } => Action::Replace,
+            Self::Delete { .. } => Action::Delete,
+            Self::Adopt { .. } => Action::Adopt,
+            Self::Move { .. } => Action::Move,
+            Self::Forget { .. } => Action::Forget,
+        }
+    }
+
+    /// Of what is there afterwards, or ends. Nothing while it is only known after apply.
+    pub fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Create { identity, .. } | Self::Replace { identity, .. } => identity.as_ref(),
+            Self::Update { identity, .. }
+            | Self::Delete { identity, .. }
+            | Self::Adopt { identity, .. }
+            | Self::Move { identity, .. }
+            | Self::Forget { identity } => Some(identity),
+        }
+    }
+
+    /// Of a replacement whose name changes: the old one's identity.
+    pub fn replaces(&self) -> Option<&Identity> {
+        match self {
+            Self::Replace { old, .. } => old.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Nothing of what is not there.
+    pub fn before(&self) -> Option<&Arc<Map>> {
+        match self {
+            Self::Update { before, .. }
+            | Self::Replace { before, .. }
+            | Self::Delete { before, .. }
+            | Self::Adopt { before, .. }
+            | Self::Move { before, .. } => Some(before),
+            Self::Create { .. } | Self::Forget { .. } => None,
+        }
+    }
+
+    /// Nothing of what ends.
+    pub fn after(&self) -> Option<&Arc<Map>> {
+        match self {
+            Self::Create { after, .. }
+            | Self::Update { after, .. }
+            | Self::Replace { after, .. }
+            | Self::Adopt { after, .. }
+            | Self::Move { after, .. } => Some(after),
+            Self::Delete { .. } | Self::Forget { .. } => None,
+        }
+    }
+
+    /// What differs in something that is there.
+    pub fn fields(&self) -> &[FieldChange] {
+        match self {
+            Self::Update { fields, .. } | Self::Replace { fields, .. } | Self::Adopt { fields, .. } => fields,
+            Self::Create { .. } | Self::Delete { .. } | Self::Move { .. } | Self::Forget { .. } => &[],
+        }
+    }
 }
 
-fn recorded(
-    inputs: &Inputs<'_>,
-    desired: &Desired,
-    applied: Option<&Applied>,
-    present: &Present,
-    action: Action,
-    reason: Reason,
-) -> Change {
-    let mut change = change(desired, applied, action, Cause::Pending, reason);
-    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[])));
-    change.origin = (inputs.place)(&desired.address, "");
-    change
-}
+impl Change {
+    pub fn action(&self) -> Action {
+        self.work.action()
+    }
 
-fn field(difference: diff::Difference) -> FieldChange {
-    FieldChange { path: difference.pointer, before: difference.before, after: difference.after }
-}
-
-/// What something that exists is to become.
-pub fn updated(
-    inputs: &Inputs<'_>,
-    desired: &Desired,
-    applied: Option<&Applied>,
-    replaces: bool,
-    update: Update,
-) -> Change {
-    let reason = reason_of(desired, applied, replaces, &update);
-    let Update { differences, cause, adopts, moved_from, marks: _, present } = update;
-    let action = match (&moved_from, adopts) {
-        _ if replaces && !differences.is_empty() => Action::Replace,
-        (_, true) => Action::Adopt,
-        (Some(_), _) if differences.is_empty() => Action::Move,
-        _ => Action::Update,
-    };
-    let mut change = change(desired, applied, action, cause, reason);
-    let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
-    change.before = Some(Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides)));
-    let first = differences.first().map_or("", |difference| &*difference.pointer);
-    change.origin = (inputs.place)(&desired.address, first);
-    change.fields = differences.into_iter().map(field).collect();
-    change.renamed_from = moved_from.or(change.renamed_from);
-    change
-}
-
-fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, update: &Update) -> Reason {
-    let Update { differences, cause, adopts, moved_from, marks, present: _ } = update;
-    let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
-    let captures = desired.kind.captures_of(&desired.spec);
-    let is_named = |capture: &&Capture| differences.iter().any(|field| *field.pointer == *capture.pointer());
-    if let Some(capture) = captures.iter().find(is_named)
-        && (immutable.is_none() || capture.replaces)
-    {
-        let secret = Arc::from(&*capture.name);
-        return match renewed_by(capture, desired, applied) {
-            Some(field) => Reason::SecretRenewed { secret, field: field.into() },
-            None => Reason::SecretNotKept { secret },
+    /// What the inventory has of the very resource that a change is about; or else what it has at its address.
+    pub fn record<'i>(&self, inventory: &'i BTreeMap<Address, Applied>) -> Option<&'i Applied> {
+        let records =
+            || std::iter::once(&self.address).chain(&self.renamed_from).filter_map(|address| inventory.get(address));
+        let is_it = |applied: &&Applied| {
+            applied.target == self.target
+                && applied.kind == self.kind
+                && Some(&applied.identity) == self.work.identity()
         };
+        records().find(is_it).or_else(|| records().next())
     }
-    if let Some(difference) = immutable.filter(|_| replaces) {
-        return Reason::Immutable { field: difference.pointer.clone() };
-    }
-    match (cause, moved_from) {
-        _ if *adopts => Reason::Adopted,
-        // Of a tenant's new name every one of its resources tells.
-        (_, Some(old))
-            if differences.is_empty() && old.owner != desired.address.owner && old.id == desired.address.id =>
-        {
-            Reason::MovedWithOwner { from: old.owner.clone() }
-        }
-        (_, Some(old)) if differences.is_empty() => Reason::Moved { from: old.clone() },
-        (_, None) if differences.is_empty() && *marks => Reason::MarkOutdated,
-        (Cause::Drift, _) => Reason::ChangedOutside,
-        (Cause::Both, _) => Reason::ChangedOnBothSides,
-        (Cause::Unfinished, _) => Reason::WriteUnfinished,
-        (Cause::Pending, _) => Reason::ChangedInRepository,
+
+    /// Whether nothing changes in the target: the inventory is brought up to date.
+    pub fn is_only_record(&self) -> bool {
+        self.renamed_from.is_none() && matches!(&self.work, Work::Update { fields, .. } if fields.is_empty())
     }
 }
 
-/// The field that asks for another one of what is told once, if the repository has changed it.
-fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -> Option<&'static str> {
-    let (field, before) = capture.field.zip(applied?.spec_value())?;
-    let written = kind::at(&before, field)?;
-    (kind::at(&desired.spec, field) != Some(written)).then_some(field)
-}
-
-/// A change with all but what depends on what is there.
-fn change(desired: &Desired, applied: Option<&Applied>, action: Action, cause: Cause, reason: Reason) -> Change {
-    let generation = applied.map_or(0, |applied| applied.generation) + 1;
-    Change {
-        address: desired.address.clone(),
-        kind: desired.kind.name.into(),
-        target: desired.target.clone(),
-        identity: desired.identity.clone(),
-        action,
-        cause,
-        reason,
-        before: None,
-        after: Some(desired.spec.shared()),
-        fields: Vec::new(),
-        sensitive: sensitive::of(desired),
-        depends_on: desired.depends_on.clone(),
-        protected: desired.protect,
-        loses_data: desired.kind.loses_data_of(&desired.spec),
-        origin: None,
-        renamed_from: applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned(),
-        replaces: None,
-        generation,
-    }
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldChange {
+    /// JSON pointer in the spec.
+    pub path: Arc<str>,
+    /// Nothing if the field is not there.
+    pub before: Option<Value>,
+    /// Nothing if the field goes away.
+    pub after: Option<Value>,
 }

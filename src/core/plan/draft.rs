@@ -90,7 +90,7 @@ pub fn blocked(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Block
         address: change.address,
         kind: change.kind,
         target: change.target,
-        identity: change.identity,
+        identity: change.work.identity().cloned(),
         code: code.0.into(),
         reason: reason.into(),
     }

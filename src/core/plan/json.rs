@@ -12,10 +12,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
-    Transition, sensitive,
+    Transition, Work, sensitive,
 };
 use crate::model::address::Address;
 use crate::model::names::hex;
+use crate::model::resource::{Identity, TargetName};
 use crate::model::value::{Deferred, Map, Value};
 
 /// Why a saved plan cannot be used.
@@ -81,9 +82,9 @@ struct ChangeJson {
     /// The kind of resource.
     kind: Arc<str>,
     /// The target that it is in.
-    target: Arc<str>,
+    target: TargetName,
     /// Its name in the target; null while it is only known after apply.
-    identity: Option<Arc<str>>,
+    identity: Option<Identity>,
     action: Action,
     cause: Cause,
     /// Why.
@@ -111,7 +112,7 @@ struct ChangeJson {
     renamed_from: Option<Address>,
     /// The name in the target of the one that is deleted once this one is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    replaces: Option<Arc<str>>,
+    replaces: Option<Identity>,
     /// Number of the write at this address, counted from 1.
     generation: u64,
     /// The parts of values in `after` that are put together while applying, by pointer.
@@ -184,7 +185,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         revision: form.revision,
         created_at: form.created_at,
         simulated: form.simulated,
-        changes: form.changes.into_iter().map(change).collect(),
+        changes: form.changes.into_iter().map(change).collect::<Result<_, _>>()?,
         blocked: form.blocked,
         findings: form.findings,
         transitions: form.transitions,
@@ -231,14 +232,14 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
 }
 
 fn change_form(change: &Change, masked: bool) -> ChangeJson {
-    let spec = |spec: &Option<Arc<Map>>| {
-        spec.as_ref().map(|spec| {
+    let spec = |spec: Option<&Arc<Map>>| {
+        spec.map(|spec| {
             if masked { sensitive::mask(Value::Map(spec.clone()), &change.sensitive) } else { Value::Map(spec.clone()) }
         })
     };
     let mut deferred = BTreeMap::new();
     let mut unknown_after = Vec::new();
-    if let Some(after) = &change.after {
+    if let Some(after) = change.work.after() {
         Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
             if let Value::Deferred(parts) = value {
                 if parts.has_output() {
@@ -258,16 +259,17 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
         tenant: change.address.owner.tenant().cloned(),
         kind: change.kind.clone(),
         target: change.target.clone(),
-        identity: change.identity.clone(),
-        action: change.action,
+        identity: change.work.identity().cloned(),
+        action: change.action(),
         cause: change.cause,
         reason: change.reason.clone(),
-        before: spec(&change.before),
-        after: spec(&change.after),
+        before: spec(change.work.before()),
+        after: spec(change.work.after()),
         unknown_after,
         sensitive: change.sensitive.clone(),
         fields: change
-            .fields
+            .work
+            .fields()
             .iter()
             .map(|field| FieldJson {
                 path: field.path.clone(),
@@ -280,48 +282,58 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
         loses_data: change.loses_data,
         origin: change.origin.clone(),
         renamed_from: change.renamed_from.clone(),
-        replaces: change.replaces.clone(),
+        replaces: change.work.replaces().cloned(),
         generation: change.generation,
         deferred,
     }
 }
 
-fn change(form: ChangeJson) -> Change {
-    let map = |value: Option<Value>| match value {
-        Some(Value::Map(map)) => Some(map),
-        _ => None,
-    };
+fn change(form: ChangeJson) -> Result<Change, InvalidPlan> {
     let after = form.after.map(|after| {
         form.deferred.iter().fold(after, |after, (pointer, deferred)| {
             after.with_pointer(pointer, Value::Deferred(Arc::new(deferred.clone())))
         })
     });
-    Change {
-        address: form.address,
+    let fields: Vec<FieldChange> = form
+        .fields
+        .into_iter()
+        .map(|field| {
+            // JSON tells neither what is deferred in it nor a field that is wanted null from one that goes away.
+            let desired = after.as_ref().and_then(|after| after.pointer(&field.path)).cloned();
+            FieldChange { path: field.path, before: field.before, after: desired.or(field.after) }
+        })
+        .collect();
+    let (action, address, identity, old) = (form.action, form.address, form.identity, form.replaces);
+    let missing = |what: &str| InvalidPlan::Malformed(format!("`{}` of {address} has no `{what}`", action.as_str()));
+    let map = |value: Option<Value>, what: &str| match value {
+        Some(Value::Map(map)) => Ok(map),
+        _ => Err(missing(what)),
+    };
+    let before = || map(form.before, "before");
+    let after = || map(after, "after");
+    let named = || identity.clone().ok_or_else(|| missing("identity"));
+    let work = match action {
+        Action::Create => Work::Create { identity, after: after()? },
+        Action::Update => Work::Update { identity: named()?, before: before()?, after: after()?, fields },
+        Action::Replace => Work::Replace { identity, old, before: before()?, after: after()?, fields },
+        Action::Delete => Work::Delete { identity: named()?, before: before()? },
+        Action::Adopt => Work::Adopt { identity: named()?, before: before()?, after: after()?, fields },
+        Action::Move => Work::Move { identity: named()?, before: before()?, after: after()? },
+        Action::Forget => Work::Forget { identity: named()? },
+    };
+    Ok(Change {
+        address,
         kind: form.kind,
         target: form.target,
-        identity: form.identity,
-        action: form.action,
+        work,
         cause: form.cause,
         reason: form.reason,
-        before: map(form.before),
-        after: map(after.clone()),
-        fields: form
-            .fields
-            .into_iter()
-            .map(|field| {
-                // JSON tells neither what is deferred in it nor a field that is wanted null from one that goes away.
-                let desired = after.as_ref().and_then(|after| after.pointer(&field.path)).cloned();
-                FieldChange { path: field.path, before: field.before, after: desired.or(field.after) }
-            })
-            .collect(),
         sensitive: form.sensitive,
         depends_on: form.depends_on,
         protected: form.protected,
         loses_data: form.loses_data,
         origin: form.origin,
         renamed_from: form.renamed_from,
-        replaces: form.replaces,
         generation: form.generation,
-    }
+    })
 }

@@ -6,6 +6,7 @@
 pub mod build;
 mod change;
 mod draft;
+mod from_verdict;
 pub mod json;
 pub mod passes;
 mod reason;
@@ -18,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostics::{Code, Severity};
 use super::model::address::{Address, Owner};
-use super::model::resource::{Applied, Identity, TargetName};
-use super::model::value::{Map, Value};
+use super::model::resource::{Identity, TargetName};
+pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use reason::Reason;
 
 /// Version of the saved form. A reader refuses every other.
@@ -57,126 +58,6 @@ pub struct JournalHead {
     pub length: u64,
     /// The hash of the last entry, in hexadecimal; zeros before the first.
     pub hash: Arc<str>,
-}
-
-/// What is done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    Create,
-    Update,
-    /// Delete and create, because something changes that cannot.
-    Replace,
-    Delete,
-    /// Take over a resource that nobody marked.
-    Adopt,
-    /// Mark it under its new address; nothing else of it changes.
-    Move,
-    /// Strike it from the inventory; it is gone already.
-    Forget,
-}
-
-impl Action {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-            Self::Adopt => "adopt",
-            Self::Move => "move",
-            Self::Forget => "forget",
-        }
-    }
-
-    /// Whether something that exists is destroyed.
-    pub fn destroys(self) -> bool {
-        matches!(self, Self::Delete | Self::Replace)
-    }
-}
-
-/// Whose change it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// The repository changed: desired differs from applied.
-    Pending,
-    /// The target changed: observed differs from applied.
-    Drift,
-    Both,
-    /// A run began it and it was never seen to end well: Tenantry's own doing, not drift.
-    Unfinished,
-}
-
-impl Cause {
-    /// Whether somebody changed the target.
-    pub fn is_drift(self) -> bool {
-        matches!(self, Self::Drift | Self::Both)
-    }
-}
-
-/// One address with an action.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    pub address: Address,
-    pub kind: Arc<str>,
-    pub target: TargetName,
-    /// Nothing while it is only known after apply.
-    pub identity: Option<Identity>,
-    pub action: Action,
-    pub cause: Cause,
-    pub reason: Reason,
-    /// As observed, but only fields that the estate owns.
-    pub before: Option<Arc<Map>>,
-    /// As desired.
-    pub after: Option<Arc<Map>>,
-    pub fields: Vec<FieldChange>,
-    /// Pointers whose values are masked.
-    pub sensitive: Vec<Arc<str>>,
-    pub depends_on: Vec<Address>,
-    pub protected: bool,
-    pub loses_data: bool,
-    /// Where a user would edit it: file and line.
-    pub origin: Option<Place>,
-    /// The address it had before.
-    pub renamed_from: Option<Address>,
-    /// Of a replacement whose name changes: the old one's identity, deleted after the new one is made.
-    pub replaces: Option<Identity>,
-    /// Of the write, counted from 1.
-    pub generation: u64,
-}
-
-impl Change {
-    /// What the inventory has of the very resource that a change is about; or else what it has at its address.
-    pub fn record<'i>(&self, inventory: &'i BTreeMap<Address, Applied>) -> Option<&'i Applied> {
-        let records =
-            || std::iter::once(&self.address).chain(&self.renamed_from).filter_map(|address| inventory.get(address));
-        let is_it = |applied: &&Applied| {
-            applied.target == self.target
-                && applied.kind == self.kind
-                && Some(&applied.identity) == self.identity.as_ref()
-        };
-        records().find(is_it).or_else(|| records().next())
-    }
-
-    /// Whether nothing changes in the target: the inventory is brought up to date.
-    pub fn is_only_record(&self) -> bool {
-        self.fields.is_empty()
-            && self.renamed_from.is_none()
-            && self.replaces.is_none()
-            && self.action == Action::Update
-    }
-}
-
-/// A field that differs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FieldChange {
-    /// JSON pointer in the spec.
-    pub path: Arc<str>,
-    /// Nothing if the field is not there.
-    pub before: Option<Value>,
-    /// Nothing if the field goes away.
-    pub after: Option<Value>,
 }
 
 /// A file and a line in it, counted from 1.
@@ -307,7 +188,7 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { unchanged: self.unchanged, blocked: self.blocked.len(), ..Summary::default() };
         for change in &self.changes {
-            match change.action {
+            match change.action() {
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
                 Action::Replace => summary.replace += 1,

@@ -66,7 +66,7 @@ fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
 
 /// No delete of a data-bearing or protected resource without an Approval.
 fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
-    for change in guarded.changes.iter().filter(|change| change.action.destroys()) {
+    for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
         if !(change.loses_data || change.protected) {
             continue;
         }
@@ -75,7 +75,7 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         } else {
             (codes::PROTECTED, "would destroy a protected resource")
         };
-        let verb = if change.action == Action::Replace { "replacing" } else { "deleting" };
+        let verb = if change.action() == Action::Replace { "replacing" } else { "deleting" };
         let message = format!("{verb} {} {why}", change.address);
         let help = format!(
             "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
@@ -101,9 +101,9 @@ fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
 
 /// Nobody is billed otherwise because of a mark alone: the store was lost, or it is another one.
 fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
-    let writes = |change: &&Change| matches!(change.action, Action::Update | Action::Replace);
+    let writes = |change: &&Change| matches!(change.action(), Action::Update | Action::Replace);
     for change in guarded.changes.iter().filter(writes).filter(|change| (guarded.bills)(&change.kind)) {
-        if change.fields.is_empty() || (guarded.is_recorded)(change) {
+        if change.work.fields().is_empty() || (guarded.is_recorded)(change) {
             continue;
         }
         let message =
@@ -151,7 +151,7 @@ fn require(
 fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
-    for change in guarded.changes.iter().filter(|change| change.action.destroys()) {
+    for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
         match approval(guarded.approvals, guarded.now, Allowance::MassDelete, &change.address) {
             Approved::By(name, expires) => {
                 used.insert(name, expires);
@@ -160,7 +160,7 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         }
     }
     let limit = guarded.limits.max_deletes.of(guarded.existing);
-    let all = guarded.changes.iter().filter(|change| change.action.destroys()).count();
+    let all = guarded.changes.iter().filter(|change| change.action().destroys()).count();
     if all > limit {
         verdict.approvals.extend(used);
     }

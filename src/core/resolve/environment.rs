@@ -8,6 +8,7 @@ use crate::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, 
 use crate::model::document::Positions;
 use crate::model::mark;
 use crate::model::names::Name;
+use crate::model::resource::TargetName;
 
 use super::suggest;
 
@@ -20,7 +21,7 @@ pub struct Environment {
     pub store: StoreTable,
     pub secrets: SecretsTable,
     pub limits: LimitsTable,
-    pub targets: BTreeMap<Arc<str>, TargetTable>,
+    pub targets: BTreeMap<TargetName, TargetTable>,
 }
 
 impl Environment {
@@ -59,8 +60,8 @@ pub fn environment(
                 ))
         })?),
     };
-    let mut targets: BTreeMap<Arc<str>, TargetTable> =
-        config.targets.iter().map(|(target, table)| (target.shared(), table.clone())).collect();
+    let mut targets: BTreeMap<TargetName, TargetTable> =
+        config.targets.iter().map(|(target, table)| (TargetName::from(target.shared()), table.clone())).collect();
     if let Some((environment, table)) = table {
         for (target, over) in &table.targets {
             let pointer = format!("/environments/{environment}/targets/{target}");
@@ -80,7 +81,7 @@ pub fn environment(
                     "this target",
                 )
             })?;
-            targets.insert(target.shared(), merged);
+            targets.insert(target.shared().into(), merged);
         }
     }
     let over = table.map(|(_, table)| table);

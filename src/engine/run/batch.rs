@@ -21,7 +21,7 @@ pub fn batches<'r, 'a>(
         let current = &ready[start..index];
         let Some(first) = current.first() else { continue };
         // What is only struck from the record goes out with anything.
-        let way = |ready: &Ready<'_>| match ready.change.action {
+        let way = |ready: &Ready<'_>| match ready.change.action() {
             Action::Forget => None,
             _ => Some(kind_of(ready.change).map_or(Batch::Single, |kind| kind.batch)),
         };
@@ -46,7 +46,7 @@ pub fn batches<'r, 'a>(
 }
 
 fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {
-    let Some(after) = &change.after else { return false };
+    let Some(after) = change.work.after() else { return false };
     let mut needs = false;
     let in_batch = |address: &Address| batch.iter().any(|ready| ready.change.address == *address);
     Value::Map(after.clone()).for_each_leaf(&mut |_, value| {

@@ -77,17 +77,17 @@ impl<'a> Run<'a> {
 
     /// Outputs with what was told earlier and still counts; null for what was told to somebody else.
     pub(super) fn with_earlier(&self, change: &Change, kind: Option<&Arc<Kind>>, outputs: Map) -> Map {
-        let Some((kind, after)) = kind.zip(change.after.as_ref()) else { return outputs };
+        let Some((kind, after)) = kind.zip(change.work.after()) else { return outputs };
         let mut outputs = outputs;
         for capture in kind.captures_of(after).iter().filter(|capture| capture.is_told(after)) {
             let name = &*capture.name;
-            if outputs.contains(name) || matches!(change.action, Action::Create | Action::Replace) {
+            if outputs.contains(name) || matches!(change.action(), Action::Create | Action::Replace) {
                 continue;
             }
             let known = change.record(self.inventory).and_then(|applied| applied.outputs_value(Some(kind)));
             match known.as_ref().and_then(|outputs| outputs.get(name)) {
                 Some(value) => outputs = outputs.with(name, value.clone()),
-                None if change.action == Action::Adopt => outputs = outputs.with(name, Value::Null),
+                None if change.action() == Action::Adopt => outputs = outputs.with(name, Value::Null),
                 None => {}
             }
         }

@@ -20,7 +20,7 @@ pub enum Ending<'a> {
 pub fn needed_before<'a>(inventory: &'a BTreeMap<Address, Applied>, change: &'a Change) -> &'a [Address] {
     match change.record(inventory) {
         Some(applied) => &applied.depends_on,
-        None if change.action == Action::Delete => &change.depends_on,
+        None if change.action() == Action::Delete => &change.depends_on,
         None => &[],
     }
 }

@@ -2,10 +2,11 @@
 
 use super::super::apply::{Event, Outcome, Ready};
 use super::captured::untold;
-use super::prepare::Prepared;
+use super::prepare::{NAMELESS, Prepared};
 use super::{Run, locked};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::Batch;
+use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::Map;
 use tenantry_core::plan::{Action, Change};
 use tenantry_provider::contract::{Step, StepAction, WriteError, Written};
@@ -29,7 +30,7 @@ impl<'a> Run<'a> {
         let guard = guard.confirmed();
         for Prepared { ready, .. } in prepared {
             let change = ready.change;
-            self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action });
+            self.request.progress.event(&Event::StepBegun { address: &change.address, action: change.action() });
         }
         let mut rest: Vec<&Prepared<'_, 'a>> = prepared.iter().collect();
         while let Some(first) = rest.first() {
@@ -79,7 +80,7 @@ impl<'a> Run<'a> {
                 kept.push(prepared);
                 continue;
             };
-            let record = self.record(change, StepResult::Failed("it was not written".into()));
+            let record = self.record(change, &prepared.identity, StepResult::Failed("it was not written".into()));
             if let Err(error) = self.request.store.finish(&self.fence(owner), &[record]).await {
                 self.store_failed(error, std::iter::once(change));
                 return None;
@@ -89,12 +90,12 @@ impl<'a> Run<'a> {
         Some(kept)
     }
 
-    pub(super) fn record(&self, change: &Change, result: StepResult) -> StepEnded {
+    pub(super) fn record(&self, change: &Change, identity: &Identity, result: StepResult) -> StepEnded {
         StepEnded {
             at: (self.request.clock)(),
             address: change.address.clone(),
-            identity: change.identity.clone().unwrap_or_default(),
-            action: change.action,
+            identity: identity.clone(),
+            action: change.action(),
             generation: change.generation,
             sensitive: Some(change.sensitive.clone()),
             result,
@@ -106,8 +107,8 @@ impl<'a> Run<'a> {
         let why = kept.err().unwrap_or_else(|| "its target did not tell it".to_owned());
         let mut written = written.into_iter();
         for prepared in done {
-            let Prepared { ready, steps } = prepared;
-            let Some(last) = steps.iter().map(|_| written.next().unwrap_or_default()).last() else {
+            let Prepared { ready, steps, .. } = prepared;
+            let Some(last) = written.by_ref().take(steps.len()).last() else {
                 self.end_recorded(prepared, ended);
                 continue;
             };
@@ -117,33 +118,34 @@ impl<'a> Run<'a> {
                 ended.outcomes.push((ready.change, Outcome::Failed(reason)));
                 continue;
             }
-            self.end_written(ready, last.outputs, ended);
+            self.end_written(prepared, last.outputs, ended);
         }
     }
 
     /// Of what only the record was missing.
-    fn end_recorded(&self, Prepared { ready, .. }: &Prepared<'_, 'a>, ended: &mut Ended<'a>) {
-        let outputs = ready.present.as_ref().map(|present| Map::clone(&present.outputs)).unwrap_or_default();
-        self.end_written(ready, outputs, ended);
+    fn end_recorded(&self, prepared: &Prepared<'_, 'a>, ended: &mut Ended<'a>) {
+        let present = prepared.ready.present.as_ref();
+        let outputs = present.map(|present| Map::clone(&present.outputs)).unwrap_or_default();
+        self.end_written(prepared, outputs, ended);
     }
 
-    fn end_written(&self, ready: &Ready<'a>, outputs: Map, ended: &mut Ended<'a>) {
+    fn end_written(&self, Prepared { ready, identity, .. }: &Prepared<'_, 'a>, outputs: Map, ended: &mut Ended<'a>) {
         let change = ready.change;
-        let applied = self.applied(ready, outputs);
-        if change.action == Action::Delete && ready.present.is_some() {
+        let applied = self.applied(change, identity, outputs);
+        if change.action() == Action::Delete && ready.present.is_some() {
             locked(&self.deleted).insert(&change.address);
         } else if ready.replaced.is_none() {
-            ended.records.push(self.record(change, applied));
-            ended.records.extend(self.old_address(change));
+            ended.records.push(self.record(change, identity, applied));
+            ended.records.extend(self.old_address(change, identity));
         }
         // A replaced resource stays open, and on record under its old name, until the old one is gone.
         ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
     }
 
     /// The end of the record at the address that something moved from, unless something else is written there.
-    fn old_address(&self, change: &Change) -> Option<StepEnded> {
+    fn old_address(&self, change: &Change, identity: &Identity) -> Option<StepEnded> {
         let old = change.renamed_from.as_ref().filter(|old| !self.addresses.contains(old))?;
-        Some(StepEnded { address: old.clone(), ..self.record(change, StepResult::Removed) })
+        Some(StepEnded { address: old.clone(), ..self.record(change, identity, StepResult::Removed) })
     }
 
     /// Before something is deleted for another to come in its place: whether the target would take that one. A transaction
@@ -197,7 +199,7 @@ impl<'a> Run<'a> {
             // run takes what it finds for ours.
             // So does a replacement that stands half-way.
             if !error.class.is_transient() && !error.is_in_doubt && !is_half_done {
-                ended.records.push(self.record(change, StepResult::Failed(reason.into())));
+                ended.records.push(self.record(change, &prepared.identity, StepResult::Failed(reason.into())));
             }
             ended.outcomes.push((change, outcome));
         }
@@ -205,7 +207,7 @@ impl<'a> Run<'a> {
 
     /// Deletes the old one of what was replaced under another name.
     pub(super) async fn replaced(&self, owner: &Owner, ready: &Ready<'a>) {
-        let (Some(old), Some(before)) = (&ready.change.replaces, &ready.replaced) else { return };
+        let (Some(old), Some(before)) = (ready.change.work.replaces(), &ready.replaced) else { return };
         let change = ready.change;
         let user = {
             let outcomes = locked(&self.outcomes);
@@ -218,14 +220,18 @@ impl<'a> Run<'a> {
         };
         let Some(kind) = self.request.targets.catalogue.get(&change.kind) else { return };
         let outputs = locked(&self.outputs).get(&change.address).map(|outputs| Map::clone(outputs)).unwrap_or_default();
-        let applied = self.applied(ready, outputs);
+        let Some(identity) = self.identity_of(change) else {
+            return self.end(change, Outcome::Failed(NAMELESS.into()));
+        };
+        let applied = self.applied(change, &identity, outputs);
         // A name that the plan did not know may have turned out to be the old one.
-        let is_same = matches!(&applied, StepResult::Applied(applied) if applied.identity == *old);
-        let old_change = Change { identity: Some(old.clone()), after: None, ..change.clone() };
+        let is_same = identity == *old;
         let step = match user {
             _ if is_same => Ok(None),
             Some(user) => Err(format!("{user}, which needs it, was not done")),
-            None => self.step(&old_change, kind, None, StepAction::Delete { before: before.clone() }).map(Some),
+            None => {
+                Ok(Some(self.step_at(change, kind, old.clone(), None, StepAction::Delete { before: before.clone() })))
+            }
         };
         let deleted = match step {
             Ok(step) => {
@@ -239,8 +245,8 @@ impl<'a> Run<'a> {
         if let Err(reason) = deleted {
             return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
         }
-        let mut ended = vec![self.record(change, applied)];
-        ended.extend(self.old_address(change));
+        let mut ended = vec![self.record(change, &identity, applied)];
+        ended.extend(self.old_address(change, &identity));
         if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
             self.store_failed(error, std::iter::once(change));
         }

@@ -23,7 +23,7 @@ use open::Open;
 use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_core::model::value::Map;
 use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Transition};
@@ -42,7 +42,7 @@ pub struct Run<'a> {
     masker: RwLock<Masker>,
     /// The highest version of every secret that is stored, once something has to be stored beside it.
     versions: OnceCell<Mutex<Versions>>,
-    targets: HashMap<Arc<str>, Result<Open, String>>,
+    targets: HashMap<TargetName, Result<Open, String>>,
     /// What each resource told of itself, from the inventory and from this run.
     outputs: Mutex<HashMap<Address, Arc<Map>>>,
     outcomes: Mutex<Outcomes>,
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
             Some((applied.address.clone(), Arc::new(applied.outputs_value(kind.map(|kind| &**kind))?)))
         });
         let plan = request.plan;
-        let ends = |change: &&Change| change.action == Action::Delete || change.replaces.is_some();
+        let ends = |change: &&Change| change.action() == Action::Delete || change.work.replaces().is_some();
         let ending = || plan.changes.iter().filter(ends);
         let mut needed_by: HashMap<&Address, Vec<&Address>> =
             ending().map(|change| (&change.address, Vec::new())).collect();
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
     pub async fn write_all(&mut self, ready: Vec<Ready<'a>>) {
         self.open(&ready);
         let (deletions, writes): (Vec<Ready<'a>>, Vec<Ready<'a>>) =
-            ready.into_iter().partition(|ready| matches!(ready.change.action, Action::Delete | Action::Forget));
+            ready.into_iter().partition(|ready| matches!(ready.change.action(), Action::Delete | Action::Forget));
         let mut by_owner: BTreeMap<Owner, (Vec<Ready<'a>>, Vec<Ready<'a>>)> = BTreeMap::new();
         for write in writes {
             by_owner.entry(write.change.address.owner.clone()).or_default().0.push(write);
@@ -183,12 +183,12 @@ impl<'a> Run<'a> {
                     self.end(ready.change, outcome);
                     continue;
                 }
-                let steps = match self.prepare(ready) {
-                    Ok(steps) => self.prove(ready.change, &steps).await.map(|()| steps),
+                let proven = match self.prepare(ready) {
+                    Ok(prepared) => self.prove(ready.change, &prepared.steps).await.map(|()| prepared),
                     Err(reason) => Err(reason),
                 };
-                match steps {
-                    Ok(steps) => prepared.push(Prepared { ready, steps }),
+                match proven {
+                    Ok(proven) => prepared.push(proven),
                     Err(reason) => self.end(ready.change, Outcome::Failed(reason)),
                 }
             }
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
         }
         let outcomes = locked(&self.outcomes);
         let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
-        if change.action == Action::Delete {
+        if change.action() == Action::Delete {
             let mut users = self.needed_by.get(&change.address).into_iter().flatten();
             let user = users.find(|address| undone(address).is_some());
             return user.map(|user| Outcome::Skipped(format!("{user}, which needs it, was not done")));
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
             return Some(Outcome::Skipped(format!("it needs {needed}, which was not done")));
         }
         // A customer pays for nothing that is not there.
-        let is_billed = matches!(change.action, Action::Create | Action::Update | Action::Replace)
+        let is_billed = matches!(change.action(), Action::Create | Action::Update | Action::Replace)
             && change.address.owner.tenant().is_some()
             && self.request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills)
             && !shrinks(&self.request.plan.transitions, &change.address.owner);
@@ -230,9 +230,9 @@ impl<'a> Run<'a> {
     }
 
     fn end(&self, change: &Change, outcome: Outcome) {
-        let event = Event::StepEnded { address: &change.address, action: change.action, result: &outcome };
+        let event = Event::StepEnded { address: &change.address, action: change.action(), result: &outcome };
         self.request.progress.event(&event);
-        locked(&self.outcomes).insert(change.address.clone(), (change.action, outcome));
+        locked(&self.outcomes).insert(change.address.clone(), (change.action(), outcome));
     }
 
     fn fence(&self, owner: &Owner) -> Fence {
@@ -258,19 +258,19 @@ impl<'a> Run<'a> {
     /// written is open again, so that the next run finishes it and nobody calls it drift.
     pub async fn close(&self, outcomes: &Outcomes) {
         let deleted = std::mem::take(&mut *locked(&self.deleted));
-        let written = |change: &Change| change.action != Action::Forget && !deleted.contains(&change.address);
+        let written = |change: &Change| change.action() != Action::Forget && !deleted.contains(&change.address);
         for (owner, changes) in &self.by_owner {
             let gone: Vec<StepEnded> = changes
                 .iter()
                 .filter(|change| deleted.contains(&change.address))
                 .filter(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled()))
-                .map(|change| self.record(change, StepResult::Removed))
+                .filter_map(|change| Some(self.record(change, change.work.identity()?, StepResult::Removed)))
                 .collect();
             let wrong: Vec<StepBegun> = changes
                 .iter()
                 .filter(|change| written(change))
                 .filter(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_wrong()))
-                .map(|change| self.begun_again(change))
+                .filter_map(|change| self.begun_again(change))
                 .collect();
             let fence = self.fence(owner);
             let mut closed = Ok(());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -14,6 +14,7 @@ use super::super::apply::{Event, Ready};
 use super::super::observe::describe;
 use super::{Run, locked};
 use tenantry_core::model::kind::Batch;
+use tenantry_core::model::resource::TargetName;
 use tenantry_provider::contract::{CommitGuard, ErrorClass, ProviderError, Step, WriteError, Writer, Written};
 
 /// How often a request is tried again that may succeed later. With the delays below, about half a minute in all: longer
@@ -71,7 +72,7 @@ impl Run<'_> {
     /// Opens every target that something is written to.
     pub(super) fn open(&mut self, ready: &[Ready<'_>]) {
         let writes = |ready: &&Ready<'_>| !ready.only_record || ready.replaced.is_some();
-        let names: HashSet<&Arc<str>> = ready.iter().filter(writes).map(|ready| &ready.change.target).collect();
+        let names: HashSet<&TargetName> = ready.iter().filter(writes).map(|ready| &ready.change.target).collect();
         let targets = self.request.targets;
         for name in names {
             let table = targets.environment.targets.get(name);
@@ -94,7 +95,7 @@ impl Run<'_> {
     pub(super) async fn write(
         &self,
         guard: &dyn CommitGuard,
-        target: &Arc<str>,
+        target: &TargetName,
         steps: &[Step],
     ) -> Result<Vec<Written>, WriteError> {
         let Some(first) = steps.first() else { return Ok(Vec::new()) };
@@ -121,7 +122,10 @@ impl Run<'_> {
             let WriteError { step, done, mut error } = match open.call(&steps[written.len()..], guard).await {
                 Ok(rest) => {
                     written.extend(rest);
-                    return Ok(written);
+                    return match written.len() == steps.len() {
+                        true => Ok(written),
+                        false => Err(short(steps, written)),
+                    };
                 }
                 Err(error) => error,
             };
@@ -132,7 +136,9 @@ impl Run<'_> {
             }
             if is_sequence {
                 written.extend(done);
-                written.resize_with(failed, Written::default);
+                if written.len() != failed {
+                    return Err(short(steps, written));
+                }
             }
             let delay = match (error.class, delays.next()) {
                 (ErrorClass::Throttled { retry_after: Some(wait) }, Some(delay)) => wait.max(delay.min(FIRST_DELAY)),
@@ -154,4 +160,12 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// A provider that did not answer for every step: whether the others were written is not known.
+fn short(steps: &[Step], done: Vec<Written>) -> WriteError {
+    let cause = format!("the provider answered for {} of {} steps", done.len(), steps.len());
+    let mut error = ProviderError::new(ErrorClass::Fatal, "writing", cause);
+    error.is_in_doubt = true;
+    WriteError { step: done.len().min(steps.len().saturating_sub(1)), done, error }
 }

@@ -11,32 +11,110 @@ use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
-use tenantry_core::model::resource::{Applied, Present};
+use tenantry_core::model::resource::{Applied, Identity, Present};
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
-use tenantry_core::plan::{Action, Change, FieldChange};
+use tenantry_core::plan::{Action, Change, FieldChange, Work};
 use tenantry_provider::contract::{Step, StepAction};
 use tenantry_store::contract::{StepBegun, StepResult};
 
 /// A change whose steps have every value in its place.
 pub struct Prepared<'r, 'a> {
     pub ready: &'r Ready<'a>,
+    /// Of what the change is about.
+    pub identity: Identity,
     /// None where only the record is missing.
     pub steps: Vec<Step>,
 }
 
+/// Why a change cannot be written yet.
+pub const NAMELESS: &str = "its name is still not known";
+
+/// A spec with every value in the clear.
+struct Clear {
+    /// As the plan has it, with the versions of secrets settled.
+    after: Arc<Map>,
+    spec: Map,
+    /// The pointers of what is secret in it.
+    secrets: Vec<String>,
+}
+
 impl<'a> Run<'a> {
-    /// The steps of a change, with every value in its place. None where only the record is missing.
-    pub(super) fn prepare(&self, ready: &Ready<'_>) -> Result<Vec<Step>, String> {
+    /// A change with every value in its place.
+    pub(super) fn prepare<'r>(&self, ready: &'r Ready<'a>) -> Result<Prepared<'r, 'a>, String> {
+        let steps = self.steps(ready)?;
+        let identity = steps.last().map(|step| step.identity.clone()).or_else(|| self.identity_of(ready.change));
+        Ok(Prepared { ready, identity: identity.ok_or(NAMELESS)?, steps })
+    }
+
+    fn steps(&self, ready: &Ready<'_>) -> Result<Vec<Step>, String> {
         let Ready { change, present, replaced: _, only_record } = ready;
-        if *only_record || change.action == Action::Forget || (change.action == Action::Delete && present.is_none()) {
+        if *only_record {
             return Ok(Vec::new());
         }
         let kind = self.request.targets.catalogue.get(&change.kind).ok_or("its kind is not known")?;
-        let Some(after) = &change.after else {
-            let before = present.clone().unwrap_or_default();
-            return Ok(vec![self.step(change, kind, None, StepAction::Delete { before })?]);
-        };
-        let after = &self.settled(after);
+        match (&change.work, present) {
+            (Work::Forget { .. }, _) | (Work::Delete { .. }, None) => Ok(Vec::new()),
+            (Work::Delete { .. }, Some(before)) => {
+                Ok(vec![self.step(change, kind, None, StepAction::Delete { before: before.clone() })?])
+            }
+            (Work::Create { after, .. } | Work::Replace { after, .. }, None) => {
+                let (after, create) = self.creation(after)?;
+                Ok(vec![self.step(change, kind, Some(&after), create)?])
+            }
+            (Work::Replace { old: None, after, .. }, Some(before)) => self.anew(change, kind, after, before),
+            (Work::Replace { old: Some(_), after, .. }, Some(before)) => {
+                // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
+                let Clear { after: settled, spec, secrets } = self.clear(after)?;
+                let normal = kind.normal(&spec);
+                let differences = diff::compare(kind, &normal, &before.spec, None);
+                let changed: Vec<String> =
+                    differences.iter().map(|difference| difference.pointer.to_string()).collect();
+                if changed.iter().any(|pointer| kind.is_immutable(&normal, pointer)) {
+                    return self.anew(change, kind, after, before);
+                }
+                let before = before.clone();
+                let action = StepAction::Update { spec, before, applied: None, changed, removed: Vec::new(), secrets };
+                Ok(vec![self.step(change, kind, Some(&settled), action)?])
+            }
+            (Work::Update { after, .. } | Work::Adopt { after, .. } | Work::Move { after, .. }, Some(before)) => {
+                let Clear { after, spec, secrets } = self.clear(after)?;
+                let (removed, changed) =
+                    change.work.fields().iter().partition::<Vec<_>, _>(|field| field.after.is_none());
+                let pointers = |fields: Vec<&FieldChange>| fields.iter().map(|field| field.path.to_string()).collect();
+                let action = StepAction::Update {
+                    spec,
+                    before: before.clone(),
+                    applied: self.applied_before(change),
+                    changed: pointers(changed),
+                    removed: pointers(removed),
+                    secrets,
+                };
+                Ok(vec![self.step(change, kind, Some(&after), action)?])
+            }
+            (Work::Create { .. }, Some(_)) => Err("something stands there already".into()),
+            (Work::Update { .. } | Work::Adopt { .. } | Work::Move { .. }, None) => {
+                Err("it is not there any more".into())
+            }
+        }
+    }
+
+    /// The old one deleted and the new one made under the same name.
+    fn anew(&self, change: &Change, kind: &Arc<Kind>, after: &Arc<Map>, before: &Present) -> Result<Vec<Step>, String> {
+        let (after, create) = self.creation(after)?;
+        Ok(vec![
+            self.step(change, kind, None, StepAction::Delete { before: before.clone() })?,
+            self.step(change, kind, Some(&after), create)?,
+        ])
+    }
+
+    fn creation(&self, after: &Arc<Map>) -> Result<(Arc<Map>, StepAction), String> {
+        let Clear { after, spec, secrets } = self.clear(after)?;
+        Ok((after, StepAction::Create { spec, secrets }))
+    }
+
+    /// Puts every value in its place.
+    fn clear(&self, after: &Arc<Map>) -> Result<Clear, String> {
+        let after = self.settled(after);
         let mut unresolved = None;
         let mut secrets = Vec::new();
         Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
@@ -44,73 +122,45 @@ impl<'a> Run<'a> {
                 secrets.push(pointer.to_owned());
             }
         });
-        let spec = after_with(after, &mut |deferred| {
+        let spec = after_with(&after, &mut |deferred| {
             let value = self.resolve(deferred);
             if value.is_none() {
                 unresolved.get_or_insert_with(|| not_known(deferred));
             }
             value
         });
-        if let Some(unresolved) = unresolved {
-            return Err(unresolved);
+        match unresolved {
+            Some(unresolved) => Err(unresolved),
+            None => Ok(Clear { after, spec, secrets }),
         }
-        let create = |spec: Map| StepAction::Create { spec, secrets: secrets.clone() };
-        let update = |spec: Map, before: Present| {
-            let (removed, changed) = change.fields.iter().partition::<Vec<_>, _>(|field| field.after.is_none());
-            let pointers = |fields: Vec<&FieldChange>| fields.iter().map(|field| field.path.to_string()).collect();
-            StepAction::Update {
-                spec,
-                before,
-                applied: self.applied_before(change),
-                changed: pointers(changed),
-                removed: pointers(removed),
-                secrets: secrets.clone(),
-            }
-        };
-        let mut steps = Vec::with_capacity(2);
-        match (change.action, present) {
-            (Action::Replace, Some(before)) if change.replaces.is_none() => {
-                steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
-                steps.push(self.step(change, kind, Some(after), create(spec))?);
-            }
-            (Action::Replace, Some(before)) => {
-                // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
-                let normal = kind.normal(&spec);
-                let differences = diff::compare(kind, &normal, &before.spec, None);
-                let changed: Vec<String> =
-                    differences.iter().map(|difference| difference.pointer.to_string()).collect();
-                if changed.iter().any(|pointer| kind.is_immutable(&normal, pointer)) {
-                    steps.push(self.step(change, kind, None, StepAction::Delete { before: before.clone() })?);
-                    steps.push(self.step(change, kind, Some(after), create(spec))?);
-                } else {
-                    let (before, secrets) = (before.clone(), secrets.clone());
-                    let action =
-                        StepAction::Update { spec, before, applied: None, changed, removed: Vec::new(), secrets };
-                    steps.push(self.step(change, kind, Some(after), action)?);
-                }
-            }
-            (Action::Update | Action::Adopt | Action::Move, Some(before)) => {
-                steps.push(self.step(change, kind, Some(after), update(spec, before.clone()))?);
-            }
-            _ => steps.push(self.step(change, kind, Some(after), create(spec))?),
-        }
-        Ok(steps)
     }
 
-    pub(super) fn step(
+    /// A step at the name of what a change is about.
+    fn step(
         &self,
         change: &Change,
         kind: &Arc<Kind>,
         after: Option<&Arc<Map>>,
         action: StepAction,
     ) -> Result<Step, String> {
-        let identity = match (&action, &change.identity) {
+        let identity = match (&action, change.work.identity()) {
             (_, Some(identity)) => identity.clone(),
             (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, None) => {
-                kind.identity_of(&kind.normal(spec)).ok_or("its name is still not known")?
+                kind.identity_of(&kind.normal(spec)).ok_or(NAMELESS)?
             }
-            (StepAction::Delete { .. }, None) => return Err("its name is not known".into()),
+            (StepAction::Delete { .. }, None) => return Err(NAMELESS.into()),
         };
+        Ok(self.step_at(change, kind, identity, after, action))
+    }
+
+    pub(super) fn step_at(
+        &self,
+        change: &Change,
+        kind: &Arc<Kind>,
+        identity: Identity,
+        after: Option<&Arc<Map>>,
+        action: StepAction,
+    ) -> Step {
         let outputs = |address: &Address, name: &str| self.output(address, name);
         let secret_hash = after.and_then(|after| self.with_secrets(|secrets| secrets.hash(after, &outputs)));
         // What is deleted carries the mark that it was given, which a rename may not have changed yet.
@@ -123,39 +173,42 @@ impl<'a> Run<'a> {
             address,
             secret_hash: secret_hash.map(Into::into),
         };
-        Ok(Step { kind: kind.clone(), identity, action, mark, idempotency_key: self.idempotency_key(change) })
+        Step { kind: kind.clone(), identity, action, mark, idempotency_key: self.idempotency_key(change) }
     }
 
-    pub(super) fn begun(&self, Prepared { ready: Ready { change, .. }, steps }: &Prepared<'_, 'a>) -> StepBegun {
-        // A name that the plan did not know is known by now.
-        let identity = change.identity.as_ref().or(steps.last().map(|step| &step.identity));
+    pub(super) fn begun(&self, Prepared { ready, identity, .. }: &Prepared<'_, 'a>) -> StepBegun {
+        self.beginning(ready.change, identity.clone(), ready.change.action())
+    }
+
+    /// The beginning of a write that did not come out as written, for the run that finishes it. Nothing of what never had a
+    /// name, which cannot have been written.
+    pub(super) fn begun_again(&self, change: &Change) -> Option<StepBegun> {
+        let recorded = || change.record(self.inventory).map(|applied| applied.identity.clone());
+        let identity = self.identity_of(change).or_else(recorded)?;
+        Some(self.beginning(change, identity, Action::Update))
+    }
+
+    fn beginning(&self, change: &Change, identity: Identity, action: Action) -> StepBegun {
         StepBegun {
             at: (self.request.clock)(),
             address: change.address.clone(),
             kind: change.kind.clone(),
             target: change.target.clone(),
-            identity: identity.cloned().unwrap_or_default(),
-            action: change.action,
+            identity,
+            action,
             generation: change.generation,
             idempotency_key: self.idempotency_key(change),
             spec: self.text_of(change),
         }
     }
 
-    /// The beginning of a write that did not come out as written, for the run that finishes it.
-    pub(super) fn begun_again(&self, change: &Change) -> StepBegun {
-        let recorded = change.record(self.inventory).map(|applied| applied.identity.clone());
-        StepBegun {
-            at: (self.request.clock)(),
-            address: change.address.clone(),
-            kind: change.kind.clone(),
-            target: change.target.clone(),
-            identity: change.identity.clone().or(recorded).unwrap_or_default(),
-            action: Action::Update,
-            generation: change.generation,
-            idempotency_key: self.idempotency_key(change),
-            spec: self.text_of(change),
-        }
+    /// The name of what a change is about. One that the plan did not know is known once what it is made of was written.
+    pub(super) fn identity_of(&self, change: &Change) -> Option<Identity> {
+        let computed = || {
+            let kind = self.request.targets.catalogue.get(&change.kind)?;
+            kind.identity_of(&kind.normal(&self.recorded_spec(change.work.after()?)))
+        };
+        change.work.identity().cloned().or_else(computed)
     }
 
     /// What is written, as the inventory has it: outputs as they turned out, secrets as references.
@@ -167,7 +220,7 @@ impl<'a> Run<'a> {
     }
 
     fn text_of(&self, change: &Change) -> Option<Arc<str>> {
-        Some(text(&self.recorded_spec(change.after.as_ref()?)))
+        Some(text(&self.recorded_spec(change.work.after()?)))
     }
 
     fn idempotency_key(&self, change: &Change) -> Arc<str> {
@@ -185,18 +238,12 @@ impl<'a> Run<'a> {
     }
 
     /// What the inventory holds afterwards.
-    pub(super) fn applied(&self, ready: &Ready<'_>, outputs: Map) -> StepResult {
-        let change = ready.change;
-        let Some(after) = &change.after else { return StepResult::Removed };
+    pub(super) fn applied(&self, change: &Change, identity: &Identity, outputs: Map) -> StepResult {
+        let Some(after) = change.work.after() else { return StepResult::Removed };
         let kind = self.request.targets.catalogue.get(&change.kind);
         let outputs = self.with_earlier(change, kind, outputs);
         let outputs_text = text(&outputs);
         let resolved = self.recorded_spec(after);
-        let identity = change
-            .identity
-            .clone()
-            .or_else(|| kind.and_then(|kind| kind.identity_of(&kind.normal(&resolved))))
-            .unwrap_or_default();
         if !outputs.is_empty() {
             locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
         }
@@ -204,7 +251,7 @@ impl<'a> Run<'a> {
             address: change.address.clone(),
             kind: change.kind.clone(),
             target: change.target.clone(),
-            identity,
+            identity: identity.clone(),
             spec: text(&resolved),
             outputs: outputs_text,
             generation: change.generation,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use super::definition::{self, Definition, MarkAt, Told};
 use super::object::in_order;
 use tenantry_core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::{Map, Value, push_token};
 
 /// A resource of a REST API.
@@ -101,7 +101,7 @@ fn normalise(spec: &Map) -> Map {
 }
 
 /// The definition, its parameters in their order, and the name.
-fn identity(spec: &Map) -> Option<Arc<str>> {
+fn identity(spec: &Map) -> Option<Identity> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(|text| escape(text).into_owned());
     let definition = match spec.get("definition") {
         Some(definition) => text(definition.get("name"))?,

@@ -10,14 +10,14 @@ use sqlx::Row as _;
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
+use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present, TargetName};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
 
 /// Reads one target's part of the world.
 pub struct SandboxReader {
     pub(super) world: World,
-    pub(super) target: Arc<str>,
+    pub(super) target: TargetName,
     pub(super) faults: Arc<dyn Faults>,
 }
 

@@ -17,6 +17,7 @@ use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference, at, read
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
+use tenantry_core::model::resource::TargetName;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{
     CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
@@ -28,7 +29,7 @@ const SECRET: &str = "(secret)";
 /// Writes one target's part of the world.
 pub struct SandboxWriter {
     pub(super) world: World,
-    pub(super) target: Arc<str>,
+    pub(super) target: TargetName,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) validators: Arc<OnceLock<Validators>>,
     pub(super) faults: Arc<dyn Faults>,

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::World;
-use crate::estate::Estate;
-use crate::servers::{execute, mysql_do};
+use crate::guides::estate::Estate;
+use crate::guides::servers::{execute, mysql_do};
 
 impl World {
     /// Changes one resource of every kind that can change.

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use sqlx::PgConnection;
 use sqlx::mysql::MySqlConnection;
 
-use crate::estate::Estate;
-use crate::servers::{
+use crate::guides::estate::Estate;
+use crate::guides::servers::{
     Cluster, broker, buckets, in_broker, mysql, mysql_do, mysql_names, on_servers, rows, storage, storage_users,
 };
 use crate::support::kubernetes::alone;

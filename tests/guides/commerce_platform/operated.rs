@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::World;
-use crate::estate::Estate;
-use crate::operators::Operators;
+use crate::guides::estate::Estate;
+use crate::guides::operators::Operators;
 
 const BONSAI: &str = "tenants/customers/bonsai-garden.yaml";
 

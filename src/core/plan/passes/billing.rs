@@ -38,7 +38,7 @@ pub fn bills(inputs: &Inputs<'_>, kind: &str) -> bool {
 
 /// Whether a change writes what a customer is billed.
 fn is_billed(inputs: &Inputs<'_>, change: &Change) -> bool {
-    matches!(change.action, Action::Create | Action::Update | Action::Replace) && bills(inputs, &change.kind)
+    matches!(change.action(), Action::Create | Action::Update | Action::Replace) && bills(inputs, &change.kind)
 }
 
 /// Whether a tenant gives something up with its phase.

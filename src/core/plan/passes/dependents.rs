@@ -22,7 +22,7 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     }
     loop {
         let (stopped, kept): (Vec<Change>, Vec<Change>) =
-            std::mem::take(&mut draft.changes).into_iter().partition(|change| match change.action {
+            std::mem::take(&mut draft.changes).into_iter().partition(|change| match change.action() {
                 Action::Delete => kept_alive.contains(&change.address),
                 Action::Forget => false,
                 _ => change.depends_on.iter().any(|needed| blocked.contains(needed)),
@@ -32,7 +32,7 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
             return;
         }
         for change in stopped {
-            let reason = match change.action {
+            let reason = match change.action() {
                 Action::Delete => "something that needs it cannot be deleted".to_owned(),
                 _ => {
                     let needed = change.depends_on.iter().find(|needed| blocked.contains(*needed));

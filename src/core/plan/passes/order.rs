@@ -14,7 +14,7 @@ use crate::model::address::Address;
 /// Puts changes in their order.
 pub fn run(inputs: &Inputs<'_>, transitions: &[Transition], changes: Vec<Change>) -> Vec<Change> {
     let (deletions, mut writes): (Vec<Change>, Vec<Change>) =
-        changes.into_iter().partition(|change| matches!(change.action, Action::Delete | Action::Forget));
+        changes.into_iter().partition(|change| matches!(change.action(), Action::Delete | Action::Forget));
     writes.sort_by(|a, b| a.address.owner.cmp(&b.address.owner));
     let is_billed = |change: &Change| bills(inputs, &change.kind);
     let mut ordered: Vec<Change> = Vec::with_capacity(writes.len() + deletions.len());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::build::Inputs;
 use super::super::draft::{Draft, Index};
-use super::super::{Action, Blocked, Cause, Change, Finding, Reason, sensitive};
+use super::super::{Blocked, Cause, Change, Finding, Reason, Work, sensitive};
 use crate::diagnostics::{Code, Severity, codes};
 use crate::diff;
 use crate::model::address::{Address, Owner};
@@ -236,9 +236,13 @@ fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&P
         .tenant()
         .and_then(|tenant| inputs.phases.get(tenant))
         .is_some_and(|phase| *phase == Phase::Deleted);
-    let before = present.map(|present| Arc::new(diff::owned_before(kind, present, applied)));
+    let identity = identity.clone();
+    let work = match present {
+        Some(present) => Work::Delete { identity, before: Arc::new(diff::owned_before(kind, present, applied)) },
+        None => Work::Forget { identity },
+    };
     // Which of its fields are personal is not on record, so none is shown but its name.
-    let sensitive = before.as_ref().map(|before| sensitive::unless_recorded(Some(kind), before)).unwrap_or_default();
+    let sensitive = work.before().map(|before| sensitive::unless_recorded(Some(kind), before)).unwrap_or_default();
     let origin = match is_deleted {
         true => (inputs.place)(&Address { owner: address.owner.clone(), id: "".into(), each: None }, "/spec/phase"),
         false => (inputs.place)(address, ""),
@@ -247,24 +251,19 @@ fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&P
         address: address.clone(),
         kind: kind_name.clone(),
         target: target.clone(),
-        identity: Some(identity.clone()),
-        action: if present.is_some() { Action::Delete } else { Action::Forget },
+        work,
         cause: Cause::Pending,
         reason: match (present, is_deleted) {
             (None, _) => Reason::Gone,
             (Some(_), true) => Reason::TenantDeleted,
             (Some(_), false) => Reason::NotWanted,
         },
-        before,
-        after: None,
-        fields: Vec::new(),
         sensitive,
         depends_on: depends_on.clone(),
         protected: *protect,
         loses_data: loses_data(kind, applied, present),
         origin,
         renamed_from: None,
-        replaces: None,
         generation: generation + 1,
     }
 }

@@ -7,6 +7,7 @@ use super::super::Finding;
 use super::super::draft::Draft;
 use crate::diagnostics::{Severity, codes};
 use crate::model::address::Address;
+use crate::model::resource::TargetName;
 
 pub fn run(draft: &mut Draft) {
     unknown(draft);
@@ -62,7 +63,7 @@ fn scheduled(draft: &mut Draft) {
 
 /// One finding for each target and reason, however many resources it hits.
 fn unknown(draft: &mut Draft) {
-    let mut reasons: BTreeMap<(Arc<str>, Arc<str>), usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<(TargetName, Arc<str>), usize> = BTreeMap::new();
     for blocked in draft.blocked.iter().filter(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0) {
         *reasons.entry((blocked.target.clone(), blocked.reason.clone())).or_default() += 1;
     }

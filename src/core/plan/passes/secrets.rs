@@ -17,10 +17,10 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
     let missing: HashMap<String, &SecretReference> =
         inputs.missing_secrets.iter().map(|reference| (reference.to_string(), reference)).collect();
     for change in &mut draft.changes {
-        let is_written = matches!(change.action, Action::Update | Action::Replace | Action::Adopt | Action::Move);
-        let Some(after) = change.after.as_ref().filter(|_| is_written) else { continue };
+        let is_written = matches!(change.action(), Action::Update | Action::Replace | Action::Adopt | Action::Move);
+        let Some(after) = change.work.after().filter(|_| is_written) else { continue };
         let begun = || {
-            let identity = change.identity.clone()?;
+            let identity = change.work.identity().cloned()?;
             inputs.begun.get(&(change.address.clone(), identity))
         };
         let lost = match &change.reason {

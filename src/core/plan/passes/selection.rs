@@ -11,18 +11,18 @@ use crate::model::address::{Address, Owner};
 /// What needs something that is not there yet, and is not selected to be made, has to wait for it. So has the end of what
 /// something needs that is not selected.
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
-    let deletes = draft.changes.iter().any(|change| change.action == Action::Delete);
+    let deletes = draft.changes.iter().any(|change| change.action() == Action::Delete);
     // What was renamed is selected by its new name.
     let is_selected = |owner: &Owner| (inputs.selected)(inputs.renamed.get(owner).unwrap_or(owner));
     let left = inputs.inventory.values().filter(|applied| deletes && !is_selected(&applied.address.owner));
     let needed: HashMap<&Address, &Address> =
         left.flat_map(|applied| applied.depends_on.iter().map(move |needed| (needed, &applied.address))).collect();
-    let hindrance = |change: &Change| match change.action {
+    let hindrance = |change: &Change| match change.action() {
         Action::Delete => needed.get(&change.address).map(|user| format!("{user}, which needs it, was not selected")),
         _ => {
             let waits =
                 |needed: &&Address| !(inputs.selected)(&needed.owner) && !inputs.inventory.contains_key(*needed);
-            let missing = change.after.as_ref().and_then(|_| change.depends_on.iter().find(waits));
+            let missing = change.work.after().and_then(|_| change.depends_on.iter().find(waits));
             missing.map(|missing| format!("it needs {missing}, which is not there yet and was not selected"))
         }
     };

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::build::Inputs;
-use super::super::change::{adopted_on_record, conflict_help, created, put_on_record, replace_identity, updated};
 use super::super::draft::{Draft, Index};
+use super::super::from_verdict::{adopted_on_record, conflict_help, created, put_on_record, replace_identity, updated};
 use super::super::{Cause, Change, FieldChange, Finding};
 use crate::diagnostics::{Severity, codes};
 use crate::diff::{self, Known, Verdict};
@@ -109,12 +109,12 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         begun,
         secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
     });
-    let mut change = match verdict {
-        Verdict::Unchanged => {
+    let mut change = match (verdict, &desired.identity) {
+        (Verdict::Unchanged, _) => {
             draft.unchanged += 1;
             return;
         }
-        Verdict::Blocked { code, reason } => {
+        (Verdict::Blocked { code, reason }, _) => {
             if code != codes::UNKNOWN_STATE {
                 let mut finding =
                     Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
@@ -124,25 +124,28 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
             }
             return draft.block(desired, code, reason);
         }
-        Verdict::Record { present } => {
+        (Verdict::Record { present }, Some(identity)) => {
             let is_known = begun.is_none()
                 && applied.is_some_and(|applied| applied.address == desired.address && is_it(applied, desired));
             match is_known {
-                true => put_on_record(inputs, desired, applied, &present),
-                false => adopted_on_record(inputs, desired, applied, &present),
+                true => put_on_record(inputs, desired, applied, identity, &present),
+                false => adopted_on_record(inputs, desired, applied, identity, &present),
             }
         }
-        Verdict::Create { cause } => {
+        (Verdict::Create { cause }, _) => {
             warn_of_lost_data(desired, cause, draft);
             created(desired, applied, cause)
         }
-        Verdict::Update(update) => updated(inputs, desired, applied, false, update),
-        Verdict::Replace(update) => updated(inputs, desired, applied, true, update),
+        (Verdict::Update(update), Some(identity)) => updated(inputs, desired, applied, identity, false, update),
+        (Verdict::Replace(update), Some(identity)) => updated(inputs, desired, applied, identity, true, update),
+        (Verdict::Record { .. } | Verdict::Update(_) | Verdict::Replace(_), None) => {
+            unreachable!("what has no name yet was not found")
+        }
     };
     let captures = desired.kind.captures_of(&desired.spec);
     let is_told = |field: &FieldChange| captures.iter().any(|capture| *capture.pointer() == *field.path);
     // Repeated under its old key, the interrupted write could be answered with what was made then.
-    if let Some(begun) = begun.filter(|_| change.fields.iter().any(is_told)) {
+    if let Some(begun) = begun.filter(|_| change.work.fields().iter().any(is_told)) {
         change.generation = change.generation.max(begun.generation + 1);
     }
     // The numbers of the writes at an address only ever rise, whatever was there before.
@@ -160,7 +163,7 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
 }
 
 fn first_field(change: &Change) -> &str {
-    change.fields.first().map_or("", |field| &*field.path)
+    change.work.fields().first().map_or("", |field| &*field.path)
 }
 
 fn relocated(desired: &Desired, applied: &Applied, draft: &mut Draft) {

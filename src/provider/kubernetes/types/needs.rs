@@ -1,13 +1,12 @@
 //! What has to exist before an object: identities of others, which count where they are asked for too.
 
-use std::sync::Arc;
-
 use super::object::{self, Type, at, pod_spec_path};
 use super::sorts;
+use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::{Map, Value};
 
 /// Identities of objects that `spec` cannot do without. A guess that no object has is of no consequence.
-pub fn needs(spec: &Map) -> Vec<Arc<str>> {
+pub fn needs(spec: &Map) -> Vec<Identity> {
     let Some(of) = Type::of(spec) else { return Vec::new() };
     let mut needs = Vec::new();
     let namespace = object::namespace(spec).filter(|_| sorts::is_namespaced(spec));
@@ -60,7 +59,7 @@ pub fn needs(spec: &Map) -> Vec<Arc<str>> {
 const OF_CLUSTER: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// What the server refuses an object without: its namespace.
-pub fn requires(spec: &Map) -> Vec<Arc<str>> {
+pub fn requires(spec: &Map) -> Vec<Identity> {
     let namespace = object::namespace(spec).filter(|name| sorts::is_namespaced(spec) && !OF_CLUSTER.contains(name));
     let identity = |name| object::identity_of(Type { group: "", kind: "Namespace" }, "", name);
     namespace.map(identity).into_iter().collect()
@@ -68,7 +67,7 @@ pub fn requires(spec: &Map) -> Vec<Arc<str>> {
 
 /// The definition of a custom resource. Its name has the plural, which only the server knows: these are the ways in which
 /// plurals are made (`meta.UnsafeGuessKindToResource`, and a plain `s`).
-fn definitions(of: Type<'_>) -> Vec<Arc<str>> {
+fn definitions(of: Type<'_>) -> Vec<Identity> {
     let singular = of.kind.to_ascii_lowercase();
     let mut plurals = vec![format!("{singular}s")];
     if singular.ends_with(['s', 'x', 'h']) {

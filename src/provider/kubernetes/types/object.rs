@@ -1,8 +1,7 @@
 //! An object's type and name, read from its spec.
 
-use std::sync::Arc;
-
 use tenantry_core::model::kind::escape;
+use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::{Map, Value};
 
 /// The type of an object. The version is no part of what it is called: `apps/v1` and `apps/v1beta1` show one Deployment.
@@ -48,14 +47,14 @@ pub fn split_api_version(api_version: &str) -> (&str, &str) {
 }
 
 /// `Kind.group/namespace/name`: unique in a cluster. An empty namespace is none.
-pub fn identity_of(of: Type<'_>, namespace: &str, name: &str) -> Arc<str> {
+pub fn identity_of(of: Type<'_>, namespace: &str, name: &str) -> Identity {
     let Type { group, kind } = of;
     let dot = if group.is_empty() { "" } else { "." };
     format!("{}{dot}{}/{}/{}", escape(kind), escape(group), escape(namespace), escape(name)).into()
 }
 
 /// The identity of a spec, or nothing while a part of it is missing or deferred.
-pub fn identity(spec: &Map) -> Option<Arc<str>> {
+pub fn identity(spec: &Map) -> Option<Identity> {
     let metadata = spec.get("metadata")?.as_map()?;
     let namespace = match metadata.get("namespace") {
         None | Some(Value::Null) => "",

@@ -57,7 +57,7 @@ pub fn kind() -> Kind {
         check_together: None,
         by_spec: Some(BySpec {
             left_alone: is_create_only,
-            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()))
+            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into_owned().into()))
         }),
     }
 }

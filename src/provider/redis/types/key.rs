@@ -55,7 +55,7 @@ pub fn kind() -> Kind {
             // What counts down at run time cannot be made again; what is written here can.
             loses_data: |spec| is_create_only(spec),
             left_alone: is_create_only,
-            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into()))
+            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into_owned().into()))
         }),
     }
 }

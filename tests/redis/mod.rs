@@ -1,19 +1,16 @@
 //! The Redis provider against a real server.
 
 mod spelling;
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "other providers' tests use the rest")]
-mod support;
 
 use std::process::{Child, Command, Stdio};
 
+use crate::support::target::{Target, on_server};
+use crate::support::tcp::TcpProxy;
+use crate::support::tls;
+use crate::support::{create, delete, observe, present, update};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, cmd};
 use serde_json::json;
-use support::target::{Target, on_server};
-use support::tcp::TcpProxy;
-use support::tls;
-use support::{create, delete, observe, present, update};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
 use tenantry_provider::contract::{ErrorClass, StepAction};

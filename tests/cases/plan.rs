@@ -15,24 +15,10 @@
 //! Of every case it is checked that planning writes nothing, that what is refused is not applied, and that after an apply
 //! there is nothing left to do.
 
-#[path = "plan/captured.rs"]
-mod captured;
-mod command;
-#[path = "plan/instances.rs"]
-mod instances;
-#[path = "plan/outputs.rs"]
-mod outputs;
-#[path = "plan/shop.rs"]
-mod shop;
-#[path = "plan/shown.rs"]
-mod shown;
-
 use std::path::{Path, PathBuf};
 
-use command::{Said, change_world, files, lay_over, run, run_at, wait};
-
-/// Set to `1` to rewrite what is expected.
-const BLESS: &str = "TENANTRY_BLESS";
+use crate::command::{self, Said, change_world, files, lay_over, run, run_at, wait};
+use crate::expected;
 
 /// What is special about a case.
 #[derive(Default, serde::Deserialize)]
@@ -50,41 +36,11 @@ struct Case {
     unfinished: bool,
 }
 
-#[test]
-fn every_case_is_planned_and_applied_as_expected() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/plan");
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(&root)
-        .expect("the cases are there")
-        .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.is_dir() && !path.ends_with("_base"))
-        .collect();
-    cases.sort();
-    assert!(!cases.is_empty(), "no cases in {}", root.display());
-    let half = cases.len().div_ceil(2);
-    let wrong: Vec<String> = std::thread::scope(|threads| {
-        let workers: Vec<_> = cases
-            .chunks(half)
-            .map(|cases| threads.spawn(|| cases.iter().filter_map(|case| story(&root, case).err()).collect::<Vec<_>>()))
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("no case panics")).collect()
-    });
-    assert!(
-        wrong.is_empty(),
-        "otherwise than expected (`{BLESS}=1 cargo test --test plan` rewrites):\n{}",
-        wrong.join("\n")
-    );
-}
-
-#[expect(clippy::disallowed_methods, reason = "what a test run is to do is asked of its environment")]
-fn blesses() -> bool {
-    std::env::var_os(BLESS).is_some()
-}
-
 /// Plays one case, and returns what is not as it should be.
-fn story(root: &Path, folder: &Path) -> Result<(), String> {
-    let name = folder.file_name().expect("a folder has a name").to_string_lossy();
+pub fn play(folder: &Path) -> Result<(), String> {
+    let root = folder.parent().expect("a case is in a folder");
     let case: Case = match std::fs::read_to_string(folder.join("case.toml")) {
-        Ok(text) => toml::from_str(&text).map_err(|error| format!("=== {name}: case.toml: {error}"))?,
+        Ok(text) => toml::from_str(&text).map_err(|error| format!("case.toml: {error}"))?,
         Err(_) => Case::default(),
     };
     let temporary = assert_fs::TempDir::new().expect("a temporary folder");
@@ -104,7 +60,7 @@ fn story(root: &Path, folder: &Path) -> Result<(), String> {
         }
         let said = run(estate, &["apply", "--auto-approve"]);
         if said.exit != 0 {
-            return Err(format!("=== {name}: what comes before cannot be applied\n{}{}", said.out, said.err));
+            return Err(format!("what comes before cannot be applied\n{}{}", said.out, said.err));
         }
     }
     if let Ok(statements) = std::fs::read_to_string(folder.join("drift.sql")) {
@@ -114,8 +70,7 @@ fn story(root: &Path, folder: &Path) -> Result<(), String> {
         std::fs::write(estate.join(".tenantry/default/sandbox.db"), world).expect("the world can be written");
     }
     for removed in &case.removed {
-        std::fs::remove_file(estate.join(removed))
-            .map_err(|error| format!("=== {name}: {}: {error}", removed.display()))?;
+        std::fs::remove_file(estate.join(removed)).map_err(|error| format!("{}: {error}", removed.display()))?;
     }
     if folder.join("estate").is_dir() {
         lay_over(&folder.join("estate"), estate);
@@ -155,14 +110,9 @@ fn story(root: &Path, folder: &Path) -> Result<(), String> {
     for (file, text) in
         [("plan.txt", transcript(&planned)), ("plan.json", json.out.clone()), ("apply.txt", transcript(&applied))]
     {
-        let expected = folder.join(file);
-        if blesses() {
-            std::fs::write(&expected, &text).expect("the expectation can be written");
-        } else if std::fs::read_to_string(&expected).unwrap_or_default() != text {
-            wrong.push(format!("{file}:\n{text}"));
-        }
+        wrong.extend(expected(&folder.join(file), &text));
     }
-    if wrong.is_empty() { Ok(()) } else { Err(format!("=== {name}: {}", wrong.join("\n"))) }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
 /// Both streams and the exit code, as one text.

@@ -1,9 +1,5 @@
 //! The Stripe provider on a replica of Stripe.
 
-#[allow(dead_code, reason = "each test binary takes its part")]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod downgrades;
 mod faults;
 mod kinds;

@@ -2,10 +2,6 @@
 //!
 //! The estates are folders of `estates/`. What is there, and that nothing is left, is told by clients of the tests' own.
 
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "each test binary takes its part")]
-mod support;
-
 mod commerce_platform;
 mod estate;
 mod operators;

@@ -5,17 +5,14 @@ mod fence;
 mod folded;
 mod quoting;
 mod safety;
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "other providers' tests use the rest")]
-mod support;
 mod values;
 
+use crate::support::target::{Target, on_server};
+use crate::support::tcp::TcpProxy;
+use crate::support::{create, delete, observe, present, update};
 use serde_json::{Value as Json, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
-use support::target::{Target, on_server};
-use support::tcp::TcpProxy;
-use support::{create, delete, observe, present, update};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
 use tenantry_mysql::MySql;

@@ -1,9 +1,5 @@
 //! The provider of REST APIs: every ready definition on a stand-in of its API, and what can go wrong with any API.
 
-#[allow(dead_code, reason = "each test binary takes its part")]
-#[path = "../support/mod.rs"]
-mod support;
-
 mod answers;
 mod compared;
 mod definitions;

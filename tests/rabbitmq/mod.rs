@@ -1,15 +1,12 @@
 //! The RabbitMQ provider against a real server.
 
 mod answers;
-#[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "other providers' tests use the rest")]
-mod support;
 
+use crate::support::target::{Target, on_server};
+use crate::support::tcp::TcpProxy;
+use crate::support::tls;
+use crate::support::{create, delete, observe, present, update};
 use serde_json::{Value as Json, json};
-use support::target::{Target, on_server};
-use support::tcp::TcpProxy;
-use support::tls;
-use support::{create, delete, observe, present, update};
 use tenantry_core::diff::compare;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_provider::contract::ErrorClass;

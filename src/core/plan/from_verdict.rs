@@ -1,0 +1,205 @@
+//! A verdict on one resource → the change that is planned, with its reason.
+
+use std::sync::Arc;
+
+use super::build::Inputs;
+use super::draft::Draft;
+use super::{Cause, Change, FieldChange, Reason, Work, sensitive};
+use crate::diff::{self, Update};
+use crate::model::kind::{self, Capture};
+use crate::model::resource::{Applied, Desired, Identity, Observed, Present};
+use crate::model::value::Map;
+use crate::ownership::{self, Claim};
+
+/// What to do about something that stands where a resource is wanted.
+pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
+    match observed {
+        Observed::Present(present) if present.mark.is_some() => {
+            "choose another name; what carries another mark is never taken over. If this is the same resource under a new id, \
+             write the old one under `previously`"
+        }
+        _ if desired.adopt => "choose another name, or ask for what cannot change as it is there",
+        _ => "choose another name, or write `adopt: true` on the resource to take it over",
+    }
+}
+
+/// A resource whose name in the target changes is made anew; the old one is deleted once the new one is there.
+pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, change: &mut Change, draft: &mut Draft) {
+    let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
+    let observed =
+        observation.map_or(Observed::Unknown("its target was not asked".into()), |all| all.get(&old.identity));
+    let Observed::Present(present) = observed else { return };
+    let claim = Claim {
+        scope: &inputs.scope(),
+        kind: &desired.kind,
+        address: &desired.address,
+        earlier: &desired.previously,
+        recorded: Some(old),
+        begun: false,
+    };
+    if !ownership::of(&claim, &present).is_ours() {
+        return;
+    }
+    change.reason = Reason::IdentityChanged { from: old.identity.clone() };
+    change.work = Work::Replace {
+        identity: desired.identity.clone(),
+        old: Some(old.identity.clone()),
+        before: Arc::new(diff::owned_before(&desired.kind, &present, old)),
+        after: desired.spec.shared(),
+        fields: diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect(),
+    };
+    draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
+}
+
+/// What is wanted and not there.
+pub fn created(desired: &Desired, applied: Option<&Applied>, cause: Cause) -> Change {
+    let reason = match cause {
+        Cause::Pending => Reason::Wanted,
+        Cause::Both => Reason::DeletedOutsideAndChanged,
+        Cause::Drift => Reason::DeletedOutside,
+        Cause::Unfinished => Reason::ReplacementUnfinished,
+    };
+    let work = Work::Create { identity: desired.identity.clone(), after: desired.spec.shared() };
+    change(desired, applied, work, cause, reason)
+}
+
+/// What is as wanted, and the inventory does not have it. What was never lost is not taken over again: if its mark goes
+/// meanwhile, that is somebody's doing.
+pub fn adopted_on_record(
+    inputs: &Inputs<'_>,
+    desired: &Desired,
+    applied: Option<&Applied>,
+    identity: &Identity,
+    present: &Present,
+) -> Change {
+    let work = Work::Adopt {
+        identity: identity.clone(),
+        before: owned(desired, applied, present),
+        after: desired.spec.shared(),
+        fields: Vec::new(),
+    };
+    recorded(inputs, desired, applied, work, Reason::RecordMissing)
+}
+
+/// What is as wanted, and the inventory has not all of it.
+pub fn put_on_record(
+    inputs: &Inputs<'_>,
+    desired: &Desired,
+    applied: Option<&Applied>,
+    identity: &Identity,
+    present: &Present,
+) -> Change {
+    let work = Work::Update {
+        identity: identity.clone(),
+        before: owned(desired, applied, present),
+        after: desired.spec.shared(),
+        fields: Vec::new(),
+    };
+    recorded(inputs, desired, applied, work, Reason::RecordOutdated)
+}
+
+fn owned(desired: &Desired, applied: Option<&Applied>, present: &Present) -> Arc<Map> {
+    Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &[]))
+}
+
+fn recorded(inputs: &Inputs<'_>, desired: &Desired, applied: Option<&Applied>, work: Work, reason: Reason) -> Change {
+    let mut change = change(desired, applied, work, Cause::Pending, reason);
+    change.origin = (inputs.place)(&desired.address, "");
+    change
+}
+
+fn field(difference: diff::Difference) -> FieldChange {
+    FieldChange { path: difference.pointer, before: difference.before, after: difference.after }
+}
+
+/// What something that exists is to become.
+pub fn updated(
+    inputs: &Inputs<'_>,
+    desired: &Desired,
+    applied: Option<&Applied>,
+    identity: &Identity,
+    replaces: bool,
+    update: Update,
+) -> Change {
+    let reason = reason_of(desired, applied, replaces, &update);
+    let Update { differences, cause, adopts, moved_from, marks: _, present } = update;
+    let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
+    let before = Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides));
+    let first = differences.first().map_or("", |difference| &*difference.pointer);
+    let origin = (inputs.place)(&desired.address, first);
+    let (identity, after) = (identity.clone(), desired.spec.shared());
+    let fields: Vec<FieldChange> = differences.into_iter().map(field).collect();
+    let work = match &moved_from {
+        _ if replaces && !fields.is_empty() => {
+            Work::Replace { identity: Some(identity), old: None, before, after, fields }
+        }
+        _ if adopts => Work::Adopt { identity, before, after, fields },
+        Some(_) if fields.is_empty() => Work::Move { identity, before, after },
+        _ => Work::Update { identity, before, after, fields },
+    };
+    let mut change = change(desired, applied, work, cause, reason);
+    change.origin = origin;
+    change.renamed_from = moved_from.or(change.renamed_from);
+    change
+}
+
+fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, update: &Update) -> Reason {
+    let Update { differences, cause, adopts, moved_from, marks, present: _ } = update;
+    let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
+    let captures = desired.kind.captures_of(&desired.spec);
+    let is_named = |capture: &&Capture| differences.iter().any(|field| *field.pointer == *capture.pointer());
+    if let Some(capture) = captures.iter().find(is_named)
+        && (immutable.is_none() || capture.replaces)
+    {
+        let secret = Arc::from(&*capture.name);
+        return match renewed_by(capture, desired, applied) {
+            Some(field) => Reason::SecretRenewed { secret, field: field.into() },
+            None => Reason::SecretNotKept { secret },
+        };
+    }
+    if let Some(difference) = immutable.filter(|_| replaces) {
+        return Reason::Immutable { field: difference.pointer.clone() };
+    }
+    match (cause, moved_from) {
+        _ if *adopts => Reason::Adopted,
+        // Of a tenant's new name every one of its resources tells.
+        (_, Some(old))
+            if differences.is_empty() && old.owner != desired.address.owner && old.id == desired.address.id =>
+        {
+            Reason::MovedWithOwner { from: old.owner.clone() }
+        }
+        (_, Some(old)) if differences.is_empty() => Reason::Moved { from: old.clone() },
+        (_, None) if differences.is_empty() && *marks => Reason::MarkOutdated,
+        (Cause::Drift, _) => Reason::ChangedOutside,
+        (Cause::Both, _) => Reason::ChangedOnBothSides,
+        (Cause::Unfinished, _) => Reason::WriteUnfinished,
+        (Cause::Pending, _) => Reason::ChangedInRepository,
+    }
+}
+
+/// The field that asks for another one of what is told once, if the repository has changed it.
+fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -> Option<&'static str> {
+    let (field, before) = capture.field.zip(applied?.spec_value())?;
+    let written = kind::at(&before, field)?;
+    (kind::at(&desired.spec, field) != Some(written)).then_some(field)
+}
+
+/// A change with all that does not depend on what is there.
+fn change(desired: &Desired, applied: Option<&Applied>, work: Work, cause: Cause, reason: Reason) -> Change {
+    let generation = applied.map_or(0, |applied| applied.generation) + 1;
+    Change {
+        address: desired.address.clone(),
+        kind: desired.kind.name.into(),
+        target: desired.target.clone(),
+        work,
+        cause,
+        reason,
+        sensitive: sensitive::of(desired),
+        depends_on: desired.depends_on.clone(),
+        protected: desired.protect,
+        loses_data: desired.kind.loses_data_of(&desired.spec),
+        origin: None,
+        renamed_from: applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned(),
+        generation,
+    }
+}

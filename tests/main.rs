@@ -1,0 +1,27 @@
+//! Every test that needs more than one room, in one program: linking everything once is what its building takes longest for.
+//!
+//! A module is a subject: `cargo test --test all postgres::` runs what is about PostgreSQL. Modules that need a server ask
+//! the environment for it (see `docs/testing.md`).
+
+mod answers;
+mod command;
+mod conformance;
+mod crash;
+mod documents;
+mod estates;
+mod guides;
+mod http;
+mod import;
+mod kubernetes;
+mod kubernetes_files;
+mod mysql;
+mod plan;
+mod postgres;
+mod properties;
+mod rabbitmq;
+mod redis;
+mod s3;
+mod source;
+mod store;
+mod stripe;
+mod support;

@@ -1,0 +1,7 @@
+//! What a plan shows, and what outputs, captured secrets and a sandbox in the sandbox come to.
+
+mod captured;
+mod instances;
+mod outputs;
+mod shop;
+mod shown;
