@@ -49,6 +49,15 @@ fn cases(sort: &Path) -> Vec<PathBuf> {
     cases
 }
 
+/// Lays the files of a folder over those of another.
+fn lay_over(from: &Path, to: &Path) {
+    for (name, content) in command::files(from) {
+        let target = to.join(name);
+        std::fs::create_dir_all(target.parent().expect("a file is in a folder")).expect("folders can be made");
+        std::fs::write(target, content).expect("files can be written");
+    }
+}
+
 /// What differs from what a file expects, as a text; or rewrites the file.
 #[expect(clippy::disallowed_methods, reason = "what a test run is to do is asked of its environment")]
 fn expected(file: &Path, told: &str) -> Option<String> {

@@ -17,8 +17,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::command::{self, Said, change_world, files, lay_over, run, run_at, wait};
-use crate::expected;
+use crate::command::{self, Said, change_world, files, run, run_at, wait};
+use crate::{expected, lay_over};
 
 /// What is special about a case.
 #[derive(Default, serde::Deserialize)]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::command::{Said, files, lay_over, run};
-use crate::expected;
+use crate::command::{Said, files, run};
+use crate::{expected, lay_over};
 
 /// Validates one case, and returns what is not as it should be.
 pub fn play(case: &Path) -> Result<(), String> {

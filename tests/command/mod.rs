@@ -65,15 +65,6 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// Lays the files of a folder over those of another.
-pub fn lay_over(from: &Path, to: &Path) {
-    for (name, content) in files(from) {
-        let target = to.join(name);
-        std::fs::create_dir_all(target.parent().expect("a file is in a folder")).expect("folders can be made");
-        std::fs::write(target, content).expect("files can be written");
-    }
-}
-
 /// Runs statements on the simulated world of an estate's default environment. Each has to change something.
 pub async fn change_world(estate: &Path, statements: &str) {
     change(&estate.join(".tenantry/default/sandbox.db"), statements).await;
