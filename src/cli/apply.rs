@@ -4,7 +4,6 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{self, Global};
@@ -14,14 +13,22 @@ use super::progress::{JsonLines, Live, Plain};
 use super::session::Session;
 use super::{lock, plan, report, system};
 use tenantry_core::plan::Plan;
-use tenantry_core::plan::json::to_json;
-use tenantry_engine::apply::{self, Progress, Report};
+use tenantry_core::plan::json::Written;
+use tenantry_engine::outcome::{Outcome, Report};
+use tenantry_engine::request::{Progress, Request};
 use tenantry_render::words;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{RunOutcome, Store};
 
 /// How long a store may take to give up the locks of a run that is stopped at once.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The plan, as the first of the events.
+#[derive(serde::Serialize)]
+struct Planned<'p> {
+    event: &'static str,
+    plan: Written<'p>,
+}
 
 pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
     if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
@@ -43,7 +50,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         }
     };
     if output.is_json() {
-        output.json_line(&json!({"event": "planned", "plan": to_json(&made, true)}))?;
+        output.json_line(&Planned { event: "planned", plan: Written::masked(&made) })?;
     } else {
         plan::show(&made, &session.catalogue, output)?;
     }
@@ -77,7 +84,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         Box::new(Plain::new())
     };
     let targets = session.targets();
-    let request = apply::Request {
+    let request = Request {
         plan: &made,
         targets: &targets,
         store: &*store,
@@ -100,10 +107,11 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
 }
 
 fn exit(report: &Report, plan: &Plan) -> Exit {
-    let stale = report.outcomes.values().any(|(_, outcome)| matches!(outcome, apply::Outcome::Stale(_)));
-    let failed = report.outcomes.values().any(|(_, outcome)| {
-        matches!(outcome, apply::Outcome::Failed(_) | apply::Outcome::Wrong(_) | apply::Outcome::HalfDone(_))
-    });
+    let stale = report.outcomes.values().any(|(_, outcome)| matches!(outcome, Outcome::Stale(_)));
+    let failed = report
+        .outcomes
+        .values()
+        .any(|(_, outcome)| matches!(outcome, Outcome::Failed(_) | Outcome::Wrong(_) | Outcome::HalfDone(_)));
     match report.outcome() {
         RunOutcome::Done => plan::exit(plan),
         RunOutcome::Failed | RunOutcome::Partly if stale && !failed => Exit::Stale,

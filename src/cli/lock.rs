@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use tenantry_engine::EngineError;
-use tenantry_engine::apply::{Report, Request, apply};
+use tenantry_engine::apply::apply;
+use tenantry_engine::outcome::Report;
+use tenantry_engine::request::Request;
 use tenantry_store::contract::{Lock, Store, StoreError, Unlock};
 
 use super::arguments::Global;

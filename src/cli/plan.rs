@@ -1,6 +1,6 @@
 //! `tenantry plan`: what apply would do.
 
-use std::io::Write as _;
+use std::io::BufWriter;
 use std::path::Path;
 
 use super::arguments::{self, Global, Selection};
@@ -65,7 +65,7 @@ pub async fn make(
 /// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
 pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
-        return output.json(&json::to_json(plan, true));
+        return output.json(&json::Written::masked(plan));
     }
     let reveal = output.is_seen_only();
     let sql = |kind: &str| {
@@ -104,9 +104,9 @@ fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
         options.mode(0o600);
     }
     let mut file = options.open(path).map_err(failed)?;
-    let mut text = Vec::new();
-    tenantry_render::json::write_pretty(&mut text, &json::to_json(plan, false)).map_err(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)
+    let mut writer = BufWriter::new(&mut file);
+    tenantry_render::json::write_pretty(&mut writer, &json::Written::saved(plan)).map_err(failed)?;
+    writer.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
 }
 
 /// Reads a saved plan.

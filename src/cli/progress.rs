@@ -5,7 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Output, Stderr};
-use tenantry_engine::apply::{Event, Outcome, Progress};
+use tenantry_engine::outcome::Outcome;
+use tenantry_engine::request::{Event, Progress};
 use tenantry_render::page::shown;
 use tenantry_render::words;
 

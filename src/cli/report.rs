@@ -6,7 +6,7 @@ use std::io;
 
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::plan::{Action, Plan};
-use tenantry_engine::apply::{Outcome, Report};
+use tenantry_engine::outcome::{Outcome, Report};
 use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;

@@ -4,6 +4,8 @@ pub mod desired;
 pub mod diagnostics;
 pub mod diff;
 pub mod expression;
+#[cfg(test)]
+mod fixture;
 pub mod import;
 pub mod lifecycle;
 pub mod model;

@@ -10,168 +10,20 @@
 //! else; after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if
 //! the store fails in the middle, the run stops before the next write.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
-use super::fresh::Fresh;
+use super::fresh::{Fresh, Ready};
+use super::outcome::{Outcomes, Report};
+use super::request::{Event, Request};
 use super::run::Run;
 use super::secrets::{EarlierOwners, SecretValues};
 use super::targets::Targets;
 use super::verify::verify;
-use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::Present;
-use tenantry_core::plan::{Action, Change, Plan, json};
+use tenantry_core::plan::{Plan, json};
 use tenantry_core::policy;
-use tenantry_secret::contract::SecretStore;
-use tenantry_store::contract::{Holder, LockRequest, RunBegun, RunId, RunOutcome, Store, StoreError};
-
-/// What a run needs besides the plan.
-pub struct Request<'a> {
-    pub plan: &'a Plan,
-    pub targets: &'a Targets<'a>,
-    pub store: &'a dyn Store,
-    pub secrets: &'a dyn SecretStore,
-    /// Who runs it: user@host.
-    pub actor: Arc<str>,
-    /// Who takes the locks, under a name that is unique to this run.
-    pub holder: Holder,
-    /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
-    pub now: Timestamp,
-    /// The system's clock: leases and the journal are real time, whatever `--now` says.
-    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
-    /// When this is cancelled, what is in flight is finished and nothing else begun.
-    pub cancel: CancellationToken,
-    pub progress: &'a dyn Progress,
-}
-
-/// Told of everything that happens, as it happens.
-pub trait Progress: Send + Sync {
-    fn event(&self, event: &Event<'_>);
-}
-
-/// Something that happened.
-#[derive(Debug, serde::Serialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
-pub enum Event<'a> {
-    #[serde(rename_all = "camelCase")]
-    RunBegun {
-        run: RunId,
-        changes: usize,
-        simulated: bool,
-    },
-    StepBegun {
-        address: &'a Address,
-        action: Action,
-    },
-    StepEnded {
-        address: &'a Address,
-        action: Action,
-        result: &'a Outcome,
-    },
-    /// Everything is written, and some of it is not ready yet.
-    Waiting {
-        resources: usize,
-        /// Of one of them.
-        reason: &'a str,
-    },
-    PhaseEntered {
-        tenant: &'a str,
-        phase: &'a str,
-    },
-    /// The target asks to wait, or a request is tried again.
-    #[serde(rename_all = "camelCase")]
-    Retrying {
-        target: &'a str,
-        reason: String,
-        after_milliseconds: u64,
-    },
-    RunEnded {
-        run: RunId,
-        outcome: RunOutcome,
-    },
-}
-
-/// How a change ended.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-#[serde(tag = "outcome", content = "reason", rename_all = "camelCase")]
-pub enum Outcome {
-    Done,
-    /// It was written, and is not ready yet, or not gone yet.
-    Pending(String),
-    /// It was so already: an earlier run got that far.
-    AlreadyDone,
-    Failed(String),
-    /// It was written, and is not as it was written.
-    Wrong(String),
-    /// The old one was deleted, and the new one could not be created in its place.
-    HalfDone(String),
-    /// The resource changed since the plan was made.
-    Stale(String),
-    /// Something that it needs was not done.
-    Skipped(String),
-    /// The run was interrupted before its turn.
-    Interrupted,
-}
-
-impl Outcome {
-    pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done | Self::AlreadyDone | Self::Pending(_))
-    }
-
-    /// Whether something was done that did not come out well.
-    pub fn is_wrong(&self) -> bool {
-        matches!(self, Self::Wrong(_))
-    }
-
-    /// Whether something in the target changed, well or not.
-    pub fn has_effect(&self) -> bool {
-        self.is_done() || matches!(self, Self::Wrong(_) | Self::HalfDone(_))
-    }
-
-    /// Whether nothing is left to wait for either.
-    pub fn is_settled(&self) -> bool {
-        matches!(self, Self::Done | Self::AlreadyDone)
-    }
-}
-
-/// Every change with how it ended, in order of address.
-pub type Outcomes = BTreeMap<Address, (Action, Outcome)>;
-
-/// What a run came to.
-pub struct Report {
-    pub run: RunId,
-    pub outcomes: Outcomes,
-    pub interrupted: bool,
-}
-
-impl Report {
-    pub fn outcome(&self) -> RunOutcome {
-        if self.interrupted {
-            RunOutcome::Interrupted
-        } else if self.outcomes.values().all(|(_, outcome)| outcome.is_done()) {
-            RunOutcome::Done
-        } else if !self.outcomes.values().any(|(_, outcome)| outcome.has_effect()) {
-            RunOutcome::Failed
-        } else {
-            RunOutcome::Partly
-        }
-    }
-}
-
-/// A change that may be written.
-pub struct Ready<'a> {
-    pub change: &'a Change,
-    /// What was just observed; nothing of something that is created.
-    pub present: Option<Present>,
-    /// Of a replacement under another name: the old one, deleted afterwards.
-    pub replaced: Option<Present>,
-    /// Everything is as it should be and only the record is missing.
-    pub only_record: bool,
-}
+use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 
 /// Applies a plan.
 ///

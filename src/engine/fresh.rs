@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::EngineError;
-use super::apply::{Outcome, Ready};
 use super::observe::{by_address, observe};
+use super::outcome::Outcome;
 use super::plan::begun;
 use super::targets::Targets;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
@@ -17,6 +17,17 @@ use tenantry_core::model::value::Value;
 use tenantry_core::ownership::{self, Claim};
 use tenantry_core::plan::{Action, Change, Plan};
 use tenantry_store::contract::Store;
+
+/// A change that may be written.
+pub struct Ready<'a> {
+    pub change: &'a Change,
+    /// What was just observed; nothing of something that is created.
+    pub present: Option<Present>,
+    /// Of a replacement under another name: the old one, deleted afterwards.
+    pub replaced: Option<Present>,
+    /// Everything is as it should be and only the record is missing.
+    pub only_record: bool,
+}
 
 /// What is there now.
 pub struct Fresh {
@@ -215,7 +226,7 @@ fn writes_secret(change: &Change) -> bool {
 /// What a change asks for, as if it came from the repository.
 pub fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
     let kind = targets.catalogue.get(&change.kind)?;
-    let spec = kind.normal(change.work.after().map(|map| &**map)?);
+    let spec = kind.normal_shared(change.work.after()?);
     Some(Desired {
         address: change.address.clone(),
         kind: kind.clone(),

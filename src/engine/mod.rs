@@ -2,9 +2,10 @@
 
 pub mod apply;
 mod fresh;
-
 pub mod observe;
+pub mod outcome;
 pub mod plan;
+pub mod request;
 mod run;
 mod secrets;
 pub mod settings;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::EngineError;
-use super::apply::{Event, Outcome, Outcomes, Request};
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
+use super::outcome::{Outcome, Outcomes};
+use super::request::{Event, Request};
 use tenantry_core::diff::{Update, Verdict};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};

@@ -61,14 +61,14 @@ async fn what_was_made_in_the_place_of_ours_is_not_ours() {
     write("deleting");
     plan_and_apply(folder).await;
     command::change_world(folder, &format!("{MADE_AGAIN}'shop.branch';\n")).await;
-    let kept = json::to_json(&planned(folder).await, true);
+    let kept = crate::support::as_json(json::Written::masked(&planned(folder).await));
     assert_eq!(kept["changes"], serde_json::json!([]));
     let reason = |plan: &serde_json::Value| plan["blocked"][0]["reason"].as_str().expect("a reason").to_owned();
     assert!(reason(&kept).ends_with("exists in `main`, but is not the one that was made here"), "{kept}");
     write("deleted");
     let ended = planned(folder).await;
     assert_eq!(summary(&ended), [("acme/version".to_owned(), Action::Delete, Cause::Pending)]);
-    let ended = json::to_json(&ended, true);
+    let ended = crate::support::as_json(json::Written::masked(&ended));
     assert!(reason(&ended).ends_with("it is not the one that was made here, so it is not deleted"), "{ended}");
 }
 
@@ -168,7 +168,7 @@ async fn what_was_made_without_an_answer_is_ours_though_the_next_try_was_refused
     let folder = folder.path();
     plan_and_apply_with(folder, Arc::new(LosesBranch::default())).await;
     let again = planned(folder).await;
-    assert_eq!(json::to_json(&again, true)["blocked"], serde_json::json!([]));
+    assert_eq!(crate::support::as_json(json::Written::masked(&again))["blocked"], serde_json::json!([]));
     plan_and_apply(folder).await;
     assert_eq!(summary(&planned(folder).await), [], "what was just applied plans empty");
 }
@@ -194,5 +194,8 @@ async fn what_an_interrupted_run_made_in_the_place_of_ours_can_be_deleted() {
     write(text.replace(branch, ""));
     let (plan, _) = plan_and_apply(folder).await;
     assert_eq!(summary(&plan), [("acme/branch".to_owned(), Action::Delete, Cause::Pending)]);
-    assert_eq!(json::to_json(&planned(folder).await, true)["blocked"], serde_json::json!([]));
+    assert_eq!(
+        crate::support::as_json(json::Written::masked(&planned(folder).await))["blocked"],
+        serde_json::json!([])
+    );
 }

@@ -41,7 +41,7 @@ async fn outputs_are_known_after_apply_and_then_for_good() {
     let (first, _) = plan_and_apply(folder.path()).await;
     let created = |address: &str| (address.to_owned(), Action::Create, Cause::Pending);
     assert_eq!(summary(&first), [created("acme/account"), created("acme/card")]);
-    let shown = json::to_json(&first, true);
+    let shown = crate::support::as_json(json::Written::masked(&first));
     let unknown = &shown["changes"][1]["unknownAfter"];
     assert_eq!(*unknown, serde_json::json!(["/account", "/labels/all/1", "/link"]));
     assert_eq!(shown["changes"][1]["after"]["link"], "https://shop.example/(acme/account.id, known after apply)/acme");

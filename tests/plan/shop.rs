@@ -12,8 +12,10 @@ use tenantry_core::model::document::Estate;
 use tenantry_core::model::kind::{Batch, BySpec, Capture, Instance, Kind, MarkPlace};
 use tenantry_core::plan::{Action, Cause, Plan, json};
 use tenantry_core::resolve;
-use tenantry_engine::apply::{self, Event, Progress, Report};
+use tenantry_engine::apply::apply;
+use tenantry_engine::outcome::Report;
 use tenantry_engine::plan;
+use tenantry_engine::request::{Event, Progress, Request};
 use tenantry_engine::targets::Targets;
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 use tenantry_sandbox::faults::{Faults, NoFaults};
@@ -133,10 +135,10 @@ pub async fn plan_and_apply(folder: &Path) -> (Plan, Report) {
 pub async fn plan_and_apply_with(folder: &Path, faults: Arc<dyn Faults>) -> (Plan, Report) {
     in_shop(folder, faults, async |shop: &Opened<'_>| {
         let plan = plan_in(shop).await;
-        let saved = json::to_json(&plan, false).to_string();
+        let saved = crate::support::as_json(json::Written::saved(&plan)).to_string();
         let read = json::from_json(&saved).expect("a saved plan is read back");
         assert_eq!(read, plan, "a saved plan is the plan");
-        let report = apply::apply(&apply::Request {
+        let report = apply(&Request {
             plan: &read,
             targets: shop.targets,
             store: shop.store,

@@ -17,7 +17,9 @@ use tenantry_core::model::resource::Applied;
 use tenantry_core::model::secret::SecretReference;
 use tenantry_core::plan::{Plan, json};
 use tenantry_core::resolve::{self, Environment};
-use tenantry_engine::apply::{self, Event, Progress, Report};
+use tenantry_engine::apply::apply;
+use tenantry_engine::outcome::Report;
+use tenantry_engine::request::{Event, Progress, Request};
 use tenantry_engine::targets::Targets;
 use tenantry_engine::{EngineError, plan};
 use tenantry_sandbox::faults::{Faults, NoFaults};
@@ -178,7 +180,7 @@ impl Bed {
 
     pub async fn apply_under(&self, plan: &Plan, conditions: &Conditions<'_>) -> Result<Report, EngineError> {
         let opened = self.open(Mode::ReadWrite, conditions.faults.clone());
-        apply::apply(&apply::Request {
+        apply(&Request {
             plan,
             targets: &opened.targets(),
             store: &*conditions.store,
@@ -268,7 +270,11 @@ impl Bed {
     /// Nothing is left to do, nothing is found, and the world holds what the repository asks for and nothing else.
     pub async fn assert_settled(&self) {
         let plan = self.plan().await;
-        assert!(plan.is_empty() && plan.blocked.is_empty(), "not settled: {}", json::to_json(&plan, false));
+        assert!(
+            plan.is_empty() && plan.blocked.is_empty(),
+            "not settled: {}",
+            crate::support::as_json(json::Written::saved(&plan))
+        );
         assert!(plan.findings.is_empty(), "something is found: {:#?}", plan.findings);
         let end = self.end().await;
         let applied: BTreeSet<_> = end
@@ -425,7 +431,11 @@ pub fn assert_all_done(report: &Report, plan: &Plan) {
     let undone = report.outcomes.iter().filter(|(_, (_, outcome))| !outcome.is_done());
     let undone: Vec<String> =
         undone.map(|(address, (action, outcome))| format!("{action:?} {address}: {outcome:?}")).collect();
-    assert!(undone.is_empty(), "nothing went wrong, and yet: {undone:#?}\nin the plan {}", json::to_json(plan, false));
+    assert!(
+        undone.is_empty(),
+        "nothing went wrong, and yet: {undone:#?}\nin the plan {}",
+        crate::support::as_json(json::Written::saved(plan))
+    );
 }
 
 /// Addresses of a report that were not done.

@@ -18,7 +18,8 @@ use super::model::{Model, model};
 /// Plans again and again and sees the same plan, and the same files.
 async fn assert_repeatable(bed: &Bed) {
     let files = bed.files();
-    let text = |plan: &_| serde_json::to_string_pretty(&json::to_json(plan, false)).expect("JSON");
+    let text =
+        |plan: &_| serde_json::to_string_pretty(&crate::support::as_json(json::Written::saved(plan))).expect("JSON");
     let one = bed.plan_with(Arc::new(NoFaults), 1, &|_| true).await;
     let two = bed.plan_with(Arc::new(NoFaults), 2, &|_| true).await;
     let five = bed.plan_with(Arc::new(NoFaults), 5, &|_| true).await;

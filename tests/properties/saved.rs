@@ -8,7 +8,7 @@ use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Plan, json};
-use tenantry_engine::apply::Outcome;
+use tenantry_engine::outcome::Outcome;
 
 use super::bank::CATALOGUE;
 use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};
@@ -17,7 +17,7 @@ use super::model::{Model, model};
 
 /// Saves a plan and reads it again.
 fn saved(plan: &Plan) -> Plan {
-    let text = serde_json::to_string_pretty(&json::to_json(plan, false)).expect("JSON");
+    let text = serde_json::to_string_pretty(&crate::support::as_json(json::Written::saved(plan))).expect("JSON");
     let read = json::from_json(&text).expect("a saved plan is read back");
     assert_eq!(read, *plan, "nothing is lost in a saved plan");
     read

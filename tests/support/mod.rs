@@ -23,9 +23,15 @@ use tenantry_core::model::kind::{Catalogue, Kind};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_core::plan::json::Written;
 use tenantry_provider::contract::{Known, ObserveRequest, Provider, Reader, Step, StepAction};
 
 pub const ESTATE: &str = "shop";
+
+/// A plan in one of its forms, to look into.
+pub fn as_json(plan: Written<'_>) -> serde_json::Value {
+    serde_json::to_value(plan).expect("a plan is JSON")
+}
 
 /// JSON as the fields of a spec.
 pub fn map(json: serde_json::Value) -> Map {

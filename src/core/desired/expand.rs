@@ -14,6 +14,7 @@ use crate::diagnostics::{Diagnostic, Origin, Severity, codes};
 use crate::expression::{self, Compiled, Scope, limits};
 use crate::model::address::{Address, Owner};
 use crate::model::kind::{self, Problem};
+use crate::model::normal::Normal;
 use crate::model::resource::{Desired, TargetName};
 use crate::model::value::{Map, Value, with_article};
 use crate::resolve::{ResolvedTenant, suggest};
@@ -282,7 +283,8 @@ impl<'e> Context<'_, 'e> {
         }
         for group in groups.into_values() {
             let Some(check) = group.first().and_then(|desired| desired.kind.check_together) else { continue };
-            for (index, problem) in check(&group) {
+            let specs: Vec<&Normal> = group.iter().map(|desired| &desired.spec).collect();
+            for (index, problem) in check(&specs) {
                 let at = group.get(index).map(|desired| &desired.address.id);
                 let resource = composition.iter().find(|resource| Some(&resource.template.id) == at);
                 if let Some(resource) = resource {

@@ -125,13 +125,36 @@ impl Comparison<'_> {
         for (name, value) in observed.iter().filter(|(name, _)| !desired.contains(name)) {
             let applied_value = applied.and_then(|applied| applied.get(name));
             let pointer = pointer_of(name);
-            let is_ours = || applied_value.is_some() || self.claimed.iter().any(|claimed| **claimed == *pointer);
+            // Of such a map that is no longer named at all only our keys go, and only they are told.
+            if let Value::Map(below) = value
+                && owned_by_key(self.kind, &pointer)
+                && (self.kind.owned_by_key.contains(&&*pointer) || self.has_others(&pointer, below, applied_value))
+            {
+                self.fields(&pointer, &Map::default(), Some(below), applied_value.and_then(Value::as_map), true);
+                continue;
+            }
+            let is_ours = || applied_value.is_some() || self.is_claimed(&pointer);
             // Of a map that is owned key by key, and of the spec itself, a key that was never asked for is not ours.
             if value.is_null() || (by_key && !is_ours()) {
                 continue;
             }
             self.differ(pointer, Some(value), None, applied.map(|_| applied_value));
         }
+    }
+
+    /// Whether the target says that a field is ours.
+    fn is_claimed(&self, pointer: &str) -> bool {
+        self.claimed.iter().any(|claimed| **claimed == *pointer)
+    }
+
+    /// Whether a map has keys that are not ours beside keys that are.
+    fn has_others(&self, parent: &str, observed: &Map, applied: Option<&Value>) -> bool {
+        let (ours, others): (Vec<_>, Vec<_>) = observed.iter().partition(|(name, _)| {
+            let mut pointer = parent.to_owned();
+            push_token(&mut pointer, name);
+            applied.and_then(Value::as_map).is_some_and(|applied| applied.contains(name)) || self.is_claimed(&pointer)
+        });
+        !ours.is_empty() && !others.is_empty()
     }
 
     /// `applied` is nothing where nothing was applied, and nothing within where the field was not.

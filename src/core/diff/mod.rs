@@ -4,6 +4,8 @@
 //! resource was last applied. A field that the target has and nobody asked for is left alone.
 
 mod compare;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;

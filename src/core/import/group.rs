@@ -4,18 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::template::{misfits, variety};
-use super::{Item, pattern};
+use super::{Group, Item, pattern};
 use crate::model::value::Value;
-
-/// Things that one resource of the blueprint stands for.
-pub struct Group<'a> {
-    pub id: String,
-    /// Several of a tenant, told apart by name.
-    pub is_each: bool,
-    /// Too different for a template: each is a value by itself.
-    pub is_whole: bool,
-    pub items: Vec<&'a Item>,
-}
 
 /// The least share of tenants, in percent, for whom a role is worth a resource of its own.
 const LEAST_SHARE: usize = 4;

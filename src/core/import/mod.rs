@@ -36,6 +36,16 @@ pub struct Item {
     pub is_quota: bool,
 }
 
+/// Things that one resource of the blueprint stands for.
+pub struct Group<'a> {
+    pub id: String,
+    /// Several of a tenant, told apart by name.
+    pub is_each: bool,
+    /// Too different for a template: each is a value by itself.
+    pub is_whole: bool,
+    pub items: Vec<&'a Item>,
+}
+
 /// An estate that yields the items again.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::Group;
-use super::{Item, pattern};
+use super::{Group, Item, pattern};
 use crate::model::value::{Map, Value};
 
 /// A spec with holes.

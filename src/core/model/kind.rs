@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::normal::Normal;
-use super::resource::{Desired, Identity};
+use super::text::Identity;
 use super::value::{Map, Value, unescape_token};
 use crate::diagnostics::Severity;
 
@@ -49,8 +49,8 @@ pub struct Kind {
     pub normalise: fn(&Map) -> Map,
     /// What the schema cannot say: problems of one spec, found without the target. Pointers are those of the normal form.
     pub check: fn(&Normal) -> Vec<Problem>,
-    /// What only shows when all of one owner's resources of the kind in one target are looked at: problems, each with the
-    /// place of its resource in the list.
+    /// What only shows when the specs of all of one owner's resources of the kind in one target are looked at: problems, each
+    /// with the place of its spec in the list.
     pub check_together: Option<CheckTogether>,
     /// What depends on the spec, of a kind that stands for many sorts of resource. Where it is given, it counts instead of
     /// `identity`, and adds to the other fields.
@@ -113,7 +113,7 @@ pub enum Instance {
 }
 
 /// See [`Kind::check_together`].
-pub type CheckTogether = fn(&[&Desired]) -> Vec<(usize, Problem)>;
+pub type CheckTogether = fn(&[&Normal]) -> Vec<(usize, Problem)>;
 
 /// The traits of a kind that stands for many sorts of resource, such as any object of a cluster or any REST resource.
 #[derive(Clone, Copy)]

@@ -18,6 +18,12 @@ impl Kind {
     pub fn normal(&self, spec: &Map) -> Normal {
         Normal(Arc::new((self.normalise)(spec)))
     }
+
+    /// The same of a spec that is held already. One that is canonical is not held twice.
+    pub fn normal_shared(&self, spec: &Arc<Map>) -> Normal {
+        let normal = (self.normalise)(spec);
+        Normal(if normal == **spec { spec.clone() } else { Arc::new(normal) })
+    }
 }
 
 impl Normal {

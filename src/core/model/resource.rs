@@ -8,19 +8,9 @@ use super::kind::Kind;
 use super::mark::Mark;
 use super::normal::Normal;
 use super::secret::SecretReference;
-use super::text::text_type;
+pub use super::text::{Identity, TargetName};
 use super::value::{Deferred, Map, Part, Value};
 use crate::diagnostics::Origin;
-
-text_type! {
-    /// What a resource is called in its target. Never empty by default: what has no name yet has no identity.
-    Identity
-}
-
-text_type! {
-    /// Name of a target in `tenantry.toml`.
-    TargetName
-}
 
 /// A resource that the repository asks for.
 #[derive(Clone)]

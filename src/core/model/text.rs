@@ -92,4 +92,12 @@ macro_rules! text_type {
     };
 }
 
-pub(crate) use text_type;
+text_type! {
+    /// What a resource is called in its target. It has no default: what has no name yet has no identity.
+    Identity
+}
+
+text_type! {
+    /// Name of a target in `tenantry.toml`.
+    TargetName
+}

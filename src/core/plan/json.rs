@@ -1,13 +1,17 @@
 //! The form in which a plan is shown to programs, and saved.
 //!
 //! Both are the JSON of `schemas/plan.schema.json`. The shown form masks sensitive fields; the saved form has them, and the
-//! parts of deferred values, because it is applied exactly. The digest covers the saved form without `digest` and
-//! `createdAt`: an edited or cut file is refused.
+//! parts of deferred values, because it is applied exactly. The digest covers the saved form with `digest` and `createdAt`
+//! empty: an edited or cut file is refused.
+//!
+//! A plan may have hundreds of thousands of changes. They are put into their form one after the other while they are
+//! written or hashed, so that no second copy of them is held.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -32,10 +36,11 @@ pub enum InvalidPlan {
     Masked,
 }
 
+/// `C` are the changes: those that were read, or those of a plan that is written.
 #[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "Plan")]
-struct PlanJson {
+struct PlanJson<C = Vec<ChangeJson>> {
     /// Version of this form.
     format_version: u32,
     tool: Tool,
@@ -43,12 +48,12 @@ struct PlanJson {
     environment: Option<Arc<str>>,
     revision: Option<Arc<str>>,
     created_at: Arc<str>,
-    /// SHA-256 of the saved form without `digest` and `createdAt`, in hexadecimal.
+    /// SHA-256 of the saved form, without blanks between its values and with empty `digest` and `createdAt`, in hexadecimal.
     digest: String,
     /// Whether every target is the sandbox.
     simulated: bool,
     summary: Summary,
-    changes: Vec<ChangeJson>,
+    changes: C,
     blocked: Vec<Blocked>,
     findings: Vec<Finding>,
     transitions: Vec<Transition>,
@@ -136,27 +141,77 @@ pub fn schema() -> serde_json::Value {
     schemars::SchemaGenerator::default().into_root_schema_for::<PlanJson>().into()
 }
 
-/// The plan as programs see it; `masked` as it may be kept in a log.
-pub fn to_json(plan: &Plan, masked: bool) -> serde_json::Value {
-    let mut json = serde_json::to_value(form(plan, masked)).expect("a plan has no maps with other keys than texts");
-    let digest = digest_of(&json);
-    json["digest"] = digest.into();
-    json
+/// A plan in its form, which is made while it is serialised.
+pub struct Written<'p> {
+    plan: &'p Plan,
+    masked: bool,
+    digest: String,
+}
+
+impl<'p> Written<'p> {
+    /// As it may be kept in a log or shown to programs: sensitive values are masked, and it cannot be applied.
+    pub fn masked(plan: &'p Plan) -> Self {
+        Self { plan, masked: true, digest: digest_of(&form(plan, true)) }
+    }
+
+    /// As it is saved, to be applied exactly.
+    pub fn saved(plan: &'p Plan) -> Self {
+        Self { plan, masked: false, digest: digest(plan) }
+    }
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = form(self.plan, self.masked);
+        PlanJson { digest: self.digest.clone(), created_at: self.plan.created_at.clone(), ..form }.serialize(serializer)
+    }
 }
 
 /// The digest of a plan, in hexadecimal.
 pub fn digest(plan: &Plan) -> String {
-    digest_of(&serde_json::to_value(form(plan, false)).expect("a plan has no maps with other keys than texts"))
+    digest_of(&form(plan, false))
 }
 
-fn digest_of(json: &serde_json::Value) -> String {
-    let mut json = json.clone();
-    if let Some(fields) = json.as_object_mut() {
-        fields.remove("digest");
-        fields.remove("createdAt");
+/// Of a form without digest and time.
+fn digest_of<C: Serialize>(form: &PlanJson<C>) -> String {
+    /// What is serialised goes into the hash.
+    struct Hashed(Sha256);
+
+    impl io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
-    // Objects of serde_json are sorted by key, so the text is canonical.
-    hex(&Sha256::digest(json.to_string().as_bytes()))
+
+    // Serialising writes a few bytes at a time, which is dear to hash.
+    let mut hashed = io::BufWriter::with_capacity(1 << 16, Hashed(Sha256::new()));
+    serde_json::to_writer(&mut hashed, form).expect("a plan has no maps with other keys than texts");
+    let Ok(Hashed(hash)) = hashed.into_inner() else { unreachable!("a hash takes everything") };
+    hex(&hash.finalize())
+}
+
+/// Changes that are put into their form one by one.
+struct Changes<'p> {
+    changes: &'p [Change],
+    masked: bool,
+}
+
+impl Serialize for Changes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.changes.iter().map(|change| change_form(change, self.masked)))
+    }
+}
+
+/// What every version's form begins with.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    format_version: Option<u64>,
 }
 
 /// Reads a saved plan back.
@@ -165,16 +220,17 @@ fn digest_of(json: &serde_json::Value) -> String {
 /// If it is no plan, of another format, changed, or masked.
 pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
     let malformed = |error: serde_json::Error| InvalidPlan::Malformed(error.to_string());
-    let json: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
-    match json.get("formatVersion").and_then(serde_json::Value::as_u64) {
+    let Head { format_version } = serde_json::from_str(text).map_err(malformed)?;
+    match format_version {
         Some(found) if found == u64::from(FORMAT_VERSION) => {}
         Some(found) => return Err(InvalidPlan::Format { found }),
         None => return Err(InvalidPlan::Malformed("it has no `formatVersion`".into())),
     }
-    if json.get("digest").and_then(serde_json::Value::as_str) != Some(&digest_of(&json)) {
+    let mut form: PlanJson = serde_json::from_str(text).map_err(malformed)?;
+    let (saved, created_at) = (std::mem::take(&mut form.digest), std::mem::replace(&mut form.created_at, "".into()));
+    if saved != digest_of(&form) {
         return Err(InvalidPlan::Digest);
     }
-    let form: PlanJson = serde_json::from_value(json).map_err(malformed)?;
     if form.masked {
         return Err(InvalidPlan::Masked);
     }
@@ -183,7 +239,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         estate: form.estate,
         environment: form.environment,
         revision: form.revision,
-        created_at: form.created_at,
+        created_at,
         simulated: form.simulated,
         changes: form.changes.into_iter().map(change).collect::<Result<_, _>>()?,
         blocked: form.blocked,
@@ -195,12 +251,13 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
     })
 }
 
-fn form(plan: &Plan, masked: bool) -> PlanJson {
+/// The form without digest and time.
+fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
     let Plan {
         estate,
         environment,
         revision,
-        created_at,
+        created_at: _,
         simulated,
         changes,
         blocked,
@@ -216,11 +273,11 @@ fn form(plan: &Plan, masked: bool) -> PlanJson {
         estate: estate.clone(),
         environment: environment.clone(),
         revision: revision.clone(),
-        created_at: created_at.clone(),
+        created_at: "".into(),
         digest: String::new(),
         simulated: *simulated,
         summary: plan.summary(),
-        changes: changes.iter().map(|change| change_form(change, masked)).collect(),
+        changes: Changes { changes, masked },
         blocked: blocked.clone(),
         findings: findings.clone(),
         transitions: transitions.clone(),

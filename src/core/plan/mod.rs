@@ -11,6 +11,8 @@ pub mod json;
 pub mod passes;
 mod reason;
 pub mod sensitive;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Which steps of one owner go out together.
 
-use super::super::apply::Ready;
+use super::super::fresh::Ready;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::{Batch, Kind};
 use tenantry_core::model::value::{Part, Value};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::apply::Ready;
+use super::super::fresh::Ready;
 use tenantry_core::desired::topological;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Applied;

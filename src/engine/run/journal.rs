@@ -1,6 +1,8 @@
 //! Journal, write, journal: nothing is written that was not put on record before.
 
-use super::super::apply::{Event, Outcome, Ready};
+use super::super::fresh::Ready;
+use super::super::outcome::Outcome;
+use super::super::request::Event;
 use super::captured::untold;
 use super::prepare::{NAMELESS, Prepared};
 use super::{Run, locked};

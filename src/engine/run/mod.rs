@@ -15,7 +15,9 @@ use futures::stream::{self, StreamExt as _};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Event, Outcome, Outcomes, Ready, Request};
+use super::fresh::Ready;
+use super::outcome::{Outcome, Outcomes};
+use super::request::{Event, Request};
 use super::secrets::SecretValues;
 use batch::batches;
 use endings::{Ending, endings, needed_before};

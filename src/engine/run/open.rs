@@ -10,8 +10,9 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::super::apply::{Event, Ready};
+use super::super::fresh::Ready;
 use super::super::observe::describe;
+use super::super::request::Event;
 use super::{Run, locked};
 use tenantry_core::model::kind::Batch;
 use tenantry_core::model::resource::TargetName;

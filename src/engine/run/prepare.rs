@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::apply::Ready;
+use super::super::fresh::Ready;
 use super::{Run, locked};
 use tenantry_core::diff;
 use tenantry_core::model::address::Address;

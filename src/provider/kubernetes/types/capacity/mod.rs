@@ -15,7 +15,7 @@ pub use limits::limit_range_problems;
 use limits::{Bounds, problems_of_pod};
 use pods::Workload;
 use tenantry_core::model::kind::Problem;
-use tenantry_core::model::resource::Desired;
+use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::{Map, Value, push_token};
 
 /// Resources that a container must say once a quota limits them (`validationSet` of `pkg/quota/v1/evaluator/core/pods.go`).
@@ -29,11 +29,11 @@ const DEMANDED: [(&str, &str, bool); 6] = [
 ];
 
 /// What one owner's objects cannot be together, each problem with the place of its object in the list.
-pub fn check_together(resources: &[&Desired]) -> Vec<(usize, Problem)> {
+pub fn check_together(specs: &[&Normal]) -> Vec<(usize, Problem)> {
     let mut namespaces: BTreeMap<&str, Vec<(usize, &Map)>> = BTreeMap::new();
-    for (index, desired) in resources.iter().enumerate() {
-        if let Some(namespace) = object::namespace(&desired.spec) {
-            namespaces.entry(namespace).or_default().push((index, &desired.spec));
+    for (index, spec) in specs.iter().enumerate() {
+        if let Some(namespace) = object::namespace(spec) {
+            namespaces.entry(namespace).or_default().push((index, spec));
         }
     }
     namespaces.values().flat_map(|objects| in_namespace(objects)).collect()

@@ -4,32 +4,17 @@ use serde_json::json;
 
 use super::*;
 use crate::types::kind;
-use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::model::value::{Deferred, Part as DeferredPart};
 
-fn desired(value: Value) -> Desired {
+fn normal(value: Value) -> Normal {
     let Value::Map(spec) = value else { panic!("a map") };
-    let kind = Arc::new(kind());
-    let spec = kind.normal(&spec);
-    Desired {
-        address: "acme/x".parse().expect("an address"),
-        identity: kind.identity_of(&spec),
-        kind,
-        target: "cluster".into(),
-        spec,
-        sensitive: Arc::default(),
-        protect: false,
-        adopt: false,
-        depends_on: Vec::new(),
-        previously: Vec::new(),
-        origin: Origin { file: FileId(0), span: Span::default() },
-    }
+    kind().normal(&spec)
 }
 
 fn found(objects: &[serde_json::Value]) -> String {
-    let desired: Vec<Desired> = objects.iter().map(|json| desired(json.into())).collect();
+    let specs: Vec<Normal> = objects.iter().map(|json| normal(json.into())).collect();
     let line = |(index, problem): (usize, Problem)| format!("{index} {} {}", problem.pointer, problem.message);
-    check_together(&desired.iter().collect::<Vec<_>>()).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    check_together(&specs.iter().collect::<Vec<_>>()).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn quota(hard: serde_json::Value) -> serde_json::Value {
@@ -135,7 +120,7 @@ fn what_is_not_known_yet_is_not_held_against_anybody() {
     let deferred = Value::Deferred(Arc::new(Deferred { parts: vec![DeferredPart::Text("9".into())] }));
     let web = Value::from(deployment(4, json!({"requests": {"cpu": "500m"}})));
     let web = web.with_pointer("/spec/template/spec/containers/0/resources/requests/cpu", deferred);
-    let all = [desired(quota(json!({"requests.cpu": 1})).into()), desired(web)];
+    let all = [normal(quota(json!({"requests.cpu": 1})).into()), normal(web)];
     assert_eq!(check_together(&all.iter().collect::<Vec<_>>()), []);
 }
 

@@ -1,0 +1,251 @@
+//! Small worlds for the tests of decisions: what is wanted, on record and there, as JSON; what is planned, as lines.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::desired::OwnerResources;
+use super::diagnostics::{FileId, Origin, Span};
+use super::model::address::{Address, Owner};
+use super::model::config::LimitsTable;
+use super::model::document::{ApprovalSpec, Document, Phase};
+use super::model::kind::{Batch, Catalogue, Kind, MarkPlace};
+use super::model::mark::Mark;
+use super::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, KindObservation, Observed, Present};
+use super::model::value::{Map, Value};
+use super::plan::build::{Inputs, build};
+use super::plan::{Plan, passes};
+
+const TARGET: &str = "main";
+
+/// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges. All are called by their `name`, and
+/// live in a `region` that cannot change. `tags` are owned by key.
+pub fn catalogue() -> Catalogue {
+    let thing = |name: &'static str, mark: MarkPlace, bills: bool| Kind {
+        name,
+        summary: "",
+        schema: schemars::json_schema!({"type": "object"}),
+        identity: &["name"],
+        immutable: &["/region"],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &["/tags"],
+        outputs: &[],
+        captures: &[],
+        name_limits: &[],
+        references: &[],
+        loses_data: false,
+        bills,
+        mark,
+        batch: Batch::Single,
+        normalise: Map::clone,
+        check: |_| Vec::new(),
+        check_together: None,
+        by_spec: None,
+    };
+    Catalogue::new([
+        thing("test.thing", MarkPlace::Target, false),
+        thing("test.note", MarkPlace::Inventory, false),
+        thing("test.bill", MarkPlace::Target, true),
+    ])
+}
+
+pub fn map(json: &Json) -> Map {
+    Value::from(json).as_map().cloned().expect("a map")
+}
+
+pub fn address(text: &str) -> Address {
+    text.parse().expect("an address")
+}
+
+fn list(json: &Json) -> Vec<Address> {
+    json.as_array().into_iter().flatten().filter_map(Json::as_str).map(address).collect()
+}
+
+fn fields(json: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    json.as_object().into_iter().flatten()
+}
+
+/// A spec without the words that say something about it: `kind`, `needs`, `was`, `adopt`, `mark`, `begun`.
+fn spec(json: &Json) -> Map {
+    let words = ["kind", "needs", "was", "adopt", "mark"];
+    let fields: serde_json::Map<String, Json> =
+        fields(json).filter(|(name, _)| !words.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    map(&fields.into())
+}
+
+fn kind(catalogue: &Catalogue, json: &Json) -> Arc<Kind> {
+    catalogue.get(json["kind"].as_str().unwrap_or("test.thing")).expect("a kind").clone()
+}
+
+/// `{"name": "a", "size": 1}`, and beside the spec `kind`, `needs: [address]`, `was: [address]`, `adopt`.
+pub fn desired(catalogue: &Catalogue, at: &str, json: &Json) -> Desired {
+    let kind = kind(catalogue, json);
+    let spec = kind.normal(&spec(json));
+    Desired {
+        address: address(at),
+        identity: kind.identity_of(&spec),
+        kind,
+        target: TARGET.into(),
+        spec,
+        sensitive: Arc::default(),
+        protect: false,
+        adopt: json["adopt"] == true,
+        depends_on: list(&json["needs"]),
+        previously: list(&json["was"]),
+        origin: Origin { file: FileId(0), span: Span::default() },
+    }
+}
+
+pub fn applied(catalogue: &Catalogue, at: &str, json: &Json) -> Applied {
+    let kind = kind(catalogue, json);
+    let spec = spec(json);
+    Applied {
+        address: address(at),
+        kind: kind.name.into(),
+        target: TARGET.into(),
+        identity: kind.identity_of(&kind.normal(&spec)).expect("a name"),
+        spec: serde_json::to_string(&spec).expect("JSON").into(),
+        outputs: "{}".into(),
+        generation: 1,
+        protect: false,
+        depends_on: list(&json["needs"]),
+    }
+}
+
+/// `mark` is an address of this estate, or `estate:address`; nothing where there is none.
+pub fn present(json: &Json) -> Present {
+    let mark = json["mark"].as_str().map(|mark| {
+        let (estate, at) = mark.split_once(':').unwrap_or(("shop", mark));
+        Mark { estate: estate.into(), address: address(at), secret_hash: None }
+    });
+    Present { spec: Arc::new(spec(json)), mark, ..Present::default() }
+}
+
+/// Plans a world: `wanted` and `recorded` by address, `there` as a list (or `unknown`: why it could not be read), `begun` as
+/// a list of addresses whose write was never seen to end, `phases` by tenant, `approved` addresses that may be deleted.
+pub fn plan(world: &Json) -> Plan {
+    let catalogue = catalogue();
+    let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
+    for (at, json) in fields(&world["wanted"]) {
+        let desired = desired(&catalogue, at, json);
+        by_owner.entry(desired.address.owner.clone()).or_default().push(desired);
+    }
+    let mut owners: Vec<OwnerResources> =
+        by_owner.into_iter().map(|(owner, resources)| OwnerResources { owner, resources }).collect();
+    let inventory: BTreeMap<Address, Applied> = fields(&world["recorded"])
+        .map(|(at, json)| applied(&catalogue, at, json))
+        .map(|applied| (applied.address.clone(), applied))
+        .collect();
+    passes::moves::add(&mut owners, &inventory);
+
+    let mut observed: BTreeMap<_, KindObservation> = BTreeMap::new();
+    for name in ["test.thing", "test.note", "test.bill"] {
+        let of_kind = |json: &&Json| kind(&catalogue, json).name == name;
+        let there = world["there"].as_array().into_iter().flatten().filter(of_kind).map(|json| {
+            let present = present(json);
+            let kind = kind(&catalogue, json);
+            (kind.identity_of(&kind.normal(&present.spec)).expect("a name"), Observed::Present(present))
+        });
+        let mut resources: HashMap<Identity, Observed> = there.collect();
+        let asked = owners.iter().flat_map(|owner| &owner.resources).filter_map(|desired| desired.identity.clone());
+        for identity in asked.chain(inventory.values().map(|applied| applied.identity.clone())) {
+            resources.entry(identity).or_insert(Observed::Absent);
+        }
+        let observation = match world["unknown"].as_str() {
+            Some(reason) => KindObservation::unknown(reason),
+            None => KindObservation { resources, incomplete: None },
+        };
+        observed.insert((TARGET.into(), catalogue.get(name).expect("a kind").name), observation);
+    }
+
+    let begun: HashMap<(Address, Identity), Begun> = list(&world["begun"])
+        .into_iter()
+        .map(|at| {
+            let name = world["wanted"][at.to_string()]["name"].as_str().expect("a name");
+            let begun = Begun { generation: 1, write: BegunWrite::Write, spec: None };
+            ((at, Identity::from(name)), begun)
+        })
+        .collect();
+    let phases: BTreeMap<Arc<str>, Phase> = owners
+        .iter()
+        .filter_map(|owner| Some((owner.owner.tenant()?.clone(), Phase::Active)))
+        .chain(fields(&world["phases"]).map(|(tenant, phase)| {
+            let phase = Phase::named(phase.as_str().expect("a phase")).expect("a phase");
+            (Arc::from(tenant.as_str()), phase)
+        }))
+        .collect();
+    let applied_phases = phases.keys().map(|tenant| (tenant.clone(), "active".into())).collect();
+    let estate: Arc<str> = "shop".into();
+    build(&Inputs {
+        estate: &estate,
+        environment: None,
+        revision: None,
+        now: jiff::Timestamp::UNIX_EPOCH,
+        simulated: false,
+        catalogue: &catalogue,
+        limits: &LimitsTable::default(),
+        approvals: &approvals(&world["approved"]),
+        desired: &owners,
+        phases: &phases,
+        renamed: &BTreeMap::new(),
+        applied_phases: &applied_phases,
+        inventory: &inventory,
+        begun: &begun,
+        observed: &observed,
+        secret_hashes: &HashMap::new(),
+        missing_secrets: &BTreeSet::new(),
+        selected: &|_| true,
+        place: &|_, _| None,
+    })
+}
+
+fn approvals(addresses: &Json) -> Vec<Document<ApprovalSpec>> {
+    let addresses: Vec<&Json> = addresses.as_array().into_iter().flatten().collect();
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let spec = json!({
+        "reason": "agreed", "expires": "1971-01-01T00:00:00Z", "allow": ["delete"], "addresses": addresses,
+    });
+    vec![Document {
+        metadata: serde_json::from_value(json!({"name": "agreed"})).expect("metadata"),
+        spec: serde_json::from_value(spec).expect("an approval"),
+        positions: super::model::document::Positions::new(FileId(0), Vec::<(String, Span)>::new()),
+    }]
+}
+
+/// A line for each change, what is blocked, and each phase: `action address (cause; reason) field: before → after`.
+pub fn lines(plan: &Plan) -> String {
+    let mut lines = Vec::new();
+    for change in &plan.changes {
+        let reason = serde_json::to_value(&change.reason).expect("JSON");
+        let cause = serde_json::to_value(change.cause).expect("JSON");
+        let from = change.renamed_from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+        let word = |json: &Json| json.as_str().unwrap_or_default().to_owned();
+        let mut line = format!(
+            "{} {}{from} ({}, {})",
+            change.action().as_str(),
+            change.address,
+            word(&cause),
+            word(&reason["code"])
+        );
+        for field in change.work.fields() {
+            let show =
+                |value: &Option<Value>| value.as_ref().map_or("none".into(), |value| value.to_json().to_string());
+            line.push_str(&format!(" {}: {} → {}", field.path, show(&field.before), show(&field.after)));
+        }
+        lines.push(line);
+    }
+    for blocked in &plan.blocked {
+        lines.push(format!("blocked {} ({}) {}", blocked.address, blocked.code, blocked.reason));
+    }
+    for refused in plan.findings.iter().filter(|finding| finding.refuses) {
+        lines.push(format!("refused ({}) {}", refused.code, refused.message));
+    }
+    if lines.is_empty() {
+        lines.push(format!("nothing to do, {} unchanged", plan.unchanged));
+    }
+    lines.join("\n")
+}

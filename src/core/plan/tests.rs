@@ -1,0 +1,215 @@
+//! What is planned of a world: each pass, beginning with "nothing to do".
+
+use insta::assert_snapshot;
+use serde_json::{Value as Json, json};
+
+use crate::fixture::{lines, plan};
+
+fn planned(world: Json) -> String {
+    lines(&plan(&world))
+}
+
+/// Verdicts.
+#[test]
+fn what_is_as_wanted_is_nothing_to_do() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/db": {"name": "a", "size": 1}},
+        "recorded": {"acme/db": {"name": "a", "size": 1}},
+        "there": [{"name": "a", "size": 1, "mark": "acme/db"}],
+    })), @"nothing to do, 1 unchanged");
+}
+
+#[test]
+fn what_is_missing_is_created_and_whose_doing_that_is_told() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/db": {"name": "a"}, "acme/log": {"name": "b"}, "acme/new": {"name": "c", "size": 2}},
+        "recorded": {"acme/log": {"name": "b"}, "acme/new": {"name": "c", "size": 1}},
+    })), @"
+        create acme/db (pending, wanted)
+        create acme/log (drift, deletedOutside)
+        create acme/new (both, deletedOutsideAndChanged)
+    ");
+}
+
+#[test]
+fn what_differs_is_changed_and_whose_doing_that_is_told() {
+    assert_snapshot!(planned(json!({
+        "wanted": {
+            "acme/both": {"name": "a", "size": 3},
+            "acme/commit": {"name": "b", "size": 2},
+            "acme/drift": {"name": "c", "size": 1},
+            "acme/given-up": {"name": "d"},
+            "acme/region": {"name": "e", "region": "eu"},
+        },
+        "recorded": {
+            "acme/both": {"name": "a", "size": 1},
+            "acme/commit": {"name": "b", "size": 1},
+            "acme/drift": {"name": "c", "size": 1},
+            "acme/given-up": {"name": "d", "tags": {"t": "1"}},
+            "acme/region": {"name": "e", "region": "us"},
+        },
+        "there": [
+            {"name": "a", "size": 2, "mark": "acme/both"},
+            {"name": "b", "size": 1, "mark": "acme/commit"},
+            {"name": "c", "size": 9, "mark": "acme/drift"},
+            {"name": "d", "tags": {"t": "1", "foreign": "2"}, "mark": "acme/given-up"},
+            {"name": "e", "region": "us", "mark": "acme/region"},
+        ],
+    })), @r#"
+        update acme/both (both, changedOnBothSides) /size: 2 → 3
+        update acme/commit (pending, changedInRepository) /size: 1 → 2
+        update acme/drift (drift, changedOutside) /size: 9 → 1
+        update acme/given-up (pending, changedInRepository) /tags/t: "1" → none
+        replace acme/region (pending, immutable) /region: "us" → "eu"
+    "#);
+}
+
+/// Ownership.
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/a": {"name": "a"}, "acme/b": {"name": "b"}, "acme/c": {"name": "c"}, "acme/d": {"name": "d", "adopt": true}},
+        "there": [
+            {"name": "a", "mark": "bank:acme/a"},
+            {"name": "b", "mark": "acme/other"},
+            {"name": "c"},
+            {"name": "d"},
+        ],
+        "recorded": {"acme/other": {"name": "z"}},
+    })), @"
+        adopt acme/d (pending, adopted)
+        forget acme/other (pending, gone)
+        blocked acme/a (TY0401) test.thing `a` exists in `main`, but it belongs to estate `bank`
+        blocked acme/b (TY0401) test.thing `b` exists in `main`, but it carries the mark of acme/other
+        blocked acme/c (TY0401) test.thing `c` exists in `main` and carries no mark
+    ");
+}
+
+/// Moves.
+#[test]
+fn an_id_that_was_renamed_moves_what_is_there() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/front": {"name": "a"}, "acme/memo": {"kind": "test.note", "name": "n"}},
+        "recorded": {"acme/web": {"name": "a"}, "acme/note": {"kind": "test.note", "name": "n"}},
+        "there": [{"name": "a", "mark": "acme/web"}, {"kind": "test.note", "name": "n"}],
+    })), @"
+        move acme/front from acme/web (pending, moved)
+        move acme/memo from acme/note (pending, moved)
+    ");
+}
+
+#[test]
+fn two_ids_that_were_swapped_move_both() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/a": {"name": "y"}, "acme/b": {"name": "x"}},
+        "recorded": {"acme/a": {"name": "x"}, "acme/b": {"name": "y"}},
+        "there": [{"name": "x", "mark": "acme/a"}, {"name": "y", "mark": "acme/b"}],
+    })), @"
+        move acme/a from acme/b (pending, moved)
+        move acme/b from acme/a (pending, moved)
+    ");
+}
+
+/// Orphans.
+#[test]
+fn nothing_recorded_and_nothing_wanted_is_nothing_to_do() {
+    assert_snapshot!(planned(json!({"there": [{"name": "a"}, {"name": "b", "mark": "bank:acme/b"}]})),
+        @"nothing to do, 0 unchanged");
+}
+
+#[test]
+fn what_is_no_longer_wanted_is_deleted_or_forgotten() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "active"},
+        "recorded": {"acme/gone": {"name": "g"}, "acme/old": {"name": "o"}},
+        "there": [{"name": "o", "mark": "acme/old"}],
+    })), @"
+        delete acme/old (pending, notWanted)
+        forget acme/gone (pending, gone)
+    ");
+}
+
+#[test]
+fn a_tenant_without_a_document_loses_nothing() {
+    assert_snapshot!(planned(json!({
+        "recorded": {"acme/db": {"name": "a"}},
+        "there": [{"name": "a", "mark": "acme/db"}],
+    })), @"
+        blocked acme/db (TY0407) its tenant's document is gone
+        refused (TY0407) tenant acme has no document any more, but 1 resource is still there
+    ");
+}
+
+#[test]
+fn a_mark_without_a_record_is_no_ground_to_delete() {
+    let world = json!({"phases": {"acme": "active"}, "there": [{"name": "a", "mark": "acme/db"}]});
+    assert_snapshot!(planned(world.clone()), @"
+        blocked acme/db (TY0419) test.thing `a` carries our mark and is no longer wanted, but the store does not know it, so it is not deleted
+    ");
+    let mut approved = world;
+    approved["approved"] = json!(["acme/db"]);
+    assert_snapshot!(planned(approved), @"delete acme/db (pending, notWanted)");
+}
+
+#[test]
+fn what_cannot_be_read_is_neither_created_nor_deleted() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "active"},
+        "wanted": {"acme/new": {"name": "n"}},
+        "recorded": {"acme/old": {"name": "o"}},
+        "unknown": "it does not answer",
+    })), @"
+        blocked acme/new (TY0403) it does not answer
+        blocked acme/old (TY0403) it does not answer
+    ");
+}
+
+/// Order.
+#[test]
+fn what_needs_another_comes_after_it_and_ends_before_it() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "active"},
+        "wanted": {"acme/a-role": {"name": "r"}, "acme/b-grant": {"name": "g", "needs": ["acme/a-role"]}},
+        "recorded": {"acme/c-old": {"name": "c"}, "acme/d-user": {"name": "d", "needs": ["acme/c-old"]}},
+        "there": [{"name": "c", "mark": "acme/c-old"}, {"name": "d", "mark": "acme/d-user"}],
+    })), @"
+        create acme/a-role (pending, wanted)
+        create acme/b-grant (pending, wanted)
+        delete acme/d-user (pending, notWanted)
+        delete acme/c-old (pending, notWanted)
+    ");
+}
+
+#[test]
+fn what_charges_comes_last_where_a_tenant_grows() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/a-price": {"kind": "test.bill", "name": "p"}, "acme/b-db": {"name": "d"}},
+    })), @"
+        create acme/b-db (pending, wanted)
+        create acme/a-price (pending, wanted)
+    ");
+}
+
+/// Dependents.
+#[test]
+fn what_needs_something_blocked_waits() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/db": {"name": "a"}, "acme/grant": {"name": "g", "needs": ["acme/db"]}},
+        "there": [{"name": "a"}],
+    })), @"
+        blocked acme/db (TY0401) test.thing `a` exists in `main` and carries no mark
+        blocked acme/grant (TY0404) it needs acme/db, which is blocked
+    ");
+}
+
+/// Guards.
+#[test]
+fn a_mass_deletion_is_refused() {
+    let names: Vec<String> = (0..20).map(|n| format!("n{n:02}")).collect();
+    let recorded: serde_json::Map<String, Json> =
+        names.iter().map(|name| (format!("acme/{name}"), json!({"name": name}))).collect();
+    let there: Vec<Json> = names.iter().map(|name| json!({"name": name, "mark": format!("acme/{name}")})).collect();
+    let world = json!({"phases": {"acme": "active"}, "recorded": recorded, "there": there});
+    let refused = planned(world);
+    assert_snapshot!(refused.lines().filter(|line| line.starts_with("refused")).collect::<Vec<_>>().join("\n"), @"refused (TY0408) the plan deletes 20 resources; the limit is 10");
+}

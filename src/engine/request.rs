@@ -1,0 +1,79 @@
+//! What a run is asked for, and what it tells while it goes on.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::outcome::Outcome;
+use super::targets::Targets;
+use tenantry_core::model::address::Address;
+use tenantry_core::plan::{Action, Plan};
+use tenantry_secret::contract::SecretStore;
+use tenantry_store::contract::{Holder, RunId, RunOutcome, Store};
+
+/// What a run needs besides the plan.
+pub struct Request<'a> {
+    pub plan: &'a Plan,
+    pub targets: &'a Targets<'a>,
+    pub store: &'a dyn Store,
+    pub secrets: &'a dyn SecretStore,
+    /// Who runs it: user@host.
+    pub actor: Arc<str>,
+    /// Who takes the locks, under a name that is unique to this run.
+    pub holder: Holder,
+    /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
+    pub now: Timestamp,
+    /// The system's clock: leases and the journal are real time, whatever `--now` says.
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+    /// When this is cancelled, what is in flight is finished and nothing else begun.
+    pub cancel: CancellationToken,
+    pub progress: &'a dyn Progress,
+}
+
+/// Told of everything that happens, as it happens.
+pub trait Progress: Send + Sync {
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Something that happened.
+#[derive(Debug, serde::Serialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum Event<'a> {
+    #[serde(rename_all = "camelCase")]
+    RunBegun {
+        run: RunId,
+        changes: usize,
+        simulated: bool,
+    },
+    StepBegun {
+        address: &'a Address,
+        action: Action,
+    },
+    StepEnded {
+        address: &'a Address,
+        action: Action,
+        result: &'a Outcome,
+    },
+    /// Everything is written, and some of it is not ready yet.
+    Waiting {
+        resources: usize,
+        /// Of one of them.
+        reason: &'a str,
+    },
+    PhaseEntered {
+        tenant: &'a str,
+        phase: &'a str,
+    },
+    /// The target asks to wait, or a request is tried again.
+    #[serde(rename_all = "camelCase")]
+    Retrying {
+        target: &'a str,
+        reason: String,
+        after_milliseconds: u64,
+    },
+    RunEnded {
+        run: RunId,
+        outcome: RunOutcome,
+    },
+}
