@@ -247,3 +247,66 @@ fn real_tenants_are_applied_and_plan_empty() {
         remove_roles(&mut admin, "namespaces").await;
     });
 }
+
+const TWO_DATABASES: &str = r#"apiVersion: tenantry.dev/v1
+kind: Tier
+metadata: {name: basic}
+spec: {rank: 1, blueprints: [both]}
+---
+apiVersion: tenantry.dev/v1
+kind: Tenant
+metadata: {name: acme}
+spec: {displayName: Acme, tier: basic, phase: active}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {name: both}
+spec:
+  scope: tenant
+  resources:
+    - id: ledger
+      kind: postgres.script
+      spec: {name: ledger, sql: "CREATE TABLE public.ledger (id int PRIMARY KEY, owner text)"}
+    - id: entry
+      kind: postgres.row
+      dependsOn: [ledger]
+      spec: {schema: public, table: ledger, key: {id: 1}, columns: {owner: acme}}
+    - id: archive
+      kind: postgres.script
+      dependsOn: [entry]
+      spec: {name: archive, database: ARCHIVE, sql: "CREATE TABLE public.archive (id no_such_type)"}
+"#;
+
+/// What was committed in one database stays done, is on record and is told, whatever the other one refuses.
+#[test]
+fn a_failure_in_one_database_says_nothing_of_another() {
+    in_database("a_failure_in_one_database_says_nothing_of_another", async |world: &World| {
+        let mut admin = world.connect().await;
+        let archive = world.name("archive");
+        execute(&mut admin, &format!("CREATE DATABASE {archive}")).await;
+        let folder = TempDir::new().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        write(
+            "tenantry.toml",
+            "[estate]\nname = \"books\"\n\n[targets.main]\nprovider = \"postgres\"\nurl = \"env:TENANTRY_POSTGRES_URL\"\n\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n",
+        );
+        std::fs::create_dir(folder.path().join("tenants")).expect("a folder");
+        let text = TWO_DATABASES.replace("ARCHIVE", &archive);
+        write("tenants/all.yaml", &text);
+        let url = world.options().to_url_lossy().to_string();
+        let estate = Checkout { folder, url, identity: identity(), arguments: Vec::new() };
+
+        let first = estate.expect(5, &["apply", "--auto-approve"]);
+        assert_eq!(scalar(&mut admin, "SELECT count(*) FROM public.ledger").await, 1, "{first}");
+        assert!(first.contains("2 changes done"), "{first}");
+        assert!(!first.contains("one transaction"), "{first}");
+        let planned = estate.expect(0, &["plan"]);
+        assert!(planned.contains("1 to create") && planned.contains("2 unchanged"), "{planned}");
+
+        std::fs::write(estate.folder.path().join("tenants/all.yaml"), text.replace("no_such_type", "int"))
+            .expect("a file");
+        estate.expect(0, &["apply", "--auto-approve"]);
+        let last = estate.expect(0, &["plan", "--detailed-exitcode"]);
+        assert!(last.contains("3 unchanged"), "{last}");
+    });
+}

@@ -57,7 +57,7 @@ impl Provider for Shop {
             loses_data: false,
             bills: false,
             mark: MarkPlace::Target,
-            batch: Batch::Transaction,
+            batch: Batch::Transaction { within: None },
             normalise: Clone::clone,
             check: |_| Vec::new(),
             check_together: None,

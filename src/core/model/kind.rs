@@ -170,8 +170,9 @@ impl BySpec {
 /// How writes of one tenant and target go out together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// In one transaction: all or nothing.
-    Transaction,
+    /// In one transaction: all or nothing. A transaction is within one database: `within` points at the field that names it,
+    /// where a spec does not say so within the target's own. What has no such field joins any.
+    Transaction { within: Option<&'static str> },
     /// In one call and in their order. Each is safe to repeat, whether or not it was done before. Only for kinds whose mark
     /// stands on the resource: what was begun and not written must not be taken for ours by its name.
     Sequence,

@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
     /// keeps the old one where the new one is refused.
     pub(super) async fn prove(&self, change: &Change, steps: &[Step]) -> Result<(), String> {
         let [old, new] = steps else { return Ok(()) };
-        if !old.is_delete() || new.kind.batch == Batch::Transaction {
+        if !old.is_delete() || matches!(new.kind.batch, Batch::Transaction { .. }) {
             return Ok(());
         }
         let Some(Ok(open)) = self.targets.get(&change.target) else { return Ok(()) };
@@ -185,7 +185,7 @@ impl<'a> Run<'a> {
             }
             let is_half_done = culprit.is_none_or(|culprit| *culprit == change.address)
                 && is_past_deletion(prepared, failure.step.saturating_sub(before))
-                && prepared.steps.iter().all(|step| step.kind.batch != Batch::Transaction);
+                && !prepared.steps.iter().any(|step| matches!(step.kind.batch, Batch::Transaction { .. }));
             let (outcome, reason) = match culprit {
                 _ if is_half_done => {
                     let reason = format!("the old one was deleted, and the new one was refused: {why}");

@@ -42,7 +42,7 @@ pub fn kind() -> Kind {
         bills: false,
         // An extension's comment is its description, written by its own script at every update.
         mark: MarkPlace::Inventory,
-        batch: Batch::Transaction,
+        batch: Batch::Transaction { within: Some("/database") },
         normalise: |spec| Fields::of(spec).build(),
         check: |spec| check(spec),
         check_together: None,

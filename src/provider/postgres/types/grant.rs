@@ -137,7 +137,7 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Inventory,
-        batch: Batch::Transaction,
+        batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
         check_together: None,

@@ -98,7 +98,7 @@ pub fn kind() -> Kind {
         loses_data: false,
         bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Transaction,
+        batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
         check_together: None,

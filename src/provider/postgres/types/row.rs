@@ -52,7 +52,7 @@ pub fn kind() -> Kind {
         loses_data: true,
         bills: false,
         mark: MarkPlace::Inventory,
-        batch: Batch::Transaction,
+        batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
         check_together: None,

@@ -46,7 +46,7 @@ pub fn kind() -> Kind {
         loses_data: true,
         bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Transaction,
+        batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
         check_together: None,

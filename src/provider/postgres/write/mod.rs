@@ -7,8 +7,8 @@
 //! A transaction keeps those of other runs for the same owner waiting, ends by itself if nothing happens in it for a while,
 //! and is committed only while the run holds its lock: see [`CommitGuard`].
 //!
-//! Steps of several databases cannot be one transaction. They become one for each run of steps of one database, in order;
-//! roles, which belong to no database, join their neighbours.
+//! Steps of several databases cannot be one transaction: the engine hands them over one database after the other. Roles,
+//! which belong to no database, join their neighbours.
 
 mod database;
 mod extension;
@@ -22,7 +22,6 @@ mod script;
 mod transaction;
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -30,7 +29,7 @@ use async_trait::async_trait;
 use super::connection::Connections;
 use super::error::Failure;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 use transaction::Transaction;
 
 pub struct PostgresWriter {
@@ -69,42 +68,34 @@ impl PostgresWriter {
         {
             return database::write(&self.connections, step, guard).await.of_step(0);
         }
-        for (database, range) in runs(batch, self.connections.main_database()) {
-            match self.write_run(&database, batch, range.clone(), guard).await {
-                // With the database everything in it is gone.
-                Err(error)
-                    if error.failure.sqlstate() == Some("3D000")
-                        && batch[range].iter().all(|step| matches!(step.action, StepAction::Delete { .. })) => {}
-                other => other?,
-            }
+        let database = database_of(batch, self.connections.main_database())?;
+        match self.write_within(&database, batch, guard).await {
+            // With the database everything in it is gone.
+            Err(error) if error.failure.sqlstate() == Some("3D000") && batch.iter().all(Step::is_delete) => Ok(()),
+            other => other,
         }
-        Ok(())
     }
 
-    async fn write_run(
+    async fn write_within(
         &self,
         database: &Arc<str>,
-        batch: &[Step],
-        range: Range<usize>,
+        steps: &[Step],
         guard: &dyn CommitGuard,
     ) -> Result<(), StepFailure> {
-        let first = range.start;
-        let steps = &batch[range];
-        let mut session = self.connections.acquire(database).await.of_step(first)?;
+        let mut session = self.connections.acquire(database).await.of_step(0)?;
         if let Some(script) = steps.iter().position(|step| step.kind.name == "postgres.script") {
             let is_prepared = self.prepared().contains(database);
             if !is_prepared {
                 let ready = script::prepare(&mut session.connection, &self.bookkeeping_schema, &steps[script]);
-                if ready.await.of_step(first + script)? {
+                if ready.await.of_step(script)? {
                     self.prepared().insert(database.clone());
                 }
             }
         }
         let schema = &self.bookkeeping_schema;
         let began = Transaction::begin(&mut session.connection, database, schema, steps, guard.grace());
-        let mut transaction = began.await.of_step(first)?;
+        let mut transaction = began.await.of_step(0)?;
         for (index, step) in steps.iter().enumerate() {
-            let index = first + index;
             match step.kind.name {
                 "postgres.role" => role::write(&mut transaction, index, step).await,
                 "postgres.schema" => schema::write(&mut transaction, index, step).await,
@@ -146,23 +137,19 @@ impl Writer for PostgresWriter {
     }
 }
 
-/// Runs of steps that one connection can do, as ranges of the batch.
-fn runs(batch: &[Step], main: &Arc<str>) -> Vec<(Arc<str>, Range<usize>)> {
-    let mut runs: Vec<(Option<Arc<str>>, Range<usize>)> = Vec::new();
-    for (index, step) in batch.iter().enumerate() {
-        let database = (step.kind.name != "postgres.role").then(|| {
-            let database = step.spec().get("database").and_then(Value::as_str);
-            database.map_or_else(|| main.clone(), Into::into)
-        });
-        match runs.last_mut() {
-            Some((of_run, range)) if of_run.is_none() || database.is_none() || *of_run == database => {
-                range.end = index + 1;
-                *of_run = of_run.take().or(database);
-            }
-            _ => runs.push((database, index..index + 1)),
+/// The database that all steps of a batch are in.
+fn database_of(batch: &[Step], main: &Arc<str>) -> Result<Arc<str>, StepFailure> {
+    let mut found: Option<&str> = None;
+    let in_database = batch.iter().enumerate().filter(|(_, step)| step.kind.name != "postgres.role");
+    for (index, step) in in_database {
+        let database = step.spec().get("database").and_then(Value::as_str).unwrap_or(main);
+        if found.is_some_and(|found| found != database) {
+            let reason = "steps of several databases cannot be one transaction".to_owned();
+            return Err(Failure::Invalid(reason)).of_step(index);
         }
+        found = Some(database);
     }
-    runs.into_iter().map(|(database, range)| (database.unwrap_or_else(|| main.clone()), range)).collect()
+    Ok(found.map_or_else(|| main.clone(), Into::into))
 }
 
 /// A spec of a step with its types.
