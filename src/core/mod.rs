@@ -4,6 +4,7 @@ pub mod desired;
 pub mod diagnostics;
 pub mod diff;
 pub mod expression;
+pub mod fingerprint;
 pub mod import;
 pub mod lifecycle;
 pub mod model;

@@ -8,9 +8,11 @@ pub mod plan;
 mod run;
 mod secrets;
 pub mod settings;
+pub mod systems;
 pub mod targets;
 mod verify;
 
+use tenantry_core::fingerprint::Other;
 use tenantry_provider::contract::ProviderError;
 use tenantry_secret::contract::SecretStoreError;
 use tenantry_store::contract::StoreError;
@@ -32,6 +34,8 @@ pub enum EngineError {
     OtherEstate { made: String, here: String },
     #[error("the store at {location} does not hold the {length} entries of its journal that the plan was made with")]
     OtherJournal { location: String, length: u64 },
+    #[error("{0}")]
+    OtherSystem(Other),
     #[error("approval `{name}` ran out at {expires}, after the plan was made")]
     ApprovalExpired { name: String, expires: String },
 }

@@ -10,6 +10,7 @@ use super::apply::{Event, Outcome, Outcomes, Request};
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
 use tenantry_core::diff::{Update, Verdict};
+use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};
 use tenantry_core::model::value::Value;
@@ -98,6 +99,7 @@ async fn look(
         scope: targets.environment.scope(),
         catalogue: targets.catalogue.clone(),
         observed,
+        systems: Systems::default(),
         inventory,
         begun: HashMap::new(),
         desired,
