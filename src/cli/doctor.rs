@@ -40,8 +40,7 @@ fn who(target: &TargetName, text: String, known: Option<&KnownTarget>, told: &To
         Standing::Other { was, now } => {
             let other = Other { target: target.clone(), was, now };
             Err(format!(
-                "{text}; {other}, since it was accepted at {since} (correct its settings, or run `tenantry target accept \
-                 {target}`)"
+                "{text}; {other} (accepted at {since}; correct its settings, or run `tenantry target accept {target}`)"
             ))
         }
     }
