@@ -176,7 +176,14 @@ fn postgres_conforms() {
         let nobody = database.settings(database.options().host("127.0.0.1").port(9));
         let unreachable = Postgres.reader(&nobody).expect("valid settings");
         let (reader, writer) = (database.reader(), database.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = database.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let mut violations = Vec::new();
         for case in postgres_cases(&database.suffix) {
             violations.extend(check(&subject, &case).await);
@@ -191,7 +198,14 @@ fn kubernetes_conforms() {
         let catalogue = Catalogue::new(Kubernetes.kinds());
         let unreachable = Kubernetes.reader(&cluster.settings_at(9)).expect("valid settings");
         let (reader, writer) = (cluster.reader(), cluster.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = cluster.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let cases = objects::cases(&cluster.suffix);
         // Each has a namespace of its own, and most of the time is spent waiting for namespaces to end.
         let violations = futures::future::join_all(cases.iter().map(|case| check(&subject, case))).await.concat();
@@ -214,7 +228,11 @@ async fn the_sandbox_conforms() {
     let sandbox = Sandbox::new(World::new(&folder.path().join("sandbox.db"), Mode::ReadWrite), catalogue.clone());
     let down = sandbox.clone().with_faults(Arc::new(Down));
     let (reader, writer, unreachable) = (sandbox.reader("target"), sandbox.writer("target"), down.reader("target"));
-    let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
+    // A connection of its own to the same file.
+    let world = World::new(&folder.path().join("sandbox.db"), Mode::ReadOnly);
+    let other = Sandbox::new(world, catalogue.clone()).reader("target");
+    let subject =
+        Subject { catalogue: &catalogue, reader: &reader, other: &other, writer: &writer, unreachable: &unreachable };
     let mut violations = Vec::new();
     for case in all_cases("sim") {
         violations.extend(check(&subject, &case).await);

@@ -124,9 +124,11 @@ async fn a_folder_conforms() {
     let folder = TempDir::new().expect("a folder");
     let catalogue = Catalogue::new(kinds());
     let root = folder.path().join("objects");
-    let (reader, writer) = (FilesReader::new(root.clone()), FilesWriter::new(root));
+    let (reader, other, writer) =
+        (FilesReader::new(root.clone()), FilesReader::new(root.clone()), FilesWriter::new(root));
     let unreachable = FilesReader::new(folder.path().join("not/checked/out"));
-    let subject = Subject { catalogue: &catalogue, reader: &reader, writer: &writer, unreachable: &unreachable };
+    let subject =
+        Subject { catalogue: &catalogue, reader: &reader, other: &other, writer: &writer, unreachable: &unreachable };
     let case = |needs: Vec<Json>, spec: Json, updated: Json| Case {
         kind: OBJECT,
         needs: needs.into_iter().map(|spec| (OBJECT, spec)).collect(),

@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod documents;
 mod estates;
+mod fingerprint;
 mod guides;
 mod http;
 mod import;

@@ -1,5 +1,6 @@
 //! `tenantry apply`: plan, ask, write, verify.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tenantry_core::plan::Plan;
 use tenantry_core::plan::json::Written;
 use tenantry_engine::outcome::{Outcome, Report};
 use tenantry_engine::request::{Progress, Request};
+use tenantry_engine::systems;
 use tenantry_render::words;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{RunOutcome, Store};
@@ -42,11 +44,13 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     if let Some(parallelism) = command.parallelism {
         session.environment.limits.parallelism = parallelism.into();
     }
-    let made = match &command.file {
-        Some(file) => plan::read(file)?,
+    let (made, seen_first) = match &command.file {
+        Some(file) => (plan::read(file)?, BTreeMap::new()),
         None => {
             let (store, secrets) = (session.store().await?, session.secrets()?);
-            plan::make(&session, &*store, &*secrets, &command.selection, output).await?
+            let made = plan::make(&session, &*store, &*secrets, &command.selection, output).await?;
+            let seen_first = systems::seen_first(&made, &*store).await?;
+            (made, seen_first)
         }
     };
     if output.is_json() {
@@ -59,6 +63,11 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
             .help("each `refused` above says what would lift it"));
     }
     if made.is_empty() {
+        // Everything is as it should be there, so these are the systems that are meant.
+        if !seen_first.is_empty() && made.blocked.is_empty() {
+            session.open_for_writing();
+            systems::accept(&*session.store().await?, seen_first, &system::actor(), system::now(), None).await?;
+        }
         output.note(&match made.blocked.len() {
             0 => "Nothing to apply.".to_owned(),
             blocked => format!("Nothing to apply: {} blocked.", words::is_are(blocked, "resource")),

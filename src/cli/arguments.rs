@@ -128,7 +128,10 @@ pub enum Command {
     /// Export the store's records of an environment to a file, or import them from one.
     #[command(subcommand)]
     Store(Store),
-    /// Check the store, the secrets and every target.
+    /// Say that a target is meant to be the system that it is now.
+    #[command(subcommand)]
+    Target(Target),
+    /// Check the store, the secrets and every target, and which system each target is.
     Doctor,
     /// Print the JSON Schema of documents, tenantry.toml or a kind of resource.
     Schema(Schema),
@@ -298,6 +301,18 @@ pub enum Store {
     Import {
         /// The file that `store export` wrote.
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Target {
+    /// Take the system that a target is now for the one that it is meant to be. Until then plans are refused.
+    Accept {
+        /// The target's name in tenantry.toml.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        auto_approve: bool,
     },
 }
 

@@ -9,7 +9,9 @@ use super::arguments::Global;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use tenantry_engine::observe::describe;
+use tenantry_core::fingerprint::{Other, Standing, Told, standing};
+use tenantry_core::model::resource::TargetName;
+use tenantry_engine::observe::{self, describe};
 use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{KnownTarget, StoreError};
@@ -18,6 +20,30 @@ use tenantry_store::contract::{KnownTarget, StoreError};
 struct Check {
     what: String,
     result: Result<String, String>,
+}
+
+/// Adds which system a target is, and which one it was accepted as.
+fn who(target: &TargetName, text: String, known: Option<&KnownTarget>, told: &Told) -> Result<String, String> {
+    let since = known.map(|known| known.since).unwrap_or_default();
+    match standing(known.map(|known| &known.fingerprint), told) {
+        Standing::Same => Ok(match known.and_then(|known| known.fingerprint.as_ref()) {
+            Some(fingerprint) => format!("{text}; {fingerprint}, accepted at {since}"),
+            None => format!("{text}; accepted at {since} although it does not tell which system it is"),
+        }),
+        Standing::New(now) => Ok(format!("{text}; {now}, which the next apply accepts")),
+        Standing::Nameless => Ok(text),
+        Standing::Untold(reason) => Ok(format!("{text}; it does not tell which system it is: {reason}")),
+        Standing::Withheld { was, reason } => {
+            Err(format!("{text}; it was accepted at {since} as {was}, and does not tell whether it still is: {reason}"))
+        }
+        Standing::Unasked(reason) => Err(format!("{text}; it could not be asked which system it is: {reason}")),
+        Standing::Other { was, now } => {
+            let other = Other { target: target.clone(), was, now };
+            Err(format!(
+                "{text}; {other} (accepted at {since}; correct its settings, or run `tenantry target accept {target}`)"
+            ))
+        }
+    }
 }
 
 pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -62,10 +88,10 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
                         None => error.to_string(),
                     }),
                 };
-                let result = result.map(|text| match known {
-                    Some(KnownTarget { fingerprint, since }) => format!("{text}; accepted as {fingerprint} at {since}"),
-                    None => text,
-                });
+                let result = match result {
+                    Ok(text) => who(name, text, known, &observe::ask(targets, name).await),
+                    Err(text) => Err(text),
+                };
                 Check { what: format!("target {name}"), result }
             }
         }))

@@ -140,6 +140,11 @@ impl From<EngineError> for Failure {
             EngineError::OtherJournal { .. } => Self::new(Exit::Stale, message).help(
                 "the end of the journal was cut off, or another store is in its place; see `tenantry history --verify`, and plan again",
             ),
+            EngineError::OtherSystem(other) => Self::new(Exit::Stale, message).help(format!(
+                "nothing was written; plan again, and if it is meant to be this system from now on, run \
+                 `tenantry target accept {}` before",
+                other.target
+            )),
             EngineError::ApprovalExpired { .. } => {
                 Self::new(Exit::Refused, message).help("renew the Approval and plan again")
             }

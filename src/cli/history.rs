@@ -118,7 +118,8 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         JournalEvent::Unlocked => format!("lock of {} removed by {}", text("/holder"), text("/actor")),
         JournalEvent::TargetAccepted => {
             let instead = prefixed(" instead of ", &text("/insteadOf"));
-            format!("{} is {}{instead}, accepted by {}", text("/target"), text("/fingerprint"), text("/actor"))
+            let fingerprint = non_empty(text("/fingerprint"), "a system that does not tell which");
+            format!("{} is {fingerprint}{instead}, accepted by {}", text("/target"), text("/actor"))
         }
         JournalEvent::Migrated => format!("from format {}, {} entries", text("/format"), text("/length")),
     };

@@ -26,6 +26,7 @@ mod session;
 mod show;
 mod store;
 mod system;
+mod target;
 mod unlock;
 mod validate;
 
@@ -83,6 +84,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Import(command) => import::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Store(command) => store::run(global, command, output).await,
+        Command::Target(command) => target::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),
         Command::Completions(command) => completions::run(command, output),

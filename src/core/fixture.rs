@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::desired::OwnerResources;
 use super::diagnostics::{FileId, Origin, Span};
+use super::fingerprint::Systems;
 use super::model::address::{Address, Owner};
 use super::model::config::LimitsTable;
 use super::model::document::{ApprovalSpec, Document, Phase};
@@ -196,6 +197,7 @@ pub fn plan(world: &Json) -> Plan {
         observed: &observed,
         secret_hashes: &HashMap::new(),
         missing_secrets: &BTreeSet::new(),
+        systems: &Systems::default(),
         selected: &|_| true,
         place: &|_, _| None,
     })

@@ -4,6 +4,7 @@ pub mod desired;
 pub mod diagnostics;
 pub mod diff;
 pub mod expression;
+pub mod fingerprint;
 #[cfg(test)]
 mod fixture;
 pub mod import;

@@ -1,7 +1,8 @@
 //! `apply`: lock → still fresh? → journal, write, journal → verify.
 //!
 //! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is
-//! held against what is there now (`Fresh::judge`). Secrets that are missing are generated and stored. Then the estate's
+//! held against what is there now (`Fresh::judge`); a target that is another system than the plan was made for ends the run
+//! before it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored. Then the estate's
 //! own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite order.
 //! Whatever was written is observed once more, until it is ready or the time for that is over. Then tenants enter their
 //! phases.
@@ -19,6 +20,7 @@ use super::outcome::{Outcomes, Report};
 use super::request::{Event, Request};
 use super::run::Run;
 use super::secrets::{EarlierOwners, SecretValues};
+use super::systems;
 use super::targets::Targets;
 use super::verify::verify;
 use tenantry_core::plan::{Plan, json};
@@ -42,6 +44,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let tokens = store.lock(&LockRequest { owners: &owners, holder, now: clock(), lease }).await?;
     let lost = CancellationToken::new();
     let locked = async {
+        let fresh = Fresh::read(plan, targets, *store).await?;
         let run = store
             .begin_run(&RunBegun {
                 at: clock(),
@@ -55,7 +58,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
             })
             .await?;
         progress.event(&Event::RunBegun { run, changes: plan.changes.len(), simulated: plan.simulated });
-        let fresh = Fresh::read(plan, targets, *store).await?;
+        systems::accept(*store, fresh.systems.to_accept(), actor, clock(), Some(run)).await?;
         let mut outcomes = Outcomes::new();
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(plan.changes.len());
         for change in &plan.changes {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::EngineError;
-use super::observe::{by_address, observe};
+use super::observe::{Seen, accepted, by_address, observe};
 use super::outcome::Outcome;
 use super::plan::begun;
 use super::targets::Targets;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::{self, Known, Verdict};
+use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Observations, Observed, Present};
@@ -35,13 +36,18 @@ pub struct Fresh {
     pub scope: Arc<str>,
     pub catalogue: Arc<Catalogue>,
     pub observed: Observations,
+    /// Which systems the targets are.
+    pub systems: Systems,
     pub inventory: BTreeMap<Address, Applied>,
     pub begun: HashMap<(Address, Identity), Begun>,
     pub desired: HashMap<Address, Desired>,
 }
 
 impl Fresh {
+    /// # Errors
+    /// If the store cannot be read, or a target is another system than the plan was made for, or than was accepted.
     pub async fn read(plan: &Plan, targets: &Targets<'_>, store: &dyn Store) -> Result<Self, EngineError> {
+        let accepted = accepted(store).await?;
         let inventory = by_address(store.inventory().await?);
         let begun = begun(store.open_steps().await?);
         let desired: HashMap<Address, Desired> = plan
@@ -49,9 +55,14 @@ impl Fresh {
             .iter()
             .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
             .collect();
-        let observed = observe(targets, desired.values(), inventory.values()).await;
+        let Seen { mut observed, told } = observe(targets, desired.values(), inventory.values()).await;
+        let systems = Systems::new(told, &accepted);
+        if let Some(other) = systems.other_than(&plan.targets) {
+            return Err(EngineError::OtherSystem(other));
+        }
+        systems.distrust(&mut observed);
         let catalogue = targets.catalogue.clone();
-        Ok(Self { scope: targets.environment.scope(), catalogue, observed, inventory, begun, desired })
+        Ok(Self { scope: targets.environment.scope(), catalogue, observed, systems, inventory, begun, desired })
     }
 
     pub fn observed(&self, change: &Change, identity: &str) -> Observed {

@@ -9,9 +9,11 @@ pub mod request;
 mod run;
 mod secrets;
 pub mod settings;
+pub mod systems;
 pub mod targets;
 mod verify;
 
+use tenantry_core::fingerprint::Other;
 use tenantry_provider::contract::ProviderError;
 use tenantry_secret::contract::SecretStoreError;
 use tenantry_store::contract::StoreError;
@@ -33,6 +35,8 @@ pub enum EngineError {
     OtherEstate { made: String, here: String },
     #[error("the store at {location} does not hold the {length} entries of its journal that the plan was made with")]
     OtherJournal { location: String, length: u64 },
+    #[error("{0}")]
+    OtherSystem(Other),
     #[error("approval `{name}` ran out at {expires}, after the plan was made")]
     ApprovalExpired { name: String, expires: String },
 }

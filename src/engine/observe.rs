@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::targets::Targets;
+use tenantry_core::fingerprint::{Accepted, Told};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
-use tenantry_provider::contract::{Known, ObserveRequest};
+use tenantry_provider::contract::{ErrorClass, Known, ObserveRequest, ProviderError, Reader};
 use tenantry_provider::timeouts::seconds;
+use tenantry_store::contract::{Store, StoreError};
 
 /// What is asked of one target.
 struct Asked<'a> {
@@ -18,24 +20,72 @@ struct Asked<'a> {
     known: BTreeMap<&'static str, Vec<Known<'a>>>,
 }
 
-/// Observes everything desired and everything that the inventory knows, in every target. A target that cannot be read at
-/// all is unknown in every kind; the others are not affected.
+/// What is in the targets, and who they are.
+pub struct Seen {
+    pub observed: Observations,
+    pub told: BTreeMap<TargetName, Told>,
+}
+
+/// Observes everything desired and everything that the inventory knows, in every target, and asks each at the same time which
+/// system it is. A target that cannot be read at all is unknown in every kind; the others are not affected.
 pub async fn observe<'a>(
     targets: &Targets<'_>,
     desired: impl IntoIterator<Item = &'a Desired>,
     known: impl IntoIterator<Item = &'a Applied>,
-) -> Observations {
+) -> Seen {
     let all = targets.names().cloned().collect();
-    observe_in(targets, &all, desired, known).await
+    look(targets, &all, desired, known, true).await
 }
 
-/// As [`observe`], in some targets only.
+/// As [`observe`], in some targets only, which were asked before who they are.
 pub async fn observe_in<'a>(
     targets: &Targets<'_>,
     names: &BTreeSet<TargetName>,
     desired: impl IntoIterator<Item = &'a Desired>,
     known: impl IntoIterator<Item = &'a Applied>,
 ) -> Observations {
+    look(targets, names, desired, known, false).await.observed
+}
+
+/// The fingerprints that were accepted.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn accepted(store: &dyn Store) -> Result<BTreeMap<TargetName, Accepted>, StoreError> {
+    Ok(store.targets().await?.into_iter().map(|(target, known)| (target, known.fingerprint)).collect())
+}
+
+/// Asks one target which system it is.
+pub async fn ask(targets: &Targets<'_>, target: &str) -> Told {
+    match targets.reader(target) {
+        Ok(reader) => told(&*reader, targets.timeouts(target).read).await,
+        Err(error) => Told::Unasked(describe(&error).into()),
+    }
+}
+
+async fn told(reader: &dyn Reader, within: Duration) -> Told {
+    let words = |error: &ProviderError| -> Arc<str> {
+        match &error.remedy {
+            Some(remedy) => format!("{error}; {remedy}").into(),
+            None => error.to_string().into(),
+        }
+    };
+    match tokio::time::timeout(within, reader.identify()).await {
+        Ok(Ok(Some(fingerprint))) => Told::Is(fingerprint),
+        Ok(Ok(None)) => Told::Nothing,
+        Ok(Err(error)) if error.class == ErrorClass::Denied => Told::Denied(words(&error)),
+        Ok(Err(error)) => Told::Unasked(words(&error)),
+        Err(_) => Told::Unasked(late(within).into()),
+    }
+}
+
+async fn look<'a>(
+    targets: &Targets<'_>,
+    names: &BTreeSet<TargetName>,
+    desired: impl IntoIterator<Item = &'a Desired>,
+    known: impl IntoIterator<Item = &'a Applied>,
+    asks: bool,
+) -> Seen {
     let mut requests: BTreeMap<TargetName, Asked<'a>> = BTreeMap::new();
     let empty = |name: &TargetName| {
         // Every kind of the provider is asked for, so that marks are found that nothing else knows of.
@@ -75,27 +125,33 @@ pub async fn observe_in<'a>(
         let unknown = |reason: Arc<str>| -> BTreeMap<_, _> {
             kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()
         };
-        let answer = match targets.reader(&target) {
+        let (answer, told) = match targets.reader(&target) {
             Ok(reader) => {
                 // Each request has its own end; so many of them, or a list without one, have this.
                 let within = targets.timeouts(&target).read;
-                let answer = tokio::time::timeout(within, reader.observe(&request)).await;
-                answer.unwrap_or_else(|_| unknown(late(within).into()))
+                let told = async { if asks { Some(told(&*reader, within).await) } else { None } };
+                let answer = tokio::time::timeout(within, reader.observe(&request));
+                let (answer, told) = futures::join!(answer, told);
+                (answer.unwrap_or_else(|_| unknown(late(within).into())), told)
             }
-            Err(error) => unknown(describe(&error).into()),
+            Err(error) => {
+                let reason: Arc<str> = describe(&error).into();
+                (unknown(reason.clone()), asks.then_some(Told::Unasked(reason)))
+            }
         };
-        (target, kinds, answer)
+        (target, kinds, answer, told)
     }))
     .await;
-    let mut observations = Observations::new();
-    for (target, kinds, mut answer) in answers {
+    let mut seen = Seen { observed: Observations::new(), told: BTreeMap::new() };
+    for (target, kinds, mut answer, told) in answers {
         for kind in kinds {
             let observation =
                 answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
-            observations.insert((target.clone(), kind), observation);
+            seen.observed.insert((target.clone(), kind), observation);
         }
+        seen.told.extend(told.map(|told| (target, told)));
     }
-    observations
+    seen
 }
 
 fn late(within: Duration) -> String {

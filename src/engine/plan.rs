@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::EngineError;
-use super::observe::{by_address, observe};
+use super::observe::{Seen, accepted, by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
 use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
+use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
@@ -129,6 +130,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let applied_phases: BTreeMap<Arc<str>, Arc<str>> =
         store.phases().await?.into_iter().map(|(tenant, phase)| (tenant, phase.as_str().into())).collect();
     let mut begun = begun_steps(*store).await?;
+    let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
     let mut earlier = EarlierOwners::new();
@@ -147,7 +149,9 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         moves::add(&mut expanded.owners, &inventory);
         let expanded = expanded;
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
-        let observed = observe(targets, all(), inventory.values()).await;
+        let Seen { mut observed, told } = observe(targets, all(), inventory.values()).await;
+        let systems = Systems::new(told, &accepted);
+        systems.distrust(&mut observed);
         // Read after the targets: whatever a run at the same time has written was in the secret store before.
         let values = SecretValues::read(*secrets, all().map(|desired| desired.spec.fields()), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
@@ -180,6 +184,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             inventory: &inventory,
             begun: &begun,
             observed: &observed,
+            systems: &systems,
             secret_hashes: &secret_hashes,
             missing_secrets: &missing_secrets,
             selected: *selected,

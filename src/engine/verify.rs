@@ -11,6 +11,7 @@ use super::observe::{by_address, observe_in};
 use super::outcome::{Outcome, Outcomes};
 use super::request::{Event, Request};
 use tenantry_core::diff::{Update, Verdict};
+use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};
 use tenantry_core::model::value::Value;
@@ -99,6 +100,7 @@ async fn look(
         scope: targets.environment.scope(),
         catalogue: targets.catalogue.clone(),
         observed,
+        systems: Systems::default(),
         inventory,
         begun: HashMap::new(),
         desired,

@@ -35,6 +35,8 @@ pub struct Case {
 pub struct Subject<'a> {
     pub catalogue: &'a Catalogue,
     pub reader: &'a dyn Reader,
+    /// Another reader of the same target, with connections of its own.
+    pub other: &'a dyn Reader,
     pub writer: &'a dyn Writer,
     /// A reader of a server that does not answer.
     pub unreachable: &'a dyn Reader,
@@ -53,6 +55,7 @@ pub async fn check(subject: &Subject<'_>, case: &Case) -> Vec<String> {
         }
         made.push(needed);
     }
+    trial.fingerprint().await;
     trial.life(case).await;
     trial.ownership(case).await;
     trial.second(case).await;
@@ -160,6 +163,23 @@ impl Trial<'_> {
         let mut answer = reader.observe(&request).await;
         let identity = desired.identity.as_deref().unwrap_or_default();
         answer.remove(desired.kind.name).map_or(Observed::Unknown("no answer".into()), |kind| kind.get(identity))
+    }
+
+    /// The target tells which system it is, the same to everybody, and an outage is no denial.
+    async fn fingerprint(&mut self) {
+        let Subject { reader, other, unreachable, .. } = self.subject;
+        let (first, again, elsewhere) = (reader.identify().await, reader.identify().await, other.identify().await);
+        match (&first, &again, &elsewhere) {
+            (Ok(Some(first)), Ok(Some(again)), Ok(Some(elsewhere))) => {
+                self.expect(first == again, "it is the same system when it is asked twice", (first, again));
+                self.expect(first == elsewhere, "it is the same system over another connection", (first, elsewhere));
+                self.expect(!first.as_str().trim().is_empty(), "its fingerprint is not empty", first);
+            }
+            told => self.expect(false, "it tells which system it is", told),
+        }
+        let told = unreachable.identify().await;
+        let is_denied = told.as_ref().is_err_and(|error| error.class == ErrorClass::Denied);
+        self.expect(!is_denied, "without an answer nothing is denied", &told);
     }
 
     /// Absent → created → created again → updated → updated again → deleted → deleted again.

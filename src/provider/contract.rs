@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use crate::timeouts::Timeouts;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present, TargetName};
@@ -125,6 +126,17 @@ pub trait Reader: Send + Sync {
     /// Reads every requested kind in bulk. An answer is expected for each kind of the request and, within it, for each
     /// wanted and known identity, and for everything else that carries this estate's mark.
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation>;
+
+    /// Asks the target which system it is, by what stays the same as long as the system does: over a restart, a new version,
+    /// and a failover where the target has something that survives one. With read-only credentials, and writing nothing.
+    ///
+    /// Nothing is answered where there is nothing yet that could have a fingerprint. A target that has none of its own is told
+    /// apart by its address.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Denied`] if the credentials do not suffice: then it is not known who the target is, and what is there may
+    /// still be read. After any other error nothing of the target is relied on.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError>;
 
     /// Tells whether the target answers and what it is, for `doctor`: product and version in one line.
     ///

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 
@@ -72,6 +73,14 @@ impl Effect {
             StepResult::Failed(_) => Outcome::Nothing,
         };
         Ok(Self::Ended { address: step.address.to_string(), outcome })
+    }
+}
+
+impl KnownTarget {
+    /// As the list of targets has it. An empty text stands for one that does not tell its fingerprint.
+    pub(crate) fn cells<'a>(&'a self, target: &'a str) -> (&'a str, &'a str, String) {
+        let Self { fingerprint, since } = self;
+        (target, fingerprint.as_ref().map_or("", Fingerprint::as_str), since.to_string())
     }
 }
 
@@ -145,7 +154,7 @@ impl Changes {
 
     /// Targets, with what they are now and since when.
     pub fn targets(&self) -> Vec<(&str, &str, String)> {
-        self.targets.iter().map(|(target, known)| (&**target, &*known.fingerprint, known.since.to_string())).collect()
+        self.targets.iter().map(|(target, known)| known.cells(target)).collect()
     }
 }
 

@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
@@ -178,8 +179,9 @@ impl fmt::Display for RunId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KnownTarget {
-    /// What the provider tells systems apart by, such as a system identifier or an account.
-    pub fingerprint: Arc<str>,
+    /// What the provider tells systems apart by, such as a system identifier or an account; nothing if it was accepted although
+    /// it does not tell.
+    pub fingerprint: Option<Fingerprint>,
     /// When it was accepted.
     pub since: Timestamp,
 }
@@ -193,9 +195,10 @@ pub struct TargetAccepted {
     #[serde(skip)]
     pub run: Option<RunId>,
     pub target: TargetName,
-    pub fingerprint: Arc<str>,
+    /// Nothing if it does not tell.
+    pub fingerprint: Option<Fingerprint>,
     /// What the target was before; nothing for a target that is seen for the first time.
-    pub instead_of: Option<Arc<str>>,
+    pub instead_of: Option<Fingerprint>,
     /// Who accepted it: user@host.
     pub actor: Arc<str>,
 }

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 
@@ -155,7 +156,7 @@ impl Records {
         }
         put(work, attempted, statements.open_steps, &open).await?;
         put(work, attempted, statements.enter_phases, &self.phases).await?;
-        let targets = self.targets.iter().map(|(target, known)| (target, &known.fingerprint, known.since.to_string()));
+        let targets = self.targets.iter().map(|(target, known)| known.cells(target));
         put(work, attempted, statements.accept_targets, &targets.collect::<Vec<_>>()).await?;
         let mut locks = Vec::with_capacity(self.locks.len());
         for lock in &self.locks {
@@ -264,7 +265,7 @@ pub async fn phases(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Phase)>, Store
 pub async fn targets(work: &mut Work<'_>) -> Result<Vec<(TargetName, KnownTarget)>, StoreError> {
     let known = |row: Row<'_>| {
         let since = row.text(2)?.parse().map_err(|error: jiff::Error| sqlx::Error::Decode(error.into()))?;
-        Ok((row.text(0)?.into(), KnownTarget { fingerprint: row.text(1)?.into(), since }))
+        Ok((row.text(0)?.into(), KnownTarget { fingerprint: Fingerprint::new(row.text(1)?), since }))
     };
     let parameters = [work.scope()];
     work.fetch("reading targets", statements::TARGETS, parameters, known).await

@@ -37,7 +37,14 @@ async fn http_conforms() {
         nobody.values.insert("url".to_owned(), "http://127.0.0.1:9".into());
         let unreachable = Http.reader(&nobody).expect("valid settings");
         let (reader, writer) = (api.reader(), api.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = api.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let violations = check(&subject, &case).await;
         assert!(violations.is_empty(), "{}", violations.join("\n"));
     }

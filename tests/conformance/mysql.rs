@@ -91,7 +91,14 @@ fn mysql_conforms() {
         // Nothing listens on the port of discarding (RFC 863) of the loopback here.
         let unreachable = target.reader_at(&target.url_at(9));
         let (reader, writer) = (target.reader(), target.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = target.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let mut violations = Vec::new();
         for case in cases(&target.suffix) {
             violations.extend(check(&subject, &case).await);

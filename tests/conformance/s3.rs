@@ -86,7 +86,14 @@ fn s3_conforms() {
         // Nothing listens on the port of discarding (RFC 863) of the loopback here.
         let unreachable = world.reader_at("http://127.0.0.1:9");
         let (reader, writer) = (world.reader(), world.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = world.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let mut violations = Vec::new();
         for case in cases(&world.suffix, !world.is_seaweedfs) {
             violations.extend(check(&subject, &case).await);

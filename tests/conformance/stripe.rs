@@ -91,7 +91,14 @@ fn stripe_conforms() {
         nobody.values.insert("url".to_owned(), "http://127.0.0.1:9".into());
         let unreachable = Stripe.reader(&nobody).expect("valid settings");
         let (reader, writer) = (account.reader(), account.writer());
-        let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+        let other = account.reader();
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
         let mut violations = Vec::new();
         for case in cases() {
             violations.extend(check(&subject, &case).await);

@@ -26,7 +26,14 @@ async fn conforms_at(api: &Api, kind: &'static str, spec: Json, updated: Json) {
     let unreachable = Http.reader(&nobody).expect("valid settings");
     // A writer that has not seen what was there before, and a reader that has: as two runs.
     let (reader, writer) = (api.reader(), api.writer());
-    let subject = Subject { catalogue: &catalogue, reader: &*reader, writer: &*writer, unreachable: &*unreachable };
+    let other = api.reader();
+    let subject = Subject {
+        catalogue: &catalogue,
+        reader: &*reader,
+        other: &*other,
+        writer: &*writer,
+        unreachable: &*unreachable,
+    };
     let violations =
         check(&subject, &Case { kind, needs: vec![], spec, updated, apart: false, adds: false, lenient: &[] }).await;
     assert!(violations.is_empty(), "{}", violations.join("\n"));

@@ -6,3 +6,4 @@ mod contract;
 mod fence;
 mod quoting;
 mod shared;
+mod systems;

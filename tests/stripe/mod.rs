@@ -1,5 +1,6 @@
 //! The Stripe provider on a replica of Stripe.
 
+mod accounts;
 mod downgrades;
 mod faults;
 mod kinds;

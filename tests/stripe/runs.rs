@@ -56,7 +56,7 @@ metadata: {name: globex}
 spec: {displayName: Globex, tier: pro, phase: active}
 "#;
 
-fn write_estate(folder: &Path, url: &str, amount: &str) {
+pub fn write_estate(folder: &Path, url: &str, amount: &str) {
     let config = format!(
         "[estate]\nname = \"runs\"\n[limits]\nlease_seconds = 5\n\
          [secrets]\nidentity = \"file:identity\"\n[targets.billing]\nprovider = \"stripe\"\nurl = \"{url}\"\napi_key = \"env:STRIPE_KEY\"\nrequests_per_second = 100\n"
@@ -70,7 +70,7 @@ fn write_estate(folder: &Path, url: &str, amount: &str) {
     std::fs::write(folder.join("tenants/all.yaml"), DOCUMENTS.replace("AMOUNT", amount)).expect("the documents");
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command.env_clear().env("STRIPE_KEY", "sk_test_tenantry").arg("-C").arg(folder).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,7 +78,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs to the end. Whoever was killed holds its locks until its lease is over.
-async fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub async fn run(folder: &Path, arguments: &[&str]) -> Output {
     for _ in 0..60 {
         let mut command = command(folder, arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");

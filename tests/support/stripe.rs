@@ -1,8 +1,8 @@
 //! An account of its own for each test, on the replica of `TENANTRY_STRIPE_URL`, behind a proxy that adds what the replica
 //! lacks, counts, and can break.
 //!
-//! The replica has no meters and no webhook endpoints, refuses metered prices, keeps tiers to itself and never throttles.
-//! The proxy has them from Stripe's public reference (<https://docs.stripe.com/api>).
+//! The replica has no meters and no webhook endpoints, refuses metered prices, keeps tiers to itself, never throttles and does
+//! not tell its account. The proxy has them from Stripe's public reference (<https://docs.stripe.com/api>).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -77,6 +77,8 @@ struct State {
     addresses: HashMap<String, Json>,
     /// Schedules whose first phase has ended.
     turned: Vec<String>,
+    /// The account's id.
+    account: String,
 }
 
 /// An account.
@@ -109,7 +111,8 @@ impl World {
             let at = url.rfind("/worlds").expect("an address that ends with /worlds");
             (url[..at].to_owned(), format!("{}/test-{:016x}", &url[at..], rand::random::<u64>()))
         };
-        let state = Arc::new(Mutex::new(State::default()));
+        let account = format!("acct_{:016x}", rand::random::<u64>());
+        let state = Arc::new(Mutex::new(State { account, ..State::default() }));
         let shared = state.clone();
         let server = Server::start(move |mut asked| {
             let (state, upstream, path) = (shared.clone(), upstream.clone(), path.clone());
@@ -162,6 +165,17 @@ impl World {
         })
         .await;
         Self { bench: Workbench::new(&Stripe), url: server.url.clone(), state, _server: server }
+    }
+
+    /// Another account on the same replica.
+    #[expect(clippy::disallowed_methods, reason = "the environment names the server")]
+    pub async fn another() -> Self {
+        Self::start(&std::env::var(VARIABLE).expect("there is one account already")).await
+    }
+
+    /// The account's id.
+    pub fn account(&self) -> String {
+        self.state().account.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -306,6 +320,9 @@ impl State {
     /// The answer to a request for a kind that the replica lacks.
     fn added(&mut self, asked: &Asked) -> Option<Reply> {
         let path = asked.path.strip_prefix("/v1/")?;
+        if (asked.method.as_str(), path) == ("GET", "account") {
+            return Some(Reply::json(200, &json!({"id": self.account, "object": "account"})));
+        }
         let (list, rest) =
             ["billing/meters", "webhook_endpoints"].iter().find_map(|list| Some((*list, path.strip_prefix(list)?)))?;
         let key = asked.header("idempotency-key").map(str::to_owned);

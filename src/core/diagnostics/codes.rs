@@ -90,6 +90,8 @@ codes! {
     SECRET_LOST = "TY0418", "A secret that a resource was written with is not in the secret store.";
     UNRECORDED = "TY0419", "A resource carries our mark, and the store does not know it.";
     NOT_BILLED = "TY0420", "A customer is not billed while something of theirs is blocked.";
+    OTHER_SYSTEM = "TY0421", "A target is another system than the one that was accepted.";
+    FINGERPRINT_UNTOLD = "TY0422", "A target does not tell which system it is.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "Something that exists could not be taken over.";
     IMPORT_CHANGED = "TY0502", "Something that exists was taken over in another form than it was written in.";

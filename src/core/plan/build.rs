@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Index};
 use super::{Place, Plan, passes};
 use crate::desired::OwnerResources;
+use crate::fingerprint::Systems;
 use crate::model::address::{Address, Owner};
 use crate::model::config::LimitsTable;
 use crate::model::document::{ApprovalSpec, Document, Phase};
@@ -41,7 +42,10 @@ pub struct Inputs<'a> {
     pub inventory: &'a BTreeMap<Address, Applied>,
     /// Writes that were begun and never seen to end, by address and the identity that they were for.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
+    /// What is in doubt is unknown already: see [`Systems::distrust`].
     pub observed: &'a Observations,
+    /// Which systems the targets are.
+    pub systems: &'a Systems,
     pub secret_hashes: &'a HashMap<Address, Arc<str>>,
     /// References to generated secrets that the secret store does not have.
     pub missing_secrets: &'a BTreeSet<SecretReference>,
@@ -62,6 +66,7 @@ impl Inputs<'_> {
 pub fn build(inputs: &Inputs<'_>) -> Plan {
     let index = Index::of(inputs);
     let mut draft = Draft::default();
+    passes::systems::run(inputs, &mut draft);
     passes::verdicts::run(inputs, &index, &mut draft);
     passes::secrets::run(inputs, &index, &mut draft);
     passes::orphans::run(inputs, &index, &mut draft);
@@ -113,6 +118,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         transitions,
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
+        targets: inputs.systems.told(),
         journal: None,
     }
 }

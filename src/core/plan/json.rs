@@ -18,6 +18,7 @@ use super::{
     Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
     Transition, Work, sensitive,
 };
+use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
 use crate::model::names::hex;
 use crate::model::resource::{Identity, TargetName};
@@ -60,6 +61,10 @@ struct PlanJson<C = Vec<ChangeJson>> {
     approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether anything is blocked or refused, so that the plan is not the whole of what was asked for.
     errored: bool,
+    /// The fingerprint of each target that told it when the plan was made. Only in the saved form: a target that is another
+    /// system now is not the one that the plan was made for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    targets: BTreeMap<TargetName, Fingerprint>,
     /// Where the store's journal ended when the plan was made. Only in the saved form: a journal that does not begin with
     /// this is not the one that the plan was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,6 +252,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         transitions: form.transitions,
         approvals: form.approvals,
         unchanged,
+        targets: form.targets,
         journal: form.journal,
     })
 }
@@ -265,6 +271,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         transitions,
         approvals,
         unchanged: _,
+        targets,
         journal,
     } = plan;
     PlanJson {
@@ -283,6 +290,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         transitions: transitions.clone(),
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
+        targets: if masked { BTreeMap::new() } else { targets.clone() },
         journal: journal.clone().filter(|_| !masked),
         masked,
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::{Code, Severity};
+use super::fingerprint::Fingerprint;
 use super::model::address::{Address, Owner};
 use super::model::resource::{Identity, TargetName};
 pub use change::{Action, Cause, Change, FieldChange, Work};
@@ -48,6 +49,8 @@ pub struct Plan {
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as they should be.
     pub unchanged: usize,
+    /// The fingerprint of each target that told it when the plan was made.
+    pub targets: BTreeMap<TargetName, Fingerprint>,
     /// Where the store's journal ended when the plan was made; nothing of a plan that no store was read for.
     pub journal: Option<JournalHead>,
 }

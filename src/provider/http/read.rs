@@ -12,6 +12,7 @@ use crate::definition::{self, Definition, ListCall, Paging};
 use crate::failure::Failure;
 use crate::object::{id_of, is_object, name_of, nameless, placeholder, present, text_at};
 use crate::types;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed};
 use tenantry_core::model::value::{Map, Value};
@@ -277,6 +278,11 @@ impl Reader for HttpReader {
             observations.entry(kind).or_default().resources.extend(answers);
         }
         observations
+    }
+
+    /// The address that paths are appended to, in which an API often has the account: what else it is nobody knows.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        Ok(Fingerprint::new(format!("address {}", self.api.location())))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

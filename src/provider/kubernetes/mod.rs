@@ -91,7 +91,10 @@ impl Provider for Kubernetes {
 
     fn reader(&self, settings: &Settings) -> Result<Box<dyn Reader>, ProviderError> {
         match folder(settings)? {
-            Some(folder) => Ok(Box::new(files::FilesReader::new(folder))),
+            Some(folder) => {
+                let named = settings.text(files::SETTING).unwrap_or_default();
+                Ok(Box::new(files::FilesReader::new(folder).named(named)))
+            }
             None => Ok(Box::new(read::KubernetesReader::new(Arc::new(Cluster::new(settings)?)))),
         }
     }

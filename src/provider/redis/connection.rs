@@ -21,6 +21,7 @@ pub struct Connections {
     client: Client,
     user: String,
     location: String,
+    address: String,
     timeouts: Timeouts,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<(MultiplexedConnection, Instant)>>,
@@ -53,6 +54,7 @@ impl Connections {
         }
         let user = info.redis_settings().username().unwrap_or("default").to_owned();
         let location = format!("{user}@{}/{}", info.addr(), info.redis_settings().db());
+        let address = format!("address {}, database {}", info.addr(), info.redis_settings().db());
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
             return Err(invalid("`url` asks not to verify the server's certificate")
                 .with_remedy("leave `#insecure` out, and name a file with the certificates to trust in `roots`"));
@@ -77,7 +79,7 @@ impl Connections {
         };
         let client = client.map_err(|error| invalid(&error.to_string()))?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { client, user, location, timeouts: settings.timeouts, permits, idle: Mutex::default() })
+        Ok(Self { client, user, location, address, timeouts: settings.timeouts, permits, idle: Mutex::default() })
     }
 
     /// The user that we log in as.
@@ -88,6 +90,11 @@ impl Connections {
     /// User, host and database, for messages.
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// Where the database is, whoever asks.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// A connection. Waits while as many as allowed are in use.
@@ -153,6 +160,7 @@ mod tests {
         assert!(!format!("{error:?}").contains("hunter2"));
         let connections = Connections::new(&settings(url, true)).expect("valid");
         assert_eq!((connections.user(), connections.location()), ("ann", "ann@cache:6379/2"));
+        assert_eq!(connections.address(), "address cache:6379, database 2");
         assert_eq!(Connections::new(&settings("rediss://cache", false)).expect("valid").user(), "default");
     }
 

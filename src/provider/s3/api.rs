@@ -73,6 +73,11 @@ impl Api {
         Ok(Self { transport, credentials, base, iam, region })
     }
 
+    /// Where it is, whoever asks.
+    pub fn address(&self) -> String {
+        format!("{}{}", self.base.origin().ascii_serialization(), self.base.path().trim_end_matches('/'))
+    }
+
     /// Key and address, for messages.
     pub fn location(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();

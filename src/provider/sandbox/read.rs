@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use super::faults::{Fault, Faults, Operation};
 use super::world::World;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present, TargetName};
 use tenantry_core::model::value::{Map, Value};
@@ -38,14 +39,14 @@ impl Reader for SandboxReader {
         answer
     }
 
+    /// The id that the file was given when it was made.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let id = self.world.id().await.map_err(|error| self.failed(error))?;
+        Ok(id.and_then(|id| Fingerprint::new(format!("sandbox {id}"))))
+    }
+
     async fn probe(&self) -> Result<String, ProviderError> {
-        let failed = |error: sqlx::Error| {
-            ProviderError::new(
-                ErrorClass::Fatal,
-                format!("opening the sandbox at {}", self.world.path().display()),
-                error,
-            )
-        };
+        let failed = |error| self.failed(error);
         let what = match self.world.connection().await.map_err(failed)? {
             None => "nothing in it yet".to_owned(),
             Some(mut connection) => {
@@ -62,6 +63,11 @@ impl Reader for SandboxReader {
 }
 
 impl SandboxReader {
+    fn failed(&self, error: sqlx::Error) -> ProviderError {
+        let attempted = format!("opening the sandbox at {}", self.world.path().display());
+        ProviderError::new(ErrorClass::Fatal, attempted, error)
+    }
+
     async fn kind(&self, kind: &'static str, request: &ObserveRequest<'_>) -> Result<KindObservation, sqlx::Error> {
         let mut observation = KindObservation::default();
         let wanted = request.wanted.get(kind).map_or(&[][..], Vec::as_slice);

@@ -40,6 +40,8 @@ const TABLES: &str = "
         PRIMARY KEY (owner, name, version)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS hash_key (value TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT;
+    INSERT INTO identity SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM identity);
 ";
 
 impl World {
@@ -50,6 +52,20 @@ impl World {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// By what this world is told from every other; nothing if it does not exist yet, or was last written by a version that
+    /// gave it no id.
+    ///
+    /// # Errors
+    /// Those of [`Self::connection`].
+    pub async fn id(&self) -> Result<Option<String>, sqlx::Error> {
+        let Some(mut connection) = self.connection().await? else { return Ok(None) };
+        let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'identity'";
+        if sqlx::query_scalar::<_, i64>(table).fetch_optional(&mut *connection).await?.is_none() {
+            return Ok(None);
+        }
+        sqlx::query_scalar("SELECT id FROM identity").fetch_optional(&mut *connection).await
     }
 
     /// The connection; nothing if the world is only read and does not exist.

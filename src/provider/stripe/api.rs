@@ -170,6 +170,23 @@ impl Api {
         }
     }
 
+    /// Whether the key is for live mode.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// The id of the account that the key belongs to ("Retrieve account", API reference).
+    ///
+    /// # Errors
+    /// If that could not be told. A restricted key needs the permission to read its account.
+    pub async fn account(&self) -> Result<String, Failure> {
+        let account = self.call(Method::GET, "account", None, None, None).await?.object;
+        match account.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(Failure::Unreadable("the answer is no account".to_owned())),
+        }
+    }
+
     /// One page of a list, to see whether anybody answers.
     ///
     /// # Errors

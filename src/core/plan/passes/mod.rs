@@ -3,6 +3,7 @@
 //! | pass | finds |
 //! |---|---|
 //! | [`moves`] | addresses that resources had before, told by the inventory; runs before the targets are asked |
+//! | [`systems`] | targets that are another system than they were |
 //! | [`verdicts`] | what is to be done about each desired resource |
 //! | [`secrets`] | resources whose secret was lost: nothing is drawn anew without an Approval |
 //! | [`orphans`] | what exists and is no longer wanted |
@@ -22,4 +23,5 @@ pub mod phases;
 pub mod reports;
 pub mod secrets;
 pub mod selection;
+pub mod systems;
 pub mod verdicts;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::layout::folder_of;
 use super::scan::{Contents, Found, scan};
 use super::{SECRET_CAUSE, SECRET_REMEDY, has_secret};
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::resource::{KindObservation, Observed, Present};
 use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader};
@@ -16,11 +17,19 @@ use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Rea
 /// Reads a folder of objects.
 pub struct FilesReader {
     root: PathBuf,
+    named: Arc<str>,
 }
 
 impl FilesReader {
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        let named = root.display().to_string().into();
+        Self { root, named }
+    }
+
+    /// By what the target's table names the folder.
+    #[must_use]
+    pub fn named(self, named: &str) -> Self {
+        Self { named: named.into(), ..self }
     }
 
     async fn scan(&self) -> Result<Contents, String> {
@@ -39,6 +48,11 @@ impl Reader for FilesReader {
             Err(reason) => return kinds().map(|kind| (kind, KindObservation::unknown(&*reason))).collect(),
         };
         kinds().map(|kind| (kind, observation(&self.root, &contents, kind, request))).collect()
+    }
+
+    /// The folder, as the target's table names it: the estate may be checked out anywhere.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        Ok(Fingerprint::new(format!("folder {}", self.named)))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

@@ -34,6 +34,7 @@ use super::types::{self, OBJECT, object};
 pub use list::list;
 pub use project::left_behind;
 use project::{Projection, project};
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
@@ -399,6 +400,20 @@ impl Reader for KubernetesReader {
         }
         let observation = KindObservation { resources: answers.into_iter().collect(), incomplete };
         BTreeMap::from([(OBJECT, observation)])
+    }
+
+    /// The UID of the namespace `kube-system`, which a cluster has from its beginning and as long as it is one.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = || format!("asking {} for the namespace kube-system", self.cluster.server());
+        let namespace: Result<Json, Failure> = self.cluster.get("/api/v1/namespaces/kube-system", JSON).await;
+        let namespace = namespace.map_err(|failure| failure.into_provider_error(attempted()))?;
+        match metadata(&namespace, "uid").filter(|_| metadata(&namespace, "name") == Some("kube-system")) {
+            Some(uid) => Ok(Fingerprint::new(format!("cluster {uid}"))),
+            None => {
+                let message = "the answer is not that namespace".to_owned();
+                Err(Failure::Invalid { message, remedy: None }.into_provider_error(attempted()))
+            }
+        }
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

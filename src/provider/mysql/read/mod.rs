@@ -8,6 +8,7 @@ mod database;
 pub mod grant;
 pub mod row;
 pub mod script;
+mod system;
 pub mod user;
 
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +21,7 @@ use sqlx::MySqlConnection;
 use super::connection::{Connections, Flavour, Session};
 use super::error::Failure;
 use super::types;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
@@ -205,6 +207,19 @@ impl Reader for MySqlReader {
             self.connections.release(session);
         }
         observations
+    }
+
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = format!("asking MySQL at {} which system it is", self.connections.location());
+        let identify = async {
+            let mut session = self.connections.acquire().await?;
+            let fingerprint = system::fingerprint(&mut session.connection).await?;
+            self.connections.release(session);
+            Ok::<_, Failure>(fingerprint)
+        };
+        let within = self.connections.timeouts().request;
+        let identified = tokio::time::timeout(within, identify).await.unwrap_or(Err(Failure::Late(within)));
+        identified.map_err(|failure| failure.into_provider_error(attempted))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

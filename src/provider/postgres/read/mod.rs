@@ -28,6 +28,7 @@ use sqlx::PgConnection;
 use super::connection::{Connections, Session};
 use super::error::Failure;
 use super::types::{self, grant::GrantSpec};
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
@@ -340,6 +341,24 @@ impl Reader for PostgresReader {
             observation.incomplete = observation.incomplete.take().or(part.incomplete);
         }
         observations
+    }
+
+    /// The system identifier, which `initdb` draws and a physical replica shares, and the database. Any login may ask for it
+    /// (the manual's "Control Data Functions") unless the privilege was taken from `PUBLIC`.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = format!("asking PostgreSQL at {} which system it is", self.connections.location());
+        let database = self.connections.main_database().clone();
+        let identify = async {
+            let mut session = self.connections.acquire(&database).await?;
+            let sql = "SELECT 'system ' || system_identifier || ', database ' || pg_catalog.current_database() \
+                       FROM pg_catalog.pg_control_system()";
+            let text: String = sqlx::query_scalar(sql).fetch_one(&mut session.connection).await?;
+            self.connections.release(session).await;
+            Ok::<_, Failure>(text)
+        };
+        let within = self.connections.timeouts().request;
+        let text = tokio::time::timeout(within, identify).await.unwrap_or(Err(Failure::Late(within)));
+        Ok(Fingerprint::new(text.map_err(|failure| failure.into_provider_error(attempted))?))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::client::{Client, NO_API};
 use super::error::Failure;
 use super::types::{self, binding, exchange, limits, permission, policy, queue, text, topic_permission, user, vhost};
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::{Kind, MarkPlace, escape};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
@@ -229,6 +230,22 @@ impl Reader for RabbitMqReader {
             observations.insert(name, observation);
         }
         observations
+    }
+
+    /// The id that a cluster is given when its first node starts, and that every node of it tells. Versions before 3.8 have
+    /// none; there it is the name of the cluster, which an operator may set.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = format!("asking RabbitMQ at {} which cluster it is", self.client.location());
+        let failed = |failure: Failure| failure.into_provider_error(attempted.clone());
+        let id = self.client.get(&["global-parameters", "internal_cluster_id"]).await.map_err(failed)?;
+        let (told, field) = match id {
+            Some(told) => (told, "value"),
+            None => (self.client.get(&["cluster-name"]).await.map_err(failed)?.unwrap_or_default(), "name"),
+        };
+        match told.get(field).and_then(Json::as_str).and_then(|text| Fingerprint::new(format!("cluster {text}"))) {
+            Some(fingerprint) => Ok(Some(fingerprint)),
+            None => Err(failed(Failure::Invalid("the answer names no cluster".to_owned()))),
+        }
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

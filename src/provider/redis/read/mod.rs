@@ -15,6 +15,7 @@ use futures::future::join_all;
 use super::connection::Connections;
 use super::error::Failure;
 use super::types;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed};
 use tenantry_core::model::value::{Map, Value};
@@ -115,6 +116,12 @@ impl Reader for RedisReader {
             .into_iter()
             .map(|(kind, subjects)| async move { (kind, self.kind(kind, request.estate, subjects).await) });
         join_all(reads).await.into_iter().collect()
+    }
+
+    /// The address and the number of the database. The server has nothing that survives a restart without persistence
+    /// (`run_id`) or a failover (`master_replid`), and a marker would have to be written.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        Ok(Fingerprint::new(self.connections.address()))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

@@ -17,6 +17,7 @@ use futures::future::join_all;
 use super::api::{Api, Call};
 use super::error::Failure;
 use super::types;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed};
 use tenantry_core::model::value::Map;
@@ -80,6 +81,21 @@ impl Reader for S3Reader {
         names.dedup();
         let reads = names.into_iter().map(|name| async move { (name, self.kind(name, request).await) });
         join_all(reads).await.into_iter().collect()
+    }
+
+    /// The address and the canonical id of the account that owns the buckets ("`ListBuckets`", API reference): servers other
+    /// than AWS may give every account the same.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = format!("asking S3 at {} whose the buckets are", self.api.location());
+        // One bucket is enough; servers other than AWS may tell all.
+        let listed = self.api.document("", &[("max-buckets", "1")], "ListAllMyBucketsResult").await;
+        let listed = listed.map_err(|failure| failure.into_provider_error(attempted))?;
+        let address = self.api.address();
+        let owner = listed.child("Owner").and_then(|owner| owner.get("ID")).filter(|id| !id.is_empty());
+        Ok(Fingerprint::new(match owner {
+            Some(owner) => format!("address {address}, owner {owner}"),
+            None => format!("address {address}"),
+        }))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

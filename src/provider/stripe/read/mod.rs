@@ -15,6 +15,7 @@ pub use objects::{ADDRESS, CUSTOMER, Meters, PRODUCT, prices_of, snake, spec_of}
 use super::api::{self, Api, Failure};
 use super::lists::{Entry, List, State};
 use super::types;
+use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::{Kind, MarkPlace};
 use tenantry_core::model::mark::is_of;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
@@ -190,6 +191,13 @@ impl Reader for StripeReader {
             observations.insert(name, observation);
         }
         observations
+    }
+
+    /// The account of the key, and its mode: live and test objects of an account never meet.
+    async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
+        let attempted = format!("asking Stripe at {} whose the key is", self.api.location());
+        let account = self.api.account().await.map_err(|failure| failure.into_provider_error(attempted))?;
+        Ok(Fingerprint::new(format!("account {account}, {} mode", api::mode(self.api.is_live()))))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {

@@ -1,0 +1,281 @@
+//! Whether a target is still the system that it was.
+//!
+//! A target's table says where a system is, and not which one answers there: another key in an environment variable, and
+//! the same name leads to another account, in which everything would be made a second time. So each target is asked for its
+//! *fingerprint*. The first run keeps it in the store, and from then on it is compared.
+//!
+//! Decided here for everybody: the plan, the run that applies it, and `doctor`. What is read of a target that is another
+//! system, or perhaps is, counts as unknown: nothing is created or deleted for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::resource::{KindObservation, Observations, Observed, TargetName};
+
+/// What tells one system from every other of its sort, in words that a person recognizes, such as
+/// `system 7713882554974850314, database app`.
+///
+/// It stays the same as long as the system does: it holds no version, and nothing that differs between connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Fingerprint(Arc<str>);
+
+impl Fingerprint {
+    /// The fingerprint of a text; nothing if the text is empty, by which no system can be told from another.
+    pub fn new(text: impl AsRef<str>) -> Option<Self> {
+        let text = text.as_ref();
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a target answers when it is asked which system it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Is(Fingerprint),
+    /// There is nothing yet that could have a fingerprint.
+    Nothing,
+    /// The credentials do not suffice, for this reason.
+    Denied(Arc<str>),
+    /// It could not be asked, for this reason. It may answer the next time.
+    Unasked(Arc<str>),
+}
+
+/// The fingerprint that was accepted of a target; nothing for one that was accepted although it does not tell.
+pub type Accepted = Option<Fingerprint>;
+
+/// How what a target tells stands to what was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is as it was accepted.
+    Same,
+    /// It tells its fingerprint for the first time. The next run accepts it.
+    New(Fingerprint),
+    /// It has not been accepted yet and does not tell its fingerprint. The next run accepts it all the same.
+    Untold(Arc<str>),
+    /// There is nothing to compare, and nothing to remember.
+    Nameless,
+    /// It was accepted with a fingerprint, and its answer is denied now.
+    Withheld { was: Fingerprint, reason: Arc<str> },
+    /// It could not be asked.
+    Unasked(Arc<str>),
+    /// It is another system than the one that was accepted; `now` is nothing where what is there has no fingerprint.
+    Other { was: Fingerprint, now: Option<Fingerprint> },
+}
+
+/// Holds what a target tells against what was accepted.
+pub fn standing(accepted: Option<&Accepted>, told: &Told) -> Standing {
+    match (told, accepted) {
+        (Told::Unasked(reason), _) => Standing::Unasked(reason.clone()),
+        (Told::Is(now), Some(Some(was))) if now == was => Standing::Same,
+        (Told::Is(now), Some(Some(was))) => Standing::Other { was: was.clone(), now: Some(now.clone()) },
+        (Told::Is(now), None | Some(None)) => Standing::New(now.clone()),
+        (Told::Nothing, Some(Some(was))) => Standing::Other { was: was.clone(), now: None },
+        (Told::Nothing, None | Some(None)) => Standing::Nameless,
+        (Told::Denied(reason), Some(Some(was))) => Standing::Withheld { was: was.clone(), reason: reason.clone() },
+        (Told::Denied(_), Some(None)) => Standing::Same,
+        (Told::Denied(reason), None) => Standing::Untold(reason.clone()),
+    }
+}
+
+impl Standing {
+    /// Why what was read of the target cannot be relied on; nothing if it can.
+    fn doubt(&self, target: &str) -> Option<String> {
+        match self {
+            Self::Same | Self::New(_) | Self::Untold(_) | Self::Nameless => None,
+            Self::Withheld { was, reason } => Some(format!(
+                "target `{target}` does not tell whether it is still {was}: {reason}; let it tell, or run \
+                 `tenantry target accept {target}`"
+            )),
+            Self::Unasked(reason) => Some(format!("target `{target}` could not be asked which system it is: {reason}")),
+            Self::Other { .. } => Some(format!("target `{target}` is another system than the one that was accepted")),
+        }
+    }
+}
+
+/// Every target that was asked, with what it told and what was accepted of it.
+#[derive(Clone, Debug, Default)]
+pub struct Systems(BTreeMap<TargetName, (Told, Option<Accepted>)>);
+
+impl Systems {
+    pub fn new(told: BTreeMap<TargetName, Told>, accepted: &BTreeMap<TargetName, Accepted>) -> Self {
+        let with_accepted = |(target, told): (TargetName, Told)| {
+            let accepted = accepted.get(&target).cloned();
+            (target, (told, accepted))
+        };
+        Self(told.into_iter().map(with_accepted).collect())
+    }
+
+    /// Each target with its standing, in order of name.
+    pub fn standings(&self) -> impl Iterator<Item = (&TargetName, Standing)> {
+        self.0.iter().map(|(target, (told, accepted))| (target, standing(accepted.as_ref(), told)))
+    }
+
+    /// The targets that told their fingerprints.
+    pub fn told(&self) -> BTreeMap<TargetName, Fingerprint> {
+        let told = self.0.iter().filter_map(|(target, (told, _))| match told {
+            Told::Is(fingerprint) => Some((target.clone(), fingerprint.clone())),
+            Told::Nothing | Told::Denied(_) | Told::Unasked(_) => None,
+        });
+        told.collect()
+    }
+
+    /// The targets that a run accepts because they have not been accepted before, with what they are from then on.
+    pub fn to_accept(&self) -> BTreeMap<TargetName, Accepted> {
+        let accept = |(target, standing): (&TargetName, Standing)| match standing {
+            Standing::New(fingerprint) => Some((target.clone(), Some(fingerprint))),
+            Standing::Untold(_) => Some((target.clone(), None)),
+            _ => None,
+        };
+        self.standings().filter_map(accept).collect()
+    }
+
+    /// The first target that is another system than it was accepted as, or than `planned` has it.
+    pub fn other_than(&self, planned: &BTreeMap<TargetName, Fingerprint>) -> Option<Other> {
+        self.0.iter().find_map(|(target, (told, accepted))| {
+            let other = |was: &Fingerprint, now| Other { target: target.clone(), was: was.clone(), now };
+            if let Standing::Other { was, now } = standing(accepted.as_ref(), told) {
+                return Some(other(&was, now));
+            }
+            match (told, planned.get(target)) {
+                (Told::Is(now), Some(was)) if now != was => Some(other(was, Some(now.clone()))),
+                (Told::Nothing, Some(was)) => Some(other(was, None)),
+                _ => None,
+            }
+        })
+    }
+
+    /// Makes everything unknown that was read of a target which is another system, or perhaps is. What was unknown anyway
+    /// keeps its reason.
+    pub fn distrust(&self, observed: &mut Observations) {
+        let doubts: BTreeMap<&TargetName, Arc<str>> =
+            self.standings().filter_map(|(target, standing)| Some((target, standing.doubt(target)?.into()))).collect();
+        for ((target, _), KindObservation { resources, incomplete }) in observed {
+            let Some(doubt) = doubts.get(target) else { continue };
+            for observed in resources.values_mut().filter(|observed| !matches!(observed, Observed::Unknown(_))) {
+                *observed = Observed::Unknown(doubt.clone());
+            }
+            incomplete.get_or_insert_with(|| doubt.clone());
+        }
+    }
+}
+
+/// A target that is another system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    pub target: TargetName,
+    pub was: Fingerprint,
+    /// Nothing where what is there has no fingerprint.
+    pub now: Option<Fingerprint>,
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, was, now } = self;
+        match now {
+            Some(now) => write!(formatter, "target `{target}` was {was} and is now {now}"),
+            None => write!(formatter, "target `{target}` was {was}, and what is there now has no fingerprint"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::resource::Present;
+
+    fn fingerprint(text: &str) -> Fingerprint {
+        Fingerprint::new(text).expect("a text")
+    }
+
+    fn told(text: &str) -> Told {
+        Told::Is(fingerprint(text))
+    }
+
+    #[test]
+    fn only_what_was_accepted_is_compared() {
+        let (denied, unasked) = (Told::Denied("no".into()), Told::Unasked("down".into()));
+        let (never, untold, one) = (None, Some(None), Some(Some(fingerprint("one"))));
+        let stands = |accepted: &Option<Accepted>, told: &Told| standing(accepted.as_ref(), told);
+        for accepted in [&never, &untold] {
+            assert_eq!(stands(accepted, &told("two")), Standing::New(fingerprint("two")));
+            assert_eq!(stands(accepted, &Told::Nothing), Standing::Nameless);
+            assert_eq!(stands(accepted, &unasked), Standing::Unasked("down".into()));
+        }
+        assert_eq!(stands(&never, &denied), Standing::Untold("no".into()));
+        assert_eq!(stands(&untold, &denied), Standing::Same);
+        assert_eq!(stands(&one, &told("one")), Standing::Same);
+        let other = |now| Standing::Other { was: fingerprint("one"), now };
+        assert_eq!(stands(&one, &told("two")), other(Some(fingerprint("two"))));
+        assert_eq!(stands(&one, &Told::Nothing), other(None));
+        assert_eq!(stands(&one, &denied), Standing::Withheld { was: fingerprint("one"), reason: "no".into() });
+        assert_eq!(stands(&one, &unasked), Standing::Unasked("down".into()));
+    }
+
+    #[test]
+    fn nothing_that_was_read_of_another_system_is_believed() {
+        let accepted = BTreeMap::from([("a".into(), Some(fingerprint("one"))), ("b".into(), Some(fingerprint("two")))]);
+        let systems = Systems::new(BTreeMap::from([("a".into(), told("one")), ("b".into(), told("three"))]), &accepted);
+        let seen = || KindObservation {
+            resources: [
+                ("absent".into(), Observed::Absent),
+                ("present".into(), Observed::Present(Present::default())),
+                ("unknown".into(), Observed::Unknown("down".into())),
+            ]
+            .into(),
+            incomplete: None,
+        };
+        let mut observed = Observations::from([(("a".into(), "kind"), seen()), (("b".into(), "kind"), seen())]);
+        systems.distrust(&mut observed);
+        let of = |target: &str, identity: &str| observed[&(target.into(), "kind")].get(identity);
+        assert_eq!(of("a", "absent"), Observed::Absent);
+        for identity in ["absent", "present", "nobody asked for it"] {
+            let Observed::Unknown(reason) = of("b", identity) else { panic!("{identity} is known") };
+            assert!(reason.contains("`b` is another system"), "{reason}");
+        }
+        assert_eq!(of("b", "unknown"), Observed::Unknown("down".into()));
+    }
+
+    #[test]
+    fn a_run_accepts_what_was_not_accepted_before_and_nothing_else() {
+        let accepted = BTreeMap::from([("known".into(), Some(fingerprint("one"))), ("silent".into(), None)]);
+        let answers = BTreeMap::from([
+            ("known".into(), told("two")),
+            ("silent".into(), Told::Denied("no".into())),
+            ("new".into(), told("three")),
+            ("shy".into(), Told::Denied("no".into())),
+            ("down".into(), Told::Unasked("down".into())),
+        ]);
+        let systems = Systems::new(answers, &accepted);
+        let expected = BTreeMap::from([("new".into(), Some(fingerprint("three"))), ("shy".into(), None)]);
+        assert_eq!(systems.to_accept(), expected);
+    }
+
+    #[test]
+    fn a_run_compares_with_what_was_accepted_and_with_what_was_planned() {
+        let planned = BTreeMap::from([("a".into(), fingerprint("one"))]);
+        let other = |answer: Told, accepted: &[(&str, &str)]| {
+            let accepted = accepted.iter().map(|(target, text)| ((*target).into(), Some(fingerprint(text))));
+            let systems = Systems::new(BTreeMap::from([("a".into(), answer)]), &accepted.collect());
+            systems.other_than(&planned).map(|other| other.to_string())
+        };
+        assert_eq!(other(told("one"), &[]), None);
+        assert_eq!(other(Told::Unasked("down".into()), &[("a", "one")]), None);
+        assert_eq!(other(told("two"), &[]).as_deref(), Some("target `a` was one and is now two"));
+        // Accepted by a person since the plan was made: it is still not what was planned for.
+        assert_eq!(other(told("two"), &[("a", "two")]).as_deref(), Some("target `a` was one and is now two"));
+        assert_eq!(other(told("one"), &[("a", "two")]).as_deref(), Some("target `a` was two and is now one"));
+    }
+}
