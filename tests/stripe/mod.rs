@@ -2,6 +2,7 @@
 
 mod downgrades;
 mod faults;
+mod given_up;
 mod kinds;
 mod limits;
 mod modes;

@@ -125,11 +125,13 @@ impl Comparison<'_> {
         for (name, value) in observed.iter().filter(|(name, _)| !desired.contains(name)) {
             let applied_value = applied.and_then(|applied| applied.get(name));
             let pointer = pointer_of(name);
-            let is_ours = || applied_value.is_some() || self.claimed.iter().any(|claimed| **claimed == *pointer);
+            let is_claimed = self.claimed.iter().any(|claimed| **claimed == *pointer);
             // Of a map that is owned key by key, and of the spec itself, a key that was never asked for is not ours.
-            if value.is_null() || (by_key && !is_ours()) {
+            if value.is_null() || (by_key && applied_value.is_none() && !is_claimed) {
                 continue;
             }
+            // What the target has as ours and the record does not know, nobody has changed outside.
+            let applied = applied.filter(|_| applied_value.is_some() || !is_claimed);
             self.differ(pointer, Some(value), None, applied.map(|_| applied_value));
         }
     }

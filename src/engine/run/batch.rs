@@ -10,7 +10,8 @@ use tenantry_core::plan::{Action, Change};
 const MOST: usize = 200;
 
 /// Cuts changes, which stay in their order, into batches: of one target, and of kinds that go out in the same way. What
-/// needs an output of another change waits until that one's batch has ended.
+/// needs an output of another change waits until that one's batch has ended, and so does what is proven before the old one
+/// goes: the target may judge it by what comes before.
 pub fn batches<'r, 'a>(
     ready: &'r [Ready<'a>],
     kind_of: &dyn Fn(&Change) -> Option<std::sync::Arc<Kind>>,
@@ -32,6 +33,7 @@ pub fn batches<'r, 'a>(
         };
         let cut = next.change.target != first.change.target
             || parted
+            || is_proven(next, way(next))
             || current.len() >= MOST
             || needs_output_of(next.change, current);
         if cut {
@@ -43,6 +45,11 @@ pub fn batches<'r, 'a>(
         batches.push(&ready[start..]);
     }
     batches
+}
+
+/// Whether the old one of a replacement is deleted first, and stays where the new one would be refused.
+fn is_proven(ready: &Ready<'_>, way: Option<Batch>) -> bool {
+    way != Some(Batch::Transaction) && ready.present.is_some() && ready.change.action() == Action::Replace
 }
 
 fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {
