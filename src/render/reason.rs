@@ -30,6 +30,7 @@ pub fn sentence(reason: &Reason) -> String {
         Reason::RecordMissing => "already managed, but missing from the inventory".into(),
         Reason::RecordOutdated => "the inventory is brought up to date; the target stays as it is".into(),
         Reason::MarkOutdated => "its mark is written anew with the environment".into(),
+        Reason::WrittenByOthers => "fields that it asks for were written by somebody else and become Tenantry's".into(),
         Reason::Moved { from } => format!("was {from}"),
         Reason::MovedWithOwner { from } => format!("renamed with its owner, which was {from}"),
         Reason::NotWanted => "no longer in the repository".into(),

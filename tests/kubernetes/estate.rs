@@ -72,8 +72,8 @@ spec:
         stringData: {password: "${secret('password')}"}
 "#;
 
-struct Checkout {
-    folder: TempDir,
+pub(super) struct Checkout {
+    pub folder: TempDir,
     kubeconfig: String,
     identity: String,
 }
@@ -88,7 +88,7 @@ impl Checkout {
         checkout
     }
 
-    fn of(world: &World, name: &str, platform: &str, tenants: &[(&str, &str)]) -> Self {
+    pub fn of(world: &World, name: &str, platform: &str, tenants: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let write = |name: &str, text: String| {
             std::fs::create_dir_all(folder.path().join("tenants")).expect("a folder");
@@ -116,7 +116,7 @@ impl Checkout {
         Self { folder, kubeconfig: world.kubeconfig.clone(), identity }
     }
 
-    fn edit(&self, from: &str, to: &str) {
+    pub fn edit(&self, from: &str, to: &str) {
         let path = self.folder.path().join("tenants/platform.yaml");
         let text = std::fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from), "{from}");
@@ -135,12 +135,12 @@ impl Checkout {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program runs")
     }
 
     /// Applies until a point of the journal and kills the process there. False if the run has fewer points.
-    fn kill_at(&self, point: u64) -> bool {
+    pub fn kill_at(&self, point: u64) -> bool {
         let mut child = self
             .command(&["apply", "--auto-approve", "--quiet", "--parallelism", "1"])
             .env("TENANTRY_HALT_AT", point.to_string())
@@ -157,7 +157,7 @@ impl Checkout {
     }
 
     /// Applies again. The lock of the dead run ends with its lease.
-    fn apply_again(&self) {
+    pub fn apply_again(&self) {
         for _ in 0..200 {
             let output = self.run(&["apply", "--auto-approve", "--quiet"]);
             match output.status.code() {
@@ -171,7 +171,7 @@ impl Checkout {
 
     /// Runs a command that ends with `code`, and returns what it writes to stdout.
     #[track_caller]
-    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+    pub fn expect(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");
@@ -180,7 +180,7 @@ impl Checkout {
 
     /// The changes of a plan: address, action and cause.
     #[track_caller]
-    fn plan(&self) -> Vec<String> {
+    pub fn plan(&self) -> Vec<String> {
         let plan: Json = serde_json::from_str(&self.expect(0, &["plan", "--format", "json"])).expect("a plan");
         assert_eq!(plan["blocked"], json!([]), "{plan}");
         let text = |change: &Json, field: &str| change[field].as_str().unwrap_or_default().to_owned();

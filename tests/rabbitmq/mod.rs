@@ -1,6 +1,7 @@
 //! The RabbitMQ provider against a real server.
 
 mod answers;
+mod proven;
 
 use crate::support::target::{Target, on_server};
 use crate::support::tcp::TcpProxy;

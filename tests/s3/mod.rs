@@ -3,6 +3,7 @@
 mod buckets;
 mod dangers;
 mod emptying;
+mod given_up;
 mod objects;
 mod reading;
 mod takings;

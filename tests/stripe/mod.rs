@@ -3,6 +3,7 @@
 mod accounts;
 mod downgrades;
 mod faults;
+mod given_up;
 mod kinds;
 mod limits;
 mod modes;

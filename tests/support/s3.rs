@@ -114,6 +114,10 @@ impl World {
         format!("{name}-{}", self.suffix)
     }
 
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
     pub fn desired(&self, kind: &str, address: &str, spec: Json) -> Desired {
         self.bench.desired(&format!("s3.{kind}"), address, spec)
     }

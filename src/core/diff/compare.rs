@@ -128,16 +128,19 @@ impl Comparison<'_> {
             // Of such a map that is no longer named at all only our keys go, and only they are told.
             if let Value::Map(below) = value
                 && owned_by_key(self.kind, &pointer)
+                && !self.is_claimed(&pointer)
                 && (self.kind.owned_by_key.contains(&&*pointer) || self.has_others(&pointer, below, applied_value))
             {
                 self.fields(&pointer, &Map::default(), Some(below), applied_value.and_then(Value::as_map), true);
                 continue;
             }
-            let is_ours = || applied_value.is_some() || self.is_claimed(&pointer);
+            let is_claimed = self.is_claimed(&pointer);
             // Of a map that is owned key by key, and of the spec itself, a key that was never asked for is not ours.
-            if value.is_null() || (by_key && !is_ours()) {
+            if value.is_null() || (by_key && applied_value.is_none() && !is_claimed) {
                 continue;
             }
+            // What the target has as ours and the record does not know, nobody has changed outside.
+            let applied = applied.filter(|_| applied_value.is_some() || !is_claimed);
             self.differ(pointer, Some(value), None, applied.map(|_| applied_value));
         }
     }

@@ -155,12 +155,12 @@ pub fn diff(known: &Known<'_>) -> Verdict {
             return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}{whose}", existing(desired)) };
         }
     };
+    // Nothing differs, and still it has to be written.
+    let rewrites = adopts || marks || moved_from.is_some() || present.unclaimed;
     let lost = if adopts { Vec::new() } else { lost(known, present) };
     // The common case first: nothing is allocated and the inventory is not looked into.
-    if !adopts
-        && !marks
+    if !rewrites
         && lost.is_empty()
-        && moved_from.is_none()
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
         && secret_is_same(known, present)
         && rewritten(known, present).is_empty()
@@ -177,11 +177,15 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let rewritten: Vec<Difference> = rewritten(known, present).into_iter().filter(is_new).collect();
     differences.extend(rewritten);
     differences.extend(lost.iter().map(told_anew));
-    if differences.is_empty() && !adopts && !marks && moved_from.is_none() {
+    if differences.is_empty() && !rewrites {
         return settled(known, present);
     }
     let drift = differences.iter().any(|difference| difference.drift);
-    let pending = adopts || marks || moved_from.is_some() || differences.iter().any(|difference| difference.pending);
+    let pending = match differences.is_empty() {
+        true => rewrites,
+        // Whose a field is that does not differ says nothing of those that do.
+        false => adopts || marks || moved_from.is_some() || differences.iter().any(|difference| difference.pending),
+    };
     let cause = match (drift, pending) {
         // Nobody can tell what the write did that was never seen to end: it is finished, not called somebody's doing.
         _ if known.begun.is_some() && !differences.is_empty() => Cause::Unfinished,

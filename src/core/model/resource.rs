@@ -57,6 +57,9 @@ pub struct Present {
     /// Pointers of fields that the target itself says Tenantry set, where it keeps such a record (managed fields): given up
     /// once the repository no longer names them, whatever the inventory knows.
     pub claimed: Arc<[Arc<str>]>,
+    /// Whether the target's own record has a field that is as desired, and not as Tenantry's: somebody else wrote it first. It
+    /// is written once more and so becomes Tenantry's, without which it would stay once the repository no longer names it.
+    pub unclaimed: bool,
     /// What becomes of it by itself at a later day, such as a price that changes with the next period: told, and not waited
     /// for.
     pub scheduled: Option<Arc<str>>,

@@ -218,7 +218,7 @@ impl Change {
 
     /// Whether nothing changes in the target: the inventory is brought up to date.
     pub fn is_only_record(&self) -> bool {
-        self.renamed_from.is_none() && matches!(&self.work, Work::Update { fields, .. } if fields.is_empty())
+        self.renamed_from.is_none() && self.reason == Reason::RecordOutdated
     }
 }
 

@@ -144,7 +144,7 @@ pub fn updated(
 }
 
 fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, update: &Update) -> Reason {
-    let Update { differences, cause, adopts, moved_from, marks, present: _ } = update;
+    let Update { differences, cause, adopts, moved_from, marks, present } = update;
     let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     let captures = desired.kind.captures_of(&desired.spec);
     let is_named = |capture: &&Capture| differences.iter().any(|field| *field.pointer == *capture.pointer());
@@ -170,6 +170,7 @@ fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, updat
         }
         (_, Some(old)) if differences.is_empty() => Reason::Moved { from: old.clone() },
         (_, None) if differences.is_empty() && *marks => Reason::MarkOutdated,
+        (_, None) if differences.is_empty() && present.unclaimed => Reason::WrittenByOthers,
         (Cause::Drift, _) => Reason::ChangedOutside,
         (Cause::Both, _) => Reason::ChangedOnBothSides,
         (Cause::Unfinished, _) => Reason::WriteUnfinished,

@@ -63,6 +63,8 @@ pub enum Reason {
     RecordOutdated,
     /// Its mark names no environment.
     MarkOutdated,
+    /// It is as asked for, and the target has fields of it on record as somebody else's.
+    WrittenByOthers,
     /// Its address in the estate changed.
     Moved {
         /// The old address.

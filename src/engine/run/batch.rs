@@ -12,7 +12,8 @@ use tenantry_core::plan::{Action, Change};
 const MOST: usize = 200;
 
 /// Cuts changes, which stay in their order, into batches: of one target, and of kinds that go out in the same way; those of a
-/// transaction of one database. What needs an output of another change waits until that one's batch has ended.
+/// transaction of one database. What needs an output of another change waits until that one's batch has ended, and so does
+/// what is proven before the old one goes: the target may judge it by what comes before.
 pub fn batches<'r, 'a>(ready: &'r [Ready<'a>], kind_of: &dyn Fn(&Change) -> Option<Arc<Kind>>) -> Vec<&'r [Ready<'a>]> {
     let mut batches = Vec::new();
     let mut start = 0;
@@ -27,6 +28,7 @@ pub fn batches<'r, 'a>(ready: &'r [Ready<'a>], kind_of: &dyn Fn(&Change) -> Opti
         let cut = current.first().is_some_and(|first| {
             next.change.target != first.change.target
                 || together.is_none()
+                || is_proven(next, &next_way)
                 || current.len() >= MOST
                 || needs_output_of(next.change, current)
         });
@@ -90,6 +92,11 @@ impl<'a> Way<'a> {
             (Self::Sequence, Self::Transaction(_)) | (Self::Transaction(_), Self::Sequence) => None,
         }
     }
+}
+
+/// Whether the old one of a replacement is deleted first, and stays where the new one would be refused.
+fn is_proven(ready: &Ready<'_>, way: &Way<'_>) -> bool {
+    !matches!(way, Way::Transaction(_)) && ready.present.is_some() && ready.change.action() == Action::Replace
 }
 
 fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {

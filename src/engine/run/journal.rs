@@ -159,7 +159,13 @@ impl<'a> Run<'a> {
         }
         let Some(Ok(open)) = self.targets.get(&change.target) else { return Ok(()) };
         open.prove(new).await.map_err(|error| {
-            format!("the target would refuse the new one, so the old one stays: {}", self.mask(&error.to_string()))
+            let remedy = error.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+            let why = self.mask(&error.to_string());
+            // An outage says nothing of the new one.
+            match error.class.is_transient() {
+                true => format!("whether the target would take the new one is not known, so the old one stays: {why}"),
+                false => format!("the target would refuse the new one, so the old one stays: {why}{remedy}"),
+            }
         })
     }
 

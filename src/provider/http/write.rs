@@ -1,4 +1,7 @@
 //! One step → a few requests.
+//!
+//! Nothing is proven before a replacement: an API is known by its definition alone, which names no request that tries without
+//! keeping.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -7,6 +7,7 @@
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::mark::MANAGER;
+use tenantry_core::model::value::Value;
 
 type Tree = JsonMap<String, Json>;
 
@@ -20,6 +21,29 @@ pub enum Owned<'a> {
     Ours(&'a Tree),
 }
 
+fn entries(object: &Json) -> impl Iterator<Item = &Json> {
+    object.pointer("/metadata/managedFields").and_then(Json::as_array).into_iter().flatten()
+}
+
+fn text<'a>(entry: &'a Json, field: &str) -> &'a str {
+    entry.get(field).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// Whether an entry of the record is of the object itself: subresources such as `status` and `scale` belong to controllers.
+fn is_of_object(entry: &Json) -> bool {
+    text(entry, "subresource").is_empty()
+}
+
+/// Whether a manager has its fields by server-side apply: it goes on applying them.
+pub fn is_applied(entry: &Json) -> bool {
+    text(entry, "operation") == "Apply" && is_of_object(entry)
+}
+
+/// Whether a manager has its fields because it wrote them, and not by server-side apply.
+pub fn is_written(entry: &Json) -> bool {
+    text(entry, "operation") == "Update" && is_of_object(entry)
+}
+
 /// An item of a list in a tree.
 pub enum Item {
     /// Fields and their values by which the item is found.
@@ -27,20 +51,70 @@ pub enum Item {
     Value(Json),
 }
 
+impl Item {
+    /// Whether a value is the item. A key that the value does not have counts as the server's default.
+    pub fn is(&self, value: &Value) -> bool {
+        match self {
+            Self::Keys(keys) => {
+                value.as_map().is_some()
+                    && keys.iter().all(|(key, wanted)| value.get(key).is_none_or(|found| found.to_json() == *wanted))
+                    && keys.keys().any(|key| value.get(key).is_some())
+            }
+            Self::Value(wanted) => value.to_json() == *wanted,
+        }
+    }
+}
+
+/// Whether a field is as desired, was written by somebody else, and is not ours: no longer asked for, it would stay.
+pub fn is_unclaimed(desired: &Value, live: &Value, ours: Owned<'_>, theirs: Owned<'_>) -> bool {
+    let Owned::Ours(_) = theirs else { return false };
+    if ours.is_whole() || matches!(ours, Owned::Unsaid) {
+        return false;
+    }
+    match (desired, live) {
+        // An empty one is on nobody's record who applies it.
+        (Value::Map(map), _) if map.is_empty() => false,
+        (Value::List(items), _) if items.is_empty() => false,
+        _ if theirs.is_whole() => matches!(ours, Owned::Not) && !desired.has_deferred() && desired == live,
+        (Value::Map(desired), Value::Map(live)) => desired.iter().any(|(name, desired)| {
+            live.get(name).is_some_and(|live| is_unclaimed(desired, live, ours.field(name), theirs.field(name)))
+        }),
+        (Value::List(desired), Value::List(live)) => {
+            let our_items = ours.items().unwrap_or_default();
+            theirs.items().unwrap_or_default().iter().any(|(item, theirs)| {
+                let find = |values: &[Value]| values.iter().find(|value| item.is(value)).cloned();
+                let (Some(desired), Some(live)) = (find(desired), find(live)) else { return false };
+                let ours = our_items.iter().find(|(item, _)| item.is(&desired)).map_or(Owned::Not, |(_, ours)| *ours);
+                is_unclaimed(&desired, &live, ours, *theirs)
+            })
+        }
+        _ => false,
+    }
+}
+
 impl<'a> Owned<'a> {
     /// Our part of an object, by the record of the API version that it was read in.
     pub fn of(object: &'a Json, api_version: &str) -> Self {
-        let entries = object.pointer("/metadata/managedFields").and_then(Json::as_array);
-        let ours = entries.into_iter().flatten().find(|entry| {
-            let is = |field: &str, text: &str| entry.get(field).and_then(Json::as_str) == Some(text);
-            is("manager", MANAGER)
-                && is("operation", "Apply")
-                && entry.get("subresource").is_none_or(|subresource| subresource == "")
-        });
-        let Some(entry) = ours else { return Self::Unsaid };
-        if entry.get("apiVersion").and_then(Json::as_str) != Some(api_version) {
+        let Some(entry) = entries(object).find(|entry| is_applied(entry) && text(entry, "manager") == MANAGER) else {
             return Self::Unsaid;
+        };
+        match text(entry, "apiVersion") == api_version {
+            true => Self::tree(entry),
+            false => Self::Unsaid,
         }
+    }
+
+    /// The parts that others wrote without applying them, such as an edit by hand.
+    pub fn written_by_others(object: &'a Json) -> impl Iterator<Item = Self> {
+        entries(object).filter(|entry| is_written(entry)).map(Self::tree)
+    }
+
+    /// The parts that others have by server-side apply.
+    pub fn applied_by_others(object: &'a Json) -> impl Iterator<Item = Self> {
+        entries(object).filter(|entry| is_applied(entry) && text(entry, "manager") != MANAGER).map(Self::tree)
+    }
+
+    fn tree(entry: &'a Json) -> Self {
         entry.get("fieldsV1").and_then(Json::as_object).map_or(Self::Unsaid, Self::Ours)
     }
 
@@ -78,5 +152,48 @@ impl<'a> Owned<'a> {
         };
         let items: Vec<_> = tree.iter().filter_map(item).collect();
         (!items.is_empty()).then_some(items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whether something desired, which is there as desired, is unclaimed.
+    fn unclaimed(desired: &Json, live: &Json, ours: &Json, theirs: &Json) -> bool {
+        let tree = |json: &Json| json.as_object().cloned().expect("a tree");
+        let (ours, theirs) = (tree(ours), tree(theirs));
+        is_unclaimed(&Value::from(desired), &Value::from(live), Owned::Ours(&ours), Owned::Ours(&theirs))
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_and_the_blueprint_names_is_unclaimed_until_it_is_ours() {
+        let (desired, live) = (json!({"data": {"a": "1", "b": "2"}}), json!({"data": {"a": "1", "b": "2", "c": "3"}}));
+        let ours = json!({"f:data": {"f:a": {}}});
+        assert!(unclaimed(&desired, &live, &ours, &json!({"f:data": {"f:b": {}}})));
+        // Named by nobody, the server's own, or ours as well.
+        assert!(!unclaimed(&desired, &live, &ours, &json!({"f:data": {"f:c": {}}})));
+        assert!(!unclaimed(&desired, &live, &ours, &json!({"f:status": {"f:b": {}}})));
+        let both = json!({"f:data": {"f:a": {}, "f:b": {}}});
+        assert!(!unclaimed(&desired, &live, &both, &both));
+        let empty = json!({"securityContext": {}, "args": []});
+        assert!(!unclaimed(&empty, &empty, &ours, &json!({"f:securityContext": {}, "f:args": {}})));
+        // Another value is a difference, and no question of whose it is.
+        let other = json!({"data": {"a": "1", "b": "9"}});
+        assert!(!unclaimed(&desired, &other, &ours, &json!({"f:data": {"f:b": {}}})));
+    }
+
+    #[test]
+    fn items_of_lists_are_found_by_their_keys() {
+        let desired = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "finalizers": ["x/y"]});
+        let ours = json!({"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}}}});
+        let item = json!({"f:env": {"k:{\"name\":\"B\"}": {".": {}, "f:name": {}, "f:value": {}}}});
+        assert!(unclaimed(&desired, &desired, &ours, &item));
+        let set = json!({"f:finalizers": {".": {}, "v:\"x/y\"": {}}});
+        assert!(unclaimed(&desired, &desired, &ours, &set));
+        let same = json!({"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:value": {}}}});
+        assert!(!unclaimed(&desired, &desired, &ours, &same));
     }
 }

@@ -28,7 +28,7 @@ use super::client::{Cluster, JSON, METADATA_LIST};
 use super::discovery::{Discovery, Resource};
 use super::error::Failure;
 use super::mark::{selector, unmarked};
-use super::owned::Owned;
+use super::owned::{Owned, is_unclaimed};
 use super::ready;
 use super::types::{self, OBJECT, object};
 pub use list::list;
@@ -101,6 +101,18 @@ impl Found {
         let owned = Owned::of(record.as_ref().unwrap_or(&self.raw), &resource.api_version);
         let found = project(&self.live, spec, owned);
         Projection { spec: types::normalise(&found.spec), ..found }
+    }
+
+    /// Whether something that `spec` asks for is there as asked for, and not on the server's record as ours.
+    fn is_unclaimed(&self, spec: &Map, resource: &Resource) -> bool {
+        let record = owned_record(&self.raw, &resource.kind);
+        let record = record.as_ref().unwrap_or(&self.raw);
+        let ours = Owned::of(record, &resource.api_version);
+        if matches!(ours, Owned::Unsaid) {
+            return true;
+        }
+        let (spec, live) = (Value::from(spec.clone()), Value::from(self.live.clone()));
+        Owned::written_by_others(record).any(|theirs| is_unclaimed(&spec, &live, ours, theirs))
     }
 }
 
@@ -235,7 +247,8 @@ impl KubernetesReader {
         if let Some(reason) = deletion {
             return (identity, Observed::Unknown(reason.into()));
         }
-        let projection = found.project(&desired.spec, resource);
+        let mut projection = found.project(&desired.spec, resource);
+        let claimed: Arc<[Arc<str>]> = std::mem::take(&mut projection.claimed).into_iter().map(Into::into).collect();
         let mut mark = found.mark.clone();
         if let Some(mark) = mark.as_mut().filter(|_| !projection.lost.is_empty()) {
             // Somebody has written over a secret: what was written last is not what is there.
@@ -249,7 +262,9 @@ impl KubernetesReader {
             false => projection.spec,
         };
         let pending = ready::pending(&found.raw, of).map(Into::into);
-        (identity, Observed::Present(Present { spec: Arc::new(spec), mark, pending, ..Present::default() }))
+        let unclaimed = is_ours && found.is_unclaimed(&desired.spec, resource);
+        let present = Present { spec: Arc::new(spec), mark, pending, claimed, unclaimed, ..Present::default() };
+        (identity, Observed::Present(present))
     }
 }
 

@@ -13,6 +13,8 @@ use tenantry_core::model::value::{Map, Value, push_token};
 #[derive(Debug, Default, PartialEq)]
 pub struct Projection {
     pub spec: Map,
+    /// Pointers of fields that are ours and not desired, and in no list: a list is compared whole.
+    pub claimed: Vec<String>,
     /// Pointers of maps of which nothing is ours any more although they are desired: somebody has replaced them whole, or
     /// merely taken over every field of them. Which of both, only the server can tell.
     pub doubtful: Vec<String>,
@@ -50,7 +52,7 @@ impl Projecting {
             let below = owned.field(name);
             let kept = match desired.get(name) {
                 Some(desired) => Some(self.at(name, |inner| inner.value(value, desired, below))),
-                None => left_behind(value, below),
+                None => left_behind(value, below).inspect(|_| self.at(name, Self::note_claimed)),
             };
             fields.extend(kept.map(|kept| (name.clone(), kept)));
         }
@@ -65,7 +67,7 @@ impl Projecting {
                 }
                 self.fields(live, desired, owned).into()
             }
-            (Value::List(live), Value::List(desired)) => self.items(live, desired, owned).into(),
+            (Value::List(live), Value::List(desired)) => self.list(live, desired, owned),
             (live, desired) => {
                 self.note_lost(desired, owned);
                 live.clone()
@@ -79,6 +81,18 @@ impl Projecting {
         }
     }
 
+    fn note_claimed(&mut self) {
+        self.found.claimed.push(self.pointer.clone());
+    }
+
+    /// Lists are compared whole, so that what is left behind in an item shows as it is.
+    fn list(&mut self, live: &[Value], desired: &[Value], owned: Owned<'_>) -> Value {
+        let before = self.found.claimed.len();
+        let items = self.items(live, desired, owned);
+        self.found.claimed.truncate(before);
+        items.into()
+    }
+
     fn items(&mut self, live: &[Value], desired: &[Value], owned: Owned<'_>) -> Vec<Value> {
         let Some(ours) = owned.items() else {
             return self.by_place(live, desired, owned);
@@ -86,9 +100,9 @@ impl Projecting {
         let mut kept = Vec::with_capacity(desired.len());
         let mut taken = vec![false; live.len()];
         for (index, wanted) in desired.iter().enumerate() {
-            let of_item = ours.iter().find(|(item, _)| is_item(wanted, item));
+            let of_item = ours.iter().find(|(item, _)| item.is(wanted));
             let found = match of_item {
-                Some((item, _)) => live.iter().position(|candidate| is_item(candidate, item)),
+                Some((item, _)) => live.iter().position(|candidate| item.is(candidate)),
                 // It is not ours yet, or not any more: its keys are those of its siblings.
                 None => same_item(wanted, live, ours.first().map(|(item, _)| item)),
             };
@@ -100,7 +114,7 @@ impl Projecting {
             }
         }
         for (item, below) in &ours {
-            let left = live.iter().zip(&taken).find(|(candidate, taken)| !**taken && is_item(candidate, item));
+            let left = live.iter().zip(&taken).find(|(candidate, taken)| !**taken && item.is(candidate));
             kept.extend(left.and_then(|(candidate, _)| left_behind(candidate, *below)));
         }
         kept
@@ -143,25 +157,13 @@ pub fn left_behind(live: &Value, owned: Owned<'_>) -> Option<Value> {
             let kept: Vec<Value> = items
                 .iter()
                 .filter_map(|candidate| {
-                    let (_, below) = ours.iter().find(|(item, _)| is_item(candidate, item))?;
+                    let (_, below) = ours.iter().find(|(item, _)| item.is(candidate))?;
                     if below.is_whole() { Some(candidate.clone()) } else { left_behind(candidate, *below) }
                 })
                 .collect();
             (!kept.is_empty()).then(|| kept.into())
         }
         other => Some(other.clone()),
-    }
-}
-
-/// Whether a value is the item that the record names. A key that the value does not have counts as the server's default.
-fn is_item(value: &Value, item: &Item) -> bool {
-    match item {
-        Item::Keys(keys) => {
-            value.as_map().is_some()
-                && keys.iter().all(|(key, wanted)| value.get(key).is_none_or(|found| found.to_json() == *wanted))
-                && keys.keys().any(|key| value.get(key).is_some())
-        }
-        Item::Value(wanted) => value.to_json() == *wanted,
     }
 }
 
@@ -233,6 +235,21 @@ mod tests {
         });
         let found = projected(live, json!({"data": {"kept": "1"}, "list": [{"name": "a"}]}), fields);
         assert_eq!(spec(&found), json!({"data": {"kept": "1", "ours": "2"}, "list": [{"name": "a"}, {"name": "b"}]}));
+        assert_eq!(found.claimed, ["/data/ours"]);
+    }
+
+    #[test]
+    fn a_map_that_is_given_up_whole_is_claimed_with_what_is_ours_of_it() {
+        let live =
+            json!({"data": {"ours": "1", "theirs": "2"}, "spec": {"ingress": [{}], "items": [{"name": "a", "x": 1}]}});
+        let fields = json!({
+            "f:data": {".": {}, "f:ours": {}},
+            "f:spec": {"f:ingress": {}, "f:items": {"k:{\"name\":\"a\"}": {".": {}, "f:name": {}, "f:x": {}}}},
+        });
+        let found = projected(live, json!({"spec": {"items": [{"name": "a"}]}}), fields);
+        let expected = json!({"data": {"ours": "1"}, "spec": {"ingress": [{}], "items": [{"name": "a", "x": 1}]}});
+        assert_eq!(spec(&found), expected);
+        assert_eq!(found.claimed, ["/data", "/spec/ingress"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl KubernetesReader {
         found: &Found,
         projection: Projection,
     ) -> Map {
-        let Projection { spec: observed, doubtful, lost: _ } = projection;
+        let Projection { spec: observed, doubtful, claimed: _, lost: _ } = projection;
         let differences = compare(&self.kind, &desired.spec, &observed, Some(&desired.spec));
         if (differences.is_empty() && doubtful.is_empty()) || Value::from(Map::clone(&desired.spec)).has_deferred() {
             return observed;

@@ -13,6 +13,7 @@ use crate::apply::{Apply, apply};
 use crate::client::{Ask, JSON, MERGE};
 use crate::error::Failure;
 use crate::mark::MANAGER;
+use crate::owned::{is_applied, is_written};
 
 type Tree = JsonMap<String, Json>;
 
@@ -25,9 +26,18 @@ impl KubernetesWriter {
         let Subject { step: _, spec, resource } = subject;
         let request = Apply { resource, spec, mark: None, uid: Some(uid), force: true, dry_run: false };
         let object = apply(&self.cluster, &request).await?.object;
-        let Some(entries) = only_ours(&object) else { return Ok(()) };
+        self.own_alone(subject, &object).await
+    }
+
+    /// Takes what is ours off the record of those who wrote it, so that a field which is applied no more goes away: somebody
+    /// had written it before the blueprint named it.
+    ///
+    /// # Errors
+    /// If the server refuses, or the object has changed meanwhile.
+    pub(super) async fn own_alone(&self, subject: &Subject<'_>, object: &Json) -> Result<(), Failure> {
+        let Some(entries) = only_ours(object) else { return Ok(()) };
         let metadata = json!({
-            "uid": uid,
+            "uid": object.pointer("/metadata/uid"),
             "resourceVersion": object.pointer("/metadata/resourceVersion"),
             "managedFields": entries,
         });
@@ -40,16 +50,14 @@ impl KubernetesWriter {
 /// The record of an object without our fields in what others have written; nothing if they have none.
 fn only_ours(object: &Json) -> Option<Vec<Json>> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
-    let is = |entry: &Json, field: &str, text: &str| entry.get(field).and_then(Json::as_str) == Some(text);
-    let ours = entries.iter().find(|entry| is(entry, "manager", MANAGER) && is(entry, "operation", "Apply"))?;
+    let ours = entries.iter().find(|entry| is_applied(entry) && entry["manager"] == MANAGER)?;
     let tree = ours.get("fieldsV1")?.as_object()?;
     let mut changed = false;
     let mut kept = Vec::with_capacity(entries.len());
     for entry in entries {
         // Who applies it goes on doing so: that would be a conflict to tell of. A subresource is the controller's.
-        let written = is(entry, "operation", "Update") && entry.get("subresource").is_none_or(|sub| sub == "");
         let theirs = entry.get("fieldsV1").and_then(Json::as_object);
-        match theirs.filter(|_| written && entry.get("apiVersion") == ours.get("apiVersion")) {
+        match theirs.filter(|_| is_written(entry) && entry.get("apiVersion") == ours.get("apiVersion")) {
             None => kept.push(entry.clone()),
             Some(theirs) => {
                 let left = without(theirs, tree);

@@ -2,17 +2,21 @@
 //!
 //! ```text
 //! look        the object's metadata: is it there, whose is it, is it being deleted?
-//!   → adopt   what is there without a mark, and only if the plan says so
+//!   → adopt   what is there without a mark, and only if the plan says so; fields of ours that somebody else wrote first
 //!   → apply   server-side, first without force; a conflict over what is ours is repaired with force
+//!   → remove  what the plan removes and the server kept for another manager
 //!   → wait    only for a definition, whose objects come next
 //! ```
 //!
 //! A change is bound to the uid that was looked at, so that an object that somebody else makes in between under the same name
-//! is neither changed nor deleted.
+//! is neither changed nor deleted. Before an object is deleted for another one in its place, the server is asked whether it
+//! would take that one (`prove`).
 
 mod adopt;
 mod conflict;
 mod delete;
+mod prove;
+mod remove;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +33,7 @@ use super::types::object;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, ProviderError, Step, StepAction, WriteError, Writer, Written};
 use tenantry_transport::traced;
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
@@ -82,6 +86,16 @@ impl KubernetesWriter {
     }
 
     async fn write_step(&self, step: &Step) -> Result<(), Failure> {
+        match (self.subject(step).await?, &step.action) {
+            // With its definition every object is gone.
+            (None, _) => Ok(()),
+            (Some(subject), StepAction::Delete { .. }) => self.delete(&subject).await,
+            (Some(subject), StepAction::Create { .. } | StepAction::Update { .. }) => self.put(&subject).await,
+        }
+    }
+
+    /// What a step is about; nothing of a deletion whose type the cluster does not know.
+    async fn subject<'s>(&self, step: &'s Step) -> Result<Option<Subject<'s>>, Failure> {
         let spec = step.spec();
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
@@ -91,9 +105,8 @@ impl KubernetesWriter {
             (found, _) => found,
         };
         let Some(resource) = found else {
-            // With its definition every object is gone.
             return match step.action {
-                StepAction::Delete { .. } => Ok(()),
+                StepAction::Delete { .. } => Ok(None),
                 _ => Err(Failure::Invalid {
                     message: format!("the cluster does not know the kind `{kind}` of `{api_version}`"),
                     remedy: Some("install its CustomResourceDefinition, or let the estate make it".to_owned()),
@@ -111,11 +124,7 @@ impl KubernetesWriter {
                 remedy: Some("mend `metadata.namespace` in the blueprint".to_owned()),
             });
         }
-        let subject = Subject { step, spec, resource };
-        match &step.action {
-            StepAction::Delete { .. } => self.delete(&subject).await,
-            StepAction::Create { .. } | StepAction::Update { .. } => self.put(&subject).await,
-        }
+        Ok(Some(Subject { step, spec, resource }))
     }
 
     async fn put(&self, subject: &Subject<'_>) -> Result<(), Failure> {
@@ -131,8 +140,10 @@ impl KubernetesWriter {
         if current.is_none() && !is_create {
             return Err(Failure::conflict("it no longer exists; plan again"));
         }
-        if let Some(there) = current.as_ref().filter(|there| there.mark.is_none()) {
-            self.take_over(subject, &there.uid).await?;
+        match &current {
+            Some(there) if there.mark.is_none() => self.take_over(subject, &there.uid).await?,
+            Some(there) => self.own_alone(subject, &there.metadata).await?,
+            None => {}
         }
         let uid = current.as_ref().map(|there| &*there.uid);
         // What takes fields over takes none from an object that nobody has seen yet.
@@ -157,6 +168,9 @@ impl KubernetesWriter {
             // An apply cannot be bound to there being nothing.
             release(&self.cluster, &subject.resource, subject.spec).await?;
             return Err(Failure::conflict("somebody else made it at the same moment, and it carries no mark"));
+        }
+        if !is_new {
+            self.remove_left(subject, &object).await?;
         }
         if subject.type_of().is("apiextensions.k8s.io", "CustomResourceDefinition") {
             self.wait_until_served(subject, object).await?;
@@ -279,6 +293,14 @@ impl Writer for KubernetesWriter {
             }
         }
         Ok(done)
+    }
+
+    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        self.try_out(step).await.map_err(|failure| {
+            let mut error = failure.into_provider_error(format!("trying {}", readable_identity(&step.identity)));
+            error.mask(secret_values(step));
+            error
+        })
     }
 }
 

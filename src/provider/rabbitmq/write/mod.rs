@@ -4,6 +4,7 @@
 //! condition on a request, so between the look and the write somebody could come in between.
 
 mod marked;
+mod prove;
 mod unmarked;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
+use tenantry_provider::contract::{CommitGuard, ProviderError, Step, WriteError, Writer, Written};
 use tenantry_transport::traced;
 
 pub struct RabbitMqWriter {
@@ -58,6 +59,14 @@ impl Writer for RabbitMqWriter {
             }
         }
         Ok(done)
+    }
+
+    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
+        prove::try_out(&self.client, step).await.map_err(|failure| {
+            let mut error = failure.into_provider_error(format!("trying {}", step.identity));
+            error.mask(step.secret_values());
+            error
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 //! A key is looked at under `WATCH` and written in one `MULTI`: so a repeated step finds its own work, somebody else's key is
 //! a conflict, and what changes between the two makes the server refuse. A user is one `ACL SETUSER`, which is all or
 //! nothing; between looking at its mark and setting it, somebody else could make a user of that name.
+//!
+//! Nothing is proven before a replacement, because there is none: no field of any kind is immutable.
 
 mod acl_user;
 mod value;

@@ -2,6 +2,9 @@
 //!
 //! A resource is looked at first: so a repeated step finds its own work, and somebody else's is a conflict. A bucket is
 //! marked before anything else is set, where the server allows it in the very request that makes it.
+//!
+//! Nothing is proven before a replacement, because there is none that deletes first: no field of any kind is immutable, and what
+//! gets another name is made under it before the old one goes.
 
 mod bucket;
 mod empty;

@@ -3,6 +3,11 @@
 //! What is there is listed once for each kind that a run writes or refers to, and kept up to date with what is written. A step
 //! looks there first, so that a repeated one finds its own work. What creates carries an idempotency key: it is what keeps
 //! two runs, or a run and the remains of one that was killed, from making a thing twice.
+//!
+//! Nothing is proven before a replacement. A price needs no proof: the new one is made before the old one is archived. A coupon,
+//! a meter, a webhook endpoint and a subscription of another customer are made after the old one has gone, and Stripe has no
+//! dry run: whatever were tried would be real, and stay if the process is killed (a coupon that anybody may redeem, an
+//! endpoint that events are sent to). What can be judged without Stripe is judged by the checks of the kinds.
 
 mod parameters;
 mod price;
