@@ -53,7 +53,7 @@ impl Fresh {
         let desired: HashMap<Address, Desired> = plan
             .changes
             .iter()
-            .filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?)))
+            .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))
             .collect();
         let Seen { mut observed, told } = observe(targets, desired.values(), inventory.values()).await;
         let systems = Systems::new(told, &accepted);
@@ -235,8 +235,8 @@ fn writes_secret(change: &Change) -> bool {
 }
 
 /// What a change asks for, as if it came from the repository.
-pub fn desired_of(change: &Change, targets: &Targets<'_>) -> Option<Desired> {
-    let kind = targets.catalogue.get(&change.kind)?;
+pub fn desired_of(change: &Change, catalogue: &Catalogue) -> Option<Desired> {
+    let kind = catalogue.get(&change.kind)?;
     let spec = kind.normal_shared(change.work.after()?);
     Some(Desired {
         address: change.address.clone(),

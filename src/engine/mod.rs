@@ -11,6 +11,8 @@ mod secrets;
 pub mod settings;
 pub mod systems;
 pub mod targets;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use tenantry_core::fingerprint::Other;

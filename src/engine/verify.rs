@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a look at something written shows.
-enum Sight {
+pub enum Sight {
     Settled,
     Pending(String),
     /// It cannot be told: what was written was written, and what was deleted is not known to be gone.
@@ -85,8 +85,10 @@ async fn look(
 ) -> Result<Fresh, EngineError> {
     let Request { targets, store, .. } = request;
     let inventory = by_address(store.inventory().await?);
-    let desired: HashMap<Address, Desired> =
-        changes.iter().filter_map(|change| Some((change.address.clone(), desired_of(change, targets)?))).collect();
+    let desired: HashMap<Address, Desired> = changes
+        .iter()
+        .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))
+        .collect();
     // What was deleted is looked for by the name that it had. The rest is asked for as well: what is there may be judged by
     // what else the estate has, such as privileges in a schema that is to be exclusive.
     let deleted = changes.iter().filter(|change| change.work.after().is_none());
@@ -107,7 +109,8 @@ async fn look(
     })
 }
 
-fn sight(fresh: &Fresh, change: &Change) -> Sight {
+/// What is seen of one change that was written.
+pub fn sight(fresh: &Fresh, change: &Change) -> Sight {
     let Some(identity) = change.work.identity() else { return Sight::Settled };
     let observed = fresh.observed(change, identity);
     let Some(desired) = fresh.desired.get(&change.address) else { return sight_of_deleted(fresh, change, &observed) };

@@ -8,11 +8,11 @@
 //!
 //! | kind | what is different in the trial |
 //! |---|---|
-//! | CustomResourceDefinition | `spec.names.plural`, of which the name is made |
-//! | APIService | `spec.group`, of which the name is made |
+//! | `CustomResourceDefinition` | `spec.names.plural`, of which the name is made |
+//! | `APIService` | `spec.group`, of which the name is made |
 //! | Job | labels of its pods that have its name |
 //! | Service | addresses and node ports that the living one holds are left out |
-//! | PriorityClass | `globalDefault` is left out, which only one may have |
+//! | `PriorityClass` | `globalDefault` is left out, which only one may have |
 //!
 //! What such a trial cannot tell refuses nothing: a webhook that takes no dry runs, a quota that the living object fills, a
 //! complaint of nothing but the name. Where the user may write only objects of certain names, the server is asked for the

@@ -1,0 +1,222 @@
+//! Whether a change of a plan still fits what is there, and whether what was written came out: decisions of a run, without
+//! one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use serde_json::{Value as Json, json};
+
+use super::fresh::{Fresh, desired_of};
+use super::verify::{Sight, sight};
+use tenantry_core::fingerprint::Systems;
+use tenantry_core::model::address::Address;
+use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace};
+use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::{Applied, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value};
+use tenantry_core::plan::{Cause, Change, FieldChange, Reason, Work};
+
+const KIND: &str = "test.thing";
+
+fn catalogue() -> Catalogue {
+    Catalogue::new([Kind {
+        name: KIND,
+        summary: "",
+        schema: schemars::json_schema!({"type": "object"}),
+        identity: &["name"],
+        immutable: &[],
+        write_only: &[],
+        sensitive: &[],
+        owned_by_key: &[],
+        outputs: &[],
+        captures: &[],
+        name_limits: &[],
+        references: &[],
+        loses_data: false,
+        bills: false,
+        mark: MarkPlace::Target,
+        batch: Batch::Single,
+        normalise: Map::clone,
+        check: |_| Vec::new(),
+        check_together: None,
+        by_spec: None,
+    }])
+}
+
+fn map(json: &Json) -> Arc<Map> {
+    Arc::new(Value::from(json).as_map().cloned().expect("a map"))
+}
+
+fn address() -> Address {
+    "acme/db".parse().expect("an address")
+}
+
+fn size(size: u32) -> Arc<Map> {
+    map(&json!({"name": "a", "size": size}))
+}
+
+fn change(work: Work) -> Change {
+    Change {
+        address: address(),
+        kind: KIND.into(),
+        target: "main".into(),
+        work,
+        cause: Cause::Pending,
+        reason: Reason::ChangedInRepository,
+        sensitive: Vec::new(),
+        depends_on: Vec::new(),
+        protected: false,
+        loses_data: false,
+        origin: None,
+        renamed_from: None,
+        generation: 2,
+    }
+}
+
+fn update(before: u32, after: u32) -> Change {
+    let field =
+        FieldChange { path: "/size".into(), before: Some(json!(before).into()), after: Some(json!(after).into()) };
+    change(Work::Update { identity: "a".into(), before: size(before), after: size(after), fields: vec![field] })
+}
+
+fn create() -> Change {
+    change(Work::Create { identity: Some("a".into()), after: size(1) })
+}
+
+fn delete() -> Change {
+    change(Work::Delete { identity: "a".into(), before: size(1) })
+}
+
+/// What is there: of a size, with a mark.
+fn there(of: u32, mark: Option<&str>) -> Observed {
+    let mark =
+        mark.map(|at| Mark { estate: "shop".into(), address: at.parse().expect("an address"), secret_hash: None });
+    Observed::Present(Present { spec: size(of), mark, ..Present::default() })
+}
+
+fn ours(of: u32) -> Observed {
+    there(of, Some("acme/db"))
+}
+
+/// The world as a run sees it: what is there under the name of a change, and which write of size 1 is on record.
+fn fresh(change: &Change, observed: Observed, generation: Option<u64>) -> Fresh {
+    let catalogue = Arc::new(catalogue());
+    let applied = generation.map(|generation| Applied {
+        address: address(),
+        kind: KIND.into(),
+        target: "main".into(),
+        identity: "a".into(),
+        spec: r#"{"name":"a","size":1}"#.into(),
+        outputs: "{}".into(),
+        generation,
+        protect: false,
+        depends_on: Vec::new(),
+    });
+    let observation = KindObservation { resources: HashMap::from([("a".into(), observed)]), incomplete: None };
+    Fresh {
+        scope: "shop".into(),
+        observed: BTreeMap::from([(("main".into(), KIND), observation)]),
+        systems: Systems::default(),
+        inventory: applied.into_iter().map(|applied| (applied.address.clone(), applied)).collect(),
+        begun: HashMap::new(),
+        desired: desired_of(change, &catalogue).into_iter().map(|desired| (address(), desired)).collect(),
+        catalogue,
+    }
+}
+
+fn judged(change: &Change, observed: Observed, generation: Option<u64>) -> String {
+    match fresh(change, observed, generation).judge(change) {
+        Ok(ready) if ready.only_record => "only put on record".to_owned(),
+        Ok(_) => "ready".to_owned(),
+        Err(outcome) => format!("{outcome:?}"),
+    }
+}
+
+fn seen(change: &Change, observed: Observed) -> String {
+    match sight(&fresh(change, observed, Some(2)), change) {
+        Sight::Settled => "settled".to_owned(),
+        Sight::Pending(reason) => format!("pending: {reason}"),
+        Sight::Unknown(reason) => format!("unknown: {reason}"),
+        Sight::Wrong(reason) => format!("wrong: {reason}"),
+    }
+}
+
+#[test]
+fn what_is_as_planned_is_written_and_what_is_done_already_is_not() {
+    assert_snapshot!(judged(&update(1, 2), ours(1), Some(1)), @"ready");
+    assert_snapshot!(judged(&update(1, 2), ours(2), Some(1)), @"only put on record");
+    assert_snapshot!(judged(&create(), Observed::Absent, None), @"ready");
+    assert_snapshot!(judged(&create(), ours(1), None), @"only put on record");
+    assert_snapshot!(judged(&delete(), ours(1), Some(1)), @"ready");
+    assert_snapshot!(judged(&delete(), Observed::Absent, Some(1)), @"ready");
+}
+
+#[test]
+fn what_changed_since_the_plan_was_made_is_left_alone() {
+    assert_snapshot!(judged(&update(1, 2), ours(7), Some(1)), @r#"
+        Stale("it was changed since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&update(1, 2), Observed::Absent, Some(1)), @r#"
+        Stale("it was deleted since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&update(1, 2), there(1, Some("acme/other")), Some(1)), @r#"
+        Stale("test.thing `a` exists in `main`, but it carries the mark of acme/other; plan again")
+    "#);
+    assert_snapshot!(judged(&create(), there(1, None), None), @r#"
+        Stale("test.thing `a` exists in `main` and carries no mark; plan again")
+    "#);
+    assert_snapshot!(judged(&create(), ours(7), None), @r#"
+        Stale("it appeared since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&delete(), ours(7), Some(1)), @r#"
+        Stale("it was changed since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&delete(), there(1, Some("acme/other")), Some(1)), @r#"
+        Stale("its mark was changed since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&delete(), there(1, None), Some(1)), @r#"
+        Stale("its mark was changed since the plan was made; plan again")
+    "#);
+}
+
+#[test]
+fn what_another_run_wrote_is_not_written_over() {
+    assert_snapshot!(judged(&update(1, 2), ours(1), Some(2)), @r#"
+        Stale("it was written by another run since the plan was made; plan again")
+    "#);
+    assert_snapshot!(judged(&create(), ours(1), Some(2)), @"AlreadyDone");
+}
+
+#[test]
+fn what_cannot_be_told_is_skipped() {
+    let unknown = || Observed::Unknown("it does not answer".into());
+    assert_snapshot!(judged(&update(1, 2), unknown(), Some(1)), @r#"
+        Skipped("its state is unknown: it does not answer")
+    "#);
+    assert_snapshot!(judged(&delete(), unknown(), Some(1)), @r#"
+        Skipped("its state is unknown: it does not answer")
+    "#);
+}
+
+#[test]
+fn what_came_out_as_written_is_settled() {
+    assert_snapshot!(seen(&update(1, 2), ours(2)), @"settled");
+    assert_snapshot!(seen(&update(1, 2), ours(1)), @"wrong: /size did not come out as written");
+    assert_snapshot!(seen(&update(1, 2), Observed::Absent), @"wrong: it is not there");
+    assert_snapshot!(seen(&update(1, 2), there(2, None)), @"
+        wrong: test.thing `a` exists in `main`, but the mark that it was given is gone
+    ");
+    let Observed::Present(present) = ours(2) else { panic!("it is there") };
+    let starting = Observed::Present(Present { pending: Some("it starts".into()), ..present });
+    assert_snapshot!(seen(&update(1, 2), starting), @"pending: it starts");
+}
+
+#[test]
+fn what_was_deleted_is_settled_once_it_is_seen_gone() {
+    assert_snapshot!(seen(&delete(), Observed::Absent), @"settled");
+    assert_snapshot!(seen(&delete(), ours(1)), @"wrong: it is still there");
+    assert_snapshot!(seen(&delete(), Observed::Unknown("it does not answer".into())), @"unknown: it does not answer");
+    // Somebody else has made another one there.
+    assert_snapshot!(seen(&delete(), there(1, Some("acme/other"))), @"settled");
+}
