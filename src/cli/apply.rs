@@ -141,7 +141,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
                 .paint(format!("{} will be destroyed.", words::count(destroys, "resource"))),
         );
     }
-    output.ask("Apply this plan? Only `yes` is taken for it: ");
+    output.ask("Apply this plan? Only `yes` applies it: ");
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::io("reading the answer", &error))?;

@@ -117,7 +117,7 @@ fn confirm(global: &Global, target: &str) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was accepted")
             .help(format!("if it is meant to be this system: `{command}`")));
     }
-    super::output::Stderr::line("From now on plans look for everything there. Accept? Only `yes` is taken for it:");
+    super::output::Stderr::line("From now on, plans compare the repository with this system. Type `yes` to accept it:");
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading the answer", &error))?;
     match answer.trim() {

@@ -46,7 +46,7 @@ pub async fn run(global: &Global, command: &arguments::Unlock, output: &Output) 
             return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was unlocked")
                 .help(format!("if the run is surely dead: `{force}`")));
         }
-        output.say("A run that is still alive would stop at its next step. Unlock? Only `yes` is taken for it:");
+        output.say("A run that is still alive would stop at its next step. Type `yes` to unlock:");
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading the answer", &error))?;
         if answer.trim() != "yes" {

@@ -24,12 +24,12 @@ pub fn sentence(reason: &Reason) -> String {
         }
         Reason::SecretNotKept { secret } => format!("its {secret} was returned once and is not on record"),
         Reason::SecretLost { secret } => {
-            format!("its secret {secret} is not in the secret store and would be drawn anew")
+            format!("its secret {secret} is not in the secret store and would be generated again")
         }
         Reason::Adopted => "exists without a mark and is taken over".into(),
         Reason::RecordMissing => "already managed, but missing from the inventory".into(),
         Reason::RecordOutdated => "the inventory is brought up to date; the target stays as it is".into(),
-        Reason::MarkOutdated => "its mark is written anew with the environment".into(),
+        Reason::MarkOutdated => "its mark is rewritten with the environment".into(),
         Reason::WrittenByOthers => "fields that it asks for were written by somebody else and become Tenantry's".into(),
         Reason::Moved { from } => format!("was {from}"),
         Reason::MovedWithOwner { from } => format!("renamed with its owner, which was {from}"),

@@ -14,6 +14,7 @@ use crate::diagnostics::{Code, Severity, codes};
 use crate::model::address::Address;
 use crate::model::config::LimitsTable;
 use crate::model::document::{Allowance, ApprovalSpec, Document};
+use crate::model::value::readable_pointer;
 use crate::plan::{Action, Change, Finding, Reason};
 
 /// What the guards look at.
@@ -76,7 +77,13 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
             (codes::PROTECTED, "would destroy a protected resource")
         };
         let verb = if change.action() == Action::Replace { "replacing" } else { "deleting" };
-        let message = format!("{verb} {} {why}", change.address);
+        let cause = match &change.reason {
+            Reason::Immutable { field } => {
+                format!(": its {} cannot change on a live resource", readable_pointer(field))
+            }
+            _ => String::new(),
+        };
+        let message = format!("{verb} {} {why}{cause}", change.address);
         let help = format!(
             "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
             change.address

@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
             return Some(Outcome::Interrupted);
         }
         if locked(&self.failure).is_some() {
-            return Some(Outcome::Skipped("the store does not work any more".into()));
+            return Some(Outcome::Skipped("the store stopped working".into()));
         }
         let outcomes = locked(&self.outcomes);
         let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());

@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
                 };
                 Ok(vec![self.step(change, kind, Some(&after), action)?])
             }
-            (Work::Create { .. }, Some(_)) => Err("something stands there already".into()),
+            (Work::Create { .. }, Some(_)) => Err("a resource of this name exists already".into()),
             (Work::Update { .. } | Work::Adopt { .. } | Work::Move { .. }, None) => {
                 Err("it is not there any more".into())
             }
