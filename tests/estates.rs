@@ -310,3 +310,18 @@ fn a_failure_in_one_database_says_nothing_of_another() {
         assert!(last.contains("3 unchanged"), "{last}");
     });
 }
+
+/// What is measured has to keep up with what is valid.
+#[test]
+fn the_estate_of_the_benchmarks_is_valid() {
+    let folder = TempDir::new().expect("a folder");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/bench/estate");
+    for resources in ["all", "few"] {
+        let made = Command::new("bash").arg(&script).arg(folder.path()).args(["2", "sandbox", resources]).output();
+        let made = made.expect("bash runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let said = crate::command::run(folder.path(), &["validate"]);
+        assert_eq!(said.exit, 0, "{resources}: {}", said.err);
+        assert!(said.out.contains("2 tenants"), "{}", said.out);
+    }
+}
