@@ -2,7 +2,8 @@
 //!
 //! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is
 //! held against what is there now (`Fresh::judge`); a target that is another system than the plan was made for ends the run
-//! before it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored. Then the estate's
+//! before it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored.
+//! Then the estate's
 //! own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite order.
 //! Whatever was written is observed once more, until it is ready or the time for that is over. Then tenants enter their
 //! phases.

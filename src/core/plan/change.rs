@@ -166,7 +166,7 @@ impl Work {
         }
     }
 
-    /// Nothing of what is not there.
+    /// What was observed; none for a creation, or where only the record goes.
     pub fn before(&self) -> Option<&Arc<Map>> {
         match self {
             Self::Update { before, .. }
@@ -178,7 +178,7 @@ impl Work {
         }
     }
 
-    /// Nothing of what ends.
+    /// The desired spec; none for a deletion, or where only the record goes.
     pub fn after(&self) -> Option<&Arc<Map>> {
         match self {
             Self::Create { after, .. }

@@ -13,7 +13,7 @@ use super::faults::{Fault, Faults, Operation};
 use super::world::World;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::diff::compare;
-use tenantry_core::model::kind::{Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
+use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
@@ -62,20 +62,30 @@ impl Writer for SandboxWriter {
             .await
             .map_err(|error| failed_at(0, failed("beginning a transaction in the sandbox", error)))?;
         let mut written = Vec::with_capacity(batch.len());
+        let mut refused = None;
         for (index, step) in batch.iter().enumerate() {
-            written.push(self.step(&mut transaction, step).await.map_err(|mut error| {
-                error.mask(step.secret_values());
-                failed_at(index, error)
-            })?);
+            match self.step(&mut transaction, step).await {
+                Ok(done) => written.push(done),
+                Err(mut error) => {
+                    error.mask(step.secret_values());
+                    // Of a sequence, what came before stays.
+                    if step.kind.batch != Batch::Sequence {
+                        return Err(failed_at(index, error));
+                    }
+                    refused = Some((index, error));
+                    break;
+                }
+            }
         }
         if let Err(lost) = guard.check().await {
             let attempted = format!("writing to the sandbox target `{}`", self.target);
             return Err(lost.of_step(batch.len().saturating_sub(1), Vec::new(), attempted));
         }
         transaction.commit().await.map_err(|error| failed_at(0, failed("committing to the sandbox", error)))?;
-        match fault {
-            Fault::LoseAnswer(class, reason) => Err(fail(class, &reason)),
-            _ => Ok(written),
+        match (fault, refused) {
+            (Fault::LoseAnswer(class, reason), _) => Err(fail(class, &reason)),
+            (_, Some((step, error))) => Err(WriteError { step, done: written, error }),
+            (_, None) => Ok(written),
         }
     }
 }
