@@ -5,6 +5,7 @@
 //! engine's benchmarks, and, with a fault schedule, the engine's test double. It never stores a secret.
 
 pub mod faults;
+mod part;
 mod read;
 mod secrets;
 mod world;

@@ -7,17 +7,17 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::Connection as _;
 
 use super::faults::{Fault, Faults, Operation};
+use super::part::{Part, Stored};
 use super::world::World;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
-use tenantry_core::model::mark::Mark;
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
-use tenantry_core::model::resource::TargetName;
+use tenantry_core::model::resource::{Identity, TargetName};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{
     CommitGuard, ErrorClass, ProviderError, Step, StepAction, WriteError, Writer, Written,
@@ -61,10 +61,13 @@ impl Writer for SandboxWriter {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(|error| failed_at(0, failed("beginning a transaction in the sandbox", error)))?;
+        let mut part = Part::read(&mut transaction, &self.target, batch)
+            .await
+            .map_err(|error| failed_at(0, failed("reading the sandbox", error)))?;
         let mut written = Vec::with_capacity(batch.len());
         let mut refused = None;
         for (index, step) in batch.iter().enumerate() {
-            match self.step(&mut transaction, step).await {
+            match self.step(&mut part, step) {
                 Ok(done) => written.push(done),
                 Err(mut error) => {
                     error.mask(step.secret_values());
@@ -81,6 +84,8 @@ impl Writer for SandboxWriter {
             let attempted = format!("writing to the sandbox target `{}`", self.target);
             return Err(lost.of_step(batch.len().saturating_sub(1), Vec::new(), attempted));
         }
+        let kept = part.write(&mut transaction).await;
+        kept.map_err(|error| failed_at(0, failed("writing to the sandbox", error)))?;
         transaction.commit().await.map_err(|error| failed_at(0, failed("committing to the sandbox", error)))?;
         match (fault, refused) {
             (Fault::LoseAnswer(class, reason), _) => Err(fail(class, &reason)),
@@ -94,18 +99,11 @@ fn failed(attempted: impl Into<String>, error: sqlx::Error) -> ProviderError {
     ProviderError::new(ErrorClass::Fatal, attempted, error)
 }
 
-struct Stored {
-    spec: Map,
-    mark: Option<Mark>,
-    outputs: Map,
-}
-
 impl SandboxWriter {
-    async fn step(&self, connection: &mut SqliteConnection, step: &Step) -> Result<Written, ProviderError> {
+    fn step(&self, part: &mut Part<'_>, step: &Step) -> Result<Written, ProviderError> {
         let Step { kind, identity, action, mark: _, idempotency_key } = step;
         let attempted = |verb: &str| format!("{verb} {} `{identity}` in the sandbox", kind.name);
-        let stored =
-            self.stored(connection, kind, identity).await.map_err(|error| failed(attempted("reading"), error))?;
+        let stored = part.stored(kind, identity).cloned();
         let refused = |verb: &str, class, cause: String| Err(ProviderError::new(class, attempted(verb), cause));
         match action {
             StepAction::Create { spec, secrets } => {
@@ -117,10 +115,8 @@ impl SandboxWriter {
                     },
                     None => self.invent_outputs(kind, &spec, idempotency_key),
                 };
-                self.check(connection, kind, identity, &spec, &attempted("creating")).await?;
-                self.store(connection, step, &spec, secrets, &outputs)
-                    .await
-                    .map_err(|error| failed(attempted("creating"), error))?;
+                self.check(part, kind, identity, &spec, &attempted("creating"))?;
+                store(part, step, &spec, secrets, &outputs);
                 let captured = if stored.is_none() { capture(step, None) } else { BTreeMap::new() };
                 Ok(Written { outputs, captured })
             }
@@ -142,12 +138,10 @@ impl SandboxWriter {
                 if let Some(pointer) = pointers.find(|pointer| kind.is_immutable(&spec, pointer)) {
                     return refused("updating", ErrorClass::Fatal, format!("{pointer} cannot change"));
                 }
-                self.check(connection, kind, identity, &spec, &attempted("updating")).await?;
+                self.check(part, kind, identity, &spec, &attempted("updating"))?;
                 let merged = kind.normal(&merge(kind, &stored.spec, &spec));
                 let outputs = stored.outputs;
-                self.store(connection, step, &merged, secrets, &outputs)
-                    .await
-                    .map_err(|error| failed(attempted("updating"), error))?;
+                store(part, step, &merged, secrets, &outputs);
                 Ok(Written { outputs, captured: capture(step, Some(changed)) })
             }
             StepAction::Delete { .. } => {
@@ -157,11 +151,12 @@ impl SandboxWriter {
                 {
                     return refused("deleting", ErrorClass::Conflict, cause);
                 }
-                let deleted = self.delete(connection, kind, identity, &stored).await;
-                match deleted.map_err(|error| failed(attempted("deleting"), error))? {
-                    Some(needed_by) => refused("deleting", ErrorClass::Conflict, format!("{needed_by} still needs it")),
-                    None => Ok(Written::default()),
+                if let Some((kind, identity)) = part.needed_by(kind, &stored.name) {
+                    let cause = format!("{kind} `{identity}` still needs it");
+                    return refused("deleting", ErrorClass::Conflict, cause);
                 }
+                part.delete(kind, identity);
+                Ok(Written::default())
             }
         }
     }
@@ -173,38 +168,13 @@ impl SandboxWriter {
         })
     }
 
-    async fn stored(
-        &self,
-        connection: &mut SqliteConnection,
-        kind: &Kind,
-        identity: &str,
-    ) -> Result<Option<Stored>, sqlx::Error> {
-        let row =
-            sqlx::query("SELECT spec, mark, outputs FROM resources WHERE target = ? AND kind = ? AND identity = ?")
-                .bind(&*self.target)
-                .bind(kind.name)
-                .bind(identity)
-                .fetch_optional(connection)
-                .await?;
-        let Some(row) = row else { return Ok(None) };
-        let decode = |error: serde_json::Error| sqlx::Error::Decode(error.into());
-        let map = |text: &str| -> Result<Map, sqlx::Error> {
-            Ok(serde_json::from_str::<Value>(text).map_err(decode)?.as_map().cloned().unwrap_or_default())
-        };
-        let mark = match row.try_get::<Option<&str>, _>(1)? {
-            Some(text) => Some(serde_json::from_str(text).map_err(decode)?),
-            None => None,
-        };
-        Ok(Some(Stored { spec: map(row.try_get(0)?)?, mark, outputs: map(row.try_get(2)?)? }))
-    }
-
     /// All that the real target would look at: the form, what the kind says of it, its names, its identity, and that what it
     /// refers to is there.
-    async fn check(
+    fn check(
         &self,
-        connection: &mut SqliteConnection,
+        part: &Part<'_>,
         kind: &Kind,
-        identity: &str,
+        identity: &Identity,
         spec: &Normal,
         attempted: &str,
     ) -> Result<(), ProviderError> {
@@ -225,25 +195,14 @@ impl SandboxWriter {
                 return refuse(ErrorClass::Fatal, cause);
             }
         }
-        if kind.identity_of(spec).as_deref() != Some(identity) {
+        if kind.identity_of(spec).as_ref() != Some(identity) {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());
         }
         for alternatives in kind.requires(spec) {
             let mut found = false;
             for Reference { kind: needed, name, .. } in &alternatives {
                 // What nobody manages here is taken for granted: a real target would have it.
-                found |= self.catalogue.get(needed).is_none()
-                    || is_builtin(name)
-                    || sqlx::query_scalar::<_, i64>(
-                        "SELECT 1 FROM resources WHERE target = ? AND kind = ? AND name = ? LIMIT 1",
-                    )
-                    .bind(&*self.target)
-                    .bind(needed)
-                    .bind(&**name)
-                    .fetch_optional(&mut *connection)
-                    .await
-                    .map_err(|error| failed(attempted, error))?
-                    .is_some();
+                found |= self.catalogue.get(needed).is_none() || is_builtin(name) || part.has(needed, name);
             }
             if let Some(missing) = alternatives.first().filter(|_| !found) {
                 let name = readable_identity(&missing.name);
@@ -264,97 +223,18 @@ impl SandboxWriter {
             })
             .collect()
     }
+}
 
-    async fn store(
-        &self,
-        connection: &mut SqliteConnection,
-        step: &Step,
-        spec: &Normal,
-        secrets: &[String],
-        outputs: &Map,
-    ) -> Result<(), sqlx::Error> {
-        let Step { kind, identity, mark, .. } = step;
-        let kept = kept(kind, spec, secrets);
-        let text = |map: &Map| serde_json::to_string(map).map_err(|error| sqlx::Error::Encode(error.into()));
-        let mark = match kind.mark {
-            MarkPlace::Target | MarkPlace::TargetAfterwards => {
-                Some(serde_json::to_string(mark).map_err(|error| sqlx::Error::Encode(error.into()))?)
-            }
-            MarkPlace::Inventory => None,
-        };
-        let name = kind.name_of(spec).unwrap_or_default();
-        sqlx::query("INSERT OR REPLACE INTO resources (target, kind, identity, name, spec, mark, outputs) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(&*self.target)
-            .bind(kind.name)
-            .bind(&**identity)
-            .bind(&*name)
-            .bind(text(&kept)?)
-            .bind(mark)
-            .bind(text(outputs)?)
-            .execute(&mut *connection)
-            .await?;
-        if kind.references.is_empty() {
-            return Ok(());
-        }
-        self.drop_needs(connection, kind, identity).await?;
-        for Reference { kind: needed, name, .. } in held(kind, spec) {
-            sqlx::query("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?, ?)")
-                .bind(&*self.target)
-                .bind(kind.name)
-                .bind(&**identity)
-                .bind(needed)
-                .bind(&*name)
-                .execute(&mut *connection)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn drop_needs(
-        &self,
-        connection: &mut SqliteConnection,
-        kind: &Kind,
-        identity: &str,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM needs WHERE target = ? AND kind = ? AND identity = ?")
-            .bind(&*self.target)
-            .bind(kind.name)
-            .bind(identity)
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
-
-    /// Deletes a resource, unless another needs it: then returns that one.
-    async fn delete(
-        &self,
-        connection: &mut SqliteConnection,
-        kind: &Kind,
-        identity: &str,
-        stored: &Stored,
-    ) -> Result<Option<String>, sqlx::Error> {
-        let spec = kind.normal(&stored.spec);
-        let name = kind.name_of(&spec).unwrap_or_default();
-        let needed: Option<(String, String)> = sqlx::query_as(
-            "SELECT kind, identity FROM needs WHERE target = ? AND needed_kind = ? AND needed_name = ? LIMIT 1",
-        )
-        .bind(&*self.target)
-        .bind(kind.name)
-        .bind(&*name)
-        .fetch_optional(&mut *connection)
-        .await?;
-        if let Some((kind, identity)) = needed {
-            return Ok(Some(format!("{kind} `{identity}`")));
-        }
-        self.drop_needs(connection, kind, identity).await?;
-        sqlx::query("DELETE FROM resources WHERE target = ? AND kind = ? AND identity = ?")
-            .bind(&*self.target)
-            .bind(kind.name)
-            .bind(identity)
-            .execute(connection)
-            .await?;
-        Ok(None)
-    }
+fn store(part: &mut Part<'_>, step: &Step, spec: &Normal, secrets: &[String], outputs: &Map) {
+    let Step { kind, identity, mark, .. } = step;
+    let mark = match kind.mark {
+        MarkPlace::Target | MarkPlace::TargetAfterwards => Some(mark.clone()),
+        MarkPlace::Inventory => None,
+    };
+    let name = kind.name_of(spec).unwrap_or_default().into_owned();
+    let needs = held(kind, spec).map(|needed| (needed.kind.to_owned(), needed.name.into_owned())).collect();
+    let spec = Map::clone(&kept(kind, spec, secrets));
+    part.store(kind, identity, Stored { name, spec, mark, outputs: outputs.clone() }, needs);
 }
 
 /// Secrets of the kind that a target would make and tell once: when a resource is made, and of an update those that are due.
