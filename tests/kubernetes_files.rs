@@ -1,5 +1,6 @@
 //! The Kubernetes provider's directory mode, on temporary folders.
 
+use crate::support::said;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -308,6 +309,7 @@ async fn what_cannot_be_read_is_unknown_and_never_absent() {
     std::fs::write(root.join("acme/configmap_settings.yaml"), "kind: ConfigMap\nkind: Twice\n").expect("broken");
     let observed = observe(root, &all).await;
     let Observed::Unknown(reason) = observed.get("ConfigMap/acme/settings") else { panic!("{observed:?}") };
+    let reason = said(&reason);
     assert!(reason.contains("configmap_settings.yaml") && reason.contains("no valid YAML"), "{reason}");
     assert_eq!(observed.get("ConfigMap/beta/settings"), Observed::Absent, "another tenant's folder is whole");
     assert!(observed.incomplete.is_some(), "there may be more that is ours");
@@ -384,6 +386,7 @@ async fn secrets_are_not_written() {
     let Value::Map(deferred) = value.with_pointer("/stringData/password", deferred) else { panic!("a map") };
     let observed = observe(root, &[desired("acme/secret", Map::clone(&deferred))]).await;
     let Observed::Unknown(reason) = observed.get("Secret/acme/s") else { panic!("{observed:?}") };
+    let reason = said(&reason);
     assert!(reason.contains("ExternalSecret"), "{reason}");
 
     let Value::Map(clear) = value.with_pointer("/stringData/password", "hunter2".into()) else { panic!("a map") };

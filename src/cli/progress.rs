@@ -5,25 +5,17 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Output, Stderr};
-use tenantry_engine::outcome::Outcome;
 use tenantry_engine::request::{Event, Progress};
+use tenantry_render::outcome;
 use tenantry_render::page::shown;
 use tenantry_render::words;
 
 /// One line about an event, if it is worth one.
 fn line(event: &Event<'_>) -> Option<String> {
     match event {
-        Event::StepEnded { address, action, result } => Some(match result {
-            Outcome::Done => format!("{address}: {}", words::done(*action)),
-            Outcome::AlreadyDone => format!("{address}: was so already"),
-            Outcome::Pending(reason) => format!("{address}: {}, pending: {reason}", words::done(*action)),
-            Outcome::Failed(reason) => format!("{address}: failed: {reason}"),
-            Outcome::Wrong(reason) => format!("{address}: not as written: {reason}"),
-            Outcome::HalfDone(reason) => format!("{address}: half done: {reason}"),
-            Outcome::Stale(reason) => format!("{address}: stale: {reason}"),
-            Outcome::Skipped(reason) => format!("{address}: skipped: {reason}"),
-            Outcome::Interrupted => format!("{address}: not begun"),
-        }),
+        Event::StepEnded { address, action, result } => {
+            Some(format!("{address}: {}", outcome::sentence(*action, result)))
+        }
         Event::Waiting { resources, reason } => {
             Some(format!("waiting for {}: {reason}", words::count(*resources, "resource")))
         }

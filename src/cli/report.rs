@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::io;
 
 use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::outcome::Outcome;
 use tenantry_core::plan::{Action, Plan};
-use tenantry_engine::outcome::{Outcome, Report};
+use tenantry_engine::outcome::Report;
+use tenantry_render::outcome;
 use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;
@@ -23,16 +25,12 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
         }
         writeln!(out, "{}: {done} of {} done", Label::Heading.paint(owner), words::count(outcomes.len(), "change"))?;
         for (address, action, outcome) in outcomes {
-            let (label, text) = match outcome {
-                Outcome::Done | Outcome::AlreadyDone => (Label::Good, words::done(*action).to_owned()),
-                Outcome::Pending(reason) => (Label::Warning, format!("{}, pending: {reason}", words::done(*action))),
-                Outcome::Failed(reason) => (Label::Error, format!("failed: {reason}")),
-                Outcome::Wrong(reason) => (Label::Error, format!("not as written: {reason}")),
-                Outcome::HalfDone(reason) => (Label::Error, format!("half done: {reason}")),
-                Outcome::Stale(reason) => (Label::Warning, format!("stale: {reason}")),
-                Outcome::Skipped(reason) => (Label::Warning, format!("skipped: {reason}")),
-                Outcome::Interrupted => (Label::Warning, "not begun".to_owned()),
+            let label = match outcome {
+                Outcome::Done | Outcome::AlreadyDone => Label::Good,
+                Outcome::Failed(_) | Outcome::Wrong(_) | Outcome::HalfDone(_) => Label::Error,
+                Outcome::Pending(_) | Outcome::Stale(_) | Outcome::Skipped(_) | Outcome::Interrupted => Label::Warning,
             };
+            let text = outcome::sentence(*action, outcome);
             writeln!(out, "  {} {}: {text}", label.paint(words::symbol(*action)), address)?;
         }
         writeln!(out)?;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::resource::{KindObservation, Observations, Observed, TargetName};
+use crate::model::unknown::Unknown;
 
 /// What tells one system from every other of its sort, in words that a person recognizes, such as
 /// `system 7713882554974850314, database app`.
@@ -92,15 +93,15 @@ pub fn standing(accepted: Option<&Accepted>, told: &Told) -> Standing {
 
 impl Standing {
     /// Why what was read of the target cannot be relied on; nothing if it can.
-    fn doubt(&self, target: &str) -> Option<String> {
+    fn doubt(&self, target: &TargetName) -> Option<Unknown> {
+        let target = target.clone();
         match self {
             Self::Same | Self::New(_) | Self::Untold(_) | Self::Nameless => None,
-            Self::Withheld { was, reason } => Some(format!(
-                "target `{target}` does not tell whether it is still {was}: {reason}; let it tell, or run \
-                 `tenantry target accept {target}`"
-            )),
-            Self::Unasked(reason) => Some(format!("target `{target}` could not be asked which system it is: {reason}")),
-            Self::Other { .. } => Some(format!("target `{target}` is another system than the one that was accepted")),
+            Self::Withheld { was, reason } => {
+                Some(Unknown::FingerprintWithheld { target, was: was.clone(), message: reason.clone() })
+            }
+            Self::Unasked(reason) => Some(Unknown::FingerprintUnasked { target, message: reason.clone() }),
+            Self::Other { .. } => Some(Unknown::OtherSystem { target }),
         }
     }
 }
@@ -160,8 +161,8 @@ impl Systems {
     /// Makes everything unknown that was read of a target which is another system, or perhaps is. What was unknown anyway
     /// keeps its reason.
     pub fn distrust(&self, observed: &mut Observations) {
-        let doubts: BTreeMap<&TargetName, Arc<str>> =
-            self.standings().filter_map(|(target, standing)| Some((target, standing.doubt(target)?.into()))).collect();
+        let doubts: BTreeMap<&TargetName, Unknown> =
+            self.standings().filter_map(|(target, standing)| Some((target, standing.doubt(target)?))).collect();
         for ((target, _), KindObservation { resources, incomplete }) in observed {
             let Some(doubt) = doubts.get(target) else { continue };
             for observed in resources.values_mut().filter(|observed| !matches!(observed, Observed::Unknown(_))) {
@@ -242,8 +243,7 @@ mod tests {
         let of = |target: &str, identity: &str| observed[&(target.into(), "kind")].get(identity);
         assert_eq!(of("a", "absent"), Observed::Absent);
         for identity in ["absent", "present", "nobody asked for it"] {
-            let Observed::Unknown(reason) = of("b", identity) else { panic!("{identity} is known") };
-            assert!(reason.contains("`b` is another system"), "{reason}");
+            assert_eq!(of("b", identity), Observed::Unknown(Unknown::OtherSystem { target: "b".into() }), "{identity}");
         }
         assert_eq!(of("b", "unknown"), Observed::Unknown("down".into()));
     }

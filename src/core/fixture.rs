@@ -241,7 +241,8 @@ pub fn lines(plan: &Plan) -> String {
         lines.push(line);
     }
     for blocked in &plan.blocked {
-        lines.push(format!("blocked {} ({}) {}", blocked.address, blocked.code, blocked.reason));
+        let reason = serde_json::to_string(&blocked.reason).expect("JSON");
+        lines.push(format!("blocked {} ({}) {reason}", blocked.address, blocked.code));
     }
     for refused in plan.findings.iter().filter(|finding| finding.refuses) {
         lines.push(format!("refused ({}) {}", refused.code, refused.message));

@@ -10,6 +10,7 @@ mod fixture;
 pub mod import;
 pub mod lifecycle;
 pub mod model;
+pub mod outcome;
 pub mod ownership;
 pub mod plan;
 pub mod policy;

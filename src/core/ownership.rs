@@ -10,6 +10,9 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::diff::is_another;
 use crate::model::address::Address;
 use crate::model::kind::{Kind, MarkPlace};
@@ -35,26 +38,38 @@ pub struct Claim<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ownership {
     /// Ours, at this address. `outdated` if its mark is to be written anew, because it names no environment.
-    Ours { outdated: bool },
+    Ours {
+        outdated: bool,
+    },
     /// Ours, at an address that it had before.
-    Moved { from: Address },
-    /// It carries no mark and is not on record.
+    Moved {
+        from: Address,
+    },
+    NotOurs(NotOurs),
+}
+
+/// Why a resource that exists is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "code", rename_all = "camelCase")]
+pub enum NotOurs {
+    /// It carries no mark.
     Unmarked,
+    /// Its kind has no room for a mark, and the inventory does not have it.
+    NotOnRecord,
     /// It is on record, but its mark is gone.
     MarkGone,
     /// It is on record, but what is there was made by somebody else in its place.
     Another,
-    /// Somebody else's.
-    Others(Other),
-}
-
-/// Whose it is instead.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Other {
-    /// Of another estate, or another environment of this one.
-    Scope(Arc<str>),
-    /// Of another address of this estate and environment.
-    Address(Address),
+    /// It carries the mark of another estate, or of another environment of this one.
+    OfOtherEstate {
+        /// Estate and environment, as marks name them.
+        scope: Arc<str>,
+    },
+    /// It carries the mark of another address of this estate and environment.
+    OfOtherAddress {
+        /// The other address.
+        address: Address,
+    },
 }
 
 impl Ownership {
@@ -75,20 +90,20 @@ pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
                 false => Ownership::Moved { from: applied.address.clone() },
             },
             _ if begun => Ownership::Ours { outdated: false },
-            Some(_) => Ownership::Another,
-            None => Ownership::Unmarked,
+            Some(_) => Ownership::NotOurs(NotOurs::Another),
+            None => Ownership::NotOurs(NotOurs::NotOnRecord),
         },
         // It was made, and the run was cut short before it could be marked.
         None if kind.mark == MarkPlace::TargetAfterwards && begun => Ownership::Ours { outdated: true },
-        None if recorded.is_some() => Ownership::MarkGone,
-        None => Ownership::Unmarked,
+        None if recorded.is_some() => Ownership::NotOurs(NotOurs::MarkGone),
+        None => Ownership::NotOurs(NotOurs::Unmarked),
     }
 }
 
 /// What a mark alone says.
 pub fn of_mark(scope: &str, address: &Address, earlier: &[Address], mark: &Mark) -> Ownership {
     if !mark.is_of(scope) {
-        return Ownership::Others(Other::Scope(mark.estate.clone()));
+        return Ownership::NotOurs(NotOurs::OfOtherEstate { scope: mark.estate.clone() });
     }
     if mark.address == *address {
         return Ownership::Ours { outdated: *mark.estate != *scope };
@@ -96,7 +111,7 @@ pub fn of_mark(scope: &str, address: &Address, earlier: &[Address], mark: &Mark)
     if earlier.contains(&mark.address) {
         return Ownership::Moved { from: mark.address.clone() };
     }
-    Ownership::Others(Other::Address(mark.address.clone()))
+    Ownership::NotOurs(NotOurs::OfOtherAddress { address: mark.address.clone() })
 }
 
 /// Whether a step may change a resource that carries `current` now. `wanted` is the mark that it carries afterwards; `seen`
@@ -112,11 +127,15 @@ pub fn may_change(wanted: &Mark, seen: Option<Option<&Mark>>, current: Option<&M
     is_ours || is_as_planned
 }
 
-impl std::fmt::Display for Other {
+impl std::fmt::Display for NotOurs {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Scope(scope) => write!(formatter, "it belongs to {}", readable_scope(scope)),
-            Self::Address(address) => write!(formatter, "it carries the mark of {address}"),
+            Self::Unmarked => formatter.write_str("it carries no mark"),
+            Self::NotOnRecord => formatter.write_str("it is not in the inventory"),
+            Self::MarkGone => formatter.write_str("the mark that it was given is gone"),
+            Self::Another => formatter.write_str("it is not the one that was made here"),
+            Self::OfOtherEstate { scope } => write!(formatter, "it belongs to {}", readable_scope(scope)),
+            Self::OfOtherAddress { address } => write!(formatter, "it carries the mark of {address}"),
         }
     }
 }
@@ -138,9 +157,13 @@ mod tests {
         assert_eq!(of("shop", "acme/role"), Ownership::Ours { outdated: true });
         assert_eq!(of("shop.live", "acme/user"), Ownership::Moved { from: earlier[0].clone() });
         let other = mark("shop.live", "acme/else").address;
-        assert_eq!(of("shop.live", "acme/else"), Ownership::Others(Other::Address(other)));
+        assert_eq!(of("shop.live", "acme/else"), Ownership::NotOurs(NotOurs::OfOtherAddress { address: other }));
         for scope in ["shop.test", "bank", "bank.live"] {
-            assert_eq!(of(scope, "acme/role"), Ownership::Others(Other::Scope(scope.into())), "{scope}");
+            assert_eq!(
+                of(scope, "acme/role"),
+                Ownership::NotOurs(NotOurs::OfOtherEstate { scope: scope.into() }),
+                "{scope}"
+            );
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::observe::{Seen, accepted, by_address, observe};
-use super::outcome::Outcome;
 use super::plan::begun;
 use super::targets::Targets;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
@@ -14,7 +13,9 @@ use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Observations, Observed, Present};
+use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
+use tenantry_core::outcome::{Outcome, Skip, Stale};
 use tenantry_core::ownership::{self, Claim};
 use tenantry_core::plan::{Action, Change, Plan};
 use tenantry_store::contract::Store;
@@ -70,15 +71,14 @@ impl Fresh {
             self.observed.iter().find(|((target, kind), _)| *target == change.target && **kind == *change.kind);
         match of_kind {
             Some((_, observation)) => observation.get(identity),
-            None => Observed::Unknown("its target was not asked".into()),
+            None => Observed::Unknown(Unknown::NotAsked),
         }
     }
 
     /// Holds a change against what is there now.
     pub fn judge<'a>(&self, change: &'a Change) -> Result<Ready<'a>, Outcome> {
         let ready = |present| Ready { change, present, replaced: None, only_record: false };
-        let stale = |why: &str| Err(Outcome::Stale(format!("{why} since the plan was made; plan again")));
-        let unknown = |reason: &str| Err(Outcome::Skipped(format!("its state is unknown: {reason}")));
+        let stale = |why| Err(Outcome::Stale(why));
         if change.action() != Action::Forget
             && self.inventory.get(&change.address).map_or(0, |applied| applied.generation) >= change.generation
         {
@@ -87,9 +87,9 @@ impl Fresh {
                 (Some(identity), Some(desired)) => match self.verdict(desired, &self.observed(change, identity), false)
                 {
                     Verdict::Unchanged => Err(Outcome::AlreadyDone),
-                    _ => stale("it was written by another run"),
+                    _ => stale(Stale::WrittenByAnotherRun),
                 },
-                _ => stale("it was written by another run"),
+                _ => stale(Stale::WrittenByAnotherRun),
             };
         }
         let Some(identity) = change.work.identity() else {
@@ -101,48 +101,47 @@ impl Fresh {
             None => self.observed(change, identity),
         };
         match (change.action(), observed) {
-            (_, Observed::Unknown(reason)) => unknown(&reason),
+            (_, Observed::Unknown(cause)) => Err(unknown(cause)),
             (Action::Create, Observed::Absent) => Ok(ready(None)),
             (Action::Delete | Action::Forget, Observed::Absent) => Ok(ready(None)),
-            (Action::Forget, Observed::Present(_)) => stale("it came back"),
-            (_, Observed::Absent) => stale("it was deleted"),
+            (Action::Forget, Observed::Present(_)) => stale(Stale::CameBack),
+            (_, Observed::Absent) => stale(Stale::Deleted),
             (Action::Delete, Observed::Present(present)) => {
                 if !self.owns(change, identity, &present) {
-                    return stale("its mark was changed");
+                    return stale(Stale::MarkChanged);
                 }
                 match self.is_as_planned(change, &present) {
                     true => Ok(ready(Some(present))),
-                    false => stale("it was changed"),
+                    false => stale(Stale::Changed),
                 }
             }
             (_, Observed::Present(present)) => {
-                let Some(desired) = self.desired.get(&change.address) else { return stale("its kind is not known") };
+                let Some(desired) = self.desired.get(&change.address) else { return stale(Stale::UnknownKind) };
                 let besides: Vec<Arc<str>> = change.work.fields().iter().map(|field| field.path.clone()).collect();
                 let applied = self.applied(desired);
                 let owned = diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides);
                 let verdict = self.verdict(desired, &Observed::Present(present.clone()), writes_secret(change));
                 match (change.action(), change.work.before(), verdict) {
-                    (_, _, Verdict::Blocked { reason, .. }) => Err(Outcome::Stale(format!("{reason}; plan again"))),
+                    (_, _, Verdict::Blocked(cause)) => stale(Stale::Blocked { cause }),
                     (_, _, Verdict::Unchanged | Verdict::Record { .. }) => {
                         Ok(Ready { change, present: Some(present), replaced: None, only_record: true })
                     }
-                    (Action::Create, ..) => stale("it appeared"),
+                    (Action::Create, ..) => stale(Stale::Appeared),
                     (_, Some(before), _) if **before == owned => Ok(ready(Some(present))),
-                    _ => stale("it was changed"),
+                    _ => stale(Stale::Changed),
                 }
             }
         }
     }
 
     fn judge_renaming<'a>(&self, change: &'a Change, new: &str, old: &str) -> Result<Ready<'a>, Outcome> {
-        let stale = |why: &str| Err(Outcome::Stale(format!("{why} since the plan was made; plan again")));
         let desired = self.desired.get(&change.address);
         let present = match self.observed(change, new) {
-            Observed::Unknown(reason) => return Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Unknown(cause) => return Err(unknown(cause)),
             Observed::Absent => None,
             Observed::Present(present) => {
                 match desired.map(|desired| self.verdict(desired, &Observed::Present(present.clone()), false)) {
-                    Some(Verdict::Blocked { .. }) | None => return stale("another resource of the new name appeared"),
+                    Some(Verdict::Blocked(_)) | None => return Err(Outcome::Stale(Stale::NewNameTaken)),
                     // An earlier run was interrupted between making the new one and deleting the old one.
                     Some(_) => Some(present),
                 }
@@ -160,12 +159,15 @@ impl Fresh {
 
     /// What is there of the old one that a replacement deletes.
     fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
-        let stale = |what: &str| Err(Outcome::Stale(format!("{what} was changed since the plan was made; plan again")));
         match self.observed(change, old) {
-            Observed::Unknown(reason) => Err(Outcome::Skipped(format!("its state is unknown: {reason}"))),
+            Observed::Unknown(cause) => Err(unknown(cause)),
             Observed::Absent => Ok(None),
-            Observed::Present(present) if !self.owns(change, old, &present) => stale("the mark of the old one"),
-            Observed::Present(present) if !self.is_as_planned(change, &present) => stale("the old one"),
+            Observed::Present(present) if !self.owns(change, old, &present) => {
+                Err(Outcome::Stale(Stale::OldMarkChanged))
+            }
+            Observed::Present(present) if !self.is_as_planned(change, &present) => {
+                Err(Outcome::Stale(Stale::OldChanged))
+            }
             Observed::Present(present) => Ok(Some(present)),
         }
     }
@@ -227,6 +229,10 @@ impl Fresh {
         let scope = &self.scope;
         diff::diff(&Known { scope, desired, earlier: &desired.previously, observed, applied, begun, secret_hash })
     }
+}
+
+fn unknown(cause: Unknown) -> Outcome {
+    Outcome::Skipped(Skip::StateUnknown { cause })
 }
 
 /// Whether a change is about a secret's value: its rotation, or a value that was changed outside.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::outcome::Outcome;
 use super::targets::Targets;
 use tenantry_core::model::address::Address;
+use tenantry_core::outcome::Outcome;
 use tenantry_core::plan::{Action, Plan};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{Holder, RunId, RunOutcome, Store};

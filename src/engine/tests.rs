@@ -137,8 +137,8 @@ fn seen(change: &Change, observed: Observed) -> String {
     match sight(&fresh(change, observed, Some(2)), change) {
         Sight::Settled => "settled".to_owned(),
         Sight::Pending(reason) => format!("pending: {reason}"),
-        Sight::Unknown(reason) => format!("unknown: {reason}"),
-        Sight::Wrong(reason) => format!("wrong: {reason}"),
+        Sight::Unknown(reason) => format!("unknown: {reason:?}"),
+        Sight::Wrong(reason) => format!("wrong: {reason:?}"),
     }
 }
 
@@ -154,37 +154,21 @@ fn what_is_as_planned_is_written_and_what_is_done_already_is_not() {
 
 #[test]
 fn what_changed_since_the_plan_was_made_is_left_alone() {
-    assert_snapshot!(judged(&update(1, 2), ours(7), Some(1)), @r#"
-        Stale("it was changed since the plan was made; plan again")
-    "#);
-    assert_snapshot!(judged(&update(1, 2), Observed::Absent, Some(1)), @r#"
-        Stale("it was deleted since the plan was made; plan again")
-    "#);
+    assert_snapshot!(judged(&update(1, 2), ours(7), Some(1)), @"Stale(Changed)");
+    assert_snapshot!(judged(&update(1, 2), Observed::Absent, Some(1)), @"Stale(Deleted)");
     assert_snapshot!(judged(&update(1, 2), there(1, Some("acme/other")), Some(1)), @r#"
-        Stale("test.thing `a` exists in `main`, but it carries the mark of acme/other; plan again")
+        Stale(Blocked { cause: NotOurs { cause: OfOtherAddress { address: Address { owner: Tenant("acme"), id: "other", each: None } } } })
     "#);
-    assert_snapshot!(judged(&create(), there(1, None), None), @r#"
-        Stale("test.thing `a` exists in `main` and carries no mark; plan again")
-    "#);
-    assert_snapshot!(judged(&create(), ours(7), None), @r#"
-        Stale("it appeared since the plan was made; plan again")
-    "#);
-    assert_snapshot!(judged(&delete(), ours(7), Some(1)), @r#"
-        Stale("it was changed since the plan was made; plan again")
-    "#);
-    assert_snapshot!(judged(&delete(), there(1, Some("acme/other")), Some(1)), @r#"
-        Stale("its mark was changed since the plan was made; plan again")
-    "#);
-    assert_snapshot!(judged(&delete(), there(1, None), Some(1)), @r#"
-        Stale("its mark was changed since the plan was made; plan again")
-    "#);
+    assert_snapshot!(judged(&create(), there(1, None), None), @"Stale(Blocked { cause: NotOurs { cause: Unmarked } })");
+    assert_snapshot!(judged(&create(), ours(7), None), @"Stale(Appeared)");
+    assert_snapshot!(judged(&delete(), ours(7), Some(1)), @"Stale(Changed)");
+    assert_snapshot!(judged(&delete(), there(1, Some("acme/other")), Some(1)), @"Stale(MarkChanged)");
+    assert_snapshot!(judged(&delete(), there(1, None), Some(1)), @"Stale(MarkChanged)");
 }
 
 #[test]
 fn what_another_run_wrote_is_not_written_over() {
-    assert_snapshot!(judged(&update(1, 2), ours(1), Some(2)), @r#"
-        Stale("it was written by another run since the plan was made; plan again")
-    "#);
+    assert_snapshot!(judged(&update(1, 2), ours(1), Some(2)), @"Stale(WrittenByAnotherRun)");
     assert_snapshot!(judged(&create(), ours(1), Some(2)), @"AlreadyDone");
 }
 
@@ -192,21 +176,21 @@ fn what_another_run_wrote_is_not_written_over() {
 fn what_cannot_be_told_is_skipped() {
     let unknown = || Observed::Unknown("it does not answer".into());
     assert_snapshot!(judged(&update(1, 2), unknown(), Some(1)), @r#"
-        Skipped("its state is unknown: it does not answer")
+        Skipped(StateUnknown { cause: Unreadable { message: "it does not answer" } })
     "#);
     assert_snapshot!(judged(&delete(), unknown(), Some(1)), @r#"
-        Skipped("its state is unknown: it does not answer")
+        Skipped(StateUnknown { cause: Unreadable { message: "it does not answer" } })
     "#);
 }
 
 #[test]
 fn what_came_out_as_written_is_settled() {
     assert_snapshot!(seen(&update(1, 2), ours(2)), @"settled");
-    assert_snapshot!(seen(&update(1, 2), ours(1)), @"wrong: /size did not come out as written");
-    assert_snapshot!(seen(&update(1, 2), Observed::Absent), @"wrong: it is not there");
-    assert_snapshot!(seen(&update(1, 2), there(2, None)), @"
-        wrong: test.thing `a` exists in `main`, but the mark that it was given is gone
-    ");
+    assert_snapshot!(seen(&update(1, 2), ours(1)), @r#"
+        wrong: Differs { fields: ["/size"] }
+    "#);
+    assert_snapshot!(seen(&update(1, 2), Observed::Absent), @"wrong: Missing");
+    assert_snapshot!(seen(&update(1, 2), there(2, None)), @"wrong: NotOurs { cause: MarkGone }");
     let Observed::Present(present) = ours(2) else { panic!("it is there") };
     let starting = Observed::Present(Present { pending: Some("it starts".into()), ..present });
     assert_snapshot!(seen(&update(1, 2), starting), @"pending: it starts");
@@ -215,8 +199,10 @@ fn what_came_out_as_written_is_settled() {
 #[test]
 fn what_was_deleted_is_settled_once_it_is_seen_gone() {
     assert_snapshot!(seen(&delete(), Observed::Absent), @"settled");
-    assert_snapshot!(seen(&delete(), ours(1)), @"wrong: it is still there");
-    assert_snapshot!(seen(&delete(), Observed::Unknown("it does not answer".into())), @"unknown: it does not answer");
+    assert_snapshot!(seen(&delete(), ours(1)), @"wrong: StillThere");
+    assert_snapshot!(seen(&delete(), Observed::Unknown("it does not answer".into())), @r#"
+        unknown: Unreadable { message: "it does not answer" }
+    "#);
     // Somebody else has made another one there.
     assert_snapshot!(seen(&delete(), there(1, Some("acme/other"))), @"settled");
 }

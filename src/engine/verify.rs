@@ -1,6 +1,7 @@
 //! Observes what was written: it has to be as it was written, and in the end ready, or gone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,14 +9,16 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
-use super::outcome::{Outcome, Outcomes};
+use super::outcome::Outcomes;
 use super::request::{Event, Request};
 use tenantry_core::diff::{Update, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};
+use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
-use tenantry_core::plan::Change;
+use tenantry_core::outcome::{Outcome, Pending, Wrong};
+use tenantry_core::plan::{Change, Hindrance};
 
 /// The first pause between two looks. Most of what is not ready at once is so in a few seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -24,10 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What a look at something written shows.
 pub enum Sight {
     Settled,
-    Pending(String),
+    Pending(Arc<str>),
     /// It cannot be told: what was written was written, and what was deleted is not known to be gone.
-    Unknown(String),
-    Wrong(String),
+    Unknown(Unknown),
+    Wrong(Wrong),
 }
 
 /// Looks at everything that was written until all of it is ready, or the time for that is over. What did not come out as
@@ -44,26 +47,26 @@ pub async fn verify(
     let mut pause = FIRST_PAUSE;
     while !looked_at.is_empty() {
         let fresh = look(request, before, &looked_at).await?;
-        let mut pending: Vec<(&Change, String)> = Vec::new();
+        let mut pending: Vec<(&Change, Arc<str>)> = Vec::new();
         for change in looked_at {
             match sight(&fresh, change) {
                 Sight::Settled => {}
                 Sight::Pending(reason) => pending.push((change, reason)),
-                Sight::Unknown(reason) => {
-                    let reason = format!("it could not be verified: {reason}");
-                    outcomes.insert(change.address.clone(), (change.action(), Outcome::Pending(reason)));
-                }
-                Sight::Wrong(problem) => {
-                    let outcome = Outcome::Wrong(format!("it was written, but observed again {problem}"));
+                Sight::Unknown(cause) => {
+                    let outcome = Outcome::Pending(Pending::NotVerified { cause });
                     outcomes.insert(change.address.clone(), (change.action(), outcome));
+                }
+                Sight::Wrong(wrong) => {
+                    outcomes.insert(change.address.clone(), (change.action(), Outcome::Wrong(wrong)));
                 }
             }
         }
         let Some((_, reason)) = pending.first() else { return Ok(()) };
         let now = Instant::now();
         if now >= deadline || request.cancel.is_cancelled() {
-            for (change, reason) in pending {
-                outcomes.insert(change.address.clone(), (change.action(), Outcome::Pending(reason)));
+            for (change, message) in pending {
+                let outcome = Outcome::Pending(Pending::NotReady { message });
+                outcomes.insert(change.address.clone(), (change.action(), outcome));
             }
             return Ok(());
         }
@@ -116,13 +119,14 @@ pub fn sight(fresh: &Fresh, change: &Change) -> Sight {
     let Some(desired) = fresh.desired.get(&change.address) else { return sight_of_deleted(fresh, change, &observed) };
     match fresh.verdict(desired, &observed, false) {
         Verdict::Unchanged | Verdict::Record { .. } => match observed {
-            Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason.to_string()),
+            Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason),
             _ => Sight::Settled,
         },
         // What could not be read again was still written.
-        Verdict::Blocked { .. } if matches!(observed, Observed::Unknown(_)) => Sight::Settled,
-        Verdict::Blocked { reason, .. } => Sight::Wrong(reason),
-        Verdict::Create { .. } => Sight::Wrong("it is not there".to_owned()),
+        Verdict::Blocked(_) if matches!(observed, Observed::Unknown(_)) => Sight::Settled,
+        Verdict::Blocked(Hindrance::NotOurs { cause }) => Sight::Wrong(Wrong::NotOurs { cause }),
+        Verdict::Blocked(cause) => Sight::Wrong(Wrong::Blocked { cause }),
+        Verdict::Create { .. } => Sight::Wrong(Wrong::Missing),
         Verdict::Update(update) | Verdict::Replace(update) => difference(&update),
     }
 }
@@ -131,24 +135,21 @@ fn difference(update: &Update) -> Sight {
     // An output that was not known when the plan was made is compared in the next plan.
     let is_known = |value: Option<&Value>| !value.is_some_and(Value::has_deferred);
     let known = update.differences.iter().filter(|difference| is_known(difference.after.as_ref()));
-    let fields: Vec<&str> = known.map(|difference| &*difference.pointer).collect();
-    match fields.as_slice() {
-        [] => Sight::Settled,
-        fields => Sight::Wrong(format!("{} did not come out as written", fields.join(", "))),
-    }
+    let fields: Vec<Arc<str>> = known.map(|difference| difference.pointer.clone()).collect();
+    if fields.is_empty() { Sight::Settled } else { Sight::Wrong(Wrong::Differs { fields }) }
 }
 
 /// What is gone is settled, and so is what somebody else has made there meanwhile.
 fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
     let (Some(identity), Observed::Present(present)) = (change.work.identity(), observed) else {
         return match observed {
-            Observed::Unknown(reason) => Sight::Unknown(reason.to_string()),
+            Observed::Unknown(cause) => Sight::Unknown(cause.clone()),
             Observed::Absent | Observed::Present(_) => Sight::Settled,
         };
     };
     match (&present.pending, fresh.owns(change, identity, present)) {
-        (Some(reason), true) => Sight::Pending(reason.to_string()),
-        (None, true) => Sight::Wrong("it is still there".to_owned()),
+        (Some(reason), true) => Sight::Pending(reason.clone()),
+        (None, true) => Sight::Wrong(Wrong::StillThere),
         (_, false) => Sight::Settled,
     }
 }

@@ -9,7 +9,9 @@
 //! obeyed.
 
 pub mod diagnostics;
+pub mod hindrance;
 pub mod json;
+pub mod outcome;
 pub mod page;
 pub mod plan;
 pub mod reason;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
+use super::hindrance;
 use super::page::Page;
 use super::reason::sentence;
 use super::style::Label;
@@ -299,9 +300,9 @@ fn blocked(out: &mut Page<'_>, blocked: &[Blocked]) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "{}", Label::Heading.paint("Blocked: nothing is done about these"))?;
-    let mut by_reason: BTreeMap<(&str, &str), Vec<&Blocked>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<(&str, String), Vec<&Blocked>> = BTreeMap::new();
     for blocked in blocked {
-        by_reason.entry((&blocked.code, &blocked.reason)).or_default().push(blocked);
+        by_reason.entry((&blocked.code, hindrance::sentence(&blocked.reason))).or_default().push(blocked);
     }
     for ((_, reason), members) in by_reason {
         let names: Vec<String> = members.iter().take(NAMES).map(|blocked| blocked.address.to_string()).collect();

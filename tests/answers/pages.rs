@@ -1,5 +1,6 @@
 //! Lists that do not come to an end, or end before their time.
 
+use crate::support::said;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,7 +27,7 @@ async fn given_up(
     })
     .await;
     match subject.observe(port(&server)).await {
-        Observed::Unknown(reason) => (reason.to_string(), count.load(Ordering::Relaxed)),
+        Observed::Unknown(reason) => (said(&reason), count.load(Ordering::Relaxed)),
         other => panic!("{}: {other:?} of a list that was not read to its end", subject.name),
     }
 }

@@ -1,5 +1,6 @@
 //! Whatever is not an answer makes what was asked unknown, never absent, and comes to an end.
 
+use crate::support::said;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -42,7 +43,7 @@ async fn tried(subject: &Subject, manner: Manner) -> Option<String> {
     let wrong = |what: String| Some(format!("{} at {manner:?}: {what}", subject.name));
     let trial = async {
         let reason = match subject.observe(server.port).await {
-            Observed::Unknown(reason) => reason,
+            Observed::Unknown(reason) => said(&reason),
             other => return wrong(format!("{other:?}")),
         };
         let is_late = LATE.iter().any(|late| format!("{late:?}") == format!("{manner:?}"));

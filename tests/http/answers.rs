@@ -1,5 +1,6 @@
 //! Answers that are none, and credentials that must not travel.
 
+use crate::support::said;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
@@ -22,7 +23,7 @@ fn folder(api: &Api) -> Desired {
 async fn unknown(api: &Api, desired: &Desired) -> String {
     let observed = observe(&*api.reader(), &[desired], &[]).await;
     match observed[desired.kind.name].get(desired.identity.as_deref().expect("an identity")) {
-        Observed::Unknown(reason) => reason.to_string(),
+        Observed::Unknown(reason) => said(&reason),
         other => panic!("{other:?} is no outage"),
     }
 }

@@ -7,7 +7,8 @@ use tenantry_core::diff::{Known, Verdict, diff};
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Observed, Present};
 use tenantry_core::model::secret::SecretReference;
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
-use tenantry_core::ownership::{self, Claim, Ownership};
+use tenantry_core::ownership::{self, Claim, NotOurs, Ownership};
+use tenantry_core::plan::Hindrance;
 use tenantry_http::Http;
 use tenantry_provider::contract::Provider as _;
 
@@ -108,16 +109,13 @@ fn what_only_seems_to_be_as_desired_is_nobodys() {
     for spec in [user, role] {
         let desired = bench().desired("http.unmarked", "acme/it", spec);
         let found = verdict(&desired, &as_wanted(&desired, json!({"id": "7"})), None, false);
-        assert!(matches!(found, Verdict::Blocked { .. }), "{found:?}");
+        assert!(matches!(found, Verdict::Blocked(_)), "{found:?}");
     }
     let endpoint = json!({"use": "neon.endpoint", "name": "br-1", "parameters": {"project": "p1"}});
     let desired = bench().desired("http.unmarked", "acme/it", endpoint);
     let applied = on_record(&desired, json!({"id": "ep-1"}));
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-2"})), Some(&applied), false);
-    assert!(
-        matches!(&found, Verdict::Blocked { reason, .. } if reason.contains("is not the one that was made here")),
-        "{found:?}"
-    );
+    assert!(matches!(found, Verdict::Blocked(Hindrance::NotOurs { cause: NotOurs::Another })), "{found:?}");
     let found = verdict(&desired, &as_wanted(&desired, json!({"id": "ep-1"})), None, false);
     assert!(
         matches!(found, Verdict::Record { .. }),

@@ -1,5 +1,6 @@
 //! Requests that are signed, at stand-ins that verify the signature.
 
+use crate::support::said;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
@@ -158,7 +159,7 @@ impl Google {
 
     async fn unknown(&self) -> String {
         let reason = match self.observe(&*self.reader()).await {
-            Observed::Unknown(reason) => reason.to_string(),
+            Observed::Unknown(reason) => said(&reason),
             other => panic!("{other:?} is no refusal"),
         };
         for secret in ["ya29", "BEGIN PRIVATE", "eyJ", &KEY[40..80]] {

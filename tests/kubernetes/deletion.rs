@@ -1,5 +1,6 @@
 //! What is deleted and does not go.
 
+use crate::support::said;
 use serde_json::json;
 use tenantry_core::model::resource::Observed;
 
@@ -30,7 +31,7 @@ fn a_namespace_that_hangs_is_explained() {
         }
         assert!(told.contains("example.io/keep") && told.contains("configmaps"), "{told}");
         match world.observe(&namespace).await {
-            Observed::Unknown(reason) => assert!(reason.contains("being deleted"), "{reason}"),
+            Observed::Unknown(reason) => assert!(said(&reason).contains("being deleted"), "{reason:?}"),
             other => panic!("{other:?}"),
         }
         let inside = world.desired("acme/c", object("v1", "ConfigMap", Some(&name), "late"));

@@ -1,5 +1,6 @@
 //! A server that is down, slow, broken or says no: unknown, never absent.
 
+use crate::support::said;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -33,7 +34,7 @@ async fn through(
     desired.map(|desired| match answer.get(desired.identity.as_deref().expect("an identity")) {
         Observed::Absent => "absent".to_owned(),
         Observed::Present(_) => "present".to_owned(),
-        Observed::Unknown(reason) => format!("unknown: {reason}"),
+        Observed::Unknown(reason) => format!("unknown: {}", said(&reason)),
     })
 }
 
@@ -147,7 +148,9 @@ fn what_a_user_may_not_do_is_named_with_the_verb() {
         let (there, absent) = two(world).await;
         let reader = Kubernetes.reader(&world.restricted()).expect("valid settings");
         match world.observe_with(&*reader, &there).await {
-            Observed::Unknown(reason) => assert!(reason.contains("the verb `list` on `configmaps`"), "{reason}"),
+            Observed::Unknown(reason) => {
+                assert!(said(&reason).contains("the verb `list` on `configmaps`"), "{reason:?}")
+            }
             other => panic!("{other:?}"),
         }
         // The rights of the documentation's example for reading.

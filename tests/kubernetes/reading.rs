@@ -1,5 +1,6 @@
 //! What observing costs, and what is absent, unmarked or not known.
 
+use crate::support::said;
 use std::collections::BTreeSet;
 
 use serde_json::json;
@@ -110,7 +111,9 @@ fn a_type_that_the_cluster_does_not_know_is_unknown_unless_its_definition_is_ask
             with(object(&format!("{group}/v1"), "Widget", Some(&namespace), "w"), json!({"spec": {"size": 3}}));
         let widget = world.desired("acme/widget", widget);
         match world.observe(&widget).await {
-            Observed::Unknown(reason) => assert!(reason.contains("does not know the kind `Widget`"), "{reason}"),
+            Observed::Unknown(reason) => {
+                assert!(said(&reason).contains("does not know the kind `Widget`"), "{reason:?}")
+            }
             other => panic!("{other:?}"),
         }
         let answer = observe(&*world.reader(), &[&definition, &widget], &[]).await;
@@ -172,7 +175,7 @@ fn credentials_may_come_from_a_command() {
         settings.secrets.insert("kubeconfig".to_owned(), config.to_string().into());
         let reader = Kubernetes.reader(&settings).expect("valid settings");
         match world.observe_with(&*reader, &absent).await {
-            Observed::Unknown(reason) => assert!(reason.contains("no-such-command"), "{reason}"),
+            Observed::Unknown(reason) => assert!(said(&reason).contains("no-such-command"), "{reason:?}"),
             other => panic!("{other:?}"),
         }
     });
@@ -200,6 +203,7 @@ fn a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_pri
             let reader = Kubernetes.reader(&settings).expect("valid settings");
             match world.observe_with(&*reader, &absent).await {
                 Observed::Unknown(reason) => {
+                    let reason = said(&reason);
                     assert!(reason.contains("`sh`") && reason.contains(told), "{reason}");
                     assert!(!reason.contains("hunter2"), "{reason}");
                 }
@@ -246,7 +250,7 @@ fn what_was_written_in_a_version_that_is_served_no_more_is_not_taken_for_gone() 
         // Asked for in it, it is not known how it is: nor is it missing.
         for of_type in [&[&of_type][..], &[]] {
             match observed(&[of_type, &[&old]].concat(), &[]).await {
-                Observed::Unknown(reason) => assert!(reason.contains(&format!("{group}/v1")), "{reason}"),
+                Observed::Unknown(reason) => assert!(said(&reason).contains(&format!("{group}/v1")), "{reason:?}"),
                 other => panic!("{other:?}"),
             }
         }

@@ -1,5 +1,6 @@
 //! A server that keeps names in lower case (`lower_case_table_names=1`), as on Windows or after a move from there.
 
+use crate::support::said;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -72,7 +73,10 @@ fn a_name_that_the_server_would_change_is_told_and_not_written() {
             let wanted = target.desired(kind, &format!("acme/{kind}"), spec);
             let observations = observe(&*reader, &[&wanted], &[]).await;
             let observed = observations[wanted.kind.name].get(wanted.identity.as_deref().expect("an identity"));
-            assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("lower case")), "{observed:?}");
+            assert!(
+                matches!(&observed, Observed::Unknown(reason) if said(reason).contains("lower case")),
+                "{observed:?}"
+            );
             let before = Present { spec: wanted.spec.shared(), ..Present::default() };
             for step in [create(&wanted), delete(&wanted, &before)] {
                 let error = writer.write(&[step]).await.expect_err("it is another name").error;

@@ -7,6 +7,7 @@ mod quoting;
 mod safety;
 mod values;
 
+use crate::support::said;
 use crate::support::target::{Target, on_server};
 use crate::support::tcp::TcpProxy;
 use crate::support::{create, delete, observe, present, update};
@@ -362,7 +363,7 @@ fn a_name_that_the_server_would_not_take_is_told_before() {
             target.assert_settled(&[&user]).await;
         } else {
             let observed = target.observe(&user).await;
-            assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains("ident(tenant.name, 32)")));
+            assert!(matches!(&observed, Observed::Unknown(reason) if said(reason).contains("ident(tenant.name, 32)")));
             let error = target.try_write(&[create(&user)]).await.expect_err("it is too long").error;
             assert_eq!(error.class, ErrorClass::Fatal);
         }

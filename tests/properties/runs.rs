@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
+use tenantry_core::outcome::Outcome;
 use tenantry_engine::EngineError;
-use tenantry_engine::outcome::Outcome;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,

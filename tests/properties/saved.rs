@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Identity;
+use tenantry_core::outcome::Outcome;
 use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Plan, json};
-use tenantry_engine::outcome::Outcome;
 
 use super::bank::CATALOGUE;
 use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};

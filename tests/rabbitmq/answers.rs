@@ -1,5 +1,6 @@
 //! What an answer does not say.
 
+use crate::support::said;
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_provider::contract::ErrorClass;
@@ -168,6 +169,7 @@ fn the_user_that_we_log_in_as_is_left_alone() {
         let own = target.url.split("://").nth(1).and_then(|rest| rest.split(':').next()).expect("a user");
         let own = target.desired("user", "acme/own", json!({"name": own}));
         let Observed::Unknown(reason) = target.observe(&own).await else { panic!("it is known") };
+        let reason = said(&reason);
         assert!(reason.contains("logs in as"), "{reason}");
         for step in [create(&own), update(&own, &seen(&own), &[]), delete(&own, &seen(&own))] {
             let error = target.try_write(&[step]).await.expect_err("it is our own").error;

@@ -3,6 +3,7 @@
 mod answers;
 mod proven;
 
+use crate::support::said;
 use crate::support::target::{Target, on_server};
 use crate::support::tcp::TcpProxy;
 use crate::support::tls;
@@ -223,7 +224,7 @@ fn who_may_not_read_everything_is_told_so() {
         let observations = observe(&*target.reader_at(&url), &all(&wanted), &[]).await;
         let observed = observations["rabbitmq.queue"].get(wanted[8].identity.as_deref().expect("an identity"));
         assert!(
-            matches!(&observed, Observed::Unknown(reason) if reason.contains("the tag `administrator`")),
+            matches!(&observed, Observed::Unknown(reason) if said(reason).contains("the tag `administrator`")),
             "{observed:?}"
         );
         let error = target.writer_at(&url).write(&[create(&wanted[0])]).await.expect_err("it may not").error;
@@ -361,7 +362,7 @@ fn an_answer_of_another_sort_tells_nothing() {
             let url = format!("http://tenantry:tenantry@127.0.0.1:{}", answering(page).await);
             let observations = observe(&*target.reader_at(&url), &[queue], &[]).await;
             let observed = observations["rabbitmq.queue"].get(identity);
-            assert!(matches!(&observed, Observed::Unknown(reason) if reason.contains(words)), "{observed:?}");
+            assert!(matches!(&observed, Observed::Unknown(reason) if said(reason).contains(words)), "{observed:?}");
             let error = target.reader_at(&url).probe().await.expect_err("it is none");
             assert_eq!(error.class, class, "{error}");
         }

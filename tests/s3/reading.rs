@@ -1,5 +1,6 @@
 //! What cannot be read is unknown, never absent.
 
+use crate::support::said;
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_provider::contract::Provider as _;
@@ -33,6 +34,7 @@ fn what_is_denied_broken_or_no_s3_is_unknown() {
                 let Observed::Unknown(reason) = world.observe(resource).await else {
                     panic!("{case}: {}", resource.address)
                 };
+                let reason = said(&reason);
                 assert!(reason.contains(why), "{case}: {reason}");
             }
         }
@@ -65,6 +67,7 @@ fn a_wrong_key_is_told_with_what_to_do_and_not_repeated() {
             else {
                 panic!("{}", resource.address)
             };
+            let why = said(&why);
             assert!(why.contains("secret_access_key") && !why.contains("hunter2"), "{why}");
         }
         let error = reader.probe().await.expect_err("the key is wrong");

@@ -1,5 +1,6 @@
 //! Test and live mode are never mixed, and answers are not taken for what they are not.
 
+use crate::support::said;
 use serde_json::json;
 use tenantry_core::model::resource::Observed;
 use tenantry_provider::contract::{ErrorClass, Provider as _};
@@ -34,6 +35,7 @@ fn an_object_of_the_other_mode_is_not_believed() {
         world.create(&[&desired]).await;
         world.answer_live();
         let Observed::Unknown(reason) = world.observe(&desired).await else { panic!("it is believed") };
+        let reason = said(&reason);
         assert!(reason.contains("the key is for test mode, but an object of live mode was answered"), "{reason}");
         let error = world.try_write(&[create(&desired)]).await.expect_err("nothing is written");
         assert_eq!(error.error.class, ErrorClass::Fatal);
@@ -56,6 +58,7 @@ fn an_outage_a_denial_and_a_page_for_people_are_unknown() {
             let Observed::Unknown(reason) = world.observe(&desired).await else {
                 panic!("{fault:?} is taken for an answer")
             };
+            let reason = said(&reason);
             assert!(reason.contains(says), "{fault:?}: {reason}");
             assert!(!reason.contains("sk_test"), "{reason}");
         }

@@ -184,3 +184,8 @@ pub fn present(observed: Observed) -> Present {
         other => panic!("not present: {other:?}"),
     }
 }
+
+/// Why something is unknown, as a user reads it.
+pub fn said(cause: &tenantry_core::model::unknown::Unknown) -> String {
+    tenantry_render::hindrance::unknown(cause)
+}

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::target::Target;
-use super::{create, observe};
+use super::{create, observe, said};
 
 /// Self-signed for the name "localhost", for a hundred years, and for nothing but tests.
 pub const CERTIFICATE: &[u8] = include_bytes!("../http/certificate/localhost.pem");
@@ -62,6 +62,7 @@ pub async fn assert_verified(target: &Target, url: &str, desired: &Desired) {
         let settings = settings(host, roots);
         let reader = target.reader_with(&settings);
         let Observed::Unknown(reason) = observed(&*reader, desired).await else { panic!("{host} is trusted") };
+        let reason = said(&reason);
         assert!(reason.contains("certificate does not verify") && reason.contains(remedy), "{reason}");
         assert!(reason.contains(host), "{reason}");
         let probed = reader.probe().await.expect_err("not trusted");

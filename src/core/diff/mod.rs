@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 pub use compare::{Difference, compare, compare_owned};
 
-use super::diagnostics::{Code, codes};
 use super::model::address::Address;
-use super::model::kind::{self, Capture, Instance, Kind, MarkPlace, readable_identity};
+use super::model::kind::{self, Capture, Instance, Kind, MarkPlace};
 use super::model::resource::{Applied, Begun, BegunWrite, Desired, Observed, Present};
-use super::model::value::{Map, Value, readable_pointer};
-use super::ownership::{self, Claim, Ownership};
-use super::plan::Cause;
+use super::model::value::{Map, Value};
+use super::ownership::{self, Claim, NotOurs, Ownership};
+use super::plan::{Cause, Hindrance};
 
 /// What is known of one desired resource.
 pub struct Known<'a> {
@@ -80,10 +79,7 @@ pub enum Verdict {
     Update(Update),
     Replace(Update),
     /// Nothing may be done.
-    Blocked {
-        code: Code,
-        reason: String,
-    },
+    Blocked(Hindrance),
 }
 
 /// A change of something that exists.
@@ -130,30 +126,23 @@ fn is_seen_whole(desired: &Desired) -> bool {
 pub fn diff(known: &Known<'_>) -> Verdict {
     let Known { desired, observed, .. } = known;
     let present = match observed {
-        Observed::Unknown(reason) => {
-            return Verdict::Blocked { code: codes::UNKNOWN_STATE, reason: reason.to_string() };
-        }
+        Observed::Unknown(cause) => return Verdict::Blocked(Hindrance::StateUnknown { cause: cause.clone() }),
         Observed::Absent => return Verdict::Create { cause: cause_of_absence(known) },
         Observed::Present(present) => present,
     };
     let (adopts, moved_from, marks) = match ownership::of(&known.claim(), present) {
         Ownership::Ours { outdated } => (false, None, outdated && present.mark.is_some()),
         Ownership::Moved { from } => (false, Some(from), false),
-        Ownership::Unmarked | Ownership::MarkGone | Ownership::Another if desired.adopt => (true, None, false),
+        Ownership::NotOurs(NotOurs::Unmarked | NotOurs::NotOnRecord | NotOurs::MarkGone | NotOurs::Another)
+            if desired.adopt =>
+        {
+            (true, None, false)
+        }
         // A privilege that is there already, exactly as desired, takes nothing from anybody.
-        Ownership::Unmarked if is_harmless_to_take(known, present) => {
+        Ownership::NotOurs(NotOurs::NotOnRecord) if is_harmless_to_take(known, present) => {
             return Verdict::Record { present: present.clone() };
         }
-        not_ours => {
-            let whose = match not_ours {
-                Ownership::Another => ", but is not the one that was made here".to_owned(),
-                Ownership::MarkGone => ", but the mark that it was given is gone".to_owned(),
-                Ownership::Others(other) => format!(", but {other}"),
-                _ if desired.kind.mark == MarkPlace::Inventory => " and is not in the inventory".to_owned(),
-                _ => " and carries no mark".to_owned(),
-            };
-            return Verdict::Blocked { code: codes::CONFLICT, reason: format!("{}{whose}", existing(desired)) };
-        }
+        Ownership::NotOurs(cause) => return Verdict::Blocked(Hindrance::NotOurs { cause }),
     };
     // Nothing differs, and still it has to be written.
     let rewrites = adopts || marks || moved_from.is_some() || present.unclaimed;
@@ -197,9 +186,8 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         || differences.iter().any(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     // Taking over what is there is one thing, destroying it another.
     if adopts && replaces {
-        let fields: Vec<String> = differences.iter().map(|difference| readable_pointer(&difference.pointer)).collect();
-        let reason = format!("{} and cannot be taken over: {} differs for good", existing(desired), fields.join(", "));
-        return Verdict::Blocked { code: codes::CONFLICT, reason };
+        let fields = differences.iter().map(|difference| difference.pointer.clone()).collect();
+        return Verdict::Blocked(Hindrance::CannotAdopt { fields });
     }
     let update = Update { differences, cause, adopts, moved_from, marks, present: present.clone() };
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
@@ -307,11 +295,6 @@ fn told_anew(capture: &Capture) -> Difference {
 }
 
 /// That something of the wanted identity is there.
-fn existing(desired: &Desired) -> String {
-    let name = readable_identity(desired.identity.as_deref().unwrap_or_default());
-    format!("{} `{name}` exists in `{}`", desired.kind.name, desired.target)
-}
-
 /// A spec with its references as the texts that the inventory has of them.
 fn text_of(spec: &Map) -> Value {
     Value::from(Value::from(spec.clone()).to_json())

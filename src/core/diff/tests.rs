@@ -34,7 +34,7 @@ fn verdict(wanted: Json, there: Option<Json>, recorded: Option<Json>, begun: Opt
         Verdict::Create { cause } => format!("create {cause:?}"),
         Verdict::Update(update) => show("update", update),
         Verdict::Replace(update) => show("replace", update),
-        Verdict::Blocked { code, reason } => format!("blocked {} {reason}", code.0),
+        Verdict::Blocked(reason) => format!("blocked {}", serde_json::to_string(&reason).expect("JSON")),
     }
 }
 
@@ -107,18 +107,20 @@ fn what_cannot_change_is_replaced() {
 #[test]
 fn whose_it_is() {
     let unmarked = Some(json!({"name": "a", "size": 1}));
-    assert_snapshot!(verdict(thing(1), unmarked.clone(), None, None), @"blocked TY0401 test.thing `a` exists in `main` and carries no mark");
-    assert_snapshot!(verdict(thing(1), unmarked.clone(), Some(thing(1)), None), @"
-        blocked TY0401 test.thing `a` exists in `main`, but the mark that it was given is gone
-    ");
+    assert_snapshot!(verdict(thing(1), unmarked.clone(), None, None), @r#"
+        blocked {"code":"notOurs","cause":{"code":"unmarked"}}
+    "#);
+    assert_snapshot!(verdict(thing(1), unmarked.clone(), Some(thing(1)), None), @r#"
+        blocked {"code":"notOurs","cause":{"code":"markGone"}}
+    "#);
     assert_snapshot!(verdict(json!({"name": "a", "size": 1, "adopt": true}), unmarked, None, None), @"update Pending  adopts");
     let of = |mark: &str| Some(json!({"name": "a", "size": 1, "mark": mark}));
-    assert_snapshot!(verdict(thing(1), of("bank:acme/db"), None, None), @"
-        blocked TY0401 test.thing `a` exists in `main`, but it belongs to estate `bank`
-    ");
-    assert_snapshot!(verdict(thing(1), of("acme/other"), None, None), @"
-        blocked TY0401 test.thing `a` exists in `main`, but it carries the mark of acme/other
-    ");
+    assert_snapshot!(verdict(thing(1), of("bank:acme/db"), None, None), @r#"
+        blocked {"code":"notOurs","cause":{"code":"ofOtherEstate","scope":"bank"}}
+    "#);
+    assert_snapshot!(verdict(thing(1), of("acme/other"), None, None), @r#"
+        blocked {"code":"notOurs","cause":{"code":"ofOtherAddress","address":"acme/other"}}
+    "#);
     assert_snapshot!(verdict(json!({"name": "a", "size": 1, "was": ["acme/other"]}), of("acme/other"), None, None), @"update Pending  moved from acme/other");
 }
 

@@ -12,4 +12,5 @@ pub mod resource;
 pub mod secret;
 pub mod spec;
 mod text;
+pub mod unknown;
 pub mod value;

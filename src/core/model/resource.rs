@@ -9,6 +9,7 @@ use super::mark::Mark;
 use super::normal::Normal;
 use super::secret::SecretReference;
 pub use super::text::{Identity, TargetName};
+use super::unknown::Unknown;
 use super::value::{Deferred, Map, Part, Value};
 use crate::diagnostics::Origin;
 
@@ -41,7 +42,7 @@ pub enum Observed {
     Absent,
     Present(Present),
     /// It could not be told: a failed, denied or truncated read.
-    Unknown(Arc<str>),
+    Unknown(Unknown),
 }
 
 /// A resource that exists.
@@ -71,7 +72,7 @@ pub struct KindObservation {
     /// Every wanted identity, and everything else that carries this estate's mark.
     pub resources: std::collections::HashMap<Identity, Observed>,
     /// Why the list of marked resources may have gaps, if it may.
-    pub incomplete: Option<Arc<str>>,
+    pub incomplete: Option<Unknown>,
 }
 
 /// Observations by target and kind.
@@ -83,12 +84,12 @@ impl KindObservation {
         match (self.resources.get(identity), &self.incomplete) {
             (Some(observed), _) => observed.clone(),
             (None, Some(reason)) => Observed::Unknown(reason.clone()),
-            (None, None) => Observed::Unknown("the target gave no answer for it".into()),
+            (None, None) => Observed::Unknown(Unknown::NoAnswer),
         }
     }
 
     /// An observation that failed as a whole.
-    pub fn unknown(reason: impl Into<Arc<str>>) -> Self {
+    pub fn unknown(reason: impl Into<Unknown>) -> Self {
         Self { resources: std::collections::HashMap::default(), incomplete: Some(reason.into()) }
     }
 }

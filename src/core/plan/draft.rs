@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::build::Inputs;
-use super::{Blocked, Change, Finding, Transition};
-use crate::diagnostics::Code;
+use super::{Blocked, Change, Finding, Hindrance, Transition};
 use crate::model::address::{Address, Owner};
 use crate::model::resource::{Applied, Desired, Identity, TargetName};
 
@@ -47,8 +46,8 @@ pub struct Draft {
     pub findings: Vec<Finding>,
     pub transitions: Vec<Transition>,
     pub unchanged: usize,
-    /// Resources that would move to another target or kind, by the words for it.
-    pub relocations: BTreeMap<String, Vec<Address>>,
+    /// Resources that would move to another target or kind, by the way that they would take.
+    pub relocations: BTreeMap<Hindrance, Vec<Address>>,
     /// What is there and not ready, by kind, target and reason.
     pub pending: BTreeMap<(Arc<str>, TargetName, Arc<str>), Vec<Address>>,
     /// Owners of what is not ready, or not gone, and is not about to be written.
@@ -60,23 +59,23 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn block(&mut self, desired: &Desired, code: Code, reason: impl Into<Arc<str>>) {
+    pub fn block(&mut self, desired: &Desired, reason: Hindrance) {
         self.blocked.push(Blocked {
             address: desired.address.clone(),
             kind: desired.kind.name.into(),
             target: desired.target.clone(),
             identity: desired.identity.clone(),
-            code: code.0.into(),
-            reason: reason.into(),
+            code: reason.code().0.into(),
+            reason,
         });
     }
 
     /// Takes the changes out that something stands in the way of, and says what.
-    pub fn block_changes(&mut self, code: Code, hindrance: impl Fn(&Change) -> Option<String>) {
+    pub fn block_changes(&mut self, hindrance: impl Fn(&Change) -> Option<Hindrance>) {
         let mut kept = Vec::with_capacity(self.changes.len());
         for change in std::mem::take(&mut self.changes) {
             match hindrance(&change) {
-                Some(reason) => self.blocked.push(blocked(change, code, reason)),
+                Some(reason) => self.blocked.push(blocked(change, reason)),
                 None => kept.push(change),
             }
         }
@@ -85,13 +84,13 @@ impl Draft {
 }
 
 /// A change that is not made after all.
-pub fn blocked(change: Change, code: Code, reason: impl Into<Arc<str>>) -> Blocked {
+pub fn blocked(change: Change, reason: Hindrance) -> Blocked {
     Blocked {
         address: change.address,
         kind: change.kind,
         target: change.target,
         identity: change.work.identity().cloned(),
-        code: code.0.into(),
-        reason: reason.into(),
+        code: reason.code().0.into(),
+        reason,
     }
 }

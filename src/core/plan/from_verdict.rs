@@ -4,12 +4,27 @@ use std::sync::Arc;
 
 use super::build::Inputs;
 use super::draft::Draft;
-use super::{Cause, Change, FieldChange, Reason, Work, sensitive};
+use super::{Cause, Change, FieldChange, Hindrance, Reason, Work, sensitive};
 use crate::diff::{self, Update};
-use crate::model::kind::{self, Capture};
+use crate::model::kind::{self, Capture, readable_identity};
 use crate::model::resource::{Applied, Desired, Identity, Observed, Present};
-use crate::model::value::Map;
+use crate::model::unknown::Unknown;
+use crate::model::value::{Map, readable_pointer};
 use crate::ownership::{self, Claim};
+
+/// What stands where a resource is wanted, as a finding says it.
+pub fn conflict(desired: &Desired, hindrance: &Hindrance) -> Option<String> {
+    let name = readable_identity(desired.identity.as_deref().unwrap_or_default());
+    let existing = format!("{}: {} `{name}` exists in `{}`", desired.address, desired.kind.name, desired.target);
+    match hindrance {
+        Hindrance::NotOurs { cause } => Some(format!("{existing}, but {cause}")),
+        Hindrance::CannotAdopt { fields } => {
+            let fields: Vec<String> = fields.iter().map(|field| readable_pointer(field)).collect();
+            Some(format!("{existing} and cannot be taken over: {} cannot be changed", fields.join(", ")))
+        }
+        _ => None,
+    }
+}
 
 /// What to do about something that stands where a resource is wanted.
 pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
@@ -26,8 +41,7 @@ pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
 /// A resource whose name in the target changes is made anew; the old one is deleted once the new one is there.
 pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, change: &mut Change, draft: &mut Draft) {
     let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
-    let observed =
-        observation.map_or(Observed::Unknown("its target was not asked".into()), |all| all.get(&old.identity));
+    let observed = observation.map_or(Observed::Unknown(Unknown::NotAsked), |all| all.get(&old.identity));
     let Observed::Present(present) = observed else { return };
     let claim = Claim {
         scope: &inputs.scope(),

@@ -7,6 +7,7 @@ pub mod build;
 mod change;
 mod draft;
 mod from_verdict;
+mod hindrance;
 pub mod json;
 pub mod passes;
 mod reason;
@@ -24,6 +25,7 @@ use super::fingerprint::Fingerprint;
 use super::model::address::{Address, Owner};
 use super::model::resource::{Identity, TargetName};
 pub use change::{Action, Cause, Change, FieldChange, Work};
+pub use hindrance::Hindrance;
 pub use reason::Reason;
 
 /// Version of the saved form. A reader refuses every other.
@@ -88,8 +90,8 @@ pub struct Blocked {
     pub identity: Option<Identity>,
     /// The diagnostic code, such as `TY0401`.
     pub code: Arc<str>,
-    /// Why, in one sentence without a full stop.
-    pub reason: Arc<str>,
+    /// Why.
+    pub reason: Hindrance,
 }
 
 /// Something a person should know.

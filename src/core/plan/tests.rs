@@ -76,13 +76,13 @@ fn what_is_not_ours_is_left_alone() {
             {"name": "d"},
         ],
         "recorded": {"acme/other": {"name": "z"}},
-    })), @"
+    })), @r#"
         adopt acme/d (pending, adopted)
         forget acme/other (pending, gone)
-        blocked acme/a (TY0401) test.thing `a` exists in `main`, but it belongs to estate `bank`
-        blocked acme/b (TY0401) test.thing `b` exists in `main`, but it carries the mark of acme/other
-        blocked acme/c (TY0401) test.thing `c` exists in `main` and carries no mark
-    ");
+        blocked acme/a (TY0401) {"code":"notOurs","cause":{"code":"ofOtherEstate","scope":"bank"}}
+        blocked acme/b (TY0401) {"code":"notOurs","cause":{"code":"ofOtherAddress","address":"acme/other"}}
+        blocked acme/c (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
+    "#);
 }
 
 /// Moves.
@@ -134,18 +134,18 @@ fn a_tenant_without_a_document_loses_nothing() {
     assert_snapshot!(planned(json!({
         "recorded": {"acme/db": {"name": "a"}},
         "there": [{"name": "a", "mark": "acme/db"}],
-    })), @"
-        blocked acme/db (TY0407) its tenant's document is gone
+    })), @r#"
+        blocked acme/db (TY0407) {"code":"tenantVanished"}
         refused (TY0407) tenant acme has no document any more, but 1 resource is still there
-    ");
+    "#);
 }
 
 #[test]
 fn a_mark_without_a_record_is_no_ground_to_delete() {
     let world = json!({"phases": {"acme": "active"}, "there": [{"name": "a", "mark": "acme/db"}]});
-    assert_snapshot!(planned(world.clone()), @"
-        blocked acme/db (TY0419) test.thing `a` carries our mark and is no longer wanted, but the store does not know it, so it is not deleted
-    ");
+    assert_snapshot!(planned(world.clone()), @r#"
+        blocked acme/db (TY0419) {"code":"notRecorded"}
+    "#);
     let mut approved = world;
     approved["approved"] = json!(["acme/db"]);
     assert_snapshot!(planned(approved), @"delete acme/db (pending, notWanted)");
@@ -158,10 +158,10 @@ fn what_cannot_be_read_is_neither_created_nor_deleted() {
         "wanted": {"acme/new": {"name": "n"}},
         "recorded": {"acme/old": {"name": "o"}},
         "unknown": "it does not answer",
-    })), @"
-        blocked acme/new (TY0403) it does not answer
-        blocked acme/old (TY0403) it does not answer
-    ");
+    })), @r#"
+        blocked acme/new (TY0403) {"code":"stateUnknown","cause":{"code":"unreadable","message":"it does not answer"}}
+        blocked acme/old (TY0403) {"code":"stateUnknown","cause":{"code":"unreadable","message":"it does not answer"}}
+    "#);
 }
 
 /// Order.
@@ -196,10 +196,10 @@ fn what_needs_something_blocked_waits() {
     assert_snapshot!(planned(json!({
         "wanted": {"acme/db": {"name": "a"}, "acme/grant": {"name": "g", "needs": ["acme/db"]}},
         "there": [{"name": "a"}],
-    })), @"
-        blocked acme/db (TY0401) test.thing `a` exists in `main` and carries no mark
-        blocked acme/grant (TY0404) it needs acme/db, which is blocked
-    ");
+    })), @r#"
+        blocked acme/db (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
+        blocked acme/grant (TY0404) {"code":"needsBlocked","needed":"acme/db"}
+    "#);
 }
 
 /// Guards.

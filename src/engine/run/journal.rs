@@ -1,7 +1,6 @@
 //! Journal, write, journal: nothing is written that was not put on record before.
 
 use super::super::fresh::Ready;
-use super::super::outcome::Outcome;
 use super::super::request::Event;
 use super::captured::untold;
 use super::prepare::{NAMELESS, Prepared};
@@ -10,6 +9,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::Batch;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::model::value::Map;
+use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::{Action, Change};
 use tenantry_provider::contract::{Step, StepAction, WriteError, Written};
 use tenantry_store::contract::{StepBegun, StepEnded, StepResult};
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
                 }
                 Some(culprit) if *culprit != change.address => {
                     let reason = format!("{culprit} failed, and the two are one transaction");
-                    (Outcome::Skipped(reason.clone()), reason)
+                    (Outcome::Skipped(Skip::SameTransaction { failed: culprit.clone() }), reason)
                 }
                 _ => (Outcome::Failed(why.clone()), why.clone()),
             };

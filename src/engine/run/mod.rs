@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::fresh::Ready;
-use super::outcome::{Outcome, Outcomes};
+use super::outcome::Outcomes;
 use super::request::{Event, Request};
 use super::secrets::SecretValues;
 use batch::batches;
@@ -27,6 +27,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_core::model::value::Map;
+use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::passes::billing::shrinks;
 use tenantry_core::plan::{Action, Change, Transition};
 use tenantry_secret::Masker;
@@ -206,18 +207,18 @@ impl<'a> Run<'a> {
             return Some(Outcome::Interrupted);
         }
         if locked(&self.failure).is_some() {
-            return Some(Outcome::Skipped("the store stopped working".into()));
+            return Some(Outcome::Skipped(Skip::StoreFailed));
         }
         let outcomes = locked(&self.outcomes);
         let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
         if change.action() == Action::Delete {
             let mut users = self.needed_by.get(&change.address).into_iter().flatten();
             let user = users.find(|address| undone(address).is_some());
-            return user.map(|user| Outcome::Skipped(format!("{user}, which needs it, was not done")));
+            return user.map(|user| Outcome::Skipped(Skip::NeededByUndone { user: (*user).clone() }));
         }
         let needed = change.depends_on.iter().find(|needed| undone(needed).is_some());
         if let Some(needed) = needed {
-            return Some(Outcome::Skipped(format!("it needs {needed}, which was not done")));
+            return Some(Outcome::Skipped(Skip::NeedsUndone { needed: needed.clone() }));
         }
         // A customer pays for nothing that is not there.
         let is_billed = matches!(change.action(), Action::Create | Action::Update | Action::Replace)
@@ -226,9 +227,7 @@ impl<'a> Run<'a> {
             && !shrinks(&self.request.plan.transitions, &change.address.owner);
         let mut others = self.by_owner.get(&change.address.owner).into_iter().flatten();
         let undone_other = others.find(|other| is_billed && undone(&other.address).is_some());
-        undone_other.map(|other| {
-            Outcome::Skipped(format!("{} was not done, and nothing is billed that is not there", other.address))
-        })
+        undone_other.map(|other| Outcome::Skipped(Skip::NotBilled { undone: other.address.clone() }))
     }
 
     fn end(&self, change: &Change, outcome: Outcome) {

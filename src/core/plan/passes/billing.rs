@@ -7,8 +7,7 @@ use std::collections::HashMap;
 
 use super::super::build::Inputs;
 use super::super::draft::Draft;
-use super::super::{Action, Change, Transition};
-use crate::diagnostics::codes;
+use super::super::{Action, Change, Hindrance, Transition};
 use crate::model::address::{Address, Owner};
 use crate::model::document::Phase;
 
@@ -23,10 +22,10 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
         return;
     }
     let transitions = std::mem::take(&mut draft.transitions);
-    draft.block_changes(codes::NOT_BILLED, |change| {
-        let hindrance = blocked.get(&change.address.owner)?;
+    draft.block_changes(|change| {
+        let blocked = blocked.get(&change.address.owner)?;
         let is_growth = is_billed(inputs, change) && !shrinks(&transitions, &change.address.owner);
-        is_growth.then(|| format!("{hindrance} is blocked, and nothing is billed that is not there"))
+        is_growth.then(|| Hindrance::NotBilled { blocked: blocked.clone() })
     });
     draft.transitions = transitions;
 }

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use super::super::build::Inputs;
 use super::super::draft::{Draft, blocked as blocked_change};
-use super::super::{Action, Change};
-use crate::diagnostics::codes;
+use super::super::{Action, Change, Hindrance};
 use crate::model::address::Address;
 
 /// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.
@@ -32,16 +31,14 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
             return;
         }
         for change in stopped {
-            let reason = match change.action() {
-                Action::Delete => "something that needs it cannot be deleted".to_owned(),
-                _ => {
-                    let needed = change.depends_on.iter().find(|needed| blocked.contains(*needed));
-                    format!("it needs {}, which is blocked", needed.map(ToString::to_string).unwrap_or_default())
-                }
+            let needed = change.depends_on.iter().find(|needed| blocked.contains(*needed));
+            let reason = match needed.filter(|_| change.action() != Action::Delete) {
+                Some(needed) => Hindrance::NeedsBlocked { needed: needed.clone() },
+                None => Hindrance::NeededByBlocked,
             };
             blocked.insert(change.address.clone());
             kept_alive.extend(change.depends_on.iter().cloned());
-            draft.blocked.push(blocked_change(change, codes::DEPENDS_ON_BLOCKED, reason));
+            draft.blocked.push(blocked_change(change, reason));
         }
     }
 }

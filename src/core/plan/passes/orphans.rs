@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use super::super::build::Inputs;
 use super::super::draft::{Draft, Index};
-use super::super::{Blocked, Cause, Change, Finding, Reason, Work, sensitive};
-use crate::diagnostics::{Code, Severity, codes};
+use super::super::{Blocked, Cause, Change, Finding, Hindrance, Reason, Work, sensitive};
+use crate::diagnostics::{Severity, codes};
 use crate::diff;
 use crate::model::address::{Address, Owner};
 use crate::model::document::{Allowance, Phase};
 use crate::model::kind::{Kind, MarkPlace};
 use crate::model::resource::{Applied, BegunWrite, Identity, KindObservation, Observed, Present, TargetName};
+use crate::model::unknown::Unknown;
 use crate::model::value::Map;
-use crate::ownership::{self, Claim, Other, Ownership};
+use crate::ownership::{self, Claim, Ownership};
 use crate::policy;
 
 /// Adds to the draft whatever the inventory or a mark knows and the repository no longer has. What any desired resource
@@ -31,7 +32,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
         }
         if has_vanished(inputs, &address.owner) {
             *vanished.entry(address.owner.clone()).or_default() += 1;
-            draft.blocked.push(blocked(applied, codes::TENANT_VANISHED, "its tenant's document is gone"));
+            draft.blocked.push(blocked(applied, Hindrance::TenantVanished));
             continue;
         }
         orphan(inputs, applied, true, draft);
@@ -53,7 +54,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
             let found = found(target, kind, identity, present, &address);
             if has_vanished(inputs, &address.owner) {
                 *vanished.entry(address.owner.clone()).or_default() += 1;
-                draft.blocked.push(blocked(&found, codes::TENANT_VANISHED, "its tenant has no document"));
+                draft.blocked.push(blocked(&found, Hindrance::TenantVanished));
             } else {
                 orphan(inputs, &found, false, draft);
             }
@@ -122,14 +123,14 @@ fn has_vanished(inputs: &Inputs<'_>, owner: &Owner) -> bool {
     owner.tenant().is_some_and(|tenant| !inputs.phases.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
 }
 
-fn blocked(applied: &Applied, code: Code, reason: impl Into<Arc<str>>) -> Blocked {
+fn blocked(applied: &Applied, reason: Hindrance) -> Blocked {
     Blocked {
         address: applied.address.clone(),
         kind: applied.kind.clone(),
         target: applied.target.clone(),
         identity: Some(applied.identity.clone()),
-        code: code.0.into(),
-        reason: reason.into(),
+        code: reason.code().0.into(),
+        reason,
     }
 }
 
@@ -141,32 +142,34 @@ fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool
 
 /// Why something may not be ended.
 struct Stop {
-    code: Code,
-    reason: String,
+    hindrance: Hindrance,
+    message: String,
     help: &'static str,
 }
 
 /// Plans the end of one resource. `is_recorded` is whether the inventory has it, and not its mark alone.
 fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, .. } = applied;
-    let stop = |draft: &mut Draft, Stop { code, reason, help }: Stop| {
-        let mut finding = Finding::new(code, Severity::Error, format!("{address}: {reason}")).of(address).help(help);
+    let stop = |draft: &mut Draft, Stop { hindrance, message, help }: Stop| {
+        let finding = Finding::new(hindrance.code(), Severity::Error, format!("{address}: {message}"));
+        let mut finding = finding.of(address).help(help);
         finding.origin = (inputs.place)(address, "");
         draft.findings.push(finding);
-        draft.blocked.push(blocked(applied, code, reason));
+        draft.blocked.push(blocked(applied, hindrance));
     };
     let Some(kind) = inputs.catalogue.get(kind_name) else {
-        let reason = format!("it is of kind `{kind_name}`, which this version does not know");
+        let message = format!("it is of kind `{kind_name}`, which this version does not know");
         let help = "use the version of Tenantry that applied it";
-        return stop(draft, Stop { code: codes::UNKNOWN_STATE, reason, help });
+        let hindrance = Hindrance::StateUnknown { cause: Unknown::UnknownKind { kind: kind_name.clone() } };
+        return stop(draft, Stop { hindrance, message, help });
     };
     let observed = match inputs.observed.get(&(target.clone(), kind.name)) {
         Some(observation) => observation.get(identity),
-        None => Observed::Unknown(format!("target `{target}` is not configured").into()),
+        None => Observed::Unknown(Unknown::NotConfigured { target: target.clone() }),
     };
     let present = match observed {
-        Observed::Unknown(reason) => {
-            draft.blocked.push(blocked(applied, codes::UNKNOWN_STATE, reason));
+        Observed::Unknown(cause) => {
+            draft.blocked.push(blocked(applied, Hindrance::StateUnknown { cause }));
             return;
         }
         Observed::Absent => None,
@@ -200,31 +203,28 @@ fn stands_against(
     let Applied { address, kind: kind_name, identity, .. } = applied;
     let scope = inputs.scope();
     let claim = Claim { scope: &scope, kind, address, earlier: &[], recorded: Some(applied), begun };
-    let whose = match ownership::of(&claim, present) {
+    let cause = match ownership::of(&claim, present) {
         Ownership::Ours { .. } | Ownership::Moved { .. } if is_recorded => return None,
         Ownership::Ours { .. } | Ownership::Moved { .. } => {
             if policy::allows(inputs.approvals, inputs.now, Allowance::Delete, address) {
                 return None;
             }
-            let reason = format!(
+            let message = format!(
                 "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
                  not deleted"
             );
             let help = "bring back the store of this environment (`tenantry store import`); an Approval with \
                         `allow: [delete]` for its address lets it be deleted all the same";
-            return Some(Stop { code: codes::UNRECORDED, reason, help });
+            return Some(Stop { hindrance: Hindrance::NotRecorded, message, help });
         }
-        Ownership::Another => "it is not the one that was made here".to_owned(),
-        Ownership::Others(Other::Address(other)) => format!("it carries the mark of {other}"),
-        Ownership::Others(other) => other.to_string(),
-        Ownership::Unmarked | Ownership::MarkGone => "it carries no mark".to_owned(),
+        Ownership::NotOurs(cause) => cause,
     };
-    let reason = format!("{kind_name} `{identity}` is no longer wanted, but {whose}, so it is not deleted");
+    let message = format!("{kind_name} `{identity}` is no longer wanted, but {cause}, so it is not deleted");
     let help = match kind.mark {
         MarkPlace::Inventory => "delete it by hand if nobody needs it; once it is gone it is forgotten",
         _ => "delete it by hand, or give the mark back; once it is gone it is forgotten",
     };
-    Some(Stop { code: codes::OWNERSHIP_UNKNOWN, reason, help })
+    Some(Stop { hindrance: Hindrance::UnwantedNotOurs { cause }, message, help })
 }
 
 /// The change that ends something, or strikes it from the inventory where it is gone already.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::build::Inputs;
 use super::super::draft::Draft;
-use super::super::{Finding, Transition};
+use super::super::{Finding, Hindrance, Transition};
 use crate::diagnostics::codes;
 use crate::model::address::{Address, Owner};
 use crate::model::document::Phase;
@@ -58,7 +58,5 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
         draft.findings.push(finding);
         refused.insert(owner);
     }
-    draft.block_changes(codes::PHASE_TRANSITION, |change| {
-        refused.contains(&change.address.owner).then(|| "its tenant's phase cannot be reached".to_owned())
-    });
+    draft.block_changes(|change| refused.contains(&change.address.owner).then_some(Hindrance::PhaseTransition));
 }

@@ -1,13 +1,13 @@
 //! One finding for many resources that share a reason.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
-use super::super::Finding;
 use super::super::draft::Draft;
+use super::super::{Finding, Hindrance};
 use crate::diagnostics::{Severity, codes};
 use crate::model::address::Address;
 use crate::model::resource::TargetName;
+use crate::model::unknown::Unknown;
 
 pub fn run(draft: &mut Draft) {
     unknown(draft);
@@ -19,7 +19,12 @@ pub fn run(draft: &mut Draft) {
 /// One finding for each way that resources would move, however many would.
 fn relocations(draft: &mut Draft) {
     for (way, moved) in std::mem::take(&mut draft.relocations) {
-        let finding = |message| Finding::new(codes::TARGET_CHANGED, Severity::Error, message);
+        let finding = |message| Finding::new(way.code(), Severity::Error, message);
+        let way = match &way {
+            Hindrance::KindChanged { from, to } => format!("from kind `{from}` to `{to}`"),
+            Hindrance::TargetChanged { from, to } => format!("from target `{from}` to `{to}`"),
+            _ => continue,
+        };
         let finding = match moved.as_slice() {
             [one] => finding(format!("{one} would move {way}, and what it holds would not move with it")).of(one),
             many => finding(format!(
@@ -63,14 +68,18 @@ fn scheduled(draft: &mut Draft) {
 
 /// One finding for each target and reason, however many resources it hits.
 fn unknown(draft: &mut Draft) {
-    let mut reasons: BTreeMap<(TargetName, Arc<str>), usize> = BTreeMap::new();
-    for blocked in draft.blocked.iter().filter(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0) {
-        *reasons.entry((blocked.target.clone(), blocked.reason.clone())).or_default() += 1;
+    let mut causes: BTreeMap<(&TargetName, &Unknown), usize> = BTreeMap::new();
+    let Draft { blocked, findings, .. } = draft;
+    for blocked in &*blocked {
+        if let Hindrance::StateUnknown { cause } = &blocked.reason {
+            *causes.entry((&blocked.target, cause)).or_default() += 1;
+        }
     }
-    for ((target, reason), count) in reasons {
+    for ((target, cause), count) in causes {
         let what = if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") };
-        let message = format!("target `{target}`: the state of {what} could not be told: {reason}");
-        draft.findings.push(
+        let why = cause.message().map(|message| format!(": {message}")).unwrap_or_default();
+        let message = format!("target `{target}`: the state of {what} is unknown{why}");
+        findings.push(
             Finding::new(codes::UNKNOWN_STATE, Severity::Error, message)
                 .help("nothing is created or deleted there; `tenantry doctor` shows whether the target answers"),
         );

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::super::build::Inputs;
 use super::super::draft::Draft;
-use super::super::{Action, Change};
-use crate::diagnostics::codes;
+use super::super::{Action, Change, Hindrance};
 use crate::model::address::{Address, Owner};
 
 /// What needs something that is not there yet, and is not selected to be made, has to wait for it. So has the end of what
@@ -18,13 +17,15 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     let needed: HashMap<&Address, &Address> =
         left.flat_map(|applied| applied.depends_on.iter().map(move |needed| (needed, &applied.address))).collect();
     let hindrance = |change: &Change| match change.action() {
-        Action::Delete => needed.get(&change.address).map(|user| format!("{user}, which needs it, was not selected")),
+        Action::Delete => {
+            needed.get(&change.address).map(|user| Hindrance::NeededByUnselected { user: (*user).clone() })
+        }
         _ => {
             let waits =
                 |needed: &&Address| !(inputs.selected)(&needed.owner) && !inputs.inventory.contains_key(*needed);
             let missing = change.work.after().and_then(|_| change.depends_on.iter().find(waits));
-            missing.map(|missing| format!("it needs {missing}, which is not there yet and was not selected"))
+            missing.map(|needed| Hindrance::NeedsUnselected { needed: needed.clone() })
         }
     };
-    draft.block_changes(codes::DEPENDS_ON_BLOCKED, hindrance);
+    draft.block_changes(hindrance);
 }

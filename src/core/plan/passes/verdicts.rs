@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use super::super::build::Inputs;
 use super::super::draft::{Draft, Index};
-use super::super::from_verdict::{adopted_on_record, conflict_help, created, put_on_record, replace_identity, updated};
-use super::super::{Cause, Change, FieldChange, Finding};
+use super::super::from_verdict::{
+    adopted_on_record, conflict, conflict_help, created, put_on_record, replace_identity, updated,
+};
+use super::super::{Cause, Change, FieldChange, Finding, Hindrance};
 use crate::diagnostics::{Severity, codes};
 use crate::diff::{self, Known, Verdict};
 use crate::model::address::Address;
 use crate::model::resource::{Applied, Begun, Desired, Observed, Present};
+use crate::model::unknown::Unknown;
 
 pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
     for owner in inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner)) {
@@ -87,7 +90,7 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         // What has no name yet cannot exist yet.
         (None, _) => Observed::Absent,
         (Some(identity), Some(observation)) => observation.get(identity),
-        (Some(_), None) => Observed::Unknown("its target was not asked".into()),
+        (Some(_), None) => Observed::Unknown(Unknown::NotAsked),
     };
     if let Observed::Present(present) = &observed {
         if let Some(what) = &present.scheduled {
@@ -114,15 +117,14 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
             draft.unchanged += 1;
             return;
         }
-        (Verdict::Blocked { code, reason }, _) => {
-            if code != codes::UNKNOWN_STATE {
-                let mut finding =
-                    Finding::new(code, Severity::Error, format!("{}: {reason}", desired.address)).of(&desired.address);
+        (Verdict::Blocked(hindrance), _) => {
+            if let Some(message) = conflict(desired, &hindrance) {
+                let finding = Finding::new(hindrance.code(), Severity::Error, message).of(&desired.address);
+                let mut finding = finding.help(conflict_help(desired, &observed));
                 finding.origin = (inputs.place)(&desired.address, "");
-                finding.help = (code == codes::CONFLICT).then(|| conflict_help(desired, &observed).to_owned());
                 draft.findings.push(finding);
             }
-            return draft.block(desired, code, reason);
+            return draft.block(desired, hindrance);
         }
         (Verdict::Record { present }, Some(identity)) => {
             let is_known = begun.is_none()
@@ -167,13 +169,12 @@ fn first_field(change: &Change) -> &str {
 }
 
 fn relocated(desired: &Desired, applied: &Applied, draft: &mut Draft) {
-    let (what, from, to) = if applied.target == desired.target {
-        ("kind", &*applied.kind, desired.kind.name)
+    let way = if applied.target == desired.target {
+        Hindrance::KindChanged { from: applied.kind.clone(), to: desired.kind.name.into() }
     } else {
-        ("target", &*applied.target, &*desired.target)
+        Hindrance::TargetChanged { from: applied.target.clone(), to: desired.target.clone() }
     };
-    let way = format!("from {what} `{from}` to `{to}`");
-    draft.block(desired, codes::TARGET_CHANGED, format!("it would move {way}"));
+    draft.block(desired, way.clone());
     draft.relocations.entry(way).or_default().push(desired.address.clone());
 }
 

@@ -84,13 +84,15 @@ fn observation(root: &Path, contents: &Contents, kind: &'static str, request: &O
                 None => true,
             };
             match contents.unreadable.iter().find(is_near) {
-                Some(hidden) => Observed::Unknown(unreadable(hidden)),
+                Some(hidden) => Observed::Unknown(unreadable(hidden).into()),
                 None => Observed::Absent,
             }
         }
     };
-    let mut observed =
-        KindObservation { incomplete: contents.unreadable.first().map(unreadable), ..Default::default() };
+    let mut observed = KindObservation {
+        incomplete: contents.unreadable.first().map(|hidden| unreadable(hidden).into()),
+        ..Default::default()
+    };
     for known in request.known.get(kind).into_iter().flatten() {
         observed.resources.insert(known.identity.clone(), look(known.identity, None));
     }

@@ -144,7 +144,7 @@ impl KubernetesReader {
             Err(failure) => {
                 let attempted = format!("reading {} of {}", scope.kind, scope.api_version);
                 let reason = reason(failure, attempted);
-                (scope.all(&Observed::Unknown(reason.clone())), Some(reason))
+                (scope.all(&Observed::Unknown(reason.clone().into())), Some(reason.into()))
             }
         }
     }
@@ -411,7 +411,7 @@ impl Reader for KubernetesReader {
         let mut incomplete = None;
         for (of_type, failed) in join_all(scopes.iter().map(|scope| self.read(scope))).await {
             answers.extend(of_type);
-            incomplete = incomplete.or(failed);
+            incomplete = incomplete.or(failed.map(Into::into));
         }
         let observation = KindObservation { resources: answers.into_iter().collect(), incomplete };
         BTreeMap::from([(OBJECT, observation)])

@@ -174,8 +174,9 @@ impl MySqlReader {
             }
             Err(failure) => {
                 let reason = reason(failure, format!("reading {name} of {}", self.connections.location()));
-                let unknown = identities.into_iter().map(|identity| (identity, Observed::Unknown(reason.clone())));
-                KindObservation { resources: unknown.collect(), incomplete: Some(reason) }
+                let unknown =
+                    identities.into_iter().map(|identity| (identity, Observed::Unknown(reason.clone().into())));
+                KindObservation { resources: unknown.collect(), incomplete: Some(reason.into()) }
             }
         }
     }

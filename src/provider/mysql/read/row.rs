@@ -53,7 +53,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
                 // The list of columns leaves out what may not be read; so the table itself is asked.
                 None => probe(connection, group)
                     .await
-                    .map(|reason| page.iter().map(|_| Observed::Unknown(reason.clone())).collect()),
+                    .map(|reason| page.iter().map(|_| Observed::Unknown(reason.clone().into())).collect()),
             };
             match found {
                 Ok(observed) => {
@@ -66,7 +66,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
                     let (database, table) = &group.table;
                     let reason = reason(failure, format!("reading table `{database}`.`{table}`"));
                     answers.extend(
-                        page.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone()))),
+                        page.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone().into()))),
                     );
                 }
                 // The connection itself is gone.

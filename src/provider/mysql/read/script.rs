@@ -103,7 +103,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
         let observed = match record {
             None => Observed::Absent,
             Some(record) => match subject.text("check").and_then(|query| checks.get(query)) {
-                Some(Check::Unknown(reason)) => Observed::Unknown(reason.clone()),
+                Some(Check::Unknown(reason)) => Observed::Unknown(reason.clone().into()),
                 Some(Check::Known(holds)) => {
                     Observed::Present(present(scope.kind, record, Some(subject), Some(*holds)))
                 }

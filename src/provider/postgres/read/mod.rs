@@ -219,8 +219,8 @@ impl PostgresReader {
                         Some(remedy) => format!("{error}; {remedy}").into(),
                         None => error.to_string().into(),
                     };
-                    let answers = part.scope.all(&Observed::Unknown(reason.clone()));
-                    KindObservation { resources: answers.into_iter().collect(), incomplete: Some(reason) }
+                    let answers = part.scope.all(&Observed::Unknown(reason.clone().into()));
+                    KindObservation { resources: answers.into_iter().collect(), incomplete: Some(reason.into()) }
                 }
             };
             observations.push((part.kind, observation));

@@ -84,7 +84,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
                         None => error.to_string().into(),
                     };
                     let unknown =
-                        |subject: &&Subject<'_>| (subject.identity.clone(), Observed::Unknown(reason.clone()));
+                        |subject: &&Subject<'_>| (subject.identity.clone(), Observed::Unknown(reason.clone().into()));
                     answers.extend(query.subjects.iter().map(unknown));
                 }
             }

@@ -103,7 +103,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
         let observed = match record {
             None => Observed::Absent,
             Some(record) => match subject.text("check").and_then(|query| checks.get(query)) {
-                Some(Check::Unknown(reason)) => Observed::Unknown(reason.clone()),
+                Some(Check::Unknown(reason)) => Observed::Unknown(reason.clone().into()),
                 Some(Check::Known(holds)) => Observed::Present(present(record, Some(subject), Some(*holds))),
                 None => Observed::Present(present(record, Some(subject), None)),
             },

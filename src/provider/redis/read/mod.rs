@@ -80,8 +80,8 @@ impl RedisReader {
             Err(failure) => {
                 let reason = reason(failure, &format!("reading {name} of {}", self.connections.location()));
                 let unknown =
-                    subjects.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone())));
-                KindObservation { resources: unknown.collect(), incomplete: Some(reason) }
+                    subjects.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone().into())));
+                KindObservation { resources: unknown.collect(), incomplete: Some(reason.into()) }
             }
         }
     }

@@ -92,10 +92,9 @@ async fn page(
                 Ok(Some(spec)) => {
                     Observed::Present(Present { spec: kind.normal(&spec).shared(), ..Present::default() })
                 }
-                Err(failure) => Observed::Unknown(reason(
-                    failure,
-                    &format!("reading key \"{}\"", subject.text("key").unwrap_or_default()),
-                )),
+                Err(failure) => Observed::Unknown(
+                    reason(failure, &format!("reading key \"{}\"", subject.text("key").unwrap_or_default())).into(),
+                ),
             };
             all.push((subject.identity.clone(), observed));
             begin = end;

@@ -41,7 +41,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
                 }
                 Err(failure) => {
                     let attempted = format!("reading bucket \"{}\" of {}", subject.identity, api.location());
-                    Observed::Unknown(reason(failure, &attempted))
+                    Observed::Unknown(reason(failure, &attempted).into())
                 }
             };
             (subject.identity.clone(), observed)
@@ -61,7 +61,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
         }
         Err(failure) => Some(reason(failure, &format!("listing the buckets of {}", api.location()))),
     };
-    KindObservation { resources: resources.into_iter().collect(), incomplete }
+    KindObservation { resources: resources.into_iter().collect(), incomplete: incomplete.map(Into::into) }
 }
 
 /// Buckets with the estate's mark that nobody has asked for. Of each bucket of the account only the tags are read.

@@ -33,7 +33,10 @@ pub async fn observe(api: &Api, kind: &Kind, subjects: &[Subject<'_>]) -> KindOb
             }
             Err(failure) => {
                 let reason = reason(failure, &format!("listing bucket \"{bucket}\" of {}", api.location()));
-                subjects.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone()))).collect()
+                subjects
+                    .iter()
+                    .map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone().into())))
+                    .collect()
             }
         }
     });
@@ -51,7 +54,7 @@ async fn observe_bucket(api: &Api, kind: &Kind, bucket: &str, subjects: &[Subjec
                 Ok(found) => found.map_or(Observed::Absent, Observed::Present),
                 Err(failure) => {
                     let attempted = format!("reading object \"{}\" of {}", subject.identity, api.location());
-                    Observed::Unknown(reason(failure, &attempted))
+                    Observed::Unknown(reason(failure, &attempted).into())
                 }
             };
             (subject.identity.clone(), observed)

@@ -47,7 +47,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
             Ok(present) => Observed::Present(present),
             Err(failure) => {
                 let attempted = format!("reading user \"{}\" of {}", user.name, api.location());
-                Observed::Unknown(reason(failure, &attempted))
+                Observed::Unknown(reason(failure, &attempted).into())
             }
         };
         (subject.map_or_else(|| Identity::from(user.name.as_str()), |subject| subject.identity.clone()), observed)

@@ -123,7 +123,7 @@ fn present(
 ) -> Observed {
     let meters = match meters {
         Ok(meters) => meters,
-        Err(failure) => return Observed::Unknown(unlisted("meters", failure)),
+        Err(failure) => return Observed::Unknown(unlisted("meters", failure).into()),
     };
     let mut observed = match spec_of(kind.name, &entry.object, meters, spec, estate) {
         Ok(observed) => observed,

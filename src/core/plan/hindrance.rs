@@ -1,0 +1,100 @@
+//! Why nothing is done at an address: values that programs read as codes, and that `render` puts into words.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostics::{Code, codes};
+use crate::model::address::Address;
+use crate::model::resource::TargetName;
+use crate::model::unknown::Unknown;
+use crate::ownership::NotOurs;
+
+/// Why nothing is done at an address although something might have to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "code", rename_all = "camelCase")]
+pub enum Hindrance {
+    /// It is not known what the target has.
+    StateUnknown {
+        /// Why.
+        cause: Unknown,
+    },
+    /// A resource of its name exists and is not ours.
+    NotOurs {
+        /// Why it is not.
+        cause: NotOurs,
+    },
+    /// It is to be taken over, and fields that cannot change on a live resource differ.
+    CannotAdopt {
+        /// Pointers into the spec.
+        fields: Vec<Arc<str>>,
+    },
+    /// It would move to another target.
+    TargetChanged {
+        /// The target that it was applied to.
+        from: TargetName,
+        /// The target that is asked for.
+        to: TargetName,
+    },
+    /// It would become a resource of another kind.
+    KindChanged {
+        /// The kind that was applied.
+        from: Arc<str>,
+        /// The kind that is asked for.
+        to: Arc<str>,
+    },
+    /// The document of its tenant is gone, and the tenant was not deleted.
+    TenantVanished,
+    /// It is not wanted any more and not deleted, because it is not ours.
+    UnwantedNotOurs {
+        /// Why it is not.
+        cause: NotOurs,
+    },
+    /// It is not wanted any more and carries our mark, and the store does not know it.
+    NotRecorded,
+    /// Its tenant cannot go from the phase that it is in to the one that is asked for.
+    PhaseTransition,
+    /// Something of its tenant is blocked, and nothing is billed that is not there.
+    NotBilled {
+        /// What is blocked.
+        blocked: Address,
+    },
+    /// It needs something that is blocked.
+    NeedsBlocked {
+        /// What it needs.
+        needed: Address,
+    },
+    /// It needs something that does not exist yet and was not selected.
+    NeedsUnselected {
+        /// What it needs.
+        needed: Address,
+    },
+    /// Something that was not selected needs it, so it is not deleted.
+    NeededByUnselected {
+        /// What needs it.
+        user: Address,
+    },
+    /// Something needs it that cannot be deleted, so it is not deleted.
+    NeededByBlocked,
+}
+
+impl Hindrance {
+    /// The diagnostic code, whose page tells what to do.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::StateUnknown { .. } => codes::UNKNOWN_STATE,
+            Self::NotOurs { .. } | Self::CannotAdopt { .. } => codes::CONFLICT,
+            Self::TargetChanged { .. } | Self::KindChanged { .. } => codes::TARGET_CHANGED,
+            Self::TenantVanished => codes::TENANT_VANISHED,
+            Self::UnwantedNotOurs { .. } => codes::OWNERSHIP_UNKNOWN,
+            Self::NotRecorded => codes::UNRECORDED,
+            Self::PhaseTransition => codes::PHASE_TRANSITION,
+            Self::NotBilled { .. } => codes::NOT_BILLED,
+            Self::NeedsBlocked { .. }
+            | Self::NeedsUnselected { .. }
+            | Self::NeededByUnselected { .. }
+            | Self::NeededByBlocked => codes::DEPENDS_ON_BLOCKED,
+        }
+    }
+}
