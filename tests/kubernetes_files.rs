@@ -11,7 +11,7 @@ use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::model::kind::{Catalogue, Kind};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
 use tenantry_kubernetes::files::{FilesReader, FilesWriter};
 use tenantry_kubernetes::types::{OBJECT, kinds, object};
@@ -381,7 +381,7 @@ async fn secrets_are_not_written() {
     let root = folder.path();
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "acme"}});
     let value = Value::from(Map::clone(&spec(secret.clone())));
-    let reference = SecretReference { owner: "acme".into(), name: "password".into(), version: 1 };
+    let reference = SecretReference { owner: "acme".into(), name: "password".into(), version: SecretVersion::FIRST };
     let deferred = Value::Deferred(Arc::new(Deferred { parts: vec![Part::Secret(reference)] }));
     let Value::Map(deferred) = value.with_pointer("/stringData/password", deferred) else { panic!("a map") };
     let observed = observe(root, &[desired("acme/secret", Map::clone(&deferred))]).await;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::{SecretStore, SecretStoreError};
 use super::generate::{Alphabet, LENGTH, generate};
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 
 /// The layout of the content. A file of a higher one is refused.
 const FORMAT: u32 = 1;
@@ -78,7 +78,7 @@ struct Stored {
 struct StoredSecret {
     owner: tenantry_core::model::address::Owner,
     name: Arc<str>,
-    version: u32,
+    version: SecretVersion,
     value: Opaque,
 }
 

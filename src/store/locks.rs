@@ -45,7 +45,7 @@ pub async fn take(
     for owner in owners {
         if !tokens.contains_key(owner) {
             *token += 1;
-            tokens.insert(owner.clone(), number(*token));
+            tokens.insert(owner.clone(), FencingToken(number(*token)));
         }
     }
     let list = list(work, attempted, &tokens.iter().collect::<Vec<_>>())?;
@@ -144,7 +144,7 @@ fn lock(row: Row<'_>) -> Result<Lock, sqlx::Error> {
         holder: row.text(1)?.into(),
         // What cannot be read is of a later version, and its holder is not known to have ended.
         process: row.optional_text(2)?.and_then(|process| serde_json::from_str(process).ok()),
-        token: number(row.integer(3)?),
+        token: FencingToken(number(row.integer(3)?)),
         acquired: time(row.integer(4)?)?,
         expires: time(row.integer(5)?)?,
     })

@@ -17,7 +17,9 @@ use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::Applied;
 
 use crate::connection::{Row, Work};
-use crate::contract::{JournalEvent, Lock, PhaseTransition, RunBegun, Scope, StepEnded, StepResult, StoreError};
+use crate::contract::{
+    FencingToken, JournalEvent, Lock, PhaseTransition, RunBegun, Scope, StepEnded, StepResult, StoreError,
+};
 use crate::inventory::Unpacker;
 use crate::journal::{Line, Tip, canonical, number};
 use crate::locks::time;
@@ -76,7 +78,7 @@ impl Earlier {
                 owner: Owner::from(row.text(0)?),
                 holder: row.text(1)?.into(),
                 process: None,
-                token: number(row.integer(2)?),
+                token: FencingToken(number(row.integer(2)?)),
                 acquired: time(row.integer(3)?)?,
                 expires: time(row.integer(4)?)?,
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use tenantry_core::diff::{Known, Verdict, diff};
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Observed, Present};
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
 use tenantry_core::ownership::{self, Claim, NotOurs, Ownership};
 use tenantry_core::plan::Hindrance;
@@ -58,7 +58,8 @@ fn version(data: Value) -> Desired {
 
 fn secret(version: u32) -> Value {
     let owner = "acme/value".parse::<tenantry_core::model::address::Address>().expect("an address").owner;
-    let reference = SecretReference { owner, name: "password".into(), version };
+    let reference =
+        SecretReference { owner, name: "password".into(), version: SecretVersion::new(version).expect("a version") };
     Value::Deferred(Arc::new(Deferred { parts: vec![Part::Secret(reference)] }))
 }
 

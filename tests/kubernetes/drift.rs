@@ -251,7 +251,7 @@ fn what_was_adopted_and_is_no_longer_named_goes_away_like_anything_else_of_ours(
 fn a_secret_that_somebody_wrote_over_loses_its_hash() {
     on_server("a_secret_that_somebody_wrote_over_loses_its_hash", async |world| {
         use std::sync::Arc;
-        use tenantry_core::model::secret::SecretReference;
+        use tenantry_core::model::secret::{SecretReference, SecretVersion};
         use tenantry_core::model::value::{Deferred, Part};
 
         let namespace = world.namespace("a").await;
@@ -264,7 +264,7 @@ fn a_secret_that_somebody_wrote_over_loses_its_hash() {
         world.write(&[step]).await;
         let mut desired = world.desired("acme/s", object("v1", "Secret", Some(&namespace), "s"));
         let owner = desired.address.owner.clone();
-        let secret = Part::Secret(SecretReference { owner, name: "password".into(), version: 1 });
+        let secret = Part::Secret(SecretReference { owner, name: "password".into(), version: SecretVersion::FIRST });
         let reference = Value::Deferred(Arc::new(Deferred { parts: vec![secret] }));
         let spec = Value::from((*desired.spec).clone()).with_pointer("/stringData/password", reference);
         desired.spec = desired.kind.normal(spec.as_map().expect("a map"));

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_kubernetes::KubernetesSecrets;
 use tenantry_secret::contract::SecretStore as _;
 
@@ -15,7 +15,7 @@ use crate::support::api_proxy::Fate;
 use crate::support::kubernetes::{World, on_server};
 
 fn reference(owner: &str, name: &str) -> SecretReference {
-    SecretReference { owner: Owner::from(owner), name: name.into(), version: 1 }
+    SecretReference { owner: Owner::from(owner), name: name.into(), version: SecretVersion::FIRST }
 }
 
 fn values(values: &[(&str, &str, &str)]) -> BTreeMap<SecretReference, SecretString> {

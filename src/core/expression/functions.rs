@@ -18,7 +18,7 @@ use super::{ExpressionError, Failure, deferred_error, library, sql};
 use crate::model::address::Owner;
 use crate::model::names::{self, Name};
 use crate::model::quantity::Quota;
-use crate::model::secret::SecretReference;
+use crate::model::secret::{SecretReference, SecretVersion};
 use crate::model::value::{Deferred, Part, Value};
 
 /// PostgreSQL's `NAMEDATALEN` less one, which is also the longest DNS label.
@@ -135,7 +135,7 @@ fn secret(owner: &Owner, name: &str, version: i64) -> Result<Value, ExpressionEr
     let name = Name::new(name)
         .map_err(|error| ExpressionError::new(Failure::Computation, format!("secret({name:?}): {error}")))
         .map_err(|error| error.help("write a name such as db-password"))?;
-    let version = u32::try_from(version).ok().filter(|version| *version > 0).ok_or_else(|| {
+    let version = u32::try_from(version).ok().and_then(SecretVersion::new).ok_or_else(|| {
         ExpressionError::new(
             Failure::Computation,
             format!("secret({name}): a version is counted from 1, not {version}"),

@@ -10,7 +10,7 @@ use super::prepare::{Prepared, after_with};
 use super::{Run, Versions, locked};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::{Capture, Kind};
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
 use tenantry_core::plan::{Action, Change};
 use tenantry_provider::contract::{Step, StepAction, Written};
@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
             .get_or_try_init(|| async {
                 let mut versions = Versions::new();
                 for SecretReference { owner, name, version } in store.list().await? {
-                    let highest = versions.entry((owner, name)).or_default();
+                    let highest = versions.entry((owner, name)).or_insert(version);
                     *highest = version.max(*highest);
                 }
                 Ok::<_, SecretStoreError>(Mutex::new(versions))
@@ -52,12 +52,12 @@ impl<'a> Run<'a> {
         for (address, written) in told {
             let mut outputs = written.outputs.clone();
             for (name, value) in &written.captured {
-                let mut reference = SecretReference::captured(address, name, 0);
+                let mut reference = SecretReference::captured(address, name, SecretVersion::FIRST);
                 {
                     let mut versions = locked(versions);
-                    let highest = versions.entry((reference.owner.clone(), reference.name.clone())).or_default();
-                    *highest += 1;
-                    reference.version = *highest;
+                    let entry = versions.entry((reference.owner.clone(), reference.name.clone()));
+                    let newest = entry.and_modify(|highest| *highest = highest.next()).or_insert(SecretVersion::FIRST);
+                    reference.version = *newest;
                 }
                 new.insert(reference.clone(), value.clone());
                 outputs = outputs.with(name, reference_to(reference));

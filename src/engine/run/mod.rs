@@ -26,6 +26,7 @@ use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
+use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::passes::billing::shrinks;
@@ -66,7 +67,7 @@ pub struct Run<'a> {
 }
 
 /// Versions of secrets by owner and name.
-type Versions = BTreeMap<(Owner, Arc<str>), u32>;
+type Versions = BTreeMap<(Owner, Arc<str>), SecretVersion>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

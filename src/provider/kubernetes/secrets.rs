@@ -24,7 +24,7 @@ use super::mark::label_value;
 use super::read::list;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::names::{DNS_LABEL_BYTES, dns_label};
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_provider::contract::{ProviderError, Settings};
 use tenantry_secret::contract::{SecretStore, SecretStoreError};
 use tenantry_secret::{Alphabet, generate};
@@ -204,7 +204,11 @@ fn field_of(reference: &SecretReference) -> String {
 
 fn reference_of(owner: &Owner, field: &str) -> Option<SecretReference> {
     let (name, version) = field.rsplit_once(".v")?;
-    Some(SecretReference { owner: owner.clone(), name: name.into(), version: version.parse().ok()? })
+    Some(SecretReference {
+        owner: owner.clone(),
+        name: name.into(),
+        version: SecretVersion::new(version.parse().ok()?)?,
+    })
 }
 
 #[async_trait]

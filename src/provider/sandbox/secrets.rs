@@ -8,7 +8,7 @@ use sqlx::Connection as _;
 
 use super::world::World;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::secret::SecretReference;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_secret::contract::{SecretStore, SecretStoreError};
 use tenantry_secret::{Alphabet, generate};
 
@@ -43,9 +43,7 @@ impl SecretStore for SandboxSecrets {
                 .map_err(&failed)?;
         let mut all: BTreeMap<SecretReference, String> = rows
             .into_iter()
-            .map(|(owner, name, version, value)| {
-                (SecretReference { owner: Owner::from(owner.as_str()), name: name.into(), version }, value)
-            })
+            .filter_map(|(owner, name, version, value)| Some((reference(&owner, name, version)?, value)))
             .collect();
         Ok(references.iter().filter_map(|wanted| Some((wanted.clone(), all.remove(wanted)?.into()))).collect())
     }
@@ -72,7 +70,7 @@ impl SecretStore for SandboxSecrets {
                 sqlx::query("INSERT OR IGNORE INTO secrets (owner, name, version, value) VALUES (?, ?, ?, ?)")
                     .bind(reference.owner.to_string())
                     .bind(&*reference.name)
-                    .bind(reference.version)
+                    .bind(reference.version.get())
                     .bind(value.expose_secret())
                     .execute(&mut *transaction)
                     .await
@@ -99,15 +97,14 @@ impl SecretStore for SandboxSecrets {
                 .fetch_all(&mut *connection)
                 .await
                 .map_err(&failed)?;
-        let reference = |(owner, name, version): (String, String, u32)| SecretReference {
-            owner: Owner::from(owner.as_str()),
-            name: name.into(),
-            version,
-        };
-        Ok(rows.into_iter().map(reference).collect())
+        Ok(rows.into_iter().filter_map(|(owner, name, version)| reference(&owner, name, version)).collect())
     }
 
     fn location(&self) -> String {
         format!("the sandbox {}", self.world.path().display())
     }
+}
+
+fn reference(owner: &str, name: String, version: u32) -> Option<SecretReference> {
+    Some(SecretReference { owner: Owner::from(owner), name: name.into(), version: SecretVersion::new(version)? })
 }

@@ -4,7 +4,11 @@ use super::*;
 use tenantry_core::model::address::Owner;
 
 fn reference(name: &str, version: u32) -> SecretReference {
-    SecretReference { owner: Owner::from("acme"), name: name.into(), version }
+    SecretReference {
+        owner: Owner::from("acme"),
+        name: name.into(),
+        version: SecretVersion::new(version).expect("a version"),
+    }
 }
 
 fn secrets(values: &[(&str, &str)]) -> BTreeMap<SecretReference, SecretString> {

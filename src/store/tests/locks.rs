@@ -3,7 +3,7 @@
 use super::*;
 use tenantry_core::model::document::Phase;
 
-use crate::contract::{HistoryQuery, JournalEvent, Lock, PhaseTransition};
+use crate::contract::{FencingToken, HistoryQuery, JournalEvent, Lock, PhaseTransition};
 
 on_both!(
     a_lock_has_one_holder,
@@ -127,7 +127,7 @@ async fn unlocking_is_journalled_and_final(place: &Place) {
 }
 
 async fn tokens_only_grow(place: &Place) {
-    let mut last = 0;
+    let mut last = FencingToken(0);
     for round in 0..3 {
         let store = place.writing().await;
         let tokens = [

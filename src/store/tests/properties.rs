@@ -37,16 +37,16 @@ fn event() -> impl Strategy<Value = Event> {
 struct Model {
     now: i64,
     /// Holder, token and end of the lease by owner.
-    locks: BTreeMap<usize, (usize, u64, i64)>,
+    locks: BTreeMap<usize, (usize, FencingToken, i64)>,
     /// The last token that each holder was given for each owner.
-    given: BTreeMap<(usize, usize), u64>,
+    given: BTreeMap<(usize, usize), FencingToken>,
     /// Holders from whom a lock was taken.
     robbed: [bool; HOLDERS.len()],
-    highest: u64,
+    highest: FencingToken,
 }
 
 impl Model {
-    fn valid(&self, owner: usize) -> Option<(usize, u64)> {
+    fn valid(&self, owner: usize) -> Option<(usize, FencingToken)> {
         self.locks.get(&owner).filter(|(_, _, expires)| *expires > self.now).map(|(holder, token, _)| (*holder, *token))
     }
 
@@ -120,7 +120,7 @@ impl Model {
 
         let attempts = self.given.iter().map(|((holder, owner), token)| async move {
             let fence = Fence { run: RunId(1), owner: Owner::from(OWNERS[*owner]), token: *token, now: time(self.now) };
-            let written = store.begin(&fence, &[begun(&format!("{}/x", OWNERS[*owner]), *token)]).await;
+            let written = store.begin(&fence, &[begun(&format!("{}/x", OWNERS[*owner]), token.0)]).await;
             (*holder, *owner, *token, written)
         });
         for (holder, owner, token, written) in futures::future::join_all(attempts).await {

@@ -7,7 +7,7 @@ use tenantry_core::model::document::Phase;
 
 use super::*;
 use crate::Records;
-use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, TargetAccepted};
+use crate::contract::{FencingToken, HistoryQuery, JournalEvent, PhaseTransition, TargetAccepted};
 
 on_both!(
     what_is_of_another_scope_is_neither_seen_nor_touched,
@@ -131,7 +131,7 @@ async fn a_lock_is_checked_beyond_the_moment(place: &Place) {
     store.check(&fence, time(59)).await.expect("the lease goes on until then");
     let late = store.check(&fence, time(60)).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
-    let stale = Fence { token: fence.token + 1, ..fence.clone() };
+    let stale = Fence { token: FencingToken(fence.token.0 + 1), ..fence.clone() };
     assert!(store.check(&stale, time(2)).await.is_err(), "another token");
     let elsewhere = Fence { owner: Owner::from("other"), ..fence };
     assert!(store.check(&elsewhere, time(2)).await.is_err(), "no lock at all");
