@@ -13,7 +13,9 @@ use super::model::config::LimitsTable;
 use super::model::document::{ApprovalSpec, Document, Phase};
 use super::model::kind::{Batch, Catalogue, Kind, MarkPlace};
 use super::model::mark::Mark;
-use super::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, KindObservation, Observed, Present};
+use super::model::resource::{
+    Applied, Begun, BegunWrite, Desired, Identity, Inventory, KindObservation, Observed, Present,
+};
 use super::model::value::{Map, Value};
 use super::plan::build::{Inputs, build};
 use super::plan::{Plan, passes};
@@ -135,7 +137,7 @@ pub fn plan(world: &Json) -> Plan {
     }
     let mut owners: Vec<OwnerResources> =
         by_owner.into_iter().map(|(owner, resources)| OwnerResources { owner, resources }).collect();
-    let inventory: BTreeMap<Address, Applied> = fields(&world["recorded"])
+    let inventory: Inventory = fields(&world["recorded"])
         .map(|(at, json)| applied(&catalogue, at, json))
         .map(|applied| (applied.address.clone(), applied))
         .collect();
@@ -199,6 +201,7 @@ pub fn plan(world: &Json) -> Plan {
         missing_secrets: &BTreeSet::new(),
         systems: &Systems::default(),
         selected: &|_| true,
+        threads: 1,
         place: &|_, _| None,
     })
 }

@@ -72,11 +72,13 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         }
         let specs = ready.iter().filter(|ready| !ready.only_record).filter_map(|ready| ready.change.work.after());
         let values = SecretValues::ensure(*secrets, specs, &earlier_owners(plan)).await?;
-        let mut writing = Run::new(request, run, &tokens, values, &fresh.inventory, outcomes, lost.clone());
+        // What was observed is looked at no more, and a large estate has a lot of it.
+        let Fresh { inventory, .. } = fresh;
+        let mut writing = Run::new(request, run, &tokens, values, &inventory, outcomes, lost.clone());
         writing.write_all(ready).await;
         let mut report = Report { run, outcomes: writing.take_outcomes(), interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
-            verify(request, &fresh.inventory, &mut report.outcomes).await?;
+            verify(request, &inventory, &mut report.outcomes).await?;
             writing.close(&report.outcomes).await;
             writing.enter_phases(&report.outcomes).await;
         }

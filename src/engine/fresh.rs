@@ -1,18 +1,19 @@
 //! What is there now, and whether a change of a plan still fits it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::EngineError;
 use super::observe::{Seen, accepted, by_address, observe};
 use super::plan::begun;
 use super::targets::Targets;
+use tenantry_core::collections;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::{self, Known, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Observations, Observed, Present};
+use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Inventory, Observations, Observed, Present};
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Skip, Stale};
@@ -39,9 +40,9 @@ pub struct Fresh {
     pub observed: Observations,
     /// Which systems the targets are.
     pub systems: Systems,
-    pub inventory: BTreeMap<Address, Applied>,
+    pub inventory: Inventory,
     pub begun: HashMap<(Address, Identity), Begun>,
-    pub desired: HashMap<Address, Desired>,
+    pub desired: collections::HashMap<Address, Desired>,
 }
 
 impl Fresh {
@@ -51,7 +52,7 @@ impl Fresh {
         let accepted = accepted(store).await?;
         let inventory = by_address(store.inventory().await?);
         let begun = begun(store.open_steps().await?);
-        let desired: HashMap<Address, Desired> = plan
+        let desired: collections::HashMap<Address, Desired> = plan
             .changes
             .iter()
             .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))

@@ -1,15 +1,17 @@
 //! One bulk read per target, all targets at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::targets::Targets;
+use tenantry_core::collections::HashSet;
 use tenantry_core::fingerprint::{Accepted, Told};
-use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::{Applied, Desired, Identity, KindObservation, Observations, TargetName};
+use tenantry_core::model::resource::{
+    Applied, Desired, Identity, Inventory, KindObservation, Observations, TargetName,
+};
 use tenantry_provider::contract::{ErrorClass, Known, ObserveRequest, ProviderError, Reader};
 use tenantry_provider::timeouts::seconds;
 use tenantry_store::contract::{Store, StoreError};
@@ -97,7 +99,7 @@ async fn look<'a>(
     for name in names {
         requests.insert(name.clone(), request(name));
     }
-    let mut wanted: HashSet<(&TargetName, &'static str, &Identity)> = HashSet::new();
+    let mut wanted: HashSet<(&TargetName, &'static str, &Identity)> = HashSet::default();
     for desired in desired {
         let request = requests.entry(desired.target.clone()).or_insert_with(|| request(&desired.target));
         let of_kind = request.wanted.entry(desired.kind.name).or_default();
@@ -178,6 +180,6 @@ pub fn describe(error: &dyn std::error::Error) -> String {
 }
 
 /// The inventory by address.
-pub fn by_address(inventory: Vec<Applied>) -> BTreeMap<Address, Applied> {
+pub fn by_address(inventory: Vec<Applied>) -> Inventory {
     inventory.into_iter().map(|applied| (applied.address.clone(), applied)).collect()
 }

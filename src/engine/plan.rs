@@ -15,7 +15,7 @@ use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity};
+use tenantry_core::model::resource::{Begun, BegunWrite, Identity, Inventory};
 use tenantry_core::plan::build::{self, Inputs};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
@@ -102,14 +102,14 @@ pub fn validate(
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
-    desired_beside(estate, targets, &BTreeMap::new(), now, threads)
+    desired_beside(estate, targets, &Inventory::default(), now, threads)
 }
 
 /// The same, with what the targets told of resources that exist in its place.
 pub fn desired_beside(
     estate: &Estate,
     targets: &Targets<'_>,
-    inventory: &BTreeMap<Address, Applied>,
+    inventory: &Inventory,
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
@@ -188,6 +188,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             secret_hashes: &secret_hashes,
             missing_secrets: &missing_secrets,
             selected: *selected,
+            threads: *threads,
             place: &|address, pointer| place(estate, &provenance, address, pointer),
         });
         // What the store did not know may be what a run at the same time has just put there.
@@ -245,7 +246,7 @@ pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Identity), Begun> {
     open.into_iter().map(begun).collect()
 }
 
-fn outputs_of(inventory: &BTreeMap<Address, Applied>, catalogue: &Catalogue) -> Outputs {
+fn outputs_of(inventory: &Inventory, catalogue: &Catalogue) -> Outputs {
     inventory
         .values()
         .filter_map(|applied| {

@@ -1,6 +1,6 @@
 //! Observes what was written: it has to be as it was written, and in the end ready, or gone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
 use super::outcome::Outcomes;
 use super::request::{Event, Request};
+use tenantry_core::collections;
 use tenantry_core::diff::{Update, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::{Applied, Desired, Observed, Present, TargetName};
+use tenantry_core::model::resource::{Desired, Inventory, Observed, Present, TargetName};
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Pending, Wrong};
@@ -35,11 +36,7 @@ pub enum Sight {
 
 /// Looks at everything that was written until all of it is ready, or the time for that is over. What did not come out as
 /// planned is wrong after all; what is not ready is pending. `before` is the inventory as it was when the run began.
-pub async fn verify(
-    request: &Request<'_>,
-    before: &BTreeMap<Address, Applied>,
-    outcomes: &mut Outcomes,
-) -> Result<(), EngineError> {
+pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Outcomes) -> Result<(), EngineError> {
     let is_done = |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, how)| *how == Outcome::Done);
     let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
     let patience = Duration::from_secs(request.targets.environment.limits.ready_seconds.into());
@@ -81,14 +78,10 @@ pub async fn verify(
     Ok(())
 }
 
-async fn look(
-    request: &Request<'_>,
-    before: &BTreeMap<Address, Applied>,
-    changes: &[&Change],
-) -> Result<Fresh, EngineError> {
+async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) -> Result<Fresh, EngineError> {
     let Request { targets, store, .. } = request;
     let inventory = by_address(store.inventory().await?);
-    let desired: HashMap<Address, Desired> = changes
+    let desired: collections::HashMap<Address, Desired> = changes
         .iter()
         .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))
         .collect();

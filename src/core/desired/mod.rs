@@ -18,6 +18,7 @@ mod sql_fields;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::collections;
 use super::diagnostics::{Diagnostic, codes};
 use super::model::address::{Address, Owner};
 use super::model::document::{Estate, Phase, Scope};
@@ -155,7 +156,8 @@ fn previous_owners(estate: &Estate) -> BTreeMap<Owner, Vec<Owner>> {
 }
 
 fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<(&TargetName, &'static str, &Identity), &Desired> = HashMap::new();
+    let mut seen: collections::HashMap<(&TargetName, &'static str, &Identity), &Desired> =
+        collections::HashMap::default();
     // By the first of those that want it.
     let mut again: BTreeMap<&Address, (&Desired, Vec<&Desired>)> = BTreeMap::new();
     for desired in all.iter().flat_map(|owner| &owner.resources) {

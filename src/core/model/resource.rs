@@ -1,5 +1,6 @@
 //! A resource as the repository asks for it, and as the target answers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::secret::SecretReference;
 pub use super::text::{Identity, TargetName};
 use super::unknown::Unknown;
 use super::value::{Deferred, Map, Part, Value};
+use crate::collections::IndexMap;
 use crate::diagnostics::Origin;
 
 /// A resource that the repository asks for.
@@ -81,10 +83,15 @@ pub type Observations = BTreeMap<(TargetName, &'static str), KindObservation>;
 impl KindObservation {
     /// What is known of one identity. What was not answered is unknown, never absent.
     pub fn get(&self, identity: &str) -> Observed {
+        self.look(identity).into_owned()
+    }
+
+    /// [`Self::get`] without a copy of what was answered.
+    pub fn look(&self, identity: &str) -> Cow<'_, Observed> {
         match (self.resources.get(identity), &self.incomplete) {
-            (Some(observed), _) => observed.clone(),
-            (None, Some(reason)) => Observed::Unknown(reason.clone()),
-            (None, None) => Observed::Unknown(Unknown::NoAnswer),
+            (Some(observed), _) => Cow::Borrowed(observed),
+            (None, Some(reason)) => Cow::Owned(Observed::Unknown(reason.clone())),
+            (None, None) => Cow::Owned(Observed::Unknown(Unknown::NoAnswer)),
         }
     }
 
@@ -113,6 +120,9 @@ pub struct Begun {
     /// What was to be written, as the inventory would have it; nothing of a deletion, or from before this was kept.
     pub spec: Option<Arc<str>>,
 }
+
+/// What was last written at each address, in order of address.
+pub type Inventory = IndexMap<Address, Applied>;
 
 /// What the inventory holds of an address: what was last written there.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -16,7 +16,7 @@ use crate::model::config::LimitsTable;
 use crate::model::document::{ApprovalSpec, Document, Phase};
 use crate::model::kind::Catalogue;
 use crate::model::mark;
-use crate::model::resource::{Applied, Begun, Identity, Observations};
+use crate::model::resource::{Begun, Identity, Inventory, Observations};
 use crate::model::secret::SecretReference;
 use crate::policy;
 
@@ -39,7 +39,7 @@ pub struct Inputs<'a> {
     pub renamed: &'a BTreeMap<Owner, Owner>,
     /// The phase that each tenant was last applied in.
     pub applied_phases: &'a BTreeMap<Arc<str>, Arc<str>>,
-    pub inventory: &'a BTreeMap<Address, Applied>,
+    pub inventory: &'a Inventory,
     /// Writes that were begun and never seen to end, by address and the identity that they were for.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
     /// What is in doubt is unknown already: see [`Systems::distrust`].
@@ -50,9 +50,11 @@ pub struct Inputs<'a> {
     /// References to generated secrets that the secret store does not have.
     pub missing_secrets: &'a BTreeSet<SecretReference>,
     /// Which owners the plan is for.
-    pub selected: &'a dyn Fn(&Owner) -> bool,
+    pub selected: &'a (dyn Fn(&Owner) -> bool + Sync),
     /// Where a user would edit a field of a desired resource: address, pointer.
-    pub place: &'a dyn Fn(&Address, &str) -> Option<Place>,
+    pub place: &'a (dyn Fn(&Address, &str) -> Option<Place> + Sync),
+    /// How many threads may be used. Nothing but the speed depends on it.
+    pub threads: usize,
 }
 
 impl Inputs<'_> {

@@ -1,13 +1,12 @@
 //! One change: an address, what is done there, and why.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Place, Reason};
 use crate::model::address::Address;
-use crate::model::resource::{Applied, Identity, TargetName};
+use crate::model::resource::{Applied, Identity, Inventory, TargetName};
 use crate::model::value::{Map, Value};
 
 /// What is done to a resource.
@@ -205,7 +204,7 @@ impl Change {
     }
 
     /// What the inventory has of the very resource that a change is about; or else what it has at its address.
-    pub fn record<'i>(&self, inventory: &'i BTreeMap<Address, Applied>) -> Option<&'i Applied> {
+    pub fn record<'i>(&self, inventory: &'i Inventory) -> Option<&'i Applied> {
         let records =
             || std::iter::once(&self.address).chain(&self.renamed_from).filter_map(|address| inventory.get(address));
         let is_it = |applied: &&Applied| {

@@ -1,10 +1,11 @@
 //! What the passes of a plan have found so far.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::Inputs;
 use super::{Blocked, Change, Finding, Hindrance, Transition};
+use crate::collections::{HashMap, HashSet};
 use crate::model::address::{Address, Owner};
 use crate::model::resource::{Applied, Desired, Identity, TargetName};
 
@@ -13,6 +14,8 @@ pub type Place<'a> = (&'a TargetName, &'a str, &'a Identity);
 
 /// Indexes over the inputs that several passes ask.
 pub struct Index<'a> {
+    /// The estate and environment, as marks name them.
+    pub scope: Arc<str>,
     pub desired: HashMap<&'a Address, &'a Desired>,
     /// Who wants what, by its place in the world. What is in it is never ended.
     pub wanted: HashMap<Place<'a>, &'a Desired>,
@@ -24,6 +27,7 @@ impl<'a> Index<'a> {
     pub fn of(inputs: &Inputs<'a>) -> Self {
         let all = || inputs.desired.iter().flat_map(|owner| &owner.resources);
         Self {
+            scope: inputs.scope(),
             desired: all().map(|desired| (&desired.address, desired)).collect(),
             wanted: all()
                 .filter_map(|desired| Some(((&desired.target, desired.kind.name, desired.identity.as_ref()?), desired)))
@@ -59,6 +63,36 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Adds what was found of other owners.
+    pub fn merge(&mut self, other: Self) {
+        let Self {
+            changes,
+            blocked,
+            findings,
+            transitions,
+            unchanged,
+            relocations,
+            pending,
+            unready,
+            scheduled,
+            replaced,
+        } = other;
+        self.changes.extend(changes);
+        self.blocked.extend(blocked);
+        self.findings.extend(findings);
+        self.transitions.extend(transitions);
+        self.unchanged += unchanged;
+        for (way, addresses) in relocations {
+            self.relocations.entry(way).or_default().extend(addresses);
+        }
+        for (reason, addresses) in pending {
+            self.pending.entry(reason).or_default().extend(addresses);
+        }
+        self.unready.extend(unready);
+        self.scheduled.extend(scheduled);
+        self.replaced.extend(replaced);
+    }
+
     pub fn block(&mut self, desired: &Desired, reason: Hindrance) {
         self.blocked.push(Blocked {
             address: desired.address.clone(),

@@ -1,11 +1,11 @@
 //! What comes to its end in a run, and in which order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::super::fresh::Ready;
 use tenantry_core::desired::topological;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::Applied;
+use tenantry_core::model::resource::Inventory;
 use tenantry_core::plan::{Action, Change};
 
 /// Something of an owner that comes to its end.
@@ -17,7 +17,7 @@ pub enum Ending<'a> {
 }
 
 /// What a resource needed when it was last written.
-pub fn needed_before<'a>(inventory: &'a BTreeMap<Address, Applied>, change: &'a Change) -> &'a [Address] {
+pub fn needed_before<'a>(inventory: &'a Inventory, change: &'a Change) -> &'a [Address] {
     match change.record(inventory) {
         Some(applied) => &applied.depends_on,
         None if change.action() == Action::Delete => &change.depends_on,
@@ -26,11 +26,7 @@ pub fn needed_before<'a>(inventory: &'a BTreeMap<Address, Applied>, change: &'a 
 }
 
 /// All endings of one owner, each before those of what it needed.
-pub fn endings<'a>(
-    inventory: &BTreeMap<Address, Applied>,
-    writes: &[Ready<'a>],
-    deletions: Vec<Ready<'a>>,
-) -> Vec<Ending<'a>> {
+pub fn endings<'a>(inventory: &Inventory, writes: &[Ready<'a>], deletions: Vec<Ready<'a>>) -> Vec<Ending<'a>> {
     let replaced = writes.iter().enumerate().filter(|(_, ready)| ready.replaced.is_some());
     let changes: Vec<&Change> = deletions
         .iter()

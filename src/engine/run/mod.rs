@@ -25,7 +25,7 @@ use open::Open;
 use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
-use tenantry_core::model::resource::{Applied, TargetName};
+use tenantry_core::model::resource::{Inventory, TargetName};
 use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
@@ -57,7 +57,7 @@ pub struct Run<'a> {
     /// Of what ends, by deletion or because it is replaced under another name: the changes of what needed it when it was
     /// last written. Unless they are done, it stays.
     needed_by: HashMap<&'a Address, Vec<&'a Address>>,
-    inventory: &'a BTreeMap<Address, Applied>,
+    inventory: &'a Inventory,
     /// Every address that the plan changes something at.
     addresses: HashSet<&'a Address>,
     /// What was deleted by this run. It stays on record until the target says that it is gone.
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
         run: RunId,
         tokens: &'a BTreeMap<Owner, FencingToken>,
         secrets: SecretValues,
-        inventory: &'a BTreeMap<Address, Applied>,
+        inventory: &'a Inventory,
         outcomes: Outcomes,
         lost: CancellationToken,
     ) -> Self {

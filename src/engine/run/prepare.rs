@@ -114,6 +114,9 @@ impl<'a> Run<'a> {
 
     /// Puts every value in its place.
     fn clear(&self, after: &Arc<Map>) -> Result<Clear, String> {
+        if !has_deferred(after) {
+            return Ok(Clear { after: after.clone(), spec: Map::clone(after), secrets: Vec::new() });
+        }
         let after = self.settled(after);
         let mut unresolved = None;
         let mut secrets = Vec::new();
@@ -219,8 +222,12 @@ impl<'a> Run<'a> {
         })
     }
 
+    fn recorded_text(&self, after: &Arc<Map>) -> Arc<str> {
+        if has_deferred(after) { text(&self.recorded_spec(after)) } else { text(after) }
+    }
+
     fn text_of(&self, change: &Change) -> Option<Arc<str>> {
-        Some(text(&self.recorded_spec(change.work.after()?)))
+        Some(self.recorded_text(change.work.after()?))
     }
 
     fn idempotency_key(&self, change: &Change) -> Arc<str> {
@@ -243,7 +250,7 @@ impl<'a> Run<'a> {
         let kind = self.request.targets.catalogue.get(&change.kind);
         let outputs = self.with_earlier(change, kind, outputs);
         let outputs_text = text(&outputs);
-        let resolved = self.recorded_spec(after);
+        let spec = self.recorded_text(after);
         if !outputs.is_empty() {
             locked(&self.outputs).insert(change.address.clone(), Arc::new(outputs));
         }
@@ -252,7 +259,7 @@ impl<'a> Run<'a> {
             kind: change.kind.clone(),
             target: change.target.clone(),
             identity: identity.clone(),
-            spec: text(&resolved),
+            spec,
             outputs: outputs_text,
             generation: change.generation,
             protect: change.protected,
@@ -263,6 +270,10 @@ impl<'a> Run<'a> {
 
 fn text(map: &Map) -> Arc<str> {
     serde_json::to_string(map).expect("specs and outputs have texts for keys").into()
+}
+
+fn has_deferred(spec: &Map) -> bool {
+    spec.iter().any(|(_, value)| value.has_deferred())
 }
 
 /// Why a spec cannot be written yet.

@@ -89,8 +89,10 @@ impl World {
                 .filename(&*self.path)
                 .create_if_missing(self.mode == Mode::ReadWrite)
                 .read_only(self.mode == Mode::ReadOnly)
-                .journal_mode(SqliteJournalMode::Delete)
+                .journal_mode(SqliteJournalMode::Persist)
+                .pragma("cache_size", "-32768")
                 .synchronous(SqliteSynchronous::Off)
+                .row_buffer_size(1000)
                 .busy_timeout(std::time::Duration::from_secs(30))
                 .disable_statement_logging();
             let options = if self.mode == Mode::ReadOnly {
@@ -98,6 +100,7 @@ impl World {
                 SqliteConnectOptions::new()
                     .filename(&*self.path)
                     .read_only(true)
+                    .row_buffer_size(1000)
                     .busy_timeout(std::time::Duration::from_secs(30))
                     .disable_statement_logging()
             } else {

@@ -1,5 +1,7 @@
 //! Estates that are written down as JSON, with a line for each value.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
@@ -146,8 +148,8 @@ fn estate(files: &Files) -> Estate {
 }
 
 /// What is asked for, as it is on record once it was applied.
-fn applied(files: &Files) -> BTreeMap<Address, Applied> {
-    let mut found = BTreeMap::new();
+fn applied(files: &Files) -> Inventory {
+    let mut found = Inventory::default();
     expanded(&estate(files), |_, _, owners, _| {
         for desired in owners.iter().flat_map(|owner| &owner.resources) {
             let applied = Applied {

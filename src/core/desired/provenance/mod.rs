@@ -20,7 +20,7 @@ mod removal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use self::evidence::Evidence;
@@ -30,7 +30,7 @@ use crate::diagnostics::{Origin, SourceFiles, Span};
 use crate::expression::Compiled;
 use crate::model::address::{Address, Owner};
 use crate::model::document::{Document, Positions, Scope, TierSpec};
-use crate::model::resource::{Applied, Desired};
+use crate::model::resource::{Applied, Desired, Inventory};
 use crate::model::value::push_token;
 use crate::resolve::{Resolved, ResolvedTenant, ResolvedTier};
 
@@ -40,7 +40,7 @@ pub struct Provenance<'a, 'e> {
     blueprints: &'a Blueprints<'e>,
     resolved: &'a Resolved<'e>,
     owners: &'a [OwnerResources],
-    inventory: &'a BTreeMap<Address, Applied>,
+    inventory: &'a Inventory,
     by_owner: OnceLock<HashMap<&'a Owner, &'a OwnerResources>>,
     evidence: Evidence,
 }
@@ -79,7 +79,7 @@ impl<'a, 'e> Provenance<'a, 'e> {
         blueprints: &'a Blueprints<'e>,
         resolved: &'a Resolved<'e>,
         owners: &'a [OwnerResources],
-        inventory: &'a BTreeMap<Address, Applied>,
+        inventory: &'a Inventory,
     ) -> Self {
         let (by_owner, evidence) = (OnceLock::new(), Evidence::default());
         Self { inputs, blueprints, resolved, owners, inventory, by_owner, evidence }
@@ -157,7 +157,9 @@ impl<'a, 'e> Provenance<'a, 'e> {
     /// What was last written for an owner.
     fn applied_of<'s>(&'s self, owner: &'s Owner) -> impl Iterator<Item = &'a Applied> + use<'s, 'a, 'e> {
         let first = Address { owner: owner.clone(), id: "".into(), each: None };
-        self.inventory.range(first..).map(|(_, applied)| applied).take_while(|applied| applied.address.owner == *owner)
+        let at = self.inventory.partition_point(|address, _| *address < first);
+        let from = self.inventory.get_range(at..).into_iter().flatten();
+        from.map(|(_, applied)| applied).take_while(|applied| applied.address.owner == *owner)
     }
 
     /// Where the first value that an expression of a part looks at is written; nothing if no document but the blueprint has it.

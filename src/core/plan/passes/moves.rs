@@ -3,22 +3,21 @@
 //!
 //! Runs before the targets are asked, so that a reader knows whose mark it may find.
 
-use std::collections::{BTreeMap, HashMap};
-
 use super::super::draft::Place;
+use crate::collections::HashMap;
 use crate::desired::OwnerResources;
 use crate::model::address::Address;
-use crate::model::resource::{Applied, Desired};
+use crate::model::resource::{Applied, Desired, Inventory};
 
 /// Adds to every desired resource the address at which the inventory has it, if that is another one.
-pub fn add(owners: &mut [OwnerResources], inventory: &BTreeMap<Address, Applied>) {
+pub fn add(owners: &mut [OwnerResources], inventory: &Inventory) {
     for (owner, at, from) in find(owners, inventory) {
         owners[owner].resources[at].previously.push(from);
     }
 }
 
 /// Every move: the place of the desired resource in `owners`, and the address from which it moves.
-fn find(owners: &[OwnerResources], inventory: &BTreeMap<Address, Applied>) -> Vec<(usize, usize, Address)> {
+fn find(owners: &[OwnerResources], inventory: &Inventory) -> Vec<(usize, usize, Address)> {
     let is_recorded = |desired: &Desired| {
         let own = std::iter::once(&desired.address).chain(&desired.previously);
         own.filter_map(|address| inventory.get(address)).any(|applied| Some(place_of(applied)) == wanted_by(desired))

@@ -8,6 +8,7 @@ use super::super::from_verdict::{
     adopted_on_record, conflict, conflict_help, created, put_on_record, replace_identity, updated,
 };
 use super::super::{Cause, Change, FieldChange, Finding, Hindrance};
+use crate::desired::OwnerResources;
 use crate::diagnostics::{Severity, codes};
 use crate::diff::{self, Known, Verdict};
 use crate::model::address::Address;
@@ -15,10 +16,22 @@ use crate::model::resource::{Applied, Begun, Desired, Observed, Present};
 use crate::model::unknown::Unknown;
 
 pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
-    for owner in inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner)) {
-        for desired in &owner.resources {
-            resource(inputs, index, desired, draft);
-        }
+    let owners: Vec<&OwnerResources> = inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner)).collect();
+    let chunk = owners.len().div_ceil(inputs.threads.max(1)).max(1);
+    let parts: Vec<Draft> = std::thread::scope(|threads| {
+        let part = |owners: &[&OwnerResources]| {
+            let mut draft = Draft::default();
+            for desired in owners.iter().flat_map(|owner| &owner.resources) {
+                resource(inputs, index, desired, &mut draft);
+            }
+            draft
+        };
+        let workers: Vec<_> = owners.chunks(chunk).map(|owners| threads.spawn(move || part(owners))).collect();
+        let parts = workers.into_iter().map(|worker| worker.join());
+        parts.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    for part in parts {
+        draft.merge(part);
     }
 }
 
@@ -65,7 +78,7 @@ fn earlier<'d>(
     observed: &Observed,
 ) -> Cow<'d, [Address]> {
     if let Observed::Present(Present { mark: Some(mark), .. }) = observed
-        && mark.is_of(&inputs.scope())
+        && mark.is_of(&index.scope)
         && mark.address != desired.address
         && !desired.previously.contains(&mark.address)
         && !index.desired.contains_key(&mark.address)
@@ -88,11 +101,11 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
     let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
     let observed = match (&desired.identity, observation) {
         // What has no name yet cannot exist yet.
-        (None, _) => Observed::Absent,
-        (Some(identity), Some(observation)) => observation.get(identity),
-        (Some(_), None) => Observed::Unknown(Unknown::NotAsked),
+        (None, _) => Cow::Owned(Observed::Absent),
+        (Some(identity), Some(observation)) => observation.look(identity),
+        (Some(_), None) => Cow::Owned(Observed::Unknown(Unknown::NotAsked)),
     };
-    if let Observed::Present(present) = &observed {
+    if let Observed::Present(present) = &*observed {
         if let Some(what) = &present.scheduled {
             draft.scheduled.insert(desired.address.clone(), what.clone());
         }
@@ -104,7 +117,7 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
     let earlier = earlier(inputs, index, desired, &observed);
     let begun = begun_of(inputs, desired);
     let verdict = diff::diff(&Known {
-        scope: &inputs.scope(),
+        scope: &index.scope,
         desired,
         earlier: &earlier,
         observed: &observed,
