@@ -1,112 +1,91 @@
-//! `rabbitmq.vhost_limits` and `rabbitmq.user_limits`.
+//! What the limits of virtual hosts and those of users have in common. They are set one by one.
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{check_names, plain, reference};
-use tenantry_core::model::kind::{Kind, Problem};
+use super::check_names;
+use super::unmarked::{Current, Unmarked, list};
+use crate::client::Client;
+use crate::error::Failure;
+use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
-/// What a virtual host may have at most. -1 is no limit.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "rabbitmq.vhost_limits")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
-pub struct VhostLimitsSpec {
-    pub vhost: String,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_connections: i64,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_queues: i64,
-}
-
-/// What a user may have at most. -1 is no limit.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "rabbitmq.user_limits")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
-pub struct UserLimitsSpec {
-    pub user: String,
-    /// Zero keeps it from connecting at all, for a tenant that is suspended.
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_connections: i64,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_channels: i64,
-}
+/// A field of a spec and what the API calls it.
+pub type Limit = (&'static str, &'static str);
 
 /// Stands for a limit that is not set.
 pub const UNLIMITED: i64 = -1;
 
-fn unlimited() -> i64 {
+pub fn unlimited() -> i64 {
     UNLIMITED
 }
 
-/// Fields of a spec and what the API calls them.
-pub const OF_VHOST: &[(&str, &str)] = &[("maxConnections", "max-connections"), ("maxQueues", "max-queues")];
-pub const OF_USER: &[(&str, &str)] = &[("maxConnections", "max-connections"), ("maxChannels", "max-channels")];
-
-pub fn vhost_kind() -> Kind {
-    Kind {
-        references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: |spec| normalise(spec, OF_VHOST),
-        check: |spec| check(spec, "vhost", OF_VHOST),
-        ..plain(
-            "rabbitmq.vhost_limits",
-            "What a virtual host of a RabbitMQ broker may have at most.",
-            schemars::schema_for!(VhostLimitsSpec),
-            &["vhost"],
-        )
-    }
-}
-
-pub fn user_kind() -> Kind {
-    Kind {
-        references: const { &[reference("/user", "rabbitmq.user")] },
-        normalise: |spec| normalise(spec, OF_USER),
-        check: |spec| check(spec, "user", OF_USER),
-        ..plain(
-            "rabbitmq.user_limits",
-            "What a user of a RabbitMQ broker may have at most.",
-            schemars::schema_for!(UserLimitsSpec),
-            &["user"],
-        )
-    }
-}
-
-fn normalise(spec: &Map, limits: &[(&str, &str)]) -> Map {
+pub fn normalise(spec: &Map, limits: &[Limit]) -> Map {
     let mut fields = Fields::of(spec);
     for (field, _) in limits {
-        fields.default(field, unlimited());
+        fields.default(field, UNLIMITED);
     }
     fields.build()
 }
 
-fn check(spec: &Map, owner: &str, limits: &[(&str, &str)]) -> Vec<Problem> {
+pub fn check(spec: &Map, owner: &str, limits: &[Limit]) -> Vec<Problem> {
     let mut problems = check_names(spec, &[owner]);
-    if limits.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(-1)) {
+    if limits.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
         let message = "it limits nothing, and the server cannot tell such limits from none";
         problems.push(Problem::error("", message).help("set a limit of 0 or more, or leave the resource out"));
     }
     problems
 }
 
-/// The limits that are set, as a spec; nothing if none of those that are known is.
-pub fn of_api(owner: &str, name: &str, limits: &Json, known: &[(&str, &str)]) -> Option<Map> {
-    let set = known.iter().filter_map(|(field, of_api)| {
-        let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit >= 0)?;
-        Some((Arc::from(*field), Value::from(limit)))
-    });
-    let set: Vec<_> = set.collect();
-    (!set.is_empty()).then(|| {
-        let owner = (Arc::from(owner), Value::from(name));
-        normalise(&set.into_iter().chain([owner]).collect(), known)
-    })
+/// Whether any of the limits that are known is set.
+pub fn are_set(values: &Json, limits: &[Limit]) -> bool {
+    limits.iter().any(|(_, of_api)| set(values, of_api).is_some())
+}
+
+fn set(values: &Json, of_api: &str) -> Option<i64> {
+    values.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)
+}
+
+/// The limits in the field `at` of an object, whose owner stands in its field `named`, as a spec.
+pub fn of_api(object: &Json, at: &str, named: &str, owner: &str, limits: &[Limit]) -> Map {
+    let name = object.get(named).and_then(Json::as_str).unwrap_or_default();
+    spec(owner, name, &object[at], limits)
+}
+
+fn spec(owner: &str, name: &str, values: &Json, limits: &[Limit]) -> Map {
+    let of_limit = |(field, of_api): &Limit| Some((Arc::from(*field), Value::from(set(values, of_api)?)));
+    let owner = (Arc::from(owner), Value::from(name));
+    normalise(&limits.iter().filter_map(of_limit).chain([owner]).collect(), limits)
+}
+
+pub async fn current<Spec: Unmarked>(
+    client: &Client,
+    wanted: &Spec,
+    owner: &str,
+    limits: &[Limit],
+) -> Result<Option<Current>, Failure> {
+    let path = wanted.path();
+    let found = list(client, &path).await?;
+    let values = found.first().and_then(|of_owner| of_owner.get("value")).filter(|values| are_set(values, limits));
+    Ok(values.map(|values| spec(owner, path.last().copied().unwrap_or_default(), values, limits).into()))
+}
+
+pub async fn put(client: &Client, wanted: &impl Unmarked) -> Result<(), Failure> {
+    for (limit, value) in wanted.body().as_object().into_iter().flatten() {
+        let path = [&wanted.path()[..], &[limit]].concat();
+        match value.as_i64() {
+            Some(value) if value > UNLIMITED => client.put(&path, &json!({"value": value})).await?,
+            _ => client.delete(&path).await?,
+        }
+    }
+    Ok(())
+}
+
+pub async fn remove(client: &Client, wanted: &impl Unmarked) -> Result<(), Failure> {
+    for limit in wanted.body().as_object().into_iter().flat_map(serde_json::Map::keys) {
+        client.delete(&[&wanted.path()[..], &[limit]].concat()).await?;
+    }
+    Ok(())
 }
