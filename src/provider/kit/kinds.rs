@@ -52,7 +52,7 @@ macro_rules! kinds {
         $visibility:vis enum $name:ident of $product:literal { $($variant:ident = $($module:ident)::+),+ $(,)? }
     ) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $visibility enum $name {
             $($variant),+
         }

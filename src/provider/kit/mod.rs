@@ -30,7 +30,7 @@ pub use kinds::{Kinds, ProviderKind, describe};
 pub use pool::{Pool, Session};
 pub use read::{Answers, Asked, KindReader, Subject, by_key, in_turn, known, side_by_side, subjects, unknown};
 pub use spec::parse;
-pub use write::{InTurn, Steps, failed, within};
+pub use write::{InTurn, Steps, failed, within, write_in_turn};
 
 #[doc(hidden)]
 pub use tenantry_core::model::kind::Kind;

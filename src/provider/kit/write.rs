@@ -67,44 +67,15 @@ pub trait Steps: Send + Sync {
 /// Writes one step after the other, up to the first that fails.
 pub struct InTurn<S>(pub S);
 
-impl<S: Steps> InTurn<S> {
-    fn error(&self, batch: &[Step], index: usize, done: Vec<Written>, failure: S::Failure) -> WriteError {
-        let hidden = batch.iter().flat_map(|step| self.0.hidden(step));
-        failed(failure.into_provider_error(self.0.attempted(&batch[index])), index, done, hidden)
-    }
+fn error_of<S: Steps>(steps: &S, batch: &[Step], index: usize, done: Vec<Written>, failure: S::Failure) -> WriteError {
+    let hidden = batch.iter().flat_map(|step| steps.hidden(step));
+    failed(failure.into_provider_error(steps.attempted(&batch[index])), index, done, hidden)
 }
 
 #[async_trait]
 impl<S: Steps> Writer for InTurn<S> {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            if !S::ASKS_GUARD
-                && let Err(lost) = guard.check().await
-            {
-                return Err(lost.of_step(index, done, self.0.attempted(step)));
-            }
-            match traced(self.0.step(step, guard)).await {
-                (Ok(written), _) => done.push(written),
-                (Err(failure), is_written) => {
-                    let (failure, is_in_doubt) = self.0.failed(step, failure, is_written).await;
-                    if let Err(failure) = self.0.finish(&batch[..index]).await {
-                        tracing::warn!("what was written before is not finished: {failure}");
-                    }
-                    let mut failed = self.error(batch, index, done, failure);
-                    failed.error.is_in_doubt = is_in_doubt;
-                    return Err(failed);
-                }
-            }
-        }
-        if !batch.is_empty()
-            && let Err(failure) = self.0.finish(batch).await
-        {
-            // Repeating the last step finishes again.
-            done.pop();
-            return Err(self.error(batch, batch.len() - 1, done, failure));
-        }
-        Ok(done)
+        write_in_turn(&self.0, batch, guard).await
     }
 
     async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
@@ -114,6 +85,45 @@ impl<S: Steps> Writer for InTurn<S> {
             error
         })
     }
+}
+
+/// As [`InTurn`] does it, for a writer that does something else besides.
+///
+/// # Errors
+/// Those of [`Writer::write_guarded`].
+pub async fn write_in_turn<S: Steps>(
+    steps: &S,
+    batch: &[Step],
+    guard: &dyn CommitGuard,
+) -> Result<Vec<Written>, WriteError> {
+    let mut done = Vec::with_capacity(batch.len());
+    for (index, step) in batch.iter().enumerate() {
+        if !S::ASKS_GUARD
+            && let Err(lost) = guard.check().await
+        {
+            return Err(lost.of_step(index, done, steps.attempted(step)));
+        }
+        match traced(steps.step(step, guard)).await {
+            (Ok(written), _) => done.push(written),
+            (Err(failure), is_written) => {
+                let (failure, is_in_doubt) = steps.failed(step, failure, is_written).await;
+                if let Err(failure) = steps.finish(&batch[..index]).await {
+                    tracing::warn!("what was written before is not finished: {failure}");
+                }
+                let mut failed = error_of(steps, batch, index, done, failure);
+                failed.error.is_in_doubt = is_in_doubt;
+                return Err(failed);
+            }
+        }
+    }
+    if !batch.is_empty()
+        && let Err(failure) = steps.finish(batch).await
+    {
+        // Repeating the last step finishes again.
+        done.pop();
+        return Err(error_of(steps, batch, batch.len() - 1, done, failure));
+    }
+    Ok(done)
 }
 
 /// The failure of one step of a batch, without the secrets of any.

@@ -11,18 +11,21 @@ use serde_json::Value as Json;
 
 use super::client::{Client, NO_API};
 use super::error::{Failed as _, Failure};
-use super::types::RabbitMqKind;
-use super::types::binding::BindingSpec;
-use super::types::exchange::{self, ExchangeSpec};
-use super::types::permission::PermissionSpec;
-use super::types::policy::PolicySpec;
-use super::types::queue::QueueSpec;
-use super::types::topic_permission::TopicPermissionSpec;
-use super::types::unmarked::Unmarked;
-use super::types::user::Account;
-use super::types::user_limits::UserLimitsSpec;
-use super::types::vhost_limits::VhostLimitsSpec;
-use super::types::{text, vhost};
+use super::types::{
+    RabbitMqKind,
+    binding::BindingSpec,
+    exchange::{self, ExchangeSpec},
+    permission::PermissionSpec,
+    policy::PolicySpec,
+    queue::QueueSpec,
+    text,
+    topic_permission::TopicPermissionSpec,
+    unmarked::Unmarked,
+    user::Account,
+    user_limits::UserLimitsSpec,
+    vhost,
+    vhost_limits::VhostLimitsSpec,
+};
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::{Kind, MarkPlace, escape};
 use tenantry_core::model::mark::Mark;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::check_names;
@@ -11,6 +13,7 @@ use crate::error::Failure;
 use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::Step;
 
 /// A field of a spec and what the API calls it.
 pub type Limit = (&'static str, &'static str);
@@ -22,70 +25,94 @@ pub fn unlimited() -> i64 {
     UNLIMITED
 }
 
-pub fn normalise(spec: &Map, limits: &[Limit]) -> Map {
+/// The spec of a kind that is limits.
+pub trait Limits: DeserializeOwned + Send + Sync {
+    const LIST: &'static str;
+    const KNOWN: &'static [Limit];
+    /// The field of the spec that names whom they are for.
+    const OWNER: &'static str;
+
+    /// Whom an object of the list is about, and its limits.
+    fn listed(object: &Json) -> (&Json, &Json);
+
+    fn path(&self) -> Vec<&str>;
+
+    /// The limits, as the API calls them.
+    fn body(&self) -> Json;
+}
+
+pub fn normalise<Spec: Limits>(spec: &Map) -> Map {
     let mut fields = Fields::of(spec);
-    for (field, _) in limits {
+    for (field, _) in Spec::KNOWN {
         fields.default(field, UNLIMITED);
     }
     fields.build()
 }
 
-pub fn check(spec: &Map, owner: &str, limits: &[Limit]) -> Vec<Problem> {
-    let mut problems = check_names(spec, &[owner]);
-    if limits.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
+pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &[Spec::OWNER]);
+    if Spec::KNOWN.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
         let message = "it limits nothing, and the server cannot tell such limits from none";
         problems.push(Problem::error("", message).help("set a limit of 0 or more, or leave the resource out"));
     }
     problems
 }
 
-/// Whether any of the limits that are known is set.
-pub fn are_set(values: &Json, limits: &[Limit]) -> bool {
-    limits.iter().any(|(_, of_api)| set(values, of_api).is_some())
+/// The limits that are set, as a spec; nothing if none of those that are known is.
+fn spec_of<Spec: Limits>(owner: &str, limits: &Json) -> Option<Map> {
+    let set = Spec::KNOWN.iter().filter_map(|(field, of_api)| {
+        let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)?;
+        Some((Arc::from(*field), Value::from(limit)))
+    });
+    let set: Vec<_> = set.collect();
+    let owner = (Arc::from(Spec::OWNER), Value::from(owner));
+    (!set.is_empty()).then(|| normalise::<Spec>(&set.into_iter().chain([owner]).collect()))
 }
 
-fn set(values: &Json, of_api: &str) -> Option<i64> {
-    values.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)
-}
+#[async_trait]
+impl<Spec: Limits> Unmarked for Spec {
+    const LIST: &'static str = Spec::LIST;
+    const IN_PARTS: bool = true;
 
-/// The limits in the field `at` of an object, whose owner stands in its field `named`, as a spec.
-pub fn of_api(object: &Json, at: &str, named: &str, owner: &str, limits: &[Limit]) -> Map {
-    let name = object.get(named).and_then(Json::as_str).unwrap_or_default();
-    spec(owner, name, &object[at], limits)
-}
+    fn of_api(object: &Json) -> Map {
+        let (owner, limits) = Spec::listed(object);
+        spec_of::<Spec>(owner.as_str().unwrap_or_default(), limits).unwrap_or_default()
+    }
 
-fn spec(owner: &str, name: &str, values: &Json, limits: &[Limit]) -> Map {
-    let of_limit = |(field, of_api): &Limit| Some((Arc::from(*field), Value::from(set(values, of_api)?)));
-    let owner = (Arc::from(owner), Value::from(name));
-    normalise(&limits.iter().filter_map(of_limit).chain([owner]).collect(), limits)
-}
+    fn among(list: &[Json]) -> Vec<Map> {
+        list.iter().map(Self::of_api).filter(|spec| !spec.is_empty()).collect()
+    }
 
-pub async fn current<Spec: Unmarked>(
-    client: &Client,
-    wanted: &Spec,
-    owner: &str,
-    limits: &[Limit],
-) -> Result<Option<Current>, Failure> {
-    let path = wanted.path();
-    let found = list(client, &path).await?;
-    let values = found.first().and_then(|of_owner| of_owner.get("value")).filter(|values| are_set(values, limits));
-    Ok(values.map(|values| spec(owner, path.last().copied().unwrap_or_default(), values, limits).into()))
-}
+    fn path(&self) -> Vec<&str> {
+        Limits::path(self)
+    }
 
-pub async fn put(client: &Client, wanted: &impl Unmarked) -> Result<(), Failure> {
-    for (limit, value) in wanted.body().as_object().into_iter().flatten() {
-        let path = [&wanted.path()[..], &[limit]].concat();
-        match value.as_i64() {
-            Some(value) if value > UNLIMITED => client.put(&path, &json!({"value": value})).await?,
-            _ => client.delete(&path).await?,
+    fn body(&self) -> Json {
+        Limits::body(self)
+    }
+
+    async fn current(&self, client: &Client, _: &Step) -> Result<Option<Current>, Failure> {
+        let path = Limits::path(self);
+        let found = list(client, &path).await?;
+        let limits = found.first().and_then(|of_owner| of_owner.get("value"));
+        Ok(limits.and_then(|limits| spec_of::<Spec>(path.last()?, limits)).map(Into::into))
+    }
+
+    async fn put(&self, client: &Client) -> Result<(), Failure> {
+        for (limit, value) in Limits::body(self).as_object().into_iter().flatten() {
+            let path = [&Limits::path(self)[..], &[limit]].concat();
+            match value.as_i64() {
+                Some(value) if value > UNLIMITED => client.put(&path, &json!({"value": value})).await?,
+                _ => client.delete(&path).await?,
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-pub async fn remove(client: &Client, wanted: &impl Unmarked) -> Result<(), Failure> {
-    for limit in wanted.body().as_object().into_iter().flat_map(serde_json::Map::keys) {
-        client.delete(&[&wanted.path()[..], &[limit]].concat()).await?;
+    async fn remove(&self, client: &Client, _: &Current) -> Result<(), Failure> {
+        for (_, limit) in Spec::KNOWN {
+            client.delete(&[&Limits::path(self)[..], &[limit]].concat()).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -14,15 +14,11 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use super::types::RabbitMqKind;
-use super::types::binding::BindingSpec;
-use super::types::exchange::ExchangeSpec;
-use super::types::permission::PermissionSpec;
-use super::types::policy::PolicySpec;
-use super::types::queue::QueueSpec;
-use super::types::topic_permission::TopicPermissionSpec;
-use super::types::user_limits::UserLimitsSpec;
-use super::types::vhost_limits::VhostLimitsSpec;
+use super::types::{
+    RabbitMqKind, binding::BindingSpec, exchange::ExchangeSpec, permission::PermissionSpec, policy::PolicySpec,
+    queue::QueueSpec, topic_permission::TopicPermissionSpec, user_limits::UserLimitsSpec,
+    vhost_limits::VhostLimitsSpec,
+};
 use tenantry_kit::{ProviderKind as _, Steps};
 use tenantry_provider::contract::{CommitGuard, Step, Written};
 
