@@ -59,21 +59,22 @@ const RULES: &[Rule] = &[
     // Every provider. None knows another, and none sends a request past the shared transport.
     Rule {
         room: "provider/*",
-        knows: &["core", "provider", "transport"],
+        knows: &["core", "kit", "provider", "transport"],
         must_not: &[SURROUNDINGS, TERMINAL, YAML, REQUESTS],
     },
     // The one crate that sends requests over HTTP.
     Rule { room: "provider/transport", knows: &["core", "provider"], must_not: &[SURROUNDINGS, TERMINAL, YAML] },
+    // What every provider is made with. It opens nothing itself.
     Rule {
-        room: "provider/rabbitmq",
+        room: "provider/kit",
         knows: &["core", "provider", "transport"],
-        must_not: &[SURROUNDINGS, TERMINAL, YAML],
+        must_not: &[CONNECTIONS, SURROUNDINGS, FILES, CHANCE, TERMINAL, YAML],
     },
     // Objects as files are YAML; the estate's own YAML stays as unknown to it as to the others. A cluster can keep secrets, so
     // it keeps the contract of secret stores.
     Rule {
         room: "provider/kubernetes",
-        knows: &["core", "provider", "transport", "secret"],
+        knows: &["core", "kit", "provider", "transport", "secret"],
         must_not: &[SURROUNDINGS, TERMINAL, REQUESTS],
     },
     // The one crate that names them all.

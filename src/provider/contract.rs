@@ -165,7 +165,7 @@ pub trait CommitGuard: Send + Sync {
 }
 
 /// The lock is another run's, or soon may be. Nothing may be written any more.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("nothing was written: {0}")]
 pub struct LeaseLost(pub String);
 

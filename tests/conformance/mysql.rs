@@ -1,10 +1,8 @@
 //! One case for each kind of MySQL, and for each object that privileges are on.
 
 use serde_json::json;
-use tenantry_core::model::kind::Catalogue;
 use tenantry_mysql::MySql;
-use tenantry_provider::conformance::{Case, Subject, check};
-use tenantry_provider::contract::Provider as _;
+use tenantry_provider::conformance::Case;
 
 use crate::support::target::{Target, on_server};
 
@@ -86,25 +84,7 @@ pub fn cases(suffix: &str) -> Vec<Case> {
 
 #[test]
 fn mysql_conforms() {
-    let test = async |target: &Target| {
-        let catalogue = Catalogue::new(MySql.kinds());
-        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
-        let unreachable = target.reader_at(&target.url_at(9));
-        let (reader, writer) = (target.reader(), target.writer());
-        let other = target.reader();
-        let subject = Subject {
-            catalogue: &catalogue,
-            reader: &*reader,
-            other: &*other,
-            writer: &*writer,
-            unreachable: &*unreachable,
-        };
-        let mut violations = Vec::new();
-        for case in cases(&target.suffix) {
-            violations.extend(check(&subject, &case).await);
-        }
-        assert!(violations.is_empty(), "{}", violations.join("\n"));
-    };
+    let test = async |target: &Target| target.assert_conforms(cases(&target.suffix)).await;
     let values = |suffix: &str| json!({"bookkeeping_database": format!("tenantry_{suffix}")});
     on_server("mysql_conforms", MySql, values, test, async |_| {});
 }

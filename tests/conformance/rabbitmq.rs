@@ -1,9 +1,7 @@
 //! One case for each kind of RabbitMQ.
 
 use serde_json::{Value as Json, json};
-use tenantry_core::model::kind::Catalogue;
-use tenantry_provider::conformance::{Case, Subject, check};
-use tenantry_provider::contract::Provider as _;
+use tenantry_provider::conformance::Case;
 use tenantry_rabbitmq::RabbitMq;
 
 use crate::support::target::{Target, on_server};
@@ -104,24 +102,6 @@ pub fn cases(suffix: &str) -> Vec<Case> {
 
 #[test]
 fn rabbitmq_conforms() {
-    let test = async |target: &Target| {
-        let catalogue = Catalogue::new(RabbitMq.kinds());
-        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
-        let unreachable = target.reader_at(&target.url_at(9));
-        let (reader, writer) = (target.reader(), target.writer());
-        let other = target.reader();
-        let subject = Subject {
-            catalogue: &catalogue,
-            reader: &*reader,
-            other: &*other,
-            writer: &*writer,
-            unreachable: &*unreachable,
-        };
-        let mut violations = Vec::new();
-        for case in cases(&target.suffix) {
-            violations.extend(check(&subject, &case).await);
-        }
-        assert!(violations.is_empty(), "{}", violations.join("\n"));
-    };
+    let test = async |target: &Target| target.assert_conforms(cases(&target.suffix)).await;
     on_server("rabbitmq_conforms", RabbitMq, |_| json!({}), test, async |_| {});
 }

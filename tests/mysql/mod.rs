@@ -156,21 +156,8 @@ fn the_number_of_round_trips_does_not_depend_on_the_number_of_tenants() {
 #[test]
 fn an_outage_is_unknown_and_never_absent() {
     on_mysql("an_outage_is_unknown_and_never_absent", async |target| {
-        let wanted = tenant(target, "acme");
-        let proxy = TcpProxy::start(target.host()).await;
-        let url = target.url_at(proxy.port);
-        let (reader, writer) = (target.reader_at(&url), target.writer_at(&url));
-        let answer = reader.probe().await.expect("it answers");
+        let answer = target.assert_outage_is_unknown(&tenant(target, "acme")).await;
         assert!(answer.contains(" at root@127.0.0.1:") && !answer.contains(":root@"), "{answer}");
-        proxy.go_down();
-        let observations = observe(&*reader, &all(&wanted), &[]).await;
-        for desired in &wanted {
-            let observation = &observations[desired.kind.name];
-            assert!(observation.incomplete.is_some());
-            assert!(matches!(observation.get(desired.identity.as_deref().expect("an identity")), Observed::Unknown(_)));
-        }
-        let error = writer.write(&[create(&wanted[0])]).await.expect_err("it is down").error;
-        assert_eq!(error.class, ErrorClass::Retryable, "{error}");
     });
 }
 

@@ -195,22 +195,8 @@ fn a_server_whose_certificate_does_not_verify_is_not_talked_to() {
 #[test]
 fn an_outage_is_unknown_and_never_absent() {
     on_rabbitmq("an_outage_is_unknown_and_never_absent", async |target| {
-        let wanted = tenant(target, "acme");
-        let proxy = TcpProxy::start(target.host()).await;
-        let url = target.url_at(proxy.port);
-        let (reader, writer) = (target.reader_at(&url), target.writer_at(&url));
-        let answer = reader.probe().await.expect("it answers");
+        let answer = target.assert_outage_is_unknown(&tenant(target, "acme")).await;
         assert!(answer.starts_with("RabbitMQ 3.10") && !answer.contains(":tenantry@"), "{answer}");
-        proxy.go_down();
-        let observations = observe(&*reader, &all(&wanted), &[]).await;
-        for desired in &wanted {
-            let observation = &observations[desired.kind.name];
-            assert!(observation.incomplete.is_some());
-            assert!(matches!(observation.get(desired.identity.as_deref().expect("an identity")), Observed::Unknown(_)));
-        }
-        let error = writer.write(&[create(&wanted[0])]).await.expect_err("it is down").error;
-        assert_eq!(error.class, ErrorClass::Retryable, "{error}");
-        assert_eq!(reader.probe().await.expect_err("it is down").class, ErrorClass::Retryable);
     });
 }
 

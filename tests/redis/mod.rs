@@ -168,21 +168,8 @@ fn an_outage_is_unknown_and_never_absent() {
     on_redis("an_outage_is_unknown_and_never_absent", async |target| {
         let wanted = tenant(target, "acme");
         target.create(&wanted.iter().collect::<Vec<_>>()).await;
-        let proxy = TcpProxy::start(target.host()).await;
-        let url = target.url_at(proxy.port);
-        let (reader, writer) = (target.reader_at(&url), target.writer_at(&url));
-        let answer = reader.probe().await.expect("it answers");
+        let answer = target.assert_outage_is_unknown(&wanted).await;
         assert!(answer.starts_with("Redis 7") && !answer.contains(":tenantry@"), "{answer}");
-        proxy.go_down();
-        let observations = observe(&*reader, &wanted.iter().collect::<Vec<_>>(), &[]).await;
-        for desired in &wanted {
-            let observation = &observations[desired.kind.name];
-            assert!(observation.incomplete.is_some());
-            assert!(matches!(observation.get(desired.identity.as_deref().expect("an identity")), Observed::Unknown(_)));
-        }
-        let error = writer.write(&[create(&wanted[1])]).await.expect_err("it is down").error;
-        assert_eq!(error.class, ErrorClass::Retryable, "{error}");
-        assert_eq!(reader.probe().await.expect_err("it is down").class, ErrorClass::Retryable);
     });
 }
 

@@ -5,10 +5,12 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use tenantry_core::diff::compare;
-use tenantry_core::model::kind::MarkPlace;
+use tenantry_core::model::kind::{Catalogue, MarkPlace};
 use tenantry_core::model::resource::{Desired, Observed, Present};
-use tenantry_provider::contract::{Provider, Reader, Settings, Step, WriteError, Writer, Written};
+use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::contract::{ErrorClass, Provider, Reader, Settings, Step, WriteError, Writer, Written};
 
+use super::tcp::TcpProxy;
 use super::{Workbench, create, delete, mark, observe, present, update};
 
 /// The server that a variable names.
@@ -136,6 +138,46 @@ impl Target {
 
     pub async fn create(&self, desired: &[&Desired]) {
         self.write(&desired.iter().map(|desired| create(desired)).collect::<Vec<_>>()).await;
+    }
+
+    /// Keeps the contract of providers, with a case for each of its kinds.
+    pub async fn assert_conforms(&self, cases: Vec<Case>) {
+        let catalogue = Catalogue::new(self.provider.kinds());
+        // Nothing listens on the port of discarding (RFC 863) of the loopback here.
+        let unreachable = self.reader_at(&self.url_at(9));
+        let (reader, other, writer) = (self.reader(), self.reader(), self.writer());
+        let subject = Subject {
+            catalogue: &catalogue,
+            reader: &*reader,
+            other: &*other,
+            writer: &*writer,
+            unreachable: &*unreachable,
+        };
+        let mut violations = Vec::new();
+        for case in cases {
+            violations.extend(check(&subject, &case).await);
+        }
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+
+    /// When the server goes down everything is unknown and nothing absent, and a write may be tried again. Returns what the
+    /// server called itself before.
+    pub async fn assert_outage_is_unknown(&self, wanted: &[Desired]) -> String {
+        let proxy = TcpProxy::start(self.host()).await;
+        let url = self.url_at(proxy.port);
+        let (reader, writer) = (self.reader_at(&url), self.writer_at(&url));
+        let answer = reader.probe().await.expect("it answers");
+        proxy.go_down();
+        let observations = observe(&*reader, &wanted.iter().collect::<Vec<_>>(), &[]).await;
+        for desired in wanted {
+            let observation = &observations[desired.kind.name];
+            assert!(observation.incomplete.is_some());
+            assert!(matches!(observation.get(desired.identity.as_deref().expect("an identity")), Observed::Unknown(_)));
+        }
+        let error = writer.write(&[create(&wanted[0])]).await.expect_err("it is down").error;
+        assert_eq!(error.class, ErrorClass::Retryable, "{error}");
+        assert_eq!(reader.probe().await.expect_err("it is down").class, ErrorClass::Retryable);
+        answer
     }
 
     pub async fn observe(&self, desired: &Desired) -> Observed {

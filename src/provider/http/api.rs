@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 use crate::auth::{self, Credentials};
-use crate::failure::Failure;
+use crate::failure::{Failed as _, Failure};
 use tenantry_provider::contract::Settings;
 use tenantry_transport::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION};
 use tenantry_transport::{Answer, Effect, Method, Options, Request, Transport, Url};
@@ -68,7 +68,7 @@ impl Api {
     /// If it makes none.
     pub fn url(&self, path: &str) -> Result<Url, Failure> {
         let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let url: Url = text.parse().map_err(|_| Failure::Invalid(format!("{path} is no path")))?;
+        let url: Url = text.parse().map_err(|_| Failure::invalid(format!("{path} is no path")))?;
         self.own(url)
     }
 
@@ -105,7 +105,7 @@ impl Api {
         }
         let mut effect = Effect::of(&method);
         if let Some(IdempotencyKey { header, key }) = idempotency_key {
-            let unusable = || Failure::Invalid(format!("`{header}` cannot be a header that has an idempotency key"));
+            let unusable = || Failure::invalid(format!("`{header}` cannot be a header that has an idempotency key"));
             let name = HeaderName::from_bytes(header.as_bytes()).map_err(|_| unusable())?;
             headers.insert(name, HeaderValue::from_str(key).map_err(|_| unusable())?);
             effect = Effect::Repeatable;
@@ -164,9 +164,9 @@ pub fn fill<'a>(path: &str, value: impl Fn(&str) -> Option<std::borrow::Cow<'a, 
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         let value =
-            value(name).ok_or_else(|| Failure::Invalid(format!("nothing is known for {{{name}}} of {path}")))?;
+            value(name).ok_or_else(|| Failure::invalid(format!("nothing is known for {{{name}}} of {path}")))?;
         if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(Failure::Invalid(format!("{{{name}}} of {path} would lead elsewhere")));
+            return Err(Failure::invalid(format!("{{{name}}} of {path} would lead elsewhere")));
         }
         filled.push_str(before);
         let set = if name == "operation" { PATH } else { SEGMENT };

@@ -1,8 +1,11 @@
 //! Requests that did not do what they were for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tenantry_provider::contract::{ErrorClass, ProviderError, masked};
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::{ErrorClass, masked};
 use tenantry_transport::{StatusCode, may_be_done};
 
 /// A request that did not do what it was for.
@@ -14,10 +17,8 @@ pub enum Failure {
     Refused { status: u16, message: String },
     #[error("{0}")]
     Unreadable(String),
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
     #[error("the operation failed: {}", brief(.0))]
     Operation(String),
     /// It was sent once, nobody knows what came of it, and it must not be sent again.
@@ -42,23 +43,10 @@ impl Failure {
             Self::Transport(failure) => Self::Transport(failure),
             Self::Refused { status, message } => Self::Refused { status, message: cover(message) },
             Self::Unreadable(message) => Self::Unreadable(cover(message)),
-            Self::Conflict(message) => Self::Conflict(cover(message)),
-            Self::Invalid(message) => Self::Invalid(cover(message)),
+            // Words of our own.
+            Self::Obstacle(obstacle) => Self::Obstacle(obstacle),
             Self::Operation(message) => Self::Operation(cover(message)),
             Self::Unsettled => Self::Unsettled,
-        }
-    }
-
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Transport(failure) => failure.class(),
-            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
-            Self::Refused { status: 408 | 423 | 425, .. } => ErrorClass::Retryable,
-            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
-            Self::Refused { status: 409 | 412, .. } | Self::Conflict(_) => ErrorClass::Conflict,
-            // What was made is perhaps found a moment later.
-            Self::Unsettled => ErrorClass::Retryable,
-            Self::Refused { .. } | Self::Unreadable(_) | Self::Invalid(_) | Self::Operation(_) => ErrorClass::Fatal,
         }
     }
 
@@ -69,23 +57,36 @@ impl Failure {
             Self::Refused { status, .. } => StatusCode::from_u16(*status).is_ok_and(may_be_done),
             // An answer that says "done", in words that nobody understands.
             Self::Unreadable(_) | Self::Operation(_) | Self::Unsettled => true,
-            Self::Conflict(_) | Self::Invalid(_) => false,
+            Self::Obstacle(_) => false,
+        }
+    }
+}
+
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport(failure) => failure.class(),
+            Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
+            Self::Refused { status: 408 | 423 | 425, .. } => ErrorClass::Retryable,
+            Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
+            Self::Refused { status: 409 | 412, .. } => ErrorClass::Conflict,
+            Self::Obstacle(obstacle) => obstacle.class(),
+            // What was made is perhaps found a moment later.
+            Self::Unsettled => ErrorClass::Retryable,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Operation(_) => ErrorClass::Fatal,
         }
     }
 
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = match &self {
-            Self::Transport(failure) => failure.remedy(),
-            Self::Refused { status: 401, .. } => Some("check the credentials of the target"),
-            Self::Refused { status: 403, .. } => Some("give the credentials of the target this permission"),
-            Self::Unreadable(_) => Some("check the target's `url`: an API answers JSON"),
-            Self::Unsettled => Some("look into the target; the next run takes what it finds there for its own"),
-            _ => None,
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        let remedy = match self {
+            Self::Transport(failure) => return failure.remedy().map(Into::into),
+            Self::Obstacle(obstacle) => return obstacle.remedy(),
+            Self::Refused { status: 401, .. } => "check the credentials of the target",
+            Self::Refused { status: 403, .. } => "give the credentials of the target this permission",
+            Self::Unreadable(_) => "check the target's `url`: an API answers JSON",
+            Self::Unsettled => "look into the target; the next run takes what it finds there for its own",
+            Self::Refused { .. } | Self::Operation(_) => return None,
         };
-        let error = ProviderError::new(self.class(), attempted, &self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        Some(remedy.into())
     }
 }

@@ -32,7 +32,9 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
-use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_kit::InTurn;
+use tenantry_kit::settings::invalid;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The provider of REST APIs.
 pub struct Http;
@@ -144,13 +146,10 @@ impl Provider for Http {
     }
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
-        Ok(Box::new(write::HttpWriter::new(open(settings)?)))
+        Ok(Box::new(InTurn(write::HttpWriter::new(open(settings)?))))
     }
 }
 
 fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
-    Api::open(settings).map(Arc::new).map_err(|cause| {
-        let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        ProviderError::new(ErrorClass::Fatal, attempted, cause)
-    })
+    Api::open(settings).map(Arc::new).map_err(|cause| invalid(settings, cause))
 }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::api::{Api, Reply, fill};
 use crate::definition::{self, Definition, ListCall, Paging};
-use crate::failure::Failure;
+use crate::failure::{Failed as _, Failure};
 use crate::object::{id_of, is_object, name_of, nameless, placeholder, present, text_at};
 use crate::types;
 use tenantry_core::fingerprint::Fingerprint;
@@ -179,7 +179,7 @@ pub async fn find(api: &Api, definition: &Definition, spec: &Map, objects: &Obje
     let listed = match (definition.list.is_some(), objects.get(name).map(Vec::as_slice)) {
         (true, None | Some([])) => return Ok(None),
         (true, Some([_, _, ..])) => {
-            return Err(Failure::Conflict(format!("there are several of the name `{name}`; keep one")));
+            return Err(Failure::conflict(format!("there are several of the name `{name}`; keep one")));
         }
         (true, Some([one])) => Some(one),
         (false, _) => None,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::api::{Api, IdempotencyKey, Reply, fill};
 use crate::definition::{self, Definition, Verb, Wait, WriteCall};
-use crate::failure::Failure;
+use crate::failure::{Failed as _, Failure};
 use crate::mark;
 use crate::object::{
     body, carry, changed, changed_names, fixed, id_of, is_object, name_of, outputs, placeholder, text_at, texts_at,
@@ -24,8 +24,9 @@ use crate::object::{
 use crate::read::{Objects, find, group_key, list};
 use tenantry_core::model::kind::{MarkPlace, readable_identity};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
-use tenantry_transport::{Method, traced};
+use tenantry_kit::{Obstacle, Steps};
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, Written};
+use tenantry_transport::Method;
 
 /// How often an operation is looked at: soon at first, then less and less.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -76,22 +77,24 @@ impl HttpWriter {
         }
     }
 
-    async fn step(&self, step: &Step) -> Result<Written, Failure> {
+    async fn write(&self, step: &Step) -> Result<Written, Failure> {
         let spec = step.spec();
-        let definition = definition::of(spec).map_err(|(_, reason)| Failure::Invalid(reason))?;
+        let definition = definition::of(spec).map_err(|(_, reason)| Failure::invalid(reason))?;
         let found = self.current(&definition, spec).await?;
         let there = found.as_ref().filter(|object| definition.is_there(object));
         if let Some(object) = there {
             let was_sent = self.sent.lock().await.contains(&step.idempotency_key);
             match check_owner(step, &definition, object, was_sent) {
                 // Of a replacement that is repeated: the old one is gone, and this is what came in its place.
-                Err(Failure::Conflict(_)) if was_sent && is_replaced(step) => return Ok(Written::default()),
+                Err(Failure::Obstacle(Obstacle::Conflict(_))) if was_sent && is_replaced(step) => {
+                    return Ok(Written::default());
+                }
                 checked => checked?,
             }
         }
         match (&step.action, there) {
             (StepAction::Create { .. }, None) => self.create(step, &definition, spec, found.as_ref()).await,
-            (StepAction::Update { .. }, None) => Err(Failure::Conflict("it no longer exists; plan again".to_owned())),
+            (StepAction::Update { .. }, None) => Err(Failure::vanished()),
             (StepAction::Create { .. } | StepAction::Update { .. }, Some(object)) => {
                 self.update(step, &definition, spec, object).await
             }
@@ -360,7 +363,7 @@ fn ended(wait: &Wait, answer: &Json) -> Result<bool, Failure> {
 }
 
 fn refusal(api: &Api, reply: Reply) -> Failure {
-    api.done(reply).err().unwrap_or_else(|| Failure::Conflict("it exists, and is not to be found".to_owned()))
+    api.done(reply).err().unwrap_or_else(|| Failure::conflict("it exists, and is not to be found"))
 }
 
 fn written(definition: &Definition, object: Option<&Json>, told: Option<String>) -> Written {
@@ -387,51 +390,40 @@ fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bo
     if step.kind.mark == MarkPlace::Inventory {
         let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else {
             let is_free = was_sent.then_some(());
-            return is_free
-                .ok_or_else(|| Failure::Conflict("there is one of this name already; plan again".to_owned()));
+            return is_free.ok_or_else(|| Failure::conflict("there is one of this name already; plan again"));
         };
         // Only an id tells what the plan saw from what has its name since.
         let planned = before.outputs.get("id").and_then(Value::as_str).filter(|_| !definition.versioned);
         let there = definition.id_at.as_ref().and_then(|_| id_of(definition, object));
         return match planned.zip(there.as_deref()) {
             Some((planned, there)) if planned != there => {
-                Err(Failure::Conflict(format!("it is another one since the plan was made: {there}, and was {planned}")))
+                Err(Failure::conflict(format!("it is another one since the plan was made: {there}, and was {planned}")))
             }
             _ => Ok(()),
         };
     }
     let current = mark::take(&definition.mark, &mut object.clone());
-    step.check_owner(current.as_ref()).map_err(Failure::Conflict)
+    step.check_owner(current.as_ref()).map_err(Failure::conflict)
 }
 
 #[async_trait]
-impl Writer for HttpWriter {
-    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            if let Err(lost) = guard.check().await {
-                return Err(lost.of_step(
-                    index,
-                    done,
-                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
-                ));
-            }
-            match traced(self.step(step)).await {
-                (Ok(written), _) => {
-                    self.unsettled.lock().await.remove(&step.idempotency_key);
-                    done.push(written);
-                }
-                (Err(failure), is_written) => {
-                    // What was done all the same is to be seen by the next try.
-                    self.lists.lock().await.clear();
-                    let attempted = format!("{} {}", step.verb(), readable_identity(&step.identity));
-                    let is_in_doubt = is_written || matches!(failure, Failure::Unsettled);
-                    let mut error = failure.masked(&step.secret_values()).into_provider_error(attempted);
-                    error.is_in_doubt = is_in_doubt;
-                    return Err(WriteError { step: index, done, error });
-                }
-            }
-        }
-        Ok(done)
+impl Steps for HttpWriter {
+    type Failure = Failure;
+
+    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+        let written = self.write(step).await?;
+        self.unsettled.lock().await.remove(&step.idempotency_key);
+        Ok(written)
+    }
+
+    fn attempted(&self, step: &Step) -> String {
+        format!("{} {}", step.verb(), readable_identity(&step.identity))
+    }
+
+    async fn failed(&self, step: &Step, failure: Failure, is_written: bool) -> (Failure, bool) {
+        // What was done all the same is to be seen by the next try.
+        self.lists.lock().await.clear();
+        let is_in_doubt = is_written || matches!(failure, Failure::Unsettled);
+        (failure.masked(&step.secret_values()), is_in_doubt)
     }
 }

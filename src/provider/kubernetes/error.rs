@@ -3,12 +3,15 @@
 //! A refusal is told in the server's own words (`meta/v1` Status). Classes follow its HTTP code and reason (API conventions,
 //! "HTTP Status codes").
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use kube::core::Status;
 use kube::core::response::StatusCause;
 
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::ErrorClass;
 
 /// A failure before it is told what was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,8 @@ pub enum Failure {
     NotYet(String),
     #[error("{message}")]
     Invalid { message: String, remedy: Option<String> },
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
 }
 
 /// A status as a sentence; the code where the server says nothing.
@@ -41,10 +46,6 @@ fn words(status: &Status) -> String {
 }
 
 impl Failure {
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self::Conflict { message: message.into(), remedy: None }
-    }
-
     /// The HTTP code of a refusal.
     pub fn code(&self) -> Option<u16> {
         match self {
@@ -80,16 +81,6 @@ impl Failure {
         }
     }
 
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Refused { status, retry_after } => self.class_of(status, *retry_after),
-            Self::Unreachable(_) | Self::NotYet(_) => ErrorClass::Retryable,
-            Self::Credentials(_) => ErrorClass::Denied,
-            Self::Conflict { .. } => ErrorClass::Conflict,
-            Self::Invalid { .. } => ErrorClass::Fatal,
-        }
-    }
-
     fn class_of(&self, status: &Status, retry_after: Option<Duration>) -> ErrorClass {
         match status.code {
             401 => ErrorClass::Denied,
@@ -108,9 +99,23 @@ impl Failure {
             _ => ErrorClass::Fatal,
         }
     }
+}
 
-    fn remedy(&self) -> Option<String> {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
+            Self::Refused { status, retry_after } => self.class_of(status, *retry_after),
+            Self::Unreachable(_) | Self::NotYet(_) => ErrorClass::Retryable,
+            Self::Credentials(_) => ErrorClass::Denied,
+            Self::Conflict { .. } => ErrorClass::Conflict,
+            Self::Invalid { .. } => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
+        }
+    }
+
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        let remedy = match self {
+            Self::Obstacle(obstacle) => return obstacle.remedy(),
             Self::Conflict { remedy, .. } | Self::Invalid { remedy, .. } => remedy.clone(),
             Self::Credentials(_) => Some("check the user of the target's `kubeconfig` and `context`".to_owned()),
             Self::Refused { status, .. } => match status.code {
@@ -126,16 +131,8 @@ impl Failure {
                 _ => None,
             },
             Self::Unreachable(_) | Self::NotYet(_) => None,
-        }
-    }
-
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = self.remedy();
-        let error = ProviderError::new(self.class(), attempted, self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        };
+        remedy.map(Into::into)
     }
 }
 

@@ -38,6 +38,7 @@ use serde::Deserialize;
 use client::Cluster;
 pub use secrets::KubernetesSecrets;
 use tenantry_core::model::kind::Kind;
+use tenantry_kit::InTurn;
 use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
 /// The Kubernetes provider. Tried with version 1.20; needs 1.20 or newer.
@@ -102,7 +103,7 @@ impl Provider for Kubernetes {
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
         match folder(settings)? {
             Some(folder) => Ok(Box::new(files::FilesWriter::new(folder))),
-            None => Ok(Box::new(write::KubernetesWriter::new(Arc::new(Cluster::new(settings)?)))),
+            None => Ok(Box::new(InTurn(write::KubernetesWriter::new(Arc::new(Cluster::new(settings)?))))),
         }
     }
 }

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
 
 use super::client::{Ask, Cluster, Expected, JSON, encoded};
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::mark::label_value;
 use super::read::list;
 use tenantry_core::model::address::Owner;

@@ -1,21 +1,19 @@
 //! Connections to one server, opened when they are needed and given back only if nothing failed on them.
 
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
+use super::types::MySqlKind;
 use tenantry_core::model::value::Map;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_kit::Pool;
+use tenantry_kit::settings::{has_password, invalid, refuse_password, url};
+use tenantry_provider::contract::{ProviderError, Settings};
 use tenantry_provider::timeouts::Timeouts;
 use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls};
-
-/// How long a connection may lie unused before it is asked whether it still lives.
-const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
 /// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still.
@@ -37,15 +35,19 @@ pub enum Flavour {
 pub struct Connections {
     options: MySqlConnectOptions,
     timeouts: Timeouts,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(Open, Instant)>>,
+    pool: Pool<Open>,
 }
 
-struct Open {
-    connection: MySqlConnection,
-    server: Server,
-    own_user: Arc<str>,
+/// A connection, and what was told of it when it was opened.
+pub struct Open {
+    pub connection: MySqlConnection,
+    pub server: Server,
+    /// Whom the server takes us for, as `name@host`.
+    pub own_user: Arc<str>,
 }
+
+/// One connection, in use by one task.
+pub type Session = tenantry_kit::Session<Open>;
 
 /// What has to be known of a server before anything is asked of it.
 #[derive(Clone, Copy, Debug)]
@@ -55,26 +57,21 @@ pub struct Server {
     pub folds_names: bool,
 }
 
-/// One connection, in use by one task.
-pub struct Session {
-    pub connection: MySqlConnection,
-    pub server: Server,
-    /// Whom the server takes us for, as `name@host`.
-    pub own_user: Arc<str>,
-    _permit: OwnedSemaphorePermit,
-}
-
 impl Server {
     /// Why a resource cannot be found under the names in its spec, if so.
-    pub fn changes_names(self, kind: &str, spec: &Map) -> Option<String> {
-        let fields = if kind == "mysql.database" { &["name"][..] } else { &["database", "table"] };
+    pub fn changes_names(self, kind: MySqlKind, spec: &Map) -> Option<String> {
+        let fields = match kind {
+            MySqlKind::Database => &["name"][..],
+            MySqlKind::Script | MySqlKind::Grant | MySqlKind::Row => &["database", "table"],
+            MySqlKind::User => &[],
+        };
         let mut names = fields.iter().filter_map(|field| spec.get(field)?.as_str());
         let changed = names.find(|name| self.folds_names && name.chars().any(char::is_uppercase))?;
         Some(format!("this server keeps `{changed}` in lower case; write it so"))
     }
 }
 
-impl Session {
+impl Open {
     /// Whether a user is the one that we are.
     pub fn is_own(&self, name: &str, host: &str) -> bool {
         self.own_user.rsplit_once('@') == Some((name, host))
@@ -91,31 +88,19 @@ impl Connections {
     /// # Errors
     /// If `url` is missing, is no MySQL URL, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
-        let invalid = |cause: &str| {
-            let attempted = format!("reading the settings of target \"{}\"", settings.target);
-            ProviderError::new(ErrorClass::Fatal, attempted, cause)
-        };
-        let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
-        if !(url.starts_with("mysql://") || url.starts_with("mariadb://")) {
-            return Err(invalid("`url` does not begin with mysql:// or mariadb://"));
-        }
+        let url = url(settings, &["mysql://", "mariadb://"])?;
         // The driver's own message may quote parts of the URL.
-        let options = MySqlConnectOptions::from_str(url).map_err(|_| invalid("`url` is not a MySQL URL"))?;
-        if !settings.secrets.contains_key("url") && has_password(url) {
-            return Err(invalid("`url` holds a password in the clear").with_remedy(
-                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
-            ));
-        }
+        let options = MySqlConnectOptions::from_str(url).map_err(|_| invalid(settings, "`url` is not a MySQL URL"))?;
+        refuse_password(settings, has_password(url))?;
         let roots = tls::roots(settings);
         let mut options = protected(options, roots.is_some()).map_err(|refused| {
-            invalid(&refused.to_string()).with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out")
+            invalid(settings, refused).with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out")
         })?;
         if let Some(file) = roots {
-            options = options.ssl_ca_from_pem(tls::pem(&file).map_err(|why| invalid(&why))?);
+            options = options.ssl_ca_from_pem(tls::pem(&file).map_err(|why| invalid(settings, why))?);
         }
         let options = options.charset("utf8mb4").disable_statement_logging();
-        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { options, timeouts: settings.timeouts, permits, idle: Mutex::default() })
+        Ok(Self { options, timeouts: settings.timeouts, pool: Pool::new(settings.concurrency) })
     }
 
     pub fn timeouts(&self) -> &Timeouts {
@@ -132,38 +117,23 @@ impl Connections {
     /// # Errors
     /// If the server does not let us in, or does not answer.
     pub async fn acquire(&self) -> Result<Session, Failure> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        loop {
-            let Some((Open { mut connection, server, own_user }, since)) = self.idle().pop() else { break };
-            let lives = since.elapsed() < TRUSTED_IDLE
-                || tokio::time::timeout(self.timeouts.connect, connection.ping()).await.is_ok_and(|pong| pong.is_ok());
-            if lives {
-                return Ok(Session { connection, server, own_user, _permit: permit });
-            }
-        }
-        let connect = async {
+        let lives = async |open: &mut Open| open.connection.ping().await.is_ok();
+        let open = async {
             let mut connection = MySqlConnection::connect_with(&self.options).await?;
             sqlx::raw_sql(PREPARE).execute(&mut connection).await?;
             let about = "SELECT VERSION(), CAST(@@lower_case_table_names AS SIGNED), CURRENT_USER()";
             let (version, names, own_user): (String, i64, String) =
                 sqlx::query_as(about).fetch_one(&mut connection).await?;
             let flavour = if version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
-            Ok::<_, sqlx::Error>((connection, Server { flavour, folds_names: names == 1 }, own_user.into()))
+            let server = Server { flavour, folds_names: names == 1 };
+            Ok(Open { connection, server, own_user: own_user.into() })
         };
-        let within = self.timeouts.connect;
-        let connected = tokio::time::timeout(within, connect).await;
-        let (connection, server, own_user) = connected.map_err(|_| Failure::Late(within))??;
-        Ok(Session { connection, server, own_user, _permit: permit })
+        self.pool.acquire(self.timeouts.connect, lives, open).await
     }
 
     /// Gives a connection back that is as it was.
     pub fn release(&self, session: Session) {
-        let Session { connection, server, own_user, _permit } = session;
-        self.idle().push((Open { connection, server, own_user }, Instant::now()));
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Open, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.release(session);
     }
 }
 
@@ -188,35 +158,10 @@ fn protected(options: MySqlConnectOptions, has_roots: bool) -> Result<MySqlConne
     })
 }
 
-/// Whether a URL has a password in its authority.
-fn has_password(url: &str) -> bool {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
-    let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
-    user_info.split_once(':').is_some_and(|(_, password)| !password.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(url: &str, secret: bool) -> Settings {
-        let mut settings = Settings {
-            target: "main".into(),
-            estate: "shop".into(),
-            values: serde_json::Map::new(),
-            secrets: std::collections::BTreeMap::new(),
-            concurrency: 4,
-            timeouts: Timeouts::default(),
-            folder: std::path::PathBuf::new(),
-        };
-        if secret {
-            settings.secrets.insert("url".to_owned(), url.to_owned().into());
-        } else {
-            settings.values.insert("url".to_owned(), url.into());
-        }
-        settings
-    }
+    use tenantry_kit::fixture::settings;
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {

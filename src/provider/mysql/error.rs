@@ -3,13 +3,14 @@
 //! Classes follow the error number (MySQL and MariaDB error references). The server's message is kept, but for those about
 //! data, which quote values.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
-use tenantry_provider::timeouts::seconds;
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::{ErrorClass, LeaseLost};
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -18,23 +19,20 @@ pub enum Failure {
     #[error("{}", describe(.0))]
     Server(sqlx::Error),
     #[error(transparent)]
-    Certificate(Unverified),
-    #[error(transparent)]
     Nul(#[from] NulCharacter),
-    /// Somebody else's resource or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
     #[error(transparent)]
-    LeaseLost(#[from] LeaseLost),
-    #[error("no answer within {}", seconds(*.0))]
-    Late(Duration),
+    Obstacle(#[from] Obstacle),
+}
+
+impl From<LeaseLost> for Failure {
+    fn from(lost: LeaseLost) -> Self {
+        Obstacle::from(lost).into()
+    }
 }
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+        Unverified::among(&error).map_or(Self::Server(error), |unverified| Obstacle::from(unverified).into())
     }
 }
 
@@ -42,15 +40,6 @@ impl From<sqlx::Error> for Failure {
 const MISSING: [u16; 2] = [1146, 1049];
 
 impl Failure {
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Server(error) => class_of(error),
-            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
-            Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Late(_) => ErrorClass::Retryable,
-        }
-    }
-
     /// The error number that the server sent, if it did.
     pub fn number(&self) -> Option<u16> {
         match self {
@@ -63,35 +52,39 @@ impl Failure {
     pub fn is_missing(&self) -> bool {
         self.number().is_some_and(|number| MISSING.contains(&number))
     }
+}
 
-    fn remedy_of_connection(&self) -> Option<&'static str> {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
-            Self::Certificate(unverified) => Some(unverified.remedy()),
-            // The driver has these words for it, and no variant.
-            Self::Server(sqlx::Error::Tls(error)) if error.to_string().contains("does not support TLS") => Some(
-                "switch TLS on in the server, or write `ssl-mode=DISABLED` into the target's `url`, which sends \
-                 everything in the clear",
-            ),
-            _ => None,
+            Self::Server(error) => class_of(error),
+            Self::Nul(_) => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = match (self.class(), self.number()) {
-            (ErrorClass::Denied, Some(1045)) => Some("check the user name and password of the target's `url`"),
-            (ErrorClass::Denied, Some(1044 | 1142 | 1143)) => Some(
-                "grant the user of the target's `url` the missing privilege: to read, SELECT on `mysql`.* and on the \
-                 tables of rows; to write, what the resource is made of, WITH GRANT OPTION for privileges",
-            ),
-            (ErrorClass::Denied, _) => Some("grant the user of the target's `url` the missing privilege"),
-            (_, Some(1146 | 1049)) => Some("create it by a `mysql.script` that comes first (`dependsOn`)"),
-            _ => self.remedy_of_connection(),
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        let error = match self {
+            Self::Server(error) => error,
+            Self::Nul(_) => return None,
+            Self::Obstacle(obstacle) => return obstacle.remedy(),
         };
-        let error = ProviderError::new(self.class(), attempted, self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        let remedy = match (self.class(), self.number()) {
+            (ErrorClass::Denied, Some(1045)) => "check the user name and password of the target's `url`",
+            (ErrorClass::Denied, Some(1044 | 1142 | 1143)) => {
+                "grant the user of the target's `url` the missing privilege: to read, SELECT on `mysql`.* and on the \
+                 tables of rows; to write, what the resource is made of, WITH GRANT OPTION for privileges"
+            }
+            (ErrorClass::Denied, _) => "grant the user of the target's `url` the missing privilege",
+            (_, Some(1146 | 1049)) => "create it by a `mysql.script` that comes first (`dependsOn`)",
+            // The driver has these words for it, and no variant.
+            _ if matches!(error, sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS")) => {
+                "switch TLS on in the server, or write `ssl-mode=DISABLED` into the target's `url`, which sends \
+                 everything in the clear"
+            }
+            _ => return None,
+        };
+        Some(remedy.into())
     }
 }
 

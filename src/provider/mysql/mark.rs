@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value as Json, json};
 use sqlx::{MySqlConnection, Row as _};
 
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::quote::quote_qualified;
 use tenantry_core::model::mark::{self, Mark, Notes, names_of};
 
@@ -131,7 +131,7 @@ pub async fn store(
         .execute(&mut *connection)
         .await?;
     match fetch(connection, bookkeeping, kind, Some((name, host))).await?.into_values().next() {
-        Some(Label { mark, .. }) if !mark.is_of(&label.mark.estate) => Err(Failure::Conflict(format!(
+        Some(Label { mark, .. }) if !mark.is_of(&label.mark.estate) => Err(Failure::conflict(format!(
             "the table `{bookkeeping}`.`{TABLE}` has its name for {} in estate \"{}\"; where that never made it, or it was \
              removed by hand, delete the row",
             mark.address, mark.estate

@@ -27,7 +27,9 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
-use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_kit::settings::invalid;
+use tenantry_kit::{InTurn, ProviderKind as _};
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The MySQL provider. Tried with MariaDB 10.11 and MySQL 9.7; needs MariaDB 10.5 or MySQL 8.0.
 pub struct MySql;
@@ -61,7 +63,7 @@ impl Provider for MySql {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::MySqlKind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -75,19 +77,14 @@ impl Provider for MySql {
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
         let connections = Arc::new(Connections::new(settings)?);
-        Ok(Box::new(write::MySqlWriter::new(connections, bookkeeping_database(settings)?)))
+        Ok(Box::new(InTurn(write::MySqlWriter::new(connections, bookkeeping_database(settings)?))))
     }
 }
 
 fn bookkeeping_database(settings: &Settings) -> Result<Arc<str>, ProviderError> {
     let name = settings.text("bookkeeping_database").map_or_else(default_bookkeeping_database, str::to_owned);
     if name.is_empty() || name.len() > 64 || name.contains('\0') || types::is_system_database(&name) {
-        let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        return Err(ProviderError::new(
-            ErrorClass::Fatal,
-            attempted,
-            "`bookkeeping_database` is no name of a database",
-        ));
+        return Err(invalid(settings, "`bookkeeping_database` is no name of a database"));
     }
     Ok(name.into())
 }

@@ -3,81 +3,58 @@
 //! Not a connection pool of the driver, for two reasons: one limit covers all databases of the server, and a server that does
 //! not answer is told at once instead of after the time that waiting for a free connection may take.
 //!
-//! A connection comes back only by [`Connections::release`], after its transaction has ended well. Whatever fails, is
-//! cancelled or panics drops it, and the server then rolls back by itself.
+//! A connection comes back only after its transaction has ended well ([`Pool`]); else the server rolls back by itself.
 
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_kit::Pool;
+use tenantry_kit::settings::{has_password, invalid, refuse_password, url};
+use tenantry_provider::contract::{ProviderError, Settings};
 use tenantry_provider::timeouts::Timeouts;
 use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls};
-
-/// How long a connection may lie unused before it is asked whether it still lives.
-const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// The server of one target.
 pub struct Connections {
     options: PgConnectOptions,
     database: Arc<str>,
     timeouts: Timeouts,
-    permits: Arc<Semaphore>,
-    /// The most unused connections that are kept.
-    keep: usize,
-    /// Unused connections to the main database, and since when.
-    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    /// Unused connections are those to the main database.
+    pool: Pool<Open>,
+}
+
+/// A connection to one database.
+pub struct Open {
+    pub connection: PgConnection,
+    database: Arc<str>,
 }
 
 /// One connection, in use by one task.
-pub struct Session {
-    pub connection: PgConnection,
-    database: Arc<str>,
-    _permit: OwnedSemaphorePermit,
-}
+pub type Session = tenantry_kit::Session<Open>;
 
 impl Connections {
     /// # Errors
     /// If `url` is missing, is not a PostgreSQL URL, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
-        let invalid = |cause: &str| {
-            let attempted = format!("reading the settings of target \"{}\"", settings.target);
-            ProviderError::new(ErrorClass::Fatal, attempted, cause)
-        };
-        let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(invalid("`url` does not begin with postgres://"));
-        }
+        let url = url(settings, &["postgres://", "postgresql://"])?;
         // The driver's own message may quote parts of the URL.
-        let options = PgConnectOptions::from_str(url).map_err(|_| invalid("`url` is not a PostgreSQL URL"))?;
-        if !settings.secrets.contains_key("url") && has_password(url) {
-            return Err(invalid("`url` holds a password in the clear").with_remedy(
-                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
-            ));
-        }
+        let options =
+            PgConnectOptions::from_str(url).map_err(|_| invalid(settings, "`url` is not a PostgreSQL URL"))?;
+        refuse_password(settings, has_password(url))?;
         let roots = tls::roots(settings);
         let mut options = protected(options, roots.is_some()).map_err(|refused| {
-            invalid(&refused.to_string()).with_remedy("take `sslmode=disable` out of `url`, or leave `roots` out")
+            invalid(settings, refused).with_remedy("take `sslmode=disable` out of `url`, or leave `roots` out")
         })?;
         if let Some(file) = roots {
-            options = options.ssl_root_cert_from_pem(tls::pem(&file).map_err(|why| invalid(&why))?);
+            options = options.ssl_root_cert_from_pem(tls::pem(&file).map_err(|why| invalid(settings, why))?);
         }
         let database: Arc<str> = options.get_database().unwrap_or(options.get_username()).into();
         let options = options.database(&database).application_name("tenantry").disable_statement_logging();
-        let concurrency = settings.concurrency.max(1);
-        Ok(Self {
-            options,
-            database,
-            timeouts: settings.timeouts,
-            permits: Arc::new(Semaphore::new(concurrency)),
-            keep: concurrency,
-            idle: Mutex::default(),
-        })
+        Ok(Self { options, database, timeouts: settings.timeouts, pool: Pool::new(settings.concurrency) })
     }
 
     pub fn timeouts(&self) -> &Timeouts {
@@ -100,41 +77,26 @@ impl Connections {
     /// # Errors
     /// If the server does not let us in, or does not answer.
     pub async fn acquire(&self, database: &Arc<str>) -> Result<Session, Failure> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        while let Some((mut connection, since)) = self.take_idle(database) {
-            let lives = since.elapsed() < TRUSTED_IDLE
-                || tokio::time::timeout(self.timeouts.connect, connection.ping()).await.is_ok_and(|pong| pong.is_ok());
-            if lives {
-                return Ok(Session { connection, database: database.clone(), _permit: permit });
-            }
-        }
-        let options = self.options.clone().database(database);
+        let lives = async |open: &mut Open| open.connection.ping().await.is_ok();
+        let open = async {
+            let connection = PgConnection::connect_with(&self.options.clone().database(database)).await?;
+            Ok(Open { connection, database: database.clone() })
+        };
         let within = self.timeouts.connect;
-        let connection = tokio::time::timeout(within, PgConnection::connect_with(&options)).await;
-        let connection = connection.map_err(|_| Failure::Late(within))??;
-        Ok(Session { connection, database: database.clone(), _permit: permit })
+        match *database == self.database {
+            true => self.pool.acquire(within, lives, open).await,
+            false => self.pool.acquire_new(within, open).await,
+        }
     }
 
     /// Gives a connection back that is in no transaction. Those of other databases than the main one are closed: with one
     /// database for each tenant they would only add up.
     pub async fn release(&self, session: Session) {
-        let Session { connection, database, _permit } = session;
-        if database == self.database {
-            let mut idle = self.idle();
-            if idle.len() < self.keep {
-                idle.push((connection, Instant::now()));
-            }
-        } else if let Err(error) = connection.close().await {
+        if session.database == self.database {
+            self.pool.release(session);
+        } else if let Err(error) = session.into_inner().connection.close().await {
             tracing::debug!(%error, "closing a connection");
         }
-    }
-
-    fn take_idle(&self, database: &Arc<str>) -> Option<(PgConnection, Instant)> {
-        if *database == self.database { self.idle().pop() } else { None }
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,37 +121,10 @@ fn protected(options: PgConnectOptions, has_roots: bool) -> Result<PgConnectOpti
     })
 }
 
-/// Whether a URL has a password in its authority or its query.
-fn has_password(url: &str) -> bool {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
-    let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    user_info.split_once(':').is_some_and(|(_, password)| !password.is_empty())
-        || query.split('&').any(|pair| pair.starts_with("password="))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(url: &str, secret: bool) -> Settings {
-        let mut settings = Settings {
-            target: "main".into(),
-            estate: "shop".into(),
-            values: serde_json::Map::new(),
-            secrets: std::collections::BTreeMap::new(),
-            concurrency: 4,
-            timeouts: Timeouts::default(),
-            folder: std::path::PathBuf::new(),
-        };
-        if secret {
-            settings.secrets.insert("url".to_owned(), url.to_owned().into());
-        } else {
-            settings.values.insert("url".to_owned(), url.into());
-        }
-        settings
-    }
+    use tenantry_kit::fixture::settings;
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {

@@ -3,13 +3,14 @@
 //! Classes follow the SQLSTATE (PostgreSQL manual, appendix A). The server's message, detail and hint are kept; the
 //! detail of data errors is not, because it quotes whole rows.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use sqlx::postgres::PgDatabaseError;
 
 use super::quote::NulCharacter;
-use tenantry_provider::contract::{ErrorClass, LeaseLost, ProviderError};
-use tenantry_provider::timeouts::seconds;
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::{ErrorClass, LeaseLost};
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -19,40 +20,25 @@ pub enum Failure {
     Server(sqlx::Error),
     #[error(transparent)]
     Nul(#[from] NulCharacter),
-    /// Somebody else's resource or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    /// Somebody's session is in the way for a moment.
-    #[error("{0}")]
-    Busy(String),
-    #[error("{0}")]
-    Invalid(String),
     #[error(transparent)]
-    LeaseLost(#[from] LeaseLost),
-    #[error("no answer within {}", seconds(*.0))]
-    Late(Duration),
-    #[error(transparent)]
-    Certificate(Unverified),
+    Obstacle(#[from] Obstacle),
     #[error("the transaction was sent to be committed, but the answer was lost: {}", describe(.0))]
     CommitUnknown(sqlx::Error),
 }
 
+impl From<LeaseLost> for Failure {
+    fn from(lost: LeaseLost) -> Self {
+        Obstacle::from(lost).into()
+    }
+}
+
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+        Unverified::among(&error).map_or(Self::Server(error), |unverified| Obstacle::from(unverified).into())
     }
 }
 
 impl Failure {
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Server(error) => class_of(error),
-            Self::Certificate(_) | Self::Nul(_) | Self::Invalid(_) | Self::LeaseLost(_) => ErrorClass::Fatal,
-            Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Busy(_) | Self::Late(_) | Self::CommitUnknown(_) => ErrorClass::Retryable,
-        }
-    }
-
     /// The five characters that the server sent, if it did.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
@@ -60,41 +46,45 @@ impl Failure {
             _ => None,
         }
     }
+}
 
-    fn remedy_of_connection(&self) -> Option<&'static str> {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
-            Self::Certificate(unverified) => Some(unverified.remedy()),
-            // The driver has these words for it, and no variant.
-            Self::Server(sqlx::Error::Tls(error)) if error.to_string().contains("does not support TLS") => Some(
-                "switch TLS on in the server, or write `sslmode=disable` into the target's `url`, which sends everything \
-                 in the clear",
-            ),
-            _ => None,
+            Self::Server(error) => class_of(error),
+            Self::Nul(_) => ErrorClass::Fatal,
+            Self::CommitUnknown(_) => ErrorClass::Retryable,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let class = self.class();
-        let remedy = match (&class, self.sqlstate()) {
-            (ErrorClass::Denied, Some(code)) if code.starts_with("28") => {
-                Some("check the user name and password of the target's `url`, and the server's pg_hba.conf".to_owned())
-            }
-            (ErrorClass::Denied, _) => Some(denied_remedy(&self.to_string())),
-            (_, Some("42P01" | "3F000")) if matches!(class, ErrorClass::Fatal) => {
-                Some("create it by a `postgres.script` that comes first (`dependsOn`)".to_owned())
-            }
-            _ => self.remedy_of_connection().map(str::to_owned),
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        let error = match self {
+            Self::Server(error) => error,
+            Self::Nul(_) | Self::CommitUnknown(_) => return None,
+            Self::Obstacle(obstacle) => return obstacle.remedy(),
         };
-        let error = ProviderError::new(class, attempted, self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        let remedy = match (self.class(), self.sqlstate()) {
+            (ErrorClass::Denied, Some(code)) if code.starts_with("28") => {
+                "check the user name and password of the target's `url`, and the server's pg_hba.conf"
+            }
+            (ErrorClass::Denied, _) => denied_remedy(&self.to_string()),
+            (ErrorClass::Fatal, Some("42P01" | "3F000")) => {
+                "create it by a `postgres.script` that comes first (`dependsOn`)"
+            }
+            // The driver has these words for it, and no variant.
+            _ if matches!(error, sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS")) => {
+                "switch TLS on in the server, or write `sslmode=disable` into the target's `url`, which sends everything \
+                 in the clear"
+            }
+            _ => return None,
+        };
+        Some(remedy.into())
     }
 }
 
 /// Which privilege the user of the `url` lacks, by the words of the server.
-fn denied_remedy(message: &str) -> String {
+fn denied_remedy(message: &str) -> &'static str {
     let wanted = [
         ("pg_authid", "let the user read pg_authid"),
         ("row-level security", "give the user BYPASSRLS, or make it own the table without FORCE ROW LEVEL SECURITY"),
@@ -116,7 +106,6 @@ fn denied_remedy(message: &str) -> String {
         .iter()
         .find(|(words, _)| message.contains(words))
         .map_or("grant the user of the target's `url` the missing privilege", |(_, remedy)| remedy)
-        .to_owned()
 }
 
 fn class_of(error: &sqlx::Error) -> ErrorClass {

@@ -27,7 +27,9 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
-use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_kit::ProviderKind as _;
+use tenantry_kit::settings::invalid;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The PostgreSQL provider. Tried with version 15; needs 14 or newer.
 pub struct Postgres;
@@ -61,7 +63,7 @@ impl Provider for Postgres {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::PostgresKind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -82,8 +84,7 @@ impl Provider for Postgres {
 fn bookkeeping_schema(settings: &Settings) -> Result<Arc<str>, ProviderError> {
     let name = settings.text("bookkeeping_schema").map_or_else(default_bookkeeping_schema, str::to_owned);
     if name.is_empty() || name.len() > 63 || name.contains('\0') || name.starts_with("pg_") {
-        let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        return Err(ProviderError::new(ErrorClass::Fatal, attempted, "`bookkeeping_schema` is no name of a schema"));
+        return Err(invalid(settings, "`bookkeeping_schema` is no name of a schema"));
     }
     Ok(name.into())
 }

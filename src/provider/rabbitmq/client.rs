@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use tenantry_core::model::names::percent_decode;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_kit::settings::{invalid, refuse_password, says_plain};
+use tenantry_provider::contract::{ProviderError, Settings};
 use tenantry_transport::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tenantry_transport::{
     Answer, Asked, Effect, Method, Options, Request, StatusCode, Transport, Url, channel, is_this_machine,
@@ -38,26 +39,18 @@ impl Client {
     /// If `url` is missing, is not a URL, or holds a password in the clear; if the password would travel in the clear; or
     /// if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
-        let invalid = |cause: &str| {
-            let attempted = format!("reading the settings of target \"{}\"", settings.target);
-            ProviderError::new(ErrorClass::Fatal, attempted, cause)
-        };
+        let invalid = |cause: &str| invalid(settings, cause);
         let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
         // The parser's own message may quote parts of the URL.
         let mut base = Url::parse(url).map_err(|_| invalid("`url` is not a URL"))?;
-        let says_plain = settings.values.get("plaintext").and_then(Json::as_bool) == Some(true);
         let asked = match base.scheme() {
             _ if base.cannot_be_a_base() => return Err(invalid("`url` is not a URL")),
             "https" => Asked::Verified,
-            "http" if says_plain => Asked::Plain,
+            "http" if says_plain(settings) => Asked::Plain,
             "http" => Asked::Unencrypted,
             _ => return Err(invalid("`url` does not begin with http:// or https://")),
         };
-        if !settings.secrets.contains_key("url") && base.password().is_some() {
-            return Err(invalid("`url` holds a password in the clear").with_remedy(
-                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
-            ));
-        }
+        refuse_password(settings, base.password().is_some())?;
         let decode = |text: &str| percent_decode(text).ok_or_else(|| invalid("`url` is not a URL"));
         let user = decode(base.username())?;
         let password = decode(base.password().unwrap_or_default())?;
@@ -164,20 +157,19 @@ impl Client {
     fn no_answer(&self, answer: &Answer) -> Failure {
         let begin = self.transport.masked(&beginning(&answer.body));
         let status = answer.status.as_u16();
-        Failure::Invalid(format!(
+        Failure::invalid(format!(
             "the answer (status {status}) is not one of the management API; is `url` the right address? It begins: {begin}"
         ))
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
-        let mut segments =
-            url.path_segments_mut().map_err(|()| Failure::Invalid("`url` can have no path".to_owned()))?;
+        let mut segments = url.path_segments_mut().map_err(|()| Failure::invalid("`url` can have no path"))?;
         segments.pop_if_empty().push("api");
         for segment in path {
             // These would be taken for steps within the path.
             if matches!(*segment, "." | "..") {
-                return Err(Failure::Invalid(format!("the name {segment:?} cannot stand in a request")));
+                return Err(Failure::invalid(format!("the name {segment:?} cannot stand in a request")));
             }
             segments.push(segment);
         }
@@ -195,7 +187,7 @@ fn is_missing(answer: &Answer) -> Result<bool, Failure> {
     let words: Option<Json> = serde_json::from_slice(&answer.body).ok();
     match words.is_some_and(|words| ["error", "reason"].iter().all(|field| words.get(field).is_some())) {
         true => Ok(true),
-        false => Err(Failure::Invalid(NO_API.to_owned())),
+        false => Err(Failure::invalid(NO_API)),
     }
 }
 
@@ -218,25 +210,7 @@ fn beginning(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_provider::timeouts::Timeouts;
-
-    fn settings(url: &str, secret: bool) -> Settings {
-        let mut settings = Settings {
-            target: "main".into(),
-            estate: "shop".into(),
-            values: serde_json::Map::new(),
-            secrets: std::collections::BTreeMap::new(),
-            concurrency: 4,
-            timeouts: Timeouts::default(),
-            folder: std::path::PathBuf::new(),
-        };
-        if secret {
-            settings.secrets.insert("url".to_owned(), url.to_owned().into());
-        } else {
-            settings.values.insert("url".to_owned(), url.into());
-        }
-        settings
-    }
+    use tenantry_kit::fixture::settings;
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {

@@ -1,6 +1,10 @@
 //! What goes wrong, and what that means for the next try.
 
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use std::borrow::Cow;
+
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::ErrorClass;
 use tenantry_transport::StatusCode;
 
 /// A failure before it is told what was attempted.
@@ -11,42 +15,32 @@ pub enum Failure {
     /// The server refused.
     #[error("{reason} (HTTP {})", status.as_u16())]
     Refused { status: StatusCode, reason: String },
-    /// Somebody else's resource or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
 }
 
-impl Failure {
-    pub fn class(&self) -> ErrorClass {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Transport(failure) => failure.class(),
             Self::Refused { status, reason } => class_of(*status, reason),
-            Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    fn remedy(&self) -> Option<&'static str> {
+    fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Transport(failure) => failure.remedy(),
+            Self::Transport(failure) => failure.remedy().map(Into::into),
             Self::Refused { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => Some(
                 "check the user and password of the target's `url`, give the user the tag `administrator`, and \
-                 permissions in the virtual host",
+                 permissions in the virtual host"
+                    .into(),
             ),
             Self::Refused { reason, .. } if reason.contains("inequivalent arg") => {
-                Some("it was made by somebody else in another form: give the resource another name")
+                Some("it was made by somebody else in another form: give the resource another name".into())
             }
-            _ => None,
-        }
-    }
-
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let error = ProviderError::new(self.class(), attempted, &self);
-        match self.remedy() {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
+            Self::Refused { .. } => None,
+            Self::Obstacle(obstacle) => obstacle.remedy(),
         }
     }
 }

@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use client::Client;
 use tenantry_core::model::kind::Kind;
+use tenantry_kit::{InTurn, ProviderKind as _};
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The RabbitMQ provider. Tried with version 3.10.
@@ -63,7 +64,7 @@ impl Provider for RabbitMq {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::RabbitMqKind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -75,6 +76,6 @@ impl Provider for RabbitMq {
     }
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
-        Ok(Box::new(write::RabbitMqWriter::new(Arc::new(Client::new(settings)?))))
+        Ok(Box::new(InTurn(write::RabbitMqWriter::new(Arc::new(Client::new(settings)?)))))
     }
 }

@@ -1,20 +1,14 @@
-//! Connections to one server, opened when they are needed and each used by one task at a time, as `WATCH` asks for.
-
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+//! Connections to one server, each used by one task at a time, as `WATCH` asks for.
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
-use serde_json::Value as Json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+use tenantry_kit::Pool;
+use tenantry_kit::settings::{invalid, refuse_password, says_plain, url};
+use tenantry_provider::contract::{ProviderError, Settings};
 use tenantry_provider::timeouts::Timeouts;
 use tenantry_transport::{Asked, channel, is_this_machine, tls};
-
-/// How long a connection may lie unused before it is asked whether it still lives.
-const TRUSTED_IDLE: Duration = Duration::from_secs(2);
 
 /// The server of one target.
 pub struct Connections {
@@ -23,63 +17,46 @@ pub struct Connections {
     location: String,
     address: String,
     timeouts: Timeouts,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(MultiplexedConnection, Instant)>>,
+    pool: Pool<MultiplexedConnection>,
 }
 
-/// One connection, in use by one task. It comes back only by [`Connections::release`]: one that failed is dropped.
-pub struct Session {
-    pub connection: MultiplexedConnection,
-    _permit: OwnedSemaphorePermit,
-}
+pub type Session = tenantry_kit::Session<MultiplexedConnection>;
 
 impl Connections {
     /// # Errors
     /// If `url` is missing, is no URL of a Redis server, or holds a password in the clear; or if `roots` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
-        let invalid = |cause: &str| {
-            let attempted = format!("reading the settings of target \"{}\"", settings.target);
-            ProviderError::new(ErrorClass::Fatal, attempted, cause)
-        };
-        let url = settings.text("url").ok_or_else(|| invalid("`url` is missing"))?;
-        if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
-            return Err(invalid("`url` does not begin with redis:// or rediss://"));
-        }
+        let url = url(settings, &["redis://", "rediss://"])?;
         // The driver's own message may quote parts of the URL.
-        let info = url.into_connection_info().map_err(|_| invalid("`url` is not a URL of a Redis server"))?;
-        if !settings.secrets.contains_key("url") && info.redis_settings().password().is_some() {
-            return Err(invalid("`url` holds a password in the clear").with_remedy(
-                "put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`",
-            ));
-        }
+        let info = url.into_connection_info().map_err(|_| invalid(settings, "`url` is not a URL of a Redis server"))?;
+        refuse_password(settings, info.redis_settings().password().is_some())?;
         let user = info.redis_settings().username().unwrap_or("default").to_owned();
         let location = format!("{user}@{}/{}", info.addr(), info.redis_settings().db());
         let address = format!("address {}, database {}", info.addr(), info.redis_settings().db());
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(invalid("`url` asks not to verify the server's certificate")
+            return Err(invalid(settings, "`url` asks not to verify the server's certificate")
                 .with_remedy("leave `#insecure` out, and name a file with the certificates to trust in `roots`"));
         }
-        let says_plain = settings.values.get("plaintext").and_then(Json::as_bool) == Some(true);
         let (asked, is_local) = match info.addr() {
             ConnectionAddr::TcpTls { host, .. } => (Asked::Verified, is_this_machine(host)),
-            ConnectionAddr::Tcp(..) if says_plain => (Asked::Plain, false),
+            ConnectionAddr::Tcp(..) if says_plain(settings) => (Asked::Plain, false),
             ConnectionAddr::Tcp(host, _) => (Asked::Unencrypted, is_this_machine(host)),
             // A socket of this machine.
             _ => (Asked::Unencrypted, true),
         };
         let roots = tls::roots(settings);
         channel(asked, is_local, roots.is_some())
-            .map_err(|refused| invalid(&refused.to_string()).with_remedy(refused.remedy("rediss://")))?;
+            .map_err(|refused| invalid(settings, refused).with_remedy(refused.remedy("rediss://")))?;
         let client = match roots {
             None => Client::open(info),
             Some(file) => {
-                let root_cert = Some(tls::pem(&file).map_err(|why| invalid(&why))?);
+                let root_cert = Some(tls::pem(&file).map_err(|why| invalid(settings, why))?);
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
             }
         };
-        let client = client.map_err(|error| invalid(&error.to_string()))?;
-        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { client, user, location, address, timeouts: settings.timeouts, permits, idle: Mutex::default() })
+        let client = client.map_err(|error| invalid(settings, error))?;
+        let pool = Pool::new(settings.concurrency);
+        Ok(Self { client, user, location, address, timeouts: settings.timeouts, pool })
     }
 
     /// The user that we log in as.
@@ -102,56 +79,29 @@ impl Connections {
     /// # Errors
     /// If the server does not let us in, or does not answer.
     pub async fn acquire(&self) -> Result<Session, Failure> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|error| Failure::Invalid(error.to_string()))?;
-        loop {
-            let Some((mut connection, since)) = self.idle().pop() else { break };
-            // An answer has a longest time of its own.
-            let lives = since.elapsed() < TRUSTED_IDLE
-                || redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok();
-            if lives {
-                return Ok(Session { connection, _permit: permit });
-            }
-        }
         let Timeouts { connect, idle, request, .. } = self.timeouts;
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(idle.min(request)));
-        // With what is said to open it: who we are, and which database.
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let connection = tokio::time::timeout(connect, connecting).await.map_err(|_| Failure::Late(connect))??;
-        Ok(Session { connection, _permit: permit })
+        let lives = async |connection: &mut MultiplexedConnection| {
+            redis::cmd("PING").query_async::<String>(connection).await.is_ok()
+        };
+        let open = async {
+            let config =
+                AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(idle.min(request)));
+            // With what is said to open it: who we are, and which database.
+            Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
+        };
+        self.pool.acquire(connect, lives, open).await
     }
 
-    /// Gives a connection back on which nothing failed and nothing is watched.
+    /// Gives a connection back on which nothing is watched.
     pub fn release(&self, session: Session) {
-        self.idle().push((session.connection, Instant::now()));
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(MultiplexedConnection, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.release(session);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(url: &str, secret: bool) -> Settings {
-        let mut settings = Settings {
-            target: "main".into(),
-            estate: "shop".into(),
-            values: serde_json::Map::new(),
-            secrets: std::collections::BTreeMap::new(),
-            concurrency: 4,
-            timeouts: Timeouts::default(),
-            folder: std::path::PathBuf::new(),
-        };
-        if secret {
-            settings.secrets.insert("url".to_owned(), url.to_owned().into());
-        } else {
-            settings.values.insert("url".to_owned(), url.into());
-        }
-        settings
-    }
+    use tenantry_kit::fixture::settings;
 
     #[test]
     fn a_password_in_the_clear_is_refused_and_not_repeated() {

@@ -2,12 +2,13 @@
 //!
 //! Classes follow the first word of the server's answer (the manual's "Redis serialization protocol", simple errors).
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use redis::{ErrorKind, RedisError};
 
-use tenantry_provider::contract::{ErrorClass, ProviderError};
-use tenantry_provider::timeouts::seconds;
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::ErrorClass;
 use tenantry_transport::tls::Unverified;
 
 /// A failure before it is told what was attempted.
@@ -16,45 +17,27 @@ pub enum Failure {
     #[error("{}", describe(.0))]
     Server(RedisError),
     #[error(transparent)]
-    Certificate(Unverified),
-    /// Somebody else's resource or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    /// Somebody changed it at the same moment.
-    #[error("{0}")]
-    Busy(String),
-    #[error("{0}")]
-    Invalid(String),
-    #[error("no answer within {}", seconds(*.0))]
-    Late(Duration),
+    Obstacle(#[from] Obstacle),
 }
 
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
-        Unverified::among(&error).map_or(Self::Server(error), Self::Certificate)
+        Unverified::among(&error).map_or(Self::Server(error), |unverified| Obstacle::from(unverified).into())
     }
 }
 
-impl Failure {
-    pub fn class(&self) -> ErrorClass {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Server(error) => class_of(error),
-            Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Busy(_) | Self::Late(_) => ErrorClass::Retryable,
-            Self::Certificate(_) | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = match &self {
-            Self::Server(error) => remedy(error),
-            Self::Certificate(unverified) => Some(unverified.remedy().to_owned()),
-            _ => None,
-        };
-        let error = ProviderError::new(self.class(), attempted, self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Server(error) => remedy(error).map(Into::into),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
         }
     }
 }
@@ -79,18 +62,18 @@ fn class_of_code(code: &str, detail: &str) -> ErrorClass {
     }
 }
 
-fn remedy(error: &RedisError) -> Option<String> {
+fn remedy(error: &RedisError) -> Option<&'static str> {
+    const LOGIN: &str = "check the user name and password of the target's `url`";
     if error.kind() == ErrorKind::AuthenticationFailed {
-        return Some("check the user name and password of the target's `url`".to_owned());
+        return Some(LOGIN);
     }
-    let remedy = match error.code()? {
-        "NOPERM" => "allow the user of the target's `url` this command and these keys",
-        "NOAUTH" | "WRONGPASS" => "check the user name and password of the target's `url`",
-        "MOVED" | "ASK" => "name a server that is no part of a cluster",
-        "WRONGTYPE" => "remove the key by hand, or give the resource another one",
-        _ => return None,
-    };
-    Some(remedy.to_owned())
+    match error.code()? {
+        "NOPERM" => Some("allow the user of the target's `url` this command and these keys"),
+        "NOAUTH" | "WRONGPASS" => Some(LOGIN),
+        "MOVED" | "ASK" => Some("name a server that is no part of a cluster"),
+        "WRONGTYPE" => Some("remove the key by hand, or give the resource another one"),
+        _ => None,
+    }
 }
 
 /// The server's own words.

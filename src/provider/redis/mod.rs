@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
+use tenantry_kit::{InTurn, ProviderKind as _};
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The Redis provider. Tried with Redis 7.0; needs 7.0 or newer, or Valkey, and no cluster.
@@ -55,7 +56,7 @@ impl Provider for Redis {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::RedisKind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -67,6 +68,6 @@ impl Provider for Redis {
     }
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
-        Ok(Box::new(write::RedisWriter::new(Arc::new(Connections::new(settings)?))))
+        Ok(Box::new(InTurn(write::RedisWriter::new(Arc::new(Connections::new(settings)?)))))
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 use secrecy::SecretString;
 
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::xml::Element;
 use tenantry_core::model::names::percent_encode;
 use tenantry_provider::contract::Settings;
@@ -98,7 +98,7 @@ impl Api {
         }
         let mut headers = HeaderMap::new();
         for (name, value) in call.headers {
-            let unusable = || Failure::Invalid(format!("the header `{name}` cannot have the value {value:?}"));
+            let unusable = || Failure::invalid(format!("the header `{name}` cannot have the value {value:?}"));
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|_| unusable())?);
         }
@@ -196,7 +196,7 @@ fn form(action: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
 fn path(base: &str, bucket: &str, key: &str) -> Result<String, Failure> {
     let is_step = |segment: &str| matches!(segment, "." | "..");
     if is_step(bucket) || key.split('/').any(is_step) {
-        return Err(Failure::Invalid(format!("the name {bucket}/{key} has a step (`.` or `..`) in it")));
+        return Err(Failure::invalid(format!("the name {bucket}/{key} has a step (`.` or `..`) in it")));
     }
     let encode =
         |text: &str| percent_encode(text, |character| character.is_ascii_alphanumeric() || "-._~/".contains(character));
@@ -247,18 +247,7 @@ fn no_xml(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(values: serde_json::Value, secrets: &[(&str, &str)]) -> Settings {
-        Settings {
-            target: "main".into(),
-            estate: "shop".into(),
-            values: values.as_object().cloned().unwrap_or_default(),
-            secrets: secrets.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned().into())).collect(),
-            concurrency: 4,
-            timeouts: tenantry_provider::timeouts::Timeouts::default(),
-            folder: std::path::PathBuf::new(),
-        }
-    }
+    use tenantry_kit::fixture::settings_of as settings;
 
     #[test]
     fn addresses_follow_the_settings() {

@@ -1,6 +1,10 @@
 //! What goes wrong, and what that means for the next try.
 
-use tenantry_provider::contract::{ErrorClass, ProviderError};
+use std::borrow::Cow;
+
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::ErrorClass;
 use tenantry_transport::{StatusCode, may_be_done};
 
 /// A request that did not do what it was for.
@@ -16,11 +20,8 @@ pub enum Failure {
     /// The server does not know what is asked of it.
     #[error("this server cannot do {feature}: {why}")]
     Unsupported { feature: &'static str, why: String },
-    /// Somebody else's resource or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
 }
 
 impl From<tenantry_transport::Failure> for Failure {
@@ -56,7 +57,7 @@ impl Failure {
             Self::Transport { is_in_doubt, .. } => *is_in_doubt,
             Self::Refused { status, .. } => StatusCode::from_u16(*status).is_ok_and(may_be_done),
             Self::Unreadable(_) => true,
-            Self::Unsupported { .. } | Self::Conflict(_) | Self::Invalid(_) => false,
+            Self::Unsupported { .. } | Self::Obstacle(_) => false,
         }
     }
 
@@ -71,8 +72,10 @@ impl Failure {
                 | "IllegalLocationConstraintException"
         )
     }
+}
 
-    pub fn class(&self) -> ErrorClass {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Transport { class, .. } => *class,
             Self::Refused { code, .. }
@@ -97,40 +100,32 @@ impl Failure {
             Self::Refused { status: 409 | 412, .. } => ErrorClass::Conflict,
             Self::Refused { status: 501, .. } => ErrorClass::Fatal,
             Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
-            Self::Refused { .. } | Self::Unreadable(_) | Self::Unsupported { .. } | Self::Invalid(_) => {
-                ErrorClass::Fatal
-            }
-            Self::Conflict(_) => ErrorClass::Conflict,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Unsupported { .. } => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Self::Transport { remedy, .. } => *remedy,
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        let remedy = match self {
+            Self::Transport { remedy, .. } => return remedy.map(Into::into),
+            Self::Obstacle(obstacle) => return obstacle.remedy(),
             Self::Refused { code, .. } if code == "SignatureDoesNotMatch" => {
-                Some("check the target's `secret_access_key` and `region`, and the clock of this machine")
+                "check the target's `secret_access_key` and `region`, and the clock of this machine"
             }
-            Self::Refused { code, .. } if code == "RequestTimeTooSkewed" => Some("set the clock of this machine"),
-            Self::Refused { code, .. } if code == "InvalidAccessKeyId" => Some("check the target's `access_key_id`"),
+            Self::Refused { code, .. } if code == "RequestTimeTooSkewed" => "set the clock of this machine",
+            Self::Refused { code, .. } if code == "InvalidAccessKeyId" => "check the target's `access_key_id`",
             Self::Refused { message, .. } if message.contains("BlockPublicPolicy") => {
-                Some("let the bucket's `publicAccessBlock` allow it, if it is meant to be public")
+                "let the bucket's `publicAccessBlock` allow it, if it is meant to be public"
             }
-            Self::Refused { status: 401 | 403, .. } => Some("give the target's access key the right to do it"),
+            Self::Refused { status: 401 | 403, .. } => "give the target's access key the right to do it",
             Self::Refused { .. } if self.is_elsewhere() => {
-                Some("the bucket is in another region: make a target for that one")
+                "the bucket is in another region: make a target for that one"
             }
-            Self::Unsupported { .. } => Some("leave it out of the spec, or use a server that can"),
-            Self::Unreadable(_) => Some("check the target's `url`: it has to be the address of the S3 API itself"),
-            _ => None,
-        }
-    }
-
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let error = ProviderError::new(self.class(), attempted, &self);
-        match self.remedy() {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+            Self::Refused { .. } => return None,
+            Self::Unsupported { .. } => "leave it out of the spec, or use a server that can",
+            Self::Unreadable(_) => "check the target's `url`: it has to be the address of the S3 API itself",
+        };
+        Some(remedy.into())
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Failed as _, Failure};
 use tenantry_core::model::mark::Mark;
+use tenantry_core::model::value::unescape_token;
+use tenantry_provider::contract::Step;
 
 /// With what our tags begin; the user's must not.
 pub const PREFIX: &str = "tenantry.dev/";
@@ -78,6 +81,22 @@ fn decode(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// The tags that a resource is to have: those of others, those of its spec, and the mark.
+///
+/// # Errors
+/// As for [`tags`].
+pub fn wanted_tags(step: &Step, wanted: &Tags, existing: &Tags, removed: &[String]) -> Result<Tags, Failure> {
+    let mut found = others(existing);
+    for pointer in removed {
+        if let Some(key) = pointer.strip_prefix("/tags/") {
+            found.remove(&*unescape_token(key));
+        }
+    }
+    found.extend(wanted.clone());
+    found.extend(tags(&step.mark).map_err(Failure::invalid)?);
+    Ok(found)
 }
 
 #[cfg(test)]

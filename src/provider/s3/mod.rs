@@ -27,7 +27,9 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
-use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_kit::settings::invalid;
+use tenantry_kit::{InTurn, ProviderKind as _};
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The S3 provider. Tried with `SeaweedFS` 4 and a replica of AWS.
 pub struct S3;
@@ -82,7 +84,7 @@ impl Provider for S3 {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::S3Kind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -94,13 +96,10 @@ impl Provider for S3 {
     }
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Writer>, ProviderError> {
-        Ok(Box::new(write::S3Writer::new(open(settings)?)))
+        Ok(Box::new(InTurn(write::S3Writer::new(open(settings)?))))
     }
 }
 
 fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
-    Api::open(settings).map(Arc::new).map_err(|cause| {
-        let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        ProviderError::new(ErrorClass::Fatal, attempted, cause)
-    })
+    Api::open(settings).map(Arc::new).map_err(|cause| invalid(settings, cause))
 }

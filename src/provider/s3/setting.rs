@@ -6,9 +6,10 @@
 
 use super::api::{Api, Call, refusal};
 use super::error::Failure;
-use super::types::{self, bucket, cors, lifecycle, policy};
+use super::types::{bucket, cors, lifecycle, policy};
 use super::xml::Element;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::parse;
 use tenantry_transport::Method;
 
 /// A setting.
@@ -180,9 +181,7 @@ impl Setting {
     /// # Errors
     /// As for [`Self::put`] and [`Self::remove`].
     pub async fn write(&self, api: &Api, name: &str, spec: &Map) -> Result<(), Failure> {
-        let invalid =
-            |error: serde_json::Error| Failure::Invalid(format!("its {} cannot be read: {error}", self.words));
-        let typed: bucket::BucketSpec = types::parse(spec).map_err(invalid)?;
+        let typed: bucket::BucketSpec = parse(spec)?;
         let body = match self.field {
             "versioning" => match typed.versioning {
                 Some(true) => bucket::versioning_xml(true).document(),

@@ -1,11 +1,15 @@
 //! Stripe's API as this provider uses it: list, read, write, delete.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::form::Form;
 use tenantry_core::model::names::hex;
-use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
+pub use tenantry_kit::Failed;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::{ErrorClass, Settings};
 use tenantry_transport::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tenantry_transport::{Answer, Effect, Method, Options, Pages, Request, Transport, Url};
 
@@ -34,11 +38,8 @@ pub enum Failure {
     Unreadable(String),
     #[error("the key is for {} mode, but an object of {} mode was answered", mode(*.key), mode(!*.key))]
     Mode { key: bool },
-    /// Somebody else's object or change stands in the way.
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
 }
 
 /// The name of a mode, as Stripe has it.
@@ -67,8 +68,10 @@ impl Failure {
             _ => None,
         }
     }
+}
 
-    pub fn class(&self) -> ErrorClass {
+impl Failed for Failure {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Transport(failure) => failure.class(),
             Self::Refused { status: 401 | 403, .. } => ErrorClass::Denied,
@@ -77,25 +80,21 @@ impl Failure {
             Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
             Self::Refused { .. } if self.code() == Some("lock_timeout") => ErrorClass::Retryable,
             Self::Refused { .. } if self.code() == Some("resource_already_exists") => ErrorClass::Conflict,
-            Self::Conflict(_) => ErrorClass::Conflict,
-            Self::Refused { .. } | Self::Unreadable(_) | Self::Mode { .. } | Self::Invalid(_) => ErrorClass::Fatal,
+            Self::Refused { .. } | Self::Unreadable(_) | Self::Mode { .. } => ErrorClass::Fatal,
+            Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
 
-    pub fn into_provider_error(self, attempted: impl Into<String>) -> ProviderError {
-        let remedy = match &self {
-            Self::Transport(failure) => failure.remedy(),
-            Self::Refused { status: 401, .. } => Some("check the target's `api_key`"),
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Transport(failure) => failure.remedy().map(Into::into),
+            Self::Refused { status: 401, .. } => Some("check the target's `api_key`".into()),
             Self::Refused { status: 403, .. } => {
-                Some("give the restricted key the permission for this resource, in Stripe's dashboard")
+                Some("give the restricted key the permission for this resource, in Stripe's dashboard".into())
             }
-            Self::Unreadable(_) => Some("check the target's `url`"),
-            _ => None,
-        };
-        let error = ProviderError::new(self.class(), attempted, &self);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
+            Self::Unreadable(_) => Some("check the target's `url`".into()),
+            Self::Refused { .. } | Self::Mode { .. } => None,
+            Self::Obstacle(obstacle) => obstacle.remedy(),
         }
     }
 }
@@ -274,7 +273,7 @@ impl Api {
         }
         if let Some(key) = idempotency_key {
             let key = HeaderValue::from_str(key)
-                .map_err(|_| Failure::Invalid("its idempotency key has characters that a header must not".into()))?;
+                .map_err(|_| Failure::invalid("its idempotency key has characters that a header must not"))?;
             headers.insert("idempotency-key", key);
         }
         let body = form.map(|form| form.encoded().into_bytes());

@@ -10,31 +10,33 @@ use serde_json::Value as Json;
 use super::api::{Api, Failure};
 use super::form::Form;
 use super::mark;
+use super::types::StripeKind;
 use tenantry_core::model::mark::{Mark, names_of};
+use tenantry_kit::ProviderKind as _;
 
 /// The path of a kind's objects below `/v1`.
-pub fn path(kind: &str) -> &'static str {
+pub fn path(kind: StripeKind) -> &'static str {
     match kind {
-        "stripe.product" => "products",
-        "stripe.price" => "prices",
-        "stripe.customer" => "customers",
-        "stripe.subscription" => "subscriptions",
-        "stripe.meter" => "billing/meters",
-        "stripe.coupon" => "coupons",
-        _ => "webhook_endpoints",
+        StripeKind::Product => "products",
+        StripeKind::Price => "prices",
+        StripeKind::Customer => "customers",
+        StripeKind::Subscription => "subscriptions",
+        StripeKind::Meter => "billing/meters",
+        StripeKind::Coupon => "coupons",
+        StripeKind::WebhookEndpoint => "webhook_endpoints",
     }
 }
 
 /// What is asked of the list: only what is current, with what is needed of other objects.
-fn query(kind: &str) -> Form {
+fn query(kind: StripeKind) -> Form {
     match kind {
-        "stripe.product" => Form::new().with("active", "true"),
-        "stripe.price" => {
+        StripeKind::Product => Form::new().with("active", "true"),
+        StripeKind::Price => {
             Form::new().with("active", "true").with("expand[]", "data.product").with("expand[]", "data.tiers")
         }
-        "stripe.subscription" => Form::new().with("expand[]", "data.customer").with("expand[]", "data.schedule"),
-        "stripe.meter" => Form::new().with("status", "active"),
-        _ => Form::new(),
+        StripeKind::Subscription => Form::new().with("expand[]", "data.customer").with("expand[]", "data.schedule"),
+        StripeKind::Meter => Form::new().with("status", "active"),
+        StripeKind::Customer | StripeKind::Coupon | StripeKind::WebhookEndpoint => Form::new(),
     }
 }
 
@@ -59,21 +61,25 @@ pub struct Entry {
 
 impl Entry {
     /// Nothing if the object has no name that a spec could use.
-    pub fn of(kind: &str, object: Json) -> Option<Self> {
+    pub fn of(kind: StripeKind, object: Json) -> Option<Self> {
         let mark = mark::read(&object);
         let text = |name: &str| object.get(name).and_then(Json::as_str);
         let noted = mark.as_ref().and_then(|_| mark::note(&object, mark::KEY));
         let (name, state) = match kind {
-            "stripe.price" => match (text("lookup_key"), noted) {
+            StripeKind::Price => match (text("lookup_key"), noted) {
                 (Some(lookup_key), _) => (lookup_key, State::Current),
                 (None, Some(noted)) => (noted, State::Superseded),
                 (None, None) => return None,
             },
-            "stripe.meter" => (text("event_name")?, State::Current),
-            _ => {
-                let is_ending = kind == "stripe.subscription" && mark::note(&object, mark::ENDING).is_some();
-                (noted.or(text("id"))?, if is_ending { State::Ending } else { State::Current })
+            StripeKind::Meter => (text("event_name")?, State::Current),
+            StripeKind::Subscription if mark::note(&object, mark::ENDING).is_some() => {
+                (noted.or(text("id"))?, State::Ending)
             }
+            StripeKind::Subscription
+            | StripeKind::Product
+            | StripeKind::Coupon
+            | StripeKind::Customer
+            | StripeKind::WebhookEndpoint => (noted.or(text("id"))?, State::Current),
         };
         Some(Self { name: name.to_owned(), mark, state, object })
     }
@@ -83,7 +89,7 @@ impl Entry {
     }
 
     /// The estate that has the name to itself; nothing where all share one space of names.
-    fn space(&self, kind: &str) -> &str {
+    fn space(&self, kind: StripeKind) -> &str {
         match (&self.mark, has_space(kind)) {
             (Some(mark), true) => &mark.estate,
             _ => "",
@@ -92,14 +98,14 @@ impl Entry {
 }
 
 /// Whether each estate has names of its own.
-fn has_space(kind: &str) -> bool {
-    !matches!(kind, "stripe.price" | "stripe.meter")
+fn has_space(kind: StripeKind) -> bool {
+    !matches!(kind, StripeKind::Price | StripeKind::Meter)
 }
 
 /// All current objects of one kind.
 #[derive(Debug)]
 pub struct List {
-    kind: &'static str,
+    kind: StripeKind,
     /// By space and name.
     entries: HashMap<(String, String), Vec<Entry>>,
     /// Space and name by id.
@@ -111,7 +117,7 @@ pub struct List {
 impl List {
     /// # Errors
     /// If it could not be read to its end.
-    pub async fn read(api: &Api, kind: &'static str) -> Result<Self, Failure> {
+    pub async fn read(api: &Api, kind: StripeKind) -> Result<Self, Failure> {
         let objects = api.list(path(kind), &query(kind)).await?;
         let mut list = Self { kind, entries: HashMap::new(), places: HashMap::new(), ended: Vec::new() };
         for object in objects.into_iter().filter(is_current) {
@@ -197,7 +203,7 @@ impl List {
         let mut others = self.iter().filter(|entry| entry.state == State::Current && entry.name == name);
         match (others.next(), others.next()) {
             (Some(_), Some(_)) => {
-                Err(format!("several estates have a {} of the name `{name}`; write its id", self.kind))
+                Err(format!("several estates have a {} of the name `{name}`; write its id", self.kind.name()))
             }
             (found, _) => Ok(found),
         }

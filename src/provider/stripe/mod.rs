@@ -27,7 +27,9 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
-use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
+use tenantry_kit::ProviderKind as _;
+use tenantry_kit::settings::invalid;
+use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
 /// The Stripe provider.
 pub struct Stripe;
@@ -77,7 +79,7 @@ impl Provider for Stripe {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        types::kinds()
+        types::StripeKind::descriptions()
     }
 
     fn settings_schema(&self) -> schemars::Schema {
@@ -94,9 +96,5 @@ impl Provider for Stripe {
 }
 
 fn open(settings: &Settings) -> Result<Arc<Api>, ProviderError> {
-    let opened = Api::open(settings);
-    opened.map(Arc::new).map_err(|cause| {
-        let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        ProviderError::new(ErrorClass::Fatal, attempted, cause)
-    })
+    Api::open(settings).map(Arc::new).map_err(|cause| invalid(settings, cause))
 }

@@ -14,7 +14,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tenantry_provider::contract::Settings;
 
 /// A server whose certificate does not verify.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the server's certificate does not verify: {0}")]
 pub struct Unverified(CertificateError);
 

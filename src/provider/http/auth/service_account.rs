@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failed as _, Failure};
 use tenantry_transport::Url;
 
 /// What is asked for where the target names no scope: the account's roles decide then.
@@ -93,7 +93,7 @@ impl ServiceAccount {
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| Failure::Invalid("the key of the service account does not sign".to_owned()))?;
+            .map_err(|_| Failure::invalid("the key of the service account does not sign"))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::client::{Cluster, JSON};
 use crate::discovery::{Resource, served};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::types::object::split_api_version;
 use tenantry_provider::contract::ProviderError;
 

@@ -20,6 +20,7 @@ use serde_json::Value as Json;
 
 use super::client::{Cluster, JSON};
 use super::discovery::Resource;
+use super::error::Failed as _;
 use super::mark::label_value;
 use super::read::list;
 use super::types::object::{self, Type, identity_of, split_api_version};

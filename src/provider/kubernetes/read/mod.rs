@@ -26,7 +26,7 @@ use serde_json::Value as Json;
 
 use super::client::{Cluster, JSON, METADATA_LIST};
 use super::discovery::{Discovery, Resource};
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::mark::{selector, unmarked};
 use super::owned::{Owned, is_unclaimed};
 use super::ready;
@@ -143,8 +143,8 @@ impl KubernetesReader {
             Ok(answers) => (answers, None),
             Err(failure) => {
                 let attempted = format!("reading {} of {}", scope.kind, scope.api_version);
-                let reason = reason(failure, attempted);
-                (scope.all(&Observed::Unknown(reason.clone().into())), Some(reason.into()))
+                let reason = failure.into_reason(attempted);
+                (scope.all(&Observed::Unknown(reason.clone().into())), Some(reason))
             }
         }
     }
@@ -307,15 +307,6 @@ fn misplaced_reason(resource: &Resource) -> Observed {
         false => format!("a {} belongs to the whole cluster; leave `metadata.namespace` out", resource.kind),
     };
     Observed::Unknown(reason.into())
-}
-
-/// An error as a reason, with what to do about it.
-fn reason(failure: Failure, attempted: String) -> Arc<str> {
-    let error = failure.into_provider_error(attempted);
-    match &error.remedy {
-        Some(remedy) => format!("{error}; {remedy}").into(),
-        None => error.to_string().into(),
-    }
 }
 
 fn by_identity(items: Vec<Json>, resource: &Resource) -> HashMap<Identity, Found> {

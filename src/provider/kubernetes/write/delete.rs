@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::{KubernetesWriter, Subject};
 use crate::client::{Answer, Ask, JSON};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::types::object::Type;
 
 /// Whether an object stays until what it owns is gone: what makes pods, so that "gone" means that nothing runs any more.

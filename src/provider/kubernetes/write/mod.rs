@@ -27,14 +27,14 @@ use serde_json::Value as Json;
 use super::apply::{Applied, Apply, apply, release};
 use super::client::{Cluster, Expected, METADATA};
 use super::discovery::{Discovery, Resource};
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::ready;
 use super::types::object;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, ProviderError, Step, StepAction, WriteError, Writer, Written};
-use tenantry_transport::traced;
+use tenantry_kit::Steps;
+use tenantry_provider::contract::{CommitGuard, Step, StepAction, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -138,7 +138,7 @@ impl KubernetesWriter {
             }
         }
         if current.is_none() && !is_create {
-            return Err(Failure::conflict("it no longer exists; plan again"));
+            return Err(Failure::vanished());
         }
         match &current {
             Some(there) if there.mark.is_none() => self.take_over(subject, &there.uid).await?,
@@ -270,37 +270,28 @@ impl Pause {
 }
 
 #[async_trait]
-impl Writer for KubernetesWriter {
-    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            if let Err(lost) = guard.check().await {
-                return Err(lost.of_step(
-                    index,
-                    done,
-                    format!("{} {}", step.verb(), readable_identity(&step.identity)),
-                ));
-            }
-            match traced(self.write_step(step)).await {
-                (Ok(()), _) => done.push(Written::default()),
-                (Err(failure), is_written) => {
-                    let mut error =
-                        failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));
-                    error.mask(secret_values(step));
-                    error.is_in_doubt = is_written;
-                    return Err(WriteError { step: index, done, error });
-                }
-            }
-        }
-        Ok(done)
+impl Steps for KubernetesWriter {
+    type Failure = Failure;
+
+    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+        self.write_step(step).await?;
+        Ok(Written::default())
     }
 
-    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
-        self.try_out(step).await.map_err(|failure| {
-            let mut error = failure.into_provider_error(format!("trying {}", readable_identity(&step.identity)));
-            error.mask(secret_values(step));
-            error
-        })
+    fn attempted(&self, step: &Step) -> String {
+        format!("{} {}", step.verb(), readable_identity(&step.identity))
+    }
+
+    fn hidden(&self, step: &Step) -> Vec<Arc<str>> {
+        secret_values(step)
+    }
+
+    async fn prove(&self, step: &Step) -> Result<(), Failure> {
+        self.try_out(step).await
+    }
+
+    fn trying(&self, step: &Step) -> String {
+        format!("trying {}", readable_identity(&step.identity))
     }
 }
 

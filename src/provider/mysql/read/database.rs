@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use sqlx::{MySqlConnection, Row as _};
 
-use super::{Answers, Scope, spec_of};
+use super::{Scope, spec_of};
 use crate::connection::Flavour;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Label};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::Present;
+use tenantry_kit::Answers;
 
 /// A database as the server has it.
 pub struct DatabaseState {
@@ -42,7 +43,7 @@ pub async fn fetch(
     if sees == 0 {
         let message =
             "the user of the target's `url` lacks the privilege SHOW DATABASES, without which databases are left out";
-        return Err(Failure::Invalid(message.to_owned()));
+        return Err(Failure::invalid(message));
     }
     let comment = match flavour {
         Flavour::MariaDb => "SCHEMA_COMMENT",
@@ -76,7 +77,11 @@ pub async fn fetch(
 
 pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
     let states = fetch(connection, scope.flavour, scope.bookkeeping, None).await?;
-    Ok(scope.answer(&states, |subject| subject.text("name").map(str::to_owned), |state| present(scope.kind, state)))
+    Ok(scope.answer(
+        &states,
+        |subject| subject.text("name").map(str::to_owned),
+        |state| present(scope.asked.description, state),
+    ))
 }
 
 fn present(kind: &Kind, state: &DatabaseState) -> Present {

@@ -8,18 +8,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column as _, MySqlConnection, Row as _};
 
-use super::{Answers, Scope, spec_of};
-use crate::error::Failure;
+use super::{Scope, spec_of};
+use crate::error::{Failed as _, Failure};
 use crate::quote::unescape_pattern;
-use crate::types::grant::canonical_privilege;
+use crate::types::grant::{On, canonical_privilege};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Subject};
 
 /// Whose privileges, and on what: database and table are empty where the object is wider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    pub on: String,
+    pub on: On,
     pub database: String,
     pub table: String,
     pub user: String,
@@ -45,7 +46,7 @@ impl Key {
     pub fn of(spec: &Map) -> Option<Self> {
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let key = Self {
-            on: text("on"),
+            on: On::of(&text("on"))?,
             database: text("database"),
             table: text("table"),
             user: text("user"),
@@ -64,7 +65,7 @@ impl Level {
         if self.unseen.contains(key) {
             let message = "the server does not show what this user may do; grant SELECT on `mysql`.* to the user of the \
                 target's `url`";
-            return Err(Failure::Invalid(message.to_owned()));
+            return Err(Failure::invalid(message));
         }
         Ok(self.held.get(key).filter(|held| !held.privileges.is_empty() || held.with_grant_option))
     }
@@ -76,11 +77,11 @@ impl Level {
 }
 
 /// Reads all privileges on objects of one sort.
-pub async fn fetch(connection: &mut MySqlConnection, on: &str) -> Result<Level, Failure> {
+pub async fn fetch(connection: &mut MySqlConnection, on: On) -> Result<Level, Failure> {
     match on {
-        "database" => on_databases(connection).await,
-        "table" => on_tables(connection).await,
-        _ => on_server(connection).await,
+        On::Database => on_databases(connection).await,
+        On::Table => on_tables(connection).await,
+        On::Global => on_server(connection).await,
     }
 }
 
@@ -105,14 +106,14 @@ async fn on_databases(connection: &mut MySqlConnection) -> Result<Level, Failure
             }
         }
         level.all = all;
-        level.held.insert(key(row, "database", database, String::new())?, held);
+        level.held.insert(key(row, On::Database, database, String::new())?, held);
     }
     Ok(level)
 }
 
-fn key(row: &MySqlRow, on: &str, database: String, table: String) -> Result<Key, sqlx::Error> {
+fn key(row: &MySqlRow, on: On, database: String, table: String) -> Result<Key, sqlx::Error> {
     let user = row.try_get_unchecked("User")?;
-    Ok(Key { on: on.to_owned(), database, table, user, host: row.try_get_unchecked("Host")? })
+    Ok(Key { on, database, table, user, host: row.try_get_unchecked("Host")? })
 }
 
 /// The privilege that a column such as `Create_tmp_table_priv` stands for.
@@ -144,7 +145,7 @@ async fn on_tables(connection: &mut MySqlConnection) -> Result<Level, Failure> {
         let mut privileges: BTreeSet<String> =
             held.split(',').filter(|name| !name.is_empty()).map(canonical_privilege).collect();
         let with_grant_option = privileges.remove("GRANT");
-        let key = key(row, "table", row.try_get_unchecked("Db")?, row.try_get_unchecked("Table_name")?)?;
+        let key = key(row, On::Table, row.try_get_unchecked("Db")?, row.try_get_unchecked("Table_name")?)?;
         level.held.insert(key, Held { privileges, with_grant_option });
     }
     Ok(level)
@@ -156,7 +157,7 @@ async fn on_server(connection: &mut MySqlConnection) -> Result<Level, Failure> {
     // The information schema quotes without escaping, so what it calls a user is looked up by how it would be spelled.
     let mut keys = HashMap::with_capacity(users.len());
     for row in &users {
-        let key = key(row, "global", String::new(), String::new())?;
+        let key = key(row, On::Global, String::new(), String::new())?;
         keys.insert(format!("'{}'@'{}'", key.user, key.host), key);
     }
     let rows = "SELECT CONVERT(GRANTEE USING utf8mb4), CONVERT(PRIVILEGE_TYPE USING utf8mb4), \
@@ -182,16 +183,17 @@ async fn on_server(connection: &mut MySqlConnection) -> Result<Level, Failure> {
 }
 
 pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
-    let sorts: BTreeSet<&str> = scope.subjects.iter().filter_map(|subject| subject.text("on")).collect();
+    let on = |subject: &Subject<'_>| On::of(subject.text("on")?);
+    let sorts: BTreeSet<On> = scope.asked.subjects.iter().filter_map(on).collect();
     let mut levels = HashMap::new();
     for on in sorts {
         levels.insert(on, fetch(connection, on).await?);
     }
-    let answers = scope.subjects.iter().map(|subject| {
-        let level = subject.text("on").and_then(|on| levels.get(on));
+    let answers = scope.asked.subjects.iter().map(|subject| {
+        let level = on(subject).and_then(|on| levels.get(&on));
         let observed = match (level, Key::of(subject.spec)) {
             (Some(level), Some(key)) => match level.get(&key) {
-                Ok(Some(held)) => Observed::Present(present(scope.kind, level, held, subject.spec)),
+                Ok(Some(held)) => Observed::Present(present(scope.asked.description, level, held, subject.spec)),
                 Ok(None) => Observed::Absent,
                 Err(failure) => Observed::Unknown(failure.to_string().into()),
             },

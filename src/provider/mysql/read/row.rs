@@ -7,11 +7,12 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::column::{self, Sort};
-use super::{Answers, PAGE, Scope, Subject, reason};
-use crate::error::Failure;
+use super::{PAGE, Scope};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Subject};
 
 /// Rows of one table whose keys have the same columns.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +24,7 @@ struct Group {
 pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
     let mut groups: BTreeMap<Group, Vec<&Subject<'_>>> = BTreeMap::new();
     let mut answers = Answers::new();
-    for subject in &scope.subjects {
+    for subject in &scope.asked.subjects {
         match group_of(subject) {
             Some(group) => groups.entry(group).or_default().push(subject),
             None => {
@@ -64,7 +65,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
                 }
                 Err(failure) if failure.number().is_some() => {
                     let (database, table) = &group.table;
-                    let reason = reason(failure, format!("reading table `{database}`.`{table}`"));
+                    let reason = failure.into_reason(format!("reading table `{database}`.`{table}`"));
                     answers.extend(
                         page.iter().map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone().into()))),
                     );

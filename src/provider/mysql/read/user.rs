@@ -6,13 +6,14 @@ use serde_json::Value as Json;
 use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
-use super::{Answers, Scope, spec_of};
+use super::{Scope, spec_of};
 use crate::connection::Flavour;
 use crate::error::Failure;
 use crate::mark::{self, Label};
 use crate::password::fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Observed, Present};
+use tenantry_kit::Answers;
 
 /// The longest name of a user in MySQL, in characters (MySQL manual, "Account Names").
 pub const MYSQL_NAME: usize = 32;
@@ -136,9 +137,9 @@ impl UserState {
 pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
     let states = fetch(connection, scope.flavour, scope.bookkeeping, None).await?;
     let key = |subject: &super::Subject<'_>| Some((subject.text("name")?.to_owned(), subject.text("host")?.to_owned()));
-    let mut answers = scope.answer(&states, key, |state| present(scope.kind, state));
+    let mut answers = scope.answer(&states, key, |state| present(scope.asked.description, state));
     if scope.flavour == Flavour::MySql {
-        for (subject, (_, observed)) in scope.subjects.iter().zip(&mut answers) {
+        for (subject, (_, observed)) in scope.asked.subjects.iter().zip(&mut answers) {
             if let Some(problem) = subject.text("name").and_then(too_long) {
                 *observed = Observed::Unknown(problem.into());
             }

@@ -7,6 +7,7 @@ use super::{check_names, is_system_database, name_limit};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A database, which MySQL also calls a schema.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,28 +27,17 @@ fn utf8mb4() -> String {
     "utf8mb4".to_owned()
 }
 
+pub const NAME: &str = "mysql.database";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "mysql.database",
-        summary: "A database of a MySQL or MariaDB server.",
-        schema: schemars::schema_for!(DatabaseSpec),
-        identity: &["name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name")] },
-        references: &[],
         loses_data: true,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<DatabaseSpec>(NAME, "A database of a MySQL or MariaDB server.", &["name"])
     }
 }
 

@@ -2,11 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
 
 use super::{check_names, is_system_database, name_limit, reference};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// All privileges that a user has on one object. Others that it has there are taken away.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,7 +29,7 @@ pub struct GrantSpec {
 }
 
 /// What the privileges are on.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum On {
     Global,
@@ -35,32 +37,30 @@ pub enum On {
     Table,
 }
 
+impl On {
+    /// The object of a spec's `on`, if it is one.
+    pub fn of(text: &str) -> Option<Self> {
+        On::deserialize(text.into_deserializer()).map_err(|_: serde::de::value::Error| ()).ok()
+    }
+}
+
 fn anywhere() -> String {
     "%".to_owned()
 }
 
+pub const NAME: &str = "mysql.grant";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "mysql.grant",
-        summary: "The privileges of a user on the server, a database or a table.",
-        schema: schemars::schema_for!(GrantSpec),
-        identity: &["on", "database", "table", "host", "user"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/database"), name_limit("/table")] },
         references: const { &[reference("/user", "mysql.user"), reference("/database", "mysql.database")] },
-        loses_data: false,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<GrantSpec>(
+            NAME,
+            "The privileges of a user on the server, a database or a table.",
+            &["on", "database", "table", "host", "user"],
+        )
     }
 }
 

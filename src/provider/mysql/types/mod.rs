@@ -8,15 +8,19 @@ pub mod row;
 pub mod script;
 pub mod user;
 
-use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use tenantry_core::model::kind::{FieldReference, NameLimit, Problem};
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
 
-pub use tenantry_core::model::spec::parse;
-
-/// Every kind, in the order in which they depend on each other.
-pub fn kinds() -> Vec<Kind> {
-    vec![database::kind(), user::kind(), script::kind(), grant::kind(), row::kind()]
+tenantry_kit::kinds! {
+    /// The kinds of this provider, in the order in which they depend on each other.
+    pub enum MySqlKind of "MySQL" {
+        Database = database,
+        User = user,
+        Script = script,
+        Grant = grant,
+        Row = row,
+    }
 }
 
 /// Databases that belong to the server itself.
@@ -54,6 +58,7 @@ mod tests {
 
     use super::*;
     use tenantry_core::model::value::Value;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
@@ -77,16 +82,16 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&MySqlKind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&MySqlKind::descriptions());
     }
 
     fn pointers(kind: &str, spec: serde_json::Value) -> Vec<String> {
-        let kind = kinds().into_iter().find(|known| known.name == kind).expect("a kind");
+        let kind = MySqlKind::descriptions().into_iter().find(|known| known.name == kind).expect("a kind");
         let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
         (kind.check)(&kind.normal(&spec)).into_iter().map(|problem| problem.pointer).collect()
     }

@@ -6,48 +6,42 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_names, name_limit, reference};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A row of a table that exists, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.row")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct RowSpec {
     pub database: String,
     pub table: String,
     /// The columns that tell the row from all others, and their values.
-    #[schemars(length(min = 1))]
-    pub key: BTreeMap<String, serde_json::Value>,
+    #[schemars(length(min = 1), with = "BTreeMap<String, serde_json::Value>")]
+    pub key: BTreeMap<String, Value>,
     /// The columns that are looked after; others are left alone. JSON is compared by what it means, as a whole.
     #[serde(default)]
-    pub columns: BTreeMap<String, serde_json::Value>,
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub columns: BTreeMap<String, Value>,
 }
+
+pub const NAME: &str = "mysql.row";
 
 pub fn kind() -> Kind {
     Kind {
-        name: "mysql.row",
-        summary: "A row of an existing MySQL table, owned column by column.",
-        schema: schemars::schema_for!(RowSpec),
-        identity: &["database", "table", "key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/columns"],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/table"), name_limit("/database")] },
         references: const { &[reference("/database", "mysql.database")] },
         loses_data: true,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<RowSpec>(
+            NAME,
+            "A row of an existing MySQL table, owned column by column.",
+            &["database", "table", "key"],
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use super::check_names;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A user, as the server knows it: a name and where it comes from.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -62,29 +63,19 @@ fn anywhere() -> String {
 
 pub const LIMITS: [&str; 4] = ["maxUserConnections", "maxConnectionsPerHour", "maxQueriesPerHour", "maxUpdatesPerHour"];
 
+pub const NAME: &str = "mysql.user";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "mysql.user",
-        summary: "A user of a MySQL or MariaDB server, with its limits.",
-        schema: schemars::schema_for!(UserSpec),
-        identity: &["host", "name"],
-        immutable: &[],
         write_only: &["/password"],
         sensitive: &["/password"],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         // MySQL's own limit is told when the server is known.
         name_limits: const { &[NameLimit { pointer: "/name", bytes: 80, source: "MariaDB USERNAME_CHAR_LENGTH" }] },
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<UserSpec>(NAME, "A user of a MySQL or MariaDB server, with its limits.", &["host", "name"])
     }
 }
 

@@ -1,25 +1,26 @@
 //! Databases.
 
-use super::{Session, execute, parse, text, vanished};
-use crate::connection::{Flavour, Server};
-use crate::error::Failure;
+use super::{Session, execute, text};
+use crate::connection::{Flavour, Open, Server};
+use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Label};
 use crate::quote::{quote_identifier, quote_literal};
 use crate::read::fetch_database;
 use crate::types::database::DatabaseSpec;
 use crate::types::is_system_database;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let name = text(spec, "name");
     if is_system_database(name) || name == bookkeeping {
-        return Err(Failure::Invalid("this database is not the estate's to change".to_owned()));
+        return Err(Failure::invalid("this database is not the estate's to change"));
     }
-    let Session { connection, server: Server { flavour, .. }, .. } = session;
+    let Open { connection, server: Server { flavour, .. }, .. } = &mut **session;
     let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);
     if let Some(state) = &existing {
-        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
+        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::conflict)?;
     }
     let database = quote_identifier(name)?;
     let in_table = *flavour == Flavour::MySql;
@@ -34,7 +35,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
                 false => Ok(()),
             };
         }
-        StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
+        StepAction::Update { .. } if existing.is_none() => return Err(Failure::vanished()),
         StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => parse(spec)?,
     };
     // Words of their own, checked to be such.

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use sqlx::MySqlConnection;
 
-use super::{execute, parse, vanished};
-use crate::error::Failure;
+use super::execute;
+use crate::error::{Failed as _, Failure};
 use crate::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
 use crate::read::grant::{Held, Key, fetch};
 use crate::types::grant::{GrantSpec, On};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
     let spec: GrantSpec = parse(step.spec())?;
-    let key = Key::of(step.spec()).ok_or_else(|| Failure::Invalid("its spec names no user".to_owned()))?;
-    let level = fetch(connection, &key.on).await?;
+    let key = Key::of(step.spec()).ok_or_else(|| Failure::invalid("its spec names no user"))?;
+    let level = fetch(connection, spec.on).await?;
     let held = level.get(&key)?.cloned();
     let wants_all = spec.privileges.iter().any(|privilege| privilege == "ALL");
     let wanted: BTreeSet<String> = spec.privileges.iter().cloned().collect();
@@ -28,9 +29,9 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
             return revoke(connection, &spec, &held.privileges, held.with_grant_option).await;
         }
         (StepAction::Create { .. }, Some(_)) if !is_as_wanted => {
-            return Err(Failure::Conflict("it holds other privileges there already".to_owned()));
+            return Err(Failure::conflict("it holds other privileges there already"));
         }
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (_, held) => held.unwrap_or_default(),
     };
     if is_as_wanted {
@@ -78,11 +79,11 @@ fn words(privileges: &BTreeSet<String>) -> String {
 
 fn object(spec: &GrantSpec) -> Result<String, Failure> {
     let named = |name: &Option<String>| {
-        name.clone().ok_or_else(|| Failure::Invalid("its spec does not say what the privileges are on".to_owned()))
+        name.clone().ok_or_else(|| Failure::invalid("its spec does not say what the privileges are on"))
     };
     for privilege in &spec.privileges {
         if !privilege.chars().all(|c| c.is_ascii_alphabetic() || " _".contains(c)) {
-            return Err(Failure::Invalid(format!("{privilege:?} is no privilege")));
+            return Err(Failure::invalid(format!("{privilege:?} is no privilege")));
         }
     }
     Ok(match spec.on {

@@ -16,12 +16,14 @@ use async_trait::async_trait;
 use sqlx::MySqlConnection;
 
 use super::connection::{Connections, Session};
-use super::error::Failure;
+use super::error::{Failed as _, Failure};
 use super::mark;
 use super::quote::{quote_identifier, quote_qualified};
 use super::read::script::TABLE as SCRIPTS;
+use super::types::MySqlKind;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_kit::{ProviderKind as _, Steps, within};
+use tenantry_provider::contract::{CommitGuard, Step, Written};
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,
@@ -35,13 +37,13 @@ impl MySqlWriter {
         Self { connections, bookkeeping, is_prepared: AtomicBool::new(false) }
     }
 
-    async fn step(&self, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
+    async fn write(&self, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
+        let kind = MySqlKind::of(step.kind.name)?;
         let mut session = self.connections.acquire().await?;
-        if let Some(reason) = session.server.changes_names(step.kind.name, step.spec()) {
-            return Err(Failure::Invalid(reason));
+        if let Some(reason) = session.server.changes_names(kind, step.spec()) {
+            return Err(Failure::invalid(reason));
         }
-        let is_delete = matches!(step.action, StepAction::Delete { .. });
-        if !is_delete && keeps_records(step) && !self.is_prepared.load(Ordering::Relaxed) {
+        if !step.is_delete() && keeps_records(kind) && !self.is_prepared.load(Ordering::Relaxed) {
             prepare(&mut session.connection, &self.bookkeeping).await?;
             self.is_prepared.store(true, Ordering::Relaxed);
         }
@@ -50,13 +52,12 @@ impl MySqlWriter {
         let grace = guard.grace().as_secs().max(1);
         execute(&mut session.connection, format!("SET SESSION wait_timeout = {grace}")).await?;
         guard.check().await?;
-        match step.kind.name {
-            "mysql.database" => database::write(&mut session, &self.bookkeeping, step).await?,
-            "mysql.user" => user::write(&mut session, &self.bookkeeping, step).await?,
-            "mysql.grant" => grant::write(&mut session.connection, step).await?,
-            "mysql.row" => row::write(&mut session.connection, step, guard).await?,
-            "mysql.script" => session = script::write(&self.connections, session, &self.bookkeeping, step).await?,
-            other => return Err(Failure::Invalid(format!("MySQL has no kind {other}"))),
+        match kind {
+            MySqlKind::Database => database::write(&mut session, &self.bookkeeping, step).await?,
+            MySqlKind::User => user::write(&mut session, &self.bookkeeping, step).await?,
+            MySqlKind::Grant => grant::write(&mut session.connection, step).await?,
+            MySqlKind::Row => row::write(&mut session.connection, step, guard).await?,
+            MySqlKind::Script => session = script::write(&self.connections, session, &self.bookkeeping, step).await?,
         }
         execute(&mut session.connection, "SET SESSION wait_timeout = DEFAULT".to_owned()).await?;
         self.connections.release(session);
@@ -65,28 +66,26 @@ impl MySqlWriter {
 }
 
 #[async_trait]
-impl Writer for MySqlWriter {
-    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            let within = self.connections.timeouts().write;
-            let written = tokio::time::timeout(within, self.step(step, guard)).await;
-            match written.unwrap_or(Err(Failure::Late(within))) {
-                Ok(()) => done.push(Written::default()),
-                Err(failure) => {
-                    let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));
-                    error.mask(batch.iter().flat_map(Step::secret_values));
-                    return Err(WriteError { step: index, done, error });
-                }
-            }
-        }
-        Ok(done)
+impl Steps for MySqlWriter {
+    type Failure = Failure;
+    const ASKS_GUARD: bool = true;
+
+    async fn step(&self, step: &Step, guard: &dyn CommitGuard) -> Result<Written, Failure> {
+        within(self.connections.timeouts().write, self.write(step, guard)).await?;
+        Ok(Written::default())
+    }
+
+    fn attempted(&self, step: &Step) -> String {
+        step.attempted(step.identity.trim_matches('/'))
     }
 }
 
-/// Whether a step may need a table of the bookkeeping database.
-fn keeps_records(step: &Step) -> bool {
-    matches!(step.kind.name, "mysql.database" | "mysql.user" | "mysql.script")
+/// Whether a kind may need a table of the bookkeeping database.
+fn keeps_records(kind: MySqlKind) -> bool {
+    match kind {
+        MySqlKind::Database | MySqlKind::User | MySqlKind::Script => true,
+        MySqlKind::Grant | MySqlKind::Row => false,
+    }
 }
 
 /// Makes the bookkeeping database and its tables where they are missing.
@@ -122,16 +121,4 @@ async fn execute(connection: &mut MySqlConnection, sql: String) -> Result<(), Fa
 /// A text of a spec; empty where it is missing.
 fn text<'a>(spec: &'a Map, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A spec of a step with its types.
-fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
-    // The parser's own message may quote values.
-    super::types::parse(spec)
-        .map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
-}
-
-/// The conflict of an update whose resource is gone.
-fn vanished() -> Failure {
-    Failure::Conflict("it no longer exists; plan again".to_owned())
 }

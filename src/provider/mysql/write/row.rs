@@ -6,12 +6,13 @@ use sqlx::mysql::MySqlArguments;
 use sqlx::query::Query;
 use sqlx::{Connection as _, MySql, MySqlConnection, Row as _};
 
-use super::{text, vanished};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::column::{self, Sort};
 use crate::read::row::misfit;
-use tenantry_core::model::value::{Map, Value};
+use crate::types::row::RowSpec;
+use tenantry_core::model::value::Value;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
 /// A column with what it is to be; nothing for NULL.
@@ -30,12 +31,11 @@ impl Cell {
     }
 }
 
-fn cells(spec: &Map, field: &str, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
-    let fields = spec.get(field).and_then(Value::as_map);
-    let cells = fields.into_iter().flat_map(Map::iter).map(|(name, wanted)| {
+fn cells(fields: &BTreeMap<String, Value>, sorts: &BTreeMap<String, Sort>) -> Result<Vec<Cell>, Failure> {
+    let cells = fields.iter().map(|(name, wanted)| {
         let sort = column::find(sorts, name).unwrap_or(Sort::Other);
         let (quoted, bound) = (quote_identifier(name)?, sort.bind(wanted));
-        Ok(Cell { name: name.to_string(), quoted, sort, wanted: wanted.clone(), bound })
+        Ok(Cell { name: name.clone(), quoted, sort, wanted: wanted.clone(), bound })
     });
     cells.collect()
 }
@@ -46,18 +46,17 @@ fn bound<'q>(sql: String, cells: impl Iterator<Item = &'q Cell>) -> Query<'q, My
 }
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
-    let spec = step.spec();
-    let (database, table) = (text(spec, "database"), text(spec, "table"));
-    let qualified = quote_qualified(database, table)?;
-    let columns = column::fetch(connection, &[database]).await?;
+    let RowSpec { database, table, key, columns: wanted } = parse(step.spec())?;
+    let qualified = quote_qualified(&database, &table)?;
+    let columns = column::fetch(connection, &[&database]).await?;
     let none = BTreeMap::new();
-    let sorts = columns.get(&(database.to_owned(), table.to_owned())).unwrap_or(&none);
-    if let Some(reason) = misfit(spec, sorts) {
-        return Err(Failure::Invalid(reason));
+    let sorts = columns.get(&(database, table)).unwrap_or(&none);
+    if let Some(reason) = misfit(step.spec(), sorts) {
+        return Err(Failure::invalid(reason));
     }
-    let (key, wanted) = (cells(spec, "key", sorts)?, cells(spec, "columns", sorts)?);
+    let (key, wanted) = (cells(&key, sorts)?, cells(&wanted, sorts)?);
     if key.is_empty() {
-        return Err(Failure::Invalid("its spec names no key".to_owned()));
+        return Err(Failure::invalid("its spec names no key"));
     }
     let is_row = key.iter().map(Cell::assigned).collect::<Vec<_>>().join(" AND ");
 
@@ -90,7 +89,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
         return Ok(());
     }
     match (rows.as_slice(), &step.action) {
-        ([], StepAction::Update { .. }) => return Err(vanished()),
+        ([], StepAction::Update { .. }) => return Err(Failure::vanished()),
         ([], _) => {
             let all: Vec<&Cell> = key.iter().chain(&wanted).collect();
             let names = all.iter().map(|cell| cell.quoted.as_str()).collect::<Vec<_>>().join(", ");
@@ -110,7 +109,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
                 (None, _) => {}
                 (Some(cell), StepAction::Create { .. }) => {
                     let message = format!("the row exists, and column \"{}\" differs", cell.name);
-                    return Err(Failure::Conflict(message));
+                    return Err(Failure::conflict(message));
                 }
                 (Some(_), _) => {
                     let set = changed.iter().map(|cell| cell.assigned()).collect::<Vec<_>>().join(", ");
@@ -127,5 +126,5 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
 }
 
 fn several(rows: u64) -> Failure {
-    Failure::Invalid(format!("its key is that of {rows} rows"))
+    Failure::invalid(format!("its key is that of {rows} rows"))
 }

@@ -2,14 +2,16 @@
 
 use sqlx::MySqlConnection;
 
-use super::{Session, execute, parse, text, vanished};
+use super::{Session, execute, text};
 use crate::connection::Connections;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
-use crate::read::script::{self, Record, TABLE};
+use crate::read::script::{self, Server, TABLE};
 use crate::statements::check_script;
-use crate::types::script::{ScriptSpec, checksum};
+use crate::types::script::ScriptSpec;
 use tenantry_core::model::mark::{is_of, names_of};
+use tenantry_kit::parse;
+use tenantry_kit::script::{Record, check_holds, checksum};
 use tenantry_provider::contract::{Step, StepAction};
 
 /// Answers with a connection that is as it was.
@@ -33,24 +35,24 @@ pub async fn write(
             }
             return Ok(session);
         }
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, _) => parse(spec)?,
     };
     if let Some(record) = existing {
-        step.check_owner(record.mark().as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(record.mark().as_ref()).map_err(Failure::conflict)?;
     }
     let wanted = checksum(&spec.sql);
     let has_run = existing.is_some_and(|record| record.checksum == wanted);
     let holds = match (&spec.check, has_run) {
-        (Some(check), true) => script::check_holds(connection, check).await?,
+        (Some(check), true) => check_holds(&mut Server(connection), check).await?,
         _ => true,
     };
     if !has_run || !holds {
         session = run(connections, session, &spec).await?;
         if let Some(check) = &spec.check
-            && !script::check_holds(&mut session.connection, check).await?
+            && !check_holds(&mut Server(&mut session.connection), check).await?
         {
-            return Err(Failure::Invalid("it ran, but its check does not hold afterwards".to_owned()));
+            return Err(Failure::invalid("it ran, but its check does not hold afterwards"));
         }
     }
     if let Some(other) = existing.filter(|record| record.estate != *step.mark.estate || record.address != address) {
@@ -77,7 +79,7 @@ pub async fn write(
 /// A script may leave a transaction open, tables locked, or settings changed, as dumps do: in the first the record that it
 /// ran would be lost, and with it what it did.
 async fn run(connections: &Connections, mut session: Session, spec: &ScriptSpec) -> Result<Session, Failure> {
-    check_script(&spec.sql).map_err(Failure::Invalid)?;
+    check_script(&spec.sql).map_err(Failure::invalid)?;
     let connection = &mut session.connection;
     if let Some(database) = &spec.database {
         execute(connection, format!("USE {}", quote_identifier(database)?)).await?;
@@ -85,7 +87,7 @@ async fn run(connections: &Connections, mut session: Session, spec: &ScriptSpec)
     execute(connection, "SET SESSION sql_mode = @@GLOBAL.sql_mode".to_owned()).await?;
     execute(connection, spec.sql.clone()).await?;
     execute(connection, "COMMIT".to_owned()).await?;
-    session.close().await;
+    session.into_inner().close().await;
     connections.acquire().await
 }
 

@@ -2,26 +2,27 @@
 
 use sqlx::{MySqlConnection, Row as _};
 
-use super::{Session, execute, parse, text, vanished};
-use crate::connection::{Flavour, Server};
-use crate::error::Failure;
+use super::{Session, execute, text};
+use crate::connection::{Flavour, Open, Server};
+use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Label};
 use crate::password::{fingerprint, unknown_password, verifier};
 use crate::quote::{quote_literal, quote_user};
 use crate::read::user::{fetch, too_long};
 use crate::types::user::{Tls, UserSpec};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Result<(), Failure> {
     let spec = step.spec();
     let key = (text(spec, "name"), text(spec, "host"));
     if session.is_own(key.0, key.1) {
-        return Err(Failure::Invalid(OWN_USER.to_owned()));
+        return Err(Failure::invalid(OWN_USER));
     }
-    let Session { connection, server: Server { flavour, .. }, .. } = session;
+    let Open { connection, server: Server { flavour, .. }, .. } = &mut **session;
     let existing = fetch(connection, *flavour, bookkeeping, Some(key)).await?.into_values().next();
     if let Some(state) = &existing {
-        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
+        step.check_owner(state.label.as_ref().map(|label| &label.mark)).map_err(Failure::conflict)?;
     }
     let user = quote_user(key.0, key.1)?;
     let in_table = *flavour == Flavour::MariaDb;
@@ -36,7 +37,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
                 false => Ok(()),
             };
         }
-        StepAction::Update { .. } if existing.is_none() => return Err(vanished()),
+        StepAction::Update { .. } if existing.is_none() => return Err(Failure::vanished()),
         StepAction::Update { spec, removed, .. } => {
             (parse(spec)?, removed.iter().any(|pointer| pointer == "/password"))
         }
@@ -45,14 +46,14 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     if *flavour == Flavour::MySql
         && let Some(problem) = too_long(&spec.name)
     {
-        return Err(Failure::Invalid(problem));
+        return Err(Failure::invalid(problem));
     }
 
     let mut clauses = vec![user];
     let mut noted = None;
     let (unknown, is_given) = (unknown_password(), spec.password.is_some());
     let password = match &spec.password {
-        Some(password) if password.is_empty() => return Err(Failure::Invalid("its password is empty".to_owned())),
+        Some(password) if password.is_empty() => return Err(Failure::invalid("its password is empty")),
         Some(password) => Some(password.as_str()),
         // Without one the server would let everybody in.
         None if drops_password || existing.is_none() => Some(unknown.as_str()),
@@ -131,7 +132,7 @@ async fn try_close(connection: &mut MySqlConnection, name: &str) -> Result<(), F
         .fetch_one(&mut *connection)
         .await?;
     if same_name != 1 {
-        return Err(Failure::Invalid(format!("there are {same_name} users of this name")));
+        return Err(Failure::invalid(format!("there are {same_name} users of this name")));
     }
     let open = "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST WHERE USER = ?";
     for row in &sqlx::query(open).bind(name).fetch_all(&mut *connection).await? {

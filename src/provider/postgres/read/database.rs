@@ -2,12 +2,13 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{Answers, Report, Scope};
+use super::{Report, Scope};
 use crate::error::Failure;
 use crate::mark::{self, Comment};
 use crate::types::database::{STAGING_PREFIX, canonical_encoding};
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::Answers;
 
 /// A database as the catalogue has it.
 pub struct DatabaseState {

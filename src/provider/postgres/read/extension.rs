@@ -2,10 +2,11 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{Answers, Report, Scope};
+use super::{Report, Scope};
 use crate::error::Failure;
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::Map;
+use tenantry_kit::Answers;
 
 /// An extension as the catalogue has it.
 pub struct ExtensionState {

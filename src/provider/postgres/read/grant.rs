@@ -6,12 +6,12 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::held::{self, Held, HeldOnAll, Privileges};
-use super::{Answers, Scope, Subject, text_set};
+use super::{Scope, text_set};
 use crate::error::Failure;
 use crate::types::grant::{Class, Extent, GrantSpec};
-use crate::types::parse;
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::Map;
+use tenantry_kit::{Answers, Subject, parse};
 
 /// What other wanted grants give a role on objects of one class in one schema.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::quote::quote_qualified;
 use crate::types::grant::{Class, Extent, GrantSpec, Signature};
 
@@ -215,7 +215,7 @@ pub fn object_of(grant: &GrantSpec) -> Result<Object, Failure> {
 /// If it is no signature.
 pub fn signature(schema: &str, text: &str) -> Result<String, Failure> {
     let Some(Signature { name, arguments }) = Signature::parse(text) else {
-        return Err(Failure::Invalid(format!("{text:?} is no signature of a function")));
+        return Err(Failure::invalid(format!("{text:?} is no signature of a function")));
     };
     Ok(format!("{}({arguments})", quote_qualified(schema, name)?))
 }

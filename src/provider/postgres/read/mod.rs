@@ -16,7 +16,7 @@ pub mod row;
 pub mod schema;
 pub mod script;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +26,13 @@ use futures::future::join_all;
 use sqlx::PgConnection;
 
 use super::connection::{Connections, Session};
-use super::error::Failure;
-use super::types::{self, grant::GrantSpec};
+use super::error::{Failed as _, Failure};
+use super::types::{self, PostgresKind, grant::GrantSpec};
 use tenantry_core::fingerprint::Fingerprint;
-use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
+use tenantry_core::model::resource::{KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Kinds, ProviderKind as _, Subject, by_key, known, parse, subjects, unknown, within};
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 /// How every transaction begins that reads.
@@ -51,25 +51,14 @@ const PAGE: usize = 30_000;
 
 pub struct PostgresReader {
     connections: Arc<Connections>,
-    kinds: BTreeMap<&'static str, Kind>,
+    kinds: Kinds<PostgresKind>,
     bookkeeping_schema: Arc<str>,
-}
-
-/// What is known of each resource that was asked for, and of others that carry the estate's mark.
-pub type Answers = Vec<(Identity, Observed)>;
-
-/// A resource that is asked for.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    pub identity: &'a Identity,
-    pub spec: &'a Map,
-    /// Nothing if the repository no longer asks for it.
-    pub address: Option<&'a Address>,
 }
 
 /// What to read of one kind in one database.
 pub struct Scope<'a> {
     pub estate: &'a str,
+    pub variant: PostgresKind,
     pub kind: &'a Kind,
     /// As a spec names the database: nothing for the one of the URL.
     pub database: Option<&'a str>,
@@ -77,16 +66,6 @@ pub struct Scope<'a> {
     /// Every grant that is wanted in this database.
     pub grants: &'a [GrantSpec],
     pub bookkeeping_schema: &'a str,
-}
-
-impl Subject<'_> {
-    pub fn is_wanted(&self) -> bool {
-        self.address.is_some()
-    }
-
-    pub fn text(&self, field: &str) -> Option<&str> {
-        self.spec.get(field).and_then(Value::as_str)
-    }
 }
 
 impl Scope<'_> {
@@ -110,33 +89,14 @@ impl Scope<'_> {
         key_asked: impl Fn(&Subject<'_>) -> Option<Key>,
         present: impl Fn(&State, Option<&Map>) -> Present,
     ) -> Answers {
-        let by_key: HashMap<Key, usize> =
-            states.iter().enumerate().map(|(index, state)| (key_of(state), index)).collect();
-        let mut asked = vec![false; states.len()];
-        let mut answers = Vec::with_capacity(self.subjects.len());
-        for subject in &self.subjects {
-            let observed = match key_asked(subject).map(|key| by_key.get(&key)) {
-                None => Observed::Unknown("its spec does not say what it is called".into()),
-                Some(None) => Observed::Absent,
-                Some(Some(&index)) => {
-                    asked[index] = true;
-                    Observed::Present(present(&states[index], Some(subject.spec)))
-                }
-            };
-            answers.push((subject.identity.clone(), observed));
-        }
-        for (state, _) in states.iter().zip(asked).filter(|(_, asked)| !asked) {
-            let mut found = present(state, None);
-            if found.mark.as_ref().is_some_and(|mark| mark.is_of(self.estate)) {
-                if let Some(database) = self.database {
-                    found.spec = Arc::new(found.spec.with("database", database.into()));
-                }
-                if let Some(identity) = self.kind.identity_of(&self.kind.normal(&found.spec)) {
-                    answers.push((identity, Observed::Present(found)));
-                }
+        let states = states.iter().map(|state| (key_of(state), state));
+        by_key(self.kind, self.estate, &self.subjects, states, key_asked, |state, asked| {
+            let mut found = present(state, asked);
+            if let (None, Some(database)) = (asked, self.database) {
+                found.spec = Arc::new(found.spec.with("database", database.into()));
             }
-        }
-        answers
+            found
+        })
     }
 }
 
@@ -172,20 +132,13 @@ pub fn text_set(items: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
     Value::list(items.into_iter().map(|item| Value::from(item.as_ref()))).as_set()
 }
 
-/// One kind of one database, read by one task.
-struct Part<'a> {
-    kind: &'static str,
-    scope: Scope<'a>,
-}
-
 impl PostgresReader {
     pub fn new(connections: Arc<Connections>, bookkeeping_schema: Arc<str>) -> Self {
-        let kinds = types::kinds().into_iter().map(|kind| (kind.name, kind)).collect();
-        Self { connections, kinds, bookkeeping_schema }
+        Self { connections, kinds: Kinds::default(), bookkeeping_schema }
     }
 
     /// Reads parts one after the other over one connection.
-    async fn read_parts(&self, database: Arc<str>, parts: Vec<Part<'_>>) -> Vec<(&'static str, KindObservation)> {
+    async fn read_parts(&self, database: Arc<str>, parts: Vec<Scope<'_>>) -> Vec<(&'static str, KindObservation)> {
         let mut session = None;
         let mut observations = Vec::with_capacity(parts.len());
         for part in parts {
@@ -194,36 +147,26 @@ impl PostgresReader {
                     Some(open) => open,
                     None => self.connections.acquire(&database).await?,
                 };
-                let answers = read_part(&mut open, &part.scope, self.connections.timeouts().request).await?;
-                Ok((open, answers))
+                let answers = read_part(&mut open, &part, self.connections.timeouts().request).await?;
+                Ok::<_, Failure>((open, answers))
             };
             // A kind takes a few statements, each of which the server itself ends; a server that is gone does not.
-            let within = self.connections.timeouts().request * STATEMENTS;
-            let read = tokio::time::timeout(within, read).await;
-            let result = read.unwrap_or(Err(Failure::Late(within)));
-            let observation = match result {
+            let observation = match within(self.connections.timeouts().request * STATEMENTS, read).await {
                 Ok((open, answers)) => {
                     session = Some(open);
-                    KindObservation { resources: answers.into_iter().collect(), incomplete: None }
+                    known(answers)
                 }
                 // Whatever would be in a database that does not exist is absent. The main database is the user's own
                 // word: that it is missing is a mistake and tells nothing.
-                Err(failure) if failure.sqlstate() == Some("3D000") && part.scope.database.is_some() => {
-                    let answers = part.scope.all(&Observed::Absent);
-                    KindObservation { resources: answers.into_iter().collect(), incomplete: None }
+                Err(failure) if failure.sqlstate() == Some("3D000") && part.database.is_some() => {
+                    known(part.all(&Observed::Absent))
                 }
                 Err(failure) => {
-                    let attempted = format!("reading {} of database \"{database}\"", part.kind);
-                    let error = failure.into_provider_error(attempted);
-                    let reason: Arc<str> = match &error.remedy {
-                        Some(remedy) => format!("{error}; {remedy}").into(),
-                        None => error.to_string().into(),
-                    };
-                    let answers = part.scope.all(&Observed::Unknown(reason.clone().into()));
-                    KindObservation { resources: answers.into_iter().collect(), incomplete: Some(reason.into()) }
+                    let attempted = format!("reading {} of database \"{database}\"", part.kind.name);
+                    unknown(&part.subjects, &failure.into_reason(attempted))
                 }
             };
-            observations.push((part.kind, observation));
+            observations.push((part.kind.name, observation));
         }
         if let Some(session) = session {
             self.connections.release(session).await;
@@ -236,16 +179,15 @@ async fn read_part(session: &mut Session, scope: &Scope<'_>, statement: Duration
     let connection = &mut session.connection;
     let begin = format!("{BEGIN}; SET LOCAL statement_timeout = {}", statement.as_millis().max(1));
     sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await?;
-    let answers = match scope.kind.name {
-        "postgres.database" => database::observe(connection, scope).await,
-        "postgres.role" => role::observe(connection, scope).await,
-        "postgres.schema" => schema::observe(connection, scope).await,
-        "postgres.extension" => extension::observe(connection, scope).await,
-        "postgres.script" => script::observe(connection, scope).await,
-        "postgres.grant" => grant::observe(connection, scope).await,
-        "postgres.rls_policy" => policy::observe(connection, scope).await,
-        "postgres.row" => row::observe(connection, scope).await,
-        other => Err(Failure::Invalid(format!("the kind {other} is not known here"))),
+    let answers = match scope.variant {
+        PostgresKind::Database => database::observe(connection, scope).await,
+        PostgresKind::Role => role::observe(connection, scope).await,
+        PostgresKind::Schema => schema::observe(connection, scope).await,
+        PostgresKind::Extension => extension::observe(connection, scope).await,
+        PostgresKind::Script => script::observe(connection, scope).await,
+        PostgresKind::Grant => grant::observe(connection, scope).await,
+        PostgresKind::Policy => policy::observe(connection, scope).await,
+        PostgresKind::Row => row::observe(connection, scope).await,
     }?;
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(answers)
@@ -269,23 +211,7 @@ async fn attempt<T>(
 #[async_trait]
 impl Reader for PostgresReader {
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
-        let mut subjects: BTreeMap<&'static str, Vec<Subject<'_>>> = BTreeMap::new();
-        for (kind, wanted) in &request.wanted {
-            let subjects = subjects.entry(kind).or_default();
-            subjects.extend(wanted.iter().filter_map(|desired| {
-                let identity = desired.identity.as_ref()?;
-                Some(Subject { identity, spec: &desired.spec, address: Some(&desired.address) })
-            }));
-        }
-        for (kind, known) in &request.known {
-            let subjects = subjects.entry(kind).or_default();
-            subjects.extend(known.iter().map(|known| Subject {
-                identity: known.identity,
-                spec: &known.spec,
-                address: None,
-            }));
-        }
-
+        let subjects = subjects(request);
         // The main database is always looked at, for what carries the mark though nobody asks for it.
         let mut parts: BTreeMap<Option<&str>, BTreeMap<&'static str, Vec<Subject<'_>>>> = BTreeMap::new();
         for (kind, subjects) in &subjects {
@@ -297,7 +223,7 @@ impl Reader for PostgresReader {
             }
         }
         // In another database that is looked at, every kind is.
-        let asked: Vec<&'static str> = subjects.keys().copied().filter(|kind| !is_shared(kind)).collect();
+        let asked: Vec<&'static str> = subjects.keys().copied().filter(|kind| is_of_database(kind)).collect();
         for (database, kinds) in &mut parts {
             if database.is_some() {
                 for kind in &asked {
@@ -314,20 +240,20 @@ impl Reader for PostgresReader {
             let name: Arc<str> = database.map_or_else(|| self.connections.main_database().clone(), Into::into);
             let mut series = Vec::new();
             for (kind_name, subjects) in kinds {
-                let Some(kind) = self.kinds.get(kind_name) else {
+                let Some((variant, kind)) = self.kinds.get(kind_name) else {
                     let reason = format!("PostgreSQL has no kind {kind_name}");
                     observations.insert(kind_name, KindObservation::unknown(reason));
                     continue;
                 };
-                let scope = Scope {
+                series.push(Scope {
                     estate: request.estate,
+                    variant,
                     kind,
                     database,
                     subjects,
                     grants: &grants[&database],
                     bookkeeping_schema: &self.bookkeeping_schema,
-                };
-                series.push(Part { kind: kind_name, scope });
+                });
             }
             if database.is_some() {
                 tasks.push(self.read_parts(name, series));
@@ -356,8 +282,7 @@ impl Reader for PostgresReader {
             self.connections.release(session).await;
             Ok::<_, Failure>(text)
         };
-        let within = self.connections.timeouts().request;
-        let text = tokio::time::timeout(within, identify).await.unwrap_or(Err(Failure::Late(within)));
+        let text = within(self.connections.timeouts().request, identify).await;
         Ok(Fingerprint::new(text.map_err(|failure| failure.into_provider_error(attempted))?))
     }
 
@@ -372,20 +297,30 @@ impl Reader for PostgresReader {
             self.connections.release(session).await;
             Ok::<_, Failure>(version)
         };
-        let within = self.connections.timeouts().request;
-        let version = tokio::time::timeout(within, probe).await.unwrap_or(Err(Failure::Late(within)));
+        let version = within(self.connections.timeouts().request, probe).await;
         let version = version.map_err(|failure| failure.into_provider_error(attempted()))?;
         Ok(format!("PostgreSQL {version} at {}", self.connections.location()))
     }
 }
 
-/// Kinds that belong to the server and not to one of its databases.
-fn is_shared(kind: &str) -> bool {
-    matches!(kind, "postgres.database" | "postgres.role")
+/// Whether a kind belongs to one of the server's databases.
+fn is_of_database(kind: &str) -> bool {
+    match PostgresKind::of(kind) {
+        Ok(PostgresKind::Database | PostgresKind::Role) => false,
+        Ok(
+            PostgresKind::Schema
+            | PostgresKind::Extension
+            | PostgresKind::Script
+            | PostgresKind::Grant
+            | PostgresKind::Policy
+            | PostgresKind::Row,
+        )
+        | Err(_) => true,
+    }
 }
 
 /// Grants that are wanted, and those that the estate still has on record: nobody else's.
 fn wanted_grants(kinds: &BTreeMap<&'static str, Vec<Subject<'_>>>) -> Vec<GrantSpec> {
-    let subjects = kinds.get("postgres.grant").map(Vec::as_slice).unwrap_or_default();
-    subjects.iter().filter_map(|subject| types::parse(subject.spec).ok()).collect()
+    let subjects = kinds.get(types::grant::NAME).map(Vec::as_slice).unwrap_or_default();
+    subjects.iter().filter_map(|subject| parse(subject.spec).ok()).collect()
 }

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 
-use super::{Answers, Report, Scope, text_set};
+use super::{Report, Scope, text_set};
 use crate::error::Failure;
 use crate::mark::{self, Comment};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::Map;
+use tenantry_kit::Answers;
 
 /// Notes with the spelling that was written, and with the hash of what the server printed of it.
 pub const USING_NOTES: (&str, &str) = ("using", "usingHash");

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{Answers, Report, Scope, text_set};
+use super::{Report, Scope, text_set};
 use crate::error::Failure;
 use crate::mark::{self, Comment};
 use crate::scram::FINGERPRINT_DIGITS;
 use crate::types::role::{canonical_setting, canonical_time};
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::Answers;
 
 /// The mark's note with the fingerprint of the verifier that was written.
 pub const PASSWORD_NOTE: &str = "password";

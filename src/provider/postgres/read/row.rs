@@ -7,11 +7,12 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::column::{self, Column, Sort};
-use super::{Answers, PAGE, Scope, Subject, attempt};
-use crate::error::Failure;
+use super::{PAGE, Scope, attempt};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Subject};
 
 type Table = (String, String);
 type Columns = HashMap<Table, BTreeMap<String, Column>>;
@@ -78,11 +79,7 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
                 Err(error) => {
                     let (schema, table) = &group.table;
                     let attempted = format!("reading table \"{schema}\".\"{table}\"");
-                    let error = Failure::Server(error).into_provider_error(attempted);
-                    let reason: Arc<str> = match &error.remedy {
-                        Some(remedy) => format!("{error}; {remedy}").into(),
-                        None => error.to_string().into(),
-                    };
+                    let reason = Failure::Server(error).into_reason(attempted);
                     let unknown =
                         |subject: &&Subject<'_>| (subject.identity.clone(), Observed::Unknown(reason.clone().into()));
                     answers.extend(query.subjects.iter().map(unknown));

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, Row as _};
 
 use super::foreign::{self, Foreign};
-use super::{Answers, Report, Scope, text_set};
+use super::{Report, Scope, text_set};
 use crate::error::Failure;
 use crate::mark::{self, Comment};
 use crate::types::grant::GrantSpec;
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::Answers;
 
 /// The mark's note that the schema was made exclusive.
 pub const EXCLUSIVE_NOTE: &str = "exclusive";

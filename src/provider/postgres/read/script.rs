@@ -1,33 +1,21 @@
 //! Scripts: the records that they ran, and whether what they did is still there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use sqlx::{PgConnection, Row as _};
 
-use super::{Answers, Report, Scope, Subject, attempt};
+use super::{Report, Scope, attempt};
 use crate::error::Failure;
 use crate::quote::quote_qualified;
-use tenantry_core::model::mark::{Mark, is_of, names_of};
+use tenantry_core::model::mark::names_of;
 use tenantry_core::model::resource::{Observed, Present};
+use tenantry_core::model::value::Map;
+use tenantry_kit::script::{Checks, Record, answers, ran};
+use tenantry_kit::{Answers, Subject};
 
 /// The table of records, in the bookkeeping schema.
 pub const TABLE: &str = "scripts";
-
-/// Checks that are put into one query. More would make a statement that is slow to plan.
-const CHECKS_AT_A_TIME: usize = 100;
-
-/// The record of a script that ran.
-#[derive(Clone, Debug)]
-pub struct Record {
-    pub estate: String,
-    pub address: String,
-    /// Empty for none.
-    pub schema: String,
-    pub name: String,
-    pub checksum: String,
-    pub check: Option<String>,
-}
 
 /// Whether the table of records exists.
 pub async fn table_exists(connection: &mut PgConnection, bookkeeping_schema: &str) -> Result<bool, Failure> {
@@ -59,7 +47,7 @@ pub async fn fetch(
         Ok(Record {
             estate: row.try_get(0)?,
             address: row.try_get(1)?,
-            schema: row.try_get(2)?,
+            within: row.try_get(2)?,
             name: row.try_get(3)?,
             checksum: row.try_get(4)?,
             check: row.try_get(5)?,
@@ -72,138 +60,45 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
     if !table_exists(connection, scope.bookkeeping_schema).await? {
         return Ok(scope.all(&Observed::Absent));
     }
-    let names: BTreeSet<(String, String)> = scope.subjects.iter().filter_map(name_of).collect();
-    let names: Vec<_> = names.into_iter().collect();
+    let names: BTreeSet<(&str, &str)> = scope.subjects.iter().filter_map(name_of).collect();
+    let names: Vec<_> = names.into_iter().map(|(schema, name)| (schema.to_owned(), name.to_owned())).collect();
     let records = fetch(connection, scope.bookkeeping_schema, scope.estate, None, &names).await?;
-    let mut by_name: HashMap<(&str, &str), Vec<&Record>> = HashMap::new();
-    for record in &records {
-        by_name.entry((&record.schema, &record.name)).or_default().push(record);
-    }
-
-    let mut found: Vec<(&Subject<'_>, Option<&Record>)> = Vec::with_capacity(scope.subjects.len());
-    for subject in &scope.subjects {
-        let schema = subject.text("schema").unwrap_or_default();
-        let of_name = subject.text("name").and_then(|name| by_name.get(&(schema, name)));
-        // Two estates may keep a script of the same name; the subject's own record comes first.
-        let record = of_name.and_then(|records| {
-            let own = |record: &&&Record| {
-                let address = subject.address.map(ToString::to_string);
-                is_of(&record.estate, scope.estate) && address.is_none_or(|address| address == record.address)
-            };
-            records.iter().find(own).or(records.first()).copied()
-        });
-        found.push((subject, record));
-    }
-    let queries: BTreeSet<&str> =
-        found.iter().filter(|(_, record)| record.is_some()).filter_map(|(subject, _)| subject.text("check")).collect();
-    let checks = run_checks(connection, &queries.into_iter().collect::<Vec<_>>()).await?;
-
-    let mut answers = Answers::with_capacity(found.len());
-    for (subject, record) in &found {
-        let observed = match record {
-            None => Observed::Absent,
-            Some(record) => match subject.text("check").and_then(|query| checks.get(query)) {
-                Some(Check::Unknown(reason)) => Observed::Unknown(reason.clone().into()),
-                Some(Check::Known(holds)) => Observed::Present(present(record, Some(subject), Some(*holds))),
-                None => Observed::Present(present(record, Some(subject), None)),
-            },
-        };
-        answers.push((subject.identity.clone(), observed));
-    }
-    let asked: BTreeSet<(&str, &str)> = names.iter().map(|(schema, name)| (schema.as_str(), name.as_str())).collect();
-    for record in records.iter().filter(|record| is_of(&record.estate, scope.estate)) {
-        if !asked.contains(&(&record.schema, &record.name)) {
-            let mut present = present(record, None, None);
-            if let Some(database) = scope.database {
-                present.spec = Arc::new(present.spec.with("database", database.into()));
-            }
-            if let Some(identity) = scope.kind.identity_of(&scope.kind.normal(&present.spec)) {
-                answers.push((identity, Observed::Present(present)));
-            }
+    let present = |record: &Record, asked: Option<&Map>, holds: Option<bool>| {
+        let mut report = Report::new(asked);
+        if let (None, Some(database)) = (asked, scope.database) {
+            report.set("database", database);
         }
-    }
-    Ok(answers)
-}
-
-fn name_of(subject: &Subject<'_>) -> Option<(String, String)> {
-    Some((subject.text("schema").unwrap_or_default().to_owned(), subject.text("name")?.to_owned()))
-}
-
-impl Record {
-    /// The record as a mark; nothing if its address is none.
-    pub fn mark(&self) -> Option<Mark> {
-        let address = self.address.parse().ok()?;
-        Some(Mark { estate: self.estate.as_str().into(), address, secret_hash: None })
-    }
-}
-
-fn present(record: &Record, asked: Option<&Subject<'_>>, holds: Option<bool>) -> Present {
-    let Record { schema, name, checksum, check, .. } = record;
-    let mut report = Report::new(asked.map(|subject| subject.spec));
-    if !schema.is_empty() {
-        report.set("schema", schema.as_str());
-    }
-    report.set("name", name.as_str());
-    report.set("checksum", checksum.as_str());
-    let wanted_checksum = asked.and_then(|subject| subject.text("checksum"));
-    match asked.and_then(|subject| subject.spec.get("sql")) {
-        Some(sql) if wanted_checksum == Some(checksum) => report.set("sql", sql.clone()),
-        _ => report.set("sql", format!("(ran with checksum {checksum})")),
-    }
-    if let Some(check) = check {
-        report.set("check", check.as_str());
-    }
-    if let Some(holds) = holds {
-        report.set("checked", holds);
-    }
-    Present { spec: report.build(), mark: record.mark(), ..Present::default() }
-}
-
-/// What came of a check.
-enum Check {
-    Known(bool),
-    Unknown(Arc<str>),
-}
-
-/// Runs checks, many in one query. Where such a query fails its checks run one by one, to find which it was.
-async fn run_checks<'a>(
-    connection: &mut PgConnection,
-    queries: &[&'a str],
-) -> Result<BTreeMap<&'a str, Check>, Failure> {
-    let mut checks = BTreeMap::new();
-    for chunk in queries.chunks(CHECKS_AT_A_TIME) {
-        match attempt(connection, async |connection| holding(connection, chunk).await).await? {
-            Ok(holding) => {
-                checks.extend(
-                    chunk.iter().enumerate().map(|(index, query)| (*query, Check::Known(holding.contains(&index)))),
-                );
-            }
-            Err(_) => {
-                for query in chunk {
-                    let single = attempt(connection, async |connection| holding(connection, &[query]).await).await?;
-                    let check = match single {
-                        Ok(holding) => Check::Known(!holding.is_empty()),
-                        Err(error) => failed_check(error),
-                    };
-                    checks.insert(*query, check);
-                }
-            }
+        if !record.within.is_empty() {
+            report.set("schema", record.within.as_str());
         }
-    }
-    Ok(checks)
+        report.set("name", record.name.as_str());
+        for (field, value) in ran(record, asked, holds) {
+            report.set(field, value);
+        }
+        Present { spec: report.build(), mark: record.mark(), ..Present::default() }
+    };
+    let asked = (scope.kind, scope.estate, scope.subjects.as_slice());
+    answers(&mut Server(connection), &records, asked, name_of, present).await
 }
 
-/// Whether one check holds. What it asks about may not exist.
-///
-/// # Errors
-/// If it cannot be told.
-pub async fn check_holds(connection: &mut PgConnection, query: &str) -> Result<bool, Failure> {
-    match attempt(connection, async |connection| holding(connection, &[query]).await).await? {
-        Ok(holding) => Ok(!holding.is_empty()),
-        Err(error) => match failed_check(error) {
-            Check::Known(holds) => Ok(holds),
-            Check::Unknown(reason) => Err(Failure::Invalid(reason.to_string())),
-        },
+fn name_of<'a>(subject: &Subject<'a>) -> Option<(&'a str, &'a str)> {
+    Some((subject.text("schema").unwrap_or_default(), subject.text("name")?))
+}
+
+/// A connection on which checks are run.
+pub struct Server<'a>(pub &'a mut PgConnection);
+
+#[async_trait]
+impl Checks for Server<'_> {
+    type Failure = Failure;
+
+    async fn holding(&mut self, queries: &[&str]) -> Result<Result<BTreeSet<usize>, Failure>, Failure> {
+        let found = attempt(self.0, async |connection| holding(connection, queries).await).await?;
+        Ok(found.map_err(Failure::Server))
+    }
+
+    fn is_missing(failure: &Failure) -> bool {
+        matches!(failure.sqlstate(), Some("42P01" | "3F000" | "42703" | "42883" | "42704"))
     }
 }
 
@@ -217,13 +112,4 @@ async fn holding(connection: &mut PgConnection, queries: &[&str]) -> Result<BTre
     let indexes: Vec<i64> =
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await?;
     Ok(indexes.into_iter().filter_map(|index| usize::try_from(index).ok()).collect())
-}
-
-/// A check that asks about something that is not there does not hold; any other failure tells nothing.
-fn failed_check(error: sqlx::Error) -> Check {
-    let failure = Failure::Server(error);
-    match failure.sqlstate() {
-        Some("42P01" | "3F000" | "42703" | "42883" | "42704") => Check::Known(false),
-        _ => Check::Unknown(format!("its check cannot run: {failure}").into()),
-    }
 }

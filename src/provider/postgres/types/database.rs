@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// Databases are first made under a name that begins so, given their mark, and then renamed: a crash in between never leaves
 /// an unmarked database under the wanted name. `CREATE DATABASE` cannot be part of a transaction.
@@ -34,28 +35,18 @@ pub(super) fn unlimited() -> i32 {
     -1
 }
 
+pub const NAME: &str = "postgres.database";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.database",
-        summary: "A database of a PostgreSQL server.",
-        schema: schemars::schema_for!(DatabaseSpec),
-        identity: &["name"],
         immutable: &["/encoding", "/locale"],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/owner")] },
         references: const { &[reference("/owner", "postgres.role")] },
         loses_data: true,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<DatabaseSpec>(NAME, "A database of a PostgreSQL server.", &["name"])
     }
 }
 

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::kind::{Batch, Kind, Problem};
+use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// An extension of a database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,30 +24,18 @@ pub struct ExtensionSpec {
     pub version: Option<String>,
 }
 
+pub const NAME: &str = "postgres.extension";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.extension",
-        summary: "An extension of a PostgreSQL database.",
-        schema: schemars::schema_for!(ExtensionSpec),
-        identity: &["database", "name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
+        // Its comment is its description, written by its own script at every update: it has no room for a mark.
         // Some extensions keep data in tables of their own, and those go with it.
         loses_data: true,
-        bills: false,
-        // An extension's comment is its description, written by its own script at every update.
-        mark: MarkPlace::Inventory,
         batch: Batch::Transaction { within: Some("/database") },
-        normalise: |spec| Fields::of(spec).build(),
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<ExtensionSpec>(NAME, "An extension of a PostgreSQL database.", &["database", "name"])
     }
 }
 

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Batch, FieldReference, Kind, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -113,18 +114,10 @@ impl Class {
     }
 }
 
+pub const NAME: &str = "postgres.grant";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.grant",
-        summary: "Privileges of a role on objects of a PostgreSQL database.",
-        schema: schemars::schema_for!(GrantSpec),
-        identity: &["database", "role", "on", "schema", "name", "grantor"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/role"), name_limit("/schema"), name_limit("/grantor"), name_limit("/database")] },
         references: const {
             &[
@@ -134,14 +127,14 @@ pub fn kind() -> Kind {
                 reference("/database", "postgres.database"),
             ]
         },
-        loses_data: false,
-        bills: false,
-        mark: MarkPlace::Inventory,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<GrantSpec>(
+            NAME,
+            "Privileges of a role on objects of a PostgreSQL database.",
+            &["database", "role", "on", "schema", "name", "grantor"],
+        )
     }
 }
 

@@ -11,24 +11,22 @@ pub mod row;
 pub mod schema;
 pub mod script;
 
-use tenantry_core::model::kind::{FieldReference, Kind, NameLimit};
+use tenantry_core::model::kind::{FieldReference, NameLimit};
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
 
-pub use tenantry_core::model::spec::parse;
-
-/// Every kind, in the order in which they depend on each other.
-pub fn kinds() -> Vec<Kind> {
-    vec![
-        database::kind(),
-        role::kind(),
-        schema::kind(),
-        extension::kind(),
-        script::kind(),
-        grant::kind(),
-        policy::kind(),
-        row::kind(),
-    ]
+tenantry_kit::kinds! {
+    /// The kinds of this provider, in the order in which they depend on each other.
+    pub enum PostgresKind of "PostgreSQL" {
+        Database = database,
+        Role = role,
+        Schema = schema,
+        Extension = extension,
+        Script = script,
+        Grant = grant,
+        Policy = policy,
+        Row = row,
+    }
 }
 
 /// The longest name (NAMEDATALEN - 1 of a server that is built as usual).
@@ -61,6 +59,7 @@ mod tests {
 
     use super::*;
     use tenantry_core::model::value::Value;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
@@ -88,12 +87,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&PostgresKind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&PostgresKind::descriptions());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A row security policy of a table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -75,18 +76,11 @@ fn public() -> Vec<String> {
     vec!["public".to_owned()]
 }
 
+pub const NAME: &str = "postgres.rls_policy";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.rls_policy",
-        summary: "A row security policy of a PostgreSQL table, and that the table has row security.",
-        schema: schemars::schema_for!(PolicySpec),
-        identity: &["database", "schema", "table", "name"],
         immutable: &["/command", "/permissive"],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const {
             &[
@@ -95,14 +89,15 @@ pub fn kind() -> Kind {
                 reference("/database", "postgres.database"),
             ]
         },
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<PolicySpec>(
+            NAME,
+            "A row security policy of a PostgreSQL table, and that the table has row security.",
+            &["database", "schema", "table", "name"],
+        )
     }
 }
 

@@ -11,6 +11,7 @@ use super::{check_name, name_limit};
 use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A role: a user or a group of users.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -76,28 +77,19 @@ fn infinity() -> String {
     "infinity".to_owned()
 }
 
+pub const NAME: &str = "postgres.role";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.role",
-        summary: "A role of a PostgreSQL server, with its settings and memberships.",
-        schema: schemars::schema_for!(RoleSpec),
-        identity: &["name"],
-        immutable: &[],
         write_only: &["/password"],
         sensitive: &["/password"],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name")] },
         references: const { &[FieldReference { pointer: "/memberOf", kind: "postgres.role", required: true }] },
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: None },
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<RoleSpec>(NAME, "A role of a PostgreSQL server, with its settings and memberships.", &["name"])
     }
 }
 

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Batch, Kind, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A row of a table that exists, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,28 +36,22 @@ fn public() -> String {
     "public".to_owned()
 }
 
+pub const NAME: &str = "postgres.row";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.row",
-        summary: "A row of an existing PostgreSQL table, owned column by column.",
-        schema: schemars::schema_for!(RowSpec),
-        identity: &["database", "schema", "table", "key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/columns"],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         loses_data: true,
-        bills: false,
-        mark: MarkPlace::Inventory,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<RowSpec>(
+            NAME,
+            "A row of an existing PostgreSQL table, owned column by column.",
+            &["database", "schema", "table", "key"],
+        )
     }
 }
 

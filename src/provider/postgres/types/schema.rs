@@ -7,6 +7,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A schema of a database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -29,28 +30,22 @@ pub struct SchemaSpec {
     pub foreign_grants: Option<Vec<String>>,
 }
 
+pub const NAME: &str = "postgres.schema";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.schema",
-        summary: "A schema of a PostgreSQL database; deleting it deletes everything in it.",
-        schema: schemars::schema_for!(SchemaSpec),
-        identity: &["database", "name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/name"), name_limit("/owner"), name_limit("/database")] },
         references: const { &[reference("/owner", "postgres.role"), reference("/database", "postgres.database")] },
         loses_data: true,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<SchemaSpec>(
+            NAME,
+            "A schema of a PostgreSQL database; deleting it deletes everything in it.",
+            &["database", "name"],
+        )
     }
 }
 

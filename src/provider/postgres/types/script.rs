@@ -2,14 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use super::{check_name, name_limit, reference};
 use crate::statements;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
-use tenantry_core::model::names::hex;
-use tenantry_core::model::spec::{Fields, Problems};
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::spec::Problems;
+use tenantry_core::model::value::Map;
+use tenantry_kit::{describe, script};
 
 /// SQL that runs once for each version of its text, in a transaction with the record that it ran.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -40,102 +39,30 @@ pub struct ScriptSpec {
     pub checked: Option<bool>,
 }
 
+pub const NAME: &str = "postgres.script";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "postgres.script",
-        summary: "SQL that runs once for each version of its text.",
-        schema: schemars::schema_for!(ScriptSpec),
-        identity: &["database", "schema", "name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: const { &[name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
-        // Only the record goes.
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: Some("/database") },
-        normalise,
+        // Only the record goes.
+        loses_data: false,
+        normalise: script::normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<ScriptSpec>(
+            NAME,
+            "SQL that runs once for each version of its text.",
+            &["database", "schema", "name"],
+        )
     }
-}
-
-/// The version of a script's text.
-pub fn checksum(sql: &str) -> String {
-    hex(&Sha256::digest(sql))
-}
-
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    // An observed script has the checksum of what ran, which is not that of its `sql`.
-    if fields.get("checksum").is_none()
-        && let Some(sum) = fields.get("sql").and_then(Value::as_str).map(checksum)
-    {
-        fields.set("checksum", sum);
-    }
-    fields.map_text("check", |text| text.trim().to_owned());
-    if fields.get("check").is_some() {
-        fields.default("checked", true);
-    }
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     check_name(&mut problems, spec, "name", false);
     check_name(&mut problems, spec, "schema", false);
-    match spec.get("sql") {
-        Some(Value::Text(sql)) => {
-            if let Err(problem) = statements::check_script(sql) {
-                problems.add("/sql", problem);
-            }
-            if spec.get("checksum").and_then(Value::as_str).is_some_and(|sum| sum != checksum(sql)) {
-                problems.add("/checksum", "this field is filled in and cannot be chosen");
-            }
-        }
-        Some(Value::Deferred(_)) => {
-            problems.add("/sql", "a script has to be known when it is planned, and cannot hold a secret");
-        }
-        _ => {}
-    }
-    match spec.get("check") {
-        Some(Value::Text(query)) => {
-            if let Err(problem) = statements::check_query(query) {
-                problems.add("/check", problem);
-            }
-        }
-        Some(Value::Deferred(_)) => problems.add("/check", "a check has to be known when it is planned"),
-        _ => {}
-    }
-    problems.into_list()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_is_that_of_the_text_and_is_computed_once() {
-        let spec = Map::from_fields([("sql".into(), "SELECT 1".into())]);
-        let normalised = normalise(&spec);
-        assert_eq!(
-            normalised.get("checksum"),
-            Some(&"e004ebd5b5532a4b85984a62f8ad48a81aa3460c1ca07701f386135d72cdecf5".into())
-        );
-        let observed = normalised.with("sql", "(ran with checksum e0…)".into());
-        assert_eq!(normalise(&observed), observed);
-    }
-
-    #[test]
-    fn a_check_is_wanted_to_hold() {
-        let spec = Map::from_fields([("sql".into(), "SELECT 1".into()), ("check".into(), " SELECT true\n".into())]);
-        assert_eq!(normalise(&spec).get("checked"), Some(&true.into()));
-        assert_eq!(normalise(&spec).get("check"), Some(&"SELECT true".into()));
-    }
+    let of_texts = script::check(spec, statements::check_script, statements::check_query);
+    problems.into_list().into_iter().chain(of_texts).collect()
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
 
-use super::{parse, vanished};
 use crate::connection::Connections;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
 use crate::quote::{quote_identifier, quote_literal};
 use crate::read::database::{self, DatabaseState};
 use crate::types::database::{DatabaseSpec, STAGING_PREFIX};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::value::Value;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
 pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGua
     let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let existing = database::fetch(connection, std::slice::from_ref(&name), None).await?.pop();
     if let Some(state) = &existing {
-        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict)?;
     }
     guard.check().await?;
     match (&step.action, existing) {
@@ -30,7 +30,7 @@ pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGua
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, Some(state)) => {
             converge(connection, step, &parse(spec)?, &state).await?;
         }
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Delete { .. }, Some(_)) => drop_database(connection, &name).await?,
         (StepAction::Delete { .. }, None) => {}
     }
@@ -72,7 +72,7 @@ async fn create(
     }
     match run(connection, statement).await {
         // Somebody looks into the template at this moment.
-        Err(failure) if failure.sqlstate() == Some("55006") => return Err(Failure::Busy(failure.to_string())),
+        Err(failure) if failure.sqlstate() == Some("55006") => return Err(Failure::busy(failure.to_string())),
         other => other?,
     }
     let comment = Comment::default().marked(&step.mark, BTreeMap::new());
@@ -131,7 +131,7 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), 
         sessions.push(format!("{count} of {user}{of}"));
     }
     if sessions.is_empty() {
-        return Err(Failure::Busy(failure.to_string()));
+        return Err(Failure::busy(failure.to_string()));
     }
-    Err(Failure::Conflict(format!("it is in use by sessions: {}; end them first", sessions.join(", "))))
+    Err(Failure::conflict(format!("it is in use by sessions: {}; end them first", sessions.join(", "))))
 }

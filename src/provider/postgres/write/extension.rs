@@ -1,11 +1,12 @@
 //! Extensions. Without a mark there is nothing to check: the inventory says whose they are.
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse, vanished};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_literal};
 use crate::read::extension::{self, ExtensionState};
 use crate::types::extension::ExtensionSpec;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
@@ -17,7 +18,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
                 .await
                 .of_step(index)?;
             if found.is_empty() && matches!(step.action, StepAction::Update { .. }) {
-                return Err(vanished()).of_step(index);
+                return Err(Failure::vanished()).of_step(index);
             }
             for statement in statements(&spec, found.first()).of_step(index)? {
                 transaction.push(index, statement);

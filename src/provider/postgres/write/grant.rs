@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::grant::is_held;
 use crate::read::held;
 use crate::types::grant::{Class, Extent, GrantSpec};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
@@ -41,7 +42,7 @@ async fn resolve_function(transaction: &mut Transaction<'_>, spec: &GrantSpec) -
     let signature = held::signature(spec.schema.as_deref().unwrap_or_default(), name)?;
     let found: Option<String> =
         sqlx::query_scalar(query).bind(&signature).fetch_optional(&mut *transaction.connection).await?;
-    found.ok_or_else(|| Failure::Invalid(format!("there is no function {signature}")))
+    found.ok_or_else(|| Failure::invalid(format!("there is no function {signature}")))
 }
 
 fn statements(
@@ -52,7 +53,7 @@ fn statements(
 ) -> Result<Vec<String>, Failure> {
     let wanted = privileges(spec.privileges.iter().map(String::as_str));
     if wanted.is_empty() {
-        return Err(Failure::Invalid("it names no privilege".to_owned()));
+        return Err(Failure::invalid("it names no privilege"));
     }
     let target = Target::of(spec, database, function)?;
     Ok(match action {

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::types::PostgresKind;
 use crate::types::grant::{Class, Extent, GrantSpec};
-use crate::types::parse;
 use tenantry_core::model::value::Value;
+use tenantry_kit::{ProviderKind as _, parse};
 use tenantry_provider::contract::Step;
 
 /// Keys of advisory locks, in order. The owners of the steps are among them: should another run write for one of them, the
@@ -31,8 +32,9 @@ pub fn key(name: &str) -> i64 {
 fn names(step: &Step) -> Vec<String> {
     let spec = step.spec();
     let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
-    match step.kind.name {
-        "postgres.grant" => match parse::<GrantSpec>(spec) {
+    let Ok(kind) = PostgresKind::of(step.kind.name) else { return Vec::new() };
+    match kind {
+        PostgresKind::Grant => match parse::<GrantSpec>(spec) {
             Ok(grant) => match (grant.on.extent(), grant.on.class()) {
                 (Extent::Default, _) => vec![format!("defaults/{}/{}", text("grantor"), text("schema"))],
                 (_, Class::Database) => vec!["database".to_owned()],
@@ -41,13 +43,13 @@ fn names(step: &Step) -> Vec<String> {
             Err(_) => Vec::new(),
         },
         // Taking away privileges that nobody asked for.
-        "postgres.schema" if spec.contains("foreignGrants") => vec![format!("schema/{}", text("name"))],
-        "postgres.rls_policy" => vec![format!("schema/{}", text("schema"))],
-        "postgres.extension" => vec!["extensions".to_owned()],
-        "postgres.role" => {
+        PostgresKind::Schema if spec.contains("foreignGrants") => vec![format!("schema/{}", text("name"))],
+        PostgresKind::Policy => vec![format!("schema/{}", text("schema"))],
+        PostgresKind::Extension => vec!["extensions".to_owned()],
+        PostgresKind::Role => {
             let groups = spec.get("memberOf").and_then(Value::as_list).unwrap_or_default();
             groups.iter().filter_map(Value::as_str).map(|group| format!("role/{group}")).collect()
         }
-        _ => Vec::new(),
+        PostgresKind::Database | PostgresKind::Schema | PostgresKind::Script | PostgresKind::Row => Vec::new(),
     }
 }

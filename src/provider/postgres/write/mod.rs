@@ -27,8 +27,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::connection::Connections;
-use super::error::Failure;
-use tenantry_core::model::value::{Map, Value};
+use super::error::{Failed as _, Failure};
+use super::types::{self, PostgresKind};
+use tenantry_core::model::value::Value;
+use tenantry_kit::{ProviderKind as _, failed};
 use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 use transaction::Transaction;
 
@@ -64,7 +66,7 @@ impl PostgresWriter {
 
     async fn write_all(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<(), StepFailure> {
         if let [step] = batch
-            && step.kind.name == "postgres.database"
+            && of(0, step)? == PostgresKind::Database
         {
             return database::write(&self.connections, step, guard).await.of_step(0);
         }
@@ -83,7 +85,7 @@ impl PostgresWriter {
         guard: &dyn CommitGuard,
     ) -> Result<(), StepFailure> {
         let mut session = self.connections.acquire(database).await.of_step(0)?;
-        if let Some(script) = steps.iter().position(|step| step.kind.name == "postgres.script") {
+        if let Some(script) = steps.iter().position(|step| step.kind.name == types::script::NAME) {
             let is_prepared = self.prepared().contains(database);
             if !is_prepared {
                 let ready = script::prepare(&mut session.connection, &self.bookkeeping_schema, &steps[script]);
@@ -96,15 +98,17 @@ impl PostgresWriter {
         let began = Transaction::begin(&mut session.connection, database, schema, steps, guard.grace());
         let mut transaction = began.await.of_step(0)?;
         for (index, step) in steps.iter().enumerate() {
-            match step.kind.name {
-                "postgres.role" => role::write(&mut transaction, index, step).await,
-                "postgres.schema" => schema::write(&mut transaction, index, step).await,
-                "postgres.extension" => extension::write(&mut transaction, index, step).await,
-                "postgres.script" => script::write(&mut transaction, index, step).await,
-                "postgres.grant" => grant::write(&mut transaction, index, step).await,
-                "postgres.rls_policy" => policy::write(&mut transaction, index, step).of_step(index),
-                "postgres.row" => row::write(&mut transaction, index, step).await,
-                other => Err(Failure::Invalid(format!("{other} cannot be part of a transaction"))).of_step(index),
+            match of(index, step)? {
+                PostgresKind::Role => role::write(&mut transaction, index, step).await,
+                PostgresKind::Schema => schema::write(&mut transaction, index, step).await,
+                PostgresKind::Extension => extension::write(&mut transaction, index, step).await,
+                PostgresKind::Script => script::write(&mut transaction, index, step).await,
+                PostgresKind::Grant => grant::write(&mut transaction, index, step).await,
+                PostgresKind::Policy => policy::write(&mut transaction, index, step).of_step(index),
+                PostgresKind::Row => row::write(&mut transaction, index, step).await,
+                PostgresKind::Database => {
+                    Err(Failure::invalid("a database cannot be part of a transaction")).of_step(index)
+                }
             }?;
         }
         let is_clean = transaction.commit(guard).await?;
@@ -123,43 +127,32 @@ impl PostgresWriter {
 impl Writer for PostgresWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         // What was not committed by then never is: the connection is dropped, and the server rolls back.
-        let within = self.connections.timeouts().write;
-        let written = tokio::time::timeout(within, self.write_all(batch, guard)).await;
-        match written.unwrap_or(Err(StepFailure { step: 0, failure: Failure::Late(within) })) {
-            Ok(()) => Ok(vec![Written::default(); batch.len()]),
-            Err(StepFailure { step, failure }) => {
-                let mut error =
-                    failure.into_provider_error(batch[step].attempted(batch[step].identity.trim_matches('/')));
-                error.mask(batch.iter().flat_map(Step::secret_values));
-                Err(WriteError { step, done: Vec::new(), error })
-            }
-        }
+        let late = self.connections.timeouts().write;
+        let written = tokio::time::timeout(late, self.write_all(batch, guard)).await;
+        let Err(StepFailure { step, failure }) = written.unwrap_or(Err(Failure::late(late)).of_step(0)) else {
+            return Ok(vec![Written::default(); batch.len()]);
+        };
+        let error = failure.into_provider_error(batch[step].attempted(batch[step].identity.trim_matches('/')));
+        Err(failed(error, step, Vec::new(), batch.iter().flat_map(Step::secret_values)))
     }
+}
+
+/// The kind of a step.
+fn of(index: usize, step: &Step) -> Result<PostgresKind, StepFailure> {
+    PostgresKind::of(step.kind.name).of_step(index)
 }
 
 /// The database that all steps of a batch are in.
 fn database_of(batch: &[Step], main: &Arc<str>) -> Result<Arc<str>, StepFailure> {
     let mut found: Option<&str> = None;
-    let in_database = batch.iter().enumerate().filter(|(_, step)| step.kind.name != "postgres.role");
+    let in_database = batch.iter().enumerate().filter(|(_, step)| step.kind.name != types::role::NAME);
     for (index, step) in in_database {
         let database = step.spec().get("database").and_then(Value::as_str).unwrap_or(main);
         if found.is_some_and(|found| found != database) {
             let reason = "steps of several databases cannot be one transaction".to_owned();
-            return Err(Failure::Invalid(reason)).of_step(index);
+            return Err(Failure::invalid(reason)).of_step(index);
         }
         found = Some(database);
     }
     Ok(found.map_or_else(|| main.clone(), Into::into))
-}
-
-/// A spec of a step with its types.
-fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
-    // The parser's own message may quote values.
-    super::types::parse(spec)
-        .map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
-}
-
-/// The conflict of an update whose resource is gone.
-fn vanished() -> Failure {
-    Failure::Conflict("it no longer exists; plan again".to_owned())
 }

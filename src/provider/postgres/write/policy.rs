@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
-use super::{parse, vanished};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
 use crate::quote::{NulCharacter, quote_identifier, quote_literal, quote_qualified};
 use crate::read::policy::{CHECK_NOTES, EXPRESSION_DIGITS, USING_NOTES};
 use crate::statements::check_expression;
 use crate::types::policy::PolicySpec;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), Failure> {
     let spec: PolicySpec = parse(step.spec())?;
     let existing = transaction.policies.remove(&(spec.schema.clone(), spec.table.clone(), spec.name.clone()));
     if let Some(state) = &existing {
-        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict)?;
     }
     let table = quote_qualified(&spec.schema, &spec.table)?;
     let drop = format!("DROP POLICY {} ON {table}", quote_identifier(&spec.name)?);
@@ -27,7 +27,7 @@ pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Re
             return Ok(());
         }
         (StepAction::Delete { .. }, None) => return Ok(()),
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         _ => {}
     }
 
@@ -67,7 +67,7 @@ fn create(spec: &PolicySpec, table: &str) -> Result<String, Failure> {
     );
     for (word, condition) in [("USING", &spec.using), ("WITH CHECK", &spec.with_check)] {
         if let Some(condition) = condition {
-            check_expression(condition).map_err(Failure::Invalid)?;
+            check_expression(condition).map_err(Failure::invalid)?;
             // The line breaks keep a comment at the end of the condition from swallowing the parenthesis.
             statement.push_str(&format!(" {word} (\n{condition}\n)"));
         }

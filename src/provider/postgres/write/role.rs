@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use sqlx::Row as _;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse, vanished};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
 use crate::quote::{NulCharacter, quote_identifier, quote_literal};
 use crate::read::role::{PASSWORD_NOTE, Password, RoleState};
 use crate::scram::Verifier;
 use crate::types::role::{RoleSpec, canonical_time, identifier_list, is_identifier_list};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 /// What a role is that was created without any word about it.
@@ -47,7 +48,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
         }
         StepAction::Update { spec, before, changed, removed, .. } => {
             let spec: RoleSpec = parse(spec).of_step(index)?;
-            let Some(state) = transaction.roles.get(&spec.name) else { return Err(vanished()).of_step(index) };
+            let Some(state) = transaction.roles.get(&spec.name) else { return Err(Failure::vanished()).of_step(index) };
             let names_password = |pointers: &[String]| pointers.iter().any(|pointer| pointer == "/password");
             let secret_changed =
                 before.mark.as_ref().and_then(|mark| mark.secret_hash.as_ref()) != step.mark.secret_hash.as_ref();
@@ -69,7 +70,7 @@ fn converge(
 ) -> Result<(), Failure> {
     let existing = transaction.roles.remove(&spec.name);
     if let Some(state) = &existing {
-        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict)?;
     }
     let exists = existing.is_some();
     let state = existing.unwrap_or_else(fresh);
@@ -181,7 +182,7 @@ const NAMED_OBJECTS: usize = 5;
 /// Takes the role's privileges in this database away and drops it. What it owns is never dropped with it.
 async fn delete(transaction: &mut Transaction<'_>, index: usize, step: &Step, name: &str) -> Result<(), StepFailure> {
     let Some(state) = transaction.roles.remove(name) else { return Ok(()) };
-    step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict).of_step(index)?;
+    step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict).of_step(index)?;
     transaction.flush().await?;
     let rows =
         sqlx::query(DEPENDENCIES_QUERY).bind(name).fetch_all(&mut *transaction.connection).await.of_step(index)?;
@@ -197,7 +198,7 @@ async fn delete(transaction: &mut Transaction<'_>, index: usize, step: &Step, na
         if more > 0 {
             objects.push_str(&format!(" and {more} more"));
         }
-        return Err(Failure::Conflict(format!("it still owns {objects}; give them to another role or drop them")))
+        return Err(Failure::conflict(format!("it still owns {objects}; give them to another role or drop them")))
             .of_step(index);
     }
     let role = quote_identifier(name).of_step(index)?;

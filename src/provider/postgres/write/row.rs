@@ -7,13 +7,14 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse, vanished};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::column::{Column, Sort};
 use crate::read::row::{columns_by_table, selected};
 use crate::types::row::RowSpec;
 use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 /// A row with the types of its columns.
@@ -67,7 +68,7 @@ async fn write_row(transaction: &mut Transaction<'_>, step: &Step) -> Result<(),
         if step.is_delete() {
             return Ok(());
         }
-        return Err(Failure::Invalid(format!("there is no table \"{}\".\"{}\"", name.0, name.1)));
+        return Err(Failure::invalid(format!("there is no table \"{}\".\"{}\"", name.0, name.1)));
     };
     let target = Target::of(&row, spec, columns, step.is_delete())?;
     if step.is_delete() {
@@ -77,12 +78,12 @@ async fn write_row(transaction: &mut Transaction<'_>, step: &Step) -> Result<(),
         return Ok(());
     }
     match (target.current(transaction).await?, &step.action) {
-        (None, StepAction::Update { .. }) => Err(vanished()),
+        (None, StepAction::Update { .. }) => Err(Failure::vanished()),
         (None, _) => target.insert(transaction).await,
         (Some(current), StepAction::Update { removed, .. }) => target.update(transaction, &current, removed).await,
         // Without a mark, a repetition of our own write is known by its result only.
         (Some(current), _) if current.iter().all(|found| found.is_equal) => Ok(()),
-        (Some(_), _) => Err(Failure::Conflict("there is a row of this key with other values".to_owned())),
+        (Some(_), _) => Err(Failure::conflict("there is a row of this key with other values")),
     }
 }
 
@@ -99,7 +100,7 @@ impl Target {
             values
                 .map(|(name, value)| {
                     let column = columns.get(&**name).ok_or_else(|| {
-                        Failure::Invalid(format!("table \"{}\".\"{}\" has no column \"{name}\"", row.schema, row.table))
+                        Failure::invalid(format!("table \"{}\".\"{}\" has no column \"{name}\"", row.schema, row.table))
                     })?;
                     Ok((column.clone(), value.clone()))
                 })
@@ -107,7 +108,7 @@ impl Target {
         };
         let key = typed("key")?;
         if key.is_empty() {
-            return Err(Failure::Invalid("its key names no column".to_owned()));
+            return Err(Failure::invalid("its key names no column"));
         }
         let columns = if key_only { Vec::new() } else { typed("columns")? };
         Ok(Self { table: quote_qualified(&row.schema, &row.table)?, key, columns })
@@ -134,7 +135,7 @@ impl Target {
         match rows.as_slice() {
             [] => Ok(None),
             [row] => Ok(Some(self.found(row)?)),
-            several => Err(Failure::Invalid(format!("its key is that of {} rows", several.len()))),
+            several => Err(Failure::invalid(format!("its key is that of {} rows", several.len()))),
         }
     }
 
@@ -201,7 +202,7 @@ impl Target {
         match done.rows_affected() {
             1 => Ok(()),
             // A trigger or rule kept it from being written.
-            other => Err(Failure::Invalid(format!("{other} rows were written instead of one"))),
+            other => Err(Failure::invalid(format!("{other} rows were written instead of one"))),
         }
     }
 }

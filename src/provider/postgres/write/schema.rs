@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse, vanished};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
 use crate::quote::{quote_identifier, quote_literal};
 use crate::read::foreign;
 use crate::read::schema::EXCLUSIVE_NOTE;
 use crate::types::schema::SchemaSpec;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
@@ -21,7 +22,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
         StepAction::Update { spec, before, .. } => {
             let spec: SchemaSpec = parse(spec).of_step(index)?;
             if !transaction.schemas.contains_key(&spec.name) {
-                return Err(vanished()).of_step(index);
+                return Err(Failure::vanished()).of_step(index);
             }
             converge(transaction, index, step, &spec).of_step(index)?;
             if spec.exclusive {
@@ -32,7 +33,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
         StepAction::Delete { before } => {
             let name = before.spec.get("name").and_then(Value::as_str).unwrap_or_default();
             let Some(state) = transaction.schemas.remove(name) else { return Ok(()) };
-            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict).of_step(index)?;
+            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict).of_step(index)?;
             transaction.push(index, format!("DROP SCHEMA {} CASCADE", quote_identifier(name).of_step(index)?));
             Ok(())
         }
@@ -50,7 +51,7 @@ fn converge(transaction: &mut Transaction<'_>, index: usize, step: &Step, spec: 
             transaction.push(index, format!("CREATE SCHEMA {schema}{authorization}"));
         }
         Some(state) => {
-            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::Conflict)?;
+            step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict)?;
             if let Some(owner) = owner
                 && spec.owner.as_ref() != Some(&state.owner)
             {

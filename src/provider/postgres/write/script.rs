@@ -4,13 +4,15 @@ use sqlx::PgConnection;
 
 use super::lock;
 use super::transaction::Transaction;
-use super::{OfStep, StepFailure, parse, vanished};
-use crate::error::Failure;
+use super::{OfStep, StepFailure};
+use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
-use crate::read::script::{self, Record, TABLE};
+use crate::read::script::{self, Server, TABLE};
 use crate::statements::check_script;
-use crate::types::script::{ScriptSpec, checksum};
+use crate::types::script::ScriptSpec;
 use tenantry_core::model::mark::{is_of, names_of};
+use tenantry_kit::parse;
+use tenantry_kit::script::{Record, check_holds, checksum};
 use tenantry_provider::contract::{Step, StepAction};
 
 /// Makes the table of records where it is missing. Returns whether it is there now: a step that deletes makes none.
@@ -60,29 +62,27 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
         std::slice::from_ref(&name),
     )
     .await?;
-    let is_named = |record: &&Record| (&record.schema, &record.name) == (&name.0, &name.1);
+    let is_named = |record: &&Record| (&record.within, &record.name) == (&name.0, &name.1);
     let is_ours = |record: &&Record| is_of(&record.estate, &step.mark.estate) && record.address == address;
     let existing = records.iter().find(|record| is_named(record) && is_ours(record)).or(records.iter().find(is_named));
     match (existing, &step.action) {
-        (Some(record), _) => step.check_owner(record.mark().as_ref()).map_err(Failure::Conflict)?,
-        (None, StepAction::Update { .. }) => return Err(vanished()),
+        (Some(record), _) => step.check_owner(record.mark().as_ref()).map_err(Failure::conflict)?,
+        (None, StepAction::Update { .. }) => return Err(Failure::vanished()),
         (None, _) => {}
     }
 
     let wanted = checksum(&spec.sql);
     let has_run = existing.is_some_and(|record| record.checksum == wanted);
     let holds = match (&spec.check, has_run) {
-        (Some(check), true) => script::check_holds(&mut *transaction.connection, check).await?,
+        (Some(check), true) => check_holds(&mut Server(transaction.connection), check).await?,
         _ => true,
     };
     if !has_run || !holds {
         execute(transaction, spec).await?;
         if let Some(check) = &spec.check
-            && !script::check_holds(&mut *transaction.connection, check).await?
+            && !check_holds(&mut Server(transaction.connection), check).await?
         {
-            return Err(Failure::Invalid(
-                "it ran, but its check does not hold afterwards; nothing was kept".to_owned(),
-            ));
+            return Err(Failure::invalid("it ran, but its check does not hold afterwards; nothing was kept"));
         }
     }
     let other = existing.filter(|record| record.estate != *step.mark.estate || record.address != address);
@@ -94,7 +94,7 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
 
 /// Runs the user's statements with the settings that the user would expect.
 async fn execute(transaction: &mut Transaction<'_>, spec: &ScriptSpec) -> Result<(), Failure> {
-    check_script(&spec.sql).map_err(Failure::Invalid)?;
+    check_script(&spec.sql).map_err(Failure::invalid)?;
     let path = match &spec.schema {
         Some(schema) => quote_identifier(schema)?,
         None => "DEFAULT".to_owned(),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use sqlx::{Either, PgConnection};
 
-use super::{OfStep, StepFailure, lock, parse};
+use super::{OfStep, StepFailure, lock};
 use crate::error::Failure;
 use crate::read::policy::{self, PolicyState};
 use crate::read::role::{self, RoleState};
 use crate::read::schema::{self, SchemaState};
-use crate::types::policy::PolicySpec;
+use crate::types::{self, policy::PolicySpec};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step};
 
 /// How every transaction begins that writes. Waiting for a lock has an end, so that one stuck session stops one tenant
@@ -80,18 +81,18 @@ impl<'a> Transaction<'a> {
             let of_kind = steps.iter().filter(|step| step.kind.name == kind);
             of_kind.filter_map(|step| step.spec().get("name")?.as_str().map(str::to_owned)).collect()
         };
-        let roles = names("postgres.role");
+        let roles = names(types::role::NAME);
         if !roles.is_empty() {
             let states = role::fetch(&mut *self.connection, &roles, None).await?;
             self.roles = states.into_iter().map(|state| (state.name.clone(), state)).collect();
         }
-        let schemas = names("postgres.schema");
+        let schemas = names(types::schema::NAME);
         if !schemas.is_empty() {
             let states = schema::fetch(&mut *self.connection, &schemas, None).await?;
             self.schemas = states.into_iter().map(|state| (state.name.clone(), state)).collect();
         }
         let mut policies = Vec::new();
-        for step in steps.iter().filter(|step| step.kind.name == "postgres.rls_policy") {
+        for step in steps.iter().filter(|step| step.kind.name == types::policy::NAME) {
             let spec: PolicySpec = parse(step.spec())?;
             policies.push((spec.schema, spec.table, spec.name));
         }

@@ -1,19 +1,24 @@
 //! `rabbitmq.binding`.
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, json, plain, reference, spec_of, text};
+use super::unmarked::{Current, Unmarked, list};
+use super::{check_names, reference, spec_of};
+use crate::client::Client;
+use crate::error::Failure;
 use tenantry_core::model::kind::{FieldReference, Kind};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
+use tenantry_provider::contract::Step;
 
 /// A binding of a queue or an exchange to an exchange. All of it is its identity.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.binding")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct BindingSpec {
     pub vhost: String,
     /// The exchange that messages come from.
@@ -44,6 +49,8 @@ const fn optional(pointer: &'static str, kind: &'static str) -> FieldReference {
     FieldReference { pointer, kind, required: false }
 }
 
+pub const NAME: &str = "rabbitmq.binding";
+
 pub fn kind() -> Kind {
     Kind {
         references: const {
@@ -62,33 +69,59 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "source", "destination"]),
-        ..plain(
-            "rabbitmq.binding",
+        ..describe::<BindingSpec>(
+            NAME,
             "A binding of a queue or an exchange to an exchange of a RabbitMQ broker.",
-            schemars::schema_for!(BindingSpec),
             &["vhost", "source", "destinationType", "destination", "routingKey", "arguments"],
         )
     }
 }
 
-pub fn of_api(object: &Json) -> Map {
-    let names = [
-        ("vhost", "vhost"),
-        ("source", "source"),
-        ("destination", "destination"),
-        ("destinationType", "destination_type"),
-        ("routingKey", "routing_key"),
-        ("arguments", "arguments"),
-    ];
-    spec_of(object, &names)
-}
+#[async_trait]
+impl Unmarked for BindingSpec {
+    const LIST: &'static str = "bindings";
 
-/// Of all bindings between two ends.
-pub fn path(spec: &Map) -> Vec<&str> {
-    let sort = if text(spec, "destinationType") == "exchange" { "e" } else { "q" };
-    vec!["bindings", text(spec, "vhost"), "e", text(spec, "source"), sort, text(spec, "destination")]
-}
+    fn of_api(object: &Json) -> Map {
+        let names = [
+            ("vhost", "vhost"),
+            ("source", "source"),
+            ("destination", "destination"),
+            ("destinationType", "destination_type"),
+            ("routingKey", "routing_key"),
+            ("arguments", "arguments"),
+        ];
+        spec_of(object, &names)
+    }
 
-pub fn body(spec: &Map) -> Json {
-    serde_json::json!({"routing_key": text(spec, "routingKey"), "arguments": json(spec, "arguments")})
+    /// Of all bindings between two ends.
+    fn path(&self) -> Vec<&str> {
+        let sort = match self.destination_type {
+            DestinationType::Exchange => "e",
+            DestinationType::Queue => "q",
+        };
+        vec!["bindings", &self.vhost, "e", &self.source, sort, &self.destination]
+    }
+
+    fn body(&self) -> Json {
+        serde_json::json!({"routing_key": self.routing_key, "arguments": self.arguments})
+    }
+
+    async fn current(&self, client: &Client, step: &Step) -> Result<Option<Current>, Failure> {
+        let is_wanted =
+            |found: &Map| ["routingKey", "arguments"].iter().all(|field| found.get(field) == step.spec().get(field));
+        let all = list(client, &self.path()).await?;
+        Ok(all.iter().find_map(|object| {
+            let spec = Self::of_api(object);
+            let key = object.get("properties_key").and_then(Json::as_str)?.to_owned();
+            is_wanted(&spec).then_some(Current { spec, key })
+        }))
+    }
+
+    async fn put(&self, client: &Client) -> Result<(), Failure> {
+        client.post(&self.path(), &self.body()).await
+    }
+
+    async fn remove(&self, client: &Client, found: &Current) -> Result<(), Failure> {
+        client.delete(&[&self.path()[..], &[&found.key]].concat()).await
+    }
 }

@@ -4,16 +4,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, check_reserved, json, name_limit, plain, reference, spec_of, text};
+use super::unmarked::Unmarked;
+use super::{check_names, check_reserved, name_limit, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// An exchange. Nothing of it can change.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.exchange")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct ExchangeSpec {
     pub vhost: String,
     pub name: String,
@@ -40,6 +41,8 @@ fn yes() -> bool {
     true
 }
 
+pub const NAME: &str = "rabbitmq.exchange";
+
 pub fn kind() -> Kind {
     Kind {
         immutable: &["/type", "/durable", "/autoDelete", "/internal", "/arguments"],
@@ -59,38 +62,37 @@ pub fn kind() -> Kind {
             problems.extend(check_reserved(spec, "name"));
             problems
         },
-        ..plain(
-            "rabbitmq.exchange",
-            "An exchange of a virtual host of a RabbitMQ broker.",
-            schemars::schema_for!(ExchangeSpec),
-            &["vhost", "name"],
-        )
+        ..describe::<ExchangeSpec>(NAME, "An exchange of a virtual host of a RabbitMQ broker.", &["vhost", "name"])
     }
 }
 
-pub fn of_api(object: &Json) -> Map {
-    let names = [
-        ("vhost", "vhost"),
-        ("name", "name"),
-        ("type", "type"),
-        ("durable", "durable"),
-        ("autoDelete", "auto_delete"),
-        ("internal", "internal"),
-        ("arguments", "arguments"),
-    ];
-    spec_of(object, &names)
-}
+impl Unmarked for ExchangeSpec {
+    const LIST: &'static str = "exchanges";
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["exchanges", text(spec, "vhost"), text(spec, "name")]
-}
+    fn of_api(object: &Json) -> Map {
+        let names = [
+            ("vhost", "vhost"),
+            ("name", "name"),
+            ("type", "type"),
+            ("durable", "durable"),
+            ("autoDelete", "auto_delete"),
+            ("internal", "internal"),
+            ("arguments", "arguments"),
+        ];
+        spec_of(object, &names)
+    }
 
-pub fn body(spec: &Map) -> Json {
-    serde_json::json!({
-        "type": text(spec, "type"),
-        "durable": json(spec, "durable"),
-        "auto_delete": json(spec, "autoDelete"),
-        "internal": json(spec, "internal"),
-        "arguments": json(spec, "arguments"),
-    })
+    fn path(&self) -> Vec<&str> {
+        vec!["exchanges", &self.vhost, &self.name]
+    }
+
+    fn body(&self) -> Json {
+        serde_json::json!({
+            "type": self.sort,
+            "durable": self.durable,
+            "auto_delete": self.auto_delete,
+            "internal": self.internal,
+            "arguments": self.arguments,
+        })
+    }
 }

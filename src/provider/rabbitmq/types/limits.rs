@@ -1,97 +1,57 @@
-//! `rabbitmq.vhost_limits` and `rabbitmq.user_limits`.
+//! What the limits of virtual hosts and those of users have in common. They are set one by one.
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value as Json;
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 
-use super::{check_names, plain, reference};
-use tenantry_core::model::kind::{Kind, Problem};
+use super::check_names;
+use super::unmarked::{Current, Unmarked, list};
+use crate::client::Client;
+use crate::error::Failure;
+use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_provider::contract::Step;
 
-/// What a virtual host may have at most. -1 is no limit.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "rabbitmq.vhost_limits")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
-pub struct VhostLimitsSpec {
-    pub vhost: String,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_connections: i64,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_queues: i64,
-}
-
-/// What a user may have at most. -1 is no limit.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "rabbitmq.user_limits")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
-pub struct UserLimitsSpec {
-    pub user: String,
-    /// Zero keeps it from connecting at all, for a tenant that is suspended.
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_connections: i64,
-    #[serde(default = "unlimited")]
-    #[schemars(range(min = -1))]
-    pub max_channels: i64,
-}
+/// A field of a spec and what the API calls it.
+pub type Limit = (&'static str, &'static str);
 
 /// Stands for a limit that is not set.
 pub const UNLIMITED: i64 = -1;
 
-fn unlimited() -> i64 {
+pub fn unlimited() -> i64 {
     UNLIMITED
 }
 
-/// Fields of a spec and what the API calls them.
-pub const OF_VHOST: &[(&str, &str)] = &[("maxConnections", "max-connections"), ("maxQueues", "max-queues")];
-pub const OF_USER: &[(&str, &str)] = &[("maxConnections", "max-connections"), ("maxChannels", "max-channels")];
+/// The spec of a kind that is limits.
+pub trait Limits: DeserializeOwned + Send + Sync {
+    const LIST: &'static str;
+    const KNOWN: &'static [Limit];
+    /// The field of the spec that names whom they are for.
+    const OWNER: &'static str;
 
-pub fn vhost_kind() -> Kind {
-    Kind {
-        references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: |spec| normalise(spec, OF_VHOST),
-        check: |spec| check(spec, "vhost", OF_VHOST),
-        ..plain(
-            "rabbitmq.vhost_limits",
-            "What a virtual host of a RabbitMQ broker may have at most.",
-            schemars::schema_for!(VhostLimitsSpec),
-            &["vhost"],
-        )
-    }
+    /// Whom an object of the list is about, and its limits.
+    fn listed(object: &Json) -> (&Json, &Json);
+
+    fn path(&self) -> Vec<&str>;
+
+    /// The limits, as the API calls them.
+    fn body(&self) -> Json;
 }
 
-pub fn user_kind() -> Kind {
-    Kind {
-        references: const { &[reference("/user", "rabbitmq.user")] },
-        normalise: |spec| normalise(spec, OF_USER),
-        check: |spec| check(spec, "user", OF_USER),
-        ..plain(
-            "rabbitmq.user_limits",
-            "What a user of a RabbitMQ broker may have at most.",
-            schemars::schema_for!(UserLimitsSpec),
-            &["user"],
-        )
-    }
-}
-
-fn normalise(spec: &Map, limits: &[(&str, &str)]) -> Map {
+pub fn normalise<Spec: Limits>(spec: &Map) -> Map {
     let mut fields = Fields::of(spec);
-    for (field, _) in limits {
-        fields.default(field, unlimited());
+    for (field, _) in Spec::KNOWN {
+        fields.default(field, UNLIMITED);
     }
     fields.build()
 }
 
-fn check(spec: &Map, owner: &str, limits: &[(&str, &str)]) -> Vec<Problem> {
-    let mut problems = check_names(spec, &[owner]);
-    if limits.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(-1)) {
+pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
+    let mut problems = check_names(spec, &[Spec::OWNER]);
+    if Spec::KNOWN.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
         let message = "it limits nothing, and the server cannot tell such limits from none";
         problems.push(Problem::error("", message).help("set a limit of 0 or more, or leave the resource out"));
     }
@@ -99,14 +59,60 @@ fn check(spec: &Map, owner: &str, limits: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 /// The limits that are set, as a spec; nothing if none of those that are known is.
-pub fn of_api(owner: &str, name: &str, limits: &Json, known: &[(&str, &str)]) -> Option<Map> {
-    let set = known.iter().filter_map(|(field, of_api)| {
-        let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit >= 0)?;
+fn spec_of<Spec: Limits>(owner: &str, limits: &Json) -> Option<Map> {
+    let set = Spec::KNOWN.iter().filter_map(|(field, of_api)| {
+        let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)?;
         Some((Arc::from(*field), Value::from(limit)))
     });
     let set: Vec<_> = set.collect();
-    (!set.is_empty()).then(|| {
-        let owner = (Arc::from(owner), Value::from(name));
-        normalise(&set.into_iter().chain([owner]).collect(), known)
-    })
+    let owner = (Arc::from(Spec::OWNER), Value::from(owner));
+    (!set.is_empty()).then(|| normalise::<Spec>(&set.into_iter().chain([owner]).collect()))
+}
+
+#[async_trait]
+impl<Spec: Limits> Unmarked for Spec {
+    const LIST: &'static str = Spec::LIST;
+    const IN_PARTS: bool = true;
+
+    fn of_api(object: &Json) -> Map {
+        let (owner, limits) = Spec::listed(object);
+        spec_of::<Spec>(owner.as_str().unwrap_or_default(), limits).unwrap_or_default()
+    }
+
+    fn among(list: &[Json]) -> Vec<Map> {
+        list.iter().map(Self::of_api).filter(|spec| !spec.is_empty()).collect()
+    }
+
+    fn path(&self) -> Vec<&str> {
+        Limits::path(self)
+    }
+
+    fn body(&self) -> Json {
+        Limits::body(self)
+    }
+
+    async fn current(&self, client: &Client, _: &Step) -> Result<Option<Current>, Failure> {
+        let path = Limits::path(self);
+        let found = list(client, &path).await?;
+        let limits = found.first().and_then(|of_owner| of_owner.get("value"));
+        Ok(limits.and_then(|limits| spec_of::<Spec>(path.last()?, limits)).map(Into::into))
+    }
+
+    async fn put(&self, client: &Client) -> Result<(), Failure> {
+        for (limit, value) in Limits::body(self).as_object().into_iter().flatten() {
+            let path = [&Limits::path(self)[..], &[limit]].concat();
+            match value.as_i64() {
+                Some(value) if value > UNLIMITED => client.put(&path, &json!({"value": value})).await?,
+                _ => client.delete(&path).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, client: &Client, _: &Current) -> Result<(), Failure> {
+        for (_, limit) in Spec::KNOWN {
+            client.delete(&[&Limits::path(self)[..], &[limit]].concat()).await?;
+        }
+        Ok(())
+    }
 }

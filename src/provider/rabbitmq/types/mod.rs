@@ -10,61 +10,33 @@ pub mod permission;
 pub mod policy;
 pub mod queue;
 pub mod topic_permission;
+pub mod unmarked;
 pub mod user;
+pub mod user_limits;
 pub mod vhost;
+pub mod vhost_limits;
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
-use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::kind::{FieldReference, NameLimit, Problem};
+use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::{Map, Value};
 
-/// Every kind, in the order in which they depend on each other.
-pub fn kinds() -> Vec<Kind> {
-    vec![
-        vhost::kind(),
-        user::kind(),
-        limits::vhost_kind(),
-        limits::user_kind(),
-        permission::kind(),
-        topic_permission::kind(),
-        policy::kind(),
-        exchange::kind(),
-        queue::kind(),
-        binding::kind(),
-    ]
-}
-
-/// What most kinds are: without room for a mark, each by itself, nothing hidden.
-fn plain(
-    name: &'static str,
-    summary: &'static str,
-    schema: schemars::Schema,
-    identity: &'static [&'static str],
-) -> Kind {
-    Kind {
-        name,
-        summary,
-        schema,
-        identity,
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
-        name_limits: &[],
-        references: &[],
-        loses_data: false,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
-        normalise: without_nulls,
-        check: |_| Vec::new(),
-        check_together: None,
-        by_spec: None,
+tenantry_kit::kinds! {
+    /// The kinds of this provider, in the order in which they depend on each other.
+    pub enum RabbitMqKind of "RabbitMQ" {
+        Vhost = vhost,
+        User = user,
+        VhostLimits = vhost_limits,
+        UserLimits = user_limits,
+        Permission = permission,
+        TopicPermission = topic_permission,
+        Policy = policy,
+        Exchange = exchange,
+        Queue = queue,
+        Binding = binding,
     }
 }
 
@@ -75,10 +47,6 @@ const fn reference(pointer: &'static str, kind: &'static str) -> FieldReference 
 /// Names travel as short strings, whose length is one byte (AMQP 0-9-1, section 4.2.5.3).
 const fn name_limit(pointer: &'static str) -> NameLimit {
     NameLimit { pointer, bytes: 255, source: "AMQP 0-9-1 short strings" }
-}
-
-fn without_nulls(spec: &Map) -> Map {
-    Fields::of(spec).build()
 }
 
 /// A spec of some fields of an API's object, under other names. A field that is missing there is missing here.
@@ -110,16 +78,12 @@ pub fn text<'a>(spec: &'a Map, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A field of a spec as JSON; null where it is missing.
-pub fn json(spec: &Map, field: &str) -> Json {
-    spec.get(field).map_or(Json::Null, Value::to_json)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, Json)> {
@@ -148,16 +112,16 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&RabbitMqKind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&RabbitMqKind::descriptions());
     }
 
     fn pointers(kind: &str, spec: Json) -> Vec<String> {
-        let kind = kinds().into_iter().find(|known| known.name == kind).expect("a kind");
+        let kind = RabbitMqKind::of(kind).expect("a kind").description();
         let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
         (kind.check)(&kind.normal(&spec)).into_iter().map(|problem| problem.pointer).collect()
     }

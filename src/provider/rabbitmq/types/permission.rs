@@ -4,16 +4,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, plain, reference, spec_of, text};
+use super::unmarked::Unmarked;
+use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// What a user may do in a virtual host, as regular expressions over names. An empty one allows nothing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.permission")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct PermissionSpec {
     pub vhost: String,
     pub user: String,
@@ -28,6 +29,8 @@ pub struct PermissionSpec {
     pub read: String,
 }
 
+pub const NAME: &str = "rabbitmq.permission";
+
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost"), reference("/user", "rabbitmq.user")] },
@@ -39,26 +42,26 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "user"]),
-        ..plain(
-            "rabbitmq.permission",
+        ..describe::<PermissionSpec>(
+            NAME,
             "What a user may do in a virtual host of a RabbitMQ broker.",
-            schemars::schema_for!(PermissionSpec),
             &["vhost", "user"],
         )
     }
 }
 
-pub fn of_api(object: &Json) -> Map {
-    let names =
-        [("vhost", "vhost"), ("user", "user"), ("configure", "configure"), ("write", "write"), ("read", "read")];
-    spec_of(object, &names)
-}
+impl Unmarked for PermissionSpec {
+    const LIST: &'static str = "permissions";
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["permissions", text(spec, "vhost"), text(spec, "user")]
-}
+    fn of_api(object: &Json) -> Map {
+        spec_of(object, &["vhost", "user", "configure", "write", "read"].map(|field| (field, field)))
+    }
 
-pub fn body(spec: &Map) -> Json {
-    let field = |name: &str| text(spec, name);
-    serde_json::json!({"configure": field("configure"), "write": field("write"), "read": field("read")})
+    fn path(&self) -> Vec<&str> {
+        vec!["permissions", &self.vhost, &self.user]
+    }
+
+    fn body(&self) -> Json {
+        serde_json::json!({"configure": self.configure, "write": self.write, "read": self.read})
+    }
 }

@@ -1,19 +1,20 @@
 //! `rabbitmq.policy`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{check_names, json, plain, reference, spec_of, text};
+use super::unmarked::Unmarked;
+use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// Arguments for all queues and exchanges whose names match.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.policy")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct PolicySpec {
     pub vhost: String,
     pub name: String,
@@ -29,7 +30,7 @@ pub struct PolicySpec {
     pub definition: serde_json::Map<String, Json>,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplyTo {
     All,
@@ -44,6 +45,8 @@ fn all() -> ApplyTo {
     ApplyTo::All
 }
 
+pub const NAME: &str = "rabbitmq.policy";
+
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
@@ -54,36 +57,39 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "name"]),
-        ..plain(
-            "rabbitmq.policy",
+        ..describe::<PolicySpec>(
+            NAME,
             "Arguments for the queues and exchanges of a virtual host whose names match.",
-            schemars::schema_for!(PolicySpec),
             &["vhost", "name"],
         )
     }
 }
 
-pub fn of_api(object: &Json) -> Map {
-    let names = [
-        ("vhost", "vhost"),
-        ("name", "name"),
-        ("pattern", "pattern"),
-        ("applyTo", "apply-to"),
-        ("priority", "priority"),
-        ("definition", "definition"),
-    ];
-    spec_of(object, &names)
-}
+impl Unmarked for PolicySpec {
+    const LIST: &'static str = "policies";
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["policies", text(spec, "vhost"), text(spec, "name")]
-}
+    fn of_api(object: &Json) -> Map {
+        let names = [
+            ("vhost", "vhost"),
+            ("name", "name"),
+            ("pattern", "pattern"),
+            ("applyTo", "apply-to"),
+            ("priority", "priority"),
+            ("definition", "definition"),
+        ];
+        spec_of(object, &names)
+    }
 
-pub fn body(spec: &Map) -> Json {
-    serde_json::json!({
-        "pattern": text(spec, "pattern"),
-        "apply-to": text(spec, "applyTo"),
-        "priority": spec.get("priority").and_then(Value::as_integer).unwrap_or_default(),
-        "definition": json(spec, "definition"),
-    })
+    fn path(&self) -> Vec<&str> {
+        vec!["policies", &self.vhost, &self.name]
+    }
+
+    fn body(&self) -> Json {
+        serde_json::json!({
+            "pattern": self.pattern,
+            "apply-to": self.apply_to,
+            "priority": self.priority,
+            "definition": self.definition,
+        })
+    }
 }

@@ -4,17 +4,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, check_reserved, json, name_limit, plain, reference, spec_of, text};
+use super::unmarked::Unmarked;
+use super::{check_names, check_reserved, name_limit, reference, spec_of, text};
 use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A queue. Nothing of it can change; another one in its place begins empty.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.queue")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct QueueSpec {
     pub vhost: String,
     pub name: String,
@@ -43,6 +44,8 @@ fn yes() -> bool {
 const SORTS: [&str; 3] = ["classic", "quorum", "stream"];
 const SORT_ARGUMENT: &str = "x-queue-type";
 
+pub const NAME: &str = "rabbitmq.queue";
+
 pub fn kind() -> Kind {
     Kind {
         immutable: &["/type", "/durable", "/autoDelete", "/arguments"],
@@ -58,12 +61,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check,
-        ..plain(
-            "rabbitmq.queue",
-            "A queue of a virtual host of a RabbitMQ broker.",
-            schemars::schema_for!(QueueSpec),
-            &["vhost", "name"],
-        )
+        ..describe::<QueueSpec>(NAME, "A queue of a virtual host of a RabbitMQ broker.", &["vhost", "name"])
     }
 }
 
@@ -89,25 +87,25 @@ fn check(spec: &Normal) -> Vec<Problem> {
     problems
 }
 
-/// The sort stands among the arguments there; without it the queue is a classic one.
-pub fn of_api(object: &Json) -> Map {
-    let names = [("vhost", "vhost"), ("name", "name"), ("durable", "durable"), ("autoDelete", "auto_delete")];
-    let arguments = Value::from(object.get("arguments").unwrap_or(&Json::Null));
-    let arguments = arguments.as_map().cloned().unwrap_or_default();
-    let sort = arguments.get(SORT_ARGUMENT).cloned().unwrap_or_else(|| "classic".into());
-    spec_of(object, &names).with("arguments", arguments.without(SORT_ARGUMENT).into()).with("type", sort)
-}
+impl Unmarked for QueueSpec {
+    const LIST: &'static str = "queues";
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["queues", text(spec, "vhost"), text(spec, "name")]
-}
+    /// The sort stands among the arguments there; without it the queue is a classic one.
+    fn of_api(object: &Json) -> Map {
+        let names = [("vhost", "vhost"), ("name", "name"), ("durable", "durable"), ("autoDelete", "auto_delete")];
+        let arguments = Value::from(object.get("arguments").unwrap_or(&Json::Null));
+        let arguments = arguments.as_map().cloned().unwrap_or_default();
+        let sort = arguments.get(SORT_ARGUMENT).cloned().unwrap_or_else(|| "classic".into());
+        spec_of(object, &names).with("arguments", arguments.without(SORT_ARGUMENT).into()).with("type", sort)
+    }
 
-pub fn body(spec: &Map) -> Json {
-    let arguments = spec.get("arguments").and_then(Value::as_map).cloned().unwrap_or_default();
-    let arguments = arguments.with(SORT_ARGUMENT, text(spec, "type").into());
-    serde_json::json!({
-        "durable": json(spec, "durable"),
-        "auto_delete": json(spec, "autoDelete"),
-        "arguments": Value::from(arguments).to_json(),
-    })
+    fn path(&self) -> Vec<&str> {
+        vec!["queues", &self.vhost, &self.name]
+    }
+
+    fn body(&self) -> Json {
+        let mut arguments = self.arguments.clone();
+        arguments.insert(SORT_ARGUMENT.to_owned(), self.sort.as_str().into());
+        serde_json::json!({"durable": self.durable, "auto_delete": self.auto_delete, "arguments": arguments})
+    }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, name_limit, plain, text};
+use super::{check_names, name_limit};
 use crate::mark::{TAG, parse_tag};
 use crate::password;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
@@ -12,12 +12,12 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A user of the broker.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.user")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct UserSpec {
     pub name: String,
     /// Only ever sent as a salted hash. If absent, the password is not looked at; a new user then has none.
@@ -26,6 +26,8 @@ pub struct UserSpec {
     #[serde(default)]
     pub tags: Vec<String>,
 }
+
+pub const NAME: &str = "rabbitmq.user";
 
 pub fn kind() -> Kind {
     Kind {
@@ -41,7 +43,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check,
-        ..plain("rabbitmq.user", "A user of a RabbitMQ broker.", schemars::schema_for!(UserSpec), &["name"])
+        ..describe::<UserSpec>(NAME, "A user of a RabbitMQ broker.", &["name"])
     }
 }
 
@@ -114,6 +116,8 @@ impl Account {
     }
 }
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["users", text(spec, "name")]
+impl UserSpec {
+    pub fn path(&self) -> [&str; 2] {
+        ["users", &self.name]
+    }
 }

@@ -4,23 +4,25 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{check_names, name_limit, plain, text};
+use super::{check_names, name_limit};
 use crate::mark::parse_description;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A virtual host: a name space of its own for queues, exchanges and permissions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.vhost")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct VhostSpec {
     pub name: String,
     #[serde(default)]
     pub description: String,
 }
+
+pub const NAME: &str = "rabbitmq.vhost";
 
 pub fn kind() -> Kind {
     Kind {
@@ -35,7 +37,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["name"]),
-        ..plain("rabbitmq.vhost", "A virtual host of a RabbitMQ broker.", schemars::schema_for!(VhostSpec), &["name"])
+        ..describe::<VhostSpec>(NAME, "A virtual host of a RabbitMQ broker.", &["name"])
     }
 }
 
@@ -47,6 +49,8 @@ pub fn of_api(object: &Json) -> (Map, Option<Mark>) {
     (fields.into_iter().map(|(name, value)| (name.into(), value)).collect(), mark)
 }
 
-pub fn path(spec: &Map) -> Vec<&str> {
-    vec!["vhosts", text(spec, "name")]
+impl VhostSpec {
+    pub fn path(&self) -> [&str; 2] {
+        ["vhosts", &self.name]
+    }
 }

@@ -2,33 +2,34 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{another, vanished};
 use crate::client::Client;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::{description, tag};
 use crate::password;
-use crate::types::{text, user, vhost};
-use tenantry_core::model::value::Value;
+use crate::types::unmarked::another;
+use crate::types::user::{Account, UserSpec};
+use crate::types::vhost::{self, VhostSpec};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write_vhost(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = step.spec();
-    let path = vhost::path(spec);
-    let existing = look(client, &path, text(spec, "name")).await?;
+    let spec: VhostSpec = parse(step.spec())?;
+    let path = spec.path();
+    let existing = look(client, &path, &spec.name).await?;
     if let Some(existing) = &existing {
-        step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(vhost::of_api(existing).1.as_ref()).map_err(Failure::conflict)?;
     }
     match (&step.action, &existing) {
         (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
         // What is not there now may be somebody else's in a moment.
         (StepAction::Delete { .. }, None) => return Ok(()),
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         _ => {}
     }
     // What the API takes of a virtual host it takes as a whole.
     let tags: Vec<&str> =
         existing.iter().filter_map(|vhost| vhost["tags"].as_array()).flatten().filter_map(Json::as_str).collect();
-    let mut body = json!({"description": description(text(spec, "description"), &step.mark), "tags": tags.join(",")});
+    let mut body = json!({"description": description(&spec.description, &step.mark), "tags": tags.join(",")});
     if let Some(sort) = existing.as_ref().and_then(|vhost| vhost["default_queue_type"].as_str())
         && sort != "undefined"
     {
@@ -46,25 +47,25 @@ async fn look(client: &Client, path: &[&str], name: &str) -> Result<Option<Json>
 }
 
 pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = step.spec();
-    let path = user::path(spec);
-    if client.user() == text(spec, "name") {
-        return Err(Failure::Invalid(OWN_USER.to_owned()));
+    let spec: UserSpec = parse(step.spec())?;
+    let path = spec.path();
+    if client.user() == spec.name {
+        return Err(Failure::invalid(OWN_USER));
     }
-    let existing = look(client, &path, text(spec, "name")).await?.as_ref().map(user::Account::of_api);
+    let existing = look(client, &path, &spec.name).await?.as_ref().map(Account::of_api);
     if let Some(account) = &existing {
-        step.check_owner(account.mark.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(account.mark.as_ref()).map_err(Failure::conflict)?;
     }
     let drops_password = match (&step.action, &existing) {
         (StepAction::Delete { .. }, Some(_)) => return client.delete(&path).await,
         (StepAction::Delete { .. }, None) => return Ok(()),
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Update { removed, .. }, _) => removed.iter().any(|pointer| pointer == "/password"),
         (StepAction::Create { .. }, _) => false,
     };
     // Without a word about the password the server would take the one away that is there.
-    let (hash, algorithm, noted) = match (spec.get("password").and_then(Value::as_str), existing) {
-        (Some(""), _) => return Err(Failure::Invalid("its password is empty".to_owned())),
+    let (hash, algorithm, noted) = match (spec.password.as_deref(), existing) {
+        (Some(""), _) => return Err(Failure::invalid("its password is empty")),
         (Some(password), _) => {
             let hash = password::hash(password);
             let noted = password::fingerprint(&hash);
@@ -73,8 +74,7 @@ pub async fn write_user(client: &Client, step: &Step) -> Result<(), Failure> {
         (None, Some(account)) if !drops_password => (account.password_hash, account.algorithm, None),
         (None, _) => (String::new(), password::ALGORITHM.to_owned(), None),
     };
-    let tags = spec.get("tags").and_then(Value::as_list).unwrap_or_default();
-    let mut tags: Vec<String> = tags.iter().filter_map(|tag| Some(tag.as_str()?.to_owned())).collect();
+    let mut tags = spec.tags.clone();
     tags.push(tag(&step.mark, noted.as_deref()));
     let body = json!({"password_hash": hash, "hashing_algorithm": algorithm, "tags": tags.join(",")});
     client.put(&path, &body).await

@@ -14,8 +14,13 @@ use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::error::Failure;
-use tenantry_provider::contract::{CommitGuard, ProviderError, Step, WriteError, Writer, Written};
-use tenantry_transport::traced;
+use super::types::{
+    RabbitMqKind, binding::BindingSpec, exchange::ExchangeSpec, permission::PermissionSpec, policy::PolicySpec,
+    queue::QueueSpec, topic_permission::TopicPermissionSpec, user_limits::UserLimitsSpec,
+    vhost_limits::VhostLimitsSpec,
+};
+use tenantry_kit::{ProviderKind as _, Steps};
+use tenantry_provider::contract::{CommitGuard, Step, Written};
 
 pub struct RabbitMqWriter {
     client: Arc<Client>,
@@ -27,55 +32,33 @@ impl RabbitMqWriter {
     pub fn new(client: Arc<Client>) -> Self {
         Self { client, making_vhosts: Mutex::default() }
     }
-
-    async fn step(&self, step: &Step) -> Result<(), Failure> {
-        match step.kind.name {
-            "rabbitmq.vhost" => {
-                let _turn = self.making_vhosts.lock().await;
-                marked::write_vhost(&self.client, step).await
-            }
-            "rabbitmq.user" => marked::write_user(&self.client, step).await,
-            _ => unmarked::write(&self.client, step).await,
-        }
-    }
 }
 
 #[async_trait]
-impl Writer for RabbitMqWriter {
-    async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            if let Err(lost) = guard.check().await {
-                return Err(lost.of_step(index, done, step.attempted(&step.identity)));
+impl Steps for RabbitMqWriter {
+    type Failure = Failure;
+
+    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+        let client = &*self.client;
+        match RabbitMqKind::of(step.kind.name)? {
+            RabbitMqKind::Vhost => {
+                let _turn = self.making_vhosts.lock().await;
+                marked::write_vhost(client, step).await
             }
-            match traced(self.step(step)).await {
-                (Ok(()), _) => done.push(Written::default()),
-                (Err(failure), is_written) => {
-                    let mut error = failure.into_provider_error(step.attempted(&step.identity));
-                    error.mask(batch.iter().flat_map(Step::secret_values));
-                    error.is_in_doubt = is_written;
-                    return Err(WriteError { step: index, done, error });
-                }
-            }
-        }
-        Ok(done)
+            RabbitMqKind::User => marked::write_user(client, step).await,
+            RabbitMqKind::VhostLimits => unmarked::write::<VhostLimitsSpec>(client, step).await,
+            RabbitMqKind::UserLimits => unmarked::write::<UserLimitsSpec>(client, step).await,
+            RabbitMqKind::Permission => unmarked::write::<PermissionSpec>(client, step).await,
+            RabbitMqKind::TopicPermission => unmarked::write::<TopicPermissionSpec>(client, step).await,
+            RabbitMqKind::Policy => unmarked::write::<PolicySpec>(client, step).await,
+            RabbitMqKind::Exchange => unmarked::write::<ExchangeSpec>(client, step).await,
+            RabbitMqKind::Queue => unmarked::write::<QueueSpec>(client, step).await,
+            RabbitMqKind::Binding => unmarked::write::<BindingSpec>(client, step).await,
+        }?;
+        Ok(Written::default())
     }
 
-    async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
-        prove::try_out(&self.client, step).await.map_err(|failure| {
-            let mut error = failure.into_provider_error(format!("trying {}", step.identity));
-            error.mask(step.secret_values());
-            error
-        })
+    async fn prove(&self, step: &Step) -> Result<(), Failure> {
+        prove::try_out(&self.client, step).await
     }
-}
-
-/// The conflict of an update whose resource is gone.
-fn vanished() -> Failure {
-    Failure::Conflict("it no longer exists; plan again".to_owned())
-}
-
-/// The failure of an answer that is about something else than was asked.
-fn another() -> Failure {
-    Failure::Invalid("the answer is not about what was asked; is `url` the address of the management API?".to_owned())
 }

@@ -12,9 +12,12 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::client::Client;
-use crate::error::Failure;
-use crate::types::{queue, text};
-use tenantry_core::model::value::{Map, Value};
+use crate::error::{Failed as _, Failure};
+use crate::types::RabbitMqKind;
+use crate::types::exchange::ExchangeSpec;
+use crate::types::queue::QueueSpec;
+use crate::types::unmarked::Unmarked as _;
+use tenantry_kit::{ProviderKind as _, parse};
 use tenantry_provider::contract::Step;
 use tenantry_transport::StatusCode;
 
@@ -26,31 +29,41 @@ const EXPIRY: i64 = 5000;
 /// # Errors
 /// If the server would refuse it, or does not answer.
 pub async fn try_out(client: &Client, step: &Step) -> Result<(), Failure> {
-    let spec = step.spec();
-    match step.kind.name {
-        "rabbitmq.queue" if text(spec, "type") != "stream" => try_queue(client, step, spec).await,
-        "rabbitmq.exchange" => try_exchange(client, spec).await,
-        _ => Ok(()),
+    match RabbitMqKind::of(step.kind.name)? {
+        RabbitMqKind::Queue => try_queue(client, step, parse(step.spec())?).await,
+        RabbitMqKind::Exchange => try_exchange(client, parse(step.spec())?).await,
+        // Made again in no time, or marked and never replaced.
+        RabbitMqKind::Vhost
+        | RabbitMqKind::User
+        | RabbitMqKind::VhostLimits
+        | RabbitMqKind::UserLimits
+        | RabbitMqKind::Permission
+        | RabbitMqKind::TopicPermission
+        | RabbitMqKind::Policy
+        | RabbitMqKind::Binding => Ok(()),
     }
 }
 
-async fn try_queue(client: &Client, step: &Step, spec: &Map) -> Result<(), Failure> {
+async fn try_queue(client: &Client, step: &Step, wanted: QueueSpec) -> Result<(), Failure> {
+    if wanted.sort == "stream" {
+        return Ok(());
+    }
     let digest = Sha256::digest(format!("{}\n{}", step.identity, step.idempotency_key).as_bytes());
     let tag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("tenantry-trial-{tag}");
-    let arguments = spec.get("arguments").and_then(Value::as_map).cloned().unwrap_or_default();
+    let mut trial = QueueSpec { name: format!("tenantry-trial-{tag}"), ..wanted.clone() };
     // Its own is checked by the server; a longer one would keep the trial.
-    let own = arguments.get("x-expires").filter(|own| own.as_integer().is_none_or(|own| own < EXPIRY)).cloned();
-    let arguments = arguments.with("x-expires", own.unwrap_or_else(|| EXPIRY.into()));
-    let trial = spec.with("name", name.as_str().into()).with("arguments", arguments.into());
-    let declared = client.put(&queue::path(&trial), &queue::body(&trial)).await;
+    let expiry = trial.arguments.entry("x-expires").or_insert_with(|| EXPIRY.into());
+    if expiry.as_i64().is_some_and(|own| own >= EXPIRY) {
+        *expiry = EXPIRY.into();
+    }
+    let declared = trial.put(client).await;
     // Whatever became of the request: it is ours by its name.
-    let deleted = client.delete(&queue::path(&trial)).await;
+    let deleted = client.delete(&trial.path()).await;
     match declared {
         Ok(()) => deleted,
         Err(failure) if is_untold(&failure) => Ok(()),
         Err(Failure::Refused { status, reason }) => {
-            Err(Failure::Refused { status, reason: reason.replace(&name, text(spec, "name")) })
+            Err(Failure::Refused { status, reason: reason.replace(&trial.name, &wanted.name) })
         }
         Err(failure) => Err(failure),
     }
@@ -65,13 +78,13 @@ fn is_untold(failure: &Failure) -> bool {
     }
 }
 
-async fn try_exchange(client: &Client, spec: &Map) -> Result<(), Failure> {
+async fn try_exchange(client: &Client, wanted: ExchangeSpec) -> Result<(), Failure> {
     let Some(overview) = client.get(&["overview"]).await? else { return Ok(()) };
     let Some(types) = overview.get("exchange_types").and_then(Json::as_array) else { return Ok(()) };
     let names: Vec<&str> = types.iter().filter_map(|sort| sort.get("name")?.as_str()).collect();
-    let wanted = text(spec, "type");
-    if names.is_empty() || names.contains(&wanted) {
+    if names.is_empty() || names.contains(&wanted.sort.as_str()) {
         return Ok(());
     }
-    Err(Failure::Invalid(format!("the server has no exchange type `{wanted}`; it has: {}", names.join(", "))))
+    let message = format!("the server has no exchange type `{}`; it has: {}", wanted.sort, names.join(", "));
+    Err(Failure::invalid(message))
 }

@@ -1,62 +1,45 @@
 //! Users: one request for all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 
-use super::{Answers, Subject};
 use crate::acl::User;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
+use crate::types::RedisKind;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Asked, by_key};
 use tenantry_provider::contract::OWN_USER;
 
 pub async fn observe(
     connection: &mut MultiplexedConnection,
-    kind: &Kind,
-    estate: &str,
-    subjects: &[Subject<'_>],
+    asked: &Asked<'_, RedisKind>,
     own_user: &str,
 ) -> Result<Answers, Failure> {
     let lines: Vec<String> = redis::cmd("ACL").arg("LIST").query_async(connection).await?;
-    let mut users = HashMap::with_capacity(lines.len());
+    let mut users = Vec::with_capacity(lines.len());
     let mut unreadable = HashSet::new();
     for line in &lines {
         match User::parse(line) {
-            Some(user) => {
-                users.insert(user.name.clone(), user);
-            }
-            None => {
-                unreadable.extend(line.split_ascii_whitespace().nth(1));
-            }
+            Some(user) => users.push(user),
+            None => unreadable.extend(line.split_ascii_whitespace().nth(1)),
         }
     }
-    let mut asked = HashSet::new();
-    let mut answers = Answers::with_capacity(subjects.len());
-    for subject in subjects {
-        let observed = match subject.text("name") {
-            None => Observed::Unknown("its spec does not say what it is called".into()),
-            Some(name) if name == own_user => Observed::Unknown(OWN_USER.into()),
+    let Asked { description, estate, subjects, .. } = asked;
+    let found = users.iter().map(|user| (user.name.as_str(), user));
+    let present = |user: &User, spec: Option<&Map>| present(description, user, spec);
+    let mut answers = by_key(description, estate, subjects, found, |subject| subject.text("name"), present);
+    for (subject, (_, observed)) in subjects.iter().zip(&mut answers) {
+        match subject.text("name") {
+            Some(name) if name == own_user => *observed = Observed::Unknown(OWN_USER.into()),
             Some(name) if unreadable.contains(name) => {
-                Observed::Unknown("the server says something of this user that is not understood here".into())
+                let reason = "the server says something of this user that is not understood here";
+                *observed = Observed::Unknown(reason.into());
             }
-            Some(name) => {
-                asked.insert(name);
-                users
-                    .get(name)
-                    .map_or(Observed::Absent, |user| Observed::Present(present(kind, user, Some(subject.spec))))
-            }
-        };
-        answers.push((subject.identity.clone(), observed));
-    }
-    for user in users.values().filter(|user| !asked.contains(user.name.as_str())) {
-        if user.label.as_ref().is_some_and(|label| label.mark.is_of(estate)) {
-            let present = present(kind, user, None);
-            if let Some(identity) = kind.identity_of(&kind.normal(&present.spec)) {
-                answers.push((identity, Observed::Present(present)));
-            }
+            _ => {}
         }
     }
     Ok(answers)
@@ -93,7 +76,7 @@ pub async fn fetch(connection: &mut MultiplexedConnection, name: &str) -> Result
     if answer == redis::Value::Nil {
         return Ok(None);
     }
-    let unclear = || Failure::Invalid("what the server says of this user is not understood here".to_owned());
+    let unclear = || Failure::invalid("what the server says of this user is not understood here");
     let line = line_of(name, &answer).ok_or_else(unclear)?;
     User::parse(&line).ok_or_else(unclear).map(Some)
 }

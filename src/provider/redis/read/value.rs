@@ -5,14 +5,13 @@ use std::sync::Arc;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value as Answer, from_redis_value};
 
-use super::{Answers, Subject, reason};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::types::expiry::Expiry;
 use crate::types::key::is_create_only;
-use crate::types::typed;
-use tenantry_core::model::kind::Kind;
+use crate::types::{RedisKind, typed};
 use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Asked, Subject};
 
 /// Keys of one page: some hundred kilobytes at most, unless values are large.
 const PAGE: usize = 500;
@@ -51,26 +50,25 @@ impl Head {
             sort if sort == wanted => Ok(true),
             other => {
                 let message = format!("the key holds a {other} and not a {wanted}; remove it by hand, or name another");
-                Err(Failure::Conflict(message))
+                Err(Failure::conflict(message))
             }
         }
     }
 }
 
 fn short() -> Failure {
-    Failure::Busy("the server answered less than was asked".to_owned())
+    Failure::busy("the server answered less than was asked")
 }
 
 /// Runs one page's commands and hands each subject its part of the answers.
 async fn page(
     connection: &mut MultiplexedConnection,
-    kind: &Kind,
-    subjects: &[Subject<'_>],
+    asked: &Asked<'_, RedisKind>,
     ask: impl Fn(&mut Pipeline, &Subject<'_>, &str),
     answer: impl Fn(&Subject<'_>, &[RedisResult<Answer>]) -> Result<Option<Map>, Failure>,
 ) -> Result<Answers, Failure> {
-    let mut all = Answers::with_capacity(subjects.len());
-    for subjects in subjects.chunks(PAGE) {
+    let mut all = Answers::with_capacity(asked.subjects.len());
+    for subjects in asked.subjects.chunks(PAGE) {
         let mut pipeline = Pipeline::with_capacity(subjects.len() * (HEAD + 1));
         pipeline.ignore_errors();
         let mut ends = Vec::with_capacity(subjects.len());
@@ -90,11 +88,12 @@ async fn page(
             let observed = match answer(subject, &answers[begin..end]) {
                 Ok(None) => Observed::Absent,
                 Ok(Some(spec)) => {
-                    Observed::Present(Present { spec: kind.normal(&spec).shared(), ..Present::default() })
+                    Observed::Present(Present { spec: asked.description.normal(&spec).shared(), ..Present::default() })
                 }
-                Err(failure) => Observed::Unknown(
-                    reason(failure, &format!("reading key \"{}\"", subject.text("key").unwrap_or_default())).into(),
-                ),
+                Err(failure) => {
+                    let attempted = format!("reading key \"{}\"", subject.text("key").unwrap_or_default());
+                    Observed::Unknown(failure.into_reason(attempted).into())
+                }
             };
             all.push((subject.identity.clone(), observed));
             begin = end;
@@ -116,13 +115,12 @@ fn report(subject: &Subject<'_>, field: &str, value: Value, head: &Head) -> Map 
 
 pub async fn observe_keys(
     connection: &mut MultiplexedConnection,
-    kind: &Kind,
-    subjects: &[Subject<'_>],
+    asked: &Asked<'_, RedisKind>,
 ) -> Result<Answers, Failure> {
     let ask = |pipeline: &mut Pipeline, _: &Subject<'_>, key: &str| {
         pipeline.cmd("GET").arg(key);
     };
-    page(connection, kind, subjects, ask, |subject, answers| {
+    page(connection, asked, ask, |subject, answers| {
         let (head, value) = answers.split_at_checked(HEAD).ok_or_else(short)?;
         let head = Head::read(head)?;
         if !head.is("string")? {
@@ -145,8 +143,7 @@ fn names_of<'a>(subject: &Subject<'a>) -> Vec<&'a str> {
 
 pub async fn observe_hashes(
     connection: &mut MultiplexedConnection,
-    kind: &Kind,
-    subjects: &[Subject<'_>],
+    asked: &Asked<'_, RedisKind>,
 ) -> Result<Answers, Failure> {
     let ask = |pipeline: &mut Pipeline, subject: &Subject<'_>, key: &str| {
         let names = names_of(subject);
@@ -154,7 +151,7 @@ pub async fn observe_hashes(
             pipeline.cmd("HMGET").arg(key).arg(names);
         }
     };
-    page(connection, kind, subjects, ask, |subject, answers| {
+    page(connection, asked, ask, |subject, answers| {
         let (head, values) = answers.split_at_checked(HEAD).ok_or_else(short)?;
         let head = Head::read(head)?;
         if !head.is("hash")? {

@@ -11,6 +11,7 @@ use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A user, and what it may do with which keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -56,28 +57,17 @@ fn yes() -> bool {
 
 const PATTERNS: [&str; 4] = ["keys", "readKeys", "writeKeys", "channels"];
 
+pub const NAME: &str = "redis.acl_user";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "redis.acl_user",
-        summary: "A user of a Redis server, with its keys, channels and commands.",
-        schema: schemars::schema_for!(AclUserSpec),
-        identity: &["name"],
-        immutable: &[],
         write_only: &["/password"],
         sensitive: &["/password"],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
-        name_limits: &[],
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
         check,
-        check_together: None,
-        by_spec: None,
+        ..describe::<AclUserSpec>(NAME, "A user of a Redis server, with its keys, channels and commands.", &["name"])
     }
 }
 

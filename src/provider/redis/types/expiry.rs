@@ -33,8 +33,8 @@ pub enum Expiry {
 
 impl Expiry {
     /// Nothing if the field is none of the three.
-    pub fn of(spec: &Map) -> Option<Self> {
-        match spec.get("expire") {
+    pub fn of(expire: Option<&Value>) -> Option<Self> {
+        match expire {
             None | Some(Value::Null) => Some(Self::Never),
             Some(Value::Integer(seconds)) if *seconds > 0 => Some(Self::After(*seconds)),
             Some(Value::Text(text)) if &**text == "never" => Some(Self::Never),
@@ -49,7 +49,7 @@ impl Expiry {
         if found < 0 {
             return "never".into();
         }
-        match asked.and_then(Self::of) {
+        match asked.and_then(|spec| Self::of(spec.get("expire"))) {
             Some(Self::After(seconds)) if left.max(0).saturating_add(999) / 1000 <= seconds => Value::Integer(seconds),
             // The time and not what is left, which would be another by the time that the plan is applied.
             _ => jiff::Timestamp::from_millisecond(found)
@@ -71,9 +71,10 @@ pub fn canonical(value: &Value) -> Value {
 }
 
 pub fn check(spec: &Map) -> Option<Problem> {
-    let is_deferred = spec.get("expire").is_some_and(Value::has_deferred);
+    let expire = spec.get("expire");
+    let is_deferred = expire.is_some_and(Value::has_deferred);
     let message = "it is no time; write `never`, a time such as 2030-01-31T00:00:00Z, or a number of seconds";
-    (!is_deferred && Expiry::of(spec).is_none()).then(|| Problem::error("/expire", message))
+    (!is_deferred && Expiry::of(expire).is_none()).then(|| Problem::error("/expire", message))
 }
 
 #[cfg(test)]

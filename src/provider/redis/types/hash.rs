@@ -6,68 +6,43 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
-use super::key::is_create_only;
-use super::{Scalar, empty_name};
-use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use super::{Scalar, empty_name, key};
+use tenantry_core::model::kind::{BySpec, Kind, Problem};
 use tenantry_core::model::normal::Normal;
-use tenantry_core::model::spec::Fields;
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::value::Value;
+use tenantry_kit::describe;
 
 /// A hash, owned field by field.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.hash")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct HashSpec {
     pub key: String,
     /// The fields that are looked after; others are left alone. Kept as texts; numbers and booleans are compared by what
     /// they mean. A field that is null is not to be there.
     #[schemars(with = "BTreeMap<String, Option<Scalar>>", length(min = 1))]
-    pub fields: BTreeMap<String, serde_json::Value>,
+    pub fields: BTreeMap<String, Value>,
     /// For values that the product itself changes: they are written when the hash is missing, and then left alone.
     #[serde(default)]
     pub create_only: bool,
     /// When it ends: `never`, a time, or a number of seconds from when it is written.
     #[serde(default)]
     #[schemars(with = "ExpireField")]
-    pub expire: Option<serde_json::Value>,
+    pub expire: Option<Value>,
 }
+
+pub const NAME: &str = "redis.hash";
 
 pub fn kind() -> Kind {
     Kind {
-        name: "redis.hash",
-        summary: "A hash of a Redis database, owned field by field.",
-        schema: schemars::schema_for!(HashSpec),
-        identity: &["key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/fields"],
-        outputs: &[],
-        captures: &[],
-        name_limits: &[],
-        references: &[],
         // With it go the fields that the product has put there.
         loses_data: true,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
-        normalise,
+        normalise: key::normalise,
         check,
-        check_together: None,
-        by_spec: Some(BySpec {
-            left_alone: is_create_only,
-            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into_owned().into()))
-        }),
+        by_spec: Some(BySpec { left_alone: key::is_create_only, ..BySpec::named(key::identity) }),
+        ..describe::<HashSpec>(NAME, "A hash of a Redis database, owned field by field.", &["key"])
     }
-}
-
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("createOnly", false);
-    fields.default("expire", "never");
-    fields.map("expire", expiry::canonical);
-    fields.build()
 }
 
 fn check(spec: &Normal) -> Vec<Problem> {

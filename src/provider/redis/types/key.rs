@@ -5,21 +5,22 @@ use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
 use super::{Scalar, empty_name};
-use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace, Problem, escape};
+use tenantry_core::model::kind::{BySpec, Kind, Problem, escape};
 use tenantry_core::model::normal::Normal;
+use tenantry_core::model::resource::Identity;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A key with a string.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.key")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct KeySpec {
     pub key: String,
     /// Kept as text; numbers and booleans are compared by what they mean.
     #[schemars(with = "Scalar")]
-    pub value: serde_json::Value,
+    pub value: Value,
     /// For values that the product itself changes, such as a quota that is counted down: they are written when the key
     /// is missing, and then left alone.
     #[serde(default)]
@@ -27,37 +28,28 @@ pub struct KeySpec {
     /// When it ends: `never`, a time, or a number of seconds from when it is written.
     #[serde(default)]
     #[schemars(with = "ExpireField")]
-    pub expire: Option<serde_json::Value>,
+    pub expire: Option<Value>,
 }
+
+pub const NAME: &str = "redis.key";
 
 pub fn kind() -> Kind {
     Kind {
-        name: "redis.key",
-        summary: "A key of a Redis database with a string in it.",
-        schema: schemars::schema_for!(KeySpec),
-        identity: &["key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
-        name_limits: &[],
-        references: &[],
-        loses_data: false,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
         normalise,
         check,
-        check_together: None,
         by_spec: Some(BySpec {
             // What counts down at run time cannot be made again; what is written here can.
             loses_data: |spec| is_create_only(spec),
             left_alone: is_create_only,
-            ..BySpec::named(|spec| spec.get("key").and_then(Value::as_str).map(|key| escape(key).into_owned().into()))
+            ..BySpec::named(identity)
         }),
+        ..describe::<KeySpec>(NAME, "A key of a Redis database with a string in it.", &["key"])
     }
+}
+
+/// The key alone: it may hold the separator of identities.
+pub fn identity(spec: &Normal) -> Option<Identity> {
+    spec.get("key").and_then(Value::as_str).map(|key| escape(key).into_owned().into())
 }
 
 /// Whether what is there is left alone.
@@ -65,7 +57,7 @@ pub fn is_create_only(spec: &Map) -> bool {
     spec.get("createOnly").and_then(Value::as_bool) == Some(true)
 }
 
-fn normalise(spec: &Map) -> Map {
+pub fn normalise(spec: &Map) -> Map {
     let mut fields = Fields::of(spec);
     fields.default("createOnly", false);
     fields.default("expire", "never");

@@ -7,15 +7,17 @@ pub mod expiry;
 pub mod hash;
 pub mod key;
 
-use tenantry_core::model::kind::{Kind, Problem};
+use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::{Map, Value};
 
-pub use tenantry_core::model::spec::parse;
-
-/// Every kind.
-pub fn kinds() -> Vec<Kind> {
-    vec![acl_user::kind(), key::kind(), hash::kind()]
+tenantry_kit::kinds! {
+    /// The kinds of this provider.
+    pub enum RedisKind of "Redis" {
+        AclUser = acl_user,
+        Key = key,
+        Hash = hash,
+    }
 }
 
 /// A value of a key or field, with its type: Redis itself keeps texts only.
@@ -80,6 +82,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
@@ -96,12 +99,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&RedisKind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&RedisKind::descriptions());
     }
 
     #[test]

@@ -3,23 +3,23 @@
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
-use super::{parse, vanished};
 use crate::acl::{User, fingerprint, password_hash, rules_note};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::Label;
 use crate::read::fetch_user;
 use crate::types::acl_user::AclUserSpec;
-use tenantry_core::model::value::Value;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{OWN_USER, Step, StepAction};
 
 pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user: &str) -> Result<(), Failure> {
-    let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default();
+    let spec: AclUserSpec = parse(step.spec())?;
+    let name = spec.name.as_str();
     if name.is_empty() || name == own_user {
-        return Err(Failure::Invalid(OWN_USER.to_owned()));
+        return Err(Failure::invalid(OWN_USER));
     }
     let existing = fetch_user(connection, name).await?;
     if let Some(user) = &existing {
-        step.check_owner(user.label.as_ref().map(|label| &label.mark)).map_err(Failure::Conflict)?;
+        step.check_owner(user.label.as_ref().map(|label| &label.mark)).map_err(Failure::conflict)?;
     }
     match &step.action {
         StepAction::Delete { .. } => match existing {
@@ -27,11 +27,11 @@ pub async fn write(connection: &mut MultiplexedConnection, step: &Step, own_user
             // The server closes its connections.
             Some(_) => Ok(cmd("ACL").arg("DELUSER").arg(name).exec_async(connection).await?),
         },
-        StepAction::Create { spec, .. } => set(connection, step, &parse(spec)?, existing.as_ref(), false).await,
-        StepAction::Update { spec, removed, .. } => {
-            let existing = existing.ok_or_else(vanished)?;
+        StepAction::Create { .. } => set(connection, step, &spec, existing.as_ref(), false).await,
+        StepAction::Update { removed, .. } => {
+            let existing = existing.ok_or_else(Failure::vanished)?;
             let drop_passwords = removed.iter().any(|pointer| pointer == "/password");
-            set(connection, step, &parse(spec)?, Some(&existing), drop_passwords).await
+            set(connection, step, &spec, Some(&existing), drop_passwords).await
         }
     }
 }
@@ -58,7 +58,7 @@ async fn set(
     } = spec;
     let passwords = match password {
         Some(password) if password.is_empty() => {
-            return Err(Failure::Invalid("its password is empty".to_owned()));
+            return Err(Failure::invalid("its password is empty"));
         }
         Some(password) => vec![password_hash(password)],
         None if drop_passwords => Vec::new(),
@@ -100,10 +100,7 @@ async fn set(
 }
 
 /// Makes written users outlive the server, where it has a file for that.
-pub async fn save(connection: &mut MultiplexedConnection, batch: &[Step]) -> Result<(), Failure> {
-    if !batch.iter().any(|step| step.kind.name == "redis.acl_user") {
-        return Ok(());
-    }
+pub async fn save(connection: &mut MultiplexedConnection) -> Result<(), Failure> {
     match cmd("ACL").arg("SAVE").exec_async(connection).await {
         Ok(()) => Ok(()),
         Err(error) if error.to_string().contains("not configured to use an ACL file") => {

@@ -3,12 +3,13 @@
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, cmd};
 
-use super::vanished;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::types::expiry::Expiry;
-use crate::types::key::is_create_only;
+use crate::types::hash::HashSpec;
+use crate::types::key::KeySpec;
 use crate::types::text_of;
-use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_core::model::value::{Value, unescape_token};
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 /// What is at a key, which is watched from now on.
@@ -20,7 +21,7 @@ async fn watch(connection: &mut MultiplexedConnection, key: &str, sort: &str) ->
         found if found == sort => Ok(true),
         other => {
             unwatch(connection).await?;
-            Err(Failure::Conflict(format!("the key holds a {other} and not a {sort}; remove it by hand")))
+            Err(Failure::conflict(format!("the key holds a {other} and not a {sort}; remove it by hand")))
         }
     }
 }
@@ -38,19 +39,15 @@ async fn refuse(connection: &mut MultiplexedConnection, failure: Failure) -> Res
 /// Runs commands as one, unless the key has changed since it was looked at.
 async fn execute(connection: &mut MultiplexedConnection, mut pipeline: Pipeline) -> Result<Vec<redis::Value>, Failure> {
     let answers: Option<Vec<redis::Value>> = pipeline.atomic().query_async(connection).await?;
-    answers.ok_or_else(|| Failure::Busy("the key was changed at the same moment".to_owned()))
+    answers.ok_or_else(|| Failure::busy("the key was changed at the same moment"))
 }
 
-fn key_of(spec: &Map) -> Result<&str, Failure> {
-    spec.get("key").and_then(Value::as_str).ok_or_else(|| Failure::Invalid("its spec names no key".to_owned()))
-}
-
-fn expiry_of(spec: &Map) -> Result<Expiry, Failure> {
-    Expiry::of(spec).ok_or_else(|| Failure::Invalid("its `expire` is no time".to_owned()))
+fn expiry_of(expire: Option<&Value>) -> Result<Expiry, Failure> {
+    Expiry::of(expire).ok_or_else(|| Failure::invalid("its `expire` is no time"))
 }
 
 /// Adds the command that makes a key end as wanted, and one that tells whether it is still there then.
-fn expire(pipeline: &mut Pipeline, key: &str, expiry: Expiry) {
+fn expire_as(pipeline: &mut Pipeline, key: &str, expiry: Expiry) {
     match expiry {
         Expiry::Never => pipeline.cmd("PERSIST").arg(key).ignore(),
         Expiry::After(seconds) => pipeline.cmd("EXPIRE").arg(key).arg(seconds).ignore(),
@@ -62,9 +59,7 @@ fn expire(pipeline: &mut Pipeline, key: &str, expiry: Expiry) {
 /// A time that has passed makes the server remove the key at once.
 fn check_still_there(answers: &[redis::Value]) -> Result<(), Failure> {
     match answers.last() {
-        Some(redis::Value::Int(0)) => {
-            Err(Failure::Invalid("the time of its `expire` has passed, so it ended at once".to_owned()))
-        }
+        Some(redis::Value::Int(0)) => Err(Failure::invalid("the time of its `expire` has passed, so it ended at once")),
         _ => Ok(()),
     }
 }
@@ -82,92 +77,93 @@ async fn delete(connection: &mut MultiplexedConnection, key: &str, sort: &str) -
     execute(connection, pipeline).await.map(|_| ())
 }
 
+/// Whether a step leaves it alone when the key ends.
+fn keeps_expiry(action: &StepAction) -> bool {
+    match action {
+        StepAction::Update { changed, removed, .. } => !is_changed(changed, "expire") && !is_changed(removed, "expire"),
+        StepAction::Create { .. } | StepAction::Delete { .. } => false,
+    }
+}
+
 pub async fn write_key(connection: &mut MultiplexedConnection, step: &Step) -> Result<(), Failure> {
-    let (spec, keep_expiry) = match &step.action {
-        StepAction::Delete { before } => return delete(connection, key_of(&before.spec)?, "string").await,
-        StepAction::Create { spec, .. } => (spec, false),
-        StepAction::Update { spec, changed, removed, .. } => {
-            (spec, !is_changed(changed, "expire") && !is_changed(removed, "expire"))
-        }
-    };
-    let key = key_of(spec)?;
-    let text = spec.get("value").and_then(text_of).ok_or_else(|| Failure::Invalid("it has no value".to_owned()))?;
-    let expiry = expiry_of(spec)?;
-    let exists = watch(connection, key, "string").await?;
+    let KeySpec { key, value, create_only, expire } = parse(step.spec())?;
+    if step.is_delete() {
+        return delete(connection, &key, "string").await;
+    }
+    let text = text_of(&value).ok_or_else(|| Failure::invalid("it has no value"))?;
+    let expiry = expiry_of(expire.as_ref())?;
+    let exists = watch(connection, &key, "string").await?;
     match &step.action {
         StepAction::Create { .. } if exists => {
-            let found: Vec<u8> = cmd("GET").arg(key).query_async(connection).await?;
+            let found: Vec<u8> = cmd("GET").arg(&key).query_async(connection).await?;
             if found != text.as_bytes() {
-                let conflict = Failure::Conflict("the key exists with another value".to_owned());
+                let conflict = Failure::conflict("the key exists with another value");
                 return refuse(connection, conflict).await;
             }
         }
-        StepAction::Update { .. } if !exists => return refuse(connection, vanished()).await,
+        StepAction::Update { .. } if !exists => return refuse(connection, Failure::vanished()).await,
         // What the product has made of it stays.
-        StepAction::Update { .. } if is_create_only(spec) => return unwatch(connection).await,
-        _ => {}
+        StepAction::Update { .. } if create_only => return unwatch(connection).await,
+        StepAction::Create { .. } | StepAction::Update { .. } | StepAction::Delete { .. } => {}
     }
     let mut pipeline = Pipeline::new();
-    let set = pipeline.cmd("SET").arg(key).arg(text);
-    if keep_expiry {
+    let set = pipeline.cmd("SET").arg(&key).arg(text);
+    if keeps_expiry(&step.action) {
         set.arg("KEEPTTL").ignore();
-    } else {
-        set.ignore();
-        expire(&mut pipeline, key, expiry);
+        return execute(connection, pipeline).await.map(|_| ());
     }
-    let answers = execute(connection, pipeline).await?;
-    if keep_expiry { Ok(()) } else { check_still_there(&answers) }
+    set.ignore();
+    expire_as(&mut pipeline, &key, expiry);
+    check_still_there(&execute(connection, pipeline).await?)
 }
 
 pub async fn write_hash(connection: &mut MultiplexedConnection, step: &Step) -> Result<(), Failure> {
-    let (spec, removed, keep_expiry) = match &step.action {
-        StepAction::Delete { before } => return delete(connection, key_of(&before.spec)?, "hash").await,
-        StepAction::Create { spec, .. } => (spec, &[][..], false),
-        StepAction::Update { spec, changed, removed, .. } => {
-            (spec, removed.as_slice(), !is_changed(changed, "expire") && !is_changed(removed, "expire"))
-        }
+    let HashSpec { key, fields, create_only, expire } = parse(step.spec())?;
+    let removed = match &step.action {
+        StepAction::Delete { .. } => return delete(connection, &key, "hash").await,
+        StepAction::Create { .. } => &[][..],
+        StepAction::Update { removed, .. } => removed.as_slice(),
     };
-    let key = key_of(spec)?;
-    let expiry = expiry_of(spec)?;
+    let expiry = expiry_of(expire.as_ref())?;
     let (mut set, mut unset): (Vec<(&str, String)>, Vec<String>) = (Vec::new(), Vec::new());
-    for (name, value) in spec.get("fields").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
+    for (name, value) in &fields {
         match text_of(value) {
             Some(text) => set.push((name, text)),
-            None if value.is_null() => unset.push(name.to_string()),
-            None => return Err(Failure::Invalid(format!("the value of field \"{name}\" is no text or number"))),
+            None if value.is_null() => unset.push(name.clone()),
+            None => return Err(Failure::invalid(format!("the value of field \"{name}\" is no text or number"))),
         }
     }
     let gone = removed.iter().filter_map(|pointer| pointer.strip_prefix("/fields/"));
     unset.extend(gone.map(|token| unescape_token(token).into_owned()));
 
-    let exists = watch(connection, key, "hash").await?;
+    let exists = watch(connection, &key, "hash").await?;
     match &step.action {
         StepAction::Create { .. } if exists => {
             let names: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
-            let found: Vec<Option<Vec<u8>>> = cmd("HMGET").arg(key).arg(&names).query_async(connection).await?;
+            let found: Vec<Option<Vec<u8>>> = cmd("HMGET").arg(&key).arg(&names).query_async(connection).await?;
             let same =
                 |(found, (_, wanted)): (&Option<Vec<u8>>, &(&str, String))| found.as_deref() == Some(wanted.as_bytes());
             if !found.iter().zip(&set).all(same) {
-                let conflict = Failure::Conflict("the key exists with other fields".to_owned());
+                let conflict = Failure::conflict("the key exists with other fields");
                 return refuse(connection, conflict).await;
             }
         }
-        StepAction::Update { .. } if !exists => return refuse(connection, vanished()).await,
+        StepAction::Update { .. } if !exists => return refuse(connection, Failure::vanished()).await,
         // What the product has made of it stays.
-        StepAction::Update { .. } if is_create_only(spec) => return unwatch(connection).await,
-        _ => {}
+        StepAction::Update { .. } if create_only => return unwatch(connection).await,
+        StepAction::Create { .. } | StepAction::Update { .. } | StepAction::Delete { .. } => {}
     }
     let mut pipeline = Pipeline::new();
     if !set.is_empty() {
-        pipeline.cmd("HSET").arg(key).arg(&set).ignore();
+        pipeline.cmd("HSET").arg(&key).arg(&set).ignore();
     }
     if !unset.is_empty() {
-        pipeline.cmd("HDEL").arg(key).arg(&unset).ignore();
+        pipeline.cmd("HDEL").arg(&key).arg(&unset).ignore();
     }
-    if keep_expiry {
-        pipeline.cmd("EXISTS").arg(key);
+    if keeps_expiry(&step.action) {
+        pipeline.cmd("EXISTS").arg(&key);
     } else {
-        expire(&mut pipeline, key, expiry);
+        expire_as(&mut pipeline, &key, expiry);
     }
     check_still_there(&execute(connection, pipeline).await?)
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Subject, reason};
 use crate::api::Api;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Tags};
 use crate::setting::{SETTINGS, Said, Setting, TAGGING};
 use crate::types::text;
@@ -16,6 +15,7 @@ use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::Subject;
 use tenantry_provider::contract::ErrorClass;
 use tenantry_transport::Pages;
 
@@ -41,7 +41,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
                 }
                 Err(failure) => {
                     let attempted = format!("reading bucket \"{}\" of {}", subject.identity, api.location());
-                    Observed::Unknown(reason(failure, &attempted).into())
+                    Observed::Unknown(failure.into_reason(attempted).into())
                 }
             };
             (subject.identity.clone(), observed)
@@ -59,7 +59,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
             resources.extend(found);
             gaps
         }
-        Err(failure) => Some(reason(failure, &format!("listing the buckets of {}", api.location()))),
+        Err(failure) => Some(failure.into_reason(format!("listing the buckets of {}", api.location()))),
     };
     KindObservation { resources: resources.into_iter().collect(), incomplete: incomplete.map(Into::into) }
 }
@@ -91,7 +91,7 @@ async fn others(
             Err(Failure::Unsupported { .. }) => {}
             // In another region, or kept from us: no bucket of this target.
             Err(failure) if failure.class() == ErrorClass::Denied || failure.is_elsewhere() => {}
-            Err(failure) => gaps = Some(reason(failure, &format!("reading the tags of bucket \"{name}\""))),
+            Err(failure) => gaps = Some(failure.into_reason(format!("reading the tags of bucket \"{name}\""))),
         }
     }
     Ok((found, gaps))

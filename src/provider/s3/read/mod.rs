@@ -12,15 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 
 use super::api::{Api, Call};
-use super::error::Failure;
-use super::types;
+use super::error::{Failed as _, Failure};
+use super::types::S3Kind;
 use tenantry_core::fingerprint::Fingerprint;
-use tenantry_core::model::kind::Kind;
-use tenantry_core::model::resource::{Identity, KindObservation, Observed};
-use tenantry_core::model::value::Map;
+use tenantry_core::model::resource::KindObservation;
+use tenantry_kit::{Asked, KindReader, Kinds, side_by_side};
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 use tenantry_transport::Method;
 
@@ -28,59 +26,42 @@ pub use object::object_head;
 
 pub struct S3Reader {
     api: Arc<Api>,
-    kinds: BTreeMap<&'static str, Kind>,
+    kinds: Kinds<S3Kind>,
 }
-
-/// A resource that is asked for.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    identity: &'a Identity,
-    spec: &'a Map,
-}
-
-type Answers = Vec<(Identity, Observed)>;
 
 impl S3Reader {
     pub fn new(api: Arc<Api>) -> Self {
-        let kinds = types::kinds().into_iter().map(|kind| (kind.name, kind)).collect();
-        Self { api, kinds }
-    }
-
-    async fn kind(&self, name: &'static str, request: &ObserveRequest<'_>) -> KindObservation {
-        let Some(kind) = self.kinds.get(name) else {
-            return KindObservation::unknown(format!("S3 has no kind {name}"));
-        };
-        let wanted = request.wanted.get(name).into_iter().flatten();
-        let wanted =
-            wanted.filter_map(|desired| Some(Subject { identity: desired.identity.as_ref()?, spec: &desired.spec }));
-        let known = request.known.get(name).into_iter().flatten();
-        let known = known.map(|known| Subject { identity: known.identity, spec: &known.spec });
-        let subjects: Vec<Subject<'_>> = wanted.chain(known).collect();
-        match name {
-            "s3.bucket" => bucket::observe(&self.api, kind, request.estate, &subjects).await,
-            "s3.user" => user::observe(&self.api, kind, request.estate, &subjects).await,
-            _ => object::observe(&self.api, kind, &subjects).await,
-        }
+        Self { api, kinds: Kinds::default() }
     }
 }
 
-/// Why something is unknown, with what can be done about it.
-fn reason(failure: Failure, attempted: &str) -> Arc<str> {
-    let error = failure.into_provider_error(attempted);
-    match &error.remedy {
-        Some(remedy) => format!("{error}; {remedy}").into(),
-        None => error.to_string().into(),
+#[async_trait]
+impl KindReader for S3Reader {
+    type Kind = S3Kind;
+    type Failure = Failure;
+
+    fn kinds(&self) -> &Kinds<S3Kind> {
+        &self.kinds
+    }
+
+    fn attempted(&self, kind: &str) -> String {
+        format!("reading {kind} of {}", self.api.location())
+    }
+
+    async fn read(&self, asked: &Asked<'_, S3Kind>) -> Result<KindObservation, Failure> {
+        let Asked { kind, description, estate, subjects } = asked;
+        Ok(match kind {
+            S3Kind::Bucket => bucket::observe(&self.api, description, estate, subjects).await,
+            S3Kind::User => user::observe(&self.api, description, estate, subjects).await,
+            S3Kind::Object => object::observe(&self.api, description, subjects).await,
+        })
     }
 }
 
 #[async_trait]
 impl Reader for S3Reader {
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
-        let mut names: Vec<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
-        names.sort_unstable();
-        names.dedup();
-        let reads = names.into_iter().map(|name| async move { (name, self.kind(name, request).await) });
-        join_all(reads).await.into_iter().collect()
+        side_by_side(self, request).await
     }
 
     /// The address and the canonical id of the account that owns the buckets ("`ListBuckets`", API reference): servers other

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Answers, Subject, reason};
 use crate::api::{Api, Call, refusal};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::types::{object, text};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Answers, Subject};
 use tenantry_transport::{Answer, Method};
 
 pub async fn observe(api: &Api, kind: &Kind, subjects: &[Subject<'_>]) -> KindObservation {
@@ -32,7 +32,7 @@ pub async fn observe(api: &Api, kind: &Kind, subjects: &[Subject<'_>]) -> KindOb
                 subjects.iter().map(|subject| (subject.identity.clone(), Observed::Absent)).collect()
             }
             Err(failure) => {
-                let reason = reason(failure, &format!("listing bucket \"{bucket}\" of {}", api.location()));
+                let reason = failure.into_reason(format!("listing bucket \"{bucket}\" of {}", api.location()));
                 subjects
                     .iter()
                     .map(|subject| (subject.identity.clone(), Observed::Unknown(reason.clone().into())))
@@ -54,7 +54,7 @@ async fn observe_bucket(api: &Api, kind: &Kind, bucket: &str, subjects: &[Subjec
                 Ok(found) => found.map_or(Observed::Absent, Observed::Present),
                 Err(failure) => {
                     let attempted = format!("reading object \"{}\" of {}", subject.identity, api.location());
-                    Observed::Unknown(reason(failure, &attempted).into())
+                    Observed::Unknown(failure.into_reason(attempted).into())
                 }
             };
             (subject.identity.clone(), observed)

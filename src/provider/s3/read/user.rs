@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Subject, reason};
 use crate::api::Api;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::keys::{Key, Note};
 use crate::mark::{self, Tags};
 use crate::types::text;
@@ -16,6 +15,7 @@ use crate::xml::Element;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::Subject;
 use tenantry_transport::Pages;
 
 /// A user as the server has it.
@@ -33,7 +33,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
     let users = match all(api).await {
         Ok(users) => users,
         Err(failure) => {
-            return KindObservation::unknown(reason(failure, &format!("listing the users of {}", api.location())));
+            return KindObservation::unknown(failure.into_reason(format!("listing the users of {}", api.location())));
         }
     };
     let wanted: BTreeMap<&str, Subject<'_>> =
@@ -47,7 +47,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
             Ok(present) => Observed::Present(present),
             Err(failure) => {
                 let attempted = format!("reading user \"{}\" of {}", user.name, api.location());
-                Observed::Unknown(reason(failure, &attempted).into())
+                Observed::Unknown(failure.into_reason(attempted).into())
             }
         };
         (subject.map_or_else(|| Identity::from(user.name.as_str()), |subject| subject.identity.clone()), observed)

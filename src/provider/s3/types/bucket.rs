@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{cors, lifecycle, policy};
 use crate::mark;
 use crate::xml::Element;
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A bucket. A setting that is left out is not looked at, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -116,28 +117,18 @@ const SWITCHES: [(&str, &str); 4] = [
     ("restrictPublicBuckets", "RestrictPublicBuckets"),
 ];
 
+pub const NAME: &str = "s3.bucket";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "s3.bucket",
-        summary: "A bucket and its settings; deleting it deletes every object in it.",
-        schema: schemars::schema_for!(BucketSpec),
-        identity: &["name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/tags"],
         outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
-        captures: &[],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
-        references: &[],
         loses_data: true,
-        bills: false,
         mark: MarkPlace::TargetAfterwards,
-        batch: Batch::Single,
         normalise,
         check,
-        check_together: None,
-        by_spec: None,
+        ..describe::<BucketSpec>(NAME, "A bucket and its settings; deleting it deletes every object in it.", &["name"])
     }
 }
 

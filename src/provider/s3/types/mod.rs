@@ -9,14 +9,15 @@ pub mod object;
 pub mod policy;
 pub mod user;
 
-use tenantry_core::model::kind::Kind;
 use tenantry_core::model::value::{Map, Value};
 
-pub use tenantry_core::model::spec::parse;
-
-/// Every kind.
-pub fn kinds() -> Vec<Kind> {
-    vec![bucket::kind(), object::kind(), user::kind()]
+tenantry_kit::kinds! {
+    /// The kinds of this provider.
+    pub enum S3Kind of "S3" {
+        Bucket = bucket,
+        Object = object,
+        User = user,
+    }
 }
 
 /// A text of a spec, empty where there is none.
@@ -53,6 +54,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
@@ -88,11 +90,11 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&S3Kind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&S3Kind::descriptions());
     }
 }

@@ -8,11 +8,12 @@ use md5::{Digest as _, Md5};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Problem};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// The most bytes of an object: it goes out in one request, so that the server's hash of it is the one of its content.
 const MOST_BYTES: usize = 16 << 20;
@@ -48,14 +49,15 @@ const ANY_TYPE: &str = "application/octet-stream";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "s3.object")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct ObjectSpec {
     pub bucket: String,
     /// Without `.` or `..` between slashes.
     pub key: String,
     /// Its content as text.
+    #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content: Option<String>,
     /// Its content in base64, instead of `content`.
+    #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content_base64: Option<String>,
     /// By the end of the key, unless it says so.
     pub content_type: Option<String>,
@@ -63,29 +65,19 @@ pub struct ObjectSpec {
     pub cache_control: Option<String>,
 }
 
+pub const NAME: &str = "s3.object";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "s3.object",
-        summary: "An object with a content that the repository knows, such as a logo or default data.",
-        schema: schemars::schema_for!(ObjectSpec),
-        identity: &["bucket", "key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
-        outputs: &[],
-        captures: &[],
         name_limits: &[NameLimit { pointer: "/key", bytes: 1024, source: "S3, object key names" }],
         references: &[FieldReference { pointer: "/bucket", kind: "s3.bucket", required: true }],
-        // What is lost stands in the repository.
-        loses_data: false,
-        bills: false,
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
         normalise,
         check,
-        check_together: None,
-        by_spec: None,
+        ..describe::<ObjectSpec>(
+            NAME,
+            "An object with a content that the repository knows, such as a logo or default data.",
+            &["bucket", "key"],
+        )
     }
 }
 

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{bucket, policy};
-use tenantry_core::model::kind::{Batch, Capture, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::kind::{Capture, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// The inline policy that a user's spec stands for. Others are left alone.
 pub const POLICY: &str = "tenantry";
@@ -19,7 +20,6 @@ pub const POLICY: &str = "tenantry";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "s3.user")]
-#[expect(dead_code, reason = "the schema is made of it; fields are read from the map")]
 pub struct UserSpec {
     /// Letters, digits and `+ = , . @ _ -`; one name for all of an account.
     pub name: String,
@@ -27,7 +27,8 @@ pub struct UserSpec {
     #[serde(default = "root")]
     pub path: String,
     /// What the user may, as a policy document without a `Principal`.
-    pub policy: Option<serde_json::Value>,
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub policy: Option<Value>,
     /// A key with which it signs; none, if it is left out.
     pub access_key: Option<AccessKey>,
     /// Owned key by key.
@@ -38,7 +39,6 @@ pub struct UserSpec {
 /// A user's access key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
 pub struct AccessKey {
     /// A higher number makes a new key. The one before stays, for what still uses it, until the next one is made.
     #[serde(default = "first")]
@@ -61,15 +61,10 @@ fn yes() -> bool {
     true
 }
 
+pub const NAME: &str = "s3.user";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "s3.user",
-        summary: "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
-        schema: schemars::schema_for!(UserSpec),
-        identity: &["name"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/tags"],
         outputs: &[("arn", "how policies name it"), ("accessKeyId", "the id of its access key, if it has one of ours")],
         captures: const {
@@ -81,15 +76,14 @@ pub fn kind() -> Kind {
             }]
         },
         name_limits: &[NameLimit { pointer: "/name", bytes: 64, source: "IAM, quotas for names" }],
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::TargetAfterwards,
-        batch: Batch::Single,
         normalise,
         check,
-        check_together: None,
-        by_spec: None,
+        ..describe::<UserSpec>(
+            NAME,
+            "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
+            &["name"],
+        )
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::{empty, vanished};
+use super::empty;
 use crate::api::{Api, Call};
-use crate::error::Failure;
-use crate::mark::{self, Tags};
+use crate::error::{Failed as _, Failure};
+use crate::mark::{self, Tags, wanted_tags};
 use crate::read::bucket::{managed, read_tags};
 use crate::setting::{SETTINGS, TAGGING};
 use crate::types::text;
 use crate::xml::Element;
-use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{ErrorClass, Step, StepAction};
 use tenantry_transport::Method;
 
@@ -22,7 +22,7 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
         // Nobody but its owner may read the tags of a bucket.
         Err(failure) if failure.class() == ErrorClass::Denied => {
             return Err(match api.call(Method::HEAD, Call { bucket: name, ..Call::default() }).await {
-                Err(look) if look.class() == ErrorClass::Denied => Failure::Conflict(format!(
+                Err(look) if look.class() == ErrorClass::Denied => Failure::conflict(format!(
                     "it exists, and we may not look at it: it is somebody else's, or the access key lacks a right ({failure})"
                 )),
                 _ => failure,
@@ -34,7 +34,7 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
     if let Some(tags) = &existing {
         let mark = mark::read(tags);
         if !(mark.is_none() && is_made(made)) {
-            step.check_owner(mark.as_ref()).map_err(Failure::Conflict)?;
+            step.check_owner(mark.as_ref()).map_err(Failure::conflict)?;
         }
     }
     let (changed, removed) = match (&step.action, &existing) {
@@ -43,7 +43,7 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
             empty::remove(api, name).await?;
             return Ok(Map::default());
         }
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Create { .. }, _) => {
             let all = SETTINGS.iter().map(|setting| setting.field).filter(|field| spec.contains(field));
             (all.collect(), Vec::new())
@@ -105,7 +105,7 @@ async fn create(api: &Api, step: &Step, made: &Mutex<BTreeSet<String>>) -> Resul
         Ok(_) => {
             // AWS answers its oldest region's customers so for a bucket that they have already.
             if let Some(mark) = read_tags(api, name).await?.as_ref().and_then(mark::read) {
-                step.check_owner(Some(&mark)).map_err(Failure::Conflict)?;
+                step.check_owner(Some(&mark)).map_err(Failure::conflict)?;
             }
             made.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
             Ok(())
@@ -116,10 +116,10 @@ async fn create(api: &Api, step: &Step, made: &Mutex<BTreeSet<String>>) -> Resul
                 Err(_) => {
                     let message =
                         "it exists and is somebody else's: all customers of a server share the names of buckets";
-                    return Err(Failure::Conflict(message.to_owned()));
+                    return Err(Failure::conflict(message.to_owned()));
                 }
             };
-            step.check_owner(mark.as_ref()).map_err(Failure::Conflict)
+            step.check_owner(mark.as_ref()).map_err(Failure::conflict)
         }
         Err(failure) => {
             // What is there when this is tried again may be what it made.
@@ -133,15 +133,9 @@ async fn create(api: &Api, step: &Step, made: &Mutex<BTreeSet<String>>) -> Resul
 
 /// The tags that the bucket is to have: those of others, those of the spec, the mark, and what is looked after.
 fn tags(step: &Step, existing: &Tags, removed: &[String], manages: &BTreeSet<&str>) -> Result<Tags, Failure> {
-    let mut tags = mark::others(existing);
-    for pointer in removed {
-        if let Some(key) = pointer.strip_prefix("/tags/") {
-            tags.remove(&*unescape_token(key));
-        }
-    }
     let wanted = step.spec().get("tags").and_then(Value::as_map).into_iter().flat_map(Map::iter);
-    tags.extend(wanted.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))));
-    tags.extend(mark::tags(&step.mark).map_err(Failure::Invalid)?);
+    let wanted = wanted.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))).collect();
+    let mut tags = wanted_tags(step, &wanted, existing, removed)?;
     if !manages.is_empty() {
         tags.insert(mark::MANAGES.to_owned(), manages.iter().copied().collect::<Vec<_>>().join(" "));
     }

@@ -1,7 +1,7 @@
 //! Taking a bucket away with everything in it: versions, delete markers, and uploads that were never finished.
 
 use crate::api::{Api, Call};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::read::object_head;
 use crate::xml::Element;
 use tenantry_provider::contract::PROGRESS;
@@ -26,7 +26,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
             }
             if page == before {
                 let message = "what is in it was deleted, the server says, and is still there";
-                return Err(Failure::Conflict(message.to_owned()));
+                return Err(Failure::conflict(message.to_owned()));
             }
             delete(api, bucket, &page).await?;
             deleted += page.len();
@@ -40,7 +40,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
             Err(failure) if failure.is_code("BucketNotEmpty") => {
                 let message =
                     "it is not empty, although everything in it was deleted: somebody is still writing into it";
-                return Err(Failure::Conflict(message.to_owned()));
+                return Err(Failure::conflict(message.to_owned()));
             }
             other => return other.map(|_| ()),
         }
@@ -98,7 +98,7 @@ async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<(), Failure> 
     let key = error.get("Key").unwrap_or_default();
     let version = error.get("VersionId").filter(|version| !version.is_empty());
     if let Some(until) = locked_until(api, bucket, key, version).await {
-        return Err(Failure::Conflict(format!(
+        return Err(Failure::conflict(format!(
             "the object {key:?} in it is locked until {until}; the bucket can go when that is over"
         )));
     }
@@ -134,7 +134,7 @@ async fn abort_uploads(api: &Api, bucket: &str) -> Result<(), Failure> {
             return Ok(());
         }
         if open == before {
-            return Err(Failure::Conflict("uploads into it were given up, and are still there".to_owned()));
+            return Err(Failure::conflict("uploads into it were given up, and are still there".to_owned()));
         }
         for (key, upload) in &open {
             let query = [("uploadId", upload.as_str())];

@@ -1,18 +1,17 @@
 //! Objects.
 
-use super::vanished;
 use crate::api::{Api, Call};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::read::object_head;
-use crate::types::{object, text};
+use crate::types::object::{self, ObjectSpec};
 use tenantry_core::model::mark::{Mark, fields, fits_name, parse_fields};
 use tenantry_core::model::value::Map;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 use tenantry_transport::{Answer, Method};
 
 pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
-    let spec = step.spec();
-    let (bucket, key) = (text(spec, "bucket"), text(spec, "key"));
+    let ObjectSpec { bucket, key, content_type, cache_control, .. } = &parse(step.spec())?;
     let existing = object_head(api, bucket, key, None).await?;
     let mark = existing.as_ref().and_then(mark_of);
     if let Some(mark) = mark.as_ref().filter(|mark| !step.may_change(Some(mark)) && !mark.is_same_owner(&step.mark)) {
@@ -20,41 +19,42 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
         let is_update = matches!(step.action, StepAction::Update { .. }) && mark.is_of(&step.mark.estate);
         if !is_update {
             let whose = format!("it carries the mark of {} in estate \"{}\"", mark.address, mark.estate);
-            return Err(Failure::Conflict(whose));
+            return Err(Failure::conflict(whose));
         }
     }
     if matches!(step.action, StepAction::Delete { .. }) {
         if let Some(head) = &existing {
-            if mark.is_none() && !is_content(head, spec) {
+            if mark.is_none() && !is_content(head, step.spec()) {
                 let message = "it holds something else than was written here: somebody has written over it; \
                                delete it by hand, if it can go";
-                return Err(Failure::Conflict(message.to_owned()));
+                return Err(Failure::conflict(message.to_owned()));
             }
             api.call(Method::DELETE, Call { bucket, key, ..Call::default() }).await?;
         }
         return Ok(Map::default());
     }
-    let content = object::content(spec).ok_or_else(|| Failure::Invalid("it has no content".to_owned()))?;
+    let content = object::content(step.spec()).ok_or_else(|| Failure::invalid("it has no content".to_owned()))?;
     let hash = object::etag(&content);
     let before = existing.as_ref().and_then(|head| head.header("etag"));
     match (&step.action, &existing) {
-        (StepAction::Update { .. }, None) => return Err(vanished()),
+        (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Update { before, .. }, Some(head)) if mark.is_none() && !is_as_planned(head, &before.spec) => {
-            return Err(Failure::Conflict("somebody has written over it since; plan again".to_owned()));
+            return Err(Failure::conflict("somebody has written over it since; plan again".to_owned()));
         }
         (StepAction::Create { .. }, Some(_))
             if mark.is_none() && before.map(|etag| etag.trim_matches('"')) != Some(hash.as_str()) =>
         {
-            return Err(Failure::Conflict("it exists already, with another content".to_owned()));
+            return Err(Failure::conflict("it exists already, with another content".to_owned()));
         }
         _ => {}
     }
     let mark = fields(&step.mark, [], fits_name).join(":");
-    let mut headers =
-        vec![("content-type", text(spec, "contentType")), (object::HASH, hash.as_str()), (object::MARK, mark.as_str())];
-    if spec.contains("cacheControl") {
-        headers.push(("cache-control", text(spec, "cacheControl")));
-    }
+    let mut headers = vec![
+        ("content-type", content_type.as_deref().unwrap_or_default()),
+        (object::HASH, hash.as_str()),
+        (object::MARK, mark.as_str()),
+    ];
+    headers.extend(cache_control.as_deref().map(|cache| ("cache-control", cache)));
     // Somebody may have come in between since the look.
     headers.push(match before {
         Some(etag) => ("if-match", etag),
@@ -63,7 +63,7 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     let body = Some(content.to_vec());
     match api.call(Method::PUT, Call { bucket, key, headers: &headers, body, ..Call::default() }).await {
         Err(Failure::Refused { status: 412, .. }) => {
-            Err(Failure::Conflict("somebody else has written it at the same time; plan again".to_owned()))
+            Err(Failure::conflict("somebody else has written it at the same time; plan again".to_owned()))
         }
         other => other.map(|_| Map::default()),
     }

@@ -4,38 +4,37 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::vanished;
 use crate::api::Api;
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::keys::Note;
-use crate::mark::{self, Tags};
+use crate::mark::{self, Tags, wanted_tags};
 use crate::read::user::{self, User};
 use crate::types::policy;
-use crate::types::text;
-use crate::types::user::POLICY;
+use crate::types::user::{AccessKey, POLICY, UserSpec};
 use crate::xml::Element;
-use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_core::model::value::Value;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction, Written};
 
 pub async fn write(api: &Api, step: &Step) -> Result<Written, Failure> {
-    let spec = step.spec();
-    let name = text(spec, "name");
+    let spec: UserSpec = parse(step.spec())?;
+    let name = spec.name.as_str();
     let existing = user::one(api, name).await?;
     if let Some(user) = &existing {
-        step.check_owner(mark::read(&user.tags).as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(mark::read(&user.tags).as_ref()).map_err(Failure::conflict)?;
     }
     match (&step.action, existing) {
         (StepAction::Delete { .. }, None) => Ok(Written::default()),
         (StepAction::Delete { .. }, Some(_)) => remove(api, name).await.map(|()| Written::default()),
-        (StepAction::Update { .. }, None) => Err(vanished()),
+        (StepAction::Update { .. }, None) => Err(Failure::vanished()),
         (StepAction::Create { .. }, None) => {
-            let user = create(api, step, name).await?;
-            bring(api, step, user, &[], false).await
+            let user = create(api, step, &spec).await?;
+            bring(api, step, &spec, user, &[], false).await
         }
-        (StepAction::Create { .. }, Some(user)) => bring(api, step, user, &[], false).await,
+        (StepAction::Create { .. }, Some(user)) => bring(api, step, &spec, user, &[], false).await,
         (StepAction::Update { changed, removed, .. }, Some(user)) => {
             let is_lost = changed.iter().any(|pointer| pointer == "/secretAccessKey");
-            bring(api, step, user, removed, is_lost).await
+            bring(api, step, &spec, user, removed, is_lost).await
         }
     }
 }
@@ -57,37 +56,23 @@ async fn ask(api: &Api, action: &str, name: &str, more: &[(String, String)]) -> 
 }
 
 /// Makes the user with its mark, where the server takes it, and looks whether it has it.
-async fn create(api: &Api, step: &Step, name: &str) -> Result<User, Failure> {
-    let spec = step.spec();
-    let tags = wanted_tags(step, &Tags::new(), &[])?;
-    let mut parameters = vec![("Path".to_owned(), text(spec, "path").to_owned())];
+async fn create(api: &Api, step: &Step, spec: &UserSpec) -> Result<User, Failure> {
+    let name = spec.name.as_str();
+    let tags = wanted_tags(step, &spec.tags, &Tags::new(), &[])?;
+    let mut parameters = vec![("Path".to_owned(), spec.path.clone())];
     parameters.extend(tag_parameters(&tags));
     let is_made = match ask(api, "CreateUser", name, &parameters).await {
         // Another run was faster, or an answer was lost: the mark tells.
         Err(failure) if failure.is_code("EntityAlreadyExists") => false,
         other => other.map(|_| true)?,
     };
-    let user = user::one(api, name).await?.ok_or_else(vanished)?;
+    let user = user::one(api, name).await?.ok_or_else(Failure::vanished)?;
     let found = mark::read(&user.tags);
     // One that was just made has none yet where the server takes no tags with it.
     if found.is_some() || !is_made {
-        step.check_owner(found.as_ref()).map_err(Failure::Conflict)?;
+        step.check_owner(found.as_ref()).map_err(Failure::conflict)?;
     }
     Ok(user)
-}
-
-/// The tags that the user is to have besides the note of its keys.
-fn wanted_tags(step: &Step, existing: &Tags, removed: &[String]) -> Result<Tags, Failure> {
-    let mut tags = mark::others(existing);
-    for pointer in removed {
-        if let Some(key) = pointer.strip_prefix("/tags/") {
-            tags.remove(&*unescape_token(key));
-        }
-    }
-    let wanted = step.spec().get("tags").and_then(Value::as_map).into_iter().flat_map(Map::iter);
-    tags.extend(wanted.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))));
-    tags.extend(mark::tags(&step.mark).map_err(Failure::Invalid)?);
-    Ok(tags)
 }
 
 async fn set_tags(api: &Api, name: &str, before: &Tags, tags: &Tags) -> Result<(), Failure> {
@@ -111,20 +96,26 @@ fn own((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }
 
-async fn bring(api: &Api, step: &Step, user: User, removed: &[String], is_lost: bool) -> Result<Written, Failure> {
-    let spec = step.spec();
-    let name = text(spec, "name");
-    let tags = wanted_tags(step, &user.tags, removed)?;
+async fn bring(
+    api: &Api,
+    step: &Step,
+    spec: &UserSpec,
+    user: User,
+    removed: &[String],
+    is_lost: bool,
+) -> Result<Written, Failure> {
+    let name = spec.name.as_str();
+    let tags = wanted_tags(step, &spec.tags, &user.tags, removed)?;
     set_tags(api, name, &user.tags, &tags).await?;
-    let marked = user::one(api, name).await?.ok_or_else(vanished)?;
+    let marked = user::one(api, name).await?.ok_or_else(Failure::vanished)?;
     if mark::read(&marked.tags).is_none() {
         let why = "it takes tags and does not keep them, so that nothing would tell whose the user is".to_owned();
         return Err(Failure::Unsupported { feature: "tags of users", why });
     }
-    if marked.path != text(spec, "path") {
-        ask(api, "UpdateUser", name, &[("NewPath".to_owned(), text(spec, "path").to_owned())]).await?;
+    if marked.path != spec.path {
+        ask(api, "UpdateUser", name, &[("NewPath".to_owned(), spec.path.clone())]).await?;
     }
-    let wanted = spec.get("policy").map(policy::normalise);
+    let wanted = spec.policy.as_ref().map(policy::normalise);
     if wanted != marked.policy.as_ref().map(policy::normalise) {
         let policy_name = ("PolicyName".to_owned(), POLICY.to_owned());
         match &wanted {
@@ -137,11 +128,11 @@ async fn bring(api: &Api, step: &Step, user: User, removed: &[String], is_lost: 
     }
     let mut outputs: Vec<(std::sync::Arc<str>, Value)> = vec![("arn".into(), marked.arn.as_str().into())];
     let mut captured = BTreeMap::new();
-    if let Some((id, secret)) = access_key(api, name, spec, &marked.tags, is_lost).await? {
+    if let Some((id, secret)) = access_key(api, name, spec.access_key.as_ref(), &marked.tags, is_lost).await? {
         outputs.push(("accessKeyId".into(), id.into()));
         captured.extend(secret.map(|secret| ("secretAccessKey".into(), secret)));
     }
-    Ok(Written { outputs: outputs.into_iter().collect(), captured })
+    Ok(Written { outputs: outputs.into_iter().collect(), captured, ..Written::default() })
 }
 
 /// Success where something is gone already.
@@ -165,12 +156,12 @@ async fn note(api: &Api, name: &str, note: &Note) -> Result<(), Failure> {
 async fn access_key(
     api: &Api,
     name: &str,
-    spec: &Map,
+    wanted: Option<&AccessKey>,
     tags: &Tags,
     is_lost: bool,
 ) -> Result<Option<(String, Option<SecretString>)>, Failure> {
     let noted = Note::of(tags);
-    let Some(wanted) = spec.get("accessKey").and_then(Value::as_map) else {
+    let Some(&AccessKey { rotation, keep_previous: keeps }) = wanted else {
         if let Some(noted) = noted {
             let there = user::keys(api, name).await?;
             for id in noted.keys(&there) {
@@ -180,9 +171,6 @@ async fn access_key(
         }
         return Ok(None);
     };
-    let rotation = wanted.get("rotation").and_then(Value::as_integer).and_then(|number| u32::try_from(number).ok());
-    let rotation = rotation.unwrap_or(1);
-    let keeps = wanted.get("keepPrevious").and_then(Value::as_bool).unwrap_or(true);
     let there = user::keys(api, name).await?;
     let is_there = |id: &str| there.iter().any(|key| key.id == id && key.is_active);
     let previous = match &noted {
@@ -221,7 +209,7 @@ async fn access_key(
                 not_made(api, name, noted).await?;
             }
             return Err(match failure {
-                failure if failure.is_code("LimitExceeded") => Failure::Conflict(
+                failure if failure.is_code("LimitExceeded") => Failure::conflict(
                     "it has as many access keys as the server allows, made by somebody else; delete one of them"
                         .to_owned(),
                 ),

@@ -4,7 +4,7 @@
 
 mod objects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,35 +12,36 @@ use futures::future::join_all;
 
 pub use objects::{ADDRESS, CUSTOMER, Meters, PRODUCT, prices_of, snake, spec_of};
 
-use super::api::{self, Api, Failure};
+use super::api::{self, Api, Failed as _, Failure};
 use super::lists::{Entry, List, State};
-use super::types;
+use super::types::StripeKind;
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::{Kind, MarkPlace};
 use tenantry_core::model::mark::is_of;
 use tenantry_core::model::resource::{Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::{Kinds, ProviderKind as _};
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
 pub struct StripeReader {
     api: Arc<Api>,
-    kinds: BTreeMap<&'static str, Kind>,
+    kinds: Kinds<StripeKind>,
 }
 
 impl StripeReader {
     pub fn new(api: Arc<Api>) -> Self {
-        Self { api, kinds: types::kinds().into_iter().map(|kind| (kind.name, kind)).collect() }
+        Self { api, kinds: Kinds::default() }
     }
 
     /// A kind's list, with what has ended where that matters.
-    async fn list(&self, name: &'static str, request: &ObserveRequest<'_>) -> Result<List, Failure> {
-        let mut list = List::read(&self.api, name).await?;
-        let mut wanted = request.wanted.get(name).into_iter().flatten().map(|desired| &*desired.spec);
+    async fn list(&self, kind: StripeKind, request: &ObserveRequest<'_>) -> Result<List, Failure> {
+        let mut list = List::read(&self.api, kind).await?;
+        let mut wanted = request.wanted.get(kind.name()).into_iter().flatten().map(|desired| &*desired.spec);
         let is_missing = |spec: &Map| {
             let key = spec.get("key").and_then(Value::as_str).unwrap_or_default();
             matches!(list.current(request.estate, key), Ok(None))
         };
-        if name == "stripe.subscription" && wanted.any(|spec| is_to_end(spec) && is_missing(spec)) {
+        if kind == StripeKind::Subscription && wanted.any(|spec| is_to_end(spec) && is_missing(spec)) {
             list.add_ended(&self.api).await?;
         }
         Ok(list)
@@ -53,14 +54,14 @@ impl StripeReader {
         }
         match meters {
             Some(meters) => Ok(objects::meters(meters)),
-            None => Ok(objects::meters(&List::read(&self.api, "stripe.meter").await?)),
+            None => Ok(objects::meters(&List::read(&self.api, StripeKind::Meter).await?)),
         }
     }
 }
 
 /// All that a list says of a kind.
 fn observation(
-    kind: &Kind,
+    (variant, kind): (StripeKind, &Kind),
     list: &List,
     meters: &Result<Meters, Failure>,
     request: &ObserveRequest<'_>,
@@ -75,7 +76,7 @@ fn observation(
         let observed = match list.current(request.estate, name) {
             Err(reason) => Observed::Unknown(reason.into()),
             Ok(None) => ended(kind, list, request, spec).map_or(Observed::Absent, Observed::Present),
-            Ok(Some(entry)) => present(kind, entry, list, meters, Some(spec), request.estate),
+            Ok(Some(entry)) => present((variant, kind), entry, list, meters, Some(spec), request.estate),
         };
         observation.resources.insert(identity.clone(), observed);
     }
@@ -88,7 +89,7 @@ fn observation(
         observation
             .resources
             .entry(identity)
-            .or_insert_with(|| present(kind, entry, list, meters, None, request.estate));
+            .or_insert_with(|| present((variant, kind), entry, list, meters, None, request.estate));
     }
     observation
 }
@@ -114,7 +115,7 @@ fn ended(kind: &Kind, list: &List, request: &ObserveRequest<'_>, spec: &Map) -> 
 
 /// What is there under a name, in the words of `spec`, which says what is wanted there.
 fn present(
-    kind: &Kind,
+    (variant, kind): (StripeKind, &Kind),
     entry: &Entry,
     list: &List,
     meters: &Result<Meters, Failure>,
@@ -125,11 +126,11 @@ fn present(
         Ok(meters) => meters,
         Err(failure) => return Observed::Unknown(unlisted("meters", failure).into()),
     };
-    let mut observed = match spec_of(kind.name, &entry.object, meters, spec, estate) {
+    let mut observed = match spec_of(variant, &entry.object, meters, spec, estate) {
         Ok(observed) => observed,
         Err(reason) => return Observed::Unknown(reason.into()),
     };
-    if kind.name == "stripe.price" {
+    if variant == StripeKind::Price {
         let mark = entry.mark.as_ref();
         let superseded = superseded(list, mark.map(|mark| &*mark.estate), &entry.name);
         observed = observed.with("superseded", Value::list(superseded.map(|entry| entry.id().into())).as_set());
@@ -140,8 +141,8 @@ fn present(
         spec: Arc::new((kind.normalise)(&observed)),
         mark: entry.mark.clone().filter(|_| kind.mark == MarkPlace::Target),
         outputs: Arc::new(outputs),
-        pending: objects::pending(kind.name, &entry.object).map(Into::into),
-        scheduled: objects::scheduled(kind.name, &entry.object).map(Into::into),
+        pending: objects::pending(variant, &entry.object).map(Into::into),
+        scheduled: objects::scheduled(variant, &entry.object).map(Into::into),
         ..Present::default()
     })
 }
@@ -163,30 +164,26 @@ fn unlisted(what: &str, failure: &Failure) -> Arc<str> {
 #[async_trait]
 impl Reader for StripeReader {
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation> {
-        let asked: Vec<&'static str> = {
-            let mut kinds: Vec<_> = request.wanted.keys().chain(request.known.keys()).copied().collect();
-            kinds.sort_unstable();
-            kinds.dedup();
-            kinds
-        };
-        let known = asked.iter().copied().filter(|name| self.kinds.contains_key(name));
-        let lists = join_all(known.map(async |name| (name, self.list(name, request).await))).await;
-        let lists: BTreeMap<&'static str, Result<List, Failure>> = lists.into_iter().collect();
-        let meters = match lists.get("stripe.price") {
+        let asked: BTreeSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
+        let kinds = asked.iter().filter_map(|name| StripeKind::of(name).ok());
+        let lists = join_all(kinds.map(async |kind| (kind, self.list(kind, request).await))).await;
+        let lists: BTreeMap<StripeKind, Result<List, Failure>> = lists.into_iter().collect();
+        let meters = match lists.get(&StripeKind::Price) {
             Some(Ok(prices)) => {
-                self.meters(prices, lists.get("stripe.meter").and_then(|list| list.as_ref().ok())).await
+                self.meters(prices, lists.get(&StripeKind::Meter).and_then(|list| list.as_ref().ok())).await
             }
             _ => Ok(Meters::new()),
         };
         let mut observations = BTreeMap::new();
         for name in asked {
-            let observation = match (self.kinds.get(name), lists.get(name)) {
-                (Some(kind), Some(Ok(list))) => observation(kind, list, &meters, request),
-                (Some(_), Some(Err(failure))) => {
+            let kind = self.kinds.get(name);
+            let observation = match kind.and_then(|kind| Some((kind, lists.get(&kind.0)?))) {
+                Some((kind, Ok(list))) => observation(kind, list, &meters, request),
+                Some((_, Err(failure))) => {
                     let what = name.trim_start_matches("stripe.").replace('_', " ");
                     KindObservation::unknown(unlisted(&format!("{what}s"), failure))
                 }
-                _ => KindObservation::unknown(format!("Stripe has no kind {name}")),
+                None => KindObservation::unknown(format!("Stripe has no kind {name}")),
             };
             observations.insert(name, observation);
         }

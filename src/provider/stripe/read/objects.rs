@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::super::lists::List;
+use super::super::types::StripeKind;
 use super::super::{mark, money, schedule};
 use tenantry_core::model::value::{Map, Value};
 
@@ -19,23 +20,29 @@ pub fn meters(list: &List) -> Meters {
 ///
 /// # Errors
 /// In words, if something is missing without which it cannot be told.
-pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>, estate: &str) -> Result<Map, String> {
+pub fn spec_of(
+    kind: StripeKind,
+    object: &Json,
+    meters: &Meters,
+    wanted: Option<&Map>,
+    estate: &str,
+) -> Result<Map, String> {
     let mut fields = Fields { object, fields: Vec::new() };
     match kind {
-        "stripe.product" => {
+        StripeKind::Product => {
             fields.name("key");
             fields.texts(PRODUCT);
         }
-        "stripe.customer" => {
+        StripeKind::Customer => {
             fields.name("key");
             fields.texts(CUSTOMER);
             fields.choice("taxExempt", "/tax_exempt");
             fields.address();
             fields.json("preferredLocales", "/preferred_locales");
         }
-        "stripe.price" => price(&mut fields, meters, wanted, estate)?,
-        "stripe.subscription" => subscription(&mut fields, wanted, estate)?,
-        "stripe.meter" => {
+        StripeKind::Price => price(&mut fields, meters, wanted, estate)?,
+        StripeKind::Subscription => subscription(&mut fields, wanted, estate)?,
+        StripeKind::Meter => {
             fields.texts(&[
                 ("eventName", "event_name"),
                 ("displayName", "display_name"),
@@ -44,7 +51,7 @@ pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>,
                 ("valueKey", "value_settings/event_payload_key"),
             ]);
         }
-        "stripe.coupon" => {
+        StripeKind::Coupon => {
             fields.name("key");
             fields.texts(&[("name", "name"), ("currency", "currency"), ("duration", "duration")]);
             let percent = object.get("percent_off").and_then(Json::as_f64);
@@ -55,7 +62,7 @@ pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>,
             fields.json("months", "/duration_in_months");
             fields.json("maxRedemptions", "/max_redemptions");
         }
-        _ => {
+        StripeKind::WebhookEndpoint => {
             fields.name("key");
             fields.texts(&[("url", "url"), ("apiVersion", "api_version"), ("description", "description")]);
             fields.json("enabledEvents", "/enabled_events");
@@ -63,23 +70,22 @@ pub fn spec_of(kind: &str, object: &Json, meters: &Meters, wanted: Option<&Map>,
             fields.set("disabled", Some((status == Some("disabled")).into()));
         }
     }
-    if kind != "stripe.meter" {
+    if kind != StripeKind::Meter {
         fields.metadata();
     }
     Ok(fields.fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 /// Why an object is not ready yet.
-pub fn pending(kind: &str, object: &Json) -> Option<&'static str> {
-    match (kind, object.get("status").and_then(Json::as_str)) {
-        ("stripe.subscription", Some("incomplete")) => Some("its first invoice has not been paid"),
-        _ => None,
-    }
+pub fn pending(kind: StripeKind, object: &Json) -> Option<&'static str> {
+    let is_unpaid =
+        kind == StripeKind::Subscription && object.get("status").is_some_and(|status| status == "incomplete");
+    is_unpaid.then_some("its first invoice has not been paid")
 }
 
 /// What becomes of an object by itself.
-pub fn scheduled(kind: &str, object: &Json) -> Option<String> {
-    (kind == "stripe.subscription").then(|| schedule::coming(object))?
+pub fn scheduled(kind: StripeKind, object: &Json) -> Option<String> {
+    (kind == StripeKind::Subscription).then(|| schedule::coming(object))?
 }
 
 /// Fields that are a text here and there.

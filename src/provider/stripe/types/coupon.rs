@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, KEY_LIMIT, Metadata, check_amount, check_metadata, check_name};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// A discount.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -48,28 +49,18 @@ pub enum Duration {
     Forever,
 }
 
+pub const NAME: &str = "stripe.coupon";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.coupon",
-        summary: "A coupon; deleting it leaves the discounts that were given.",
-        schema: schemars::schema_for!(CouponSpec),
-        identity: &["key"],
         immutable: &["/percentOff", "/amountOff", "/currency", "/duration", "/months", "/maxRedemptions"],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<CouponSpec>(NAME, "A coupon; deleting it leaves the discounts that were given.", &["key"])
     }
 }
 

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// Who is billed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -55,28 +56,23 @@ pub enum TaxExempt {
     Reverse,
 }
 
+pub const NAME: &str = "stripe.customer";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.customer",
-        summary: "A customer; deleting it ends its subscriptions at once and cannot be undone.",
-        schema: schemars::schema_for!(CustomerSpec),
-        identity: &["key"],
-        immutable: &[],
-        write_only: &[],
         sensitive: &["/email", "/phone", "/address"],
         owned_by_key: &["/metadata"],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
-        references: &[],
         loses_data: true,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<CustomerSpec>(
+            NAME,
+            "A customer; deleting it ends its subscriptions at once and cannot be undone.",
+            &["key"],
+        )
     }
 }
 

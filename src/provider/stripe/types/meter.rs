@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, check_name};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::kind::{Kind, NameLimit, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// How usage is counted that metered prices bill.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -45,29 +46,16 @@ fn default_value_key() -> String {
     "value".to_owned()
 }
 
+pub const NAME: &str = "stripe.meter";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.meter",
-        summary: "A meter of usage; deleting it deactivates it.",
-        schema: schemars::schema_for!(MeterSpec),
-        identity: &["eventName"],
         immutable: &["/aggregation", "/customerKey", "/valueKey"],
-        write_only: &[],
-        sensitive: &[],
-        owned_by_key: &[],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[NameLimit { pointer: "/eventName", bytes: 100, source: "Stripe's names of meter events" }] },
-        references: &[],
-        loses_data: false,
-        bills: false,
-        // Meters have no metadata.
-        mark: MarkPlace::Inventory,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<MeterSpec>(NAME, "A meter of usage; deleting it deactivates it.", &["eventName"])
     }
 }
 

@@ -13,23 +13,21 @@ pub mod webhook_endpoint;
 use std::collections::BTreeMap;
 
 use super::mark;
-use tenantry_core::model::kind::{FieldReference, Kind, NameLimit};
+use tenantry_core::model::kind::{FieldReference, NameLimit};
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::{Map, Value, push_token};
 
-pub use tenantry_core::model::spec::parse;
-
-/// Every kind, in the order in which they depend on each other.
-pub fn kinds() -> Vec<Kind> {
-    vec![
-        product::kind(),
-        meter::kind(),
-        price::kind(),
-        coupon::kind(),
-        customer::kind(),
-        subscription::kind(),
-        webhook_endpoint::kind(),
-    ]
+tenantry_kit::kinds! {
+    /// The kinds of this provider, in the order in which they depend on each other.
+    pub enum StripeKind of "Stripe" {
+        Product = product,
+        Meter = meter,
+        Price = price,
+        Coupon = coupon,
+        Customer = customer,
+        Subscription = subscription,
+        WebhookEndpoint = webhook_endpoint,
+    }
 }
 
 /// The user's own metadata, beside which the mark stands.
@@ -98,6 +96,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use tenantry_kit::ProviderKind as _;
     use tenantry_provider::descriptions::{assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
@@ -124,12 +123,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sample_that_its_schema_accepts_raw_and_normalised() {
-        assert_samples(&kinds(), &samples());
+        assert_samples(&StripeKind::descriptions(), &samples());
     }
 
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
-        assert_pointers(&kinds());
+        assert_pointers(&StripeKind::descriptions());
     }
 
     #[test]

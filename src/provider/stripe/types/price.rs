@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, Metadata, check_amount, check_metadata, check_name, reference};
 use crate::money;
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -95,12 +96,10 @@ pub enum TaxBehavior {
     Exclusive,
 }
 
+pub const NAME: &str = "stripe.price";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.price",
-        summary: "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
-        schema: schemars::schema_for!(PriceSpec),
-        identity: &["lookupKey"],
         immutable: &[
             "/product",
             "/currency",
@@ -113,21 +112,18 @@ pub fn kind() -> Kind {
             "/meter",
             "/taxBehavior",
         ],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[NameLimit { pointer: "/lookupKey", bytes: 200, source: "Stripe's lookup keys" }] },
         references: const { &[reference("/product", "stripe.product"), reference("/meter", "stripe.meter")] },
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<PriceSpec>(
+            NAME,
+            "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
+            &["lookupKey"],
+        )
     }
 }
 

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
-use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
+use tenantry_kit::describe;
 
 /// What is sold, at one or more prices.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,28 +33,17 @@ pub struct ProductSpec {
     pub metadata: Metadata,
 }
 
+pub const NAME: &str = "stripe.product";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.product",
-        summary: "A product; deleting one that has prices archives it.",
-        schema: schemars::schema_for!(ProductSpec),
-        identity: &["key"],
-        immutable: &[],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<ProductSpec>(NAME, "A product; deleting one that has prices archives it.", &["key"])
     }
 }
 

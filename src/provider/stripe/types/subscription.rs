@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name, reference};
-use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{FieldReference, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// What a customer pays for, again and again.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -105,19 +106,15 @@ pub enum OnDowngrade {
     Now,
 }
 
+pub const NAME: &str = "stripe.subscription";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.subscription",
-        summary: "A subscription of a customer to prices.",
-        schema: schemars::schema_for!(SubscriptionSpec),
-        identity: &["key"],
         immutable: &["/customer"],
         // What says how something is done, and is nowhere to be read afterwards.
         write_only: &["/trialDays", "/coupon", "/prorationBehavior", "/onDowngrade"],
-        sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
-        captures: &[],
         name_limits: const { &[KEY_LIMIT] },
         references: const {
             &[
@@ -128,14 +125,11 @@ pub fn kind() -> Kind {
                 FieldReference { pointer: "/coupon", kind: "stripe.coupon", required: false },
             ]
         },
-        loses_data: false,
         bills: true,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<SubscriptionSpec>(NAME, "A subscription of a customer to prices.", &["key"])
     }
 }
 

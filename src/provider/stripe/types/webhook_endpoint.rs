@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
-use tenantry_core::model::kind::{Batch, Capture, Kind, MarkPlace, Problem};
+use tenantry_core::model::kind::{Capture, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::describe;
 
 /// Where Stripe tells the product what happened.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,15 +33,11 @@ pub struct WebhookEndpointSpec {
     pub metadata: Metadata,
 }
 
+pub const NAME: &str = "stripe.webhook_endpoint";
+
 pub fn kind() -> Kind {
     Kind {
-        name: "stripe.webhook_endpoint",
-        summary: "An address that Stripe sends events to.",
-        schema: schemars::schema_for!(WebhookEndpointSpec),
-        identity: &["key"],
         immutable: &["/apiVersion"],
-        write_only: &[],
-        sensitive: &[],
         owned_by_key: &["/metadata"],
         outputs: ID,
         captures: const {
@@ -53,15 +50,10 @@ pub fn kind() -> Kind {
             }]
         },
         name_limits: const { &[KEY_LIMIT] },
-        references: &[],
-        loses_data: false,
-        bills: false,
         mark: MarkPlace::Target,
-        batch: Batch::Single,
         normalise,
         check: |spec| check(spec),
-        check_together: None,
-        by_spec: None,
+        ..describe::<WebhookEndpointSpec>(NAME, "An address that Stripe sends events to.", &["key"])
     }
 }
 

@@ -23,15 +23,17 @@ use secrecy::SecretString;
 use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
-use super::api::{Api, Failure, Posted};
+use super::api::{Api, Failed as _, Failure, Posted};
 use super::form::Form;
 use super::lists::{Entry, List, is_current, path};
 use super::mark;
 use super::read::{Meters, spec_of};
+use super::types::StripeKind;
 use parameters::Changed;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
 use tenantry_core::model::value::{Map, Value, readable_pointer};
+use tenantry_kit::{ProviderKind as _, Steps, failed, write_in_turn};
 use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction, WriteError, Writer, Written};
 use tenantry_transport::traced;
 
@@ -43,7 +45,7 @@ const SECRET: &str = "secret";
 
 pub struct StripeWriter {
     api: Arc<Api>,
-    lists: Mutex<HashMap<&'static str, List>>,
+    lists: Mutex<HashMap<StripeKind, List>>,
 }
 
 impl StripeWriter {
@@ -52,43 +54,34 @@ impl StripeWriter {
     }
 
     /// Looks something up in the list of a kind, which is read when it is first needed.
-    async fn look<T>(&self, kind: &'static str, look: impl FnOnce(&mut List) -> T) -> Result<T, Failure> {
+    async fn look<T>(&self, kind: StripeKind, look: impl FnOnce(&mut List) -> T) -> Result<T, Failure> {
         let mut lists = self.lists.lock().await;
-        if !lists.contains_key(kind) {
+        if !lists.contains_key(&kind) {
             lists.insert(kind, List::read(&self.api, kind).await?);
         }
-        Ok(look(lists.get_mut(kind).expect("it was just read")))
+        Ok(look(lists.get_mut(&kind).expect("it was just read")))
     }
 
     /// Reads a list again at its next use.
-    async fn forget(&self, kind: &'static str) {
-        self.lists.lock().await.remove(kind);
+    async fn forget(&self, kind: StripeKind) {
+        self.lists.lock().await.remove(&kind);
     }
 
-    /// What was not answered may have been done all the same: whoever tries again has to look first. What creates is
-    /// answered again by its idempotency key, with what is told only once.
-    async fn doubt(&self, step: &Step, failure: &Failure, is_written: bool) {
-        let is_told_again = matches!(step.action, StepAction::Create { .. }) && !step.kind.captures.is_empty();
-        if (is_written || failure.class() == ErrorClass::Retryable) && !is_told_again {
-            self.forget(step.kind.name).await;
-        }
-    }
-
-    async fn current(&self, kind: &'static str, estate: &str, name: &str) -> Result<Option<Entry>, Failure> {
+    async fn current(&self, kind: StripeKind, estate: &str, name: &str) -> Result<Option<Entry>, Failure> {
         let found = self.look(kind, |list| list.current(estate, name).map(Option::<&Entry>::cloned)).await?;
-        found.map_err(Failure::Conflict)
+        found.map_err(Failure::conflict)
     }
 
-    async fn put(&self, kind: &'static str, object: Json) -> Result<(), Failure> {
+    async fn put(&self, kind: StripeKind, object: Json) -> Result<(), Failure> {
         self.look(kind, |list| if is_current(&object) { list.put(object) } else { list.take(id_of(&object)) }).await
     }
 
     /// Stripe's id of something that a spec names. An id is itself.
-    async fn id(&self, kind: &'static str, prefix: &str, estate: &str, name: &str) -> Result<String, Failure> {
+    async fn id(&self, kind: StripeKind, prefix: &str, estate: &str, name: &str) -> Result<String, Failure> {
         for is_last in [false, true] {
             let meant =
                 self.look(kind, |list| list.meant(estate, name).map(|entry| entry.map(|entry| entry.id().to_owned())));
-            if let Some(id) = meant.await?.map_err(Failure::Conflict)? {
+            if let Some(id) = meant.await?.map_err(Failure::conflict)? {
                 return Ok(id);
             }
             if name.starts_with(prefix) {
@@ -99,11 +92,11 @@ impl StripeWriter {
                 self.forget(kind).await;
             }
         }
-        Err(Failure::Invalid(format!("there is no {kind} `{name}`, which it needs")))
+        Err(Failure::invalid(format!("there is no {} `{name}`, which it needs", kind.name())))
     }
 
-    async fn step(&self, step: &Step) -> Result<Written, Failure> {
-        let kind = step.kind.name;
+    async fn write(&self, step: &Step) -> Result<Written, Failure> {
+        let kind = StripeKind::of(step.kind.name)?;
         let name = name_of(step);
         let estate = &*step.mark.estate;
         let found = self.current(kind, estate, &name).await?;
@@ -111,27 +104,25 @@ impl StripeWriter {
             StepAction::Create { spec, .. } => {
                 let Some(entry) = found else { return self.create(step, spec, &name).await };
                 if step.kind.mark == MarkPlace::Target {
-                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
-                } else if kind == "stripe.meter" && is_another_meter(&entry, spec) {
-                    return Err(Failure::Conflict(
-                        "a meter of its event exists already, with another display name".into(),
-                    ));
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
+                } else if kind == StripeKind::Meter && is_another_meter(&entry, spec) {
+                    return Err(Failure::conflict("a meter of its event exists already, with another display name"));
                 }
                 self.bring(step, &entry, spec, &[]).await
             }
             StepAction::Update { spec, removed, .. } => {
                 let Some(entry) = found else {
-                    return Err(Failure::Conflict("it no longer exists; plan again".to_owned()));
+                    return Err(Failure::vanished());
                 };
                 if step.kind.mark == MarkPlace::Target {
-                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                 }
                 self.bring(step, &entry, spec, removed).await
             }
             StepAction::Delete { .. } => {
                 let Some(entry) = found else { return Ok(Written::default()) };
                 if step.kind.mark == MarkPlace::Target {
-                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                 }
                 self.delete(step, &entry).await.map(|()| Written::default())
             }
@@ -139,27 +130,31 @@ impl StripeWriter {
     }
 
     async fn create(&self, step: &Step, spec: &Map, name: &str) -> Result<Written, Failure> {
-        let kind = step.kind.name;
+        let kind = StripeKind::of(step.kind.name)?;
         match kind {
-            "stripe.subscription" => {
+            StripeKind::Subscription => {
                 if let Some(entry) = self.ending(step, name).await? {
                     return self.bring(step, &entry, spec, &[]).await;
                 }
             }
-            "stripe.meter" => {
+            StripeKind::Meter => {
                 if let Some(object) = self.reactivated(spec, name).await? {
                     let entry = Entry::of(kind, object).ok_or_else(nameless)?;
                     return self.bring(step, &entry, spec, &[]).await;
                 }
             }
-            _ => {}
+            StripeKind::Product
+            | StripeKind::Price
+            | StripeKind::Coupon
+            | StripeKind::Customer
+            | StripeKind::WebhookEndpoint => {}
         }
         let mut form = self.parameters(step, spec, &Changed::New).await?;
         if step.kind.mark == MarkPlace::Target {
-            form.extend(mark::parameters(&step.mark, name).map_err(Failure::Invalid)?);
+            form.extend(mark::parameters(&step.mark, name).map_err(Failure::invalid)?);
         }
         let mut object = match self.make(step, name, &form).await {
-            Err(refused) if kind == "stripe.price" && refused.status() == Some(400) => {
+            Err(refused) if kind == StripeKind::Price && refused.status() == Some(400) => {
                 self.make_with_key(step, name, form, refused).await?
             }
             other => other?,
@@ -170,9 +165,11 @@ impl StripeWriter {
         // What the requests that make these know no parameter for.
         let flag = |field: &str, usual: Value| spec.get(field).is_some_and(|value| *value != usual);
         let has_more = match kind {
-            "stripe.subscription" => flag("pauseCollection", "none".into()),
-            "stripe.webhook_endpoint" => flag("disabled", false.into()),
-            _ => false,
+            StripeKind::Subscription => flag("pauseCollection", "none".into()),
+            StripeKind::WebhookEndpoint => flag("disabled", false.into()),
+            StripeKind::Product | StripeKind::Meter | StripeKind::Price | StripeKind::Coupon | StripeKind::Customer => {
+                false
+            }
         };
         if has_more {
             let entry = Entry::of(kind, object).ok_or_else(nameless)?;
@@ -183,7 +180,7 @@ impl StripeWriter {
 
     /// Creates an object, whatever the answers from the past to the same request were.
     async fn make(&self, step: &Step, name: &str, form: &Form) -> Result<Json, Failure> {
-        let kind = step.kind.name;
+        let kind = StripeKind::of(step.kind.name)?;
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             match self.api.create(path(kind), form, &step.idempotency_key, attempt).await {
@@ -203,7 +200,7 @@ impl StripeWriter {
                 Err(Failure::Refused { status, replayed: true, .. }) if status >= 500 => {
                     self.forget(kind).await;
                     if let Some(entry) = self.current(kind, &step.mark.estate, name).await? {
-                        step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                        step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                         return Ok(entry.object);
                     }
                 }
@@ -213,40 +210,40 @@ impl StripeWriter {
                 Err(failure) if failure.code() == Some("resource_already_exists") => {
                     self.forget(kind).await;
                     let Some(entry) = self.current(kind, &step.mark.estate, name).await? else { return Err(failure) };
-                    step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                    step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                     return Ok(entry.object);
                 }
                 Err(failure) => return Err(failure),
             }
         }
         Err(last.unwrap_or_else(|| {
-            Failure::Conflict("it was made and removed again and again within a day; try again tomorrow".to_owned())
+            Failure::conflict("it was made and removed again and again within a day; try again tomorrow")
         }))
     }
 
     /// Brings an object that is there to what a spec says.
     async fn bring(&self, step: &Step, entry: &Entry, spec: &Map, removed: &[String]) -> Result<Written, Failure> {
-        let kind = step.kind.name;
+        let kind = StripeKind::of(step.kind.name)?;
         if let Some(fields) = self.fixed(step, entry, spec).await? {
-            if kind == "stripe.price" {
+            if kind == StripeKind::Price {
                 return self.replace_price(step, spec).await;
             }
-            return Err(Failure::Conflict(format!("it exists with another {fields}, which cannot change")));
+            return Err(Failure::conflict(format!("it exists with another {fields}, which cannot change")));
         }
-        if kind == "stripe.subscription" {
+        if kind == StripeKind::Subscription {
             return self.bring_subscription(step, entry, spec, removed).await;
         }
         let changed = Changed::From { object: &entry.object, removed };
         let mut form = self.parameters(step, spec, &changed).await?;
         if step.kind.mark == MarkPlace::Target {
-            form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
+            form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::invalid)?);
         }
-        if kind == "stripe.customer" && parameters::has_unwanted_parts(&entry.object, spec) {
+        if kind == StripeKind::Customer && parameters::has_unwanted_parts(&entry.object, spec) {
             self.api.update(path(kind), entry.id(), &Form::new().with("address", "")).await?;
         }
         let object = self.api.update(path(kind), entry.id(), &form).await?;
         self.put(kind, object).await?;
-        if kind == "stripe.price" {
+        if kind == StripeKind::Price {
             self.archive_superseded(step).await?;
         }
         Ok(written(step, entry.id()))
@@ -259,7 +256,7 @@ impl StripeWriter {
         }
         let meters: Meters = match entry.object.pointer("/recurring/meter").and_then(Json::as_str) {
             Some(_) => {
-                self.look("stripe.meter", |list| {
+                self.look(StripeKind::Meter, |list| {
                     list.iter().map(|meter| (meter.id().to_owned(), meter.name.clone())).collect()
                 })
                 .await?
@@ -267,12 +264,17 @@ impl StripeWriter {
             None => Meters::new(),
         };
         let mut object = entry.object.clone();
-        match step.kind.name {
-            "stripe.price" => self.expand(&mut object, "product", "stripe.product").await?,
-            "stripe.subscription" => self.expand(&mut object, "customer", "stripe.customer").await?,
-            _ => {}
+        let kind = StripeKind::of(step.kind.name)?;
+        match kind {
+            StripeKind::Price => self.expand(&mut object, "product", StripeKind::Product).await?,
+            StripeKind::Subscription => self.expand(&mut object, "customer", StripeKind::Customer).await?,
+            StripeKind::Product
+            | StripeKind::Meter
+            | StripeKind::Coupon
+            | StripeKind::Customer
+            | StripeKind::WebhookEndpoint => {}
         }
-        let observed = spec_of(step.kind.name, &object, &meters, Some(spec), &step.mark.estate);
+        let observed = spec_of(kind, &object, &meters, Some(spec), &step.mark.estate);
         let observed = (step.kind.normalise)(&observed.map_err(Failure::Unreadable)?);
         let spec = step.kind.normal(spec);
         let differences = compare(&step.kind, &spec, &observed, Some(&spec));
@@ -291,31 +293,33 @@ impl StripeWriter {
     }
 
     async fn delete(&self, step: &Step, entry: &Entry) -> Result<(), Failure> {
-        let kind = step.kind.name;
+        let kind = StripeKind::of(step.kind.name)?;
         let path = path(kind);
-        if kind == "stripe.subscription" {
+        if kind == StripeKind::Subscription {
             // What a schedule manages is ended through it, or not at all.
             let mut object = entry.object.clone();
             self.release(&mut object).await?;
         }
         let archive = Form::new().with("active", "false");
         match kind {
-            "stripe.price" => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
-            "stripe.product" => match self.api.delete(path, entry.id(), &Form::new()).await {
+            StripeKind::Price => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
+            StripeKind::Product => match self.api.delete(path, entry.id(), &Form::new()).await {
                 // It has prices, if only archived ones: then it can only be archived itself.
                 Err(failure) if failure.status() == Some(400) => {
                     self.api.update(path, entry.id(), &archive).await.map(|_| ())?;
                 }
                 other => other.map(|_| ())?,
             },
-            "stripe.meter" => {
+            StripeKind::Meter => {
                 self.api.update(path, &format!("{}/deactivate", entry.id()), &Form::new()).await.map(|_| ())?;
             }
-            "stripe.subscription" if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
+            StripeKind::Subscription if mark::note(&entry.object, mark::ON_DELETE) == Some("cancelAtPeriodEnd") => {
                 return self.cancel_at_period_end(entry).await;
             }
-            "stripe.subscription" => self.cancel(entry).await?,
-            _ => self.api.delete(path, entry.id(), &Form::new()).await.map(|_| ())?,
+            StripeKind::Subscription => self.cancel(entry).await?,
+            StripeKind::Coupon | StripeKind::Customer | StripeKind::WebhookEndpoint => {
+                self.api.delete(path, entry.id(), &Form::new()).await.map(|_| ())?;
+            }
         }
         self.look(kind, |list| list.take(entry.id())).await
     }
@@ -338,42 +342,55 @@ impl StripeWriter {
 }
 
 #[async_trait]
+impl Steps for StripeWriter {
+    type Failure = Failure;
+
+    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+        self.write(step).await
+    }
+
+    fn attempted(&self, step: &Step) -> String {
+        step.attempted(&name_of(step))
+    }
+
+    /// What was not answered may have been done all the same: whoever tries again has to look first. What creates is
+    /// answered again by its idempotency key, with what is told only once.
+    async fn failed(&self, step: &Step, failure: Failure, is_written: bool) -> (Failure, bool) {
+        let is_told_again = matches!(step.action, StepAction::Create { .. }) && !step.kind.captures.is_empty();
+        if (is_written || failure.class() == ErrorClass::Retryable)
+            && !is_told_again
+            && let Ok(kind) = StripeKind::of(step.kind.name)
+        {
+            self.forget(kind).await;
+        }
+        (failure, is_written)
+    }
+}
+
+#[async_trait]
 impl Writer for StripeWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
-        if let (Err(lost), Some(step)) = (guard.check().await, batch.first()) {
-            return Err(lost.of_step(0, Vec::new(), step.attempted(&name_of(step))));
-        }
         // A replaced price keeps its lookup key answering all the time: the new one first, the old one afterwards.
-        if let [before, after] = batch
-            && before.kind.name == "stripe.price"
-            && let (StepAction::Delete { .. }, StepAction::Create { spec, .. }) = (&before.action, &after.action)
-            && before.identity == after.identity
-        {
-            let replaced = traced(self.replace_owned_price(before, after, spec)).await;
-            return match replaced {
-                (Ok(written), _) => Ok(vec![Written::default(), written]),
-                (Err(failure), is_written) => {
-                    self.doubt(after, &failure, is_written).await;
-                    Err(failed(1, after, failure, is_written, Vec::new()))
-                }
-            };
+        let [before, after] = batch else { return write_in_turn(self, batch, guard).await };
+        let (StepAction::Delete { .. }, StepAction::Create { spec, .. }) = (&before.action, &after.action) else {
+            return write_in_turn(self, batch, guard).await;
+        };
+        if before.kind.name != StripeKind::Price.name() || before.identity != after.identity {
+            return write_in_turn(self, batch, guard).await;
         }
-        let mut done = Vec::with_capacity(batch.len());
-        for (index, step) in batch.iter().enumerate() {
-            if index > 0
-                && let Err(lost) = guard.check().await
-            {
-                return Err(lost.of_step(index, done, step.attempted(&name_of(step))));
-            }
-            match traced(self.step(step)).await {
-                (Ok(written), _) => done.push(written),
-                (Err(failure), is_written) => {
-                    self.doubt(step, &failure, is_written).await;
-                    return Err(failed(index, step, failure, is_written, done));
-                }
+        if let Err(lost) = guard.check().await {
+            return Err(lost.of_step(0, Vec::new(), self.attempted(before)));
+        }
+        match traced(self.replace_owned_price(before, after, spec)).await {
+            (Ok(written), _) => Ok(vec![Written::default(), written]),
+            (Err(failure), is_written) => {
+                let (failure, is_in_doubt) = self.failed(after, failure, is_written).await;
+                let error = failure.into_provider_error(self.attempted(after));
+                let mut failed = failed(error, 1, Vec::new(), after.secret_values());
+                failed.error.is_in_doubt = is_in_doubt;
+                Err(failed)
             }
         }
-        Ok(done)
     }
 }
 
@@ -382,13 +399,6 @@ fn is_another_meter(entry: &Entry, spec: &Map) -> bool {
     let is_active = entry.object.get("status").and_then(Json::as_str) == Some("active");
     let wanted = spec.get("displayName").and_then(Value::as_str);
     is_active && entry.object.get("display_name").and_then(Json::as_str) != wanted
-}
-
-fn failed(index: usize, step: &Step, failure: Failure, is_written: bool, done: Vec<Written>) -> WriteError {
-    let mut error = failure.into_provider_error(step.attempted(&name_of(step)));
-    error.mask(step.secret_values());
-    error.is_in_doubt = is_written;
-    WriteError { step: index, done, error }
 }
 
 fn id_of(object: &Json) -> &str {

@@ -2,13 +2,19 @@
 
 use serde_json::Value as Json;
 
-use super::super::api::Failure;
+use super::super::api::{Failed as _, Failure};
 use super::super::form::Form;
 use super::super::money;
 use super::super::read::{ADDRESS, CUSTOMER, PRODUCT, snake};
-use super::super::types::{self, coupon::CouponSpec, meter::MeterSpec, price::PriceSpec};
+use super::super::types::{
+    StripeKind,
+    coupon::CouponSpec,
+    meter::MeterSpec,
+    price::{PriceSpec, TiersMode},
+};
 use super::StripeWriter;
 use tenantry_core::model::value::{Map, Value, unescape_token};
+use tenantry_kit::{ProviderKind as _, parse};
 use tenantry_provider::contract::Step;
 
 /// What the parameters are for.
@@ -36,12 +42,6 @@ impl Changed<'_> {
     fn is_removed(&self, field: &str) -> bool {
         self.removed().iter().any(|pointer| pointer.strip_prefix('/') == Some(field))
     }
-}
-
-/// A spec with its types.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(spec: &Map) -> Result<T, Failure> {
-    // The parser's own message may quote values.
-    types::parse(spec).map_err(|_| Failure::Invalid("the spec does not follow the schema of its kind".to_owned()))
 }
 
 fn text<'a>(spec: &'a Map, field: &str) -> Option<&'a str> {
@@ -80,16 +80,17 @@ impl StripeWriter {
     /// What is sent for a spec, besides the mark.
     pub(super) async fn parameters(&self, step: &Step, spec: &Map, changed: &Changed<'_>) -> Result<Form, Failure> {
         let mut form = Form::new();
-        match step.kind.name {
-            "stripe.product" => texts(&mut form, spec, changed, PRODUCT),
-            "stripe.customer" => customer(&mut form, spec, changed),
-            "stripe.price" => self.price(&mut form, step, spec, changed).await?,
-            "stripe.subscription" => self.subscription(&mut form, step, spec, changed).await?,
-            "stripe.meter" => meter(&mut form, &parse(spec)?, changed),
-            "stripe.coupon" => coupon(&mut form, &parse(spec)?, spec, changed)?,
-            _ => webhook_endpoint(&mut form, spec, changed),
+        let kind = StripeKind::of(step.kind.name)?;
+        match kind {
+            StripeKind::Product => texts(&mut form, spec, changed, PRODUCT),
+            StripeKind::Customer => customer(&mut form, spec, changed),
+            StripeKind::Price => self.price(&mut form, step, spec, changed).await?,
+            StripeKind::Subscription => self.subscription(&mut form, step, spec, changed).await?,
+            StripeKind::Meter => meter(&mut form, &parse(spec)?, changed),
+            StripeKind::Coupon => coupon(&mut form, &parse(spec)?, spec, changed)?,
+            StripeKind::WebhookEndpoint => webhook_endpoint(&mut form, spec, changed),
         }
-        if step.kind.name != "stripe.meter" {
+        if kind != StripeKind::Meter {
             metadata(&mut form, spec, changed);
         }
         Ok(form)
@@ -103,7 +104,7 @@ impl StripeWriter {
         let price: PriceSpec = parse(spec)?;
         let estate = &step.mark.estate;
         let currency = price.currency.to_ascii_lowercase();
-        let product = self.id("stripe.product", "prod_", estate, &price.product).await?;
+        let product = self.id(StripeKind::Product, "prod_", estate, &price.product).await?;
         form.set("currency", &currency);
         form.set("product", product);
         form.set("lookup_key", &price.lookup_key);
@@ -116,14 +117,14 @@ impl StripeWriter {
             }
         }
         if let Some(meter) = &price.meter {
-            form.set("recurring[meter]", self.id("stripe.meter", "mtr_", estate, meter).await?);
+            form.set("recurring[meter]", self.id(StripeKind::Meter, "mtr_", estate, meter).await?);
         }
         if let Some(amount) = &price.amount {
             set_amount(form, "unit_amount", amount, &currency)?;
         }
         if let Some(tiers) = &price.tiers {
             form.set("billing_scheme", "tiered");
-            form.set("tiers_mode", spelled(&price.tiers_mode.unwrap_or(types::price::TiersMode::Graduated))?);
+            form.set("tiers_mode", spelled(&price.tiers_mode.unwrap_or(TiersMode::Graduated))?);
             for (index, tier) in tiers.iter().enumerate() {
                 let up_to = tier.up_to.map_or_else(|| "inf".to_owned(), |up_to| up_to.to_string());
                 form.set(format!("tiers[{index}][up_to]"), up_to);
@@ -144,14 +145,14 @@ impl StripeWriter {
 pub(super) fn spelled(choice: &impl serde::Serialize) -> Result<String, Failure> {
     match serde_json::to_value(choice) {
         Ok(Json::String(name)) => Ok(snake(&name)),
-        _ => Err(Failure::Invalid("a choice that has no name".to_owned())),
+        _ => Err(Failure::invalid("a choice that has no name")),
     }
 }
 
 /// An amount in the smallest unit: whole as an integer, otherwise as a decimal.
 fn set_amount(form: &mut Form, name: &str, amount: &str, currency: &str) -> Result<(), Failure> {
-    let smallest = money::to_smallest(amount, currency)
-        .ok_or_else(|| Failure::Invalid("an amount that is no decimal number".to_owned()))?;
+    let smallest =
+        money::to_smallest(amount, currency).ok_or_else(|| Failure::invalid("an amount that is no decimal number"))?;
     let suffix = if smallest.contains('.') { "_decimal" } else { "" };
     form.set(format!("{name}{suffix}"), smallest);
     Ok(())

@@ -6,12 +6,13 @@
 
 use serde_json::Value as Json;
 
-use super::super::api::Failure;
+use super::super::api::{Failed as _, Failure};
 use super::super::form::Form;
 use super::super::lists::{Entry, State, is_current};
 use super::super::mark;
 use super::super::read::superseded;
 use super::{StripeWriter, id_of, name_of, written};
+use crate::types::StripeKind;
 use crate::write::parameters::Changed;
 use tenantry_core::model::value::Map;
 use tenantry_provider::contract::{Step, Written};
@@ -27,15 +28,15 @@ impl StripeWriter {
         after: &Step,
         spec: &Map,
     ) -> Result<Written, Failure> {
-        let found = self.current("stripe.price", &before.mark.estate, &name_of(before)).await?;
+        let found = self.current(StripeKind::Price, &before.mark.estate, &name_of(before)).await?;
         match found {
             // Replaced already, in an earlier try: then only what is left of it is archived.
             Some(entry) if self.fixed(after, &entry, spec).await?.is_none() => {
-                after.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                after.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                 self.bring(after, &entry, spec, &[]).await
             }
             Some(entry) => {
-                before.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict)?;
+                before.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                 self.replace_price(after, spec).await
             }
             None => self.create(after, spec, &name_of(after)).await,
@@ -44,20 +45,20 @@ impl StripeWriter {
 
     pub(super) async fn replace_price(&self, step: &Step, spec: &Map) -> Result<Written, Failure> {
         let mut form = self.parameters(step, spec, &Changed::New).await?;
-        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
-        let former = self.current("stripe.price", &step.mark.estate, &name_of(step)).await?;
+        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::invalid)?);
+        let former = self.current(StripeKind::Price, &step.mark.estate, &name_of(step)).await?;
         let holder = self
             .holder(&name_of(step))
             .await?
             .filter(|holder| is_current(holder) && former.as_ref().is_none_or(|former| former.id() != id_of(holder)));
         if let Some(holder) = holder {
             // What was listed some time ago is not enough to take a key away.
-            step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::Conflict)?;
+            step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::conflict)?;
         }
         form.set(TRANSFER, "true");
         let object = self.make(step, &name_of(step), &form).await?;
         let id = id_of(&object).to_owned();
-        self.put("stripe.price", object).await?;
+        self.put(StripeKind::Price, object).await?;
         if let Some(former) = former.filter(|former| former.id() != id) {
             self.archive(&former).await?;
         }
@@ -76,10 +77,10 @@ impl StripeWriter {
         match self.holder(name).await? {
             None => Err(refused),
             Some(holder) if is_current(&holder) => {
-                step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::Conflict)?;
+                step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::conflict)?;
                 // The next look finds it.
-                self.forget("stripe.price").await;
-                Err(Failure::Conflict("another run has made it at the same time; plan again".to_owned()))
+                self.forget(StripeKind::Price).await;
+                Err(Failure::conflict("another run has made it at the same time; plan again"))
             }
             Some(_) => self.make(step, name, &form.with(TRANSFER, "true")).await,
         }
@@ -94,7 +95,7 @@ impl StripeWriter {
     pub(super) async fn archive_superseded(&self, step: &Step) -> Result<(), Failure> {
         let (estate, name) = (step.mark.estate.clone(), name_of(step));
         let left = self
-            .look("stripe.price", |list| {
+            .look(StripeKind::Price, |list| {
                 let left = superseded(list, Some(&estate), &name);
                 left.filter(|entry| entry.state == State::Superseded).cloned().collect::<Vec<_>>()
             })
@@ -107,11 +108,11 @@ impl StripeWriter {
 
     async fn archive(&self, entry: &Entry) -> Result<(), Failure> {
         self.api.update("prices", entry.id(), &Form::new().with("active", "false")).await?;
-        self.look("stripe.price", |list| list.take(entry.id())).await
+        self.look(StripeKind::Price, |list| list.take(entry.id())).await
     }
 
     /// Puts an object where a write answered its id only.
-    pub(super) async fn expand(&self, object: &mut Json, field: &str, kind: &'static str) -> Result<(), Failure> {
+    pub(super) async fn expand(&self, object: &mut Json, field: &str, kind: StripeKind) -> Result<(), Failure> {
         let Some(id) = object.get(field).and_then(Json::as_str).map(str::to_owned) else { return Ok(()) };
         let found = self.look(kind, |list| list.of_id(&id).map(|entry| entry.object.clone())).await?;
         if let (Some(found), Some(fields)) = (found, object.as_object_mut()) {

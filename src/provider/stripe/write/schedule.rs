@@ -6,16 +6,18 @@
 
 use serde_json::Value as Json;
 
-use super::super::api::{Failure, Posted};
+use super::super::api::{Failed as _, Failure, Posted};
 use super::super::form::Form;
 use super::super::lists::Entry;
 use super::super::mark;
 use super::super::schedule::{self, Item};
-use super::parameters::{Changed, parse};
+use super::parameters::Changed;
 use super::subscription::Wanted;
 use super::{ATTEMPTS, StripeWriter, id_of, name_of, written};
+use crate::types::StripeKind;
 use crate::types::subscription::{OnDowngrade, SubscriptionSpec};
 use tenantry_core::model::value::Map;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, Written};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
@@ -36,7 +38,7 @@ impl StripeWriter {
         let is_scheduled = schedule::of(&entry.object).is_some();
         if later.is_some() && is_scheduled && !schedule::is_ours(&entry.object) {
             let reason = "a subscription schedule that is not of this estate says what it has from the next period on; release it";
-            return Err(Failure::Conflict(reason.to_owned()));
+            return Err(Failure::conflict(reason));
         }
         let planned = schedule::next_phase(&entry.object).map(|(phase, _)| schedule::items(phase));
         let is_planned = later.is_some() && planned == later.as_ref().map(|later| items(later));
@@ -45,12 +47,12 @@ impl StripeWriter {
         }
         let changed = Changed::From { object: &entry.object, removed };
         let mut form = self.parameters(step, spec, &changed).await?;
-        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
+        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::invalid)?);
         form.set("expand[]", "schedule");
         let object = self.api.update(SUBSCRIPTIONS, entry.id(), &form).await?;
         match &later {
             Some(later) if !is_planned => self.schedule(step, object, later).await?,
-            _ => self.put("stripe.subscription", object).await?,
+            _ => self.put(StripeKind::Subscription, object).await?,
         }
         if later.is_none() {
             self.drop_items(step, &entry, spec).await?;
@@ -73,7 +75,8 @@ impl StripeWriter {
         let (mut costs, mut cost) = (Some(0), Some(0));
         for (place, wanted) in wanted.iter_mut().enumerate() {
             let same = there.iter().find(|item| price_of(item) == Some(&wanted.price));
-            let listed = self.look("stripe.price", |list| list.of_id(&wanted.price).map(|entry| entry.object.clone()));
+            let listed =
+                self.look(StripeKind::Price, |list| list.of_id(&wanted.price).map(|entry| entry.object.clone()));
             let price = match same.and_then(|item| item.get("price")) {
                 Some(price) => Some(price.clone()),
                 None => listed.await?,
@@ -139,7 +142,7 @@ impl StripeWriter {
             object = self.api.update(SUBSCRIPTIONS, id_of(&object), &done).await?;
         }
         object["schedule"] = schedule;
-        self.put("stripe.subscription", object).await
+        self.put(StripeKind::Subscription, object).await
     }
 
     /// A schedule that says that a subscription goes on as it is. There is at most one for each.
@@ -175,8 +178,7 @@ impl StripeWriter {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(last
-            .unwrap_or_else(|| Failure::Conflict("it was scheduled and released again and again within a day".into())))
+        Err(last.unwrap_or_else(|| Failure::conflict("it was scheduled and released again and again within a day")))
     }
 
     /// The period that runs, as it was paid for, and after that what is wanted, for one period and on.
@@ -196,7 +198,7 @@ impl StripeWriter {
             ));
         };
         let mut form = Form::new().with("end_behavior", "release").with("proration_behavior", "none");
-        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::Invalid)?);
+        form.extend(mark::parameters(&step.mark, &name_of(step)).map_err(Failure::invalid)?);
         let wanted = items(later);
         form.extend(schedule::names(wanted.iter().zip(later.iter().map(|later| later.name.as_str()))));
         for field in ["start_date", "end_date", "trial_end"] {
@@ -236,7 +238,7 @@ impl StripeWriter {
         }
         form.set("phases[1][proration_behavior]", "none");
         let id = wanted[0].price.clone();
-        let recurring = self.look("stripe.price", |list| list.of_id(&id)?.object.get("recurring").cloned()).await?;
+        let recurring = self.look(StripeKind::Price, |list| list.of_id(&id)?.object.get("recurring").cloned()).await?;
         if let Some(recurring) = recurring
             && let (Some(interval), Some(count)) = (
                 recurring.get("interval").and_then(Json::as_str),

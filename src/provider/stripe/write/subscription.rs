@@ -2,16 +2,18 @@
 
 use serde_json::Value as Json;
 
-use super::super::api::Failure;
+use super::super::api::{Failed as _, Failure};
 use super::super::form::Form;
 use super::super::lists::{Entry, State};
 use super::super::mark;
 use super::super::read::prices_of;
 use super::super::schedule;
 use super::StripeWriter;
-use super::parameters::{Changed, parse, spelled};
+use super::parameters::{Changed, spelled};
+use crate::types::StripeKind;
 use crate::types::subscription::{OnDelete, PauseCollection, SubscriptionSpec};
 use tenantry_core::model::value::Map;
+use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 /// A price that is wanted: Stripe's id of it, and how many units.
@@ -54,7 +56,7 @@ impl StripeWriter {
             form.set("cancel_at_period_end", subscription.cancel_at_period_end.to_string());
         }
         let Some(object) = current else {
-            let customer = self.id("stripe.customer", "cus_", &step.mark.estate, &subscription.customer).await?;
+            let customer = self.id(StripeKind::Customer, "cus_", &step.mark.estate, &subscription.customer).await?;
             form.set("customer", customer);
             for (index, item) in wanted.iter().enumerate() {
                 item.set(form, index, None);
@@ -63,7 +65,7 @@ impl StripeWriter {
                 form.set("trial_period_days", days.to_string());
             }
             if let Some(coupon) = &subscription.coupon {
-                let coupon = self.id("stripe.coupon", "", &step.mark.estate, coupon).await?;
+                let coupon = self.id(StripeKind::Coupon, "", &step.mark.estate, coupon).await?;
                 form.set("discounts[0][coupon]", coupon);
             }
             return Ok(());
@@ -111,7 +113,7 @@ impl StripeWriter {
             let kept = kept.iter().find(|(_, called)| called == name).and_then(|(item, _)| price_id(item));
             let price = match kept {
                 Some(price) => price.to_owned(),
-                None => self.id("stripe.price", "price_", &step.mark.estate, name).await?,
+                None => self.id(StripeKind::Price, "price_", &step.mark.estate, name).await?,
             };
             wanted.push(Wanted { price, quantity: subscription.quantity.filter(|_| index == 0), name: name.clone() });
         }
@@ -137,7 +139,7 @@ impl StripeWriter {
             self.api.delete("subscription_items", item, &billed).await?;
         }
         // What the list had of it is no longer so.
-        self.forget("stripe.subscription").await;
+        self.forget(StripeKind::Subscription).await;
         Ok(())
     }
 
@@ -145,12 +147,12 @@ impl StripeWriter {
     pub(super) async fn ending(&self, step: &Step, name: &str) -> Result<Option<Entry>, Failure> {
         let estate = step.mark.estate.clone();
         let ending = self
-            .look("stripe.subscription", |list| {
+            .look(StripeKind::Subscription, |list| {
                 let mut named = list.named(&estate, name).iter();
                 named
                     .find(|entry| {
                         entry.state == State::Ending
-                            && step.check_owner(entry.mark.as_ref()).map_err(Failure::Conflict).is_ok()
+                            && step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict).is_ok()
                     })
                     .cloned()
             })
@@ -178,7 +180,7 @@ impl StripeWriter {
     pub(super) async fn cancel_at_period_end(&self, entry: &Entry) -> Result<(), Failure> {
         let form = Form::new().with("cancel_at_period_end", "true").with(format!("metadata[{}]", mark::ENDING), "true");
         let object = self.api.update("subscriptions", entry.id(), &form).await?;
-        self.put("stripe.subscription", object).await
+        self.put(StripeKind::Subscription, object).await
     }
 }
 

@@ -1,0 +1,55 @@
+//! `rabbitmq.vhost_limits`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::limits::{self, Limit, Limits};
+use super::reference;
+use tenantry_core::model::kind::Kind;
+use tenantry_kit::describe;
+
+/// What a virtual host may have at most. -1 is no limit.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "rabbitmq.vhost_limits")]
+pub struct VhostLimitsSpec {
+    pub vhost: String,
+    #[serde(default = "limits::unlimited")]
+    #[schemars(range(min = -1))]
+    pub max_connections: i64,
+    #[serde(default = "limits::unlimited")]
+    #[schemars(range(min = -1))]
+    pub max_queues: i64,
+}
+
+pub const NAME: &str = "rabbitmq.vhost_limits";
+
+pub fn kind() -> Kind {
+    Kind {
+        references: const { &[reference("/vhost", "rabbitmq.vhost")] },
+        normalise: limits::normalise::<VhostLimitsSpec>,
+        check: |spec| limits::check::<VhostLimitsSpec>(spec),
+        ..describe::<VhostLimitsSpec>(NAME, "What a virtual host of a RabbitMQ broker may have at most.", &["vhost"])
+    }
+}
+
+impl Limits for VhostLimitsSpec {
+    const LIST: &'static str = "parameters";
+    const KNOWN: &'static [Limit] = &[("maxConnections", "max-connections"), ("maxQueues", "max-queues")];
+    const OWNER: &'static str = "vhost";
+
+    fn listed(object: &Json) -> (&Json, &Json) {
+        // Other parameters stand in the same list.
+        let limits = if object["component"] == "vhost-limits" { &object["value"] } else { &Json::Null };
+        (&object["vhost"], limits)
+    }
+
+    fn path(&self) -> Vec<&str> {
+        vec!["vhost-limits", &self.vhost]
+    }
+
+    fn body(&self) -> Json {
+        json!({"max-connections": self.max_connections, "max-queues": self.max_queues})
+    }
+}
