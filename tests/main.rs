@@ -16,6 +16,7 @@ mod import;
 mod kubernetes;
 mod kubernetes_files;
 mod mysql;
+mod notices;
 mod plan;
 mod postgres;
 mod properties;

@@ -52,10 +52,14 @@ impl Outcome {
 /// Every change with how it ended, in order of address.
 pub type Outcomes = BTreeMap<Address, (Action, Outcome)>;
 
+/// What the targets said of each change beside success, in their own words.
+pub type Notices = BTreeMap<Address, Vec<String>>;
+
 /// What a run came to.
 pub struct Report {
     pub run: RunId,
     pub outcomes: Outcomes,
+    pub notices: Notices,
     pub interrupted: bool,
 }
 

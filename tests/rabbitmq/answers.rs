@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{Provider, Reader, Settings, Step, WriteError, Writer, Written};
 
 use super::{Workbench, create, delete, mark, observe, present, update};

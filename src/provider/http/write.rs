@@ -25,6 +25,7 @@ use crate::read::{Objects, find, group_key, list};
 use tenantry_core::model::kind::{MarkPlace, readable_identity};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::notices::{heard, without_secrets};
 use tenantry_transport::{Method, traced};
 
 /// How often an operation is looked at: soon at first, then less and less.
@@ -416,10 +417,12 @@ impl Writer for HttpWriter {
                     format!("{} {}", step.verb(), readable_identity(&step.identity)),
                 ));
             }
-            match traced(self.step(step)).await {
+            let (traced, notices) = heard(traced(self.step(step))).await;
+            match traced {
                 (Ok(written), _) => {
                     self.unsettled.lock().await.remove(&step.idempotency_key);
-                    done.push(written);
+                    let notices = without_secrets(notices, step.secret_values());
+                    done.push(Written { notices, ..written });
                 }
                 (Err(failure), is_written) => {
                     // What was done all the same is to be seen by the next try.

@@ -122,7 +122,7 @@ impl SandboxWriter {
                     .await
                     .map_err(|error| failed(attempted("creating"), error))?;
                 let captured = if stored.is_none() { capture(step, None) } else { BTreeMap::new() };
-                Ok(Written { outputs, captured })
+                Ok(Written { outputs, captured, ..Written::default() })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
                 let Some(stored) = stored else {
@@ -134,7 +134,7 @@ impl SandboxWriter {
                 let spec = kind.normal(spec);
                 // What its product has made of it stays.
                 if kind.leaves_alone(&spec) {
-                    return Ok(Written { outputs: stored.outputs, captured: BTreeMap::new() });
+                    return Ok(Written { outputs: stored.outputs, ..Written::default() });
                 }
                 let differences = compare(kind, &kept(kind, &spec, secrets), &stored.spec, None);
                 let mut pointers =
@@ -148,7 +148,7 @@ impl SandboxWriter {
                 self.store(connection, step, &merged, secrets, &outputs)
                     .await
                     .map_err(|error| failed(attempted("updating"), error))?;
-                Ok(Written { outputs, captured: capture(step, Some(changed)) })
+                Ok(Written { outputs, captured: capture(step, Some(changed)), ..Written::default() })
             }
             StepAction::Delete { .. } => {
                 let Some(stored) = stored else { return Ok(Written::default()) };

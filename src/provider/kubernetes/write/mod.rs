@@ -34,6 +34,7 @@ use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{CommitGuard, ProviderError, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::notices::{heard, without_secrets};
 use tenantry_transport::traced;
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
@@ -281,8 +282,12 @@ impl Writer for KubernetesWriter {
                     format!("{} {}", step.verb(), readable_identity(&step.identity)),
                 ));
             }
-            match traced(self.write_step(step)).await {
-                (Ok(()), _) => done.push(Written::default()),
+            let (traced, notices) = heard(traced(self.write_step(step))).await;
+            match traced {
+                (Ok(()), _) => {
+                    let notices = without_secrets(notices, secret_values(step));
+                    done.push(Written { notices, ..Written::default() });
+                }
                 (Err(failure), is_written) => {
                     let mut error =
                         failure.into_provider_error(format!("{} {}", step.verb(), readable_identity(&step.identity)));

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row as _};
 
 use super::connection::{Connections, Session};
 use super::error::Failure;
@@ -22,6 +22,7 @@ use super::quote::{quote_identifier, quote_qualified};
 use super::read::script::TABLE as SCRIPTS;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::{CommitGuard, Step, StepAction, WriteError, Writer, Written};
+use tenantry_provider::notices::{heard, note, without_secrets};
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,
@@ -70,9 +71,12 @@ impl Writer for MySqlWriter {
         let mut done = Vec::with_capacity(batch.len());
         for (index, step) in batch.iter().enumerate() {
             let within = self.connections.timeouts().write;
-            let written = tokio::time::timeout(within, self.step(step, guard)).await;
+            let (written, notices) = heard(tokio::time::timeout(within, self.step(step, guard))).await;
             match written.unwrap_or(Err(Failure::Late(within))) {
-                Ok(()) => done.push(Written::default()),
+                Ok(()) => {
+                    let notices = without_secrets(notices, step.secret_values());
+                    done.push(Written { notices, ..Written::default() });
+                }
                 Err(failure) => {
                     let mut error = failure.into_provider_error(step.attempted(step.identity.trim_matches('/')));
                     error.mask(batch.iter().flat_map(Step::secret_values));
@@ -116,6 +120,22 @@ async fn prepare(connection: &mut MySqlConnection, bookkeeping: &str) -> Result<
 /// Runs a statement that binds nothing.
 async fn execute(connection: &mut MySqlConnection, sql: String) -> Result<(), Failure> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await?;
+    Ok(())
+}
+
+/// Runs a statement and notes what the server warns of.
+async fn execute_heard(connection: &mut MySqlConnection, sql: String) -> Result<(), Failure> {
+    execute(connection, sql).await?;
+    hear(connection).await
+}
+
+/// Notes what the server warned of in the statement before. The driver does not say whether there is anything.
+async fn hear(connection: &mut MySqlConnection) -> Result<(), Failure> {
+    for row in sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection).await? {
+        let text = |index: usize| row.try_get_unchecked::<String, _>(index);
+        let code: u32 = row.try_get_unchecked(1)?;
+        note(&format!("{} {code}: {}", text(0)?, text(2)?));
+    }
     Ok(())
 }
 

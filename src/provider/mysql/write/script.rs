@@ -2,12 +2,12 @@
 
 use sqlx::MySqlConnection;
 
-use super::{Session, execute, parse, text, vanished};
+use super::{Session, execute, execute_heard, parse, text, vanished};
 use crate::connection::Connections;
 use crate::error::Failure;
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::script::{self, Record, TABLE};
-use crate::statements::check_script;
+use crate::statements::{check_script, statements};
 use crate::types::script::{ScriptSpec, checksum};
 use tenantry_core::model::mark::{is_of, names_of};
 use tenantry_provider::contract::{Step, StepAction};
@@ -83,7 +83,11 @@ async fn run(connections: &Connections, mut session: Session, spec: &ScriptSpec)
         execute(connection, format!("USE {}", quote_identifier(database)?)).await?;
     }
     execute(connection, "SET SESSION sql_mode = @@GLOBAL.sql_mode".to_owned()).await?;
-    execute(connection, spec.sql.clone()).await?;
+    execute(connection, "SET SESSION sql_notes = DEFAULT".to_owned()).await?;
+    // The server keeps the warnings of one statement until the next.
+    for statement in statements(&spec.sql) {
+        execute_heard(connection, statement.to_owned()).await?;
+    }
     execute(connection, "COMMIT".to_owned()).await?;
     session.close().await;
     connections.acquire().await

@@ -141,7 +141,7 @@ async fn bring(api: &Api, step: &Step, user: User, removed: &[String], is_lost: 
         outputs.push(("accessKeyId".into(), id.into()));
         captured.extend(secret.map(|secret| ("secretAccessKey".into(), secret)));
     }
-    Ok(Written { outputs: outputs.into_iter().collect(), captured })
+    Ok(Written { outputs: outputs.into_iter().collect(), captured, ..Written::default() })
 }
 
 /// Success where something is gone already.
