@@ -8,7 +8,7 @@
 //! pages.rs     lists that do not come to an end
 //! trace.rs     whether anything was written on behalf of a step
 //! warning.rs   what a server says beside success
-//! channel.rs   encryption and verification, for every driver
+//! channel.rs   encryption and verification of APIs
 //! tls.rs       certificates
 //! sigv4.rs     signatures of AWS
 //! ```
