@@ -13,6 +13,7 @@ mod fingerprint;
 mod guides;
 mod http;
 mod import;
+mod inventory;
 mod kubernetes;
 mod kubernetes_files;
 mod mysql;

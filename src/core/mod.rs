@@ -14,5 +14,6 @@ pub mod model;
 pub mod ownership;
 pub mod plan;
 pub mod policy;
+pub mod rebuild;
 pub mod resolve;
 pub mod yaml;

@@ -210,8 +210,9 @@ fn stands_against(
                 "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
                  not deleted"
             );
-            let help = "bring back the store of this environment (`tenantry store import`); an Approval with \
-                        `allow: [delete]` for its address lets it be deleted all the same";
+            let help = "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` \
+                        where no export is left); an Approval with `allow: [delete]` for its address lets it be deleted all \
+                        the same";
             return Some(Stop { code: codes::UNRECORDED, reason, help });
         }
         Ownership::Another => "it is not the one that was made here".to_owned(),
