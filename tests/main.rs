@@ -24,6 +24,7 @@ mod properties;
 mod rabbitmq;
 mod redis;
 mod s3;
+mod sandbox;
 mod source;
 mod store;
 mod stripe;
