@@ -20,8 +20,8 @@ use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kubernetes::Kubernetes;
 use tenantry_postgres::Postgres;
-use tenantry_provider::conformance::{Case, Subject, check};
-use tenantry_provider::contract::{ErrorClass, Provider as _, Step, StepAction, Writer as _};
+use tenantry_provider::conformance::{Case, Subject, WriteUnguarded as _, check};
+use tenantry_provider::contract::{ErrorClass, Provider as _, Step, StepAction};
 use tenantry_sandbox::faults::{Fault, Faults, Operation};
 use tenantry_sandbox::{Mode, Sandbox, World};
 

@@ -15,10 +15,9 @@ use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_core::model::value::{Deferred, Map, Part, Value};
 use tenantry_kubernetes::files::{FilesReader, FilesWriter};
 use tenantry_kubernetes::types::{OBJECT, kinds, object};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::conformance::{Case, Subject, check};
-use tenantry_provider::contract::{
-    ErrorClass, ObserveRequest, ProviderError, Reader as _, Step, StepAction, Writer as _,
-};
+use tenantry_provider::contract::{ErrorClass, ObserveRequest, ProviderError, Reader as _, Step, StepAction};
 
 fn namespace(name: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

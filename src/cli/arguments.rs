@@ -120,8 +120,7 @@ pub enum Command {
     List(Selection),
     /// Show the journal, newest first.
     History(History),
-    /// Make an estate of tenants that exist already.
-    #[cfg(feature = "kubernetes")]
+    /// Make an estate of tenants that exist already, or bring back a store that was lost.
     Import(Import),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
@@ -218,11 +217,21 @@ pub struct History {
 }
 
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
 pub struct Import {
+    /// Bring back a store that was lost: put on record what exists in the targets and carries the mark of this estate and
+    /// environment. Writes nothing to any target.
+    #[arg(long)]
+    pub inventory: bool,
+    /// With `--inventory`: do not ask.
+    #[arg(long, requires = "inventory")]
+    pub auto_approve: bool,
+    #[cfg(feature = "kubernetes")]
     #[command(subcommand)]
-    pub from: ImportFrom,
+    pub from: Option<ImportFrom>,
 }
 
+#[cfg(feature = "kubernetes")]
 #[derive(Debug, Subcommand)]
 pub enum ImportFrom {
     /// From a folder of Kubernetes manifests: one folder for each tenant, or one namespace for each in any files.
@@ -231,6 +240,7 @@ pub enum ImportFrom {
     Kubernetes(ImportKubernetes),
 }
 
+#[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 pub struct ImportManifests {
     /// The folder of manifests, which is only read.
@@ -239,6 +249,7 @@ pub struct ImportManifests {
     pub into: ImportInto,
 }
 
+#[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 pub struct ImportKubernetes {
     #[command(flatten)]
@@ -255,6 +266,7 @@ pub struct ImportKubernetes {
 }
 
 /// Which cluster.
+#[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct ImportCluster {
@@ -270,6 +282,7 @@ pub struct ImportCluster {
 }
 
 /// Where an import goes.
+#[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 pub struct ImportInto {
     /// Where to write the estate; the estate's own folder unless given. Nothing there is written over.

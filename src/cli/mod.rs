@@ -15,6 +15,7 @@ mod history;
 #[cfg(feature = "kubernetes")]
 mod import;
 mod init;
+mod inventory;
 mod list;
 mod lock;
 mod output;
@@ -80,8 +81,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Show(command) => show::run(global, command, output).await,
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
-        #[cfg(feature = "kubernetes")]
-        Command::Import(command) => import::run(global, command, output).await,
+        Command::Import(command) => import_from(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Store(command) => store::run(global, command, output).await,
         Command::Target(command) => target::run(global, command, output).await,
@@ -89,4 +89,20 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Schema(command) => schema::run(command, output),
         Command::Completions(command) => completions::run(command, output),
     }
+}
+
+async fn import_from(
+    global: &arguments::Global,
+    command: &arguments::Import,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    #[cfg(feature = "kubernetes")]
+    if let Some(from) = &command.from {
+        if command.inventory {
+            return Err(Failure::new(Exit::Usage, "`--inventory` is an import of its own")
+                .help("leave out the other source: `tenantry import --inventory`"));
+        }
+        return import::run(global, from, output).await;
+    }
+    inventory::run(global, command, output).await
 }

@@ -24,6 +24,8 @@ fn line(event: &Event<'_>) -> Option<String> {
             let after = std::time::Duration::from_millis(*after_milliseconds);
             Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))
         }
+        // The report has it.
+        Event::Noticed { .. } => None,
         Event::RunBegun { .. } | Event::StepBegun { .. } | Event::RunEnded { .. } => None,
     }
 }
@@ -89,7 +91,7 @@ impl Progress for Live {
                     self.bar.set_message(shown(&line));
                 }
             }
-            Event::RunBegun { .. } | Event::PhaseEntered { .. } | Event::RunEnded { .. } => {}
+            Event::RunBegun { .. } | Event::Noticed { .. } | Event::PhaseEntered { .. } | Event::RunEnded { .. } => {}
         }
     }
 }

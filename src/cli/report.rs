@@ -1,4 +1,4 @@
-//! What a run did, as a person reads it: per owner what was not done, and the counts.
+//! What a run did, as a person reads it: per owner what was not done and what the targets said of it, and the counts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,11 +20,16 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
     }
     for (owner, outcomes) in &owners {
         let done = outcomes.iter().filter(|(_, _, outcome)| outcome.is_done()).count();
-        if outcomes.iter().all(|(_, _, outcome)| outcome.is_settled()) {
+        let is_settled = outcomes.iter().all(|(_, _, outcome)| outcome.is_settled());
+        let notices = |address: &Address| report.notices.get(address).into_iter().flatten();
+        // Of what went as it should only that is told of which there is something to say.
+        let shown = outcomes.iter().filter(|(address, ..)| !is_settled || notices(address).next().is_some());
+        let mut shown = shown.peekable();
+        if shown.peek().is_none() {
             continue;
         }
         writeln!(out, "{}: {done} of {} done", Label::Heading.paint(owner), words::count(outcomes.len(), "change"))?;
-        for (address, action, outcome) in outcomes {
+        for (address, action, outcome) in shown {
             let label = match outcome {
                 Outcome::Done | Outcome::AlreadyDone => Label::Good,
                 Outcome::Failed(_) | Outcome::Wrong(_) | Outcome::HalfDone(_) => Label::Error,
@@ -32,6 +37,9 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
             };
             let text = outcome::sentence(*action, outcome);
             writeln!(out, "  {} {}: {text}", label.paint(words::symbol(*action)), address)?;
+            for notice in notices(address) {
+                writeln!(out, "      {}", Label::Warning.paint(notice))?;
+            }
         }
         writeln!(out)?;
     }

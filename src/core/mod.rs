@@ -1,5 +1,6 @@
 //! The pure rooms: no IO, no clock, no randomness. Time and secrets' hashes come in as arguments.
 
+pub mod channel;
 pub mod collections;
 pub mod desired;
 pub mod diagnostics;
@@ -15,5 +16,6 @@ pub mod outcome;
 pub mod ownership;
 pub mod plan;
 pub mod policy;
+pub mod rebuild;
 pub mod resolve;
 pub mod yaml;

@@ -76,7 +76,8 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let Fresh { inventory, .. } = fresh;
         let mut writing = Run::new(request, run, &tokens, values, &inventory, outcomes, lost.clone());
         writing.write_all(ready).await;
-        let mut report = Report { run, outcomes: writing.take_outcomes(), interrupted: cancel.is_cancelled() };
+        let (outcomes, notices) = (writing.take_outcomes(), writing.take_notices());
+        let mut report = Report { run, outcomes, notices, interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
             verify(request, &inventory, &mut report.outcomes).await?;
             writing.close(&report.outcomes).await;
@@ -131,7 +132,7 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
 }
 
 /// Extends the leases at a third of their length, so that two beats may be missed.
-async fn heartbeat(
+pub async fn heartbeat(
     store: &dyn Store,
     holder: &str,
     clock: &(dyn Fn() -> Timestamp + Sync),

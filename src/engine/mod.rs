@@ -5,6 +5,7 @@ mod fresh;
 pub mod observe;
 pub mod outcome;
 pub mod plan;
+pub mod rebuild;
 pub mod request;
 mod run;
 mod secrets;

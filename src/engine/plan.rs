@@ -43,14 +43,14 @@ pub struct Outcome {
 }
 
 /// An estate resolved, compiled and expanded.
-struct Expanded<'e> {
+pub(super) struct Expanded<'e> {
     resolved: Resolved<'e>,
     blueprints: Blueprints<'e>,
-    owners: Vec<OwnerResources>,
-    diagnostics: Vec<Diagnostic>,
+    pub owners: Vec<OwnerResources>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
-fn expand<'e>(
+pub(super) fn expand<'e>(
     estate: &'e Estate,
     targets: &Targets<'_>,
     now: Timestamp,
@@ -133,10 +133,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
-    let mut earlier = EarlierOwners::new();
-    for (old, new) in &renamed {
-        earlier.entry(new.clone()).or_default().push(old.clone());
-    }
+    let earlier = earlier_owners(estate);
     let phases: BTreeMap<Arc<str>, Phase> =
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
 
@@ -246,7 +243,7 @@ pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Identity), Begun> {
     open.into_iter().map(begun).collect()
 }
 
-fn outputs_of(inventory: &Inventory, catalogue: &Catalogue) -> Outputs {
+pub(super) fn outputs_of(inventory: &Inventory, catalogue: &Catalogue) -> Outputs {
     inventory
         .values()
         .filter_map(|applied| {
@@ -262,6 +259,15 @@ fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
     let captures = captured().unwrap_or_default();
     let fields = || change.work.fields().iter();
     captures.iter().any(|capture| fields().any(|field| capture.is_renewed_by(&field.path)))
+}
+
+/// The names that owners had before, by what they are called now.
+pub(super) fn earlier_owners(estate: &Estate) -> EarlierOwners {
+    let mut earlier = EarlierOwners::new();
+    for (old, new) in renamed(estate) {
+        earlier.entry(new).or_default().push(old);
+    }
+    earlier
 }
 
 fn renamed(estate: &Estate) -> BTreeMap<Owner, Owner> {

@@ -55,6 +55,11 @@ pub enum Event<'a> {
         action: Action,
         result: &'a Outcome,
     },
+    /// What the target said beside success of a change that it has just carried out.
+    Noticed {
+        address: &'a Address,
+        notices: &'a [String],
+    },
     /// Everything is written, and some of it is not ready yet.
     Waiting {
         resources: usize,

@@ -5,8 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::contract::{ErrorClass, Known, ObserveRequest, Reader, Step, StepAction, Writer, Written};
+use async_trait::async_trait;
+
+use super::contract::{
+    CommitGuard, ErrorClass, Known, LeaseLost, ObserveRequest, Reader, Step, StepAction, WriteError, Writer, Written,
+};
 use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::compare;
 use tenantry_core::model::address::Address;
@@ -43,6 +48,37 @@ pub struct Subject<'a> {
 }
 
 const ESTATE: &str = "conformance";
+
+/// For writes that no lock protects.
+struct Unguarded;
+
+#[async_trait]
+impl CommitGuard for Unguarded {
+    fn grace(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn check(&self) -> Result<(), LeaseLost> {
+        Ok(())
+    }
+}
+
+/// Writing where no lock is at stake: in tests. A run has no way to it (`tests/rooms.rs`).
+#[async_trait]
+pub trait WriteUnguarded {
+    /// As [`Writer::write_guarded`], with nobody to ask.
+    ///
+    /// # Errors
+    /// Those of [`Writer::write_guarded`].
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError>;
+}
+
+#[async_trait]
+impl<W: Writer + ?Sized> WriteUnguarded for W {
+    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
+        self.write_guarded(batch, &Unguarded).await
+    }
+}
 
 /// Takes one resource through its life and returns everything that the contract does not allow.
 pub async fn check(subject: &Subject<'_>, case: &Case) -> Vec<String> {
@@ -195,6 +231,7 @@ impl Trial<'_> {
         for attempt in ["creating", "creating again"] {
             let result = self.write(&desired, Self::create(&desired), ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
+            self.is_silent(&result, attempt);
             if let (Ok(written), "creating") = (&result, attempt) {
                 let told: Vec<&str> = written.captured.keys().map(|name| &**name).collect();
                 let captures = desired.kind.captures_of(&desired.spec);
@@ -212,15 +249,23 @@ impl Trial<'_> {
             let action = Self::update_from(&updated, before, Some(&desired.spec));
             let result = self.write(&updated, action, ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
+            self.is_silent(&result, attempt);
             self.is_as(&updated, attempt).await;
         }
         for attempt in ["deleting", "deleting again"] {
             let result = self.delete(&updated, ESTATE).await;
             self.expect(result.is_ok(), attempt, &result);
+            self.is_silent(&result, attempt);
             self.wait_until_gone(&updated).await;
             let observed = self.observe(self.subject.reader, &updated).await;
             self.expect(observed == Observed::Absent, &format!("nothing is there after {attempt}"), &observed);
         }
+    }
+
+    /// Of a write that went as it should nobody has to read anything.
+    fn is_silent(&mut self, result: &Result<Written, String>, attempt: &str) {
+        let notices = result.as_ref().map(|written| written.notices.as_slice()).unwrap_or_default();
+        self.expect(notices.is_empty(), &format!("{attempt} says nothing beside success"), notices);
     }
 
     /// Waits while what was deleted is still there and says why.

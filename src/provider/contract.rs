@@ -176,20 +176,6 @@ impl LeaseLost {
     }
 }
 
-/// For writes that no lock protects.
-struct Unguarded;
-
-#[async_trait]
-impl CommitGuard for Unguarded {
-    fn grace(&self) -> Duration {
-        Duration::from_secs(3600)
-    }
-
-    async fn check(&self) -> Result<(), LeaseLost> {
-        Ok(())
-    }
-}
-
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
@@ -201,14 +187,6 @@ pub trait Writer: Send + Sync {
     /// # Errors
     /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError>;
-
-    /// The same where no lock is at stake, as in tests. A run never writes so.
-    ///
-    /// # Errors
-    /// Those of [`Self::write_guarded`].
-    async fn write(&self, batch: &[Step]) -> Result<Vec<Written>, WriteError> {
-        self.write_guarded(batch, &Unguarded).await
-    }
 
     /// Proves, as far as the target can tell without keeping anything, that it would take the resource which `step` creates
     /// in the place of one that is deleted first. Asked before the old one goes; not asked of a transaction, which keeps the
@@ -324,6 +302,9 @@ pub struct Written {
     pub outputs: Map,
     /// Secrets that it made, by the names of [`Kind::captures_of`]: kept in the secret store before anything else is written.
     pub captured: BTreeMap<Cow<'static, str>, SecretString>,
+    /// What it said beside success, such as `WARNING: …`: in its own words, and without secrets. What the provider's own
+    /// statements make a server say without need is avoided: a write of which there is nothing to say has none.
+    pub notices: Vec<String>,
 }
 
 /// A failed batch.

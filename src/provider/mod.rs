@@ -3,4 +3,5 @@
 pub mod conformance;
 pub mod contract;
 pub mod descriptions;
+pub mod notices;
 pub mod timeouts;

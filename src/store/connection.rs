@@ -385,7 +385,15 @@ impl From<&str> for Parameter {
 pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> StoreError {
     let location = location.to_owned();
     let failed = |cause: String| StoreError::Failed { location: location.clone(), attempted, cause };
-    let Some(database) = error.as_database_error() else { return failed(error.to_string()) };
+    let Some(database) = error.as_database_error() else {
+        return failed(match error {
+            sqlx::Error::Tls(_) => format!(
+                "{error}: a server on another machine is verified; name its authority with `sslrootcert=FILE` in the URL, or \
+                 write `sslmode=disable` if the network between is trusted"
+            ),
+            error => error.to_string(),
+        });
+    };
     let code = database.code().unwrap_or_default();
     let message = database.message();
     if database.try_downcast_ref::<SqliteError>().is_none() {

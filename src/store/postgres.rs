@@ -4,7 +4,8 @@ use std::str::FromStr as _;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tenantry_core::channel::{Asked, Channel, channel, is_this_machine};
 
 use crate::OpenMode;
 use crate::connection::{Link, Purpose, Work};
@@ -27,9 +28,30 @@ pub fn options(url: &SecretString) -> Result<(PgConnectOptions, String), StoreEr
         attempted: "reading the URL",
         cause: "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded".into(),
     })?;
+    let options = protected(options);
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     let location = format!("postgresql://{}:{}/{database}", options.get_host(), options.get_port());
     Ok((options.application_name("tenantry").disable_statement_logging(), location))
+}
+
+/// With the server's certificate verified, wherever that protects anything: as for a target of PostgreSQL. Which certificates
+/// are trusted is `sslrootcert` of the URL.
+fn protected(options: PgConnectOptions) -> PgConnectOptions {
+    let is_local = options.get_socket().is_some() || is_this_machine(options.get_host());
+    let asked = match options.get_ssl_mode() {
+        PgSslMode::Allow | PgSslMode::Prefer => Asked::Nothing,
+        PgSslMode::Disable => Asked::Plain,
+        PgSslMode::Require => Asked::Encrypted,
+        PgSslMode::VerifyCa => Asked::VerifiedAuthority,
+        PgSslMode::VerifyFull => Asked::Verified,
+    };
+    match channel(asked, is_local, false) {
+        Ok(Channel::AsItComes) => options,
+        Ok(Channel::Plain) => options.ssl_mode(PgSslMode::Disable),
+        Ok(Channel::VerifiedAuthority) => options.ssl_mode(PgSslMode::VerifyCa),
+        // What is refused is what a URL cannot ask for.
+        Ok(Channel::Verified) | Err(_) => options.ssl_mode(PgSslMode::VerifyFull),
+    }
 }
 
 /// What a database holds for a scope.
@@ -99,4 +121,32 @@ async fn format(location: &str, work: &mut Work<'_>) -> Result<Option<u32>, Stor
         return Err(StoreError::Newer { location: location.to_owned(), found, supported: FORMAT });
     }
     Ok(Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_elsewhere_is_verified_unless_its_url_says_in_so_many_words_that_it_is_not() {
+        let mode = |url: &str| {
+            let (options, _) = options(&url.to_owned().into()).expect("a URL");
+            format!("{:?}", options.get_ssl_mode())
+        };
+        for (url, expected) in [
+            ("postgres://u@records.example.com/tenantry", "VerifyFull"),
+            ("postgres://u@192.0.2.7/tenantry?sslmode=prefer", "VerifyFull"),
+            ("postgresql://u@records/tenantry?sslmode=allow", "VerifyFull"),
+            // Encrypted, but for whoever answers.
+            ("postgres://u@records/tenantry?sslmode=require", "VerifyFull"),
+            ("postgres://u@records/tenantry?sslmode=verify-ca", "VerifyCa"),
+            ("postgres://u@records/tenantry?sslmode=disable", "Disable"),
+            ("postgres://u@127.0.0.1/tenantry", "Prefer"),
+            ("postgres://u@[::1]/tenantry?sslmode=disable", "Disable"),
+            ("postgres://u@localhost/tenantry?sslmode=require", "VerifyFull"),
+            ("postgres://u@records/tenantry?host=/run/postgresql", "Prefer"),
+        ] {
+            assert_eq!(mode(url), expected, "{url}");
+        }
+    }
 }

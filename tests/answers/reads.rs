@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tenantry_core::model::resource::Observed;
+use tenantry_provider::conformance::WriteUnguarded as _;
 
 use crate::answers::faulty::{Faulty, Manner};
 use crate::answers::subjects::{Subject, others, over_http};

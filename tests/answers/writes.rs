@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Step, Writer};
 
 use crate::answers::subjects::{Subject, api, api_unmarked, kubernetes, rabbitmq, s3, stripe};

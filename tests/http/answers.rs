@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_http::Http;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::server::{Asked, Reply, Server};

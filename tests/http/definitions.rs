@@ -6,6 +6,7 @@ use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
 use tenantry_http::Http;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::conformance::{Case, Subject, check};
 use tenantry_provider::contract::{ErrorClass, Provider as _, StepAction, Written};
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, StepAction};
 
 use crate::support::server::{Asked, Reply};

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_http::Http;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Provider as _, Reader, Settings};
 
 use crate::support::server::{Asked, Reply, Server};

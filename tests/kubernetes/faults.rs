@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::api_proxy::Fate;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Provider as _};
 
 use crate::support::api_proxy::Fate;
@@ -111,5 +112,43 @@ fn a_refusal_quotes_no_secret() {
         }
         let error = world.try_write(&[step]).await.expect_err("no such type").error;
         assert!(error.cause.contains("(secret)") && !error.cause.contains("hunter2"), "{error}");
+    });
+}
+
+#[test]
+fn a_deprecated_version_is_told_with_the_step_that_used_it() {
+    on_server("a_deprecated_version_is_told_with_the_step_that_used_it", async |world| {
+        let namespace = world.namespace("a").await;
+        let group = format!("{}.example.com", world.name("old"));
+        let version = |name: &str, warning: Option<&str>| {
+            let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+            let mut version = json!({"name": name, "served": true, "storage": warning.is_none(), "schema": schema});
+            if let Some(warning) = warning {
+                version["deprecated"] = true.into();
+                version["deprecationWarning"] = warning.into();
+            }
+            version
+        };
+        let spec = json!({
+            "group": group, "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [version("v1alpha1", Some("say \"v1\", and soon")), version("v1", None)],
+        });
+        let definition =
+            object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, &format!("widgets.{group}"));
+        let definition = world.desired("acme/definition", with(definition, json!({"spec": spec})));
+        let widget = |version: &str, name: &str| {
+            world.desired(
+                &format!("acme/{name}"),
+                object(&format!("{group}/{version}"), "Widget", Some(&namespace), name),
+            )
+        };
+        let (old, new) = (widget("v1alpha1", "old"), widget("v1", "new"));
+        let written = world.writer().write(&[create(&definition), create(&old), create(&new)]).await;
+        let written = written.unwrap_or_else(|error| panic!("{error}"));
+        let said: Vec<Vec<String>> = written.into_iter().map(|written| written.notices).collect();
+        let expected: [&[&str]; 3] = [&[], &["Warning: say \"v1\", and soon"], &[]];
+        assert_eq!(said, expected);
+        let before = present(world.observe(&definition).await);
+        world.write(&[delete(&definition, &before)]).await;
     });
 }

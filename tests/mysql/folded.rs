@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 use tenantry_core::model::resource::{Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use super::{connect, execute, on_mysql};

@@ -17,6 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
 use tenantry_mysql::MySql;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, StepAction};
 
 fn on_mysql(name: &str, test: impl AsyncFnOnce(&Target)) {

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Step};
 
 use super::{ITEMS, by_hand, connect, execute, is_mariadb, on_mysql, tenant};
@@ -77,6 +78,28 @@ fn rows_that_share_a_key_are_left_alone_where_nothing_can_be_rolled_back() {
         assert!(error.to_string().contains("2 rows"), "{error}");
         let all = answer(target, &format!("SELECT CONCAT(seats) FROM `{own}`.old ORDER BY seats")).await;
         assert_eq!(all, ["1", "2"]);
+    });
+}
+
+#[test]
+fn a_script_s_warnings_are_heard_statement_by_statement() {
+    on_mysql("a_script_s_warnings_are_heard_statement_by_statement", async |target| {
+        let own = target.name("acme");
+        let database = target.desired("database", "acme/database", json!({"name": own}));
+        let sql = "DROP TABLE IF EXISTS nothing; SET SESSION sql_mode = ''; CREATE TABLE w (a tinyint);\n\
+            INSERT INTO w VALUES (999); -- too much; and\nINSERT INTO w VALUES (1)";
+        let script = target.desired("script", "acme/script", json!({"name": "w", "database": own, "sql": sql}));
+        let written = target.try_write(&[create(&database), create(&script)]).await.expect("it is written");
+        assert_eq!(written[0].notices, [""; 0]);
+        let said = &written[1].notices;
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("Note 1051: ") && said[0].contains("nothing"), "{said:?}");
+        assert!(said[1].starts_with("Warning 1264: Out of range"), "{said:?}");
+        // Whole, where it cannot be taken apart: then it is the last statement that is asked about.
+        let sql = "CREATE PROCEDURE p() BEGIN SELECT 1; END; DROP TABLE IF EXISTS nowhere";
+        let whole = target.desired("script", "acme/whole", json!({"name": "p", "database": own, "sql": sql}));
+        let written = target.try_write(&[create(&whole)]).await.expect("it is written");
+        assert_eq!(written[0].notices.len(), 1, "{:?}", written[0].notices);
     });
 }
 

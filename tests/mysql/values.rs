@@ -4,6 +4,7 @@ use crate::support::said;
 use serde_json::json;
 use tenantry_core::diff::compare;
 use tenantry_core::model::resource::Observed;
+use tenantry_provider::conformance::WriteUnguarded as _;
 
 use super::safety::{answer, row};
 use super::{by_hand, on_mysql};

@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use crate::support::postgres::{World, execute, in_database};

@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::postgres::PgSslMode;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_postgres::Postgres;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Provider as _, StepAction};
 
 use crate::support::postgres::{World, in_database};

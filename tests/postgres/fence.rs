@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry_core::model::resource::Observed;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use crate::support::create;

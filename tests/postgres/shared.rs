@@ -3,6 +3,7 @@
 use serde_json::json;
 use sqlx::{ConnectOptions as _, Row as _};
 use tenantry_core::model::resource::Observed;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use crate::support::postgres::{execute, in_database};

@@ -3,6 +3,7 @@
 use crate::support::said;
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

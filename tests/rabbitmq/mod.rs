@@ -11,6 +11,7 @@ use crate::support::{create, delete, observe, present, update};
 use serde_json::{Value as Json, json};
 use tenantry_core::diff::compare;
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 use tenantry_rabbitmq::RabbitMq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

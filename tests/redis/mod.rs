@@ -14,6 +14,7 @@ use redis::{Client, cmd};
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, StepAction};
 use tenantry_redis::Redis;
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use crate::support::s3::{World, error, on_servers};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use serde_json::json;
 use tenantry_core::model::resource::Desired;
+use tenantry_provider::conformance::WriteUnguarded as _;
 
 use crate::support::create;
 use crate::support::stripe::{Fault, World, in_account};

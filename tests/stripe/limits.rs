@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 
 use crate::support::stripe::{World, in_account};
 use crate::support::{create, observe};

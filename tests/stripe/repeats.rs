@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::ErrorClass;
 
 use crate::support::stripe::{Fault, World, in_account};

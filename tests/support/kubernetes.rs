@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_kubernetes::Kubernetes;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
 
 use super::api_proxy::{ApiProxy, Fate};

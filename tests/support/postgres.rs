@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 use tenantry_core::model::resource::{Desired, Observed, Present};
 use tenantry_postgres::Postgres;
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer};
 
 use super::{Workbench, create, delete, mark, observable, observe, present, update};

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
 use tenantry_s3::S3;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tenantry_core::model::resource::{Desired, Observed, Present};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{Provider as _, Reader, Settings, Step, WriteError, Writer, Written};
 use tenantry_stripe::Stripe;
 use tokio::time::Instant;

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::{Catalogue, MarkPlace};
 use tenantry_core::model::resource::{Desired, Observed, Present};
-use tenantry_provider::conformance::{Case, Subject, check};
+use tenantry_provider::conformance::{Case, Subject, WriteUnguarded as _, check};
 use tenantry_provider::contract::{ErrorClass, Provider, Reader, Settings, Step, WriteError, Writer, Written};
 
 use super::tcp::TcpProxy;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Reader, Settings};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;

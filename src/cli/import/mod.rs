@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::arguments::{self, Format, Global, ImportFrom, ImportInto, ImportManifests};
+use super::arguments::{Format, Global, ImportFrom, ImportInto, ImportManifests};
 use super::error::{Exit, Failure};
 use super::init::named_for;
 use super::output::Output;
@@ -51,8 +51,8 @@ struct Existing {
     target: Option<String>,
 }
 
-pub async fn run(global: &Global, command: &arguments::Import, output: &Output) -> Result<Exit, Failure> {
-    let (found, into) = match &command.from {
+pub async fn run(global: &Global, from: &ImportFrom, output: &Output) -> Result<Exit, Failure> {
+    let (found, into) = match from {
         ImportFrom::Manifests(command) => (read(command)?, &command.into),
         ImportFrom::Kubernetes(command) => (kubernetes::read(global, command, output).await?, &command.into),
     };

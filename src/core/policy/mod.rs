@@ -116,8 +116,8 @@ fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let message =
             format!("{} carries our mark, but the store does not know it, and the change is billed", change.address);
         let help = format!(
-            "bring back the store of this environment (`tenantry store import`). If the change is \
-             meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
+            "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` where no \
+             export is left). If the change is meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::Bill, change, codes::UNRECORDED, message, help);

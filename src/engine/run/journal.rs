@@ -110,7 +110,9 @@ impl<'a> Run<'a> {
         let mut written = written.into_iter();
         for prepared in done {
             let Prepared { ready, steps, .. } = prepared;
-            let Some(last) = written.by_ref().take(steps.len()).last() else {
+            let told: Vec<Written> = written.by_ref().take(steps.len()).collect();
+            self.hear(ready.change, &told);
+            let Some(last) = told.into_iter().last() else {
                 self.end_recorded(prepared, ended);
                 continue;
             };
@@ -250,8 +252,11 @@ impl<'a> Run<'a> {
             }
             Err(reason) => Err(reason),
         };
-        if let Err(reason) = deleted {
-            return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
+        match deleted {
+            Ok(told) => self.hear(change, &told),
+            Err(reason) => {
+                return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
+            }
         }
         let mut ended = vec![self.record(change, &identity, applied)];
         ended.extend(self.old_address(change, &identity));

@@ -4,6 +4,7 @@ mod batch;
 mod captured;
 mod endings;
 mod guard;
+mod heard;
 mod journal;
 mod open;
 mod prepare;
@@ -16,7 +17,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::fresh::Ready;
-use super::outcome::Outcomes;
+use super::outcome::{Notices, Outcomes};
 use super::request::{Event, Request};
 use super::secrets::SecretValues;
 use batch::batches;
@@ -50,6 +51,7 @@ pub struct Run<'a> {
     /// What each resource told of itself, from the inventory and from this run.
     outputs: Mutex<HashMap<Address, Arc<Map>>>,
     outcomes: Mutex<Outcomes>,
+    notices: Mutex<Notices>,
     /// The first failure of the store: after it, nothing more is written.
     failure: Mutex<Option<StoreError>>,
     /// The lease is gone.
@@ -115,6 +117,7 @@ impl<'a> Run<'a> {
             targets: HashMap::new(),
             outputs: Mutex::new(outputs.collect()),
             outcomes: Mutex::new(outcomes),
+            notices: Mutex::default(),
             failure: Mutex::new(None),
             lost,
             needed_by,

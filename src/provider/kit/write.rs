@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::Failed;
 use tenantry_provider::contract::{CommitGuard, ProviderError, Step, WriteError, Writer, Written};
+use tenantry_provider::notices::{heard, without_secrets};
 use tenantry_transport::traced;
 
 /// A target where each step stands for itself. [`InTurn`] makes a writer of it.
@@ -103,8 +104,12 @@ pub async fn write_in_turn<S: Steps>(
         {
             return Err(lost.of_step(index, done, steps.attempted(step)));
         }
-        match traced(steps.step(step, guard)).await {
-            (Ok(written), _) => done.push(written),
+        let (traced, notices) = heard(traced(steps.step(step, guard))).await;
+        match traced {
+            (Ok(written), _) => {
+                let notices = without_secrets(notices, steps.hidden(step));
+                done.push(Written { notices, ..written });
+            }
             (Err(failure), is_written) => {
                 let (failure, is_in_doubt) = steps.failed(step, failure, is_written).await;
                 if let Err(failure) = steps.finish(&batch[..index]).await {
@@ -167,6 +172,10 @@ mod tests {
             tenantry_transport::note_write();
             match &*step.identity {
                 "bad" => Err(Trouble::conflict("somebody wrote hunter2")),
+                "loud" => {
+                    tenantry_provider::notices::note("NOTICE: the password is hunter2");
+                    Ok(Written::default())
+                }
                 _ => Ok(Written::default()),
             }
         }
@@ -182,6 +191,10 @@ mod tests {
 
     /// Lets so many steps pass.
     struct Passes(Mutex<usize>);
+
+    fn always() -> Passes {
+        Passes(Mutex::new(usize::MAX))
+    }
 
     #[async_trait]
     impl CommitGuard for Passes {
@@ -199,11 +212,19 @@ mod tests {
     #[tokio::test]
     async fn the_first_failure_ends_the_batch_and_quotes_no_secret() {
         let writer = InTurn(Target::default());
-        let failed = writer.write(&[step("a"), step("bad"), step("b")]).await.expect_err("it fails");
+        let failed = writer.write_guarded(&[step("a"), step("bad"), step("b")], &always()).await.expect_err("it fails");
         assert_eq!((failed.step, failed.done.len(), failed.error.class), (1, 1, ErrorClass::Conflict));
         assert_eq!(failed.error.to_string(), "creating jar \"bad\": somebody wrote (secret)");
         assert!(failed.error.is_in_doubt);
         assert_eq!(*writer.0.finished.lock().expect("no panic"), [1]);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_beside_success_is_told_of_its_own_step_and_quotes_no_secret() {
+        let writer = InTurn(Target::default());
+        let done = writer.write_guarded(&[step("a"), step("loud"), step("b")], &always()).await.expect("all is done");
+        let said: Vec<&[String]> = done.iter().map(|written| &*written.notices).collect();
+        assert_eq!(said, [&[][..], &["NOTICE: the password is (secret)".to_owned()][..], &[][..]]);
     }
 
     #[tokio::test]
@@ -219,10 +240,10 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_cannot_be_finished_repeats_its_last_step() {
         let writer = InTurn(Target::default());
-        assert_eq!(writer.write(&[step("a"), step("b")]).await.map(|done| done.len()).ok(), Some(2));
-        let failed = writer.write(&[step("a"), step("unsaved")]).await.expect_err("it is not saved");
+        assert_eq!(writer.write_guarded(&[step("a"), step("b")], &always()).await.map(|done| done.len()).ok(), Some(2));
+        let failed = writer.write_guarded(&[step("a"), step("unsaved")], &always()).await.expect_err("it is not saved");
         assert_eq!((failed.step, failed.done.len(), failed.error.class), (1, 1, ErrorClass::Retryable));
-        assert!(writer.write(&[]).await.is_ok());
+        assert!(writer.write_guarded(&[], &always()).await.is_ok());
     }
 
     #[tokio::test]

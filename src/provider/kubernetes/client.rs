@@ -22,7 +22,7 @@ use super::error::Failure;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
 use tenantry_provider::timeouts::{Timeouts, seconds};
 use tenantry_transport::body::{MOST_BYTES, Unfinished, collect};
-use tenantry_transport::{Asked, channel, is_this_machine, may_be_done, note_write};
+use tenantry_transport::{Asked, channel, is_this_machine, may_be_done, note_warnings, note_write};
 
 /// How often a read that is throttled is tried again, and the longest that it waits for its turn.
 const READ_TRIES: usize = 3;
@@ -236,6 +236,9 @@ impl Cluster {
             }
         }
         let (parts, bytes) = answer?;
+        if ask.is_write() {
+            note_warnings(&parts.headers);
+        }
         if !parts.status.is_success() {
             return Err(refusal(&parts, &bytes));
         }

@@ -16,13 +16,14 @@ use tenantry_provider::timeouts::Timeouts;
 use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls};
 
 /// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
-/// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still.
+/// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still. That
+/// something is there already, or is gone already, is no news where our own statements say `IF NOT EXISTS`.
 ///
 /// MariaDB alone makes the user of a `GRANT` that names nobody, open to everybody without a password, unless it is told not
 /// to; MySQL does not know the word any more.
 const PREPARE: &str = "SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
     IF(VERSION() LIKE '%MariaDB%', ',NO_AUTO_CREATE_USER', '')), SESSION lock_wait_timeout = 15, \
-    SESSION innodb_lock_wait_timeout = 15";
+    SESSION innodb_lock_wait_timeout = 15, SESSION sql_notes = 0";
 
 /// Which of the two products it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

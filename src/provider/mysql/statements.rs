@@ -33,12 +33,48 @@ pub fn check_query(sql: &str) -> Result<(), String> {
     }
 }
 
-/// Words in upper case and single symbols. Strings, quoted identifiers and comments are skipped (MySQL manual, "Language
-/// Structure").
+/// Words that begin, or belong to, a statement which has others in it.
+const COMPOUND: &[&str] =
+    &["ATOMIC", "DELIMITER", "EVENT", "FUNCTION", "LOOP", "PACKAGE", "PROCEDURE", "REPEAT", "THEN", "TRIGGER", "WHILE"];
+
+/// The statements of a script, one by one where that is certain: then the server can be asked about each of them. A script with
+/// stored programs, or with a backslash, whose meaning depends on the server's configuration, stays whole.
+pub fn statements(sql: &str) -> Vec<&str> {
+    let whole = || vec![sql];
+    let Ok(tokens) = tokens(sql) else { return whole() };
+    let is_compound = |(word, _): &(String, usize)| COMPOUND.contains(&word.as_str()) || word == "/*!";
+    if sql.contains('\\') || tokens.iter().any(is_compound) {
+        return whole();
+    }
+    let mut statements = Vec::new();
+    let (mut start, mut is_empty) = (0, true);
+    for (word, at) in &tokens {
+        if word != ";" {
+            is_empty = false;
+            continue;
+        }
+        if !is_empty {
+            statements.push(&sql[start..*at]);
+        }
+        (start, is_empty) = (at + 1, true);
+    }
+    if !is_empty {
+        statements.push(&sql[start..]);
+    }
+    statements
+}
+
 fn words(sql: &str) -> Result<Vec<String>, String> {
+    Ok(tokens(sql)?.into_iter().map(|(word, _)| word).collect())
+}
+
+/// Words in upper case and single symbols. Strings, quoted identifiers and comments are skipped (MySQL manual, "Language
+/// Structure"). Each comes with the place where it begins.
+fn tokens(sql: &str) -> Result<Vec<(String, usize)>, String> {
     let mut words = Vec::new();
     let mut rest = sql;
     while let Some(character) = rest.chars().next() {
+        let at = sql.len() - rest.len();
         let after = &rest[character.len_utf8()..];
         let starts_comment = |mark: &str| rest.starts_with(mark);
         rest = match character {
@@ -54,21 +90,21 @@ fn words(sql: &str) -> Result<Vec<String>, String> {
                 let inner = &rest[2..];
                 // What stands in such a comment runs all the same.
                 if inner.starts_with(['!', 'M']) {
-                    words.push("/*!".to_owned());
+                    words.push(("/*!".to_owned(), at));
                 }
                 inner.split_once("*/").map(|(_, after)| after).ok_or("a comment does not end")?
             }
             '\'' | '"' | '`' => {
-                words.push("?".to_owned());
+                words.push(("?".to_owned(), at));
                 skip_quoted(after, character)?
             }
             c if c.is_alphanumeric() || c == '_' => {
                 let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
-                words.push(rest[..end].to_uppercase());
+                words.push((rest[..end].to_uppercase(), at));
                 &rest[end..]
             }
             c => {
-                words.push(c.to_string());
+                words.push((c.to_string(), at));
                 after
             }
         };
@@ -115,5 +151,21 @@ mod tests {
     fn a_script_has_a_statement() {
         assert!(check_script("-- nothing\n/* at all */ # here").is_err());
         assert!(check_script("CREATE TABLE t (a int); INSERT INTO t VALUES (1)").is_ok());
+    }
+
+    #[test]
+    fn a_script_is_taken_apart_only_where_that_is_certain() {
+        let plain = "CREATE TABLE t (a int); -- one; not two\nINSERT INTO t VALUES (';', \"b;\") /* ; */;;\n";
+        let expected = ["CREATE TABLE t (a int)", " -- one; not two\nINSERT INTO t VALUES (';', \"b;\") /* ; */"];
+        assert_eq!(statements(plain), expected);
+        for whole in [
+            "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END; CALL p()",
+            "BEGIN NOT ATOMIC SELECT 1; END",
+            "SELECT '\\'; SELECT 2; -- '",
+            "SELECT 1; /*!50001 SELECT 2; */ SELECT 3",
+            "IF 1 THEN SELECT 1; END IF",
+        ] {
+            assert_eq!(statements(whole), [whole]);
+        }
     }
 }

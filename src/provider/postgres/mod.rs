@@ -12,6 +12,7 @@
 
 mod connection;
 mod error;
+mod heard;
 mod mark;
 mod quote;
 mod read;

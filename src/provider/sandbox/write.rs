@@ -118,7 +118,7 @@ impl SandboxWriter {
                 self.check(part, kind, identity, &spec, &attempted("creating"))?;
                 store(part, step, &spec, secrets, &outputs);
                 let captured = if stored.is_none() { capture(step, None) } else { BTreeMap::new() };
-                Ok(Written { outputs, captured })
+                Ok(Written { outputs, captured, ..Written::default() })
             }
             StepAction::Update { spec, before: _, applied: _, changed, removed: _, secrets } => {
                 let Some(stored) = stored else {
@@ -130,7 +130,7 @@ impl SandboxWriter {
                 let spec = kind.normal(spec);
                 // What its product has made of it stays.
                 if kind.leaves_alone(&spec) {
-                    return Ok(Written { outputs: stored.outputs, captured: BTreeMap::new() });
+                    return Ok(Written { outputs: stored.outputs, ..Written::default() });
                 }
                 let differences = compare(kind, &kept(kind, &spec, secrets), &stored.spec, None);
                 let mut pointers =
@@ -142,7 +142,7 @@ impl SandboxWriter {
                 let merged = kind.normal(&merge(kind, &stored.spec, &spec));
                 let outputs = stored.outputs;
                 store(part, step, &merged, secrets, &outputs);
-                Ok(Written { outputs, captured: capture(step, Some(changed)) })
+                Ok(Written { outputs, captured: capture(step, Some(changed)), ..Written::default() })
             }
             StepAction::Delete { .. } => {
                 let Some(stored) = stored else { return Ok(Written::default()) };

@@ -1,78 +1,7 @@
-//! How a connection to a target is protected: one rule for all drivers.
-//!
-//! What leaves this machine is encrypted, and the server's certificate is verified, unless the target says in so many words
-//! that it is not to be. Nobody stands between two programs of one machine, and a server beside us seldom has a
-//! certificate that somebody signed: there the driver does as it likes.
+//! Addresses of APIs, which keep the rule of [`tenantry_core::channel`].
 
-use std::net::IpAddr;
-
+pub use tenantry_core::channel::{Asked, Channel, Refused, channel, is_this_machine};
 use url::Url;
-
-/// What a target's settings ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Nothing, or "as it comes": encrypted where the server can.
-    Nothing,
-    /// The scheme of the URL knows no encryption, and nothing else is said about it.
-    Unencrypted,
-    /// In so many words, no encryption.
-    Plain,
-    /// Encryption, whoever answers.
-    Encrypted,
-    /// A certificate of a known authority, whatever name it is for.
-    VerifiedAuthority,
-    /// A certificate of a known authority, for the name of the server.
-    Verified,
-}
-
-/// How the connection is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
-    /// As the driver likes: nobody can stand in between.
-    AsItComes,
-    Plain,
-    VerifiedAuthority,
-    Verified,
-}
-
-/// Why a connection is not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("`roots` is for TLS, and `url` asks for none")]
-    RootsWithoutTls,
-    #[error("what is sent to another machine, the password too, would be readable by everybody in between")]
-    InTheClear,
-}
-
-impl Refused {
-    /// What the user can do about it. `scheme` is how the target's `url` begins with encryption.
-    pub fn remedy(self, scheme: &str) -> String {
-        match self {
-            Self::RootsWithoutTls => format!("begin `url` with {scheme}, or leave `roots` out"),
-            Self::InTheClear => format!(
-                "begin `url` with {scheme}; if the network between is trusted, write `plaintext = true` into the \
-                 target's table"
-            ),
-        }
-    }
-}
-
-/// How a connection is to be made. `is_local` says that it does not leave this machine, `has_roots` that the target names
-/// the certificates to trust.
-///
-/// # Errors
-/// If what is asked for cannot be, or would tell others what they must not know.
-pub fn channel(asked: Asked, is_local: bool, has_roots: bool) -> Result<Channel, Refused> {
-    match asked {
-        Asked::Plain | Asked::Unencrypted if has_roots => Err(Refused::RootsWithoutTls),
-        Asked::Plain => Ok(Channel::Plain),
-        Asked::Unencrypted if is_local => Ok(Channel::Plain),
-        Asked::Unencrypted => Err(Refused::InTheClear),
-        Asked::Nothing if is_local && !has_roots => Ok(Channel::AsItComes),
-        Asked::Nothing | Asked::Encrypted | Asked::Verified => Ok(Channel::Verified),
-        Asked::VerifiedAuthority => Ok(Channel::VerifiedAuthority),
-    }
-}
 
 /// A base address of an API, to which paths are appended.
 ///
@@ -94,36 +23,9 @@ pub fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether what is sent to a host of a URL stays on this machine.
-pub fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.to_canonical().is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_leaves_this_machine_is_verified_or_refused() {
-        let (away, here) = (false, true);
-        for (asked, is_local, has_roots, expected) in [
-            (Asked::Nothing, away, false, Ok(Channel::Verified)),
-            (Asked::Nothing, here, false, Ok(Channel::AsItComes)),
-            (Asked::Nothing, here, true, Ok(Channel::Verified)),
-            (Asked::Encrypted, away, false, Ok(Channel::Verified)),
-            (Asked::Encrypted, here, false, Ok(Channel::Verified)),
-            (Asked::VerifiedAuthority, away, true, Ok(Channel::VerifiedAuthority)),
-            (Asked::Verified, here, false, Ok(Channel::Verified)),
-            (Asked::Unencrypted, here, false, Ok(Channel::Plain)),
-            (Asked::Unencrypted, away, false, Err(Refused::InTheClear)),
-            (Asked::Unencrypted, here, true, Err(Refused::RootsWithoutTls)),
-            (Asked::Plain, away, false, Ok(Channel::Plain)),
-            (Asked::Plain, away, true, Err(Refused::RootsWithoutTls)),
-        ] {
-            assert_eq!(channel(asked, is_local, has_roots), expected, "{asked:?} {is_local} {has_roots}");
-        }
-    }
 
     #[test]
     fn credentials_leave_the_machine_encrypted_only() {
@@ -134,16 +36,6 @@ mod tests {
             ["http://example.com", "ftp://localhost", "example.com", "https://a:b@example.com", "https://e.com/?a=b"]
         {
             assert!(base_url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn only_loopback_is_this_machine() {
-        for local in ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1"] {
-            assert!(is_this_machine(local), "{local}");
-        }
-        for away in ["localhost.example.com", "10.0.0.1", "0.0.0.0", "db", ""] {
-            assert!(!is_this_machine(away), "{away}");
         }
     }
 }

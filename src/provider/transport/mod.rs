@@ -7,7 +7,8 @@
 //! body.rs      answers that are too long or too slow
 //! pages.rs     lists that do not come to an end
 //! trace.rs     whether anything was written on behalf of a step
-//! channel.rs   encryption and verification, for every driver
+//! warning.rs   what a server says beside success
+//! channel.rs   encryption and verification of APIs
 //! tls.rs       certificates
 //! sigv4.rs     signatures of AWS
 //! ```
@@ -26,6 +27,7 @@ mod request;
 pub mod sigv4;
 pub mod tls;
 mod trace;
+mod warning;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +49,7 @@ use gate::Gate;
 pub use pages::{Endless, Pages};
 pub use request::{Answer, Effect, Request, secret_header};
 pub use trace::{note_write, traced};
+pub use warning::note_warnings;
 
 /// Waits before a read is sent again that failed on its way. One whose time was over is not: it has been waited for.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
@@ -157,6 +160,9 @@ impl Transport {
                 }
             }
             let answer = answer?;
+            if request.effect != Effect::Read && answer.status.is_success() {
+                note_warnings(&answer.headers);
+            }
             let Some(asked) = asks_for_a_pause(&answer) else {
                 self.gate.passed(&pass);
                 return Ok(answer);

@@ -213,8 +213,9 @@ fn stands_against(
                 "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
                  not deleted"
             );
-            let help = "bring back the store of this environment (`tenantry store import`); an Approval with \
-                        `allow: [delete]` for its address lets it be deleted all the same";
+            let help = "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` \
+                        where no export is left); an Approval with `allow: [delete]` for its address lets it be deleted all \
+                        the same";
             return Some(Stop { hindrance: Hindrance::NotRecorded, message, help });
         }
         Ownership::NotOurs(cause) => cause,

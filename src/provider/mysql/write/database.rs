@@ -1,6 +1,6 @@
 //! Databases.
 
-use super::{Session, execute, text};
+use super::{Session, execute, execute_heard, text};
 use crate::connection::{Flavour, Open, Server};
 use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Label};
@@ -51,7 +51,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
         options.push_str(&format!(" COMMENT {}", quote_literal(&label.comment(written))?));
     }
     let verb = if existing.is_some() { "ALTER" } else { "CREATE" };
-    let made = execute(connection, format!("{verb} DATABASE {database} {options}")).await;
+    let made = execute_heard(connection, format!("{verb} DATABASE {database} {options}")).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
         mark::remove(connection, bookkeeping, "database", (name, ""), &step.mark).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::MySqlConnection;
 
-use super::execute;
+use super::{execute, execute_heard};
 use crate::error::{Failed as _, Failure};
 use crate::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
 use crate::read::grant::{Held, Key, fetch};
@@ -47,7 +47,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let option = if spec.with_grant_option { " WITH GRANT OPTION" } else { "" };
     let user = quote_user(&spec.user, &spec.host)?;
     // The session is set so that no server makes the user.
-    execute(connection, format!("GRANT {list} ON {} TO {user}{option}", object(&spec)?)).await
+    execute_heard(connection, format!("GRANT {list} ON {} TO {user}{option}", object(&spec)?)).await
 }
 
 async fn revoke(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row as _};
 
 use super::connection::{Connections, Session};
 use super::error::{Failed as _, Failure};
@@ -24,6 +24,7 @@ use super::types::MySqlKind;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{ProviderKind as _, Steps, within};
 use tenantry_provider::contract::{CommitGuard, Step, Written};
+use tenantry_provider::notices::note;
 
 pub struct MySqlWriter {
     connections: Arc<Connections>,
@@ -115,6 +116,22 @@ async fn prepare(connection: &mut MySqlConnection, bookkeeping: &str) -> Result<
 /// Runs a statement that binds nothing.
 async fn execute(connection: &mut MySqlConnection, sql: String) -> Result<(), Failure> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await?;
+    Ok(())
+}
+
+/// Runs a statement and notes what the server warns of.
+async fn execute_heard(connection: &mut MySqlConnection, sql: String) -> Result<(), Failure> {
+    execute(connection, sql).await?;
+    hear(connection).await
+}
+
+/// Notes what the server warned of in the statement before. The driver does not say whether there is anything.
+async fn hear(connection: &mut MySqlConnection) -> Result<(), Failure> {
+    for row in sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection).await? {
+        let text = |index: usize| row.try_get_unchecked::<String, _>(index);
+        let code: u32 = row.try_get_unchecked(1)?;
+        note(&format!("{} {code}: {}", text(0)?, text(2)?));
+    }
     Ok(())
 }
 

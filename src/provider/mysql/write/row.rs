@@ -6,6 +6,7 @@ use sqlx::mysql::MySqlArguments;
 use sqlx::query::Query;
 use sqlx::{Connection as _, MySql, MySqlConnection, Row as _};
 
+use super::hear;
 use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::column::{self, Sort};
@@ -83,6 +84,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
     if is_delete {
         if !rows.is_empty() {
             bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
+            hear(&mut transaction).await?;
         }
         guard.check().await?;
         transaction.commit().await?;
@@ -96,6 +98,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
             let marks = all.iter().map(|cell| cell.sort.placeholder()).collect::<Vec<_>>().join(", ");
             let sql = format!("INSERT INTO {qualified} ({names}) VALUES ({marks})");
             bound(sql, all.into_iter()).execute(&mut *transaction).await?;
+            hear(&mut transaction).await?;
         }
         ([row], action) => {
             let mut changed = Vec::new();
@@ -115,6 +118,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
                     let set = changed.iter().map(|cell| cell.assigned()).collect::<Vec<_>>().join(", ");
                     let sql = format!("UPDATE {qualified} SET {set} WHERE {is_row}");
                     bound(sql, changed.into_iter().chain(&key)).execute(&mut *transaction).await?;
+                    hear(&mut transaction).await?;
                 }
             }
         }

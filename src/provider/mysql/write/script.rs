@@ -2,12 +2,12 @@
 
 use sqlx::MySqlConnection;
 
-use super::{Session, execute, text};
+use super::{Session, execute, execute_heard, text};
 use crate::connection::Connections;
 use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
 use crate::read::script::{self, Server, TABLE};
-use crate::statements::check_script;
+use crate::statements::{check_script, statements};
 use crate::types::script::ScriptSpec;
 use tenantry_core::model::mark::{is_of, names_of};
 use tenantry_kit::parse;
@@ -85,7 +85,11 @@ async fn run(connections: &Connections, mut session: Session, spec: &ScriptSpec)
         execute(connection, format!("USE {}", quote_identifier(database)?)).await?;
     }
     execute(connection, "SET SESSION sql_mode = @@GLOBAL.sql_mode".to_owned()).await?;
-    execute(connection, spec.sql.clone()).await?;
+    execute(connection, "SET SESSION sql_notes = DEFAULT".to_owned()).await?;
+    // The server keeps the warnings of one statement until the next.
+    for statement in statements(&spec.sql) {
+        execute_heard(connection, statement.to_owned()).await?;
+    }
     execute(connection, "COMMIT".to_owned()).await?;
     session.into_inner().close().await;
     connections.acquire().await

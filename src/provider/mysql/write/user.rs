@@ -2,7 +2,7 @@
 
 use sqlx::{MySqlConnection, Row as _};
 
-use super::{Session, execute, text};
+use super::{Session, execute, execute_heard, text};
 use crate::connection::{Flavour, Open, Server};
 use crate::error::{Failed as _, Failure};
 use crate::mark::{self, Label};
@@ -75,7 +75,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
         clauses.push(format!("ATTRIBUTE {}", quote_literal(&label.attribute())?));
     }
     let verb = if existing.is_some() { "ALTER" } else { "CREATE" };
-    let made = execute(connection, format!("{verb} USER {}", clauses.join(" "))).await;
+    let made = execute_heard(connection, format!("{verb} USER {}", clauses.join(" "))).await;
     if in_table && existing.is_none() && made.as_ref().is_err_and(|failure| failure.number().is_some()) {
         // Somebody else made it in this moment, or nobody did: either way it is not ours.
         mark::remove(connection, bookkeeping, "user", key, &step.mark).await?;

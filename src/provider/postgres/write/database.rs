@@ -51,10 +51,14 @@ async fn create(
     spec: &DatabaseSpec,
     guard: &dyn CommitGuard,
 ) -> Result<(), Failure> {
-    let staging = quote_identifier(&staging_name(step, &spec.name))?;
+    let staging_name = staging_name(step, &spec.name);
+    let staging = quote_identifier(&staging_name)?;
     let database = quote_identifier(&spec.name)?;
     // Left by a crash: it is empty, and its options may be those of an earlier spec.
-    run(connection, format!("DROP DATABASE IF EXISTS {staging}")).await?;
+    let is_left = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1::text::name)";
+    if sqlx::query_scalar(is_left).bind(&staging_name).fetch_one(&mut *connection).await? {
+        run(connection, format!("DROP DATABASE IF EXISTS {staging}")).await?;
+    }
 
     let mut statement = format!("CREATE DATABASE {staging} CONNECTION LIMIT {}", spec.connection_limit);
     if let Some(owner) = &spec.owner {

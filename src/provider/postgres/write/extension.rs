@@ -28,7 +28,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
             let spec: ExtensionSpec = parse(&before.spec).of_step(index)?;
             // Without CASCADE: what uses the extension keeps it, and the server names it.
             let name = quote_identifier(&spec.name).of_step(index)?;
-            transaction.push(index, format!("DROP EXTENSION IF EXISTS {name} RESTRICT"));
+            transaction.push_quietly(index, format!("DROP EXTENSION IF EXISTS {name} RESTRICT"));
         }
     }
     Ok(())

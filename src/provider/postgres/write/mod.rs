@@ -28,10 +28,12 @@ use async_trait::async_trait;
 
 use super::connection::Connections;
 use super::error::{Failed as _, Failure};
+use super::heard::listening;
 use super::types::{self, PostgresKind};
 use tenantry_core::model::value::Value;
 use tenantry_kit::{ProviderKind as _, failed};
 use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
+use tenantry_provider::notices::{heard, take, without_secrets};
 use transaction::Transaction;
 
 pub struct PostgresWriter {
@@ -64,16 +66,19 @@ impl PostgresWriter {
         Self { connections, bookkeeping_schema, prepared: Mutex::default() }
     }
 
-    async fn write_all(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<(), StepFailure> {
+    /// Returns what the server said of each step beside success.
+    async fn write_all(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Vec<String>>, StepFailure> {
         if let [step] = batch
             && of(0, step)? == PostgresKind::Database
         {
-            return database::write(&self.connections, step, guard).await.of_step(0);
+            return database::write(&self.connections, step, guard).await.map(|()| vec![take()]).of_step(0);
         }
         let database = database_of(batch, self.connections.main_database())?;
         match self.write_within(&database, batch, guard).await {
             // With the database everything in it is gone.
-            Err(error) if error.failure.sqlstate() == Some("3D000") && batch.iter().all(Step::is_delete) => Ok(()),
+            Err(error) if error.failure.sqlstate() == Some("3D000") && batch.iter().all(Step::is_delete) => {
+                Ok(vec![Vec::new(); batch.len()])
+            }
             other => other,
         }
     }
@@ -83,7 +88,7 @@ impl PostgresWriter {
         database: &Arc<str>,
         steps: &[Step],
         guard: &dyn CommitGuard,
-    ) -> Result<(), StepFailure> {
+    ) -> Result<Vec<Vec<String>>, StepFailure> {
         let mut session = self.connections.acquire(database).await.of_step(0)?;
         if let Some(script) = steps.iter().position(|step| step.kind.name == types::script::NAME) {
             let is_prepared = self.prepared().contains(database);
@@ -110,12 +115,13 @@ impl PostgresWriter {
                     Err(Failure::invalid("a database cannot be part of a transaction")).of_step(index)
                 }
             }?;
+            transaction.hear(index);
         }
-        let is_clean = transaction.commit(guard).await?;
+        let (is_clean, notices) = transaction.commit(guard).await?;
         if is_clean {
             self.connections.release(session).await;
         }
-        Ok(())
+        Ok(notices)
     }
 
     fn prepared(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
@@ -128,12 +134,21 @@ impl Writer for PostgresWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         // What was not committed by then never is: the connection is dropped, and the server rolls back.
         let late = self.connections.timeouts().write;
-        let written = tokio::time::timeout(late, self.write_all(batch, guard)).await;
-        let Err(StepFailure { step, failure }) = written.unwrap_or(Err(Failure::late(late)).of_step(0)) else {
-            return Ok(vec![Written::default(); batch.len()]);
-        };
-        let error = failure.into_provider_error(batch[step].attempted(batch[step].identity.trim_matches('/')));
-        Err(failed(error, step, Vec::new(), batch.iter().flat_map(Step::secret_values)))
+        let write = heard(listening(self.write_all(batch, guard)));
+        let written = tokio::time::timeout(late, write).await.map(|(written, _)| written);
+        match written.unwrap_or(Err(Failure::late(late)).of_step(0)) {
+            Ok(notices) => {
+                let secrets: Vec<Arc<str>> = batch.iter().flat_map(Step::secret_values).collect();
+                let masked = |notices| without_secrets(notices, secrets.iter().cloned());
+                let written = |notices| Written { notices: masked(notices), ..Written::default() };
+                Ok(notices.into_iter().map(written).collect())
+            }
+            Err(StepFailure { step, failure }) => {
+                let attempted = batch[step].attempted(batch[step].identity.trim_matches('/'));
+                let hidden = batch.iter().flat_map(Step::secret_values);
+                Err(failed(failure.into_provider_error(attempted), step, Vec::new(), hidden))
+            }
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
             let name = before.spec.get("name").and_then(Value::as_str).unwrap_or_default();
             let Some(state) = transaction.schemas.remove(name) else { return Ok(()) };
             step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict).of_step(index)?;
-            transaction.push(index, format!("DROP SCHEMA {} CASCADE", quote_identifier(name).of_step(index)?));
+            transaction.push_quietly(index, format!("DROP SCHEMA {} CASCADE", quote_identifier(name).of_step(index)?));
             Ok(())
         }
     }

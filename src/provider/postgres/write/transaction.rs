@@ -14,6 +14,7 @@ use crate::read::schema::{self, SchemaState};
 use crate::types::{self, policy::PolicySpec};
 use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step};
+use tenantry_provider::notices;
 
 /// How every transaction begins that writes. Waiting for a lock has an end, so that one stuck session stops one tenant
 /// and not the run. Looking at what is to be changed takes longer to plan than to do: one plan does for every tenant.
@@ -37,6 +38,8 @@ pub struct Transaction<'a> {
     pub schemas: HashMap<String, SchemaState>,
     pub policies: HashMap<(String, String, String), PolicyState>,
     pending: Vec<(usize, String)>,
+    /// What the server said of each step beside success.
+    notices: Vec<Vec<String>>,
     /// Whether the session is as it was; a script may have changed its settings for good.
     pub is_clean: bool,
 }
@@ -70,9 +73,12 @@ impl<'a> Transaction<'a> {
             schemas: HashMap::new(),
             policies: HashMap::new(),
             pending: Vec::new(),
+            notices: vec![Vec::new(); steps.len()],
             is_clean: true,
         };
         transaction.look(steps).await?;
+        // Of what no step asked for.
+        notices::take();
         Ok(transaction)
     }
 
@@ -109,6 +115,18 @@ impl<'a> Transaction<'a> {
         self.pending.push((step, statement.into()));
     }
 
+    /// The same of a statement that the server comments on although it does what it is meant to.
+    pub fn push_quietly(&mut self, step: usize, statement: impl Into<String>) {
+        self.push(step, "SET LOCAL client_min_messages = warning");
+        self.push(step, statement);
+        self.push(step, "SET LOCAL client_min_messages TO DEFAULT");
+    }
+
+    /// Puts what the server said since down to a step.
+    pub fn hear(&mut self, step: usize) {
+        hear(&mut self.notices, step);
+    }
+
     /// Sends what waits.
     pub async fn flush(&mut self) -> Result<(), StepFailure> {
         let pending = std::mem::take(&mut self.pending);
@@ -121,19 +139,21 @@ impl<'a> Transaction<'a> {
         let mut results = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_many(&mut *self.connection);
         loop {
             match results.try_next().await {
-                Ok(Some(Either::Left(_))) => completed += 1,
+                Ok(Some(Either::Left(_))) => {
+                    // It comes before the end of the statement that it is about.
+                    hear(&mut self.notices, step_of(&pending, completed));
+                    completed += 1;
+                }
                 Ok(Some(Either::Right(_))) => {}
                 Ok(None) => return Ok(()),
-                Err(error) => {
-                    let step = pending.get(completed).or(pending.last()).map_or(0, |(step, _)| *step);
-                    return Err(error).of_step(step);
-                }
+                Err(error) => return Err(error).of_step(step_of(&pending, completed)),
             }
         }
     }
 
-    /// Sends what waits and commits, if the run still may. Returns whether the connection can be used again.
-    pub async fn commit(mut self, guard: &dyn CommitGuard) -> Result<bool, StepFailure> {
+    /// Sends what waits and commits, if the run still may. Returns whether the connection can be used again, and what the
+    /// server said of each step. What it says only when it commits, as a deferred trigger does, is put down to the last one.
+    pub async fn commit(mut self, guard: &dyn CommitGuard) -> Result<(bool, Vec<Vec<String>>), StepFailure> {
         let last = self.pending.last().map_or(0, |(step, _)| *step);
         // Once more, for a script may have set something else; and before the question, for the time runs from here: a
         // commit that is sent when the answer is no longer good finds its transaction ended.
@@ -141,10 +161,24 @@ impl<'a> Transaction<'a> {
         self.flush().await?;
         guard.check().await.of_step(last)?;
         match sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await {
-            Ok(_) => Ok(self.is_clean),
+            Ok(_) => {
+                self.hear(self.notices.len().saturating_sub(1));
+                Ok((self.is_clean, self.notices))
+            }
             // Refused by the server, as by a deferred constraint: nothing was done.
             Err(error @ sqlx::Error::Database(_)) => Err(error).of_step(last),
             Err(error) => Err(Failure::CommitUnknown(error)).of_step(last),
         }
+    }
+}
+
+/// The step that a statement of `pending` belongs to.
+fn step_of(pending: &[(usize, String)], statement: usize) -> usize {
+    pending.get(statement).or(pending.last()).map_or(0, |(step, _)| *step)
+}
+
+fn hear(notices: &mut [Vec<String>], step: usize) {
+    if let Some(of_step) = notices.get_mut(step) {
+        of_step.extend(notices::take());
     }
 }
