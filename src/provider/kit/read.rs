@@ -179,7 +179,7 @@ mod tests {
     use tenantry_provider::contract::Known;
 
     mod pot {
-        pub use crate::fixture::jar as kind;
+        pub(super) use crate::fixture::jar as kind;
         pub const NAME: &str = "kitchen.jar";
     }
 
