@@ -37,8 +37,8 @@
 //!
 //! Each room is a crate, so that the compiler keeps the borders. A room knows `tenantry_core`; `tenantry_engine` joins those
 //! below it, and `tenantry_cli` knows all. Core is pure: no IO, no clock, no randomness; what it needs of them comes in as
-//! arguments. A provider knows core and the contract, `tenantry_provider::contract`, the kit, and no other provider; it is a feature
-//! of this package. `tests/rooms.rs` holds every file to what the compiler cannot see.
+//! arguments. A provider knows core, the contract, `tenantry_provider::contract`, and the kit, and no other provider; it is
+//! a feature of this package. `tests/rooms.rs` holds every file to what the compiler cannot see.
 //!
 //! A reader may begin with `tenantry_core::model` for the words, `tenantry_core::plan::build` for what is decided, and
 //! `tenantry_engine::apply` for what is promised of a run.

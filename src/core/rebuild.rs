@@ -567,10 +567,10 @@ mod tests {
             {"name": "d_old", "kind": "test.bill", "mark": "acme/down"},
         ]);
         assert_snapshot!(told(&json!({"wanted": wanted, "there": there})), @r#"
-        acme/db a AsWanted {"name":"a"}
-        left acme/down: `d_old` may be a copy: a clone has the mark too
-        unknown {Address { owner: Tenant("acme"), id: "down", each: None }}: no answer
-        0 kept
+            acme/db a AsWanted {"name":"a"}
+            left acme/down: `d_old` may be a copy: a clone has the mark too
+            unknown {Address { owner: Tenant("acme"), id: "down", each: None }}: Unreadable { message: "no answer" }
+            0 kept
         "#);
     }
 }

@@ -179,10 +179,7 @@ mod tests {
     use tenantry_provider::contract::Known;
 
     mod pot {
-        pub fn kind() -> tenantry_core::model::kind::Kind {
-            crate::fixture::jar()
-        }
-
+        pub(super) use crate::fixture::jar as kind;
         pub const NAME: &str = "kitchen.jar";
     }
 
