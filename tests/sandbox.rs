@@ -28,7 +28,7 @@ fn a_sequence_that_fails_half_way_keeps_what_came_before_and_has_it_on_record() 
     let config = "[estate]\nname = \"shop\"\n[targets.main]\nprovider = \"kubernetes\"\nsandbox = true\n";
     std::fs::write(path.join("tenantry.toml"), config).expect("writes");
     let write = |resources: &[String]| {
-        std::fs::write(path.join("tenants/all.yaml"), estate(&resources.concat())).expect("writes")
+        std::fs::write(path.join("tenants/all.yaml"), estate(&resources.concat())).expect("writes");
     };
     let space = object("space", "Namespace", "");
     let config = |id: &str, namespace: &str| object(id, "ConfigMap", &format!(", namespace: {namespace}"));

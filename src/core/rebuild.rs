@@ -65,6 +65,9 @@ pub struct Found {
     pub sensitive: Vec<Arc<str>>,
 }
 
+/// Something that carries a mark.
+type Marked<'a> = (&'a TargetName, &'a Arc<Kind>, &'a Identity, &'a Present);
+
 /// What the targets told.
 #[derive(Debug, Default, PartialEq)]
 pub struct Rebuilt {
@@ -310,7 +313,7 @@ impl<'a> Builder<'a> {
     /// Judges what carries our mark and is wanted by nobody, or at another name.
     fn marked(&mut self) {
         let inputs = self.inputs;
-        let mut found: BTreeMap<&Address, Vec<(&TargetName, &Arc<Kind>, &Identity, &Present)>> = BTreeMap::new();
+        let mut found: BTreeMap<&Address, Vec<Marked<'_>>> = BTreeMap::new();
         for ((target, kind), observation) in inputs.observed {
             let Some(kind) = inputs.catalogue.get(kind).filter(|kind| kind.mark != MarkPlace::Inventory) else {
                 continue;

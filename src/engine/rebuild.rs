@@ -27,7 +27,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::resource::{Applied, Inventory, TargetName};
-use tenantry_core::model::secret::SecretVersion;
+use tenantry_core::model::secret::{SecretReference, SecretVersion};
 use tenantry_core::plan::Action;
 use tenantry_core::plan::passes::moves;
 use tenantry_core::rebuild::{Found, Inputs, Rebuilt, rebuild};
@@ -83,7 +83,7 @@ pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let phases: BTreeMap<Arc<str>, Phase> =
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
     let mut stored: BTreeMap<(Owner, Arc<str>), SecretVersion> = BTreeMap::new();
-    for reference in secrets.list().await?.into_iter().filter(|reference| reference.is_captured()) {
+    for reference in secrets.list().await?.into_iter().filter(SecretReference::is_captured) {
         let highest = stored.entry((reference.owner, reference.name)).or_insert(reference.version);
         *highest = reference.version.max(*highest);
     }

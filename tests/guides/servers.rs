@@ -256,9 +256,22 @@ impl Cluster {
         self.by_hand("GET", path, Json::Null).await
     }
 
-    /// What carries an estate's label, as `COLLECTION NAMESPACE/NAME`.
+    /// What carries an estate's label, as `COLLECTION NAMESPACE/NAME`. What is being deleted is waited for: how long the server
+    /// takes to empty a namespace depends on what else it has to do.
     pub async fn marked(&self, collections: &[&str], estate: &str) -> Vec<String> {
-        let mut found = Vec::new();
+        for _ in 0..600 {
+            let (found, ending) = self.labelled(collections, estate).await;
+            if ending == 0 {
+                return found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        self.labelled(collections, estate).await.0
+    }
+
+    /// What carries an estate's label, and how much of it is being deleted.
+    async fn labelled(&self, collections: &[&str], estate: &str) -> (Vec<String>, usize) {
+        let (mut found, mut ending) = (Vec::new(), 0);
         for collection in collections {
             let (status, list) =
                 self.ask("GET", &format!("{collection}?labelSelector=tenantry.dev/estate={estate}"), Json::Null).await;
@@ -269,9 +282,10 @@ impl Cluster {
             for item in list["items"].as_array().unwrap_or_else(|| panic!("{collection}: {list}")) {
                 let text = |field: &str| item["metadata"][field].as_str().unwrap_or_default().to_owned();
                 found.push(format!("{collection} {}/{}", text("namespace"), text("name")));
+                ending += usize::from(!text("deletionTimestamp").is_empty());
             }
         }
-        found
+        (found, ending)
     }
 
     /// Removes types of objects, whoever made them.

@@ -150,7 +150,7 @@ fn what_a_user_may_not_do_is_named_with_the_verb() {
         let reader = Kubernetes.reader(&world.restricted()).expect("valid settings");
         match world.observe_with(&*reader, &there).await {
             Observed::Unknown(reason) => {
-                assert!(said(&reason).contains("the verb `list` on `configmaps`"), "{reason:?}")
+                assert!(said(&reason).contains("the verb `list` on `configmaps`"), "{reason:?}");
             }
             other => panic!("{other:?}"),
         }

@@ -112,7 +112,7 @@ fn a_type_that_the_cluster_does_not_know_is_unknown_unless_its_definition_is_ask
         let widget = world.desired("acme/widget", widget);
         match world.observe(&widget).await {
             Observed::Unknown(reason) => {
-                assert!(said(&reason).contains("does not know the kind `Widget`"), "{reason:?}")
+                assert!(said(&reason).contains("does not know the kind `Widget`"), "{reason:?}");
             }
             other => panic!("{other:?}"),
         }

@@ -146,8 +146,13 @@ pub fn failed(
 ///
 /// # Errors
 /// Its own, or that it is late.
-pub async fn within<T, F: Failed>(within: Duration, what: impl Future<Output = Result<T, F>>) -> Result<T, F> {
-    tokio::time::timeout(within, what).await.unwrap_or_else(|_| Err(F::late(within)))
+pub fn within<T, F: Failed>(
+    within: Duration,
+    what: impl Future<Output = Result<T, F>>,
+) -> impl Future<Output = Result<T, F>> {
+    // What a driver does for one request is large, and is moved about as a part of everything that waits for it.
+    let what = Box::pin(what);
+    async move { tokio::time::timeout(within, what).await.unwrap_or_else(|_| Err(F::late(within))) }
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl Connections {
             let server = Server { flavour, folds_names: names == 1 };
             Ok(Open { connection, server, own_user: own_user.into() })
         };
-        self.pool.acquire(self.timeouts.connect, lives, open).await
+        self.pool.acquire(self.timeouts.connect, lives, Box::pin(open)).await
     }
 
     /// Gives a connection back that is as it was.

@@ -20,7 +20,10 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 const NOTICE: &str = "sqlx::postgres::notice";
 
 /// Made once: every new subscriber makes `tracing` ask all of them about every event of the program.
-static EAR: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Ear));
+///
+/// Two of them, of which one is used: where a program has a single subscriber, `tracing` asks the one of the thread that
+/// reaches an event first, which may have none, and remembers that nobody wants the event.
+static EARS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [Dispatch::new(Ear), Dispatch::new(Ear)]);
 
 tokio::task_local! {
     /// Where everything else goes.
@@ -30,7 +33,7 @@ tokio::task_local! {
 /// Runs something, and notes what servers say meanwhile.
 pub async fn listening<T>(run: impl Future<Output = T>) -> T {
     let others = tracing::dispatcher::get_default(Clone::clone);
-    OTHERS.scope(others, run.with_subscriber(EAR.clone())).await
+    OTHERS.scope(others, run.with_subscriber(EARS[0].clone())).await
 }
 
 /// Takes notices, and passes on what else is said.

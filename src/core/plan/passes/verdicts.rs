@@ -27,7 +27,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
             draft
         };
         let workers: Vec<_> = owners.chunks(chunk).map(|owners| threads.spawn(move || part(owners))).collect();
-        let parts = workers.into_iter().map(|worker| worker.join());
+        let parts = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
         parts.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     for part in parts {

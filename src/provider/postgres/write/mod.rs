@@ -134,7 +134,7 @@ impl Writer for PostgresWriter {
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError> {
         // What was not committed by then never is: the connection is dropped, and the server rolls back.
         let late = self.connections.timeouts().write;
-        let write = heard(listening(self.write_all(batch, guard)));
+        let write = Box::pin(heard(listening(self.write_all(batch, guard))));
         let written = tokio::time::timeout(late, write).await.map(|(written, _)| written);
         match written.unwrap_or(Err(Failure::late(late)).of_step(0)) {
             Ok(notices) => {

@@ -15,7 +15,7 @@ mod schedule;
 mod subscription;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -56,10 +56,10 @@ impl StripeWriter {
     /// Looks something up in the list of a kind, which is read when it is first needed.
     async fn look<T>(&self, kind: StripeKind, look: impl FnOnce(&mut List) -> T) -> Result<T, Failure> {
         let mut lists = self.lists.lock().await;
-        if !lists.contains_key(&kind) {
-            lists.insert(kind, List::read(&self.api, kind).await?);
-        }
-        Ok(look(lists.get_mut(&kind).expect("it was just read")))
+        Ok(look(match lists.entry(kind) {
+            hash_map::Entry::Occupied(read) => read.into_mut(),
+            hash_map::Entry::Vacant(new) => new.insert(List::read(&self.api, kind).await?),
+        }))
     }
 
     /// Reads a list again at its next use.
