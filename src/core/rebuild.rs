@@ -61,7 +61,7 @@ pub enum State {
 pub struct Found {
     pub applied: Applied,
     pub state: State,
-    /// Pointers of what is sensitive in its spec.
+    /// Pointers to the sensitive fields of its spec.
     pub sensitive: Vec<Arc<str>>,
 }
 

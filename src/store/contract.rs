@@ -278,7 +278,7 @@ pub struct StepEnded {
     pub identity: Identity,
     pub action: Action,
     pub generation: u64,
-    /// Pointers of what is sensitive in what was written; nothing in entries of versions that did not put it on record.
+    /// Pointers to the sensitive fields of what was written; nothing in entries of versions that did not record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitive: Option<Vec<Arc<str>>>,
     pub result: StepResult,

@@ -192,7 +192,7 @@ fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, updat
     }
 }
 
-/// The field that asks for another one of what is told once, if the repository has changed it.
+/// The field whose change asks for a new one-time secret, if the repository has changed it.
 fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -> Option<&'static str> {
     let (field, before) = capture.field.zip(applied?.spec_value())?;
     let written = kind::at(&before, field)?;

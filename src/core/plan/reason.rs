@@ -50,7 +50,7 @@ pub enum Reason {
         /// The secret's name.
         secret: Arc<str>,
     },
-    /// A secret that it was written with is not in the secret store, so another one would be drawn.
+    /// A secret that it was written with is not in the secret store, so another one would be generated.
     SecretLost {
         /// The secret's name.
         secret: Arc<str>,

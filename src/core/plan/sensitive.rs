@@ -1,4 +1,4 @@
-//! What is not shown, and what stands in its place: one rule for the plan, the journal and every other view of a spec.
+//! Which fields are masked, and by what text: one rule for the plan, the journal and every other view of a spec.
 //!
 //! Sensitive is what the kind says, what the blueprint declares, what is made of personal data of a tenant, and every
 //! secret. Which fields those are depends on the blueprint of the day, so it is put on record with what was written.
@@ -12,7 +12,7 @@ use crate::model::value::{Map, Value, push_token};
 /// What stands in place of a masked value.
 pub const MASK: &str = "(sensitive)";
 
-/// Pointers of what is sensitive in a desired spec.
+/// Pointers to the sensitive fields of a desired spec.
 pub fn of(desired: &Desired) -> Vec<Arc<str>> {
     let of_kind = desired.kind.sensitive_in(&desired.spec);
     let mut sensitive: Vec<Arc<str>> = of_kind.iter().map(|pointer| Arc::from(&**pointer)).collect();
@@ -38,7 +38,7 @@ pub fn unless_recorded(kind: Option<&Kind>, spec: &Map) -> Vec<Arc<str>> {
     spec.iter().filter(|(field, _)| !is_name(field)).map(|(field, _)| pointer(field)).collect()
 }
 
-/// Whether what stands at a pointer is sensitive, is a part of what is, or has a part that is.
+/// Whether the field at a pointer is sensitive, lies within a sensitive field, or contains one.
 pub fn covers(sensitive: &[Arc<str>], pointer: &str) -> bool {
     sensitive.iter().any(|sensitive| {
         pointer.strip_prefix(&**sensitive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -92,7 +92,7 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// No secret is drawn anew because the store that had it is not there.
+/// No secret is generated again because the store that had it is missing.
 fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes {
         let Reason::SecretLost { secret } = &change.reason else { continue };

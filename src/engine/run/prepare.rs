@@ -34,7 +34,7 @@ struct Clear {
     /// As the plan has it, with the versions of secrets settled.
     after: Arc<Map>,
     spec: Map,
-    /// The pointers of what is secret in it.
+    /// Pointers to the secret fields of the spec.
     secrets: Vec<String>,
 }
 

@@ -5,7 +5,7 @@
 //! | [`moves`] | addresses that resources had before, told by the inventory; runs before the targets are asked |
 //! | [`systems`] | targets that are another system than they were |
 //! | [`verdicts`] | what is to be done about each desired resource |
-//! | [`secrets`] | resources whose secret was lost: nothing is drawn anew without an Approval |
+//! | [`secrets`] | resources whose secret was lost: nothing is generated again without an Approval |
 //! | [`orphans`] | what exists and is no longer wanted |
 //! | [`phases`] | which tenants enter a phase, and which cannot |
 //! | [`selection`] | what has to wait for something that was not selected |

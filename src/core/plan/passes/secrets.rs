@@ -1,7 +1,7 @@
 //! Resources whose secret was lost: what exists was written with a secret that the secret store does not have.
 //!
-//! A fresh checkout, or another store: drawn anew, every password and key would be another one than those in use. Such a
-//! change says so, and a guard refuses it without an Approval.
+//! In a fresh checkout, or with another store, every password and key would be generated again and differ from those in use.
+//! Such a change says so, and a guard refuses it without an Approval.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
