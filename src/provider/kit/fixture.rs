@@ -37,7 +37,7 @@ mod for_kit {
     use std::borrow::Cow;
     use std::sync::Arc;
 
-    use crate::{Failed, Obstacle, describe};
+    use crate::{Failed, Obstacle, Stakes, describe};
     use tenantry_core::model::kind::Kind;
     use tenantry_core::model::mark::Mark;
     use tenantry_core::model::value::Map;
@@ -76,7 +76,7 @@ mod for_kit {
     }
 
     pub fn jar() -> Kind {
-        describe::<JarSpec>("kitchen.jar", "A jar.", &["name"])
+        describe::<JarSpec>("kitchen.jar", "A jar.", &["name"], Stakes { loses_data: false, bills: false })
     }
 
     /// Makes a jar, whose password is `hunter2`.

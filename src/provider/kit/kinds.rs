@@ -91,12 +91,22 @@ impl<K: ProviderKind> Kinds<K> {
     }
 }
 
-/// A kind with nothing but its name, its spec and its identity: no mark on the resource, each written by itself, nothing that
-/// cannot be made again, nothing hidden, and only nulls to normalise. A kind says with `..describe(…)` what is different.
+/// What a mistake with a kind would cost. Every kind has to say it: a default would be wrong for the kind that forgets.
+#[derive(Clone, Copy, Debug)]
+pub struct Stakes {
+    /// See [`Kind::loses_data`].
+    pub loses_data: bool,
+    /// See [`Kind::bills`].
+    pub bills: bool,
+}
+
+/// A kind with nothing but its name, its spec, its identity and its stakes: no mark on the resource, each written by itself,
+/// nothing hidden, and only nulls to normalise. A kind says with `..describe(…)` what is different.
 pub fn describe<Spec: JsonSchema>(
     name: &'static str,
     summary: &'static str,
     identity: &'static [&'static str],
+    Stakes { loses_data, bills }: Stakes,
 ) -> Kind {
     Kind {
         name,
@@ -111,8 +121,8 @@ pub fn describe<Spec: JsonSchema>(
         captures: &[],
         name_limits: &[],
         references: &[],
-        loses_data: false,
-        bills: false,
+        loses_data,
+        bills,
         mark: MarkPlace::Inventory,
         batch: Batch::Single,
         normalise: |spec| Fields::of(spec).build(),
@@ -138,7 +148,7 @@ mod tests {
         pub const NAME: &str = "kitchen.jar";
 
         pub fn kind() -> Kind {
-            Kind { loses_data: true, ..describe::<JarSpec>(NAME, "A jar.", &["name"]) }
+            describe::<JarSpec>(NAME, "A jar.", &["name"], Stakes { loses_data: true, bills: false })
         }
     }
 

@@ -7,7 +7,7 @@ use super::{check_names, is_system_database, name_limit};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A database, which MySQL also calls a schema.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,12 +32,16 @@ pub const NAME: &str = "mysql.database";
 pub fn kind() -> Kind {
     Kind {
         name_limits: const { &[name_limit("/name")] },
-        loses_data: true,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         normalise,
         check: |spec| check(spec),
-        ..describe::<DatabaseSpec>(NAME, "A database of a MySQL or MariaDB server.", &["name"])
+        ..describe::<DatabaseSpec>(
+            NAME,
+            "A database of a MySQL or MariaDB server.",
+            &["name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

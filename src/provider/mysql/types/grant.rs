@@ -8,7 +8,7 @@ use super::{check_names, is_system_database, name_limit, reference};
 use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// All privileges that a user has on one object. Others that it has there are taken away.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,6 +60,7 @@ pub fn kind() -> Kind {
             NAME,
             "The privileges of a user on the server, a database or a table.",
             &["on", "database", "table", "host", "user"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

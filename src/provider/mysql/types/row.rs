@@ -9,7 +9,7 @@ use super::{check_names, name_limit, reference};
 use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A row of a table that exists, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -34,13 +34,13 @@ pub fn kind() -> Kind {
         owned_by_key: &["/columns"],
         name_limits: const { &[name_limit("/table"), name_limit("/database")] },
         references: const { &[reference("/database", "mysql.database")] },
-        loses_data: true,
         normalise,
         check: |spec| check(spec),
         ..describe::<RowSpec>(
             NAME,
             "A row of an existing MySQL table, owned column by column.",
             &["database", "table", "key"],
+            Stakes { loses_data: true, bills: false },
         )
     }
 }

@@ -7,7 +7,7 @@ use super::{check_names, name_limit, reference};
 use crate::statements;
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::value::Map;
-use tenantry_kit::{describe, script};
+use tenantry_kit::{Stakes, describe, script};
 
 /// SQL that runs once for each version of its text, with a record that it ran.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -44,10 +44,14 @@ pub fn kind() -> Kind {
         references: const { &[reference("/database", "mysql.database")] },
         mark: MarkPlace::Target,
         // Only the record goes.
-        loses_data: false,
         normalise: script::normalise,
         check: |spec| check(spec),
-        ..describe::<ScriptSpec>(NAME, "SQL that runs once for each version of its text.", &["database", "name"])
+        ..describe::<ScriptSpec>(
+            NAME,
+            "SQL that runs once for each version of its text.",
+            &["database", "name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

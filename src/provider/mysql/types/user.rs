@@ -7,7 +7,7 @@ use super::check_names;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A user, as the server knows it: a name and where it comes from.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -75,7 +75,12 @@ pub fn kind() -> Kind {
         batch: Batch::Sequence,
         normalise,
         check: |spec| check(spec),
-        ..describe::<UserSpec>(NAME, "A user of a MySQL or MariaDB server, with its limits.", &["host", "name"])
+        ..describe::<UserSpec>(
+            NAME,
+            "A user of a MySQL or MariaDB server, with its limits.",
+            &["host", "name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

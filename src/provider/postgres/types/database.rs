@@ -7,7 +7,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// Databases are first made under a name that begins so, given their mark, and then renamed: a crash in between never leaves
 /// an unmarked database under the wanted name. `CREATE DATABASE` cannot be part of a transaction.
@@ -42,11 +42,15 @@ pub fn kind() -> Kind {
         immutable: &["/encoding", "/locale"],
         name_limits: const { &[name_limit("/name"), name_limit("/owner")] },
         references: const { &[reference("/owner", "postgres.role")] },
-        loses_data: true,
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
-        ..describe::<DatabaseSpec>(NAME, "A database of a PostgreSQL server.", &["name"])
+        ..describe::<DatabaseSpec>(
+            NAME,
+            "A database of a PostgreSQL server.",
+            &["name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

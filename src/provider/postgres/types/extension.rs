@@ -7,7 +7,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, Problem};
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// An extension of a database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,10 +32,14 @@ pub fn kind() -> Kind {
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         // Its comment is its description, written by its own script at every update: it has no room for a mark.
         // Some extensions keep data in tables of their own, and those go with it.
-        loses_data: true,
         batch: Batch::Transaction { within: Some("/database") },
         check: |spec| check(spec),
-        ..describe::<ExtensionSpec>(NAME, "An extension of a PostgreSQL database.", &["database", "name"])
+        ..describe::<ExtensionSpec>(
+            NAME,
+            "An extension of a PostgreSQL database.",
+            &["database", "name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, FieldReference, Kind, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -134,6 +134,7 @@ pub fn kind() -> Kind {
             NAME,
             "Privileges of a role on objects of a PostgreSQL database.",
             &["database", "role", "on", "schema", "name", "grantor"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

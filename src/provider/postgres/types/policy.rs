@@ -8,7 +8,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A row security policy of a table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -97,6 +97,7 @@ pub fn kind() -> Kind {
             NAME,
             "A row security policy of a PostgreSQL table, and that the table has row security.",
             &["database", "schema", "table", "name"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

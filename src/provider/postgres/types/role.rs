@@ -11,7 +11,7 @@ use super::{check_name, name_limit};
 use tenantry_core::model::kind::{Batch, FieldReference, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A role: a user or a group of users.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -89,7 +89,12 @@ pub fn kind() -> Kind {
         batch: Batch::Transaction { within: None },
         normalise,
         check: |spec| check(spec),
-        ..describe::<RoleSpec>(NAME, "A role of a PostgreSQL server, with its settings and memberships.", &["name"])
+        ..describe::<RoleSpec>(
+            NAME,
+            "A role of a PostgreSQL server, with its settings and memberships.",
+            &["name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A row of a table that exists, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,6 @@ pub fn kind() -> Kind {
         owned_by_key: &["/columns"],
         name_limits: const { &[name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
-        loses_data: true,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
@@ -51,6 +50,7 @@ pub fn kind() -> Kind {
             NAME,
             "A row of an existing PostgreSQL table, owned column by column.",
             &["database", "schema", "table", "key"],
+            Stakes { loses_data: true, bills: false },
         )
     }
 }

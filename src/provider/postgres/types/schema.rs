@@ -7,7 +7,7 @@ use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A schema of a database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -36,7 +36,6 @@ pub fn kind() -> Kind {
     Kind {
         name_limits: const { &[name_limit("/name"), name_limit("/owner"), name_limit("/database")] },
         references: const { &[reference("/owner", "postgres.role"), reference("/database", "postgres.database")] },
-        loses_data: true,
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
@@ -45,6 +44,7 @@ pub fn kind() -> Kind {
             NAME,
             "A schema of a PostgreSQL database; deleting it deletes everything in it.",
             &["database", "name"],
+            Stakes { loses_data: true, bills: false },
         )
     }
 }

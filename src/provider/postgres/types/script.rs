@@ -8,7 +8,7 @@ use crate::statements;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
-use tenantry_kit::{describe, script};
+use tenantry_kit::{Stakes, describe, script};
 
 /// SQL that runs once for each version of its text, in a transaction with the record that it ran.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -48,13 +48,13 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Transaction { within: Some("/database") },
         // Only the record goes.
-        loses_data: false,
         normalise: script::normalise,
         check: |spec| check(spec),
         ..describe::<ScriptSpec>(
             NAME,
             "SQL that runs once for each version of its text.",
             &["database", "schema", "name"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

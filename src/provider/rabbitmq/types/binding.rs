@@ -12,7 +12,7 @@ use crate::error::Failure;
 use tenantry_core::model::kind::{FieldReference, Kind};
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 use tenantry_provider::contract::Step;
 
 /// A binding of a queue or an exchange to an exchange. All of it is its identity.
@@ -73,6 +73,7 @@ pub fn kind() -> Kind {
             NAME,
             "A binding of a queue or an exchange to an exchange of a RabbitMQ broker.",
             &["vhost", "source", "destinationType", "destination", "routingKey", "arguments"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

@@ -9,7 +9,7 @@ use super::{check_names, check_reserved, name_limit, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// An exchange. Nothing of it can change.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -62,7 +62,12 @@ pub fn kind() -> Kind {
             problems.extend(check_reserved(spec, "name"));
             problems
         },
-        ..describe::<ExchangeSpec>(NAME, "An exchange of a virtual host of a RabbitMQ broker.", &["vhost", "name"])
+        ..describe::<ExchangeSpec>(
+            NAME,
+            "An exchange of a virtual host of a RabbitMQ broker.",
+            &["vhost", "name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

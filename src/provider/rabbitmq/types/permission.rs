@@ -9,7 +9,7 @@ use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What a user may do in a virtual host, as regular expressions over names. An empty one allows nothing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -46,6 +46,7 @@ pub fn kind() -> Kind {
             NAME,
             "What a user may do in a virtual host of a RabbitMQ broker.",
             &["vhost", "user"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

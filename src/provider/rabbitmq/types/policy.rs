@@ -9,7 +9,7 @@ use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// Arguments for all queues and exchanges whose names match.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -61,6 +61,7 @@ pub fn kind() -> Kind {
             NAME,
             "Arguments for the queues and exchanges of a virtual host whose names match.",
             &["vhost", "name"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

@@ -10,7 +10,7 @@ use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A queue. Nothing of it can change; another one in its place begins empty.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,7 +51,6 @@ pub fn kind() -> Kind {
         immutable: &["/type", "/durable", "/autoDelete", "/arguments"],
         name_limits: const { &[name_limit("/name")] },
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        loses_data: true,
         normalise: |spec| {
             let mut fields = Fields::of(spec);
             fields.default("type", "classic");
@@ -61,7 +60,12 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check,
-        ..describe::<QueueSpec>(NAME, "A queue of a virtual host of a RabbitMQ broker.", &["vhost", "name"])
+        ..describe::<QueueSpec>(
+            NAME,
+            "A queue of a virtual host of a RabbitMQ broker.",
+            &["vhost", "name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

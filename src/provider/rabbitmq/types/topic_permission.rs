@@ -12,7 +12,7 @@ use crate::error::Failure;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
-use tenantry_kit::{describe, parse};
+use tenantry_kit::{Stakes, describe, parse};
 use tenantry_provider::contract::Step;
 
 /// Which routing keys a user may use with a topic exchange, as regular expressions.
@@ -48,6 +48,7 @@ pub fn kind() -> Kind {
             NAME,
             "Which routing keys a user may use with a topic exchange of a RabbitMQ broker.",
             &["vhost", "user", "exchange"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

@@ -12,7 +12,7 @@ use tenantry_core::model::mark::Mark;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A user of the broker.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,12 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check,
-        ..describe::<UserSpec>(NAME, "A user of a RabbitMQ broker.", &["name"])
+        ..describe::<UserSpec>(
+            NAME,
+            "A user of a RabbitMQ broker.",
+            &["name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

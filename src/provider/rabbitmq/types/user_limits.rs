@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::limits::{self, Limit, Limits};
 use super::reference;
 use tenantry_core::model::kind::Kind;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What a user may have at most. -1 is no limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -31,7 +31,12 @@ pub fn kind() -> Kind {
         references: const { &[reference("/user", "rabbitmq.user")] },
         normalise: limits::normalise::<UserLimitsSpec>,
         check: |spec| limits::check::<UserLimitsSpec>(spec),
-        ..describe::<UserLimitsSpec>(NAME, "What a user of a RabbitMQ broker may have at most.", &["user"])
+        ..describe::<UserLimitsSpec>(
+            NAME,
+            "What a user of a RabbitMQ broker may have at most.",
+            &["user"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use tenantry_core::model::kind::{Batch, Kind, MarkPlace};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A virtual host: a name space of its own for queues, exchanges and permissions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,7 +27,6 @@ pub const NAME: &str = "rabbitmq.vhost";
 pub fn kind() -> Kind {
     Kind {
         // Everything in it.
-        loses_data: true,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         name_limits: const { &[name_limit("/name")] },
@@ -37,7 +36,12 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["name"]),
-        ..describe::<VhostSpec>(NAME, "A virtual host of a RabbitMQ broker.", &["name"])
+        ..describe::<VhostSpec>(
+            NAME,
+            "A virtual host of a RabbitMQ broker.",
+            &["name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

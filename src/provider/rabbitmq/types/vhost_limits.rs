@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::limits::{self, Limit, Limits};
 use super::reference;
 use tenantry_core::model::kind::Kind;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What a virtual host may have at most. -1 is no limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -30,7 +30,12 @@ pub fn kind() -> Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
         normalise: limits::normalise::<VhostLimitsSpec>,
         check: |spec| limits::check::<VhostLimitsSpec>(spec),
-        ..describe::<VhostLimitsSpec>(NAME, "What a virtual host of a RabbitMQ broker may have at most.", &["vhost"])
+        ..describe::<VhostLimitsSpec>(
+            NAME,
+            "What a virtual host of a RabbitMQ broker may have at most.",
+            &["vhost"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

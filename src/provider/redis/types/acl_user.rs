@@ -11,7 +11,7 @@ use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A user, and what it may do with which keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -67,7 +67,12 @@ pub fn kind() -> Kind {
         batch: Batch::Sequence,
         normalise,
         check,
-        ..describe::<AclUserSpec>(NAME, "A user of a Redis server, with its keys, channels and commands.", &["name"])
+        ..describe::<AclUserSpec>(
+            NAME,
+            "A user of a Redis server, with its keys, channels and commands.",
+            &["name"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

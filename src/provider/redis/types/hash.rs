@@ -10,7 +10,7 @@ use super::{Scalar, empty_name, key};
 use tenantry_core::model::kind::{BySpec, Kind, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::Value;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A hash, owned field by field.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,11 +37,15 @@ pub fn kind() -> Kind {
     Kind {
         owned_by_key: &["/fields"],
         // With it go the fields that the product has put there.
-        loses_data: true,
         normalise: key::normalise,
         check,
         by_spec: Some(BySpec { left_alone: key::is_create_only, ..BySpec::named(key::identity) }),
-        ..describe::<HashSpec>(NAME, "A hash of a Redis database, owned field by field.", &["key"])
+        ..describe::<HashSpec>(
+            NAME,
+            "A hash of a Redis database, owned field by field.",
+            &["key"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

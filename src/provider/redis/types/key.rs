@@ -10,7 +10,7 @@ use tenantry_core::model::normal::Normal;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A key with a string.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,12 @@ pub fn kind() -> Kind {
             left_alone: is_create_only,
             ..BySpec::named(identity)
         }),
-        ..describe::<KeySpec>(NAME, "A key of a Redis database with a string in it.", &["key"])
+        ..describe::<KeySpec>(
+            NAME,
+            "A key of a Redis database with a string in it.",
+            &["key"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use tenantry_core::model::kind::{Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A bucket. A setting that is left out is not looked at, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -124,11 +124,15 @@ pub fn kind() -> Kind {
         owned_by_key: &["/tags"],
         outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
-        loses_data: true,
         mark: MarkPlace::TargetAfterwards,
         normalise,
         check,
-        ..describe::<BucketSpec>(NAME, "A bucket and its settings; deleting it deletes every object in it.", &["name"])
+        ..describe::<BucketSpec>(
+            NAME,
+            "A bucket and its settings; deleting it deletes every object in it.",
+            &["name"],
+            Stakes { loses_data: true, bills: false },
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// The most bytes of an object: it goes out in one request, so that the server's hash of it is the one of its content.
 const MOST_BYTES: usize = 16 << 20;
@@ -77,6 +77,7 @@ pub fn kind() -> Kind {
             NAME,
             "An object with a content that the repository knows, such as a logo or default data.",
             &["bucket", "key"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

@@ -11,7 +11,7 @@ use tenantry_core::model::kind::{Capture, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// The inline policy that a user's spec stands for. Others are left alone.
 pub const POLICY: &str = "tenantry";
@@ -83,6 +83,7 @@ pub fn kind() -> Kind {
             NAME,
             "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
             &["name"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

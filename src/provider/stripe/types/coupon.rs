@@ -7,7 +7,7 @@ use super::{ID, KEY_LIMIT, Metadata, check_amount, check_metadata, check_name};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// A discount.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,7 +60,12 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
-        ..describe::<CouponSpec>(NAME, "A coupon; deleting it leaves the discounts that were given.", &["key"])
+        ..describe::<CouponSpec>(
+            NAME,
+            "A coupon; deleting it leaves the discounts that were given.",
+            &["key"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// Who is billed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -64,7 +64,6 @@ pub fn kind() -> Kind {
         owned_by_key: &["/metadata"],
         outputs: ID,
         name_limits: const { &[KEY_LIMIT] },
-        loses_data: true,
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
@@ -72,6 +71,7 @@ pub fn kind() -> Kind {
             NAME,
             "A customer; deleting it ends its subscriptions at once and cannot be undone.",
             &["key"],
+            Stakes { loses_data: true, bills: false },
         )
     }
 }

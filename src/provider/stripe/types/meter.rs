@@ -7,7 +7,7 @@ use super::{ID, check_name};
 use tenantry_core::model::kind::{Kind, NameLimit, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// How usage is counted that metered prices bill.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -55,7 +55,12 @@ pub fn kind() -> Kind {
         name_limits: const { &[NameLimit { pointer: "/eventName", bytes: 100, source: "Stripe's names of meter events" }] },
         normalise,
         check: |spec| check(spec),
-        ..describe::<MeterSpec>(NAME, "A meter of usage; deleting it deactivates it.", &["eventName"])
+        ..describe::<MeterSpec>(
+            NAME,
+            "A meter of usage; deleting it deactivates it.",
+            &["eventName"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use crate::money;
 use tenantry_core::model::kind::{Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -123,6 +123,7 @@ pub fn kind() -> Kind {
             NAME,
             "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
             &["lookupKey"],
+            Stakes { loses_data: false, bills: false },
         )
     }
 }

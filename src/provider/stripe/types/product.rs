@@ -7,7 +7,7 @@ use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What is sold, at one or more prices.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,12 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
-        ..describe::<ProductSpec>(NAME, "A product; deleting one that has prices archives it.", &["key"])
+        ..describe::<ProductSpec>(
+            NAME,
+            "A product; deleting one that has prices archives it.",
+            &["key"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 

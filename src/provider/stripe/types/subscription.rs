@@ -7,7 +7,7 @@ use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name, reference};
 use tenantry_core::model::kind::{FieldReference, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// What a customer pays for, again and again.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -125,11 +125,15 @@ pub fn kind() -> Kind {
                 FieldReference { pointer: "/coupon", kind: "stripe.coupon", required: false },
             ]
         },
-        bills: true,
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
-        ..describe::<SubscriptionSpec>(NAME, "A subscription of a customer to prices.", &["key"])
+        ..describe::<SubscriptionSpec>(
+            NAME,
+            "A subscription of a customer to prices.",
+            &["key"],
+            Stakes { loses_data: false, bills: true },
+        )
     }
 }
 

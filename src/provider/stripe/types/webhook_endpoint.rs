@@ -9,7 +9,7 @@ use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use tenantry_core::model::kind::{Capture, Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::describe;
+use tenantry_kit::{Stakes, describe};
 
 /// Where Stripe tells the product what happened.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -53,7 +53,12 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
-        ..describe::<WebhookEndpointSpec>(NAME, "An address that Stripe sends events to.", &["key"])
+        ..describe::<WebhookEndpointSpec>(
+            NAME,
+            "An address that Stripe sends events to.",
+            &["key"],
+            Stakes { loses_data: false, bills: false },
+        )
     }
 }
 
