@@ -119,7 +119,7 @@ fn check(found: &Rebuilt, store: &dyn Store) -> Result<(), Failure> {
     );
     let details = found.contradicted.iter().take(NAMED).map(|(address, why)| format!("{address}: {why}"));
     Err(Failure::new(Exit::Error, message).details(details).help(
-        "look at the records with `tenantry show ADDRESS`; where the store is right, mend the mark in the target",
+        "look at the records with `tenantry show ADDRESS`; if the store is right, correct the mark in the target",
     ))
 }
 

@@ -15,7 +15,7 @@ pub enum Asked {
     Unencrypted,
     /// In so many words, no encryption.
     Plain,
-    /// Encryption, whoever answers.
+    /// Encryption, without naming a certificate to verify.
     Encrypted,
     /// A certificate of a known authority, whatever name it is for.
     VerifiedAuthority,

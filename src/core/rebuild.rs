@@ -40,8 +40,8 @@ pub struct Inputs<'a> {
     pub secret_hashes: &'a HashMap<Address, Arc<str>>,
     /// The highest version of each secret that is stored, by owner and name.
     pub stored: &'a BTreeMap<(Owner, Arc<str>), SecretVersion>,
-    /// The generation of what is put on record. How often was written at an address is lost, and with it which idempotency keys
-    /// were used: a number that no address can have reached by counting keeps the next ones apart from them.
+    /// The generation of every new record. The number of writes at an address is lost, and so are the idempotency keys that were
+    /// used; a number that no address can have reached by counting avoids using one of them again.
     pub generation: u64,
 }
 
@@ -283,7 +283,7 @@ impl<'a> Builder<'a> {
         true
     }
 
-    /// What the target tells of it, and references to what it told once.
+    /// The outputs that the target returns, with references for one-time secrets.
     fn outputs(&self, desired: &Desired, present: &Present) -> Map {
         let captures = desired.kind.captures_of(&desired.spec);
         captures.iter().filter(|capture| capture.is_told(&desired.spec)).fold(

@@ -86,7 +86,7 @@ impl KindObservation {
         self.look(identity).into_owned()
     }
 
-    /// [`Self::get`] without a copy of what was answered.
+    /// The same as [`Self::get`], borrowed where the target gave an answer.
     pub fn look(&self, identity: &str) -> Cow<'_, Observed> {
         match (self.resources.get(identity), &self.incomplete) {
             (Some(observed), _) => Cow::Borrowed(observed),

@@ -13,10 +13,10 @@ use tenantry_transport::tls::Unverified;
 /// says.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Obstacle {
-    /// Somebody else's resource or change stands in the way.
+    /// Another resource, or a change by somebody else, conflicts with the step.
     #[error("{0}")]
     Conflict(String),
-    /// Somebody stands in the way for a moment.
+    /// Something blocks the step for a moment, such as a lock; it may succeed later.
     #[error("{0}")]
     Busy(String),
     #[error("{0}")]
@@ -54,12 +54,12 @@ pub trait Failed: Display + From<Obstacle> + Sized + Send + Sync {
     /// What the user can do about it, where that is known.
     fn remedy(&self) -> Option<Cow<'static, str>>;
 
-    /// Somebody else's resource or change stands in the way.
+    /// Another resource, or a change by somebody else, conflicts with the step.
     fn conflict(why: impl Into<String>) -> Self {
         Obstacle::Conflict(why.into()).into()
     }
 
-    /// Somebody stands in the way for a moment.
+    /// Something blocks the step for a moment, such as a lock; it may succeed later.
     fn busy(why: impl Into<String>) -> Self {
         Obstacle::Busy(why.into()).into()
     }

@@ -122,11 +122,21 @@ async fn execute(connection: &mut MySqlConnection, sql: String) -> Result<(), Fa
 /// Runs a statement and notes what the server warns of.
 async fn execute_heard(connection: &mut MySqlConnection, sql: String) -> Result<(), Failure> {
     execute(connection, sql).await?;
-    hear(connection).await
+    hear(connection).await;
+    Ok(())
 }
 
 /// Notes what the server warned of in the statement before. The driver does not say whether there is anything.
-async fn hear(connection: &mut MySqlConnection) -> Result<(), Failure> {
+///
+/// The statement is done by then, so a failure here must not make its step a failed one. If the connection is lost, the next
+/// statement says so.
+async fn hear(connection: &mut MySqlConnection) {
+    if let Err(error) = warnings(connection).await {
+        tracing::warn!("the server's warnings could not be read: {error}");
+    }
+}
+
+async fn warnings(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     for row in sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection).await? {
         let text = |index: usize| row.try_get_unchecked::<String, _>(index);
         let code: u32 = row.try_get_unchecked(1)?;

@@ -84,7 +84,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
     if is_delete {
         if !rows.is_empty() {
             bound(format!("DELETE FROM {qualified} WHERE {is_row}"), key.iter()).execute(&mut *transaction).await?;
-            hear(&mut transaction).await?;
+            hear(&mut transaction).await;
         }
         guard.check().await?;
         transaction.commit().await?;
@@ -98,7 +98,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
             let marks = all.iter().map(|cell| cell.sort.placeholder()).collect::<Vec<_>>().join(", ");
             let sql = format!("INSERT INTO {qualified} ({names}) VALUES ({marks})");
             bound(sql, all.into_iter()).execute(&mut *transaction).await?;
-            hear(&mut transaction).await?;
+            hear(&mut transaction).await;
         }
         ([row], action) => {
             let mut changed = Vec::new();
@@ -118,7 +118,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
                     let set = changed.iter().map(|cell| cell.assigned()).collect::<Vec<_>>().join(", ");
                     let sql = format!("UPDATE {qualified} SET {set} WHERE {is_row}");
                     bound(sql, changed.into_iter().chain(&key)).execute(&mut *transaction).await?;
-                    hear(&mut transaction).await?;
+                    hear(&mut transaction).await;
                 }
             }
         }
