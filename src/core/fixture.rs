@@ -179,7 +179,7 @@ pub fn plan(world: &Json) -> Plan {
             (Arc::from(tenant.as_str()), phase)
         }))
         .collect();
-    let applied_phases = phases.keys().map(|tenant| (tenant.clone(), "active".into())).collect();
+    let applied_phases = phases.keys().map(|tenant| (tenant.clone(), Phase::Active)).collect();
     let estate: Arc<str> = "shop".into();
     build(&Inputs {
         estate: &estate,

@@ -48,14 +48,14 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let fresh = Fresh::read(plan, targets, *store).await?;
         let run = store
             .begin_run(&RunBegun {
+                actor: actor.clone(),
+                approvals: plan.approvals.keys().cloned().collect(),
                 at: clock(),
                 command: "apply".into(),
-                estate: plan.estate.clone(),
                 environment: plan.environment.clone(),
-                revision: plan.revision.clone(),
-                actor: actor.clone(),
+                estate: plan.estate.clone(),
                 plan: json::digest(plan).into(),
-                approvals: plan.approvals.keys().cloned().collect(),
+                revision: plan.revision.clone(),
             })
             .await?;
         progress.event(&Event::RunBegun { run, changes: plan.changes.len(), simulated: plan.simulated });

@@ -127,8 +127,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     // Before everything else, so that what is read is all there at this point or later.
     let journal = store.head().await?;
     let mut inventory = by_address(store.inventory().await?);
-    let applied_phases: BTreeMap<Arc<str>, Arc<str>> =
-        store.phases().await?.into_iter().map(|(tenant, phase)| (tenant, phase.as_str().into())).collect();
+    let applied_phases = store.phases().await?;
     let mut begun = begun_steps(*store).await?;
     let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;

@@ -28,8 +28,8 @@ use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::resource::{Applied, Inventory, TargetName};
 use tenantry_core::model::secret::{SecretReference, SecretVersion};
-use tenantry_core::plan::Action;
 use tenantry_core::plan::passes::moves;
+use tenantry_core::plan::{Action, TaskId};
 use tenantry_core::rebuild::{Found, Inputs, Rebuilt, rebuild};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{
@@ -213,15 +213,16 @@ async fn record_locked(
         .await?;
     systems::accept(*store, targets_seen, &recorder.actor, clock(), Some(run)).await?;
     let mut by_owner: BTreeMap<&Owner, Vec<StepEnded>> = BTreeMap::new();
-    for Found { applied, sensitive, .. } in same.iter().copied() {
+    for (place, Found { applied, sensitive, .. }) in same.iter().copied().enumerate() {
         by_owner.entry(&applied.address.owner).or_default().push(StepEnded {
-            at: clock(),
-            address: applied.address.clone(),
-            identity: applied.identity.clone(),
             action: Action::Adopt,
+            address: applied.address.clone(),
+            at: clock(),
             generation: applied.generation,
-            sensitive: Some(sensitive.clone()),
+            identity: applied.identity.clone(),
             result: StepResult::Applied(applied.clone()),
+            sensitive: Some(sensitive.clone()),
+            task: Some(TaskId::at(place)),
         });
     }
     for (owner, ended) in &by_owner {
@@ -229,9 +230,11 @@ async fn record_locked(
             store.finish(&fence(run, owner), some).await?;
         }
     }
-    for (tenant, phase) in shown.phases.iter().filter(|(tenant, phase)| now.phases.get(*tenant) == Some(phase)) {
+    let same_phases = shown.phases.iter().filter(|(tenant, phase)| now.phases.get(*tenant) == Some(phase));
+    for (place, (tenant, phase)) in (same.len()..).zip(same_phases) {
         let owner = Owner::Tenant(tenant.clone());
-        let entered = PhaseTransition { at: clock(), tenant: tenant.clone(), from: None, to: *phase };
+        let task = Some(TaskId::at(place));
+        let entered = PhaseTransition { at: clock(), from: None, task, tenant: tenant.clone(), to: *phase };
         store.enter_phase(&fence(run, &owner), &entered).await?;
     }
     let is_whole = changed.is_empty() && now.unknown.is_empty();

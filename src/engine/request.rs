@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::targets::Targets;
 use tenantry_core::model::address::Address;
+use tenantry_core::model::document::Phase;
 use tenantry_core::outcome::Outcome;
 use tenantry_core::plan::{Action, Plan};
 use tenantry_secret::contract::SecretStore;
@@ -68,7 +69,7 @@ pub enum Event<'a> {
     },
     PhaseEntered {
         tenant: &'a str,
-        phase: &'a str,
+        phase: Phase,
     },
     /// The target asks to wait, or a request is tried again.
     #[serde(rename_all = "camelCase")]

@@ -196,8 +196,8 @@ fn group(
 }
 
 fn phase(transition: &Transition) -> String {
-    match &transition.from {
-        Some(from) if *from == transition.to => format!("  {}", Label::Quiet.paint(format!("renamed, still {from}"))),
+    match transition.from {
+        Some(from) if from == transition.to => format!("  {}", Label::Quiet.paint(format!("renamed, still {from}"))),
         Some(from) => format!("  {from} → {}", transition.to),
         None => format!("  {}", Label::Quiet.paint(format!("new, {}", transition.to))),
     }

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::contract::{KnownTarget, StepEnded, StepResult};
+use crate::rows::Cell;
 
 /// What one entry does.
 #[derive(Clone, Debug)]
@@ -77,10 +76,10 @@ impl Effect {
 }
 
 impl KnownTarget {
-    /// As the list of targets has it. An empty text stands for one that does not tell its fingerprint.
-    pub(crate) fn cells<'a>(&'a self, target: &'a str) -> (&'a str, &'a str, String) {
+    /// The texts of its row besides the target. An empty one stands for a target that does not tell its fingerprint.
+    pub(crate) fn texts(&self) -> (&str, String) {
         let Self { fingerprint, since } = self;
-        (target, fingerprint.as_ref().map_or("", Fingerprint::as_str), since.to_string())
+        (fingerprint.as_ref().map_or("", Fingerprint::as_str), since.to_string())
     }
 }
 
@@ -90,11 +89,24 @@ impl Kept {
         Ok(Self { address: applied.address.to_string(), applied: applied.clone(), depends_on })
     }
 
-    /// As the list of kept rows has it; `sequence` is the number of the entry that it comes from.
-    pub fn cells(&self, sequence: i64) -> impl Serialize {
+    /// As the table has it; `sequence` is the number of the entry that it comes from. A generation beyond what a database can
+    /// hold is none that was ever counted.
+    pub fn cells(&self, sequence: i64) -> [Cell<'_>; 10] {
         let Self { address, applied, depends_on } = self;
         let Applied { address: _, kind, target, identity, spec, outputs, generation, protect, depends_on: _ } = applied;
-        (address, kind, target, identity, spec, outputs, generation, u8::from(*protect), depends_on, sequence)
+        let generation = i64::try_from(*generation).unwrap_or(i64::MAX);
+        [
+            address.into(),
+            (&**kind).into(),
+            (&**target).into(),
+            (&**identity).into(),
+            (&**spec).into(),
+            (&**outputs).into(),
+            generation.into(),
+            i64::from(*protect).into(),
+            depends_on.into(),
+            sequence.into(),
+        ]
     }
 }
 
@@ -127,9 +139,9 @@ impl Changes {
     }
 
     /// Steps that are open now: address, number of the entry, step.
-    pub fn opened(&self) -> Vec<(&str, i64, &str)> {
+    pub fn opened(&self) -> impl Iterator<Item = (&str, i64, &str)> {
         let open = self.steps.iter().filter_map(|(address, step)| Some((address, step.as_ref()?)));
-        open.map(|(address, (sequence, step))| (address.as_str(), *sequence, step.as_str())).collect()
+        open.map(|(address, (sequence, step))| (address.as_str(), *sequence, step.as_str()))
     }
 
     /// Addresses whose step is closed now.
@@ -148,13 +160,13 @@ impl Changes {
     }
 
     /// Tenants and the phases that they are in now.
-    pub fn phases(&self) -> Vec<(&str, Phase)> {
-        self.phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect()
+    pub fn phases(&self) -> impl Iterator<Item = (&str, Phase)> {
+        self.phases.iter().map(|(tenant, phase)| (&**tenant, *phase))
     }
 
-    /// Targets, with what they are now and since when.
-    pub fn targets(&self) -> Vec<(&str, &str, String)> {
-        self.targets.iter().map(|(target, known)| known.cells(target)).collect()
+    /// Targets, with what they are now.
+    pub fn targets(&self) -> impl Iterator<Item = (&TargetName, &KnownTarget)> {
+        self.targets.iter()
     }
 }
 
@@ -196,14 +208,14 @@ mod tests {
     #[test]
     fn nothing_changes_nothing() {
         let changes = changes([]);
-        assert!(changes.opened().is_empty() && changes.closed().is_empty());
-        assert!(changes.kept().is_empty() && changes.forgotten().is_empty() && changes.phases().is_empty());
+        assert!(changes.opened().next().is_none() && changes.closed().is_empty());
+        assert!(changes.kept().is_empty() && changes.forgotten().is_empty() && changes.phases().next().is_none());
     }
 
     #[test]
     fn a_later_step_supersedes_an_earlier_one() {
         let changes = changes([begun("a/x"), begun("a/y"), begun("a/x")]);
-        assert_eq!(changes.opened(), [("a/x", 3, "step of a/x"), ("a/y", 2, "step of a/y")]);
+        assert_eq!(changes.opened().collect::<Vec<_>>(), [("a/x", 3, "step of a/x"), ("a/y", 2, "step of a/y")]);
         assert!(changes.closed().is_empty());
     }
 
@@ -218,7 +230,7 @@ mod tests {
             ended("a/y", kept("a/y", 2)),
             ended("a/y", Outcome::Nothing),
         ]);
-        assert!(changes.opened().is_empty());
+        assert!(changes.opened().next().is_none());
         assert_eq!(changes.closed(), [["a/x"], ["a/y"]]);
         assert_eq!(changes.forgotten(), [["a/x"]]);
         assert_eq!(

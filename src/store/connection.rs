@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteRow};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use crate::contract::StoreError;
+use crate::rows::{Cell, Table, portions};
 use crate::statements::{self, Statements};
 use crate::{recovery, sqlite};
 
@@ -78,7 +79,6 @@ enum Transaction<'c> {
 pub enum Parameter {
     Integer(i64),
     Text(String),
-    OptionalText(Option<String>),
 }
 
 /// A line of an answer.
@@ -237,7 +237,6 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
-                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 query.execute(&mut **transaction).await.map(drop)
             }
@@ -245,12 +244,50 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
-                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 query.execute(&mut **transaction).await.map(drop)
             }
         };
         done.map_err(|error| self.broke(attempted, &error))
+    }
+
+    /// Writes rows into a table, in their order.
+    pub async fn put<const N: usize>(
+        &mut self,
+        attempted: &'static str,
+        table: &Table<N>,
+        rows: &[[Cell<'_>; N]],
+    ) -> Result<(), StoreError> {
+        let mut rest = rows;
+        while let Some(portion) = portions(rest.len()).next() {
+            let (rows, after) = rest.split_at(portion);
+            rest = after;
+            let done = match &mut self.transaction {
+                Transaction::Sqlite(transaction) => {
+                    let scope = Cell::Integer(self.scope);
+                    let cells = rows.iter().flat_map(|row| std::iter::once(&scope).chain(row));
+                    let query = sqlx::query(AssertSqlSafe(table.sqlite(rows.len())));
+                    let query = cells.fold(query, |query, cell| match cell {
+                        Cell::Integer(value) => query.bind(*value),
+                        Cell::Text(value) => query.bind(*value),
+                        Cell::Null => query.bind(None::<&str>),
+                    });
+                    query.execute(&mut **transaction).await.map(drop)
+                }
+                Transaction::Postgres(transaction) => {
+                    let rows: Vec<&[Cell<'_>]> = rows.iter().map(|row| &row[..]).collect();
+                    let list = serde_json::to_string(&rows).map_err(|error| StoreError::Failed {
+                        location: self.location.to_string(),
+                        attempted,
+                        cause: error.to_string(),
+                    })?;
+                    let query = sqlx::query(AssertSqlSafe(table.postgres())).bind(list).bind(self.scope);
+                    query.execute(&mut **transaction).await.map(drop)
+                }
+            };
+            done.map_err(|error| self.broke(attempted, &error))?;
+        }
+        Ok(())
     }
 
     /// Runs a query and reads each line of the answer.
@@ -266,7 +303,6 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
-                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 let rows = query.fetch(&mut **transaction);
                 rows.and_then(|row| std::future::ready(read(Row::Sqlite(&row)))).try_collect().await
@@ -275,7 +311,6 @@ impl Work<'_> {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
                     Parameter::Text(value) => query.bind(value),
-                    Parameter::OptionalText(value) => query.bind(value),
                 });
                 let rows = query.fetch(&mut **transaction);
                 rows.and_then(|row| std::future::ready(read(Row::Postgres(&row)))).try_collect().await

@@ -25,7 +25,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
 use tenantry_core::plan::Action;
-pub use tenantry_core::plan::JournalHead;
+pub use tenantry_core::plan::{JournalHead, TaskId};
 
 use crate::records::Records;
 
@@ -198,17 +198,17 @@ pub struct KnownTarget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetAccepted {
+    /// Who accepted it: user@host.
+    pub actor: Arc<str>,
     pub at: Timestamp,
-    /// Nothing if a person accepted it outside a run.
+    /// `None` if the target does not tell.
+    pub fingerprint: Option<Fingerprint>,
+    /// What the target was before; `None` for a target that is seen for the first time.
+    pub instead_of: Option<Fingerprint>,
+    /// `None` if a person accepted it outside a run.
     #[serde(skip)]
     pub run: Option<RunId>,
     pub target: TargetName,
-    /// Nothing if it does not tell.
-    pub fingerprint: Option<Fingerprint>,
-    /// What the target was before; nothing for a target that is seen for the first time.
-    pub instead_of: Option<Fingerprint>,
-    /// Who accepted it: user@host.
-    pub actor: Arc<str>,
 }
 
 /// Who may write for an owner.
@@ -226,19 +226,19 @@ pub struct Fence {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunBegun {
+    /// Who ran it, as far as the system tells: user@host.
+    pub actor: Arc<str>,
+    /// Names of the approvals that the plan uses.
+    pub approvals: Vec<Arc<str>>,
     pub at: Timestamp,
     /// `apply`, `import` or another command.
     pub command: Arc<str>,
-    pub estate: Arc<str>,
     pub environment: Option<Arc<str>>,
-    /// The commit of the repository, if it is one.
-    pub revision: Option<Arc<str>>,
-    /// Who ran it, as far as the system tells: user@host.
-    pub actor: Arc<str>,
+    pub estate: Arc<str>,
     /// Digest of the plan.
     pub plan: Arc<str>,
-    /// Names of the approvals that the plan uses.
-    pub approvals: Vec<Arc<str>>,
+    /// The commit of the repository, if it is one.
+    pub revision: Option<Arc<str>>,
 }
 
 /// A run at its end.
@@ -251,37 +251,43 @@ pub enum RunOutcome {
     Failed,
 }
 
-/// A step about to be written.
+/// A task of a run that is about to write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepBegun {
-    pub at: Timestamp,
-    pub address: Address,
-    pub kind: Arc<str>,
-    pub target: TargetName,
-    pub identity: Identity,
     pub action: Action,
+    pub address: Address,
+    pub at: Timestamp,
     pub generation: u64,
     pub idempotency_key: Arc<str>,
-    /// What is about to be written, as [`Applied::spec`] would have it; nothing of a deletion. It is kept while the step is
+    pub identity: Identity,
+    pub kind: Arc<str>,
+    /// What is about to be written, as [`Applied::spec`] would have it; `None` for a deletion. It is kept while the step is
     /// open, so that what an interrupted write may have left is known, and is not part of the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Arc<str>>,
+    pub target: TargetName,
+    /// `None` in entries of versions that did not number tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
-/// A step that was written, or failed.
+/// A task of a run that has written, or failed to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepEnded {
-    pub at: Timestamp,
-    pub address: Address,
-    pub identity: Identity,
     pub action: Action,
+    pub address: Address,
+    pub at: Timestamp,
     pub generation: u64,
-    /// Pointers to the sensitive fields of what was written; nothing in entries of versions that did not record them.
+    pub identity: Identity,
+    pub result: StepResult,
+    /// Pointers to the sensitive fields of what was written; `None` in entries of versions that did not record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitive: Option<Vec<Arc<str>>>,
-    pub result: StepResult,
+    /// `None` in entries of versions that did not number tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
 /// How a step ended.
@@ -297,13 +303,18 @@ pub enum StepResult {
 }
 
 /// A tenant's phase, as applied.
+///
+/// Nothing outside the store changes with it, so that the task is begun and ended by one entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTransition {
     pub at: Timestamp,
-    pub tenant: Arc<str>,
-    /// Nothing for a tenant that is applied for the first time.
+    /// `None` for a tenant that is applied for the first time.
     pub from: Option<Phase>,
+    /// `None` in entries of versions that did not number tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    pub tenant: Arc<str>,
     pub to: Phase,
 }
 

@@ -15,7 +15,8 @@ use tenantry_core::model::address::Owner;
 use crate::connection::{Parameter, Row, Work};
 use crate::contract::{Fence, FencingToken, Holder, Lock, StoreError};
 use crate::journal::number;
-use crate::statements;
+use crate::records::put_locks;
+use crate::{rows, statements};
 
 /// Takes the locks of all owners, or of none.
 ///
@@ -48,12 +49,18 @@ pub async fn take(
             tokens.insert(owner.clone(), FencingToken(number(*token)));
         }
     }
-    let list = list(work, attempted, &tokens.iter().collect::<Vec<_>>())?;
-    let process = process.as_ref().map(serde_json::to_string).transpose();
-    let process = Parameter::OptionalText(process.map_err(|error| work.failed(attempted, error))?);
-    let times = [now.as_microsecond(), expires.as_microsecond()].map(Parameter::from);
-    let parameters = [list, work.scope(), (&**name).into(), process].into_iter().chain(times);
-    work.execute(attempted, work.statements().take_locks, parameters).await?;
+    let locks: Vec<Lock> = tokens
+        .iter()
+        .map(|(owner, token)| Lock {
+            owner: owner.clone(),
+            holder: name.clone(),
+            process: process.clone(),
+            token: *token,
+            acquired: now,
+            expires,
+        })
+        .collect();
+    put_locks(work, attempted, &locks).await?;
     Ok(tokens)
 }
 
@@ -131,11 +138,9 @@ async fn note_lost(work: &mut Work<'_>, attempted: &'static str, locks: &[Lock])
     for lock in locks {
         lost.entry(&lock.holder).or_insert(&lock.owner);
     }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let list = list(work, attempted, &lost.into_iter().collect::<Vec<_>>())?;
-    work.execute(attempted, work.statements().note_lost, [list, work.scope()]).await
+    let lost: Vec<(&str, String)> = lost.into_iter().map(|(holder, owner)| (holder, owner.to_string())).collect();
+    let rows: Vec<_> = lost.iter().map(|(holder, owner)| [(*holder).into(), owner.into()]).collect();
+    work.put(attempted, &rows::LOST, &rows).await
 }
 
 fn lock(row: Row<'_>) -> Result<Lock, sqlx::Error> {

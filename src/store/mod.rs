@@ -7,6 +7,7 @@
 //!                             ├─ journal     entries and their hash chain (pure)
 //!                             ├─ inventory   what was applied, packed for loading (pure)
 //!                             ├─ records     everything that one scope holds: for exports, imports and migrations
+//!                             ├─ rows        the tables, and how many rows are written as one statement (pure)
 //!                             ├─ export      records as a file
 //!                             ├─ migration   whose the records of an earlier format are (pure)
 //!                             └─ connection  SQLite or PostgreSQL, the same statements for both
@@ -30,6 +31,7 @@ mod migration;
 mod postgres;
 mod records;
 mod recovery;
+mod rows;
 mod sqlite;
 mod statements;
 mod store;

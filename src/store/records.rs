@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
@@ -15,7 +14,7 @@ use crate::connection::{Parameter, Row, Work};
 use crate::contract::{JournalEvent, JournalHead, KnownTarget, Lock, Scope, StepBegun, StoreError};
 use crate::inventory::Unpacker;
 use crate::journal::{Line, Tip, number};
-use crate::locks::list;
+use crate::rows::{self, Cell};
 use crate::statements;
 
 /// Rows of the inventory that are fetched as one text of about a megabyte.
@@ -139,51 +138,80 @@ impl Records {
     /// Writes all records into the scope that `work` is on, which has to be empty.
     pub(crate) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let attempted = "writing records";
-        let statements = work.statements();
         let lines: Vec<_> = self.lines.iter().map(Line::cells).collect();
-        put(work, attempted, statements.append_entries, &lines).await?;
-        let mut rows = Vec::with_capacity(self.inventory.len());
+        work.put(attempted, &rows::JOURNAL, &lines).await?;
+        let mut kept = Vec::with_capacity(self.inventory.len());
         for (sequence, applied) in &self.inventory {
-            rows.push((sequence, Kept::new(applied).map_err(|error| work.failed(attempted, error))?));
+            kept.push((*sequence, Kept::new(applied).map_err(|error| work.failed(attempted, error))?));
         }
-        let rows: Vec<_> = rows.iter().map(|(sequence, kept)| kept.cells(**sequence)).collect();
-        put(work, attempted, statements.keep_applied, &rows).await?;
+        let kept: Vec<_> = kept.iter().map(|(sequence, kept)| kept.cells(*sequence)).collect();
+        work.put(attempted, &rows::INVENTORY, &kept).await?;
         let mut open = Vec::with_capacity(self.open_steps.len());
         for sequence in &self.open_steps {
             let line = self.line(*sequence).ok_or(StoreError::Tampered { sequence: number(*sequence) })?;
             let step: StepBegun = serde_json::from_str(&line.detail).map_err(|error| work.failed(attempted, error))?;
-            open.push((step.address.to_string(), sequence, &line.detail));
+            open.push((step.address.to_string(), *sequence, &line.detail));
         }
-        put(work, attempted, statements.open_steps, &open).await?;
-        put(work, attempted, statements.enter_phases, &self.phases).await?;
-        let targets = self.targets.iter().map(|(target, known)| known.cells(target));
-        put(work, attempted, statements.accept_targets, &targets.collect::<Vec<_>>()).await?;
-        let mut locks = Vec::with_capacity(self.locks.len());
-        for lock in &self.locks {
-            let Lock { owner, holder, process, token, acquired, expires } = lock;
-            let process = process.as_ref().map(serde_json::to_string).transpose();
-            let process = process.map_err(|error| work.failed(attempted, error))?;
-            locks.push((owner, token, holder, process, acquired.as_microsecond(), expires.as_microsecond()));
-        }
-        put(work, attempted, statements.put_locks, &locks).await?;
+        let open =
+            open.iter().map(|(address, sequence, detail)| [address.into(), (*sequence).into(), (*detail).into()]);
+        work.put(attempted, &rows::OPEN_STEPS, &open.collect::<Vec<_>>()).await?;
+        put_phases(work, attempted, self.phases.iter().map(|(tenant, phase)| (&**tenant, *phase))).await?;
+        put_targets(work, attempted, self.targets.iter().map(|(target, known)| (target, known))).await?;
+        put_locks(work, attempted, &self.locks).await?;
         let Tip { sequence, hash } = self.tip();
         let parameters = [work.scope(), sequence.into(), hash.into(), self.token.into(), self.run.into()];
         work.execute("writing the end of the journal", statements::SET_HEAD, parameters).await
     }
 }
 
-async fn put(
+/// Notes the phases that tenants are in.
+pub async fn put_phases<'p>(
     work: &mut Work<'_>,
     attempted: &'static str,
-    sql: &'static str,
-    rows: &[impl Serialize],
+    phases: impl Iterator<Item = (&'p str, Phase)>,
 ) -> Result<(), StoreError> {
-    let most = usize::try_from(JOURNAL_ROWS).unwrap_or(usize::MAX);
-    for rows in rows.chunks(most) {
-        let list = list(work, attempted, rows)?;
-        work.execute(attempted, sql, [list, work.scope()]).await?;
+    let rows: Vec<_> = phases.map(|(tenant, phase)| [tenant.into(), phase.as_str().into()]).collect();
+    work.put(attempted, &rows::PHASES, &rows).await
+}
+
+/// Notes which systems targets are.
+pub async fn put_targets<'t>(
+    work: &mut Work<'_>,
+    attempted: &'static str,
+    targets: impl Iterator<Item = (&'t TargetName, &'t KnownTarget)>,
+) -> Result<(), StoreError> {
+    let targets: Vec<_> = targets.map(|(target, known)| (target, known.texts())).collect();
+    let rows: Vec<_> = targets
+        .iter()
+        .map(|(target, (fingerprint, since))| [Cell::from(&***target), (*fingerprint).into(), since.into()])
+        .collect();
+    work.put(attempted, &rows::TARGETS, &rows).await
+}
+
+/// Puts locks into the place of those that their owners had.
+pub async fn put_locks(work: &mut Work<'_>, attempted: &'static str, locks: &[Lock]) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(locks.len());
+    for lock in locks {
+        let process = lock.process.as_ref().map(serde_json::to_string).transpose();
+        let process = process.map_err(|error| work.failed(attempted, error))?;
+        let token = i64::try_from(lock.token.0).map_err(|error| work.failed(attempted, error))?;
+        rows.push((lock, lock.owner.to_string(), process, token));
     }
-    Ok(())
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|(lock, owner, process, token)| {
+            let (acquired, expires) = (lock.acquired.as_microsecond(), lock.expires.as_microsecond());
+            [
+                owner.into(),
+                (&*lock.holder).into(),
+                process.as_ref().into(),
+                (*token).into(),
+                acquired.into(),
+                expires.into(),
+            ]
+        })
+        .collect();
+    work.put(attempted, &rows::LOCKS, &cells).await
 }
 
 /// The number of a scope; nothing if it holds nothing yet.

@@ -1,6 +1,6 @@
-//! Every statement of the store.
+//! Every statement of the store, except for those that write rows (see `rows.rs`).
 //!
-//! Lists are passed as one JSON text, an array of arrays, so that ten thousand locks are one statement. The two dialects
+//! Keys are passed as one JSON text, an array of arrays, so that ten thousand locks are one statement. The two dialects
 //! differ in the function that unfolds such a list, and in how a writer is alone: PostgreSQL locks the row of the scope,
 //! SQLite the file.
 //!
@@ -10,80 +10,29 @@
 pub struct Statements {
     /// The counters of a scope, to be changed: nobody else changes them until the end of the transaction.
     pub head: &'static str,
-    /// List of `[sequence, run, at, event, owner, detail, hash]`.
-    pub append_entries: &'static str,
-    /// List of `[address, sequence, step]`.
-    pub open_steps: &'static str,
     /// List of `[address]`.
     pub close_steps: &'static str,
-    /// List of `[address, kind, target, identity, spec, outputs, generation, protect, depends_on, sequence]`.
-    pub keep_applied: &'static str,
     /// List of `[address]`.
     pub forget_applied: &'static str,
-    /// List of `[tenant, phase]`.
-    pub enter_phases: &'static str,
-    /// List of `[target, fingerprint, since]`.
-    pub accept_targets: &'static str,
     /// List of `[owner]`. Answers `owner, holder, process, token, acquired, expires`.
     pub locks_of: &'static str,
-    /// List of `[owner, token]`, the scope, then holder, process, acquired, expires.
-    pub take_locks: &'static str,
-    /// List of `[owner, token, holder, process, acquired, expires]`.
-    pub put_locks: &'static str,
     /// List of `[owner]`.
     pub remove_locks: &'static str,
-    /// List of `[holder, owner]`.
-    pub note_lost: &'static str,
 }
 
 macro_rules! statements {
     ($list:literal, $alone:literal) => {
         Statements {
             head: concat!("SELECT sequence, hash, token, run FROM scopes WHERE id = $1", $alone),
-            append_entries: concat!(
-                "INSERT INTO journal (scope, sequence, run, at, event, owner, detail, hash) \
-                 SELECT $2, CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, \
-                 value ->> 4, value ->> 5, value ->> 6 FROM ",
-                $list
-            ),
-            open_steps: concat!(
-                "INSERT INTO open_steps (scope, address, sequence, step) \
-                 SELECT $2, value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2 FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, address) DO UPDATE SET sequence = excluded.sequence, step = excluded.step"
-            ),
             close_steps: concat!(
                 "DELETE FROM open_steps WHERE scope = $2 AND address IN (SELECT value ->> 0 FROM ",
                 $list,
                 ")"
             ),
-            keep_applied: concat!(
-                "INSERT INTO inventory (scope, address, kind, target, identity, spec, outputs, generation, protect, \
-                 depends_on, sequence) \
-                 SELECT $2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-                 CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), value ->> 8, CAST(value ->> 9 AS BIGINT) FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, address) DO UPDATE SET kind = excluded.kind, target = excluded.target, \
-                 identity = excluded.identity, spec = excluded.spec, outputs = excluded.outputs, \
-                 generation = excluded.generation, protect = excluded.protect, depends_on = excluded.depends_on, \
-                 sequence = excluded.sequence"
-            ),
             forget_applied: concat!(
                 "DELETE FROM inventory WHERE scope = $2 AND address IN (SELECT value ->> 0 FROM ",
                 $list,
                 ")"
-            ),
-            enter_phases: concat!(
-                "INSERT INTO phases (scope, tenant, phase) SELECT $2, value ->> 0, value ->> 1 FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, tenant) DO UPDATE SET phase = excluded.phase"
-            ),
-            accept_targets: concat!(
-                "INSERT INTO targets (scope, target, fingerprint, since) \
-                 SELECT $2, value ->> 0, value ->> 1, value ->> 2 FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, target) DO UPDATE SET fingerprint = excluded.fingerprint, \
-                 since = excluded.since"
             ),
             locks_of: concat!(
                 "SELECT owner, holder, process, token, acquired, expires FROM locks \
@@ -91,29 +40,10 @@ macro_rules! statements {
                 $list,
                 ")"
             ),
-            take_locks: concat!(
-                "INSERT INTO locks (scope, owner, holder, process, token, acquired, expires) \
-                 SELECT $2, value ->> 0, $3, $4, CAST(value ->> 1 AS BIGINT), $5, $6 FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, owner) DO UPDATE SET holder = excluded.holder, \
-                 process = excluded.process, token = excluded.token, acquired = excluded.acquired, \
-                 expires = excluded.expires"
-            ),
-            put_locks: concat!(
-                "INSERT INTO locks (scope, owner, holder, process, token, acquired, expires) \
-                 SELECT $2, value ->> 0, value ->> 2, value ->> 3, CAST(value ->> 1 AS BIGINT), \
-                 CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) FROM ",
-                $list
-            ),
             remove_locks: concat!(
                 "DELETE FROM locks WHERE scope = $2 AND owner IN (SELECT value ->> 0 FROM ",
                 $list,
                 ")"
-            ),
-            note_lost: concat!(
-                "INSERT INTO lost (scope, holder, owner) SELECT $2, value ->> 0, value ->> 1 FROM ",
-                $list,
-                " WHERE true ON CONFLICT (scope, holder) DO NOTHING"
             ),
         }
     };

@@ -18,8 +18,8 @@ use crate::connection::{Link, Purpose, Work};
 use crate::contract::{Fence, FencingToken, Holder, Lock, RunId, StoreError};
 use crate::journal::{self, Draft, Line, Tip, number};
 use crate::locks::{self, list};
-use crate::records::{Records, check_end};
-use crate::statements;
+use crate::records::{Records, check_end, put_phases, put_targets};
+use crate::{rows, statements};
 
 /// The most requests of one transaction: well above the number of tenants that are applied at once, and low enough that
 /// nobody waits long for its end.
@@ -261,31 +261,33 @@ async fn append(
 }
 
 async fn insert(work: &mut Work<'_>, lines: &[Line]) -> Result<(), StoreError> {
-    let attempted = "journalling";
-    write(work, attempted, work.statements().append_entries, &lines.iter().map(Line::cells).collect::<Vec<_>>()).await
+    work.put("journalling", &rows::JOURNAL, &lines.iter().map(Line::cells).collect::<Vec<_>>()).await
 }
 
 async fn apply(work: &mut Work<'_>, changes: &Changes) -> Result<(), StoreError> {
     let statements = work.statements();
-    let kept: Vec<_> = changes.kept().into_iter().map(|(sequence, kept)| kept.cells(sequence)).collect();
-    write(work, "noting open steps", statements.open_steps, &changes.opened()).await?;
-    write(work, "closing steps", statements.close_steps, &changes.closed()).await?;
-    write(work, "writing the inventory", statements.keep_applied, &kept).await?;
-    write(work, "writing the inventory", statements.forget_applied, &changes.forgotten()).await?;
-    write(work, "noting phases", statements.enter_phases, &changes.phases()).await?;
-    write(work, "noting targets", statements.accept_targets, &changes.targets()).await
+    let opened = changes.opened().map(|(address, sequence, step)| [address.into(), sequence.into(), step.into()]);
+    work.put("noting open steps", &rows::OPEN_STEPS, &opened.collect::<Vec<_>>()).await?;
+    remove(work, "closing steps", statements.close_steps, &changes.closed()).await?;
+    let kept = changes.kept();
+    let kept: Vec<_> = kept.iter().map(|(sequence, kept)| kept.cells(*sequence)).collect();
+    work.put("writing the inventory", &rows::INVENTORY, &kept).await?;
+    remove(work, "writing the inventory", statements.forget_applied, &changes.forgotten()).await?;
+    put_phases(work, "noting phases", changes.phases()).await?;
+    put_targets(work, "noting targets", changes.targets()).await
 }
 
-async fn write<T: serde::Serialize>(
+/// Removes the rows that a list of keys names.
+async fn remove(
     work: &mut Work<'_>,
     attempted: &'static str,
     sql: &'static str,
-    rows: &[T],
+    keys: &[[&str; 1]],
 ) -> Result<(), StoreError> {
-    if rows.is_empty() {
+    if keys.is_empty() {
         return Ok(());
     }
-    let list = list(work, attempted, rows)?;
+    let list = list(work, attempted, keys)?;
     work.execute(attempted, sql, [list, work.scope()]).await
 }
 

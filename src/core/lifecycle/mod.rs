@@ -1,5 +1,7 @@
 //! Where a tenant is in its life, and where it may go.
 
+use std::fmt;
+
 use crate::model::document::Phase;
 
 /// From each phase the ones that may follow. A phase may always stay as it is.
@@ -42,6 +44,12 @@ impl Phase {
             None => !matches!(self, Self::Deleting | Self::Deleted),
             Some(from) => from == self || from.next().contains(&self),
         }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 

@@ -125,23 +125,25 @@ pub struct Begun {
 pub type Inventory = IndexMap<Address, Applied>;
 
 /// What the inventory holds of an address: what was last written there.
+///
+/// Fields are in order of their name in JSON, as the journal has them.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     pub address: Address,
-    pub kind: Arc<str>,
-    pub target: TargetName,
-    pub identity: Identity,
-    /// The spec as JSON text, secrets as references. Text, because it is only looked into where something differs.
-    pub spec: Arc<str>,
-    /// Outputs as JSON text.
-    pub outputs: Arc<str>,
-    /// Counts the writes at this address; part of every idempotency key.
-    pub generation: u64,
-    /// Whether the blueprint asked for protection when it was written, for when the blueprint no longer says.
-    pub protect: bool,
     /// The addresses it was written after, so that it can be deleted before them.
     pub depends_on: Vec<Address>,
+    /// Counts the writes at this address; part of every idempotency key.
+    pub generation: u64,
+    pub identity: Identity,
+    pub kind: Arc<str>,
+    /// Outputs as JSON text.
+    pub outputs: Arc<str>,
+    /// Whether the blueprint asked for protection when it was written, for when the blueprint no longer says.
+    pub protect: bool,
+    /// The spec as JSON text, secrets as references. Text, because it is only looked into where something differs.
+    pub spec: Arc<str>,
+    pub target: TargetName,
 }
 
 impl Begun {

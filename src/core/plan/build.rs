@@ -38,7 +38,7 @@ pub struct Inputs<'a> {
     /// Earlier names of tenants and tiers, with what they are called now.
     pub renamed: &'a BTreeMap<Owner, Owner>,
     /// The phase that each tenant was last applied in.
-    pub applied_phases: &'a BTreeMap<Arc<str>, Arc<str>>,
+    pub applied_phases: &'a BTreeMap<Arc<str>, Phase>,
     pub inventory: &'a Inventory,
     /// Writes that were begun and never seen to end, by address and the identity that they were for.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
@@ -92,7 +92,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         existing,
         now: inputs.now,
         tenants: inputs.phases.len(),
-        applied_tenants: inputs.applied_phases.values().filter(|phase| &***phase != Phase::Deleted.as_str()).count(),
+        applied_tenants: inputs.applied_phases.values().filter(|phase| **phase != Phase::Deleted).count(),
     });
     draft.findings.extend(verdict.findings);
 

@@ -12,6 +12,7 @@ pub mod json;
 pub mod passes;
 mod reason;
 pub mod sensitive;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +24,12 @@ use serde::{Deserialize, Serialize};
 use super::diagnostics::{Code, Severity};
 use super::fingerprint::Fingerprint;
 use super::model::address::{Address, Owner};
+use super::model::document::Phase;
 use super::model::resource::{Identity, TargetName};
 pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use hindrance::Hindrance;
 pub use reason::Reason;
+pub use task::{Task, TaskId};
 
 /// Version of the saved form. A reader refuses every other.
 pub const FORMAT_VERSION: u32 = 2;
@@ -125,11 +128,11 @@ pub struct Finding {
 pub struct Transition {
     /// The tenant's name.
     pub tenant: Arc<str>,
-    /// The phase that was applied; nothing for a new tenant.
+    /// The phase that was applied; `None` for a new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Arc<str>>,
+    pub from: Option<Phase>,
     /// The phase that is asked for.
-    pub to: Arc<str>,
+    pub to: Phase,
 }
 
 /// The counts of a plan.

@@ -94,13 +94,14 @@ impl<'a> Run<'a> {
 
     pub(super) fn record(&self, change: &Change, identity: &Identity, result: StepResult) -> StepEnded {
         StepEnded {
-            at: (self.request.clock)(),
-            address: change.address.clone(),
-            identity: identity.clone(),
             action: change.action(),
+            address: change.address.clone(),
+            at: (self.request.clock)(),
             generation: change.generation,
-            sensitive: Some(change.sensitive.clone()),
+            identity: identity.clone(),
             result,
+            sensitive: Some(change.sensitive.clone()),
+            task: self.task_of(change),
         }
     }
 
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
 
     /// The end of the record at the address that something moved from, unless something else is written there.
     fn old_address(&self, change: &Change, identity: &Identity) -> Option<StepEnded> {
-        let old = change.renamed_from.as_ref().filter(|old| !self.addresses.contains(old))?;
+        let old = change.renamed_from.as_ref().filter(|old| !self.tasks.contains_key(old))?;
         Some(StepEnded { address: old.clone(), ..self.record(change, identity, StepResult::Removed) })
     }
 

@@ -25,13 +25,12 @@ use endings::{Ending, endings, needed_before};
 use open::Open;
 use prepare::Prepared;
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Inventory, TargetName};
 use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::passes::billing::shrinks;
-use tenantry_core::plan::{Action, Change, Transition};
+use tenantry_core::plan::{Action, Change, Task, TaskId, Transition};
 use tenantry_secret::Masker;
 use tenantry_store::contract::{
     Fence, FencingToken, PhaseTransition, RunId, StepBegun, StepEnded, StepResult, StoreError,
@@ -61,7 +60,7 @@ pub struct Run<'a> {
     needed_by: HashMap<&'a Address, Vec<&'a Address>>,
     inventory: &'a Inventory,
     /// Every address that the plan changes something at.
-    addresses: HashSet<&'a Address>,
+    tasks: HashMap<&'a Address, TaskId>,
     /// What was deleted by this run. It stays on record until the target says that it is gone.
     deleted: Mutex<HashSet<&'a Address>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
@@ -122,7 +121,13 @@ impl<'a> Run<'a> {
             lost,
             needed_by,
             inventory,
-            addresses: plan.changes.iter().map(|change| &change.address).collect(),
+            tasks: plan
+                .tasks()
+                .filter_map(|(id, task)| match task {
+                    Task::Write(change) => Some((&change.address, id)),
+                    Task::EnterPhase(_) => None,
+                })
+                .collect(),
             deleted: Mutex::default(),
             by_owner,
             blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
@@ -240,6 +245,10 @@ impl<'a> Run<'a> {
         locked(&self.outcomes).insert(change.address.clone(), (change.action(), outcome));
     }
 
+    fn task_of(&self, change: &Change) -> Option<TaskId> {
+        self.tasks.get(&change.address).copied()
+    }
+
     fn fence(&self, owner: &Owner) -> Fence {
         Fence {
             run: self.run,
@@ -294,35 +303,30 @@ impl<'a> Run<'a> {
     /// Records the phases of those tenants whose every change is done, verified and ready.
     pub async fn enter_phases(&self, outcomes: &Outcomes) {
         let parallelism = self.request.targets.environment.limits.parallelism;
-        let reached = self.request.plan.transitions.iter().filter(|transition| {
+        let reached = self.request.plan.tasks().filter_map(|(id, task)| {
+            let Task::EnterPhase(transition) = task else { return None };
             let owner = Owner::Tenant(transition.tenant.clone());
             let mut changes = self.by_owner.get(&owner).into_iter().flatten();
             let is_settled =
                 |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled());
-            !self.blocked.contains(&owner) && changes.all(is_settled)
+            (!self.blocked.contains(&owner) && changes.all(is_settled)).then_some((id, transition))
         });
-        stream::iter(reached).for_each_concurrent(parallelism, |transition| self.enter_phase(transition)).await;
+        stream::iter(reached)
+            .for_each_concurrent(parallelism, |(id, transition)| self.enter_phase(id, transition))
+            .await;
     }
 
-    async fn enter_phase(&self, transition: &Transition) {
+    async fn enter_phase(&self, task: TaskId, transition: &Transition) {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
-        let Some(to) = Phase::named(&transition.to) else {
-            let cause = format!("the plan names the phase `{}`, which does not exist", transition.to);
-            let (location, attempted) = (self.request.store.location(), "entering a phase");
-            return self.store_failed(StoreError::Failed { location, attempted, cause }, std::iter::empty());
-        };
-        let entered = PhaseTransition {
-            at: (self.request.clock)(),
-            tenant: transition.tenant.clone(),
-            from: transition.from.as_deref().and_then(Phase::named),
-            to,
-        };
-        let owner = Owner::Tenant(transition.tenant.clone());
+        let Transition { tenant, from, to } = transition;
+        let at = (self.request.clock)();
+        let entered = PhaseTransition { at, from: *from, task: Some(task), tenant: tenant.clone(), to: *to };
+        let owner = Owner::Tenant(tenant.clone());
         match self.request.store.enter_phase(&self.fence(&owner), &entered).await {
             Ok(()) => {
-                self.request.progress.event(&Event::PhaseEntered { tenant: &transition.tenant, phase: &transition.to });
+                self.request.progress.event(&Event::PhaseEntered { tenant, phase: *to });
             }
             Err(error) => self.store_failed(error, std::iter::empty()),
         }

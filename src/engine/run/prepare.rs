@@ -193,15 +193,16 @@ impl<'a> Run<'a> {
 
     fn beginning(&self, change: &Change, identity: Identity, action: Action) -> StepBegun {
         StepBegun {
-            at: (self.request.clock)(),
-            address: change.address.clone(),
-            kind: change.kind.clone(),
-            target: change.target.clone(),
-            identity,
             action,
+            address: change.address.clone(),
+            at: (self.request.clock)(),
             generation: change.generation,
             idempotency_key: self.idempotency_key(change),
+            identity,
+            kind: change.kind.clone(),
             spec: self.text_of(change),
+            target: change.target.clone(),
+            task: self.task_of(change),
         }
     }
 

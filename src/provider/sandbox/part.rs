@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use serde_json::{Value as Json, json};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
@@ -24,6 +24,9 @@ pub struct Stored {
     pub mark: Option<Mark>,
     pub outputs: Map,
 }
+
+/// The most rows of one statement, each of seven values: SQLite takes 32,766 placeholders.
+const MOST_ROWS: usize = 1000;
 
 /// Kind and identity.
 type At = (&'static str, Identity);
@@ -64,15 +67,10 @@ impl<'t> Part<'t> {
             changed: BTreeMap::new(),
         };
         let kinds: HashMap<&str, &'static str> = steps.iter().map(|step| (step.kind.name, step.kind.name)).collect();
-        let touched: Vec<Json> = steps.iter().map(|step| json!([step.kind.name, step.identity])).collect();
-        let rows = sqlx::query(
-            "SELECT r.kind, r.identity, r.name, r.spec, r.mark, r.outputs FROM json_each(?2) AS j CROSS JOIN resources r \
-             ON r.target = ?1 AND r.kind = j.value ->> 0 AND r.identity = j.value ->> 1",
-        )
-        .bind(target)
-        .bind(text(&touched)?)
-        .fetch_all(&mut *connection)
-        .await?;
+        let touched: Vec<(&str, &str)> = steps.iter().map(|step| (step.kind.name, &*step.identity)).collect();
+        let select = "SELECT r.kind, r.identity, r.name, r.spec, r.mark, r.outputs";
+        let from = "resources r ON r.kind = j.column1 AND r.identity = j.column2 AND r.target =";
+        let rows = look_up(connection, select, &touched, from, target).await?;
         for row in rows {
             let Some(kind) = kinds.get(row.try_get::<&str, _>(0)?) else { continue };
             let mark = row.try_get::<Option<&str>, _>(4)?.map(serde_json::from_str).transpose().map_err(decode)?;
@@ -93,14 +91,10 @@ impl<'t> Part<'t> {
             })
             .collect();
         if !referred.is_empty() {
-            let rows = sqlx::query(
-                "SELECT r.kind, r.name, r.identity FROM json_each(?2) AS j CROSS JOIN resources r \
-                 ON r.target = ?1 AND r.kind = j.value ->> 0 AND r.name = j.value ->> 1",
-            )
-            .bind(target)
-            .bind(text(&referred)?)
-            .fetch_all(&mut *connection)
-            .await?;
+            let referred: Vec<(&str, &str)> = referred.iter().map(|(kind, name)| (&**kind, &**name)).collect();
+            let select = "SELECT r.kind, r.name, r.identity";
+            let from = "resources r ON r.kind = j.column1 AND r.name = j.column2 AND r.target =";
+            let rows = look_up(connection, select, &referred, from, target).await?;
             for row in rows {
                 let identity = row.try_get::<&str, _>(2)?.into();
                 part.names.entry((row.try_get(0)?, row.try_get(1)?)).or_default().insert(identity);
@@ -115,14 +109,10 @@ impl<'t> Part<'t> {
             })
             .collect();
         if !ending.is_empty() {
-            let rows = sqlx::query(
-                "SELECT n.needed_kind, n.needed_name, n.kind, n.identity FROM json_each(?2) AS j CROSS JOIN needs n \
-                 ON n.target = ?1 AND n.needed_kind = j.value ->> 0 AND n.needed_name = j.value ->> 1",
-            )
-            .bind(target)
-            .bind(text(&ending)?)
-            .fetch_all(&mut *connection)
-            .await?;
+            let ending: Vec<(&str, &str)> = ending.iter().map(|(kind, name)| (&**kind, &**name)).collect();
+            let select = "SELECT n.needed_kind, n.needed_name, n.kind, n.identity";
+            let from = "needs n ON n.needed_kind = j.column1 AND n.needed_name = j.column2 AND n.target =";
+            let rows = look_up(connection, select, &ending, from, target).await?;
             for row in rows {
                 let holder: (String, String) = (row.try_get(2)?, row.try_get(3)?);
                 let named: Named = (row.try_get(0)?, row.try_get(1)?);
@@ -185,42 +175,64 @@ impl<'t> Part<'t> {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let replaced = self.changed.keys().filter(|at| self.before.contains(*at));
-        let replaced: Vec<Json> = replaced.map(|(kind, identity)| json!([kind, identity])).collect();
-        let deletes = [
-            "DELETE FROM needs WHERE target = ?1 AND (kind, identity) IN \
-             (SELECT value ->> 0, value ->> 1 FROM json_each(?2))",
-            "DELETE FROM resources WHERE target = ?1 AND (kind, identity) IN \
-             (SELECT value ->> 0, value ->> 1 FROM json_each(?2))",
-        ];
-        for statement in deletes.into_iter().filter(|_| !replaced.is_empty()) {
-            sqlx::query(statement).bind(self.target).bind(text(&replaced)?).execute(&mut *connection).await?;
+        let replaced: Vec<&At> = self.changed.keys().filter(|at| self.before.contains(*at)).collect();
+        for table in ["needs", "resources"] {
+            for replaced in replaced.chunks(MOST_ROWS) {
+                let mut delete = QueryBuilder::<Sqlite>::new(format!("DELETE FROM {table} WHERE target = "));
+                delete.push_bind(self.target).push(" AND (kind, identity) IN (");
+                delete.push_values(replaced, |mut row, (kind, identity)| {
+                    row.push_bind(*kind).push_bind(&**identity);
+                });
+                delete.push(")").build().execute(&mut *connection).await?;
+            }
         }
         let (mut resources, mut needs) = (Vec::new(), Vec::new());
         for ((kind, identity), change) in &self.changed {
             let Some(Change { stored, needs: of_it }) = change else { continue };
-            let Stored { name, spec, mark, outputs } = stored;
-            let mark = mark.as_ref().map(text).transpose()?;
-            resources.push(json!([kind, identity, name, text(spec)?, mark, text(outputs)?]));
-            needs.extend(of_it.iter().map(|(needed, name)| json!([kind, identity, needed, name])));
+            let mark = stored.mark.as_ref().map(text).transpose()?;
+            resources.push((*kind, identity, &stored.name, text(&stored.spec)?, mark, text(&stored.outputs)?));
+            needs.extend(of_it.iter().map(|needed| (*kind, identity, needed)));
         }
-        let inserts = [
-            (
-                "INSERT INTO resources (target, kind, identity, name, spec, mark, outputs) SELECT ?1, value ->> 0, value ->> 1, \
-                 value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?2)",
-                resources,
-            ),
-            (
-                "INSERT OR IGNORE INTO needs (target, kind, identity, needed_kind, needed_name) SELECT ?1, value ->> 0, \
-                 value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)",
-                needs,
-            ),
-        ];
-        for (statement, rows) in inserts.into_iter().filter(|(_, rows)| !rows.is_empty()) {
-            sqlx::query(statement).bind(self.target).bind(text(&rows)?).execute(&mut *connection).await?;
+        for resources in resources.chunks(MOST_ROWS) {
+            let into = "INSERT INTO resources (target, kind, identity, name, spec, mark, outputs) ";
+            let mut insert = QueryBuilder::<Sqlite>::new(into);
+            insert.push_values(resources, |mut row, (kind, identity, name, spec, mark, outputs)| {
+                row.push_bind(self.target).push_bind(*kind).push_bind(&***identity).push_bind(&***name);
+                row.push_bind(&**spec).push_bind(mark.as_deref()).push_bind(&**outputs);
+            });
+            insert.build().execute(&mut *connection).await?;
+        }
+        for needs in needs.chunks(MOST_ROWS) {
+            let into = "INSERT OR IGNORE INTO needs (target, kind, identity, needed_kind, needed_name) ";
+            let mut insert = QueryBuilder::<Sqlite>::new(into);
+            insert.push_values(needs, |mut row, (kind, identity, (needed_kind, needed_name))| {
+                row.push_bind(self.target).push_bind(*kind).push_bind(&***identity);
+                row.push_bind(&**needed_kind).push_bind(&**needed_name);
+            });
+            insert.build().execute(&mut *connection).await?;
         }
         Ok(())
     }
+}
+
+/// Looks pairs up in a table. `from` names them `j.column1` and `j.column2`, and ends before the target.
+async fn look_up(
+    connection: &mut SqliteConnection,
+    select: &str,
+    pairs: &[(&str, &str)],
+    from: &str,
+    target: &str,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let mut rows = Vec::new();
+    for pairs in pairs.chunks(MOST_ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new(format!("{select} FROM ("));
+        query.push_values(pairs, |mut row, (first, second)| {
+            row.push_bind(*first).push_bind(*second);
+        });
+        query.push(format!(") AS j CROSS JOIN {from} ")).push_bind(target);
+        rows.extend(query.build().fetch_all(&mut *connection).await?);
+    }
+    Ok(rows)
 }
 
 fn text(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {

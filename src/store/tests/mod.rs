@@ -22,7 +22,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::contract::{
     Fence, FencingToken, Holder, LockRequest, RunBegun, RunId, Scope, StepBegun, StepEnded, StepResult, Store,
-    StoreError, Unlock,
+    StoreError, TaskId, Unlock,
 };
 use super::{OpenMode, PostgresStore, SqliteStore};
 use tenantry_core::model::address::Owner;
@@ -204,6 +204,7 @@ pub fn begun(address: &str, generation: u64) -> StepBegun {
         generation,
         idempotency_key: format!("{address}#{generation}").into(),
         spec: None,
+        task: Some(TaskId::at(0)),
     }
 }
 
@@ -216,6 +217,7 @@ pub fn ended(address: &str, generation: u64, result: StepResult) -> StepEnded {
         generation,
         sensitive: None,
         result,
+        task: Some(TaskId::at(0)),
     }
 }
 

@@ -89,7 +89,7 @@ async fn tenants_have_the_phase_that_they_entered(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
     for (from, to) in [(None, Phase::Trial), (Some(Phase::Trial), Phase::Active)] {
-        let transition = PhaseTransition { at: time(1), tenant: "acme".into(), from, to };
+        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), to };
         store.enter_phase(&fence, &transition).await.expect("enters");
     }
     let phases = store.phases().await.expect("reads");

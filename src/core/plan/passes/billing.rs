@@ -43,6 +43,5 @@ fn is_billed(inputs: &Inputs<'_>, change: &Change) -> bool {
 /// Whether a tenant gives something up with its phase.
 pub fn shrinks(transitions: &[Transition], owner: &Owner) -> bool {
     let entered = transitions.iter().find(|transition| owner.tenant() == Some(&transition.tenant));
-    let phase = entered.and_then(|transition| Phase::named(&transition.to));
-    phase.is_some_and(|phase| matches!(phase, Phase::Suspended | Phase::Deleting | Phase::Deleted))
+    entered.is_some_and(|entered| matches!(entered.to, Phase::Suspended | Phase::Deleting | Phase::Deleted))
 }

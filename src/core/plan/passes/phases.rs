@@ -7,7 +7,6 @@ use super::super::draft::Draft;
 use super::super::{Finding, Hindrance, Transition};
 use crate::diagnostics::codes;
 use crate::model::address::{Address, Owner};
-use crate::model::document::Phase;
 
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     let mut refused: BTreeSet<Owner> = BTreeSet::new();
@@ -18,18 +17,13 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
         }
         let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
         let own = inputs.applied_phases.get(tenant);
-        let applied = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name)));
-        let from = applied.and_then(|name| Phase::named(name));
+        let from = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name))).copied();
         // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
-        if own.is_some() && from == Some(*phase) {
+        if own == Some(phase) {
             continue;
         }
         if phase.may_follow(from) {
-            draft.transitions.push(Transition {
-                tenant: tenant.clone(),
-                from: applied.cloned(),
-                to: phase.as_str().into(),
-            });
+            draft.transitions.push(Transition { tenant: tenant.clone(), from, to: *phase });
             continue;
         }
         // A tenant that is gone and was never known here needs nothing, so there is nothing to refuse.
@@ -41,16 +35,16 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
                 let next: Vec<&str> = from.next().iter().map(|phase| phase.as_str()).collect();
                 Finding::refusal(
                     codes::PHASE_TRANSITION,
-                    format!("tenant {tenant} cannot go from phase `{}` to `{}`", from.as_str(), phase.as_str()),
+                    format!("tenant {tenant} cannot go from phase `{from}` to `{phase}`"),
                 )
                 .help(match next.as_slice() {
                     [] => "`deleted` is final: a returning customer is a new tenant".to_owned(),
-                    next => format!("from `{}` a tenant goes to {}", from.as_str(), next.join(" or ")),
+                    next => format!("from `{from}` a tenant goes to {}", next.join(" or ")),
                 })
             }
             None => Finding::refusal(
                 codes::PHASE_TRANSITION,
-                format!("tenant {tenant} was never applied and cannot begin in phase `{}`", phase.as_str()),
+                format!("tenant {tenant} was never applied and cannot begin in phase `{phase}`"),
             )
             .help("begin with trial, active or suspended"),
         };
