@@ -100,6 +100,10 @@ impl Color {
 pub enum Format {
     Human,
     Json,
+    /// A plan as a comment of a pull request.
+    Markdown,
+    /// A plan as one file for a browser.
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,15 +20,25 @@ pub struct Output {
     choice: ColorChoice,
     format: Format,
     quiet: bool,
+    verbose: bool,
 }
 
 impl Output {
     pub fn new(global: &Global) -> Self {
-        Self { choice: global.color.choice(), format: global.format, quiet: global.quiet }
+        Self { choice: global.color.choice(), format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
     }
 
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether more is asked for than has to be seen.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     pub fn is_quiet(&self) -> bool {
@@ -37,12 +47,17 @@ impl Output {
 
     /// Whether stdout is kept by nobody, so that personal data may be shown on it.
     pub fn is_seen_only(&self) -> bool {
-        !self.is_json() && io::stdout().is_terminal()
+        self.format == Format::Human && io::stdout().is_terminal()
     }
 
     /// Writes data, line by line.
     pub fn data(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> Result<(), Failure> {
         self.stdout(|out| write(&mut Page::new(out)))
+    }
+
+    /// Writes what was laid out as a whole, in which everything that came from others is visible already.
+    pub fn document(&self, text: &str) -> Result<(), Failure> {
+        self.stdout(|out| Page::new(out).laid_out(text))
     }
 
     /// Writes a JSON document.

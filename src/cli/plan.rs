@@ -3,7 +3,7 @@
 use std::io::BufWriter;
 use std::path::Path;
 
-use super::arguments::{self, Global, Selection};
+use super::arguments::{self, Format, Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
@@ -11,7 +11,8 @@ use tenantry_core::desired::sql_fields;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
 use tenantry_core::plan::{Plan, json};
-use tenantry_render::plan::View;
+use tenantry_render::plan::view::{PlanView, View};
+use tenantry_render::plan::{html, markdown, text};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::Store;
@@ -64,22 +65,29 @@ pub async fn make(
 
 /// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
 pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.json(&json::Written::masked(plan));
-    }
-    let reveal = output.is_seen_only();
-    let sql = |kind: &str| {
-        let fields = catalogue.get(kind).map(|kind| sql_fields(kind)).unwrap_or_default();
-        // What is below a list has no pointer that counts for all.
-        let pointers = fields.into_iter().filter_map(|(path, _)| {
-            path.into_iter().try_fold(String::new(), |mut pointer, token| {
-                push_token(&mut pointer, token?.as_ref());
-                Some(pointer)
-            })
-        });
-        pointers.collect()
+    let view = |contents| {
+        let view = View { reveal: output.is_seen_only(), contents, sql: &|kind| sql(catalogue, kind) };
+        PlanView::new(plan, view)
     };
-    output.data(|out| tenantry_render::plan::write(out, plan, View { reveal, sql: &sql }))
+    match output.format() {
+        Format::Json => output.json(&json::Written::masked(plan)),
+        Format::Human => output.data(|out| text::write(out, &view(output.is_verbose()))),
+        Format::Markdown => output.document(&markdown::comment(&view(true))),
+        Format::Html => output.document(&html::page(&view(true))),
+    }
+}
+
+/// Pointers of the fields of a kind that are SQL.
+fn sql(catalogue: &Catalogue, kind: &str) -> Vec<String> {
+    let fields = catalogue.get(kind).map(|kind| sql_fields(kind)).unwrap_or_default();
+    // What is below a list has no pointer that counts for all.
+    let pointers = fields.into_iter().filter_map(|(path, _)| {
+        path.into_iter().try_fold(String::new(), |mut pointer, token| {
+            push_token(&mut pointer, token?.as_ref());
+            Some(pointer)
+        })
+    });
+    pointers.collect()
 }
 
 /// What a plan alone means for the exit code.

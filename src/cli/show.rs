@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::arguments::{self, Global};
+use super::arguments::{self, Format, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::plan;
@@ -30,6 +30,10 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
         plan::show(&saved, &catalogue, output)?;
         return Ok(plan::exit(&saved));
+    }
+    if matches!(output.format(), Format::Markdown | Format::Html) {
+        return Err(Failure::new(Exit::Usage, "only plans have the formats `markdown` and `html`")
+            .help("use `--format json`, or name a file that `plan --out FILE` has saved"));
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let targets = session.targets();

@@ -3,6 +3,7 @@
 //! ```text
 //! visible   what no text may do to its reader         page   where lines go that people read
 //! style     the one table of colours                  json   where documents go that programs read
+//! plan      what is said of a plan, and its renderers
 //! ```
 //!
 //! Everything that a command prints goes through [`page`] or [`json`], so that names and the words of servers are seen and never

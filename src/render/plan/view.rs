@@ -1,0 +1,342 @@
+//! What is said of a plan, before anybody decides what it looks like.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::difference::{self, Difference};
+use crate::{hindrance, reason, words};
+use tenantry_core::diagnostics::codes;
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::kind::{at, readable_identity};
+use tenantry_core::model::value::{Value, readable_pointer};
+use tenantry_core::plan::sensitive::{self, MASK};
+use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
+
+/// How a plan is looked at.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Whether personal and other sensitive values are shown. References to secrets never hold one.
+    pub reveal: bool,
+    /// Whether it is shown what is in each resource that is created.
+    pub contents: bool,
+    /// Pointers of the fields of a kind that are SQL: what would run is shown as a whole.
+    pub sql: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// All that is said of a plan.
+pub struct PlanView<'p> {
+    pub plan: &'p Plan,
+    /// What it is a plan for.
+    pub title: String,
+    /// The systems that are written to, by the names of their targets, as far as they tell what they are.
+    pub systems: Vec<(&'p str, &'p str)>,
+    pub groups: Vec<Group<'p>>,
+    /// Addresses at which nothing is done, by the reason for it.
+    pub blocked: Vec<(String, Vec<&'p Blocked>)>,
+    /// Whether one of them is blocked because its target did not answer.
+    pub is_unknown: bool,
+    /// Those that are not said by what is blocked.
+    pub findings: Vec<&'p Finding>,
+    /// Counts of everything, in one sentence.
+    pub counts: String,
+}
+
+/// One owner, or several with the same changes.
+pub struct Group<'p> {
+    /// At least one.
+    pub owners: Vec<Owner>,
+    pub transition: Option<&'p Transition>,
+    pub changes: Vec<ChangeView<'p>>,
+    /// Resources of which only the record changes, where there are several.
+    pub records: Vec<String>,
+}
+
+/// A change, as the first owner of a group has it.
+pub struct ChangeView<'p> {
+    pub action: Action,
+    /// The address within its owner.
+    pub id: String,
+    pub kind: &'p str,
+    /// The name in the target; `None` in a group, whose members have different ones.
+    pub name: Option<String>,
+    /// Why, unless that is obvious or differs within the group.
+    pub reason: Option<String>,
+    /// Where to edit it, unless that differs within the group.
+    pub place: Option<&'p Place>,
+    pub fields: Vec<(String, Difference)>,
+    pub scripts: Vec<Script<'p>>,
+    /// What is in a resource that is created: field and value.
+    pub contents: Vec<(String, String)>,
+    pub loses_data: bool,
+}
+
+/// SQL that would run.
+pub struct Script<'p> {
+    pub field: String,
+    /// Whose it is, in a group.
+    pub whose: Option<&'p Owner>,
+    /// `None` if it is masked.
+    pub text: Option<&'p str>,
+}
+
+impl<'p> PlanView<'p> {
+    pub fn new(plan: &'p Plan, view: View<'_>) -> Self {
+        let of_tenants: BTreeMap<Owner, &Transition> =
+            plan.transitions.iter().map(|entry| (Owner::Tenant(entry.tenant.clone()), entry)).collect();
+        let mut blocked: BTreeMap<(&str, String), Vec<&Blocked>> = BTreeMap::new();
+        for entry in &plan.blocked {
+            blocked.entry((&entry.code, hindrance::sentence(&entry.reason))).or_default().push(entry);
+        }
+        let involved = |target: &str| plan.changes.iter().any(|change| *change.target == *target);
+        Self {
+            plan,
+            title: title(plan),
+            systems: plan
+                .targets
+                .iter()
+                .filter(|(target, _)| !plan.simulated && involved(target))
+                .map(|(target, fingerprint)| (&**target, fingerprint.as_str()))
+                .collect(),
+            groups: groups(plan, &of_tenants, view),
+            blocked: blocked.into_iter().map(|((_, reason), entries)| (reason, entries)).collect(),
+            is_unknown: plan.blocked.iter().any(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0),
+            findings: said(&plan.findings).collect(),
+            counts: counts(plan),
+        }
+    }
+}
+
+impl Group<'_> {
+    /// What the owners are, in the plural.
+    pub fn noun(&self) -> &'static str {
+        match &self.owners {
+            owners if owners.iter().all(|owner| owner.tenant().is_some()) => "tenants",
+            owners if owners.iter().all(|owner| matches!(owner, Owner::Tier(_))) => "tiers",
+            _ => "owners",
+        }
+    }
+
+    /// What happens to a tenant's phase; `None` if nothing does.
+    pub fn phase(&self) -> Option<String> {
+        let transition = self.transition?;
+        Some(match transition.from {
+            Some(from) if from == transition.to => format!("renamed, still {from}"),
+            Some(from) => format!("{from} → {}", transition.to),
+            None => format!("new, {}", transition.to),
+        })
+    }
+}
+
+/// Findings besides those that what is blocked says already.
+pub fn said(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+    findings.iter().filter(|finding| *finding.code != *codes::UNKNOWN_STATE.0)
+}
+
+fn title(plan: &Plan) -> String {
+    let mut text = format!("Plan for estate {}", plan.estate);
+    if let Some(environment) = &plan.environment {
+        let _ = write!(text, ", environment {environment}");
+    }
+    if let Some(revision) = &plan.revision {
+        let _ = write!(text, ", at {}", revision.get(..12).unwrap_or(revision));
+    }
+    text
+}
+
+fn groups<'p>(plan: &'p Plan, of_tenants: &BTreeMap<Owner, &'p Transition>, view: View<'_>) -> Vec<Group<'p>> {
+    let mut owners: BTreeMap<&Owner, Vec<&'p Change>> = BTreeMap::new();
+    for change in &plan.changes {
+        owners.entry(&change.address.owner).or_default().push(change);
+    }
+    for owner in of_tenants.keys() {
+        owners.entry(owner).or_default();
+    }
+    let mut members: Vec<Vec<&Owner>> = Vec::new();
+    let mut by_signature: BTreeMap<String, usize> = BTreeMap::new();
+    for (owner, changes) in &owners {
+        let signature = signature(changes, of_tenants.get(owner).copied());
+        let group = *by_signature.entry(signature).or_insert_with(|| {
+            members.push(Vec::new());
+            members.len() - 1
+        });
+        members[group].push(owner);
+    }
+    members
+        .into_iter()
+        .map(|members| {
+            let changes: Vec<&[&'p Change]> = members.iter().map(|owner| owners[owner].as_slice()).collect();
+            let transition = members.first().and_then(|owner| of_tenants.get(owner).copied());
+            group(members.into_iter().cloned().collect(), &changes, transition, view)
+        })
+        .collect()
+}
+
+/// What two owners must have in common to be shown as one.
+fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
+    let mut text = String::new();
+    if let Some(transition) = transition {
+        let _ = write!(text, "{:?}→{};", transition.from, transition.to);
+    }
+    for change in changes {
+        let Change { address, kind, work, cause, protected, .. } = change;
+        let _ = write!(text, "{}{:?} {kind} {:?} {cause:?} {protected};", address.id, address.each, work.action());
+        for field in work.fields() {
+            let _ = write!(text, "{} {:?} {:?};", field.path, field.before, field.after);
+        }
+    }
+    text
+}
+
+/// `changes` are those of each owner, the same ones at the same places.
+fn group<'p>(
+    owners: Vec<Owner>,
+    changes: &[&[&'p Change]],
+    transition: Option<&'p Transition>,
+    view: View<'_>,
+) -> Group<'p> {
+    let first = changes.first().copied().unwrap_or_default();
+    // One that only changes the record says so itself; several are one line.
+    let are_told_apart = first.iter().filter(|change| change.is_only_record()).count() >= 2;
+    let mut group = Group { owners, transition, changes: Vec::new(), records: Vec::new() };
+    for (at, change) in first.iter().enumerate() {
+        if are_told_apart && change.is_only_record() {
+            group.records.push(id(change));
+        } else {
+            let alike: Vec<&Change> = changes.iter().filter_map(|changes| changes.get(at).copied()).collect();
+            group.changes.push(self::change(change, &alike, view));
+        }
+    }
+    group
+}
+
+/// The resource within its owner.
+pub fn id(change: &Change) -> String {
+    match &change.address.each {
+        Some(each) => format!("{}[{each:?}]", change.address.id),
+        None => change.address.id.to_string(),
+    }
+}
+
+/// `alike` are the same change of all owners of a group.
+fn change<'p>(change: &'p Change, alike: &[&Change], view: View<'_>) -> ChangeView<'p> {
+    let Change { kind, work, .. } = change;
+    let action = work.action();
+    let is_alone = alike.len() < 2;
+    // That a new tenant's resources do not exist yet goes without saying.
+    let is_obvious = action == Action::Create && change.cause == Cause::Pending;
+    let has_one_reason = !is_obvious && alike.iter().all(|other| other.reason == change.reason);
+    let has_one_place = alike.iter().all(|other| other.origin == change.origin);
+    let name = || match work.identity() {
+        Some(identity) => readable_identity(identity),
+        None => "(name known after apply)".to_owned(),
+    };
+    let sql = (view.sql)(kind);
+    let is_sql = |path: &str| sql.iter().any(|sql| *sql == path);
+    let is_hidden = |path: &str| !view.reveal && sensitive::covers(&change.sensitive, path);
+    let shown_fields = work.fields().iter().filter(|field| !(field.after.is_some() && is_sql(&field.path)));
+    ChangeView {
+        action,
+        id: id(change),
+        kind,
+        name: is_alone.then(name),
+        reason: has_one_reason.then(|| reason::sentence(&change.reason)),
+        place: change.origin.as_ref().filter(|_| has_one_reason && has_one_place),
+        fields: shown_fields
+            .map(|field| {
+                let difference = match is_hidden(&field.path) {
+                    false => difference::of(field.before.as_ref(), field.after.as_ref()),
+                    true => {
+                        difference::of(masked(field.before.as_ref()).as_ref(), masked(field.after.as_ref()).as_ref())
+                    }
+                };
+                (readable_pointer(&field.path), difference)
+            })
+            .collect(),
+        scripts: sql.iter().filter_map(|path| script(change, path, is_alone, is_hidden(path))).collect(),
+        contents: match action {
+            Action::Create if view.contents => contents(change, alike, &is_sql, &is_hidden),
+            _ => Vec::new(),
+        },
+        loses_data: change.loses_data,
+    }
+}
+
+/// A reference to a secret shows nothing of it.
+fn masked(value: Option<&Value>) -> Option<Value> {
+    value.map(|value| match value {
+        Value::Deferred(_) => value.clone(),
+        _ => MASK.into(),
+    })
+}
+
+/// What would run, if anything would.
+fn script<'p>(change: &'p Change, path: &str, is_alone: bool, is_hidden: bool) -> Option<Script<'p>> {
+    let is_new = matches!(change.action(), Action::Create | Action::Replace);
+    if !is_new && !change.work.fields().iter().any(|field| *field.path == *path) {
+        return None;
+    }
+    let text = at(change.work.after()?, path)?.as_str()?;
+    Some(Script {
+        field: readable_pointer(path),
+        whose: (!is_alone).then_some(&change.address.owner),
+        text: (!is_hidden).then_some(text.trim_end()),
+    })
+}
+
+/// What is in a resource that is created. Of a group, where its members agree.
+fn contents(
+    change: &Change,
+    alike: &[&Change],
+    is_sql: &dyn Fn(&str) -> bool,
+    is_hidden: &dyn Fn(&str) -> bool,
+) -> Vec<(String, String)> {
+    let Some(after) = change.work.after() else { return Vec::new() };
+    let mut contents = Vec::new();
+    Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
+        if is_sql(pointer) || value.is_null() {
+            return;
+        }
+        let others = alike.iter().filter_map(|other| other.work.after());
+        let is_shared = others.into_iter().all(|other| at(other, pointer) == Some(value));
+        let shown = match value {
+            _ if !is_shared => "(differs)".to_owned(),
+            Value::Deferred(deferred) => deferred.to_string(),
+            _ if is_hidden(pointer) => MASK.to_owned(),
+            value => difference::shortened(&difference::in_one_line(value)),
+        };
+        contents.push((readable_pointer(pointer), shown));
+    });
+    contents
+}
+
+fn counts(plan: &Plan) -> String {
+    let summary = plan.summary();
+    let mut parts: Vec<String> = [
+        (summary.create, "to create"),
+        (summary.update, "to update"),
+        (summary.replace, "to replace"),
+        (summary.delete, "to delete"),
+        (summary.adopt, "to adopt"),
+        (summary.moved, "to move"),
+        (summary.forget, "to forget"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, words)| format!("{count} {words}"))
+    .collect();
+    if parts.is_empty() && plan.transitions.is_empty() {
+        parts.push("nothing to do".into());
+    }
+    if !plan.transitions.is_empty() {
+        parts.push(words::count(plan.transitions.len(), "phase change"));
+    }
+    parts.push(format!("{} unchanged", summary.unchanged));
+    if summary.drifted > 0 {
+        parts.push(format!("{} drifted", summary.drifted));
+    }
+    if summary.blocked > 0 {
+        parts.push(format!("{} blocked", summary.blocked));
+    }
+    let refused = if plan.is_refused() { " Refused by a guard: apply would write nothing." } else { "" };
+    format!("{}.{refused}", parts.join(", "))
+}
