@@ -23,6 +23,7 @@ mod postgres;
 mod properties;
 mod rabbitmq;
 mod redis;
+mod review;
 mod s3;
 mod sandbox;
 mod source;

@@ -163,6 +163,9 @@ pub struct Selection {
 pub struct Plan {
     #[command(flatten)]
     pub selection: Selection,
+    /// Only what the changes since this Git revision can touch, such as `origin/main`: since the commit where the branch left it.
+    #[arg(long, value_name = "GITREV")]
+    pub changed_since: Option<String>,
     /// Save the plan, to be applied exactly.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `tenantry plan`: what apply would do.
 
+use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::path::Path;
 
@@ -7,12 +8,15 @@ use super::arguments::{self, Format, Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
+use tenantry_core::changed::Changed;
 use tenantry_core::desired::sql_fields;
+use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
 use tenantry_core::plan::{Plan, json};
 use tenantry_render::plan::view::{PlanView, View};
 use tenantry_render::plan::{html, markdown, text};
+use tenantry_render::words;
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::Store;
@@ -22,7 +26,11 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets()?;
-    let plan = make(&session, &*store, &*secrets, &command.selection, output).await?;
+    let touched = touched(global, command, &session, output)?;
+    let selected = session.selected(&command.selection)?;
+    let is_asked_for =
+        |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
+    let plan = make_for(&session, &*store, &*secrets, &is_asked_for, output).await?;
     show(&plan, &session.catalogue, output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
@@ -34,6 +42,38 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     })
 }
 
+/// The owners that the changes since a revision can touch; nothing if that is not asked for, or if it can be everything.
+fn touched(
+    global: &Global,
+    command: &arguments::Plan,
+    session: &Session,
+    output: &Output,
+) -> Result<Option<BTreeSet<Owner>>, Failure> {
+    let Some(rev) = &command.changed_since else { return Ok(None) };
+    let (commit, before) = session.estate_before(global, rev)?;
+    let at = commit.get(..12).unwrap_or(&commit);
+    let Some(before) = before else {
+        output.note(&format!("The estate does not exist at {at} or has errors there, so everything is planned."));
+        return Ok(None);
+    };
+    let (after, now, threads) = (&session.estate, session.now, session.threads);
+    match tenantry_engine::plan::changed(&before, after, &session.targets(), now, threads) {
+        Ok(Changed::Owners(owners)) => {
+            output.note(&format!("The changes since {at} can touch {}.", words::count(owners.len(), "owner")));
+            Ok(Some(owners))
+        }
+        Ok(Changed::Everything) => {
+            output.note(&format!("tenantry.toml is not as it was at {at}, so everything is planned."));
+            Ok(None)
+        }
+        // Errors of the estate as it is now are shown when the plan is made.
+        Err(_) => {
+            output.note(&format!("The estate at {at} cannot be compared with this one, so everything is planned."));
+            Ok(None)
+        }
+    }
+}
+
 /// Makes a plan, or says what is wrong with the estate.
 pub async fn make(
     session: &Session,
@@ -42,15 +82,24 @@ pub async fn make(
     selection: &Selection,
     output: &Output,
 ) -> Result<Plan, Failure> {
+    make_for(session, store, secrets, &session.selected(selection)?, output).await
+}
+
+async fn make_for(
+    session: &Session,
+    store: &dyn Store,
+    secrets: &dyn SecretStore,
+    selected: &(dyn Fn(&Owner) -> bool + Sync),
+    output: &Output,
+) -> Result<Plan, Failure> {
     let targets = session.targets();
-    let selected = session.selected(selection)?;
     let outcome = tenantry_engine::plan::plan(&tenantry_engine::plan::Request {
         estate: &session.estate,
         targets: &targets,
         store,
         secrets,
         now: session.now,
-        selected: &selected,
+        selected,
         threads: session.threads,
     })
     .await?;

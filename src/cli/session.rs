@@ -107,6 +107,20 @@ impl Session {
         })
     }
 
+    /// The estate as it was where this one's line of work left a revision; nothing if there was none, or if it had errors. With
+    /// the commit.
+    ///
+    /// # Errors
+    /// If there is no such revision.
+    pub fn estate_before(&self, global: &Global, rev: &str) -> Result<(String, Option<Estate>), Failure> {
+        let commit = tenantry_source::left(&global.estate, rev, global.rev.as_deref())
+            .map_err(|diagnostic| Failure::diagnostics(vec![*diagnostic], SourceFiles::default()))?;
+        let place = tenantry_source::Place::Revision { directory: global.estate.clone(), rev: commit.clone() };
+        let targets = target_forms(&self.providers);
+        let options = tenantry_source::Options { targets: &targets, ..tenantry_source::Options::default() };
+        Ok((commit, tenantry_source::load(&place, options).estate))
+    }
+
     /// Says which targets are simulated, where others are real: a plan of all of them does not show it.
     pub fn tell_simulated(&self, output: &Output) {
         let simulated: Vec<&str> =

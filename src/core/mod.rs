@@ -1,5 +1,6 @@
 //! The pure rooms: no IO, no clock, no randomness. Time and secrets' hashes come in as arguments.
 
+pub mod changed;
 pub mod channel;
 pub mod collections;
 pub mod desired;

@@ -9,6 +9,7 @@ use super::EngineError;
 use super::observe::{Seen, accepted, by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
+use tenantry_core::changed::{self, Changed, Side};
 use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::fingerprint::Systems;
@@ -116,6 +117,26 @@ pub fn desired_beside(
     let outputs = outputs_of(inventory, &targets.catalogue);
     let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &outputs);
     (owners, diagnostics)
+}
+
+/// What the way from one estate to another can touch. Nothing is read but the two; the diagnostics are those of an estate that
+/// has errors.
+///
+/// # Errors
+/// If one of the two cannot be expanded: its diagnostics.
+pub fn changed(
+    before: &Estate,
+    after: &Estate,
+    targets: &Targets<'_>,
+    now: Timestamp,
+    threads: usize,
+) -> Result<Changed, Vec<Diagnostic>> {
+    let expanded = |estate: &Estate| {
+        let (owners, diagnostics) = validate(estate, targets, now, threads);
+        if diagnostics::has_errors(&diagnostics) { Err(diagnostics) } else { Ok(owners) }
+    };
+    let (old, new) = (expanded(before)?, expanded(after)?);
+    Ok(changed::between(Side { estate: before, owners: &old }, Side { estate: after, owners: &new }))
 }
 
 /// Makes a plan. Writes nothing, anywhere.

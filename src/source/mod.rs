@@ -35,4 +35,5 @@ mod yaml;
 
 pub use load::{Loaded, Options, Place, load};
 pub use manifests::{Manifest, Manifests, manifests};
+pub use revision::left;
 pub use targets::TargetForms;

@@ -32,14 +32,7 @@ impl Revision {
     /// # Errors
     /// If there is no such repository, revision or folder.
     pub fn open(directory: &Path, rev: &str) -> Result<Self, Box<Diagnostic>> {
-        let Located { repository, folder } = discover(directory).map_err(|unusable| {
-            let message = format!("the revision `{rev}` cannot be read: {}", unusable.reason());
-            let remedy = match &unusable {
-                Unusable::None => "`-C DIR` chooses the estate's folder".to_owned(),
-                Unusable::Refused { .. } => unusable.remedy().unwrap_or_else(|| checked_out(rev)),
-            };
-            Diagnostic::error(codes::FILE_UNREADABLE, message).help(remedy)
-        })?;
+        let Located { repository, folder } = discovered(directory, rev)?;
         let commit = resolve(&repository, rev)?;
         let shown = if folder.as_os_str().is_empty() { rev.to_owned() } else { format!("{rev}:{}", folder.display()) };
         let Ok(tree) = folder_in(&repository, commit, &folder) else {
@@ -89,6 +82,29 @@ impl Revision {
         walk.follow_links();
         Ok(walk.listing.sorted())
     }
+}
+
+/// The commit from which a line of work has left a revision: that which both have in common. It is the revision itself where
+/// nothing in common is known, such as in a shallow clone.
+///
+/// # Errors
+/// If there is no such repository or revision.
+pub fn left(directory: &Path, rev: &str, of: Option<&str>) -> Result<String, Box<Diagnostic>> {
+    let Located { repository, .. } = discovered(directory, rev)?;
+    let commit = resolve(&repository, rev)?;
+    let head = resolve(&repository, of.unwrap_or("HEAD"))?;
+    Ok(repository.merge_base(commit, head).unwrap_or(commit).to_string())
+}
+
+fn discovered(directory: &Path, rev: &str) -> Result<Located, Box<Diagnostic>> {
+    discover(directory).map_err(|unusable| {
+        let message = format!("the revision `{rev}` cannot be read: {}", unusable.reason());
+        let remedy = match &unusable {
+            Unusable::None => "`-C DIR` chooses the estate's folder".to_owned(),
+            Unusable::Refused { .. } => unusable.remedy().unwrap_or_else(|| checked_out(rev)),
+        };
+        Box::new(Diagnostic::error(codes::FILE_UNREADABLE, message).help(remedy))
+    })
 }
 
 fn resolve(repository: &Repository, rev: &str) -> Result<Oid, Box<Diagnostic>> {

@@ -9,15 +9,15 @@ use std::fmt::Write as _;
 use super::difference::{Difference, Sign};
 use super::view::{ChangeView, Group, PlanView, Script};
 use crate::visible::visible;
-use crate::words;
 use tenantry_core::diagnostics::Severity;
+use tenantry_core::model::address::Owner;
 use tenantry_core::plan::sensitive::MASK;
 use tenantry_core::plan::{Action, Blocked, Finding};
 
 /// The most bytes of a comment. GitHub takes 65,536 characters: <https://github.com/orgs/community/discussions/41331>.
 pub const LIMIT: usize = 65_000;
-/// What the list of groups that are not shown takes at most.
-const RESERVE: usize = 2_000;
+/// What the names of those owners take at most whose changes have no room.
+const NAMES_LIMIT: usize = 20_000;
 /// Lines of a list that is not folded.
 const LISTED: usize = 30;
 /// Names before a line only counts.
@@ -26,27 +26,43 @@ const NAMES: usize = 6;
 /// The whole comment. It ends with a newline and has at most [`LIMIT`] bytes.
 pub fn comment(view: &PlanView<'_>) -> String {
     let mut text = head(view);
-    let mut left_out = 0;
-    for group in &view.groups {
-        let whole = folded(group);
-        let room = LIMIT - RESERVE;
-        let short = format!("- {}\n", summary(group));
-        if text.len() + whole.len() <= room {
-            text.push_str(&whole);
-        } else if text.len() + short.len() <= room {
-            text.push_str(&short);
+    let all: Vec<String> = view.groups.iter().map(folded).collect();
+    let is_whole = text.len() + all.iter().map(String::len).sum::<usize>() <= LIMIT;
+    let room = if is_whole { LIMIT } else { LIMIT - NAMES_LIMIT };
+    let mut left_out: Vec<&Owner> = Vec::new();
+    for (group, whole) in view.groups.iter().zip(&all) {
+        // The order stays: what has no room is not made up for by what comes after it.
+        if left_out.is_empty() && text.len() + whole.len() <= room {
+            text.push_str(whole);
         } else {
-            left_out += group.owners.len();
+            left_out.extend(&group.owners);
         }
     }
-    if left_out > 0 {
-        let _ = writeln!(
-            text,
-            "\nThere is no room for {} more. `tenantry plan` shows all.",
-            words::count(left_out, "owner")
-        );
+    if !left_out.is_empty() {
+        text.push_str(&without_room(&left_out, LIMIT - text.len()));
     }
     text
+}
+
+/// The names of owners whose changes are not shown, as many as there is room for.
+fn without_room(owners: &[&Owner], room: usize) -> String {
+    let begin = format!(
+        "\n<details><summary>{} more {}; <code>tenantry plan</code> shows what changes for them</summary>\n\n",
+        owners.len(),
+        if owners.len() == 1 { "owner" } else { "owners" }
+    );
+    let end = "\n\n</details>\n";
+    let mut text = begin;
+    for (at, owner) in owners.iter().enumerate() {
+        let name = format!("{}{}", if at == 0 { "" } else { ", " }, code(&owner.to_string()));
+        let more = format!(" and {} more", owners.len() - at);
+        if text.len() + name.len() + more.len() + end.len() > room {
+            text.push_str(&more);
+            break;
+        }
+        text.push_str(&name);
+    }
+    text + end
 }
 
 /// The first line of a comment, by which the comment of an earlier plan is found and replaced.
