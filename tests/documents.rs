@@ -81,6 +81,26 @@ fn every_provider_has_a_page_that_names_all_kinds_and_fields() {
     }
 }
 
+#[test]
+fn every_field_that_a_kind_describes_exists() {
+    let described = |kind: &Kind| {
+        let lists = [kind.reviewed, kind.write_only, kind.sensitive, kind.owned_by_key, kind.immutable];
+        lists.concat()
+    };
+    for provider in tenantry_registry::providers() {
+        for kind in provider.kinds() {
+            // The spec of an object of Kubernetes is the object, whose schema is the cluster's.
+            let Some(fields) = kind.schema.as_value()["properties"].as_object().filter(|_| kind.by_spec.is_none()) else {
+                continue;
+            };
+            for pointer in described(&kind) {
+                let field = pointer.split('/').nth(1).expect("a pointer begins with a slash");
+                assert!(fields.contains_key(field), "{} has no field {pointer}", kind.name);
+            }
+        }
+    }
+}
+
 /// Every schema that is published, with its file.
 fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     let providers = tenantry_registry::providers();

@@ -115,8 +115,9 @@ async fn make_for(
 /// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
 pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
     let view = |contents| {
-        let view = View { reveal: output.is_seen_only(), contents, sql: &|kind| sql(catalogue, kind) };
-        PlanView::new(plan, view)
+        let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
+        let sql = |kind: &str| sql(catalogue, kind);
+        PlanView::new(plan, View { reveal: output.is_seen_only(), contents, reviewed: &reviewed, sql: &sql })
     };
     match output.format() {
         Format::Json => output.json(&json::Written::masked(plan)),

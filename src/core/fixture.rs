@@ -32,6 +32,7 @@ pub fn catalogue() -> Catalogue {
         identity: &["name"],
         immutable: &["/region"],
         write_only: &[],
+        reviewed: &[],
         sensitive: &[],
         owned_by_key: &["/tags"],
         outputs: &[],

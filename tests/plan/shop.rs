@@ -48,6 +48,7 @@ impl Provider for Shop {
             identity: &["name"],
             immutable: &[],
             write_only: &[],
+            reviewed: &[],
             sensitive: &[],
             owned_by_key: &[],
             outputs: &[],

@@ -26,6 +26,7 @@ fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'stat
         identity,
         immutable: &[],
         write_only: &[],
+        reviewed: &[],
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],
@@ -66,6 +67,7 @@ impl Provider for Bank {
             },
             Kind {
                 write_only: &["/pin"],
+                reviewed: &[],
                 sensitive: &["/pin"],
                 ..kind("bank.card", card, &["account", "label"], MarkPlace::Target)
             },

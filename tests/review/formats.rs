@@ -133,3 +133,24 @@ fn what_is_created_is_shown_when_more_is_asked_for() {
     );
     assert!(verbose.contains("      columns.users: 10\n"), "{verbose}");
 }
+
+#[test]
+fn a_new_binding_shows_whom_it_gives_what() {
+    let estate = Estate::new();
+    estate.write(
+        "tenantry.toml",
+        "[estate]\nname = \"shop\"\n\n[targets.main]\nprovider = \"postgres\"\nsandbox = true\n\n[targets.cluster]\nprovider = \
+         \"kubernetes\"\nsandbox = true\n",
+    );
+    estate.write(
+        "tenants/rights.yaml",
+        "apiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {name: rights}\nspec:\n  scope: estate\n  resources:\n    - id: root\n      \
+         kind: kubernetes.object\n      spec:\n        apiVersion: rbac.authorization.k8s.io/v1\n        kind: ClusterRoleBinding\n        \
+         metadata: {name: root, labels: {team: blue}}\n        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: \
+         cluster-admin}\n        subjects: [{kind: Group, name: interns, apiGroup: rbac.authorization.k8s.io}]\n",
+    );
+    let plan = estate.stdout(&["plan"]);
+    assert!(plan.contains("      roleRef.name: cluster-admin\n"), "{plan}");
+    assert!(plan.contains("      subjects.0.name: interns\n"), "{plan}");
+    assert!(!plan.contains("team"), "what gives nobody anything is shown when more is asked for: {plan}");
+}

@@ -26,6 +26,8 @@ pub struct Kind {
     pub write_only: &'static [&'static str],
     /// Pointers of fields that are masked wherever they are shown.
     pub sensitive: &'static [&'static str],
+    /// Pointers of fields that a plan shows of every new resource, because they say who may do what, or what it costs.
+    pub reviewed: &'static [&'static str],
     /// Pointers of maps that are owned key by key: keys that the blueprint does not name are left alone.
     pub owned_by_key: &'static [&'static str],
     /// What the target knows about the resource only once it exists: name and meaning.

@@ -128,7 +128,7 @@ pub struct Finding {
 pub struct Transition {
     /// The tenant's name.
     pub tenant: Arc<str>,
-    /// The phase that was applied; `None` for a new tenant.
+    /// The phase that was applied; absent for a new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Phase>,
     /// The phase that is asked for.

@@ -55,6 +55,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         immutable: &[],
         write_only: &[],
         sensitive: &[],
+        reviewed: &[],
         owned_by_key: &["/fields"],
         outputs: &[("id", "What the API calls it")],
         captures: &[],

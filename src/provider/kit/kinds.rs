@@ -116,6 +116,7 @@ pub fn describe<Spec: JsonSchema>(
         immutable: &[],
         write_only: &[],
         sensitive: &[],
+        reviewed: &[],
         owned_by_key: &[],
         outputs: &[],
         captures: &[],

@@ -8,7 +8,7 @@ use crate::{hindrance, reason, words};
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::{at, readable_identity};
-use tenantry_core::model::value::{Value, readable_pointer};
+use tenantry_core::model::value::{Value, push_token, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
@@ -17,8 +17,10 @@ use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, 
 pub struct View<'a> {
     /// Whether personal and other sensitive values are shown. References to secrets never hold one.
     pub reveal: bool,
-    /// Whether it is shown what is in each resource that is created.
+    /// Whether it is shown what is in each resource that is created, and not only who may do what and what it costs.
     pub contents: bool,
+    /// Pointers of the fields of a kind that are shown of every new resource.
+    pub reviewed: &'a dyn Fn(&str) -> &'static [&'static str],
     /// Pointers of the fields of a kind that are SQL: what would run is shown as a whole.
     pub sql: &'a dyn Fn(&str) -> Vec<String>,
 }
@@ -254,7 +256,14 @@ fn change<'p>(change: &'p Change, alike: &[&Change], view: View<'_>) -> ChangeVi
             .collect(),
         scripts: sql.iter().filter_map(|path| script(change, path, is_alone, is_hidden(path))).collect(),
         contents: match action {
-            Action::Create if view.contents => contents(change, alike, &is_sql, &is_hidden),
+            Action::Create => {
+                let reviewed = (view.reviewed)(kind);
+                let is_shown = |path: &str, value: &Value| {
+                    let is_reviewed = reviewed.iter().any(|pointer| is_within(path, pointer));
+                    !is_sql(path) && (view.contents || is_reviewed && !is_nothing(value))
+                };
+                contents(change, alike, &is_shown, &is_hidden)
+            }
             _ => Vec::new(),
         },
         loses_data: change.loses_data,
@@ -287,13 +296,13 @@ fn script<'p>(change: &'p Change, path: &str, is_alone: bool, is_hidden: bool) -
 fn contents(
     change: &Change,
     alike: &[&Change],
-    is_sql: &dyn Fn(&str) -> bool,
+    is_shown: &dyn Fn(&str, &Value) -> bool,
     is_hidden: &dyn Fn(&str) -> bool,
 ) -> Vec<(String, String)> {
     let Some(after) = change.work.after() else { return Vec::new() };
     let mut contents = Vec::new();
-    Value::Map(after.clone()).for_each_leaf(&mut |pointer, value| {
-        if is_sql(pointer) || value.is_null() {
+    each_field(&Value::Map(after.clone()), &mut String::new(), &mut |pointer, value| {
+        if value.is_null() || !is_shown(pointer, value) {
             return;
         }
         let others = alike.iter().filter_map(|other| other.work.after());
@@ -307,6 +316,43 @@ fn contents(
         contents.push((readable_pointer(pointer), shown));
     });
     contents
+}
+
+/// Calls `visit` with every value that is shown in one line: a list without maps or lists in it is one.
+fn each_field(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &Value)) {
+    let length = pointer.len();
+    match value {
+        Value::Map(map) => {
+            for (key, value) in map.iter() {
+                push_token(pointer, key);
+                each_field(value, pointer, visit);
+                pointer.truncate(length);
+            }
+        }
+        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_))) => {
+            for (index, item) in items.iter().enumerate() {
+                push_token(pointer, &index.to_string());
+                each_field(item, pointer, visit);
+                pointer.truncate(length);
+            }
+        }
+        leaf => visit(pointer, leaf),
+    }
+}
+
+/// Whether a field is at a pointer or below it.
+fn is_within(path: &str, pointer: &str) -> bool {
+    path.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A value that gives nobody anything.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        _ => false,
+    }
 }
 
 fn counts(plan: &Plan) -> String {

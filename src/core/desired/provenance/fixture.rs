@@ -52,6 +52,7 @@ fn catalogue() -> Catalogue {
         identity: &["name"],
         immutable: &[],
         write_only: &[],
+        reviewed: &[],
         sensitive: &[],
         owned_by_key: &[],
         outputs: &[],

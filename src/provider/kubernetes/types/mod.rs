@@ -42,6 +42,7 @@ pub fn kind() -> Kind {
         immutable: &[],
         write_only: &[],
         sensitive: &[],
+        reviewed: &["/roleRef", "/subjects", "/rules", "/aggregationRule"],
         // All maps, however deep: what a blueprint does not name belongs to others, as in server-side apply.
         owned_by_key: &[""],
         outputs: &[],

@@ -56,6 +56,7 @@ pub fn kind() -> Kind {
         references: const { &[reference("/user", "mysql.user"), reference("/database", "mysql.database")] },
         normalise,
         check: |spec| check(spec),
+        reviewed: &["/privileges", "/withGrantOption"],
         ..describe::<GrantSpec>(
             NAME,
             "The privileges of a user on the server, a database or a table.",

@@ -130,6 +130,7 @@ pub fn kind() -> Kind {
         batch: Batch::Transaction { within: Some("/database") },
         normalise,
         check: |spec| check(spec),
+        reviewed: &["/privileges", "/withGrantOption"],
         ..describe::<GrantSpec>(
             NAME,
             "Privileges of a role on objects of a PostgreSQL database.",

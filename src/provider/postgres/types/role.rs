@@ -89,6 +89,7 @@ pub fn kind() -> Kind {
         batch: Batch::Transaction { within: None },
         normalise,
         check: |spec| check(spec),
+        reviewed: &["/superuser", "/createrole", "/createdb", "/bypassrls", "/replication", "/memberOf"],
         ..describe::<RoleSpec>(
             NAME,
             "A role of a PostgreSQL server, with its settings and memberships.",

@@ -42,6 +42,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "user"]),
+        reviewed: &["/configure", "/write", "/read"],
         ..describe::<PermissionSpec>(
             NAME,
             "What a user may do in a virtual host of a RabbitMQ broker.",

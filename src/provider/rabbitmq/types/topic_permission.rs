@@ -44,6 +44,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "user", "exchange"]),
+        reviewed: &["/write", "/read"],
         ..describe::<TopicPermissionSpec>(
             NAME,
             "Which routing keys a user may use with a topic exchange of a RabbitMQ broker.",

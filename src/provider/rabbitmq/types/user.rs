@@ -43,6 +43,7 @@ pub fn kind() -> Kind {
             fields.build()
         },
         check,
+        reviewed: &["/tags"],
         ..describe::<UserSpec>(
             NAME,
             "A user of a RabbitMQ broker.",

@@ -67,6 +67,7 @@ pub fn kind() -> Kind {
         batch: Batch::Sequence,
         normalise,
         check,
+        reviewed: &["/keys", "/readKeys", "/writeKeys", "/channels", "/commands", "/selectors", "/nopass"],
         ..describe::<AclUserSpec>(
             NAME,
             "A user of a Redis server, with its keys, channels and commands.",

@@ -127,6 +127,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::TargetAfterwards,
         normalise,
         check,
+        reviewed: &["/public", "/policy"],
         ..describe::<BucketSpec>(
             NAME,
             "A bucket and its settings; deleting it deletes every object in it.",

@@ -79,6 +79,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::TargetAfterwards,
         normalise,
         check,
+        reviewed: &["/policy"],
         ..describe::<UserSpec>(
             NAME,
             "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",

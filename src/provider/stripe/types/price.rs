@@ -119,6 +119,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
+        reviewed: &["/amount", "/currency", "/interval", "/tiers"],
         ..describe::<PriceSpec>(
             NAME,
             "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",

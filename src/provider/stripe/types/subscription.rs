@@ -128,6 +128,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
+        reviewed: &["/price", "/quantity", "/addOns", "/coupon", "/trialDays"],
         ..describe::<SubscriptionSpec>(
             NAME,
             "A subscription of a customer to prices.",
