@@ -36,9 +36,9 @@ pub enum Channel {
 /// Why a connection is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("`roots` is for TLS, and `url` asks for none")]
+    #[error("`roots` is for TLS, but `url` does not use TLS")]
     RootsWithoutTls,
-    #[error("what is sent to another machine, the password too, would be readable by everybody in between")]
+    #[error("without TLS, everybody on the network between could read what is sent, including the password")]
     InTheClear,
 }
 

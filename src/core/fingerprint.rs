@@ -187,7 +187,9 @@ impl fmt::Display for Other {
         let Self { target, was, now } = self;
         match now {
             Some(now) => write!(formatter, "target `{target}` was {was} and is now {now}"),
-            None => write!(formatter, "target `{target}` was {was}, and what is there now has no fingerprint"),
+            None => {
+                write!(formatter, "target `{target}` was {was}, and the system that answers now has no fingerprint")
+            }
         }
     }
 }

@@ -132,8 +132,10 @@ impl std::fmt::Display for NotOurs {
         match self {
             Self::Unmarked => formatter.write_str("it carries no mark"),
             Self::NotOnRecord => formatter.write_str("it is not in the inventory"),
-            Self::MarkGone => formatter.write_str("the mark that it was given is gone"),
-            Self::Another => formatter.write_str("it is not the one that was made here"),
+            Self::MarkGone => formatter.write_str("its mark was removed"),
+            Self::Another => {
+                formatter.write_str("it is another resource of the same name, not the one that Tenantry created")
+            }
             Self::OfOtherEstate { scope } => write!(formatter, "it belongs to {}", readable_scope(scope)),
             Self::OfOtherAddress { address } => write!(formatter, "it carries the mark of {address}"),
         }

@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
                 let applied = self.inputs.inventory.get(*address);
                 return Some(self.state(desired, &earlier, &observed, applied));
             }
-            self.rebuilt.contradicted.insert(desired.address.clone(), format!("it is on record at {address}"));
+            self.rebuilt.contradicted.insert(desired.address.clone(), format!("it is recorded at {address}"));
             return None;
         }
         if self.inputs.begun.contains_key(&(desired.address.clone(), identity.clone())) {
@@ -278,7 +278,10 @@ impl<'a> Builder<'a> {
     /// Whether something else is on record at an address.
     fn contradicts(&mut self, address: &Address, identity: &Identity) -> bool {
         let Some(applied) = self.inputs.inventory.get(address) else { return false };
-        let what = format!("{} `{}` of target `{}` is on record there", applied.kind, applied.identity, applied.target);
+        let what = format!(
+            "{} `{}` of target `{}` is recorded at this address",
+            applied.kind, applied.identity, applied.target
+        );
         self.rebuilt.contradicted.insert(address.clone(), format!("`{identity}` carries its mark, but {what}"));
         true
     }
@@ -338,7 +341,7 @@ impl<'a> Builder<'a> {
             if recorded.contains(address) || self.is_taken(address) || found.len() > 1 {
                 self.rebuilt
                     .left
-                    .insert(address.clone(), format!("{} may be a copy: a clone has the mark too", names()));
+                    .insert(address.clone(), format!("{} may be a copy: a clone carries the same mark", names()));
                 continue;
             }
             let [(target, kind, identity, present)] = found.as_slice() else { continue };
@@ -534,8 +537,8 @@ mod tests {
         assert_snapshot!(told(&json!({"wanted": {"acme/db": {"name": "a"}}, "there": there})), @r#"
         acme/db a AsWanted {"name":"a"}
         acme/gone old NotWanted {"name":"old","size":1}
-        left acme/db: `a_backup` may be a copy: a clone has the mark too
-        left acme/twice: `one`, `two` may be a copy: a clone has the mark too
+        left acme/db: `a_backup` may be a copy: a clone carries the same mark
+        left acme/twice: `one`, `two` may be a copy: a clone carries the same mark
         0 kept
         "#);
     }
@@ -557,7 +560,7 @@ mod tests {
         let there = json!([{"name": "a", "size": 1, "mark": "acme/db"}, {"name": "x", "mark": "acme/x"}]);
         let recorded = json!({"acme/db": {"name": "a", "size": 5}, "acme/x": {"name": "y"}});
         assert_snapshot!(told(&json!({"wanted": wanted, "there": there, "recorded": recorded})), @"
-        contradicted acme/x: `x` carries its mark, but test.thing `y` of target `main` is on record there
+        contradicted acme/x: `x` carries its mark, but test.thing `y` of target `main` is recorded at this address
         1 kept
         ");
     }
@@ -571,7 +574,7 @@ mod tests {
         ]);
         assert_snapshot!(told(&json!({"wanted": wanted, "there": there})), @r#"
             acme/db a AsWanted {"name":"a"}
-            left acme/down: `d_old` may be a copy: a clone has the mark too
+            left acme/down: `d_old` may be a copy: a clone carries the same mark
             unknown {Address { owner: Tenant("acme"), id: "down", each: None }}: Unreadable { message: "no answer" }
             0 kept
         "#);

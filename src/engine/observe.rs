@@ -148,7 +148,7 @@ async fn look<'a>(
     for (target, kinds, mut answer, told) in answers {
         for kind in kinds {
             let observation =
-                answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
+                answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider returned no result"));
             seen.observed.insert((target.clone(), kind), observation);
         }
         seen.told.extend(told.map(|told| (target, told)));
@@ -158,8 +158,7 @@ async fn look<'a>(
 
 fn late(within: Duration) -> String {
     format!(
-        "no answer within {}, which is as long as reading the target may take; `timeouts.read_seconds` of its table gives \
-         it more time",
+        "reading the target took longer than {}; allow more time with `timeouts.read_seconds` in its table",
         seconds(within)
     )
 }

@@ -90,7 +90,12 @@ fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics:
         diagnostics.push(
             Diagnostic::error(codes::CONFIG_INVALID, message)
                 .at(estate.config_positions.origin(&format!("/targets/{target}/provider")), "no provider has this name")
-                .help(resolve::suggest(&table.provider, known.clone(), "providers are", "use another version")),
+                .help(resolve::suggest(
+                    &table.provider,
+                    known.clone(),
+                    "providers are",
+                    "use a build of Tenantry that has it",
+                )),
         );
     }
 }

@@ -78,7 +78,10 @@ impl Targets<'_> {
             return Ok(None);
         }
         let Some(provider) = self.providers.iter().find(|provider| *provider.name() == *table.provider) else {
-            return Err(missing(format!("looking up its provider `{}`", table.provider), "there is no such provider"));
+            return Err(missing(
+                format!("looking up its provider `{}`", table.provider),
+                "this build of Tenantry does not have it",
+            ));
         };
         let settings = settings::resolve(target, table, &self.environment.estate, &self.folder, self.variables)?;
         Ok(Some((provider, settings)))

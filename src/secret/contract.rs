@@ -38,10 +38,10 @@ pub trait SecretStore: Send + Sync {
 /// A secret store that cannot do what was asked. Never holds a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretStoreError {
-    #[error("the secrets at {location} cannot be opened: {cause}")]
+    #[error("the secret store at {location} cannot be opened: {cause}")]
     Locked { location: String, cause: String },
     #[error(transparent)]
     Generate(#[from] super::generate::NoRandomness),
-    #[error("the secrets at {location} cannot be used while {attempted}: {cause}")]
+    #[error("the secret store at {location} failed while {attempted}: {cause}")]
     Failed { location: String, attempted: &'static str, cause: String },
 }

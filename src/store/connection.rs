@@ -388,8 +388,7 @@ pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> 
     let Some(database) = error.as_database_error() else {
         return failed(match error {
             sqlx::Error::Tls(_) => format!(
-                "{error}: a server on another machine is verified; name its authority with `sslrootcert=FILE` in the URL, or \
-                 write `sslmode=disable` if the network between is trusted"
+                "{error}: the certificate of a server on another machine is verified; name its authority with `sslrootcert=FILE` in the URL, or write `sslmode=disable` if the network between is trusted"
             ),
             error => error.to_string(),
         });
@@ -405,14 +404,10 @@ pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> 
     }
     // The primary result code is the lowest byte of the extended one: https://www.sqlite.org/rescode.html
     match code.parse::<i32>().unwrap_or_default() & 0xff {
-        5 => failed(format!(
-            "{message}: another process has not let go of it for {} seconds",
-            sqlite::PATIENCE.as_secs()
-        )),
-        8 | 14 => failed(format!("{message}: look at the permissions of the file and its folder")),
+        5 => failed(format!("{message}: another process has held the file for {} seconds", sqlite::PATIENCE.as_secs())),
+        8 | 14 => failed(format!("{message}: check the permissions of the file and its folder")),
         11 | 26 => failed(format!(
-            "{message}: the file is damaged or is not a store; put back a copy of it, or move it away and restore an export \
-             of it with `tenantry store import FILE`"
+            "{message}: the file is damaged or not a store; restore a copy of it, or move it away and restore an export with `tenantry store import FILE`"
         )),
         13 => StoreError::Full { location, cause: message.to_owned() },
         _ => failed(message.to_owned()),

@@ -440,16 +440,16 @@ pub struct JournalEntry {
 pub enum StoreError {
     #[error("{owner} is locked by {holder} until {expires}", owner = .0.owner, holder = .0.holder, expires = .0.expires)]
     Locked(Box<Lock>),
-    #[error("the lock of {0} was lost to another run or ran out")]
+    #[error("the lock of {0} expired or was taken over by another run")]
     LeaseLost(Owner),
     #[error("the journal was changed at entry {sequence}: its hash does not follow from the entry before")]
     Tampered { sequence: u64 },
     /// Of a store, or of an export.
-    #[error("{subject} holds records of {found}, not of {wanted}")]
+    #[error("{subject} has records of {found}, not of {wanted}")]
     OtherScope { subject: String, found: Box<Scope>, wanted: Box<Scope> },
-    #[error("the store at {location} already holds records of {scope}")]
+    #[error("the store at {location} already has records of {scope}")]
     NotEmpty { location: String, scope: Box<Scope> },
-    #[error("the store at {location} has an earlier format, and it does not say which environment {what} belongs to")]
+    #[error("the store at {location} has an earlier format and does not say to which environment {what} belongs")]
     Unattributed { location: String, what: String, environments: Vec<Scope> },
     #[error("the export cannot be read: line {line}: {cause}")]
     Export { line: usize, cause: String },
@@ -457,6 +457,6 @@ pub enum StoreError {
     Newer { location: String, found: u32, supported: u32 },
     #[error("the store at {location} is full: {cause}")]
     Full { location: String, cause: String },
-    #[error("the store at {location} cannot be used while {attempted}: {cause}")]
+    #[error("the store at {location} failed while {attempted}: {cause}")]
     Failed { location: String, attempted: &'static str, cause: String },
 }

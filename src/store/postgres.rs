@@ -96,7 +96,7 @@ pub async fn prepare(location: &str, link: &mut Link, scope: &Scope) -> Result<i
             write_all(&mut work, &records).await?;
             work.script("migrating it", formats::POSTGRES_PRIVILEGES_OF_FORMAT_1).await?;
             tracing::warn!(
-                "the store is brought to format {FORMAT}; as it was, it is kept in schema tenantry_store_format_1"
+                "the store was migrated to format {FORMAT}; the tables of the earlier format stay in schema tenantry_store_format_1"
             );
         }
     }
@@ -109,7 +109,7 @@ pub async fn prepare(location: &str, link: &mut Link, scope: &Scope) -> Result<i
 }
 
 async fn format(location: &str, work: &mut Work<'_>) -> Result<Option<u32>, StoreError> {
-    let attempted = "looking at its format";
+    let attempted = "reading its format";
     let exists =
         work.fetch(attempted, "SELECT count(to_regclass('tenantry_store.format'))", [], |row| row.integer(0)).await?;
     if exists.first().is_none_or(|count| *count == 0) {

@@ -137,7 +137,7 @@ pub async fn migrated(
     work.commit().await?;
     let mut work = link.begin(Purpose::Read).await?;
     let bytes = work.bytes(attempted).await?;
-    let bytes = bytes.ok_or_else(|| work.failed(attempted, "there is no room for a copy"))?;
+    let bytes = bytes.ok_or_else(|| work.failed(attempted, "there is not enough memory for a copy"))?;
     Ok((bytes, number))
 }
 
@@ -157,7 +157,7 @@ async fn format(location: &str, work: &mut Work<'_>) -> Result<u32, StoreError> 
     let application = pragma(work, "PRAGMA application_id").await?;
     let objects = pragma(work, "SELECT count(*) FROM sqlite_schema").await?;
     if application != APPLICATION && objects > 0 {
-        return Err(work.failed("opening it", "it is a database of another program"));
+        return Err(work.failed("opening it", "it is the database of another program"));
     }
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > FORMAT {
@@ -186,7 +186,7 @@ async fn back_up(location: &str, work: &mut Work<'_>, path: &Path, format: u32) 
     });
     let copied = copied.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     copied.map_err(|error| io_failure(location, attempted, error))?;
-    tracing::warn!("the store is brought to format {FORMAT}; as it was, it is kept in {}", copy.display());
+    tracing::warn!("the store was migrated to format {FORMAT}; a copy in the earlier format is in {}", copy.display());
     Ok(())
 }
 
@@ -200,7 +200,7 @@ fn io_failure(location: &str, attempted: &'static str, error: io::Error) -> Stor
 }
 
 async fn pragma(work: &mut Work<'_>, sql: &'static str) -> Result<i64, StoreError> {
-    let values = work.fetch("looking at its format", sql, [], |row| row.integer(0)).await?;
+    let values = work.fetch("reading its format", sql, [], |row| row.integer(0)).await?;
     Ok(values.first().copied().unwrap_or_default())
 }
 

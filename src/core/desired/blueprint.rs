@@ -109,11 +109,11 @@ impl<'e> Blueprints<'e> {
                     Some((blueprint, _)) if blueprint.spec.scope == Scope::Estate => diagnostics.push(
                         Diagnostic::error(
                             codes::WRONG_SCOPE,
-                            format!("blueprint `{wanted}` has scope `estate` and is used once, for the estate itself"),
+                            format!("blueprint `{wanted}` has scope `estate`, so a tier cannot use it"),
                         )
                         .at(place, "named by a tier")
                         .related(blueprint.positions.origin("/spec/scope"), "declared here")
-                        .help("remove it from the tier, or give it the scope `tenant` or `tier`"),
+                        .help("remove it from the tier, or change its scope to `tenant` or `tier`"),
                     ),
                     Some((blueprint, resources)) => {
                         parts.entry(blueprint.spec.scope as u8).or_default().extend(resources.iter().cloned());
@@ -198,7 +198,8 @@ fn compile_resource<'e>(
             ),
         )
         .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
-        diagnostic.help = problem.error.help.or_else(|| Some("expressions are CEL, such as ${tenant.name}".to_owned()));
+        diagnostic.help =
+            problem.error.help.or_else(|| Some("write an expression in CEL, such as ${tenant.name}".to_owned()));
         diagnostics.push(diagnostic);
     }
     let mut needs = BTreeSet::new();
@@ -257,7 +258,7 @@ fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
     }
     let known = fields.keys().map(String::as_str);
     Some(
-        Diagnostic::error(codes::RESOURCE_SCHEMA, format!("{} has no field `{field}` that could be masked", kind.name))
+        Diagnostic::error(codes::RESOURCE_SCHEMA, format!("{} has no field `{field}` to mask", kind.name))
             .help(suggest(&field, known, "its fields are", "remove it")),
     )
 }
@@ -278,7 +279,7 @@ fn compose<'e>(
                 )
                 .at(resource.place(), "used again here")
                 .related(resources[first].place(), "first used here")
-                .help("ids are unique among all blueprints that are used together"),
+                .help("use another id; use another id; ids are unique among all blueprints that are used together"),
             );
         }
     }
@@ -331,7 +332,7 @@ fn compose<'e>(
             codes::CIRCULAR_REFERENCE,
             format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]),
         )
-        .help("let one of them do without the other, for instance by writing a name twice");
+        .help("remove one of these references, for example by writing a name out instead");
         for (step, index) in circle.iter().enumerate() {
             let needed = &resources[circle[(step + 1) % circle.len()]].template.id;
             let place = reference_place(&resources[*index], needed);

@@ -96,8 +96,10 @@ impl<'a> Built<'a> {
             return match known {
                 Some(Value::Null) if is_captured() => Err(ExpressionError {
                     failure: Failure::Computation,
-                    message: format!("{name}.{output} is not known: it was told once, before {name} was taken over"),
-                    help: Some("give the resource another id, so that it is made anew".into()),
+                    message: format!(
+                        "{name}.{output} is not known: it was returned once, before {name} was taken over"
+                    ),
+                    help: Some("give the resource another id, so that it is recreated".into()),
                 }),
                 Some(value) => field_of(value, &format!("{name}.{output}"), rest),
                 None => {
@@ -121,7 +123,7 @@ impl Resources for Built<'_> {
             Some(Entry::Each(entries)) => {
                 let [key, path @ ..] = path else {
                     return Err(computation(
-                        format!("`{id}` is one resource for each of its `forEach`"),
+                        format!("`{id}` has `forEach`, so it stands for several resources"),
                         Some(format!("write resources.{id}[\"…\"].FIELD")),
                     ));
                 };

@@ -148,10 +148,10 @@ impl<'e> Context<'_, 'e> {
                 [_, _, ..] => Err(Box::new(
                     Diagnostic::error(
                         codes::AMBIGUOUS_TARGET,
-                        format!("several targets of the provider `{provider}` are the default one"),
+                        format!("several targets of the provider `{provider}` have `default = true`"),
                     )
                     .at(resource.origin("/kind"), "which one is meant")
-                    .help("leave `default = true` in one of them"),
+                    .help("keep `default = true` in one of them only"),
                 )),
                 [] => Err(Box::new(
                     Diagnostic::error(codes::AMBIGUOUS_TARGET, format!("several targets have the provider `{provider}`"))
@@ -220,10 +220,10 @@ impl<'e> Context<'_, 'e> {
         let named = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret));
         if let Some(field) = named.or_else(made_of_secret) {
             let message =
-                format!("`{field}` of resource `{}` is its name, and cannot hold a secret", resource.template.id);
+                format!("`{field}` of resource `{}` is its name and cannot hold a secret", resource.template.id);
             let diagnostic = Diagnostic::error(codes::DEFERRED_IN_EXPRESSION, message)
                 .at(resource.origin(&format!("/spec/{field}")), "")
-                .help("make the name of what is not secret, and put the secret into another field");
+                .help("use another value in the name, and put the secret into another field");
             problems.add(diagnostic, owner);
             return None;
         }
@@ -368,8 +368,8 @@ impl<'e> Expansion<'_, '_, 'e> {
             if !known.insert(each.clone()) {
                 let message = format!("`forEach` of resource `{}` has {each:?} twice", resource.template.id);
                 let diagnostic = Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
-                    .at(resource.origin("/forEach"), "each of it becomes one resource")
-                    .help("remove the repetition");
+                    .at(resource.origin("/forEach"), "each item becomes one resource")
+                    .help("remove the duplicate item");
                 self.problems.add(diagnostic, self.owner);
                 continue;
             }
@@ -441,7 +441,10 @@ impl<'e> Expansion<'_, '_, 'e> {
     }
 
     fn too_many(&mut self, resource: &CompiledResource<'e>, count: usize, of: &str, most: usize) -> Option<Entry> {
-        let message = format!("resource `{}` would make {count} resources {of}; at most {most}", resource.template.id);
+        let message = format!(
+            "resource `{}` would yield {count} resources {of}; at most {most} are allowed",
+            resource.template.id
+        );
         let diagnostic = Diagnostic::error(codes::EXPRESSION_BOUND, message)
             .at(resource.origin("/forEach"), "each item becomes one resource")
             .help("shorten the list");

@@ -49,7 +49,7 @@ fn in_words(kind: &Kind, spec: &Value, error: &ValidationError<'_>) -> Vec<Probl
             let known = || kind.schema.as_value().get("properties").and_then(|fields| fields.as_object());
             let unknown = |name: &String| Problem {
                 pointer: below(name),
-                message: format!("`{}` is not one of its fields", readable_pointer(&below(name))),
+                message: format!("`{}` is not a field of it", readable_pointer(&below(name))),
                 help: (known().filter(|_| pointer.is_empty()))
                     .and_then(|fields| nearest(name, fields.keys().map(String::as_str)))
                     .map(|nearest| format!("did you mean `{nearest}`?")),

@@ -176,7 +176,7 @@ fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Dia
         };
         let message = format!("{names} be {} `{identity}` in target `{}`", first.kind.name, first.target);
         let diagnostic = Diagnostic::error(codes::DUPLICATE_IDENTITY, message)
-            .help("make the name depend on what tells them apart, such as ${ident(tenant.name)} or ${each}");
+            .help("add to the name what distinguishes them, such as ${ident(tenant.name)} or ${each}");
         // One blueprint's line would only be shown twice.
         diagnostics.push(match others[0].origin == first.origin {
             true => diagnostic.at(first.origin, "of all of them"),
@@ -194,8 +194,8 @@ fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnost
         for key in tenant.spec.placement.keys().filter(|key| !known.clone().any(|known| known == &***key)) {
             let place = tenant.positions.origin(&format!("/spec/placement/{key}"));
             diagnostics.push(
-                Diagnostic::error(codes::UNKNOWN_TARGET, format!("no provider has its targets chosen by `{key}`"))
-                    .at(place, format!("placed by `{key}`"))
+                Diagnostic::error(codes::UNKNOWN_TARGET, format!("`{key}` is not a placement key of any provider"))
+                    .at(place, format!("used as a placement key here"))
                     .help(super::resolve::suggest(key, known.clone(), "keys are", "remove it")),
             );
         }

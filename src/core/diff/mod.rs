@@ -138,7 +138,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         {
             (true, None, false)
         }
-        // A privilege that is there already, exactly as desired, takes nothing from anybody.
+        // A privilege that already exists, exactly as desired, takes nothing from anybody.
         Ownership::NotOurs(NotOurs::NotOnRecord) if is_harmless_to_take(known, present) => {
             return Verdict::Record { present: present.clone() };
         }

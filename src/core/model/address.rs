@@ -27,7 +27,7 @@ pub struct Address {
 /// A text that is no address.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
-    "'{0}' is not an address: write owner/id, such as acme-corp/schema, acme-corp/queue[\"orders\"] or estate/meter"
+    "'{0}' is not a valid address: write owner/id, such as acme-corp/schema, acme-corp/queue[\"orders\"] or estate/meter"
 )]
 pub struct InvalidAddress(String);
 

@@ -26,11 +26,11 @@ pub struct Quantity {
 pub enum InvalidQuota {
     #[error("a quota cannot be negative; write `unlimited` for no limit")]
     Negative,
-    #[error("a quota is a whole number, with a suffix if you like")]
+    #[error("a quota is a whole number, optionally with a suffix")]
     NotWhole,
     #[error("a quota is at most 9223372036854775807 (2^63 - 1)")]
     TooLarge,
-    #[error("`{0}` is not a suffix; {1}")]
+    #[error("`{0}` is not a valid suffix; {1}")]
     Suffix(String, &'static str),
 }
 
@@ -88,7 +88,7 @@ fn suffix_help(written: &str) -> &'static str {
         "KB" | "MB" | "GB" | "TB" | "kB" => "storage is counted in binary units: write Ki, Mi, Gi or Ti without a B",
         "KiB" | "MiB" | "GiB" | "TiB" => "leave out the B: Ki, Mi, Gi, Ti",
         "K" => "write k for a thousand or Ki for 1,024",
-        _ => "known are k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei",
+        _ => "suffixes are k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei",
     }
 }
 

@@ -474,7 +474,7 @@ impl schemars::JsonSchema for Value {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"description": "Any JSON value; a secret stands as the text `secret(owner/name, vN)`."})
+        schemars::json_schema!({"description": "Any JSON value; a secret is written as the text `secret(owner/name, vN)`."})
     }
 }
 

@@ -30,10 +30,9 @@ pub fn conflict(desired: &Desired, hindrance: &Hindrance) -> Option<String> {
 pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
     match observed {
         Observed::Present(present) if present.mark.is_some() => {
-            "choose another name; what carries another mark is never taken over. If this is the same resource under a new id, \
-             write the old one under `previously`"
+            "choose another name; a resource with another mark is never taken over. If this is the same resource under a new id, write the old id under `previously`"
         }
-        _ if desired.adopt => "choose another name, or ask for what cannot change as it is there",
+        _ if desired.adopt => "choose another name, or write the fields that cannot change as they are in the target",
         _ => "choose another name, or write `adopt: true` on the resource to take it over",
     }
 }

@@ -27,13 +27,13 @@ use crate::model::value::{Deferred, Map, Value};
 /// Why a saved plan cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum InvalidPlan {
-    #[error("it is not a saved plan: {0}")]
+    #[error("it is not a valid saved plan: {0}")]
     Malformed(String),
     #[error("it has format {found}; this version reads format {FORMAT_VERSION}")]
     Format { found: u64 },
-    #[error("it was changed after it was saved: its digest does not fit its content")]
+    #[error("it was changed after it was saved: its digest does not match its content")]
     Digest,
-    #[error("it was made without the values of sensitive fields; save it with `plan --out FILE`")]
+    #[error("it does not contain the values of sensitive fields; save a plan with `tenantry plan --out FILE`")]
     Masked,
 }
 

@@ -60,7 +60,7 @@ fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let message = format!("the estate has no tenants, although {applied} were applied");
         verdict.findings.push(
             Finding::refusal(codes::EMPTY_ESTATE, message)
-                .help("most likely the wrong folder or revision was read; check -C and --rev"),
+                .help("check `-C` and `--rev`; probably the wrong folder or revision was read"),
         );
     }
 }
@@ -85,7 +85,7 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         };
         let message = format!("{verb} {} {why}{cause}", change.address);
         let help = format!(
-            "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
+            "if this is intended, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::Delete, change, code, message, help);
@@ -98,8 +98,7 @@ fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let Reason::SecretLost { secret } = &change.reason else { continue };
         let message = format!("{} exists, but its secret `{secret}` is not in the secret store", change.address);
         let help = format!(
-            "bring back the secret store that this environment was applied with (see the table [secrets]). To give it a new \
-             secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
+            "restore the secret store that this environment was applied with (see the table [secrets]). To generate a new secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::RotateSecret, change, codes::SECRET_LOST, message, help);
@@ -113,11 +112,12 @@ fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         if change.work.fields().is_empty() || (guarded.is_recorded)(change) {
             continue;
         }
-        let message =
-            format!("{} carries our mark, but the store does not know it, and the change is billed", change.address);
+        let message = format!(
+            "{} carries the mark of this estate, but the store has no record of it, and the change affects billing",
+            change.address
+        );
         let help = format!(
-            "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` where no \
-             export is left). If the change is meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
+            "restore the store of this environment (`tenantry store import`, or `tenantry import --inventory` if there is no export). If the change is intended, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::Bill, change, codes::UNRECORDED, message, help);
@@ -145,9 +145,9 @@ fn require(
     finding.origin.clone_from(&change.origin);
     verdict.findings.push(finding);
     if let Approved::Expired(name, expires) = not {
-        let message = format!("Approval `{name}` would allow what is refused, but ran out at {expires}");
+        let message = format!("Approval `{name}` would allow this, but it expired at {expires}");
         let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
-            .help("renew it, if what it allows is still meant");
+            .help("renew it if the change is still intended");
         if !verdict.findings.contains(&finding) {
             verdict.findings.push(finding);
         }
@@ -174,7 +174,7 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     if counted > limit {
         let message = format!("the plan deletes {counted} resources; the limit is {limit}");
         verdict.findings.push(Finding::refusal(codes::MASS_CHANGE, message).help(
-            "if that is meant, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
+            "if this is intended, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
         ));
     }
 }

@@ -45,7 +45,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
                     "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
                 );
                 let help =
-                    "it is left alone; a backup or a clone copies marks. Remove the mark or the resource by hand";
+                    "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand";
                 draft
                     .findings
                     .push(Finding::new(codes::COPIED_MARK, Severity::Warning, message).of(&address).help(help));
@@ -65,7 +65,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
         draft.findings.push(
             Finding::refusal(
                 codes::TENANT_VANISHED,
-                format!("tenant {owner} has no document any more, but {what} still there"),
+                format!("tenant {owner} no longer has a document, but {what} left"),
             )
             .help("restore its document; to remove the tenant, take it through `phase: deleting` to `phase: deleted`"),
         );
@@ -210,20 +210,19 @@ fn stands_against(
                 return None;
             }
             let message = format!(
-                "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
-                 not deleted"
+                "{kind_name} `{identity}` carries the mark of this estate and is no longer wanted, but the store has no record of it, so it is not deleted"
             );
-            let help = "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` \
-                        where no export is left); an Approval with `allow: [delete]` for its address lets it be deleted all \
-                        the same";
+            let help = "restore the store of this environment (`tenantry store import`, or `tenantry import --inventory` if there is no export). To delete the resource without it, add an Approval with `allow: [delete]` for its address";
             return Some(Stop { hindrance: Hindrance::NotRecorded, message, help });
         }
         Ownership::NotOurs(cause) => cause,
     };
     let message = format!("{kind_name} `{identity}` is no longer wanted, but {cause}, so it is not deleted");
     let help = match kind.mark {
-        MarkPlace::Inventory => "delete it by hand if nobody needs it; once it is gone it is forgotten",
-        _ => "delete it by hand, or give the mark back; once it is gone it is forgotten",
+        MarkPlace::Inventory => {
+            "delete it by hand if nobody needs it; the next apply then removes it from the inventory"
+        }
+        _ => "delete it by hand, or restore its mark; once it is deleted, the next apply removes it from the inventory",
     };
     Some(Stop { hindrance: Hindrance::UnwantedNotOurs { cause }, message, help })
 }

@@ -44,13 +44,13 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
                     format!("tenant {tenant} cannot go from phase `{}` to `{}`", from.as_str(), phase.as_str()),
                 )
                 .help(match next.as_slice() {
-                    [] => "`deleted` is final: a returning customer is a new tenant".to_owned(),
+                    [] => "`deleted` is final; add a returning customer as a new tenant".to_owned(),
                     next => format!("from `{}` a tenant goes to {}", from.as_str(), next.join(" or ")),
                 })
             }
             None => Finding::refusal(
                 codes::PHASE_TRANSITION,
-                format!("tenant {tenant} was never applied and cannot begin in phase `{}`", phase.as_str()),
+                format!("tenant {tenant} is new and cannot begin in phase `{}`", phase.as_str()),
             )
             .help("begin with trial, active or suspended"),
         };

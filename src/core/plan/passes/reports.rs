@@ -26,14 +26,12 @@ fn relocations(draft: &mut Draft) {
             _ => continue,
         };
         let finding = match moved.as_slice() {
-            [one] => finding(format!("{one} would move {way}, and what it holds would not move with it")).of(one),
-            many => finding(format!(
-                "{} resources would move {way}, and what they hold would not move with them",
-                many.len()
-            )),
+            [one] => finding(format!("{one} would move {way}, but its data would not move with it")).of(one),
+            many => {
+                finding(format!("{} resources would move {way}, but their data would not move with them", many.len()))
+            }
         };
-        let help = "put back what chose the old one, or give new resources other ids and keep the old ones until their \
-                    data has moved";
+        let help = "undo the change, or add new resources with other ids and keep the old ones until their data has been moved";
         draft.findings.push(finding.help(help));
     }
 }
@@ -59,8 +57,7 @@ fn scheduled(draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for (address, what) in std::mem::take(&mut draft.scheduled) {
         if !written.contains(&address) {
-            let finding =
-                Finding::new(codes::SCHEDULED, Severity::Warning, format!("{address} is as asked for: {what}"));
+            let finding = Finding::new(codes::SCHEDULED, Severity::Warning, format!("{address} is as desired: {what}"));
             draft.findings.push(finding.of(&address));
         }
     }

@@ -194,10 +194,10 @@ fn relocated(desired: &Desired, applied: &Applied, draft: &mut Draft) {
 fn warn_of_lost_data(desired: &Desired, cause: Cause, draft: &mut Draft) {
     let was_deleted = matches!(cause, Cause::Drift | Cause::Both);
     if was_deleted && desired.kind.loses_data_of(&desired.spec) {
-        let message = format!("{} disappeared outside Tenantry and would come back empty", desired.address);
+        let message = format!("{} was deleted outside Tenantry and would be created empty", desired.address);
         let finding = Finding::new(codes::RECREATES_DATA, Severity::Warning, message)
             .of(&desired.address)
-            .help("restore it from a backup first if its data is still needed");
+            .help("if its data is still needed, restore it from a backup first");
         draft.findings.push(finding);
     }
 }
