@@ -62,7 +62,8 @@ async fn take_away(store: &dyn Store, lock: &Lock, actor: &str, output: &Output)
     let owners: Vec<_> = held.map(|other| other.owner).collect();
     let removed = store.unlock(&Unlock { owners: &owners, holder: Some(&lock.holder), at, actor }).await?;
     if !removed.is_empty() {
-        output.note(&format!("The run of {} has ended without giving up its locks; they are taken over.", lock.holder));
+        output
+            .note(&format!("The run of {} ended without releasing its locks; this run takes them over.", lock.holder));
     }
     Ok(())
 }
@@ -71,6 +72,6 @@ fn refused(lock: Lock, global: &Global) -> Failure {
     let unlock = global.invocation(&format!("unlock {} --force", lock.owner));
     let error = StoreError::Locked(Box::new(lock));
     Failure::new(Exit::Stale, error.to_string()).help(format!(
-        "wait for the other run with `--lock-timeout 10m`; if it died, its locks end by themselves, or at once with `{unlock}`"
+        "wait for the other run with `--lock-timeout 10m`; if it died, its locks expire by themselves; `{unlock}` removes them at once"
     ))
 }

@@ -99,8 +99,8 @@ async fn import_from(
     #[cfg(feature = "kubernetes")]
     if let Some(from) = &command.from {
         if command.inventory {
-            return Err(Failure::new(Exit::Usage, "`--inventory` is an import of its own")
-                .help("leave out the other source: `tenantry import --inventory`"));
+            return Err(Failure::new(Exit::Usage, "`--inventory` cannot be used with another source")
+                .help("use `tenantry import --inventory` alone"));
         }
         return import::run(global, from, output).await;
     }

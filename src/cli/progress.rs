@@ -19,7 +19,7 @@ fn line(event: &Event<'_>) -> Option<String> {
         Event::Waiting { resources, reason } => {
             Some(format!("waiting for {}: {reason}", words::count(*resources, "resource")))
         }
-        Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: is {phase} now")),
+        Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: now {phase}")),
         Event::Retrying { target, reason, after_milliseconds } => {
             let after = std::time::Duration::from_millis(*after_milliseconds);
             Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))

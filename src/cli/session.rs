@@ -187,19 +187,19 @@ impl Session {
         }
         if let Some(target) = &table.target {
             if table.path.is_some() || table.identity.is_some() {
-                let message = "secrets are kept in a cluster or in a file, and the table [secrets] names both";
+                let message = "the table [secrets] names both a cluster and a file";
                 return Err(Failure::new(Exit::Error, message)
-                    .help("leave `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
+                    .help("keep either `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
             }
             let namespace = table.namespace.as_ref().map_or(SECRETS_NAMESPACE, Name::as_str);
             return self.cluster_secrets(target.as_str(), namespace);
         }
         let path = table.path.as_ref().map_or_else(|| self.state.join("secrets.age"), |path| self.folder.join(path));
         let wrong = |message: String| {
-            Failure::new(Exit::Error, message).help("set `identity = \"env:NAME\"` in the table [secrets] of tenantry.toml; `tenantry init` makes an identity")
+            Failure::new(Exit::Error, message).help("set `identity = \"env:NAME\"` in the table [secrets] of tenantry.toml; `tenantry init` generates an identity")
         };
         let Some(reference) = &table.identity else {
-            return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
+            return Err(wrong("secrets of real targets need an age identity, but none is configured".into()));
         };
         match settings::lookup(reference, &self.folder, &system::variable) {
             Ok(Some(identity)) => open_file(&path, &identity),
@@ -241,7 +241,9 @@ impl Session {
             .map(|tenant| tenant.metadata.name.shared())
             .collect();
         if !all && names.is_empty() {
-            return Err(Failure::new(Exit::Usage, "no tenant fits the selection").help("`tenantry list` shows them"));
+            return Err(
+                Failure::new(Exit::Usage, "no tenant matches the selection").help("`tenantry list` shows the tenants")
+            );
         }
         Ok(move |owner: &Owner| all || owner.tenant().is_some_and(|tenant| names.contains(tenant)))
     }

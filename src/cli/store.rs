@@ -26,7 +26,7 @@ async fn export(global: &Global, file: &Path, output: &Output) -> Result<Exit, F
         let failure = Failure::io(format!("exporting to {}", file.display()), &error);
         match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                failure.help("choose another name, or move the file away; nothing is overwritten")
+                failure.help("choose another name, or move the existing file away; an export overwrites nothing")
             }
             _ => failure,
         }

@@ -20,7 +20,7 @@ pub fn clock() -> Result<Timestamp, Failure> {
     let time = std::time::SystemTime::now();
     let within = Timestamp::try_from(time).ok().filter(is_in_calendar);
     within.ok_or_else(|| {
-        Failure::new(Exit::Error, "the system's clock is outside of the years 1 to 9999").help("set the system's clock")
+        Failure::new(Exit::Error, "the system's clock is outside the years 1 to 9999").help("set the system's clock")
     })
 }
 
@@ -35,7 +35,7 @@ pub fn now() -> Timestamp {
 /// With the reason why it is not.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let time = text.parse().ok().filter(is_in_calendar);
-    time.ok_or_else(|| "write an RFC 3339 time between the years 1 and 9999, such as 2026-01-31T12:00:00Z".to_owned())
+    time.ok_or_else(|| "write an RFC 3339 time in the years 1 to 9999, such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// Whether dates can be written and computed with: RFC 3339 has four digits for a year, and CEL no year 0.

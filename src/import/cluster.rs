@@ -24,8 +24,9 @@ pub fn found(inventory: Inventory) -> (SourceFiles, Vec<Found>, Vec<Diagnostic>)
     let mut diagnostics: Vec<Diagnostic> =
         left_out.iter().map(|(reason, names)| left_out_for(*reason, names)).collect();
     for error in unread {
-        let help = error.remedy.clone().unwrap_or_else(|| "import again once it answers, into another folder".into());
-        let message = format!("what is there could not be read: {error}");
+        let help =
+            error.remedy.clone().unwrap_or_else(|| "import again into another folder when the server answers".into());
+        let message = format!("some objects could not be read: {error}");
         diagnostics.push(Diagnostic::error(codes::IMPORT_UNREAD, message).help(help));
     }
     (files, found, diagnostics)
@@ -42,7 +43,7 @@ fn left_out_for(reason: Reason, names: &BTreeSet<String>) -> Diagnostic {
     let code = if reason.is_loss() { codes::IMPORT_LEFT_OUT } else { codes::IMPORT_NOT_NEEDED };
     let mut shown: Vec<&str> = names.iter().map(String::as_str).take(SHOWN_NAMES).collect();
     let more = names.len().saturating_sub(SHOWN_NAMES);
-    let rest = format!("{more} more, which `--format json` names");
+    let rest = format!("{more} more (`--format json` lists all)");
     if more > 0 {
         shown.push(&rest);
     }

@@ -43,7 +43,7 @@ impl Checkout {
         clean_head(repository, folder, &read_paths(folder, linked)).map_err(|error| {
             let top = repository.workdir().unwrap_or_else(|| repository.path()).display();
             let reason = format!("the Git repository {top} cannot be read: {}", error.message());
-            Box::new(unknown(&reason, Some(format!("`git -C {top} fsck` tells whether the repository is damaged"))))
+            Box::new(unknown(&reason, Some(format!("check the repository with `git -C {top} fsck`"))))
         })
     }
 
@@ -137,8 +137,9 @@ impl Missing {
 }
 
 fn unknown(reason: &str, remedy: Option<String>) -> Diagnostic {
-    Diagnostic::warning(codes::REVISION_UNKNOWN, format!("the revision of the estate is not known: {reason}"))
-        .help(remedy.unwrap_or_else(|| "plans and the journal will name no revision; everything else works".to_owned()))
+    Diagnostic::warning(codes::REVISION_UNKNOWN, format!("the revision of the estate is not known: {reason}")).help(
+        remedy.unwrap_or_else(|| "plans and the journal will not name a revision; everything else works".to_owned()),
+    )
 }
 
 /// What is read of an estate, relative to the repository.

@@ -50,8 +50,8 @@ pub fn read(file: FileId, text: &str, targets: &TargetForms) -> ReadConfig {
     for secret in &secrets {
         diagnostics.push(
             Diagnostic::error(codes::INLINE_SECRET, secret.message())
-                .at(Origin { file, span: secret.span }, "given in the clear")
-                .help("write `env:NAME` or `file:PATH`; if this was ever committed, change the secret itself too"),
+                .at(Origin { file, span: secret.span }, "in the clear here")
+                .help("write `env:NAME` or `file:PATH`; if this was ever committed, also change the secret itself"),
         );
         reported.insert(secret.pointer.clone());
     }
@@ -111,8 +111,8 @@ impl InlineSecret {
         let path = dotted(&self.pointer);
         match self.why {
             Why::MustBeReference => format!("`{path}` must be given as `env:NAME` or `file:PATH`"),
-            Why::Name => format!("`{path}` is a secret, and stands in the configuration"),
-            Why::Value => format!("`{path}` holds a secret, which stands in the configuration"),
+            Why::Name => format!("`{path}` is a secret, but the configuration contains its value"),
+            Why::Value => format!("the value of `{path}` contains a secret"),
         }
     }
 }

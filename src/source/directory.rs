@@ -124,7 +124,7 @@ impl Walk {
     fn unreadable_folder(&mut self, path: &str, error: &std::io::Error) {
         self.listing.diagnostics.push(
             Diagnostic::error(codes::FILE_UNREADABLE, format!("the folder `{path}` cannot be read: {error}"))
-                .help("check that it may be read"),
+                .help("check its permissions"),
         );
     }
 
@@ -183,8 +183,8 @@ impl Walk {
 fn not_a_file() -> Problem {
     Problem::new(
         codes::FILE_UNREADABLE,
-        "this is neither a file nor a folder",
+        "this is not a file or a folder",
         "",
-        "documents stand in ordinary files: remove the pipe, socket or device",
+        "remove the pipe, socket or device; documents are regular files",
     )
 }

@@ -54,7 +54,7 @@ pub fn manifests(root: &Path) -> Manifests {
 fn list(folder: &Path, prefix: &str, paths: &mut Vec<String>, diagnostics: &mut Vec<Diagnostic>) {
     let mut failed = |path: &str, why: &dyn std::fmt::Display| {
         let message = format!("`{path}` cannot be read: {why}");
-        diagnostics.push(Diagnostic::error(codes::FILE_UNREADABLE, message).help("check that it may be read"));
+        diagnostics.push(Diagnostic::error(codes::FILE_UNREADABLE, message).help("check its permissions"));
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -113,7 +113,7 @@ fn read(root: &Path, path: &str, manifests: &mut Manifests) {
     for mut diagnostic in yaml::parse_with(file, &decoded.text, resolve_as_kubectl, &mut on_document) {
         if diagnostic.code == codes::DUPLICATE_KEY {
             diagnostic.severity = Severity::Warning;
-            diagnostic.help = Some("the later one was taken, as kubectl takes it".into());
+            diagnostic.help = Some("the later one was taken, as kubectl does".into());
         }
         manifests.diagnostics.push(diagnostic);
     }
@@ -137,8 +137,8 @@ fn legacy(root: &Node, at: Origin, diagnostics: &mut Vec<Diagnostic>) {
             let message = format!("`{text}` without quotes is a boolean for kubectl and a text here");
             diagnostics.push(
                 Diagnostic::warning(codes::IMPORT_CHANGED, message)
-                    .at(Origin { span: node.span, ..at }, "taken as text")
-                    .help("write true, false, or put it in quotes"),
+                    .at(Origin { span: node.span, ..at }, "read as a text")
+                    .help("write true or false, or put it in quotes"),
             );
         }
     });

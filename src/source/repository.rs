@@ -43,10 +43,10 @@ impl Unusable {
                 match why {
                     Refusal::Owner => format!("the Git repository {top} belongs to another user"),
                     Refusal::Sha256 => {
-                        format!("the Git repository {top} has SHA-256 object names, which Tenantry does not read")
+                        format!("the Git repository {top} has SHA-256 object names, which Tenantry does not support")
                     }
                     Refusal::Extension(name) => {
-                        format!("the Git repository {top} uses the extension `{name}`, which Tenantry does not read")
+                        format!("the Git repository {top} uses the extension `{name}`, which Tenantry does not support")
                     }
                     Refusal::Other(message) => format!("the Git repository {top} cannot be opened: {message}"),
                 }
@@ -59,11 +59,11 @@ impl Unusable {
         match self {
             Self::None | Self::Refused { why: Refusal::Sha256 | Refusal::Extension(_), .. } => None,
             Self::Refused { top, why: Refusal::Owner } => Some(format!(
-                "`git config --global --add safe.directory {}` trusts it, or let the user who runs Tenantry own it",
+                "trust it with `git config --global --add safe.directory {}`, or change its owner to the user who runs Tenantry",
                 top.display()
             )),
             Self::Refused { top, why: Refusal::Other(_) } => {
-                Some(format!("`git -C {} fsck` tells whether the repository is damaged", top.display()))
+                Some(format!("check the repository with `git -C {} fsck`", top.display()))
             }
         }
     }
