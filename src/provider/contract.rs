@@ -97,7 +97,7 @@ impl Settings {
     /// In words that name the setting, and not its value.
     pub fn refuse_in_the_clear(&self, names: &[&str]) -> Result<(), String> {
         match names.iter().find(|name| self.values.contains_key(**name) && !self.secrets.contains_key(**name)) {
-            Some(name) => Err(format!("`{name}` stands in the clear; write `env:NAME` or `file:PATH`")),
+            Some(name) => Err(format!("`{name}` is a secret in the clear; write `env:NAME` or `file:PATH`")),
             None => Ok(()),
         }
     }
@@ -294,7 +294,7 @@ impl Step {
 }
 
 /// Why the user of a target's own credentials is left alone, as the reason of an unknown and of a refused write.
-pub const OWN_USER: &str = "it is the user that Tenantry itself logs in as; a change could lock it out";
+pub const OWN_USER: &str = "Tenantry logs in as this user; a change could lock it out";
 
 /// What the target told of a finished step.
 #[derive(Clone, Debug, Default)]

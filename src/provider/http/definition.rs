@@ -281,15 +281,15 @@ static DEFINITIONS: LazyLock<BTreeMap<String, Arc<Definition>>> = LazyLock::new(
 /// In words, with the pointer of what is wrong.
 pub fn of(spec: &Map) -> Result<Arc<Definition>, (&'static str, String)> {
     match (spec.get("use"), spec.get("definition")) {
-        (Some(_), Some(_)) => Err(("/definition", "a resource has either `use` or a `definition`".to_owned())),
+        (Some(_), Some(_)) => Err(("/definition", "a resource cannot have both `use` and `definition`".to_owned())),
         (Some(Value::Text(name)), None) => DEFINITIONS.get(&**name).cloned().ok_or_else(|| {
             let known = DEFINITIONS.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            ("/use", format!("there is no definition `{name}`; there are {known}"))
+            ("/use", format!("there is no definition `{name}`; definitions are {known}"))
         }),
         (None, Some(definition)) => serde_json::from_value(definition.to_json())
             .map(Arc::new)
-            .map_err(|error| ("/definition", format!("it is no definition: {error}"))),
-        _ => Err(("", "a resource needs `use` or a `definition`".to_owned())),
+            .map_err(|error| ("/definition", format!("it is not a valid definition: {error}"))),
+        _ => Err(("", "a resource needs `use` or `definition`".to_owned())),
     }
 }
 
@@ -322,22 +322,22 @@ impl Definition {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.list.is_some() && self.name_at.is_none() {
-            problems.push("without `nameAt` nothing is found in a list".to_owned());
+            problems.push("`list` needs `nameAt`, to find objects in it".to_owned());
         }
         if self.renew.is_some() && self.captures.is_empty() {
-            problems.push("`renew` is for what is told once, and `captures` names nothing".to_owned());
+            problems.push("`renew` needs `captures`, which names the one-time secrets".to_owned());
         }
         if self.versioned && (self.update.is_none() || self.id_at.is_none()) {
-            problems.push("what is versioned needs `update` and `idAt`".to_owned());
+            problems.push("`versioned` needs `update` and `idAt`".to_owned());
         }
         let taken = |name: &&String| {
             matches!(name.as_str(), "id" | "use" | "definition" | "name" | "parameters" | "fields" | "rotation")
         };
         for name in self.outputs.keys().chain(self.captures.keys()).filter(taken) {
-            problems.push(format!("`{name}` is something else of every resource; give the output another name"));
+            problems.push(format!("`{name}` is reserved; give the output another name"));
         }
         for name in self.captures.keys().filter(|name| self.outputs.contains_key(*name)) {
-            problems.push(format!("`{name}` is told once, or always, and not both"));
+            problems.push(format!("`{name}` is in both `captures` and `outputs`; remove it from one of them"));
         }
         let mut paths = vec![("create", &self.create.path), ("delete", &self.delete.path)];
         paths.extend(self.update.iter().map(|call| ("update", &call.path)));
@@ -348,35 +348,35 @@ impl Definition {
             [Some(&self.create), self.update.as_ref()].into_iter().flatten().flat_map(|call| call.body.values());
         for name in bodies.filter_map(|value| filled_in(value.as_str()?)) {
             if !self.parameters.iter().any(|parameter| parameter == name) {
-                problems.push(format!("a body has {{{name}}}, which is no parameter"));
+                problems.push(format!("a body has {{{name}}}, which is not a parameter"));
             }
         }
         for (what, path) in paths {
             if !path.starts_with('/') || path.starts_with("//") {
-                problems.push(format!("the path of `{what}` has to begin with one slash"));
+                problems.push(format!("the path of `{what}` must begin with one slash"));
             }
             for placeholder in placeholders(path) {
                 let is_own = matches!(placeholder, "name" | "id" | "changed");
                 if !is_own && !self.parameters.iter().any(|parameter| parameter == placeholder) {
-                    problems.push(format!("the path of `{what}` has {{{placeholder}}}, which is no parameter"));
+                    problems.push(format!("the path of `{what}` has {{{placeholder}}}, which is not a parameter"));
                 }
             }
         }
         if self.list.is_none() && self.read.is_none() {
-            problems.push("without `list` and `read` nothing can be observed".to_owned());
+            problems.push("`list` or `read` is needed to observe objects".to_owned());
         }
         if self.name_at.is_none()
             && self.id_at.is_none()
             && self.read.as_ref().is_some_and(|read| read.known_by.is_none())
         {
             problems
-                .push("without `nameAt`, `idAt` and `read.knownBy` any answer would be taken for an object".to_owned());
+                .push("`nameAt`, `idAt` or `read.knownBy` is needed to recognise an object in an answer".to_owned());
         }
         if self.list.is_none()
             && self.read.as_ref().is_some_and(|read| read.path.contains("{id}"))
             && self.id_at.is_some()
         {
-            problems.push("without `list` an id that the API invents cannot be found again; read by {name}".to_owned());
+            problems.push("`read` cannot use {id} without `list`, because only a list finds an id that the API generates; use {name}".to_owned());
         }
         problems
     }

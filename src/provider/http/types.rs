@@ -56,7 +56,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         write_only: &[],
         sensitive: &[],
         owned_by_key: &["/fields"],
-        outputs: &[("id", "What the API calls it")],
+        outputs: &[("id", "The API's id of it")],
         captures: &[],
         name_limits: &[],
         references: &[],
@@ -178,16 +178,16 @@ fn check(spec: &Map, is_marked: bool) -> Vec<Problem> {
     match (is_marked, &definition.mark) {
         (true, MarkAt::Inventory) => {
             let message = format!("`{}` has no room for a mark", definition.name);
-            problems.push(Problem::error(source, message).help(format!("make it a resource of the kind {UNMARKED}")));
+            problems.push(Problem::error(source, message).help(format!("use the kind {UNMARKED}")));
         }
         (false, MarkAt::Map { .. } | MarkAt::Text { .. }) => {
             let message = format!("`{}` has room for a mark", definition.name);
-            problems.push(Problem::error(source, message).help(format!("make it a resource of the kind {MARKED}")));
+            problems.push(Problem::error(source, message).help(format!("use the kind {MARKED}")));
         }
         _ => {}
     }
     if spec.contains("rotation") && definition.captures.is_empty() {
-        let message = format!("`{}` tells nothing that could be told anew", definition.name);
+        let message = format!("`{}` returns no one-time secret, so `rotation` has no effect", definition.name);
         problems.push(Problem::error("/rotation", message).help("leave it out"));
     }
     let empty = Map::default();
@@ -205,11 +205,11 @@ fn check(spec: &Map, is_marked: bool) -> Vec<Problem> {
             problems.push(Problem::error(&*pointer, format!("`{}` has no parameter `{name}`", definition.name)));
         }
         if value.as_str().is_some_and(is_no_segment) {
-            problems.push(Problem::error(&*pointer, "it cannot be a part of a path"));
+            problems.push(Problem::error(&*pointer, "it cannot be used as a part of a path"));
         }
     }
     if spec.get("name").and_then(Value::as_str).is_some_and(is_no_segment) {
-        problems.push(Problem::error("/name", "it cannot be a part of a path"));
+        problems.push(Problem::error("/name", "it cannot be used as a part of a path"));
     }
     problems
 }

@@ -126,8 +126,10 @@ impl Discovery {
             match groups.kind == "APIGroupList" {
                 true => Ok(()),
                 false => Err(Failure::Invalid {
-                    message: format!("the answer to /apis is a {} and not a list of API groups", groups.kind),
-                    remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+                    message: format!("the answer to /apis is a {}, not a list of API groups", groups.kind),
+                    remedy: Some(
+                        "check the `server` of the kubeconfig: it must be the address of an API server".to_owned(),
+                    ),
                 }),
             }
         };

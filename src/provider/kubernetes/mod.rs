@@ -67,8 +67,8 @@ fn folder(settings: &Settings) -> Result<Option<PathBuf>, ProviderError> {
     let folder = files::folder(settings);
     if folder.is_some() && ["kubeconfig", "context"].iter().any(|name| settings.text(name).is_some()) {
         let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        let cause = "`directory` stands instead of a cluster, and a `kubeconfig` or `context` is given too";
-        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("make them two targets"));
+        let cause = "`directory` cannot be combined with `kubeconfig` or `context`";
+        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("declare two targets"));
     }
     Ok(folder)
 }

@@ -2,7 +2,7 @@
 
 /// A text that cannot stand in a statement.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("a name or value holds a NUL character")]
+#[error("a name or value contains a NUL character")]
 pub struct NulCharacter;
 
 /// A name as a quoted identifier.

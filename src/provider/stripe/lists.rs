@@ -184,7 +184,7 @@ impl List {
         let mut current = self.named(estate, name).iter().filter(|entry| entry.state == State::Current);
         match (current.next(), current.next()) {
             (Some(one), Some(other)) => Err(format!(
-                "there are several of this name, such as {} and {}; keep one and delete the others",
+                "several objects have this name, such as {} and {}; keep one and delete the others",
                 one.id(),
                 other.id()
             )),
@@ -203,7 +203,7 @@ impl List {
         let mut others = self.iter().filter(|entry| entry.state == State::Current && entry.name == name);
         match (others.next(), others.next()) {
             (Some(_), Some(_)) => {
-                Err(format!("several estates have a {} of the name `{name}`; write its id", self.kind.name()))
+                Err(format!("several estates have a {} with the name `{name}`; write its id", self.kind.name()))
             }
             (found, _) => Ok(found),
         }

@@ -63,13 +63,13 @@ fn normalise(spec: &Map) -> Map {
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &["name"]);
     if spec.get("name").and_then(Value::as_str).is_some_and(is_system_database) {
-        problems.push(Problem::error("/name", "this database belongs to the server itself"));
+        problems.push(Problem::error("/name", "this is a system database of the server"));
     }
     for field in ["charset", "collation"] {
         if let Some(word) = spec.get(field).and_then(Value::as_str)
             && (word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         {
-            problems.push(Problem::error(format!("/{field}"), format!("{word:?} is no name of a {field}")));
+            problems.push(Problem::error(format!("/{field}"), format!("{word:?} is not a valid name of a {field}")));
         }
     }
     problems

@@ -103,18 +103,18 @@ fn check(spec: &Map) -> Vec<Problem> {
         match (spec.contains(field), wanted) {
             (false, true) => problems.push(Problem::error(format!("/{field}"), format!("name the {field}"))),
             (true, false) => {
-                problems.push(Problem::error(format!("/{field}"), format!("privileges on {on} name no {field}")));
+                problems.push(Problem::error(format!("/{field}"), format!("privileges on {on} have no {field}")));
             }
             _ => {}
         }
     }
     if let Some(database) = spec.get("database").and_then(Value::as_str) {
         if is_system_database(database) {
-            let message = "it says who may do what: whoever may read or write it may become anybody";
-            problems.push(Problem::warning("/database", format!("`{database}` belongs to the server; {message}")));
+            let message = "it stores users and privileges: a user who can read or write it can take over any account";
+            problems.push(Problem::warning("/database", format!("`{database}` is a system database; {message}")));
         }
         if database.contains('\\') {
-            problems.push(Problem::error("/database", "a backslash in the name cannot be granted on"));
+            problems.push(Problem::error("/database", "a grant cannot name a database with a backslash"));
         }
     }
     let privileges = spec.get("privileges").and_then(Value::as_list).unwrap_or_default();
@@ -122,7 +122,7 @@ fn check(spec: &Map) -> Vec<Problem> {
         let Some(privilege) = privilege.as_str() else { continue };
         let pointer = format!("/privileges/{index}");
         if privilege.is_empty() || !privilege.chars().all(|c| c.is_ascii_alphabetic() || " _".contains(c)) {
-            let problem = Problem::error(pointer, format!("{privilege:?} is no privilege on a whole object"));
+            let problem = Problem::error(pointer, format!("{privilege:?} is not a privilege on a whole object"));
             problems.push(problem.help("privileges on single columns are not managed"));
         } else if privilege == "GRANT OPTION" {
             problems.push(Problem::error(pointer, "write `withGrantOption: true`"));
@@ -131,7 +131,8 @@ fn check(spec: &Map) -> Vec<Problem> {
         }
     }
     if privileges.contains(&"ALL".into()) && (on == "global" || privileges.len() > 1) {
-        let problem = Problem::error("/privileges", "ALL stands alone, and only for a database or a table");
+        let problem =
+            Problem::error("/privileges", "ALL must be the only privilege, and only on a database or a table");
         problems.push(problem.help("name the privileges"));
     }
     problems

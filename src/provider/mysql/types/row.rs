@@ -59,11 +59,11 @@ fn check(spec: &Map) -> Vec<Problem> {
         Some(key) => {
             for (column, value) in key.iter() {
                 if matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
-                    let message = format!("the value of \"{column}\" has to be a text, a number or a boolean");
+                    let message = format!("the value of \"{column}\" must be a text, a number or a boolean");
                     problems.push(Problem::error("/key", message));
                 }
                 if columns.is_some_and(|columns| columns.contains(column)) {
-                    problems.push(Problem::error("/columns", format!("\"{column}\" is part of the key already")));
+                    problems.push(Problem::error("/columns", format!("\"{column}\" is already part of the key")));
                 }
             }
         }

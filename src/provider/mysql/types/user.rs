@@ -101,7 +101,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &["name", "host"]);
     let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
     if ["root", "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"].contains(&name) {
-        problems.push(Problem::error("/name", "this user belongs to the server itself"));
+        problems.push(Problem::error("/name", "this is a system user of the server"));
     }
     problems
 }

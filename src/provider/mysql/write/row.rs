@@ -130,5 +130,5 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
 }
 
 fn several(rows: u64) -> Failure {
-    Failure::invalid(format!("its key is that of {rows} rows"))
+    Failure::invalid(format!("{rows} rows have this key"))
 }

@@ -67,10 +67,13 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_name(&mut problems, spec, "owner", false);
     if let Some(name) = spec.get("name").and_then(|name| name.as_str()) {
         if ["postgres", "template0", "template1"].contains(&name) {
-            problems.add("/name", format!("\"{name}\" is the server's own database"));
+            problems.add("/name", format!("\"{name}\" is a system database of the server"));
         }
         if name.starts_with(STAGING_PREFIX) {
-            problems.add("/name", format!("names that begin with {STAGING_PREFIX} are used while a database is made"));
+            problems.add(
+                "/name",
+                format!("names that begin with {STAGING_PREFIX} are reserved for databases that are being created"),
+            );
         }
     }
     problems.into_list()

@@ -185,14 +185,14 @@ fn check(spec: &Map) -> Vec<Problem> {
         problems.add("/schema", "name the schema");
     }
     if on.class() == Class::Database && has("schema") {
-        problems.add("/schema", "a database is in no schema; which one is meant says `database`");
+        problems.add("/schema", "a database is not in a schema; name it in `database`");
     }
     if needs_name != has("name") {
-        let message = if needs_name { "name the object" } else { "this grant is not on one named object" };
+        let message = if needs_name { "name the object" } else { "a grant of this sort names no object" };
         problems.add("/name", message);
     }
     if has("grantor") && on.extent() != Extent::Default {
-        problems.add("/grantor", "only default privileges belong to a role that makes the objects");
+        problems.add("/grantor", "only default privileges name the role that creates the objects");
     }
     if let Some(name) = spec.get("name").and_then(Value::as_str) {
         match on.class() {
@@ -200,7 +200,7 @@ fn check(spec: &Map) -> Vec<Problem> {
                 problems.add("/name", "write the types of the arguments, such as total(integer, text) or now()");
             }
             Class::Table | Class::Sequence if name.len() > super::NAME_BYTES => {
-                problems.add("/name", "the name is longer than the 63 bytes that PostgreSQL takes");
+                problems.add("/name", "the name is longer than 63 bytes, the limit of PostgreSQL");
             }
             _ => {}
         }
@@ -214,7 +214,10 @@ fn check(spec: &Map) -> Vec<Problem> {
                 // Since PostgreSQL 17.
                 || (canonical == "MAINTAIN" && on.class() == Class::Table);
             if !word && !known.contains(&canonical.as_str()) {
-                problems.add("/privileges", format!("{name:?} is no privilege here; known are {}", known.join(", ")));
+                problems.add(
+                    "/privileges",
+                    format!("{name:?} is not a privilege on this; privileges are {}", known.join(", ")),
+                );
             }
         }
     }

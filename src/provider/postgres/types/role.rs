@@ -125,11 +125,11 @@ fn check(spec: &Map) -> Vec<Problem> {
     if let Some(name) = spec.get("name").and_then(Value::as_str)
         && ["public", "none", "current_user", "session_user", "current_role"].contains(&name)
     {
-        problems.add("/name", format!("\"{name}\" is a word of SQL and cannot name a role"));
+        problems.add("/name", format!("\"{name}\" is a reserved word and cannot be the name of a role"));
     }
     for attribute in ["superuser", "replication"] {
         if spec.get(attribute).and_then(Value::as_bool) == Some(true) {
-            problems.add(format!("/{attribute}"), "a tenant's role is never given this attribute");
+            problems.add(format!("/{attribute}"), "a tenant's role cannot have this attribute");
         }
     }
     if let Some(time) = spec.get("validUntil").and_then(Value::as_str)
@@ -141,7 +141,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     for (name, _) in spec.get("settings").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
         let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c));
         if !valid {
-            problems.add("/settings", format!("{name:?} is no name of a configuration parameter"));
+            problems.add("/settings", format!("{name:?} is not a valid name of a configuration parameter"));
         }
         if ["role", "session_authorization"].contains(&&**name) {
             problems.add("/settings", format!("\"{name}\" cannot be set for a role"));

@@ -72,10 +72,10 @@ fn check(spec: &Map) -> Vec<Problem> {
         Some(key) => {
             for (column, value) in key.iter() {
                 if matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
-                    problems.add("/key", format!("the value of \"{column}\" has to be a text, a number or a boolean"));
+                    problems.add("/key", format!("the value of \"{column}\" must be a text, a number or a boolean"));
                 }
                 if columns.is_some_and(|columns| columns.contains(column)) {
-                    problems.add("/columns", format!("\"{column}\" is part of the key already"));
+                    problems.add("/columns", format!("\"{column}\" is already part of the key"));
                 }
             }
         }

@@ -64,10 +64,10 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_name(&mut problems, spec, "name", true);
     check_name(&mut problems, spec, "owner", false);
     if let Some("public" | "information_schema") = spec.get("name").and_then(Value::as_str) {
-        problems.add("/name", "this schema comes with every database and is not made or deleted");
+        problems.add("/name", "this schema is part of every database and cannot be managed");
     }
     if spec.get("foreignGrants").and_then(Value::as_list).is_some_and(|list| !list.is_empty()) {
-        problems.add("/foreignGrants", "this field is filled in; use postgres.grant to give privileges");
+        problems.add("/foreignGrants", "Tenantry sets this field; use postgres.grant to grant privileges");
     }
     problems.into_list()
 }

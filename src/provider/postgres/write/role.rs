@@ -198,7 +198,7 @@ async fn delete(transaction: &mut Transaction<'_>, index: usize, step: &Step, na
         if more > 0 {
             objects.push_str(&format!(" and {more} more"));
         }
-        return Err(Failure::conflict(format!("it still owns {objects}; give them to another role or drop them")))
+        return Err(Failure::conflict(format!("it still owns {objects}; reassign them to another role, or drop them")))
             .of_step(index);
     }
     let role = quote_identifier(name).of_step(index)?;

@@ -52,8 +52,8 @@ pub fn normalise<Spec: Limits>(spec: &Map) -> Map {
 pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &[Spec::OWNER]);
     if Spec::KNOWN.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
-        let message = "it limits nothing, and the server cannot tell such limits from none";
-        problems.push(Problem::error("", message).help("set a limit of 0 or more, or leave the resource out"));
+        let message = "it limits nothing, and the server cannot distinguish that from no limits";
+        problems.push(Problem::error("", message).help("set a limit of 0 or more, or remove the resource"));
     }
     problems
 }

@@ -44,7 +44,7 @@ pub fn kind() -> Kind {
         check: |spec| check_names(spec, &["vhost", "user"]),
         ..describe::<PermissionSpec>(
             NAME,
-            "What a user may do in a virtual host of a RabbitMQ broker.",
+            "The permissions of a user in a virtual host of a RabbitMQ broker.",
             &["vhost", "user"],
             Stakes { loses_data: false, bills: false },
         )

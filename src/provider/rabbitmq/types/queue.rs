@@ -82,11 +82,11 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.push(Problem::error("/durable", format!("a {sort} queue is always durable")));
     }
     if sort != "classic" && is("autoDelete", true) {
-        problems.push(Problem::error("/autoDelete", format!("a {sort} queue is never deleted by itself")));
+        problems.push(Problem::error("/autoDelete", format!("a {sort} queue cannot have `autoDelete`")));
     }
     if spec.get("arguments").is_some_and(|arguments| arguments.get(SORT_ARGUMENT).is_some()) {
-        let problem = Problem::error(format!("/arguments/{SORT_ARGUMENT}"), "the queue type is a field of its own");
-        problems.push(problem.help("write it into `type`"));
+        let problem = Problem::error(format!("/arguments/{SORT_ARGUMENT}"), "the queue type is not an argument here");
+        problems.push(problem.help("use the field `type`"));
     }
     problems
 }

@@ -59,12 +59,15 @@ fn check(spec: &Normal) -> Vec<Problem> {
         let tag = tag.as_str().unwrap_or_default();
         let pointer = format!("/tags/{index}");
         if tag.is_empty() || tag.contains(',') || tag.trim() != tag {
-            problems.push(Problem::error(pointer, format!("{tag:?} is no tag: it cannot be empty or hold a comma")));
+            problems.push(Problem::error(
+                pointer,
+                format!("{tag:?} is not a valid tag: it cannot be empty or contain a comma"),
+            ));
         } else if tag.starts_with(TAG) {
-            problems.push(Problem::error(pointer, format!("tags that begin with {TAG} are marks")));
+            problems.push(Problem::error(pointer, format!("tags that begin with {TAG} are reserved for marks")));
         } else if tag == "administrator" {
             let problem = Problem::warning(pointer, "an administrator may do everything in every virtual host");
-            problems.push(problem.help("give a tenant's user `management` or no tag at all"));
+            problems.push(problem.help("give a tenant's user the tag `management`, or no tag"));
         }
     }
     problems

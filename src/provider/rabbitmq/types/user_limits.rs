@@ -33,7 +33,7 @@ pub fn kind() -> Kind {
         check: |spec| limits::check::<UserLimitsSpec>(spec),
         ..describe::<UserLimitsSpec>(
             NAME,
-            "What a user of a RabbitMQ broker may have at most.",
+            "Limits of a user of a RabbitMQ broker.",
             &["user"],
             Stakes { loses_data: false, bills: false },
         )

@@ -32,7 +32,7 @@ pub fn kind() -> Kind {
         check: |spec| limits::check::<VhostLimitsSpec>(spec),
         ..describe::<VhostLimitsSpec>(
             NAME,
-            "What a virtual host of a RabbitMQ broker may have at most.",
+            "Limits of a virtual host of a RabbitMQ broker.",
             &["vhost"],
             Stakes { loses_data: false, bills: false },
         )

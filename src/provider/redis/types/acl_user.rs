@@ -124,20 +124,21 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.push(Problem::error("/name", "the name of a user cannot hold white space"));
     }
     if name == "default" {
-        let problem = Problem::warning("/name", "`default` is the user of everybody who gives no name");
+        let problem = Problem::warning("/name", "`default` is the user of clients that give no name");
         problems.push(problem.help("give the tenant a user of its own"));
     }
     if spec.get("nopass").and_then(Value::as_bool) == Some(true) {
-        problems.push(Problem::error("/nopass", "a user that anybody may log in as is not made"));
+        problems.push(Problem::error("/nopass", "a user without a password is not allowed"));
     }
     if spec.get("selectors").and_then(Value::as_list).is_some_and(|selectors| !selectors.is_empty()) {
-        problems.push(Problem::error("/selectors", "this field is filled in and cannot be chosen"));
+        problems.push(Problem::error("/selectors", "Tenantry sets this field; remove it"));
     }
     for field in PATTERNS {
         for (index, pattern) in spec.get(field).and_then(texts).into_iter().flatten().enumerate() {
             if pattern.is_empty() || pattern.contains(|c: char| c.is_whitespace() || c == '\0' || "()".contains(c)) {
-                let message =
-                    format!("{pattern:?} is no pattern: it cannot be empty or hold white space or parentheses");
+                let message = format!(
+                    "{pattern:?} is not a valid pattern: it cannot be empty or contain white space or parentheses"
+                );
                 problems.push(Problem::error(format!("/{field}/{index}"), message));
             }
         }
@@ -145,14 +146,15 @@ fn check(spec: &Normal) -> Vec<Problem> {
     let commands = spec.get("commands").and_then(texts).unwrap_or_default();
     for (index, rule) in commands.iter().enumerate() {
         if !is_command_rule(rule) {
-            let problem = Problem::error(format!("/commands/{index}"), format!("{rule:?} is no rule about a command"));
+            let problem = Problem::error(format!("/commands/{index}"), format!("{rule:?} is not a valid command rule"));
             problems.push(problem.help("write +command, -command, +@category, -@category or +command|subcommand"));
         }
     }
     if may_change_users(&commands) {
-        let problem = Problem::warning("/commands", "it may change users, its own too, and so do everything");
-        problems
-            .push(problem.help("add `-@admin -@dangerous` behind them, or name the commands that the tenant needs"));
+        let problem = Problem::warning("/commands", "it allows changing users, including itself, and so everything");
+        problems.push(
+            problem.help("add `-@admin -@dangerous` after these rules, or name the commands that the tenant needs"),
+        );
     }
     problems
 }

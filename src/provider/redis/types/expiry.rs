@@ -73,7 +73,7 @@ pub fn canonical(value: &Value) -> Value {
 pub fn check(spec: &Map) -> Option<Problem> {
     let expire = spec.get("expire");
     let is_deferred = expire.is_some_and(Value::has_deferred);
-    let message = "it is no time; write `never`, a time such as 2030-01-31T00:00:00Z, or a number of seconds";
+    let message = "it is not a valid time; write `never`, a time such as 2030-01-31T00:00:00Z, or a number of seconds";
     (!is_deferred && Expiry::of(expire).is_none()).then(|| Problem::error("/expire", message))
 }
 

@@ -110,11 +110,11 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
         }
         let page = api.document("", &query, "ListAllMyBucketsResult").await?;
         let unreadable = |what: &str| Failure::Unreadable(format!("the list of buckets {what}"));
-        let buckets = page.child("Buckets").ok_or_else(|| unreadable("has no buckets in it"))?;
+        let buckets = page.child("Buckets").ok_or_else(|| unreadable("has no element with buckets"))?;
         let before = names.len();
         for bucket in buckets.all("Bucket") {
             let name = bucket.get("Name").filter(|name| !name.is_empty());
-            names.push(name.ok_or_else(|| unreadable("has one without a name"))?.to_owned());
+            names.push(name.ok_or_else(|| unreadable("has a bucket without a name"))?.to_owned());
         }
         let Some(next) = page.get("ContinuationToken").filter(|next| !next.is_empty()) else { return Ok(names) };
         pages.turn(&names[before..], next).map_err(|endless| Failure::Unreadable(endless.to_string()))?;

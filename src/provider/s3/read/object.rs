@@ -91,12 +91,12 @@ async fn etags(api: &Api, bucket: &str, keys: &[&str]) -> Result<BTreeMap<String
             Some("false") => break,
             Some("true") => {}
             _ => {
-                let message = "the listing does not say whether it is the whole one";
+                let message = "the listing does not say whether it is complete";
                 return Err(Failure::Unreadable(message.to_owned()));
             }
         }
         let Some(last) = last.filter(|last| *last > start) else {
-            return Err(Failure::Unreadable("the listing says that it goes on, but does not".to_owned()));
+            return Err(Failure::Unreadable("the listing is marked as incomplete, but names no next page".to_owned()));
         };
         let behind = rest.iter().position(|key| **key > *last).unwrap_or(rest.len());
         // From a wanted key that lies further on there is a shorter way than page by page.

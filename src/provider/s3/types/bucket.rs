@@ -122,7 +122,7 @@ pub const NAME: &str = "s3.bucket";
 pub fn kind() -> Kind {
     Kind {
         owned_by_key: &["/tags"],
-        outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
+        outputs: &[("arn", "its ARN, for policies, such as arn:aws:s3:::acme-data")],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
         mark: MarkPlace::TargetAfterwards,
         normalise,
@@ -173,12 +173,12 @@ fn check(spec: &Normal) -> Vec<Problem> {
     }
     if let Some(lock) = spec.get("objectLock") {
         if spec.get("versioning").and_then(Value::as_bool) != Some(true) {
-            let message = "a bucket with object lock has to have `versioning: true`";
+            let message = "a bucket with object lock needs `versioning: true`";
             problems.push(Problem::error("/objectLock", message).help("add `versioning: true`"));
         }
         let (has_mode, spans) = (lock.get("mode").is_some(), ["days", "years"].map(|span| lock.get(span).is_some()));
         if has_mode != (spans[0] || spans[1]) || (spans[0] && spans[1]) {
-            let message = "a default retention has a `mode` and either `days` or `years`";
+            let message = "a default retention needs a `mode` and either `days` or `years`";
             problems.push(Problem::error("/objectLock", message));
         }
     }
@@ -186,7 +186,7 @@ fn check(spec: &Normal) -> Vec<Problem> {
         && encryption.get("algorithm").and_then(Value::as_str) == Some("AES256")
         && encryption.get("key").is_some()
     {
-        problems.push(Problem::error("/encryption/key", "AES256 has no key that can be chosen; use aws:kms"));
+        problems.push(Problem::error("/encryption/key", "a key cannot be chosen with AES256; use aws:kms"));
     }
     problems.extend(check_tags(spec));
     if let Some(rules) = spec.get("lifecycle").and_then(Value::as_list) {
@@ -197,8 +197,8 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.extend(policy::check(policy));
         let is_public = spec.get("public").and_then(Value::as_bool) == Some(true);
         if !is_public && let Some(place) = policy::opens_to_the_world(policy) {
-            let message = "the policy opens the bucket to the world: to everybody, without a condition that narrows it";
-            let help = "name who may, add a condition such as aws:SourceVpce, or say `public: true` on the bucket";
+            let message = "the policy makes the bucket public: it allows access to everybody, without a condition that restricts it";
+            let help = "name the principals, add a condition such as aws:SourceVpce, or write `public: true` in the bucket's spec";
             problems.push(Problem::error(format!("/policy{place}"), message).help(help));
         }
     }
@@ -210,15 +210,20 @@ pub fn check_tags(spec: &Map) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(tags) = spec.get("tags").and_then(Value::as_map) else { return problems };
     if tags.len() > mark::USER_TAGS {
-        problems.push(Problem::error("/tags", format!("there can be {} tags besides our own", mark::USER_TAGS)));
+        problems.push(Problem::error(
+            "/tags",
+            format!("at most {} tags are allowed besides those of Tenantry", mark::USER_TAGS),
+        ));
     }
     for (key, value) in tags.iter() {
         let mut pointer = "/tags".to_owned();
         tenantry_core::model::value::push_token(&mut pointer, key);
         let value = value.as_str().unwrap_or_default();
         if key.starts_with(mark::PREFIX) || key.to_ascii_lowercase().starts_with("aws:") {
-            problems
-                .push(Problem::error(pointer, format!("tags that begin with `{}` or `aws:` are taken", mark::PREFIX)));
+            problems.push(Problem::error(
+                pointer,
+                format!("tags that begin with `{}` or `aws:` are reserved", mark::PREFIX),
+            ));
         } else if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
             let message = "a tag has a key of 1 to 128 characters and a value of up to 256";
             problems.push(Problem::error(pointer, message));
@@ -253,7 +258,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
     }
     let is_reserved = ["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| name.starts_with(prefix))
         || ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|suffix| name.ends_with(suffix));
-    is_reserved.then_some("names with this beginning or end are kept by AWS for other things")
+    is_reserved.then_some("names with this prefix or suffix are reserved by AWS")
 }
 
 /// `?versioning`.

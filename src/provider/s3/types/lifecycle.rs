@@ -90,32 +90,32 @@ pub fn check(rules: &[Value], is_versioned: bool) -> Vec<Problem> {
         let has = |field: &str| rule.get(field).is_some();
         let says = |field: &str| rule.get(field).and_then(Value::as_bool) == Some(true);
         if rule.get("id").and_then(Value::as_str).is_some_and(|id| !ids.insert(id)) {
-            problems.push(Problem::error(format!("{pointer}/id"), "two rules have this id"));
+            problems.push(Problem::error(format!("{pointer}/id"), "another rule has this id"));
         }
         if has("expireAfterDays") && !says("expiresLiveObjects") {
             let message = if is_versioned {
-                "the rule expires current objects, which readers then no longer find"
+                "the rule expires current objects, so readers no longer find them"
             } else {
                 "the rule deletes current objects for good: the bucket keeps no versions"
             };
-            let help = "write `expireNoncurrentAfterDays` for older versions only, or `expiresLiveObjects: true` if it is meant";
+            let help = "write `expireNoncurrentAfterDays` for older versions only, or `expiresLiveObjects: true` if this is intended";
             problems.push(Problem::error(format!("{pointer}/expireAfterDays"), message).help(help));
         }
         if (has("expireNoncurrentAfterDays") || has("keepNoncurrentVersions")) && !is_versioned {
-            let message = "the rule is about older versions, and the bucket's spec does not say `versioning: true`";
+            let message = "the rule is about older versions, but the bucket's spec does not have `versioning: true`";
             problems.push(Problem::warning(pointer.clone(), message));
         }
         if has("keepNoncurrentVersions") && !has("expireNoncurrentAfterDays") {
-            let message = "`keepNoncurrentVersions` goes with `expireNoncurrentAfterDays`";
+            let message = "`keepNoncurrentVersions` needs `expireNoncurrentAfterDays`";
             problems.push(Problem::error(format!("{pointer}/keepNoncurrentVersions"), message));
         }
         let has_tags = rule.get("tags").and_then(Value::as_map).is_some_and(|tags| !tags.is_empty());
         if has_tags && (has("abortUploadsAfterDays") || says("removeExpiredDeleteMarkers")) {
-            let message = "unfinished uploads and delete markers carry no tags; write a rule of their own for them";
+            let message = "unfinished uploads and delete markers have no tags; write a separate rule for them";
             problems.push(Problem::error(format!("{pointer}/tags"), message));
         }
         if says("removeExpiredDeleteMarkers") && has("expireAfterDays") {
-            let message = "the server takes either `expireAfterDays` or `removeExpiredDeleteMarkers` in a rule";
+            let message = "a rule cannot have both `expireAfterDays` and `removeExpiredDeleteMarkers`";
             problems.push(Problem::error(format!("{pointer}/removeExpiredDeleteMarkers"), message));
         }
         let does = ["expireAfterDays", "expireNoncurrentAfterDays", "abortUploadsAfterDays"];

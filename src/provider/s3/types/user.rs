@@ -66,11 +66,14 @@ pub const NAME: &str = "s3.user";
 pub fn kind() -> Kind {
     Kind {
         owned_by_key: &["/tags"],
-        outputs: &[("arn", "how policies name it"), ("accessKeyId", "the id of its access key, if it has one of ours")],
+        outputs: &[
+            ("arn", "its ARN, for policies"),
+            ("accessKeyId", "the id of the access key that Tenantry created, if there is one"),
+        ],
         captures: const {
             &[Capture {
                 name: Cow::Borrowed("secretAccessKey"),
-                meaning: Cow::Borrowed("What the access key signs with; told with its making only"),
+                meaning: Cow::Borrowed("The secret of the access key; returned once, when the key is created"),
                 field: Some("/accessKey/rotation"),
                 replaces: false,
             }]
@@ -81,7 +84,7 @@ pub fn kind() -> Kind {
         check,
         ..describe::<UserSpec>(
             NAME,
-            "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
+            "A user with an inline policy and an access key, by the IAM API of AWS or a compatible server.",
             &["name"],
             Stakes { loses_data: false, bills: false },
         )
@@ -124,7 +127,7 @@ fn check(spec: &Normal) -> Vec<Problem> {
         for (at, statement) in document.get("Statement").and_then(Value::as_list).unwrap_or_default().iter().enumerate()
         {
             for who in ["Principal", "NotPrincipal"].into_iter().filter(|who| statement.get(who).is_some()) {
-                let message = format!("a user's policy has no `{who}`: it is about the user itself");
+                let message = format!("a user's policy cannot have `{who}`: it applies to the user itself");
                 problems.push(Problem::error(format!("/policy/Statement/{at}/{who}"), message).help("leave it out"));
             }
         }

@@ -99,20 +99,22 @@ fn check(spec: &Map) -> Vec<Problem> {
     let text = |field: &str| spec.get(field).and_then(Value::as_str);
     check_amount(&mut problems, "/amountOff", spec.get("amountOff"), text("currency"), false);
     match (spec.contains("percentOff"), spec.contains("amountOff")) {
-        (true, true) => problems.add("/amountOff", "a coupon has either `percentOff` or `amountOff`"),
+        (true, true) => problems.add("/amountOff", "a coupon cannot have both `percentOff` and `amountOff`"),
         (false, false) => problems.add("", "a coupon needs `percentOff` or `amountOff`"),
-        (false, true) if !spec.contains("currency") => problems.add("/amountOff", "an amount needs a `currency`"),
-        (true, false) if spec.contains("currency") => problems.add("/currency", "a percentage has no currency"),
+        (false, true) if !spec.contains("currency") => problems.add("/amountOff", "`amountOff` needs a `currency`"),
+        (true, false) if spec.contains("currency") => {
+            problems.add("/currency", "`percentOff` cannot have a `currency`")
+        }
         _ => {}
     }
     if let Some(percent) = text("percentOff")
         && !percent.parse::<f64>().is_ok_and(|percent| percent > 0.0 && percent <= 100.0)
     {
-        problems.add("/percentOff", "a percentage is more than 0 and at most 100");
+        problems.add("/percentOff", "`percentOff` must be more than 0 and at most 100");
     }
     match (text("duration"), spec.contains("months")) {
-        (Some("repeating"), false) => problems.add("/duration", "for how many `months`?"),
-        (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon has it"),
+        (Some("repeating"), false) => problems.add("/duration", "a `repeating` coupon needs `months`"),
+        (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon can have `months`"),
         _ => {}
     }
     problems.into_list()

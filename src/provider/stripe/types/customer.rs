@@ -104,7 +104,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     if let Some(Value::Text(email)) = spec.get("email")
         && (email.len() > 512 || email.split('@').filter(|part| !part.is_empty()).count() != 2)
     {
-        problems.add("/email", "this is no e-mail address");
+        problems.add("/email", "this is not a valid e-mail address");
     }
     problems.into_list()
 }

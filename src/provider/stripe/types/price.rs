@@ -121,7 +121,7 @@ pub fn kind() -> Kind {
         check: |spec| check(spec),
         ..describe::<PriceSpec>(
             NAME,
-            "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
+            "A price of a product; deleting or replacing one archives it, and existing subscriptions keep it.",
             &["lookupKey"],
             Stakes { loses_data: false, bills: false },
         )
@@ -189,8 +189,8 @@ fn check(spec: &Map) -> Vec<Problem> {
     let is_metered = text("usage") == Some("metered") || has("meter");
     check_amount(&mut problems, "/amount", spec.get("amount"), currency, is_metered);
     match (has("amount"), has("tiers")) {
-        (true, true) => problems.add("/tiers", "a price has either an amount or tiers"),
-        (false, false) => problems.add("", "a price needs an amount or tiers"),
+        (true, true) => problems.add("/tiers", "a price cannot have both `amount` and `tiers`"),
+        (false, false) => problems.add("", "a price needs `amount` or `tiers`"),
         _ => {}
     }
     let tiers = spec.get("tiers").and_then(Value::as_list).unwrap_or_default();
@@ -201,10 +201,10 @@ fn check(spec: &Map) -> Vec<Problem> {
         let up_to = tier.get("upTo").and_then(Value::as_integer);
         let before = index.checked_sub(1).and_then(|index| tiers[index].get("upTo")?.as_integer());
         match (up_to, index + 1 == tiers.len()) {
-            (Some(_), true) => problems.add(format!("{pointer}/upTo"), "the last tier has no end"),
-            (None, false) => problems.add(&pointer, "only the last tier has no end; give `upTo`"),
+            (Some(_), true) => problems.add(format!("{pointer}/upTo"), "the last tier cannot have `upTo`"),
+            (None, false) => problems.add(&pointer, "every tier but the last needs `upTo`"),
             (Some(up_to), false) if before.is_some_and(|before| before >= up_to) => {
-                problems.add(format!("{pointer}/upTo"), "tiers go upwards");
+                problems.add(format!("{pointer}/upTo"), "`upTo` must rise from tier to tier");
             }
             _ => {}
         }
@@ -213,15 +213,15 @@ fn check(spec: &Map) -> Vec<Problem> {
         }
     }
     if has("tiersMode") && !has("tiers") {
-        problems.add("/tiersMode", "there are no tiers");
+        problems.add("/tiersMode", "it needs `tiers`");
     }
     for field in ["intervalCount", "usage", "meter", "tiers"] {
         if has(field) && !has("interval") {
-            problems.add(format!("/{field}"), "only a price with an `interval` has it");
+            problems.add(format!("/{field}"), "only a price with an `interval` can have it");
         }
     }
     match (text("usage"), has("meter")) {
-        (Some("licensed"), true) => problems.add("/usage", "a price with a meter is metered"),
+        (Some("licensed"), true) => problems.add("/usage", "a price with a `meter` needs `usage: metered`"),
         (Some("metered"), false) => problems.add("/usage", "a metered price needs a `meter`"),
         _ => {}
     }
@@ -234,7 +234,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             _ => 1095,
         };
         if count > most {
-            problems.add("/intervalCount", format!("the longest is {most} of an interval of one {interval}"));
+            problems.add("/intervalCount", format!("with `interval: {interval}` it can be at most {most}"));
         }
     }
     problems.into_list()

@@ -160,13 +160,13 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_metadata(&mut problems, spec);
     let is_sent = spec.get("collectionMethod").and_then(Value::as_str) == Some("sendInvoice");
     match (is_sent, spec.contains("daysUntilDue")) {
-        (true, false) => problems.add("/collectionMethod", "an invoice that is sent needs `daysUntilDue`"),
-        (false, true) => problems.add("/daysUntilDue", "only invoices that are sent (`sendInvoice`) have it"),
+        (true, false) => problems.add("/collectionMethod", "`collectionMethod: sendInvoice` needs `daysUntilDue`"),
+        (false, true) => problems.add("/daysUntilDue", "only `collectionMethod: sendInvoice` can have it"),
         _ => {}
     }
     let add_ons = spec.get("addOns").and_then(Value::as_list).unwrap_or_default();
     if spec.get("price").is_some_and(|price| add_ons.contains(price)) {
-        problems.add("/addOns", "the price itself is among them");
+        problems.add("/addOns", "an add-on cannot be the main price");
     }
     // Stripe takes twenty prices in one subscription.
     if add_ons.len() > 19 {

@@ -43,7 +43,7 @@ pub fn kind() -> Kind {
         captures: const {
             &[Capture {
                 name: Cow::Borrowed("signingSecret"),
-                meaning: Cow::Borrowed("With which the product verifies that an event comes from Stripe"),
+                meaning: Cow::Borrowed("The secret with which the product verifies that an event comes from Stripe"),
                 field: None,
                 // Stripe tells it with the creation, and never again.
                 replaces: true,
@@ -80,11 +80,11 @@ fn check(spec: &Map) -> Vec<Problem> {
         .and_then(Value::as_str)
         .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
     {
-        problems.add("/url", "it has to begin with https:// (or http://, in test mode)");
+        problems.add("/url", "it must begin with https:// (or http:// in test mode)");
     }
     let events = spec.get("enabledEvents").and_then(Value::as_list).unwrap_or_default();
     if events.len() > 1 && events.iter().any(|event| event.as_str() == Some("*")) {
-        problems.add("/enabledEvents", "`*` stands alone");
+        problems.add("/enabledEvents", "`*` must be the only event");
     }
     problems.into_list()
 }
