@@ -68,7 +68,7 @@ fn environments_that_share_a_store_do_not_see_each_other() {
     write_blueprint(folder, ROLE);
     let plan = run(folder, &["--env", "staging", "plan", "--detailed-exitcode"]);
     assert_eq!(plan.exit, 0, "staging is as it was: {plan:#?}");
-    assert!(run(folder, &["--env", "staging", "history", "--verify"]).out.contains("the journal is whole"));
+    assert!(run(folder, &["--env", "staging", "history", "--verify"]).out.contains("the journal is complete"));
 }
 
 fn store(folder: &Path, mode: OpenMode) -> SqliteStore {
