@@ -28,7 +28,7 @@ async fn given_up(
     .await;
     match subject.observe(port(&server)).await {
         Observed::Unknown(reason) => (said(&reason), count.load(Ordering::Relaxed)),
-reading         other => panic!("{}: {other:?} of a list that did not finish", subject.name),
+        other => panic!("{}: {other:?} of a list that was not read to its end", subject.name),
     }
 }
 

@@ -426,10 +426,7 @@ fn a_submodule_belongs_to_the_revision() {
     assert_eq!(now(), head());
 
     let loaded = at(world.folder.path(), "HEAD");
-    assert_eq!(
-        messages(&loaded),
-        ["TY0001: this is in a Git submodule, whose files are not part of the revision"]
-    );
+    assert_eq!(messages(&loaded), ["TY0001: this is in a Git submodule, whose files are not part of the revision"]);
 }
 
 #[test]

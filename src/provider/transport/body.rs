@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 /// The longest answer. A hundred objects of an API are some hundred kilobytes.
 pub const MOST_BYTES: usize = 32 << 20;
 
-reading /// A body that did not finish.
+/// A body that was not read to its end.
 #[derive(Debug)]
 pub enum Unfinished<E> {
     Broken(E),

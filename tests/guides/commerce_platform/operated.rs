@@ -33,7 +33,10 @@ impl World {
         assert_eq!(
             unready,
             [
-                four("atlas-hardware/applications", "its controller has not reported yet whether it is ResourcesUpToDate"),
+                four(
+                    "atlas-hardware/applications",
+                    "its controller has not reported yet whether it is ResourcesUpToDate"
+                ),
                 four("atlas-hardware/deployment", "its controller has not reported its health yet"),
                 four("atlas-hardware/migration", "0 of 1 pods have completed"),
                 four("atlas-hardware/payment_keys", "its controller has not reported yet whether it is Ready"),
