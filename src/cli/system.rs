@@ -43,7 +43,7 @@ fn is_in_calendar(time: &Timestamp) -> bool {
     (1..=9999).contains(&time.to_zoned(TimeZone::UTC).year())
 }
 
-/// An environment variable; nothing if it is not set or not text.
+/// An environment variable; `None` if it is not set or not text.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

@@ -73,7 +73,7 @@ async fn accept(global: &Global, name: &str, auto_approve: bool, output: &Output
     Ok(Exit::Done)
 }
 
-/// What there is to accept; nothing if it is accepted already.
+/// What there is to accept; `None` if it is accepted already.
 fn acceptance(target: &str, standing: Standing) -> Result<Option<Acceptance>, Failure> {
     let untold = |reason| {
         format!(

@@ -24,7 +24,7 @@ use tenantry_store::contract::Store;
 /// A change that may be written.
 pub struct Ready<'a> {
     pub change: &'a Change,
-    /// What was just observed; nothing of something that is created.
+    /// What was just observed; `None` for something that is created.
     pub present: Option<Present>,
     /// Of a replacement under another name: the old one, deleted afterwards.
     pub replaced: Option<Present>,

@@ -37,7 +37,7 @@ pub struct Request<'a> {
 
 /// A plan, or why the estate does not allow one.
 pub struct Outcome {
-    /// Nothing if a diagnostic is an error.
+    /// `None` if a diagnostic is an error.
     pub plan: Option<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -57,7 +57,7 @@ pub struct Request<'a> {
 
 /// What was found, or why the estate does not allow to look.
 pub struct Outcome {
-    /// Nothing if a diagnostic is an error.
+    /// `None` if a diagnostic is an error.
     pub found: Option<Look>,
     pub diagnostics: Vec<Diagnostic>,
 }

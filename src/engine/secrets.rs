@@ -84,7 +84,7 @@ impl SecretValues {
         self.key = key;
     }
 
-    /// The keyed hash of all secret values of a spec; nothing if there are none, or one does not exist yet.
+    /// The keyed hash of all secret values of a spec; `None` if there are none, or one does not exist yet.
     pub fn hash(&self, spec: &Map, outputs: &dyn Fn(&Address, &str) -> Option<Value>) -> Option<String> {
         let key = self.key.as_ref()?;
         let spec = Value::from(spec.clone());
@@ -106,7 +106,7 @@ impl SecretValues {
         complete.then(|| keyed_hash(key, parts.iter().map(|(pointer, value)| (pointer.as_str(), value))))
     }
 
-    /// A deferred value as it is written; nothing if a part of it is not known.
+    /// A deferred value as it is written; `None` if a part of it is not known.
     pub fn resolve(&self, deferred: &Deferred, outputs: &dyn Fn(&Address, &str) -> Option<Value>) -> Option<Value> {
         if let [Part::Output { address, name }] = deferred.parts.as_slice() {
             return outputs(address, name);

@@ -15,7 +15,7 @@ const DEFAULT_CONCURRENCY: usize = 8;
 /// The process environment, as a function so that tests can stand in for it.
 pub type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The value that a setting refers to: `env:NAME`, `file:PATH` (relative to the estate), or nothing if it is neither.
+/// The value that a setting refers to: `env:NAME`, `file:PATH` (relative to the estate), or `None` if it is neither.
 ///
 /// # Errors
 /// If the variable is not set or the file cannot be read.

@@ -64,7 +64,7 @@ impl Targets<'_> {
         self.providers.iter().find(|provider| *provider.name() == *table.provider)?.default_rate()
     }
 
-    /// The provider of a target and its settings; nothing if the sandbox stands in for it.
+    /// The provider of a target and its settings; `None` if the sandbox stands in for it.
     ///
     /// # Errors
     /// If the target or its provider does not exist, or a setting cannot be looked up.

@@ -33,7 +33,7 @@ pub struct Original {
 
 /// A document before it is known whose it is.
 pub struct Found {
-    /// What holds the tenant's documents; nothing if its namespace tells whose it is.
+    /// What holds the tenant's documents; `None` if its namespace tells whose it is.
     pub folder: Option<Arc<str>>,
     pub value: Value,
     pub origin: Origin,

@@ -62,7 +62,7 @@ impl Label {
     }
 }
 
-/// The colour that a text begins with, and what is behind it; nothing if it does not begin with paint.
+/// The colour that a text begins with, and what is behind it; `None` if it does not begin with paint.
 pub fn painted(text: &str) -> Option<(String, &str)> {
     let behind = text.strip_prefix(MARK)?.strip_prefix(KEY.as_str())?;
     let place = behind.chars().next()?;

@@ -25,7 +25,7 @@ pub trait SecretStore: Send + Sync {
         secrets: BTreeMap<SecretReference, SecretString>,
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
 
-    /// The estate's key for hashes of secrets; nothing until the first value was put.
+    /// The estate's key for hashes of secrets; `None` until the first value was put.
     async fn hash_key(&self) -> Result<Option<SecretString>, SecretStoreError>;
 
     /// Every reference that is stored, in order. No values.

@@ -21,7 +21,7 @@ const LARGEST_LIMIT: u64 = 1 << 30;
 
 /// What `tenantry.toml` holds.
 pub struct ReadConfig {
-    /// Nothing if it has errors.
+    /// `None` if it has errors.
     pub config: Option<(EstateConfig, Positions)>,
     /// The limit for all other files, even if something else is wrong.
     pub max_file_bytes: u64,

@@ -45,7 +45,7 @@ pub struct Named {
 /// What one tree holds.
 #[derive(Default)]
 pub struct Read {
-    /// Nothing if it has errors.
+    /// `None` if it has errors.
     pub document: Option<AnyDocument>,
     /// Also of a document that has errors, so that collisions show at once.
     pub names: Vec<Named>,

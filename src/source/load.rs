@@ -68,7 +68,7 @@ impl Default for Options<'_> {
 pub struct Loaded {
     /// Every file, for positions in [`diagnostics`](Self::diagnostics). Secrets in `tenantry.toml` are masked.
     pub files: SourceFiles,
-    /// Nothing if there are errors.
+    /// `None` if there are errors.
     pub estate: Option<Estate>,
     /// In the order in which they are reported; warnings too.
     pub diagnostics: Vec<Diagnostic>,

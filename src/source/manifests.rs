@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 16 << 20;
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The folder below the root that it is in, at the first level; nothing of a file in the root itself.
+    /// The folder below the root that it is in, at the first level; `None` for a file in the root itself.
     pub folder: Option<Arc<str>>,
     pub value: Value,
     /// Its first line.

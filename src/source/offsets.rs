@@ -6,7 +6,7 @@ use tenantry_core::diagnostics::Span;
 
 /// Bytes by character.
 pub struct Offsets {
-    /// Nothing if all characters have one byte.
+    /// `None` if all characters have one byte.
     bytes: Option<Vec<u32>>,
     end: u32,
 }

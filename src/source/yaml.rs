@@ -79,7 +79,7 @@ enum Content {
     Map { fields: Vec<Field>, key: Option<Key> },
 }
 
-/// A key whose value is still to come; nothing if the key cannot be used.
+/// A key whose value is still to come; `None` if the key cannot be used.
 type Key = Option<(Box<str>, Span)>;
 
 struct Builder<'t> {

@@ -56,9 +56,9 @@ pub struct Kept {
 /// The net effect of any number of entries.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Number of the entry and the step as JSON, or nothing for a step that is closed.
+    /// Number of the entry and the step as JSON, or `None` for a step that is closed.
     steps: BTreeMap<String, Option<(i64, String)>>,
-    /// Number of the entry and the row, or nothing for an address that is forgotten.
+    /// Number of the entry and the row, or `None` for an address that is forgotten.
     inventory: BTreeMap<String, Option<(i64, Box<Kept>)>>,
     phases: BTreeMap<Arc<str>, Phase>,
     targets: BTreeMap<TargetName, KnownTarget>,

@@ -218,7 +218,7 @@ impl Work<'_> {
         self.scope = scope;
     }
 
-    /// The whole database as the bytes of a file; nothing of a server's.
+    /// The whole database as the bytes of a file; `None` for a server's.
     pub async fn bytes(&mut self, attempted: &'static str) -> Result<Option<Arc<[u8]>>, StoreError> {
         let Transaction::Sqlite(transaction) = &mut self.transaction else { return Ok(None) };
         let copied = transaction.serialize(None).await;

@@ -45,7 +45,7 @@ impl fmt::Display for FencingToken {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
     pub estate: Arc<str>,
-    /// Nothing where no environment was chosen.
+    /// `None` if no environment was chosen.
     pub environment: Option<Arc<str>>,
 }
 
@@ -187,7 +187,7 @@ impl fmt::Display for RunId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KnownTarget {
-    /// What the provider tells systems apart by, such as a system identifier or an account; nothing if it was accepted although
+    /// What the provider tells systems apart by, such as a system identifier or an account; `None` if it was accepted although
     /// it does not tell.
     pub fingerprint: Option<Fingerprint>,
     /// When it was accepted.
@@ -199,13 +199,13 @@ pub struct KnownTarget {
 #[serde(rename_all = "camelCase")]
 pub struct TargetAccepted {
     pub at: Timestamp,
-    /// Nothing if a person accepted it outside a run.
+    /// `None` if a person accepted it outside a run.
     #[serde(skip)]
     pub run: Option<RunId>,
     pub target: TargetName,
-    /// Nothing if it does not tell.
+    /// `None` if it does not tell.
     pub fingerprint: Option<Fingerprint>,
-    /// What the target was before; nothing for a target that is seen for the first time.
+    /// What the target was before; `None` for a target that is seen for the first time.
     pub instead_of: Option<Fingerprint>,
     /// Who accepted it: user@host.
     pub actor: Arc<str>,
@@ -263,7 +263,7 @@ pub struct StepBegun {
     pub action: Action,
     pub generation: u64,
     pub idempotency_key: Arc<str>,
-    /// What is about to be written, as [`Applied::spec`] would have it; nothing of a deletion. It is kept while the step is
+    /// What is about to be written, as [`Applied::spec`] would have it; `None` for a deletion. It is kept while the step is
     /// open, so that what an interrupted write may have left is known, and is not part of the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Arc<str>>,
@@ -302,7 +302,7 @@ pub enum StepResult {
 pub struct PhaseTransition {
     pub at: Timestamp,
     pub tenant: Arc<str>,
-    /// Nothing for a tenant that is applied for the first time.
+    /// `None` for a tenant that is applied for the first time.
     pub from: Option<Phase>,
     pub to: Phase,
 }
@@ -312,7 +312,7 @@ pub struct PhaseTransition {
 pub struct Holder {
     /// Unique to the run: actor, process and a random part.
     pub name: Arc<str>,
-    /// Nothing where the system does not tell.
+    /// `None` if the system does not tell.
     pub process: Option<Process>,
 }
 

@@ -186,7 +186,7 @@ async fn put(
     Ok(())
 }
 
-/// The number of a scope; nothing if it holds nothing yet.
+/// The number of a scope; `None` if it holds nothing yet.
 pub async fn find_scope(work: &mut Work<'_>, scope: &Scope) -> Result<Option<i64>, StoreError> {
     let found = work.fetch("finding its records", statements::SCOPE, key(scope), |row| row.integer(0)).await?;
     Ok(found.into_iter().next())

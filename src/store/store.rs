@@ -36,7 +36,7 @@ pub struct SqlStore<D> {
     location: Arc<str>,
     scope: Scope,
     reader: Mutex<Link>,
-    /// Nothing if the store was opened for reading only.
+    /// `None` if the store was opened for reading only.
     writer: Option<Writer>,
     database: PhantomData<fn() -> D>,
 }

@@ -1,4 +1,4 @@
-//! Blueprints, compiled: every expression parsed, every resource known to its kind, and each composition in order.
+//! Compiled blueprints: every expression is parsed, every resource has its kind, and each composition is in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::model::kind::{Catalogue, Kind};
 use crate::model::value::{Value, unescape_token};
 use crate::resolve::suggest;
 
-/// Every blueprint of an estate, compiled, and what is made of them.
+/// Every blueprint of an estate, compiled, with the compositions of them.
 pub struct Blueprints<'e> {
     /// By scope and tier (empty for the estate's): the resources in order of creation.
     compositions: BTreeMap<(u8, Arc<str>), Vec<Arc<CompiledResource<'e>>>>,
@@ -32,9 +32,9 @@ pub struct CompiledResource<'e> {
     pub when: Option<Compiled>,
     pub for_each: Option<Compiled>,
     pub spec: Compiled,
-    /// Pointers of the spec that are masked: those that the blueprint names, and those made of personal data.
+    /// Pointers of the spec that are masked: those that the blueprint names, and those computed from personal data.
     pub sensitive: Arc<[Arc<str>]>,
-    /// Whether its spec or `forEach` is made of the time of the run.
+    /// Whether its spec or `forEach` depends on the time of the run.
     pub uses_now: bool,
     /// Ids of the same owner's resources that are referred to.
     pub needs: BTreeSet<Arc<str>>,
@@ -245,7 +245,7 @@ fn compile_resource<'e>(
     })
 }
 
-/// What is wrong with a pointer of a field that is to be masked: one that leads nowhere would leave it in the clear.
+/// What is wrong with the pointer of a field that is to be masked. A wrong pointer would leave the field in the clear.
 fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
     let Some(path) = pointer.strip_prefix('/') else {
         let message = format!("`{pointer}` is not a JSON pointer");
@@ -263,7 +263,7 @@ fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
     )
 }
 
-/// Puts the resources of one composition in order, and reports what keeps them from having one.
+/// Puts the resources of one composition in order, and reports circles.
 fn compose<'e>(
     resources: Vec<Arc<CompiledResource<'e>>>,
     estate_ids: &BTreeSet<Arc<str>>,

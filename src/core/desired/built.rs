@@ -1,4 +1,4 @@
-//! The resources of one owner while they are being made, as expressions of later ones see them.
+//! The resources of one owner during expansion, as expressions of later ones see them.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use crate::expression::{ExpressionError, Failure, Resources, field_of};
 use crate::model::resource::Desired;
 use crate::model::value::{Deferred, Map, Part, Value};
 
-/// The resources of one owner while they are being made.
+/// The resources of one owner during expansion.
 pub struct Built<'a> {
     /// Of resources that exist.
     outputs: &'a Outputs,
@@ -20,7 +20,7 @@ pub struct Built<'a> {
     seen: RefCell<BTreeSet<usize>>,
 }
 
-/// What became of a blueprint's resource, with places in the list of resources.
+/// The result for a blueprint's resource, with indexes into the list of resources.
 pub enum Entry {
     One(usize),
     Each(Instances),
@@ -179,7 +179,7 @@ impl Resources for Built<'_> {
     }
 }
 
-/// What expressions may ask of a resource besides its spec.
+/// What expressions may use of a resource besides its spec.
 fn names_of_outputs(desired: &Desired) -> Vec<Cow<'static, str>> {
     let mut names = desired.kind.outputs_of(&desired.spec);
     names.extend(desired.kind.captures_of(&desired.spec).iter().map(|capture| capture.name.clone()));

@@ -1,4 +1,4 @@
-//! Finds what is made of the time of the run, and so would differ at every plan.
+//! Finds values that depend on the time of the run, and so would differ in every plan.
 
 use super::blueprint::CompiledResource;
 use super::built::Built;
@@ -22,7 +22,7 @@ pub fn variables_at(variables: &[(&'static str, Value)], now: &str) -> [Vec<(&'s
     })
 }
 
-/// What to say of a resource whose spec or `forEach` differs between two times.
+/// The warning for a resource whose spec or `forEach` differs between two times.
 pub fn finding(
     resource: &CompiledResource<'_>,
     compiled: &Compiled,

@@ -1,8 +1,8 @@
 //! Blueprint × tenant → desired resources, with their order.
 //!
-//! Blueprints are compiled once ([`blueprint`]); each owner is then expanded by itself ([`expand`]), so owners can be
-//! expanded on several threads and the result does not depend on how many. What concerns several owners, such as two of
-//! them wanting one identity, is checked afterwards over all.
+//! Blueprints are compiled once ([`blueprint`]); each owner is then expanded by itself ([`expand`]), so owners can be expanded
+//! on several threads and the result does not depend on how many. Checks over several owners, such as for two resources with
+//! the same identity, come afterwards.
 
 mod blueprint;
 mod built;
@@ -187,7 +187,7 @@ fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Dia
     }
 }
 
-/// A placement that no provider looks at would leave the tenant where it is not meant to be.
+/// Reports placement keys that no provider uses: the tenant would be in another place than intended.
 fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let known = inputs.placement_keys.values().copied();
     for tenant in &inputs.estate.tenants {

@@ -1,4 +1,4 @@
-//! The table of codes. A code is never given to another meaning; one that is no longer used stays as a gap.
+//! The table of codes. A code never gets another meaning; a code that is no longer used stays as a gap.
 
 /// A stable code, such as `TY0102`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

@@ -19,7 +19,7 @@ enum Piece {
 }
 
 impl Template {
-    /// Cuts and parses a text; nothing if there is no expression in it. `$${` stands for `${` itself. `dialect` is that of
+    /// Cuts and parses a text; `None` if there is no expression in it. `$${` stands for `${` itself. `dialect` is that of
     /// the field, if the field is SQL.
     ///
     /// # Errors

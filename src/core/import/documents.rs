@@ -13,7 +13,7 @@ pub struct Names<'a> {
     pub blueprint: &'a str,
     /// The kind of every resource.
     pub kind: &'a str,
-    /// Where every tenant is: a provider's key and the target. Nothing if there is one place only.
+    /// Where every tenant is: a provider's key and the target. `None` if there is one place only.
     pub placement: Option<(&'a str, &'a str)>,
 }
 

@@ -1,7 +1,7 @@
 //! Quotas: integers, quantities such as `500Gi` and `10M`, and `unlimited`.
 //!
-//! Suffixes are those of Kubernetes' `resource.Quantity`: decimal `k M G T P E` and binary `Ki Mi Gi Ti Pi Ei`. Milli
-//! (`m`) is left out, because a quota counts whole things.
+//! Suffixes are those of Kubernetes' `resource.Quantity`: decimal `k M G T P E` and binary `Ki Mi Gi Ti Pi Ei`. Milli (`m`) is
+//! not supported, because a quota is a whole number.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct Quantity {
     value: i64,
 }
 
-/// Why a text or number is no quota.
+/// Why a text or number is not a quota.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum InvalidQuota {
     #[error("a quota cannot be negative; write `unlimited` for no limit")]
@@ -54,7 +54,7 @@ const SUFFIXES: [(&str, i64); 12] = [
 
 impl Quantity {
     /// # Errors
-    /// If `text` is no quantity.
+    /// If `text` is not a quantity.
     pub fn parse(text: &str) -> Result<Self, InvalidQuota> {
         if text.starts_with('-') {
             return Err(InvalidQuota::Negative);

@@ -92,7 +92,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     Create {
-        /// Nothing while it is only known after apply.
+        /// `None` while it is only known after apply.
         identity: Option<Identity>,
         after: Arc<Map>,
     },
@@ -104,7 +104,7 @@ pub enum Work {
         fields: Vec<FieldChange>,
     },
     Replace {
-        /// Of the new one. Nothing while it is only known after apply.
+        /// Of the new one. `None` while it is only known after apply.
         identity: Option<Identity>,
         /// Where the name changes, that of the old one, which is deleted after the new one is made.
         old: Option<Identity>,
@@ -145,7 +145,7 @@ impl Work {
         }
     }
 
-    /// Of what is there afterwards, or ends. Nothing while it is only known after apply.
+    /// Of what is there afterwards, or ends. `None` while it is only known after apply.
     pub fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Create { identity, .. } | Self::Replace { identity, .. } => identity.as_ref(),
@@ -226,8 +226,8 @@ impl Change {
 pub struct FieldChange {
     /// JSON pointer in the spec.
     pub path: Arc<str>,
-    /// Nothing if the field is not there.
+    /// `None` if the field is not there.
     pub before: Option<Value>,
-    /// Nothing if the field goes away.
+    /// `None` if the field goes away.
     pub after: Option<Value>,
 }

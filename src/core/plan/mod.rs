@@ -53,7 +53,7 @@ pub struct Plan {
     pub unchanged: usize,
     /// The fingerprint of each target that told it when the plan was made.
     pub targets: BTreeMap<TargetName, Fingerprint>,
-    /// Where the store's journal ended when the plan was made; nothing of a plan that no store was read for.
+    /// Where the store's journal ended when the plan was made; `None` for a plan that no store was read for.
     pub journal: Option<JournalHead>,
 }
 
@@ -104,7 +104,7 @@ pub struct Finding {
     /// Whether it is a guard's refusal: then nothing of the plan may be applied.
     #[serde(default)]
     pub refuses: bool,
-    /// The policy that found it; nothing for a built-in guard.
+    /// The policy that found it; `None` for a built-in guard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
     /// The resource that it is about, if it is about one.
@@ -125,7 +125,7 @@ pub struct Finding {
 pub struct Transition {
     /// The tenant's name.
     pub tenant: Arc<str>,
-    /// The phase that was applied; nothing for a new tenant.
+    /// The phase that was applied; `None` for a new tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Arc<str>>,
     /// The phase that is asked for.

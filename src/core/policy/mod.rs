@@ -207,7 +207,7 @@ fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: All
     expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
 }
 
-/// When an Approval runs out: an RFC 3339 time, or the end of a day in UTC. Nothing if it is neither; then it never counts.
+/// When an Approval runs out: an RFC 3339 time, or the end of a day in UTC. `None` if it is neither; then it never counts.
 pub fn expiry(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);

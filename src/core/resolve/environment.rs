@@ -15,7 +15,7 @@ use super::suggest;
 /// The configuration that counts.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// Nothing where no environment was chosen.
+    /// `None` if no environment was chosen.
     pub name: Option<Arc<str>>,
     pub estate: Arc<str>,
     pub store: StoreTable,

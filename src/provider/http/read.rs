@@ -142,7 +142,7 @@ fn is_nothing(value: &Json) -> bool {
     }
 }
 
-/// One object, read by itself; nothing if there is none. Whether it counts as there its definition says.
+/// One object, read by itself; `None` if there is none. Whether it counts as there its definition says.
 ///
 /// # Errors
 /// If that could not be told.

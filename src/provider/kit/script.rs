@@ -93,7 +93,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record as a mark; nothing if its address is none.
+    /// The record as a mark; `None` if its address is none.
     pub fn mark(&self) -> Option<Mark> {
         let address = self.address.parse().ok()?;
         Some(Mark { estate: self.estate.as_str().into(), address, secret_hash: None })

@@ -90,7 +90,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The type of an object; nothing if the server does not know it.
+    /// The type of an object; `None` if the server does not know it.
     ///
     /// # Errors
     /// If the server does not say.

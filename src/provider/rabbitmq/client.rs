@@ -81,7 +81,7 @@ impl Client {
         format!("{}@{}", self.user, self.base.as_str().trim_end_matches('/').split("://").last().unwrap_or_default())
     }
 
-    /// The answer, or nothing for the server's own 404.
+    /// The answer, or `None` for the server's own 404.
     ///
     /// # Errors
     /// If no whole answer comes, the server refuses, or the answer is not the API's.

@@ -111,7 +111,7 @@ impl Api {
         self.signed(Request { method, url, headers, body: call.body, effect }, "s3").await
     }
 
-    /// Does something in IAM, in its Query API. Returns what stands in the answer's result; nothing where it has none.
+    /// Does something in IAM, in its Query API. Returns the answer's result, an empty element if it has none.
     ///
     /// # Errors
     /// If no answer comes, a refusal, or something else.

@@ -19,7 +19,7 @@ pub struct Setting {
     pub field: &'static str,
     /// The sub-resource.
     query: &'static str,
-    /// The root element of what it says; nothing for JSON.
+    /// The root element of what it says; `None` for JSON.
     root: Option<&'static str>,
     /// The code of the answer if there is none.
     missing: &'static str,
@@ -162,7 +162,7 @@ impl Setting {
         }
     }
 
-    /// What was said, as the field of a spec; nothing if it is not set.
+    /// What was said, as the field of a spec; `None` if it is not set.
     pub fn value(&self, said: &Said) -> Option<Value> {
         match (self.field, said) {
             ("versioning", Said::Xml(element)) => Some(element.is("Status", "Enabled").into()),

@@ -196,7 +196,7 @@ impl Api {
         self.call(Method::GET, "products", Some(&query), None, None).await.map(|_| ())
     }
 
-    /// One object, or nothing if there is none of that id or it was deleted.
+    /// One object, or `None` if there is none of that id or it was deleted.
     ///
     /// # Errors
     /// If that could not be told.

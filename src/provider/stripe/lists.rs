@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Nothing if the object has no name that a spec could use.
+    /// `None` if the object has no name that a spec could use.
     pub fn of(kind: StripeKind, object: Json) -> Option<Self> {
         let mark = mark::read(&object);
         let text = |name: &str| object.get(name).and_then(Json::as_str);
@@ -88,7 +88,7 @@ impl Entry {
         self.object.get("id").and_then(Json::as_str).unwrap_or_default()
     }
 
-    /// The estate that has the name to itself; nothing where all share one space of names.
+    /// The estate that has the name to itself; empty if all estates share one space of names.
     fn space(&self, kind: StripeKind) -> &str {
         match (&self.mark, has_space(kind)) {
             (Some(mark), true) => &mark.estate,

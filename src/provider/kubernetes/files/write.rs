@@ -267,7 +267,7 @@ fn is_ours(kustomization: &Path) -> bool {
     is_file && fs::read_to_string(kustomization).is_ok_and(|text| text.starts_with(HEADER))
 }
 
-/// The object that stands in a file now; nothing if the file or the object went since.
+/// The object that stands in a file now; `None` if the file or the object went since.
 fn current(path: &Path, step: &Step) -> Result<Option<Found>, Refusal> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(None);

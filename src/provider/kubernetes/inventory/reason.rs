@@ -66,7 +66,7 @@ pub fn is_clusters_own(of: &Resource) -> bool {
     )
 }
 
-/// Why an object is not taken; nothing if it is. `estate` is our own, as in a label.
+/// Why an object is not taken; `None` if it is. `estate` is our own, as in a label.
 pub fn of(object: &Json, of: Type<'_>, estate: &str) -> Option<Reason> {
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();

@@ -55,7 +55,7 @@ pub struct KubernetesReader {
 struct Subject<'a> {
     identity: &'a Identity,
     spec: &'a Map,
-    /// Nothing if the repository no longer asks for it.
+    /// `None` if the repository no longer asks for it.
     desired: Option<&'a Desired>,
 }
 

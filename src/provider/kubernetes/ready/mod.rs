@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::mark::WAIT;
 use super::types::object::Type;
 
-/// Why an object is not ready; nothing if it is, or if its type has no such state.
+/// Why an object is not ready; `None` if it is, or if its type has no such state.
 pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
     if object.pointer("/metadata/annotations").and_then(|notes| notes.get(WAIT)).and_then(Json::as_str) == Some("false")
     {
@@ -40,7 +40,7 @@ pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
     }
 }
 
-/// Why an object that was deleted is still there; nothing if it was not.
+/// Why an object that was deleted is still there; `None` if it was not.
 pub fn deletion(object: &Json, of: Type<'_>) -> Option<String> {
     object.pointer("/metadata/deletionTimestamp")?;
     let mut waits = Vec::new();

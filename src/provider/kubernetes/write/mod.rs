@@ -94,7 +94,7 @@ impl KubernetesWriter {
         }
     }
 
-    /// What a step is about; nothing of a deletion whose type the cluster does not know.
+    /// What a step is about; `None` for a deletion whose type the cluster does not know.
     async fn subject<'s>(&self, step: &'s Step) -> Result<Option<Subject<'s>>, Failure> {
         let spec = step.spec();
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();

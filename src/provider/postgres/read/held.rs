@@ -264,7 +264,7 @@ impl Asked {
 }
 
 impl Privileges {
-    /// What a role holds on one object; nothing if it holds nothing or there is no such object.
+    /// What a role holds on one object; `None` if it holds nothing or there is no such object.
     pub fn on_one(&self, object: Object, role: &str) -> Option<&Held> {
         self.one.get(&(object, role.to_owned()))
     }

@@ -114,7 +114,7 @@ impl Target {
         Ok(Self { table: quote_qualified(&row.schema, &row.table)?, key, columns })
     }
 
-    /// The row as it is, locked until the transaction ends; nothing if there is none.
+    /// The row as it is, locked until the transaction ends; `None` if there is none.
     async fn current(&self, transaction: &mut Transaction<'_>) -> Result<Option<Vec<Found>>, Failure> {
         let mut bound = Bound::default();
         let mut columns = vec!["1".to_owned()];

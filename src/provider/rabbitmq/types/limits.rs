@@ -58,7 +58,7 @@ pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
     problems
 }
 
-/// The limits that are set, as a spec; nothing if none of those that are known is.
+/// The limits that are set, as a spec; `None` if none of those that are known is.
 fn spec_of<Spec: Limits>(owner: &str, limits: &Json) -> Option<Map> {
     let set = Spec::KNOWN.iter().filter_map(|(field, of_api)| {
         let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)?;

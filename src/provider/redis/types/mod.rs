@@ -31,7 +31,7 @@ enum Scalar {
     Boolean(bool),
 }
 
-/// A value as the server keeps it; nothing for one that no key can hold.
+/// A value as the server keeps it; `None` for one that no key can hold.
 pub fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.to_string()),

@@ -122,7 +122,7 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// The tags of a bucket; nothing if there is no bucket.
+/// The tags of a bucket; `None` if there is no bucket.
 pub async fn read_tags(api: &Api, name: &str) -> Result<Option<Tags>, Failure> {
     match TAGGING.read(api, name).await {
         Ok(Said::Xml(element)) => Ok(Some(tags_of(&element))),
@@ -148,7 +148,7 @@ pub fn managed(tags: &Tags) -> BTreeSet<&'static str> {
     fields.filter(|field| noted.split(' ').any(|noted| noted == *field)).collect()
 }
 
-/// One bucket; nothing if there is none.
+/// One bucket; `None` if there is none.
 ///
 /// # Errors
 /// If anything of it cannot be told.

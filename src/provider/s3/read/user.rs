@@ -170,7 +170,7 @@ fn detailed(user: &Element) -> Result<User, Failure> {
     Ok(User { policy, ..basics(user)? })
 }
 
-/// One user; nothing if there is none.
+/// One user; `None` if there is none.
 ///
 /// # Errors
 /// If that cannot be told.

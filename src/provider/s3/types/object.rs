@@ -132,7 +132,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// What is in an object; nothing while a secret or an output of another resource is in it.
+/// What is in an object; `None` while a secret or an output of another resource is in it.
 pub fn content(spec: &Map) -> Option<Arc<[u8]>> {
     match (spec.get("content"), spec.get("contentBase64")) {
         (Some(Value::Text(text)), None) => Some(text.as_bytes().into()),
