@@ -1,7 +1,7 @@
-//! Guards: refusals that are built in, and the approvals that lift them.
+//! Guards: built-in refusals, and the Approvals that lift them.
 //!
-//! A guard refuses a whole plan, not one change of it: where data would be lost, a person looks first. A narrower plan
-//! (`--tenant`) may still go ahead.
+//! A guard refuses a whole plan, not one change of it: if data would be lost, a person should check the plan first. A narrower
+//! plan (`--tenant`) may still be applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::model::document::{Allowance, ApprovalSpec, Document};
 use crate::model::value::readable_pointer;
 use crate::plan::{Action, Change, Finding, Reason};
 
-/// What the guards look at.
+/// The inputs of the guards.
 pub struct Guarded<'a> {
     pub changes: &'a [Change],
     /// Whether a kind charges a customer.
     pub bills: &'a dyn Fn(&str) -> bool,
-    /// Whether the inventory has what a change is about.
+    /// Whether the inventory has the resource of a change.
     pub is_recorded: &'a dyn Fn(&Change) -> bool,
     pub approvals: &'a [Document<ApprovalSpec>],
     pub limits: &'a LimitsTable,
@@ -35,7 +35,7 @@ pub struct Guarded<'a> {
     pub applied_tenants: usize,
 }
 
-/// What the guards say.
+/// The result of the guards.
 #[derive(Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// Asks every guard.
+/// Runs every guard.
 pub fn guard(guarded: &Guarded<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     empty_estate(guarded, &mut verdict);
@@ -65,7 +65,7 @@ fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// No delete of a data-bearing or protected resource without an Approval.
+/// Refuses to delete a data-bearing or protected resource without an Approval.
 fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
         if !(change.loses_data || change.protected) {
@@ -92,7 +92,7 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// No secret is generated again because the store that had it is missing.
+/// Refuses to generate a secret again because the store that had it is missing.
 fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes {
         let Reason::SecretLost { secret } = &change.reason else { continue };
@@ -105,7 +105,7 @@ fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// Nobody is billed otherwise because of a mark alone: the store was lost, or it is another one.
+/// Refuses to change a bill because of a mark alone: the store was lost, or it is another one.
 fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let writes = |change: &&Change| matches!(change.action(), Action::Update | Action::Replace);
     for change in guarded.changes.iter().filter(writes).filter(|change| (guarded.bills)(&change.kind)) {
@@ -154,7 +154,7 @@ fn require(
     }
 }
 
-/// No more deletions than the limit without an Approval for that too.
+/// Refuses more deletions than the limit without an Approval for that too.
 fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
@@ -179,7 +179,7 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// Whether an Approval that has not run out allows something at an address.
+/// Whether an Approval that has not expired allows something at an address.
 pub fn allows(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: Allowance, address: &Address) -> bool {
     matches!(approval(approvals, now, allowance, address), Approved::By(..))
 }
@@ -207,7 +207,7 @@ fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: All
     expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
 }
 
-/// When an Approval runs out: an RFC 3339 time, or the end of a day in UTC. `None` if it is neither; then it never counts.
+/// When an Approval expires: an RFC 3339 time, or the end of a day in UTC. `None` if it is neither; then it never counts.
 pub fn expiry(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -217,7 +217,7 @@ pub fn expiry(text: &str) -> Option<Timestamp> {
     Some(end.timestamp())
 }
 
-/// Whether a text fits a pattern in which `*` stands for any characters.
+/// Whether a text matches a pattern in which `*` matches any characters.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };

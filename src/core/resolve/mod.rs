@@ -1,4 +1,4 @@
-//! Tier defaults + a tenant's overrides → the resolved tenant, each value knowing where it came from.
+//! Tier defaults + a tenant's overrides → the resolved tenant, with the origin of each value.
 //!
 //! Synchronous and without IO. What a tenant does not override is shared with every other tenant of its tier.
 

@@ -1,4 +1,4 @@
-//! One finding for many resources that share a reason.
+//! One finding for many resources with the same reason.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ pub fn run(draft: &mut Draft) {
     scheduled(draft);
 }
 
-/// One finding for each way that resources would move, however many would.
+/// One finding for each move to another target or kind, for any number of resources.
 fn relocations(draft: &mut Draft) {
     for (way, moved) in std::mem::take(&mut draft.relocations) {
         let finding = |message| Finding::new(way.code(), Severity::Error, message);
@@ -36,7 +36,8 @@ fn relocations(draft: &mut Draft) {
     }
 }
 
-/// One finding for each kind, target and reason. What is about to be written is looked at again when it was.
+/// One finding for each kind, target and reason. Resources that this plan changes are left out; they are observed again after
+/// the write.
 fn pending(draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for ((kind, target, reason), mut addresses) in std::mem::take(&mut draft.pending) {
@@ -52,7 +53,7 @@ fn pending(draft: &mut Draft) {
     }
 }
 
-/// What is about to be changed may be scheduled otherwise afterwards.
+/// Resources that this plan changes are left out, because the schedule may change.
 fn scheduled(draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for (address, what) in std::mem::take(&mut draft.scheduled) {
@@ -63,7 +64,7 @@ fn scheduled(draft: &mut Draft) {
     }
 }
 
-/// One finding for each target and reason, however many resources it hits.
+/// One finding for each target and reason, for any number of resources.
 fn unknown(draft: &mut Draft) {
     let mut causes: BTreeMap<(&TargetName, &Unknown), usize> = BTreeMap::new();
     let Draft { blocked, findings, .. } = draft;

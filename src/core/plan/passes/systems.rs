@@ -1,4 +1,4 @@
-//! Targets that are another system than they were.
+//! Targets that are another system than before.
 
 use super::super::Finding;
 use super::super::build::Inputs;
