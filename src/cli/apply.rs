@@ -23,7 +23,7 @@ use tenantry_render::words;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{RunOutcome, Store};
 
-/// How long a store may take to give up the locks of a run that is stopped at once.
+/// How long a store may take to release the locks of a run that is stopped at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The plan, as the first of the events.
@@ -129,7 +129,7 @@ fn exit(report: &Report, plan: &Plan) -> Exit {
     }
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was written").help(
@@ -150,7 +150,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     Ok(answer.trim() == "yes")
 }
 
-/// First Ctrl-C: finish what is in flight. Second: stop now; the journal has what was begun.
+/// First Ctrl-C: finish the current writes. Second: stop now; the journal has what was begun.
 async fn listen(cancel: CancellationToken, store: Arc<dyn Store>, holder: Arc<str>) {
     let mut interrupts = 0;
     loop {

@@ -1,4 +1,4 @@
-//! `tenantry doctor`: does everything that a run needs answer?
+//! `tenantry doctor`: checks everything that a run needs.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{KnownTarget, StoreError};
 
-/// One thing that was looked at.
+/// One check with its result.
 struct Check {
     what: String,
     result: Result<String, String>,

@@ -29,11 +29,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What kept a command from being carried out.
+/// Why a command failed.
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
-    /// What belongs to the message and has lines of its own.
+    /// Further lines of the message.
     pub details: Vec<String>,
     pub help: Option<String>,
     /// Problems of the estate, which are shown instead of the message.

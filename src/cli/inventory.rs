@@ -1,4 +1,4 @@
-//! `tenantry import --inventory`: a store that was lost is brought back, as far as the targets tell.
+//! `tenantry import --inventory`: rebuilds a lost store from the targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -129,7 +129,7 @@ fn exit(found: &Rebuilt, recorded: Option<&Recorded>) -> Exit {
     if is_whole { Exit::Done } else { Exit::Partly }
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirmed(output: &Output) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was recorded")

@@ -13,10 +13,10 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::system;
 
-/// How often a lock is asked for again.
+/// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// After this time of waiting it is said once more what for.
+/// After this time the message about the wait is repeated.
 const REMINDER: Duration = Duration::from_secs(30);
 
 /// Applies once the locks are free, within `patience`.
@@ -55,7 +55,7 @@ pub async fn apply_when_free(
     }
 }
 
-/// Takes away all locks of a process that has ended. Others take them at the same moment, perhaps: only its own are removed.
+/// Removes all locks of a process that has ended, and only its own: other runs may take locks at the same moment.
 async fn take_away(store: &dyn Store, lock: &Lock, actor: &str, output: &Output) -> Result<(), Failure> {
     let at = system::now();
     let held = store.locks(at).await?.into_iter().filter(|other| other.holder == lock.holder);

@@ -1,7 +1,7 @@
 //! The command line: one file per command; streams, colour, progress, prompts.
 //!
-//! stdout is data, stderr is everything else. [`error`] is the one place where a failure becomes words and an exit code;
-//! [`system`] is the one place that asks the operating system for time, variables and names.
+//! stdout is data, stderr is everything else. Only [`error`] turns failures into messages and exit codes; only [`system`] reads
+//! time, variables and names from the operating system.
 
 mod apply;
 mod arguments;

@@ -62,7 +62,7 @@ pub async fn make(
     }
 }
 
-/// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
+/// Writes a plan to stdout. Sensitive values are shown only on a terminal.
 pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json::Written::masked(plan));
@@ -82,7 +82,7 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), F
     output.data(|out| tenantry_render::plan::write(out, plan, View { reveal, sql: &sql }))
 }
 
-/// What a plan alone means for the exit code.
+/// The exit code for a plan.
 pub fn exit(plan: &Plan) -> Exit {
     if plan.is_refused() {
         Exit::Refused
@@ -93,7 +93,7 @@ pub fn exit(plan: &Plan) -> Exit {
     }
 }
 
-/// Saves a plan. It holds sensitive values, so nobody else may read the file.
+/// Saves a plan. It contains sensitive values, so only the user may read the file.
 fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io(format!("saving the plan to {}", path.display()), &error);
     let mut options = std::fs::OpenOptions::new();

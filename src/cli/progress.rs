@@ -10,7 +10,7 @@ use tenantry_render::outcome;
 use tenantry_render::page::shown;
 use tenantry_render::words;
 
-/// One line about an event, if it is worth one.
+/// The line for an event, if it has one.
 fn line(event: &Event<'_>) -> Option<String> {
     match event {
         Event::StepEnded { address, action, result } => {
@@ -40,7 +40,7 @@ impl Plain {
         Self { quiet: false }
     }
 
-    /// Says only what went wrong.
+    /// Shows only failures.
     pub fn quiet() -> Self {
         Self { quiet: true }
     }

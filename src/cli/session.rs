@@ -1,4 +1,4 @@
-//! An estate opened for a command: documents read, environment chosen, store, secrets and targets at hand.
+//! An estate that is opened for a command: its documents, environment, store, secrets and targets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use tenantry_store::contract::{Scope, Store};
 use tenantry_store::halt::Halting;
 use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 
-/// The folder of everything that Tenantry keeps beside an estate.
+/// The folder of Tenantry's files in an estate.
 pub const STATE_FOLDER: &str = ".tenantry";
 
 /// Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
@@ -41,7 +41,7 @@ fn say_halted() {
 /// The namespace of a cluster that keeps secrets, unless configured otherwise.
 const SECRETS_NAMESPACE: &str = "tenantry";
 
-/// What targets of each provider can have in `tenantry.toml`.
+/// The settings of each provider's targets in `tenantry.toml`.
 pub fn target_forms(providers: &[Arc<dyn Provider>]) -> TargetForms {
     TargetForms::new(providers.iter().map(|provider| (provider.name(), provider.settings_schema())))
 }
@@ -56,9 +56,9 @@ pub struct Session {
     pub now: Timestamp,
     pub threads: usize,
     folder: PathBuf,
-    /// Where store, secrets and sandbox are unless configured otherwise.
+    /// The default folder of store, secrets and sandbox.
     state: PathBuf,
-    /// Whether `--sandbox` stands in for targets that are real otherwise. Nothing of the real environment is touched then.
+    /// Whether `--sandbox` simulates real targets. Then nothing of the real environment is used or changed.
     rehearsal: bool,
     mode: OpenMode,
 }
@@ -107,7 +107,7 @@ impl Session {
         })
     }
 
-    /// Says which targets are simulated, where others are real: a plan of all of them does not show it.
+    /// Shows which targets are simulated if others are real, because the plan does not show it.
     pub fn tell_simulated(&self, output: &Output) {
         let simulated: Vec<&str> =
             self.environment.targets.iter().filter(|(_, target)| target.sandbox).map(|(name, _)| &**name).collect();
@@ -116,7 +116,7 @@ impl Session {
         }
     }
 
-    /// Whatever is opened from now on is opened for writing.
+    /// Opens everything for writing from now on.
     pub fn open_for_writing(&mut self) {
         self.mode = OpenMode::ReadWrite;
     }
@@ -219,10 +219,10 @@ impl Session {
             .help("use a build with the feature `kubernetes`"))
     }
 
-    /// Which owners a selection is about. Without one, all of them.
+    /// The owners of a selection; all owners without one.
     ///
     /// # Errors
-    /// If it fits no tenant, or names no tier.
+    /// If it matches no tenant, or names a tier that does not exist.
     pub fn selected(&self, selection: &Selection) -> Result<impl Fn(&Owner) -> bool + Sync + use<>, Failure> {
         let Selection { tenant: globs, tier } = selection;
         let all = globs.is_empty() && tier.is_none();

@@ -1,4 +1,4 @@
-//! `tenantry target`: which systems the targets are taken for.
+//! `tenantry target`: the accepted systems of the targets.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
@@ -25,7 +25,7 @@ pub async fn run(global: &Global, command: &Target, output: &Output) -> Result<E
 struct Acceptance {
     fingerprint: Option<Fingerprint>,
     instead_of: Option<Fingerprint>,
-    /// What a person is asked about.
+    /// The text of the question.
     words: String,
 }
 
@@ -112,7 +112,7 @@ fn acceptance(target: &str, standing: Standing) -> Result<Option<Acceptance>, Fa
     }))
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirm(global: &Global, target: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         let command = global.invocation(&format!("target accept {target} --auto-approve"));

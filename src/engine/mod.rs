@@ -1,4 +1,4 @@
-//! The only room that joins the others: observe, plan, apply, verify.
+//! The room that combines the others: observe, plan, apply, verify.
 
 pub mod apply;
 mod fresh;

@@ -1,4 +1,4 @@
-//! What a live cluster has, as things to import: each object with a place, everything else with a word about it.
+//! The objects of a live cluster to import, and a diagnostic for everything that is left out.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::value::Value;
 use tenantry_kubernetes::inventory::{Inventory, Reason};
 
-/// Names that are told with each reason; who wants all of them asks for JSON.
+/// How many names are shown with each reason; JSON has all of them.
 const SHOWN_NAMES: usize = 8;
 
-/// The objects of a cluster, each in a file that has its name and no lines, and what is said of the rest, once for each
-/// reason.
+/// The objects of a cluster, each in an empty file with its name, and one diagnostic for each reason for which others are left
+/// out.
 pub fn found(inventory: Inventory) -> (SourceFiles, Vec<Found>, Vec<Diagnostic>) {
     let Inventory { objects, left_out, unread } = inventory;
     let mut files = SourceFiles::default();

@@ -1,8 +1,8 @@
-//! Existing tenants → an estate, and the proof that it is the same.
+//! Existing tenants → an estate, and the check that it reproduces them.
 //!
-//! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate is drafted
-//! ([`core::import`](tenantry_core::import)); written down and read again it must yield every object as it was
-//! ([`differences`]). What could not be taken is named with its place and the reason, never left out silently.
+//! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate
+//! is drafted ([`core::import`](tenantry_core::import)); written down and read again it must yield every object as it was
+//! ([`differences`]). What could not be taken over is reported with its place and the reason.
 
 pub mod cluster;
 
@@ -31,15 +31,15 @@ pub struct Original {
     pub origin: Origin,
 }
 
-/// A document before it is known whose it is.
+/// A document before its tenant is known.
 pub struct Found {
-    /// What holds the tenant's documents; `None` if its namespace tells whose it is.
+    /// The folder of the tenant's documents; `None` if its namespace names the tenant.
     pub folder: Option<Arc<str>>,
     pub value: Value,
     pub origin: Origin,
 }
 
-/// The objects that can be taken, in order, and a word about everything else.
+/// The objects that can be taken over, in order, and a diagnostic for everything else.
 pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut objects: Vec<(Option<Arc<str>>, Map, Origin)> = Vec::new();
@@ -119,7 +119,7 @@ fn namespaces(objects: &[(Option<Arc<str>>, Map, Origin)]) -> BTreeMap<Arc<str>,
     named.into_iter().filter_map(only).collect()
 }
 
-/// Types whose objects live in namespaces: by what is known of them, or because others of their kind do.
+/// Types whose objects belong to namespaces: known types, or types of which other objects do.
 fn namespaced_types(objects: &[(Option<Arc<str>>, Map, Origin)]) -> std::collections::HashSet<String> {
     let objects = objects.iter().map(|(_, object, _)| object).filter(|object| sorts::is_namespaced(object));
     objects.filter_map(|object| Type::of(object).map(|of| of.to_string())).collect()
@@ -233,7 +233,7 @@ fn owned_once(taken: Vec<Original>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Or
     once
 }
 
-/// The objects as things to draft an estate of.
+/// The objects as items for the draft of an estate.
 pub fn items(originals: &[Original]) -> Vec<Item> {
     let mut groups: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
     for of in originals.iter().filter_map(|original| Type::of(&original.spec)) {

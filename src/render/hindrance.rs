@@ -4,7 +4,7 @@ use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::readable_pointer;
 use tenantry_core::plan::Hindrance;
 
-/// Why nothing is done at an address, in one sentence without a full stop.
+/// Why an address is blocked, in one sentence without a full stop.
 pub fn sentence(hindrance: &Hindrance) -> String {
     match hindrance {
         Hindrance::StateUnknown { cause } => unknown(cause),

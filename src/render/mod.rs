@@ -1,12 +1,12 @@
 //! Data → text for people and machines. Writes to whatever it is given; knows `core` only.
 //!
 //! ```text
-//! visible   what no text may do to its reader         page   where lines go that people read
-//! style     the one table of colours                  json   where documents go that programs read
+//! visible shows characters that act on a terminal page output for people style the one table of colours json where documents
+//! go that programs read
 //! ```
 //!
-//! Everything that a command prints goes through [`page`] or [`json`], so that names and the words of servers are seen and never
-//! obeyed.
+//! Everything that a command prints goes through [`page`] or [`json`], so that names and messages of servers cannot control the
+//! terminal.
 
 pub mod diagnostics;
 pub mod hindrance;

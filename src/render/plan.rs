@@ -1,4 +1,4 @@
-//! A plan as a person reads it.
+//! A plan as text for people.
 //!
 //! Per owner, changed fields only; identical changes of several owners as one group; what is blocked and every finding;
 //! the counts at the end.
@@ -252,7 +252,7 @@ fn change(
     Ok(())
 }
 
-/// What would run, line by line.
+/// The SQL that would run, line by line.
 fn sql(out: &mut Page<'_>, change: &Change, path: &str, alone: bool, view: View<'_>) -> io::Result<()> {
     let is_new = matches!(change.action(), Action::Create | Action::Replace);
     if !is_new && !change.work.fields().iter().any(|field| *field.path == *path) {

@@ -1,4 +1,4 @@
-//! What every secret store keeps.
+//! The contract of every secret store.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use tenantry_core::model::secret::SecretReference;
 
-/// The one place where secrets' values live.
+/// The store of secret values.
 ///
 /// Stored first, used second: a value is put here before any target sees it, so a crash between the two is repaired by
 /// writing the stored one again.
@@ -19,7 +19,7 @@ pub trait SecretStore: Send + Sync {
         references: &[SecretReference],
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
 
-    /// Stores values that are not there yet and returns what is stored now: where another run was faster, its value.
+    /// Stores values that do not exist yet and returns the stored ones: if another run was faster, its value.
     async fn put(
         &self,
         secrets: BTreeMap<SecretReference, SecretString>,
@@ -35,7 +35,7 @@ pub trait SecretStore: Send + Sync {
     fn location(&self) -> String;
 }
 
-/// A secret store that cannot do what was asked. Never holds a value.
+/// A failure of the secret store. Never contains a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretStoreError {
     #[error("the secret store at {location} cannot be opened: {cause}")]

@@ -1,4 +1,4 @@
-//! `tenantry.toml`: its form, and that no secret stands in it.
+//! `tenantry.toml`: checks its form, and that it contains no secret.
 //!
 //! A message shows the line that it is about. Wherever a secret was or may have been found, the text that is kept for
 //! messages is masked, byte for byte, so that positions still fit.

@@ -1,7 +1,7 @@
-//! Which files a directory holds.
+//! The files of an estate in a directory.
 //!
-//! Folders are walked without following links; links are looked at afterwards. A link to a folder or file within the
-//! estate is followed unless what it leads to was read already, so each file is read once and a loop ends at once.
+//! Folders are walked without following links; links are followed afterwards. A link to a folder or file within the estate is
+//! followed unless its destination was already read, so each file is read once and loops end.
 
 use std::collections::HashSet;
 use std::fs;
@@ -164,7 +164,7 @@ impl Walk {
         }
     }
 
-    /// Where a path leads, if that is within the estate.
+    /// The destination of a path, if it is within the estate.
     fn target(&self, path: &Path) -> Result<PathBuf, Problem> {
         let written = || fs::read_link(path).unwrap_or_default().display().to_string();
         match path.canonicalize() {

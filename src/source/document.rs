@@ -174,7 +174,7 @@ fn names(file: FileId, kind: DocumentKind, root: &Node) -> Vec<Named> {
         .collect()
 }
 
-/// Quotas have words of their own for what is wrong, better than a schema's.
+/// Checks quotas with their own messages, which are better than those of the schema.
 fn check_quotas(file: FileId, root: &Node, reported: &mut HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
     let Some(quotas) = root.get("spec").and_then(|spec| spec.get("quotas")) else { return };
     let invalid =
@@ -278,7 +278,7 @@ fn form(kind: DocumentKind) -> &'static Form {
     &FORMS.get_or_init(|| DocumentKind::ALL.into_iter().map(compile).collect())[&kind]
 }
 
-/// A tenant's values laid over its tier's, as JSON for the user's schema.
+/// A tenant's values merged over its tier's, as JSON for the user's schema.
 pub fn merged_values<'a>(
     tier: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,
     tenant: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,

@@ -1,4 +1,4 @@
-//! What only shows when all documents are known: names that collide, and values against the user's own schema.
+//! Checks over all documents: duplicate names, and values against the user's own schema.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -74,7 +74,7 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
 /// Reads the user's own schema.
 ///
 /// # Errors
-/// If it is no JSON Schema.
+/// If it is not a valid JSON Schema.
 pub fn values_form(file: FileId, text: &str) -> Result<Form, Box<Diagnostic>> {
     let invalid = |origin: Origin, why: String| {
         let message = format!("`{VALUES_SCHEMA_PATH}` is not a valid JSON Schema");
@@ -98,7 +98,7 @@ pub fn values_form(file: FileId, text: &str) -> Result<Form, Box<Diagnostic>> {
     })
 }
 
-/// Checks every tenant's values, laid over those of its tier, against the user's own schema.
+/// Checks every tenant's values, merged over those of its tier, against the user's own schema.
 ///
 /// A mistake is shown where the value is written, be it in the tenant or in its tier.
 pub fn check_values(form: &Form, documents: &Documents, files: &SourceFiles) -> Vec<Diagnostic> {

@@ -1,4 +1,4 @@
-//! Which files an estate has, wherever it is kept.
+//! The files of an estate, from a directory or a revision.
 
 use std::path::PathBuf;
 
@@ -126,13 +126,13 @@ pub fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
-/// That there is no estate.
+/// The diagnostic that there is no estate.
 pub fn missing(place: &str) -> Diagnostic {
     Diagnostic::error(codes::ESTATE_MISSING, format!("there is no `{CONFIG_PATH}` in {place}"))
         .help("create an estate here with `tenantry init`, or choose another folder with `-C DIR`")
 }
 
-/// That there are too many files.
+/// The diagnostic that there are too many files.
 pub fn too_many(limit: usize) -> Diagnostic {
     Diagnostic::error(codes::FILE_TOO_LARGE, format!("the estate has more than {limit} files of documents"))
         .help("put several tenants into one file, separated by `---`")

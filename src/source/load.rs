@@ -1,4 +1,4 @@
-//! The whole of an estate: list, read and check on all cores, join.
+//! Loads an estate: lists its files, reads and checks them on all cores, and joins the results.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,9 +44,9 @@ pub enum Place {
 pub struct Options<'a> {
     /// Files that are read at most. The limit for one file is the estate's own (`limits.max_file_bytes`).
     pub max_files: usize,
-    /// Threads that read and check. Nothing but the speed depends on it.
+    /// Threads that read and check. It affects only the speed.
     pub threads: usize,
-    /// What the targets of each provider can have. Those of others are not looked into.
+    /// The settings of each provider's targets. Targets of other providers are not checked.
     pub targets: &'a TargetForms,
 }
 

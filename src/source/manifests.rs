@@ -1,7 +1,7 @@
-//! A folder of YAML that is no estate: every document with its place, for an import.
+//! A folder of YAML manifests: every document with its place, for an import.
 //!
-//! Whoever wrote these files had another reader in mind, so what that reader lets pass is a warning here: of a key that
-//! stands twice the later value counts. Numbers are read as that reader reads them: `0644` is octal to kubectl.
+//! These files were written for kubectl, so what kubectl accepts is only a warning here: if a key appears twice, the later
+//! value counts. Numbers are read as kubectl reads them: `0644` is octal.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use tenantry_core::diagnostics::{self, Diagnostic, Severity, SourceFiles, codes}
 use tenantry_core::diagnostics::{Origin, Span};
 use tenantry_core::model::value::Value;
 
-/// More than any such file has.
+/// The limit, which is more than any such file has.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// One document.
@@ -38,7 +38,7 @@ pub struct Manifests {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads every YAML file of a folder, those of its folders among them. What is hidden is passed by.
+/// Reads every YAML file of a folder and its subfolders, except hidden ones.
 pub fn manifests(root: &Path) -> Manifests {
     let mut manifests = Manifests::default();
     let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! Places of the YAML parser, which counts characters, as places in bytes.
+//! Converts positions of the YAML parser, which counts characters, to bytes.
 
 use saphyr_parser::Span as Place;
 

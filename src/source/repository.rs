@@ -1,4 +1,4 @@
-//! Finding the Git repository around a folder, and saying why it cannot be used.
+//! Finds the Git repository around a folder, or the reason why it cannot be used.
 //!
 //! The library that reads repositories refuses some that `git` itself works with. The plan of such a checkout has no
 //! revision, and a revision of it cannot be read; both say why, and what helps.
@@ -13,12 +13,12 @@ pub struct Located {
     pub folder: PathBuf,
 }
 
-/// Why there is no repository to work with.
+/// Why no repository can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
     /// The folder is in no repository.
     None,
-    /// There is one, with this folder at its top, which cannot be opened.
+    /// There is a repository with this folder at its top, but it cannot be opened.
     Refused { top: PathBuf, why: Refusal },
 }
 
@@ -54,7 +54,7 @@ impl Unusable {
         }
     }
 
-    /// What makes the repository usable, if anything does.
+    /// The remedy, if there is one.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::None | Self::Refused { why: Refusal::Sha256 | Refusal::Extension(_), .. } => None,

@@ -1,4 +1,4 @@
-//! Which files a Git revision holds, without a checkout.
+//! The files of an estate in a Git revision, without a checkout.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -154,7 +154,7 @@ struct Walk<'r> {
     full: bool,
 }
 
-/// Where a link leads.
+/// The destination of a link.
 enum Target {
     Folder(String, Oid),
     File(String, Oid),

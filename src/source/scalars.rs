@@ -1,4 +1,4 @@
-//! Scalars that other readers of YAML take for something else, and numbers that nobody could keep exactly.
+//! Checks scalars that other YAML readers read differently, and numbers that cannot be kept exactly.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! A tree against a JSON Schema, and what is wrong in words.
+//! Checks a tree against a JSON Schema, with readable messages.
 //!
 //! One mistake, one message: alternatives (`anyOf`, `oneOf`) are reduced to the branch that was probably meant, a place
 //! that has a message gets no second one, and a misspelled field does not count as missing too.
@@ -32,7 +32,7 @@ pub struct Subject<'a> {
     pub file: FileId,
     pub text: &'a str,
     pub root: &'a Node,
-    /// The tree over which this one was laid, if the checked value is both together.
+    /// The tree over which this one was merged, if the checked value is both together.
     pub beneath: Option<Beneath<'a>>,
     /// Where the checked value stands within the root, as a JSON pointer.
     pub base: &'a str,
@@ -61,7 +61,7 @@ struct Mistake<'e> {
 
 impl Form {
     /// # Errors
-    /// If `schema` is no JSON Schema, or refers to another document.
+    /// If `schema` is not a valid JSON Schema, or refers to another document.
     pub fn new(schema: Value) -> Result<Self, String> {
         // From draft 2019-09 on, a validator need not look at `format`; whoever writes one means it.
         let options = jsonschema::options().should_validate_formats(true);
@@ -74,7 +74,7 @@ impl Form {
         &self.schema
     }
 
-    /// What the schema wants at a JSON pointer of the value.
+    /// What the schema requires at a JSON pointer of the value.
     pub fn wanted(&self, pointer: &str) -> Wanted {
         wanted(&self.schema, pointer)
     }
@@ -83,7 +83,7 @@ impl Form {
         self.validator.is_valid(value)
     }
 
-    /// Says what is wrong with `value`. `reported` are pointers that have a message already; more are added.
+    /// Reports what is wrong with `value`. `reported` are pointers that already have a message; more are added.
     pub fn check(&self, value: &Value, subject: &Subject<'_>, reported: &mut HashSet<String>) -> Vec<Diagnostic> {
         if self.is_valid(value) {
             return Vec::new();

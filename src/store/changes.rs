@@ -1,7 +1,7 @@
-//! What a row of journal entries leaves in the tables.
+//! The net effect of a sequence of journal entries on the tables.
 //!
-//! One transaction holds the entries of many requests. Of several that touch one address only the last one counts for
-//! the tables, so their net effect is worked out first and written once.
+//! One transaction has the entries of many requests. If several entries concern one address, only the last one counts for the
+//! tables, so the net effect is computed first and written once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Effect {
 }
 
 impl KnownTarget {
-    /// As the list of targets has it. An empty text stands for one that does not tell its fingerprint.
+    /// A row of the list of targets. An empty text means that the target does not reveal its fingerprint.
     pub(crate) fn cells<'a>(&'a self, target: &'a str) -> (&'a str, &'a str, String) {
         let Self { fingerprint, since } = self;
         (target, fingerprint.as_ref().map_or("", Fingerprint::as_str), since.to_string())

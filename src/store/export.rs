@@ -1,6 +1,6 @@
-//! Records as a file, one JSON document a line: a header, the records, and an end that a cut file lacks.
+//! Records as a file with one JSON document per line: a header, the records, and an end, which a truncated file lacks.
 //!
-//! The same records make the same bytes, whichever database they are in.
+//! The same records give the same bytes, from either database.
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;

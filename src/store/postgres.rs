@@ -19,7 +19,7 @@ use crate::statements::POSTGRES_ALONE;
 /// How to connect, and what to call the store in messages.
 ///
 /// # Errors
-/// If it is not a URL of PostgreSQL. The message does not repeat it, for it has a password in it.
+/// If it is not a URL of PostgreSQL. The message does not repeat it, because it contains a password.
 pub fn options(url: &SecretString) -> Result<(PgConnectOptions, String), StoreError> {
     let url = url.expose_secret();
     let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
@@ -54,7 +54,7 @@ fn protected(options: PgConnectOptions) -> PgConnectOptions {
     }
 }
 
-/// What a database holds for a scope.
+/// The state of a database for a scope.
 pub enum Found {
     /// No tables.
     Nothing,
@@ -64,7 +64,7 @@ pub enum Found {
     Earlier(Earlier),
 }
 
-/// Looks what there is, without writing.
+/// Determines that state, without writing.
 ///
 /// # Errors
 /// [`StoreError::Newer`] if it is of a later version.

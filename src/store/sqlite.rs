@@ -51,10 +51,10 @@ pub fn reading(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE).disable_statement_logging()
 }
 
-/// Whether there is a file that holds something.
+/// Whether there is a file with content.
 ///
 /// # Errors
-/// If that cannot be told, such as for lack of permission.
+/// If that is not known, for example for lack of permission.
 pub async fn exists(location: &str, path: &Path) -> Result<bool, StoreError> {
     match tokio::fs::metadata(path).await {
         Ok(metadata) => Ok(metadata.len() > 0),
@@ -63,7 +63,7 @@ pub async fn exists(location: &str, path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Creates the folder and the file, for nobody but the user, where they are missing.
+/// Creates the folder and the file if they are missing, accessible only to the user.
 pub async fn create(location: &str, path: &Path) -> Result<(), StoreError> {
     let path = path.to_owned();
     let created = tokio::task::spawn_blocking(move || {
@@ -80,7 +80,7 @@ pub async fn create(location: &str, path: &Path) -> Result<(), StoreError> {
     created.map_err(|error| io_failure(location, "creating it", error))
 }
 
-/// What a file holds for a scope.
+/// The state of a file for a scope.
 pub enum Found {
     /// Records of the current format; nothing of this scope yet if there is no number.
     Current(Option<i64>),
@@ -88,7 +88,7 @@ pub enum Found {
     Earlier(Earlier),
 }
 
-/// Looks what there is, without writing.
+/// Determines that state, without writing.
 pub async fn look(location: &str, link: &mut Link, scope: &Scope) -> Result<Found, StoreError> {
     let mut work = link.begin(Purpose::Read).await?;
     let found = match format(location, &mut work).await? {
@@ -204,7 +204,7 @@ async fn pragma(work: &mut Work<'_>, sql: &'static str) -> Result<i64, StoreErro
     Ok(values.first().copied().unwrap_or_default())
 }
 
-/// A store that holds nothing, for reading where there is none.
+/// An empty store, for reading if there is none.
 pub async fn empty(location: &str) -> Result<SqliteConnection, StoreError> {
     let attempted = "reading an empty store";
     let mut connection = memory(location, attempted).await?;

@@ -20,7 +20,7 @@ use tenantry_store::OpenMode;
 /// Requests at a time.
 const CONCURRENCY: usize = 8;
 
-/// Where the cluster is, and what an estate has to know of it.
+/// The address of the cluster, and the settings of the estate's target.
 struct Place {
     settings: Settings,
     /// For an estate that has no target yet.
@@ -29,7 +29,7 @@ struct Place {
     target: Option<String>,
 }
 
-/// What the cluster has, and what of it can be taken.
+/// Reads the cluster, and determines which objects can be taken over.
 pub async fn read(global: &Global, command: &ImportKubernetes, output: &Output) -> Result<Existing, Failure> {
     let Place { settings, config, target } = match &command.cluster.target {
         Some(target) => of_target(global, command, target, output)?,

@@ -1,7 +1,7 @@
-//! `tenantry import`: tenants that exist become an estate.
+//! `tenantry import`: creates an estate from existing tenants.
 //!
-//! The estate is written into a folder of its own first, read from there as any estate is, and compared with what was
-//! found. Only if it yields every object again it is moved to its place.
+//! The estate is first written into a temporary folder, read from there as any estate is, and compared with what was found. It
+//! is moved to its place only if it reproduces every object.
 
 mod kubernetes;
 
@@ -32,18 +32,18 @@ use tenantry_store::OpenMode;
 
 const CONFIG: &str = include_str!("tenantry.toml");
 
-/// The name of the blueprint that is made.
+/// The name of the new blueprint.
 const BLUEPRINT: &str = "tenant";
 
-/// The most differences that are shown; the first tell what is wrong.
+/// The maximum number of differences that are shown.
 const SHOWN_DIFFERENCES: usize = 20;
 
-/// What there is to take over, wherever it came from.
+/// The objects to take over, from manifests or a cluster.
 struct Existing {
     originals: Vec<Original>,
     files: SourceFiles,
     diagnostics: Vec<Diagnostic>,
-    /// Names of what was left out, by reason, where there is too much to tell one by one.
+    /// Names of what was left out, by reason, if there is too much for single messages.
     left_out: BTreeMap<&'static str, BTreeSet<String>>,
     /// Settings of the target, for an estate that has none yet.
     settings: Vec<(&'static str, String)>,
@@ -63,7 +63,7 @@ pub async fn run(global: &Global, from: &ImportFrom, output: &Output) -> Result<
     Ok(if is_complete && !has_errors(&found.diagnostics) { Exit::Done } else { Exit::Partly })
 }
 
-/// What is in the folder, and what of it can be taken.
+/// Reads the folder, and determines which objects can be taken over.
 fn read(command: &ImportManifests) -> Result<Existing, Failure> {
     if !command.folder.is_dir() {
         let message = format!("{} is not a folder", command.folder.display());
@@ -171,7 +171,7 @@ fn put(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(failed)
 }
 
-/// A folder for the estate before it is known to be right; gone when this is.
+/// A temporary folder for the estate, deleted when this value is dropped.
 struct Trial {
     folder: PathBuf,
 }
