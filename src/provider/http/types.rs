@@ -18,20 +18,20 @@ use tenantry_core::model::value::{Map, Value, push_token};
 #[schemars(title = "http.resource")]
 #[expect(dead_code, reason = "the schema is made of it; it is read from the map")]
 pub struct ResourceSpec {
-    /// A ready definition, such as `grafana.folder`.
+    /// A built-in definition, such as `grafana.folder`.
     pub r#use: Option<String>,
     /// Or a definition of your own.
     pub definition: Option<Definition>,
-    /// What it is called in the API.
+    /// Its name in the API.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// What the definition's paths need besides, such as a project.
+    /// Other values that the definition's paths need, such as a project.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// A higher number has the API tell anew what it tells only once, such as a password.
+    /// A higher number requests a new one-time secret, such as a password.
     #[schemars(range(min = 1))]
     pub rotation: Option<u32>,
-    /// What it is. Owned key by key: what the API has besides is left alone.
+    /// The fields of the object. Owned key by key: other keys are left alone.
     #[serde(default)]
     pub fields: serde_json::Map<String, serde_json::Value>,
 }

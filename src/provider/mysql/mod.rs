@@ -44,7 +44,7 @@ struct MySqlSettings {
     url: String,
     /// A PEM file with certificates to trust besides those of the system, relative to the estate's folder.
     roots: Option<String>,
-    /// The database for records of scripts and for marks that have no other place, made when the first is written.
+    /// The database for records of scripts and for marks that have no other place; created when the first one is written.
     #[serde(default = "default_bookkeeping_database")]
     bookkeeping_database: String,
 }

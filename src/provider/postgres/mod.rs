@@ -45,7 +45,7 @@ struct PostgresSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
-    /// The schema for records of scripts, made when the first script runs.
+    /// The schema for records of scripts; created when the first script runs.
     #[serde(default = "default_bookkeeping_schema")]
     bookkeeping_schema: String,
 }

@@ -16,10 +16,10 @@ use tenantry_kit::{Stakes, describe};
 pub struct DatabaseSpec {
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub name: String,
-    /// Of tables that are made from now on.
+    /// The default for tables that are created later.
     #[serde(default = "utf8mb4")]
     pub charset: String,
-    /// Of tables that are made from now on. The default one of the character set, if absent.
+    /// The default for tables that are created later. That of the character set, if absent.
     pub collation: Option<String>,
 }
 

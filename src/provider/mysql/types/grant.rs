@@ -10,7 +10,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// All privileges that a user has on one object. Others that it has there are taken away.
+/// All privileges of a user on one object. Other privileges of the user on it are revoked.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.grant")]
@@ -21,14 +21,14 @@ pub struct GrantSpec {
     pub on: On,
     pub database: Option<String>,
     pub table: Option<String>,
-    /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` of a database or table.
+    /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` on a database or table.
     #[schemars(length(min = 1))]
     pub privileges: Vec<String>,
     #[serde(default)]
     pub with_grant_option: bool,
 }
 
-/// What the privileges are on.
+/// The type of object that the privileges are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum On {

@@ -19,9 +19,9 @@ pub const STAGING_PREFIX: &str = "tenantry_new_";
 #[schemars(title = "postgres.database")]
 pub struct DatabaseSpec {
     pub name: String,
-    /// The role that owns it. Whoever creates it, if absent; then the owner is not looked at.
+    /// The role that owns it. If absent, the creator owns it, and the owner is not compared.
     pub owner: Option<String>,
-    /// The most sessions at a time; -1 is no limit.
+    /// The maximum number of concurrent sessions; -1 is no limit.
     #[serde(default = "unlimited")]
     #[schemars(range(min = -1, max = 2_147_483_647))]
     pub connection_limit: i32,

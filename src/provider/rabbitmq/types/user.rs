@@ -20,7 +20,7 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "rabbitmq.user")]
 pub struct UserSpec {
     pub name: String,
-    /// Only ever sent as a salted hash. If absent, the password is not looked at; a new user then has none.
+    /// Sent only as a salted hash. If absent, the password is not compared, and a new user has none.
     pub password: Option<String>,
     /// What it may do with the management API: `management`, `policymaker`, `monitoring`, `administrator`.
     #[serde(default)]

@@ -13,16 +13,16 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A user, and what it may do with which keys.
+/// A user with its permissions on keys, channels and commands.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.acl_user")]
 pub struct AclUserSpec {
     pub name: String,
-    /// Whether it may log in. When it no longer may, its connections are closed.
+    /// Whether it may log in. When it is disabled, its connections are closed.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Only ever sent as its SHA-256. If absent, the passwords are not looked at.
+    /// Sent only as its SHA-256 hash. If absent, the passwords are not compared.
     pub password: Option<String>,
     /// Patterns of the keys that it may read and write, such as `acme:*`.
     #[serde(default)]
@@ -36,15 +36,15 @@ pub struct AclUserSpec {
     /// Patterns of the channels that it may publish and subscribe to.
     #[serde(default)]
     pub channels: Vec<String>,
-    /// Rules in the manual's spelling and order, beginning with no command at all: `+@read`, `+set`, `-@dangerous`.
+    /// Rules as in the Redis manual, applied in order, beginning without commands: `+@read`, `+set`, `-@dangerous`.
     #[serde(default)]
     pub commands: Vec<String>,
-    /// Filled in: never true. A user that was opened to everybody by hand shows as drift.
+    /// Set by Tenantry: never true. A user that was opened to everybody by hand shows as drift.
     #[serde(default)]
     #[schemars(extend("const" = false))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub nopass: bool,
-    /// Filled in: further sets of permissions, none. One that was added by hand shows as drift.
+    /// Set by Tenantry: additional sets of permissions, always empty. One that was added by hand shows as drift.
     #[serde(default)]
     #[schemars(length(max = 0))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]

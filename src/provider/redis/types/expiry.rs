@@ -17,7 +17,7 @@ use tenantry_core::model::value::{Map, Value};
 pub enum ExpireField {
     /// `never`, or a time such as 2030-01-31T00:00:00Z.
     Text(String),
-    /// Seconds from when it is written.
+    /// Seconds after the write.
     Seconds(#[schemars(range(min = 1, max = 3_153_600_000_u64))] i64),
 }
 

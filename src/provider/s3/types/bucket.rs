@@ -14,7 +14,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A bucket. A setting that is left out is not looked at, and stays as the server has it.
+/// A bucket. A setting that is left out is not read, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "s3.bucket")]
@@ -22,33 +22,33 @@ pub struct BucketSpec {
     /// 3 to 63 lower-case letters, digits, hyphens and dots; one name for all customers of a server.
     #[expect(dead_code, reason = "it is read from the map")]
     pub name: String,
-    /// Whether older versions of objects are kept. What was kept stays when it is switched off.
+    /// Whether older versions of objects are kept. Existing versions stay when it is turned off.
     pub versioning: Option<bool>,
-    /// Objects cannot be deleted for a time. Needs `versioning`, and cannot be taken back.
+    /// Prevents the deletion of objects for a time. Needs `versioning`, and cannot be undone.
     pub object_lock: Option<ObjectLock>,
-    /// What ends when, in rules with an `id` each.
+    /// When objects and versions are deleted or moved: rules with an `id` each.
     pub lifecycle: Option<Vec<lifecycle::Rule>>,
-    /// Who may do what: a policy document, or its JSON text; compared by what it means.
+    /// A policy document, or its JSON text; compared by its meaning.
     #[expect(dead_code, reason = "it is read from the map")]
     #[schemars(with = "Option<policy::Document>")]
     pub policy: Option<serde_json::Value>,
-    /// That `policy` may open the bucket to the world.
+    /// Whether `policy` may make the bucket public.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read from the map")]
     pub public: bool,
-    /// How new objects are encrypted where whoever writes them does not say.
+    /// The default encryption of new objects.
     pub encryption: Option<Encryption>,
     /// Owned key by key.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read from the map")]
     pub tags: BTreeMap<String, String>,
-    /// What pages of other origins may do, the first rule that fits.
+    /// What pages of other origins may do; the first rule that matches applies.
     pub cors: Option<Vec<cors::Rule>>,
-    /// What keeps policies and access lists from opening the bucket; all of it, as far as nothing else is said.
+    /// Blocks that prevent policies and access lists from making the bucket public; each is on unless set otherwise.
     pub public_access_block: Option<PublicAccessBlock>,
 }
 
-/// For how long an object cannot be deleted that says nothing itself; for none, without `mode`.
+/// The default time for which a new object cannot be deleted; none without `mode`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectLock {
@@ -60,7 +60,7 @@ pub struct ObjectLock {
     pub years: Option<u32>,
 }
 
-/// Whether somebody with a special privilege can lift it, or nobody at all.
+/// Whether users with a special privilege can lift it, or nobody.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum LockMode {
@@ -75,7 +75,7 @@ pub struct Encryption {
     pub algorithm: Algorithm,
     /// Id, alias or ARN of a key, for the algorithms of the key management service.
     pub key: Option<String>,
-    /// A key of the bucket's own between, which makes fewer requests to the key management service.
+    /// Whether the bucket has a key of its own, which needs fewer requests to the key management service.
     #[serde(default)]
     pub bucket_key: bool,
 }

@@ -24,26 +24,26 @@ pub struct Rule {
     /// Only objects that carry all of these tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// When current objects end, in days from when they were written. Where versions are kept a delete marker comes in
-    /// front; else the data is gone. Needs `expiresLiveObjects`.
+    /// Days after the write at which current objects are deleted. With versioning they get a delete marker; otherwise the data
+    /// is gone. Needs `expiresLiveObjects`.
     #[schemars(range(min = 1))]
     pub expire_after_days: Option<u32>,
-    /// Says that the rule is meant to end objects that are in use.
+    /// Confirms that the rule is meant to delete objects that are in use.
     #[serde(default)]
     pub expires_live_objects: bool,
-    /// When versions end that are no longer current, in days from when they ceased to be.
+    /// Days after which versions that are no longer current are deleted.
     #[schemars(range(min = 1))]
     pub expire_noncurrent_after_days: Option<u32>,
-    /// How many of those are kept nevertheless.
+    /// How many of these versions are kept.
     #[schemars(range(min = 1, max = 100))]
     pub keep_noncurrent_versions: Option<u32>,
-    /// When uploads in parts are given up that were never finished.
+    /// Days after which unfinished uploads in parts are aborted.
     #[schemars(range(min = 1))]
     pub abort_uploads_after_days: Option<u32>,
-    /// Whether delete markers go that have no version behind them.
+    /// Whether delete markers without other versions are removed.
     #[serde(default)]
     pub remove_expired_delete_markers: bool,
-    /// Where current objects move.
+    /// Moves of current objects to other storage classes.
     #[serde(default)]
     pub transitions: Vec<Transition>,
 }
@@ -52,7 +52,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transition {
-    /// From when the object was written.
+    /// Days after the write.
     pub days: u32,
     /// Such as `GLACIER` or `STANDARD_IA`.
     pub storage_class: String,

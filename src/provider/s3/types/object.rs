@@ -59,7 +59,7 @@ pub struct ObjectSpec {
     /// Its content in base64, instead of `content`.
     #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content_base64: Option<String>,
-    /// By the end of the key, unless it says so.
+    /// By the extension of the key, if absent.
     pub content_type: Option<String>,
     /// How long browsers and caches may keep it, such as `max-age=3600`.
     pub cache_control: Option<String>,

@@ -26,10 +26,10 @@ pub struct UserSpec {
     /// Begins and ends with a slash.
     #[serde(default = "root")]
     pub path: String,
-    /// What the user may, as a policy document without a `Principal`.
+    /// The permissions of the user, as a policy document without a `Principal`.
     #[schemars(with = "Option<serde_json::Value>")]
     pub policy: Option<Value>,
-    /// A key with which it signs; none, if it is left out.
+    /// An access key; none, if it is left out.
     pub access_key: Option<AccessKey>,
     /// Owned key by key.
     #[serde(default)]
@@ -40,11 +40,11 @@ pub struct UserSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessKey {
-    /// A higher number makes a new key. The one before stays, for what still uses it, until the next one is made.
+    /// A higher number creates a new key. The previous key stays valid until the next one is created.
     #[serde(default = "first")]
     #[schemars(range(min = 1))]
     pub rotation: u32,
-    /// Whether the key before this one may go on being used.
+    /// Whether the previous key stays valid.
     #[serde(default = "yes")]
     pub keep_previous: bool,
 }

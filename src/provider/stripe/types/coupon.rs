@@ -15,7 +15,7 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "stripe.coupon")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct CouponSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     /// As customers see it.
     #[schemars(length(max = 40))]
@@ -28,7 +28,7 @@ pub struct CouponSpec {
     pub currency: Option<String>,
     #[serde(default)]
     pub duration: Duration,
-    /// For how long, where `duration` is `repeating`.
+    /// For how many months, if `duration` is `repeating`.
     #[schemars(range(min = 1))]
     pub months: Option<u32>,
     /// How often it can be used in all.
@@ -39,7 +39,7 @@ pub struct CouponSpec {
     pub metadata: Metadata,
 }
 
-/// How long a discount holds for a subscription.
+/// How long a discount applies to a subscription.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Duration {

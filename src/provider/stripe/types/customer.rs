@@ -15,17 +15,17 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "stripe.customer")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct CustomerSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     pub name: Option<String>,
-    /// Where invoices go.
+    /// The address for invoices.
     pub email: Option<String>,
     pub phone: Option<String>,
     pub description: Option<String>,
     pub address: Option<Address>,
     #[serde(default)]
     pub tax_exempt: TaxExempt,
-    /// Languages of invoices, the most wanted first (RFC 4646).
+    /// Languages of invoices, in order of preference (RFC 4646).
     pub preferred_locales: Option<Vec<String>>,
     /// Owned key by key.
     #[serde(default)]

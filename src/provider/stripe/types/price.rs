@@ -10,7 +10,7 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
+/// The price of a product. Its amount cannot change: a change creates a new price, which takes over the lookup key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.price")]
@@ -25,14 +25,14 @@ pub struct PriceSpec {
     pub currency: String,
     /// In the currency's main unit, such as `"4999.00"`. A metered price may have up to twelve decimals more than the currency.
     pub amount: Option<String>,
-    /// Instead of `amount`: what it costs from which quantity on, in order.
+    /// Instead of `amount`: prices by quantity, in order.
     #[schemars(length(min = 1))]
     pub tiers: Option<Vec<Tier>>,
-    /// Whether each unit costs what its own tier says (`graduated`), or all cost what the last one's says (`volume`).
+    /// Whether each unit has the price of its own tier (`graduated`), or all units that of the last one (`volume`).
     pub tiers_mode: Option<TiersMode>,
     /// How often it is paid; once, if absent.
     pub interval: Option<Interval>,
-    /// Every so many of them.
+    /// The number of intervals between payments.
     #[schemars(range(min = 1, max = 156))]
     pub interval_count: Option<u32>,
     /// Whether a quantity is agreed on, or usage is measured.
@@ -46,16 +46,16 @@ pub struct PriceSpec {
     /// Owned key by key.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Filled in: earlier prices of this one that are still active. Wanted is an empty list.
+    /// Set by Tenantry: earlier prices of this one that are still active. The desired value is an empty list.
     #[schemars(length(max = 0))]
     pub superseded: Option<Vec<String>>,
 }
 
-/// What units cost up to a quantity.
+/// The price of units up to a quantity.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tier {
-    /// The last unit of the tier; without end, if absent.
+    /// The last unit of the tier; unlimited, if absent.
     #[schemars(range(min = 1))]
     pub up_to: Option<u64>,
     /// For each unit.

@@ -11,19 +11,19 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// Where Stripe tells the product what happened.
+/// An address to which Stripe sends events.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.webhook_endpoint")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct WebhookEndpointSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     pub url: String,
     /// Such as `invoice.paid`, or `*` alone.
     #[schemars(length(min = 1))]
     pub enabled_events: Vec<String>,
-    /// In which the events are written; that of the account, if absent.
+    /// The API version of the events; that of the account, if absent.
     pub api_version: Option<String>,
     pub description: Option<String>,
     #[serde(default)]
