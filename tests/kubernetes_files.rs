@@ -309,7 +309,7 @@ async fn what_cannot_be_read_is_unknown_and_never_absent() {
     let observed = observe(root, &all).await;
     let Observed::Unknown(reason) = observed.get("ConfigMap/acme/settings") else { panic!("{observed:?}") };
     let reason = said(&reason);
-    assert!(reason.contains("configmap_settings.yaml") && reason.contains("no valid YAML"), "{reason}");
+    assert!(reason.contains("configmap_settings.yaml") && reason.contains("not valid YAML"), "{reason}");
     assert_eq!(observed.get("ConfigMap/beta/settings"), Observed::Absent, "another tenant's folder is whole");
     assert!(observed.incomplete.is_some(), "there may be more that is ours");
 

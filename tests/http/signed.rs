@@ -246,7 +246,7 @@ async fn a_key_file_that_is_none_is_refused_without_quoting_it() {
         (key_file(KEY, "http://oauth2.example/token"), "must begin with https"),
         (
             key_file("-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", "https://e.example/t"),
-            "no RSA key",
+            "not an RSA key",
         ),
     ] {
         let mut settings = google.settings.clone();

@@ -190,7 +190,7 @@ fn namespaces_become_tenants_and_are_only_taken_over() {
         let names: Vec<String> = left_out("ownerReferences");
         assert!(names.contains(&format!("ConfigMap {alpha} owned")), "{names:?}");
         assert!(names.iter().any(|name| name.starts_with(&format!("ReplicaSet.apps {beta} web-"))), "{names:?}");
-        let names: Vec<String> = left_out("into every namespace");
+        let names: Vec<String> = left_out("in every namespace");
         assert!(names.contains(&format!("ServiceAccount {gamma} default")), "{names:?}");
         let names: Vec<String> = left_out("these types");
         assert!(["events", "endpoints", "leases"].iter().all(|of| names.contains(&(*of).to_owned())), "{names:?}");

@@ -151,7 +151,7 @@ impl World {
         );
         let told = estate.run(&["validate"]);
         let told = String::from_utf8_lossy(&told.stderr).into_owned() + &String::from_utf8_lossy(&told.stdout);
-        assert!(told.contains("is run again"), "{told}");
+        assert!(told.contains("would run it again"), "{told}");
         estate.edit(blueprint, "          ttlSecondsAfterFinished: 600\n", "");
     }
 }
