@@ -136,7 +136,7 @@ impl Trial {
         );
     }
 
-    /// Nothing is left to do, nothing is left open, and the journal is whole.
+    /// Nothing is left to do, nothing is left open, and the journal is complete.
     fn assert_settled(&self, point: u64) {
         let plan = self.run(&["plan", "--detailed-exitcode"]);
         let text = String::from_utf8_lossy(&plan.stdout);
@@ -311,7 +311,7 @@ fn a_run_that_was_stopped_in_a_transaction_commits_nothing_when_it_goes_on() {
         assert!(newer.1.contains("Waiting for the lock of acme"), "{}", newer.1);
         let said = String::from_utf8_lossy(&went_on.stderr);
         assert_eq!(went_on.status.code(), Some(4), "{said}");
-        assert!(said.contains("lost to another run"), "{said}");
+        assert!(said.contains("taken over by another run"), "{said}");
 
         let levels: Vec<i32> =
             sqlx::query_scalar("SELECT level FROM public.settings").fetch_all(&mut connection).await.expect("rows");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tenantry_core::diagnostics::codes;
+use tenantry_core::model::kind::Kind;
 use tenantry_source::TargetForms;
 
 fn root() -> &'static Path {
@@ -90,7 +91,8 @@ fn every_field_that_a_kind_describes_exists() {
     for provider in tenantry_registry::providers() {
         for kind in provider.kinds() {
             // The spec of an object of Kubernetes is the object, whose schema is the cluster's.
-            let Some(fields) = kind.schema.as_value()["properties"].as_object().filter(|_| kind.by_spec.is_none()) else {
+            let Some(fields) = kind.schema.as_value()["properties"].as_object().filter(|_| kind.by_spec.is_none())
+            else {
                 continue;
             };
             for pointer in described(&kind) {

@@ -179,7 +179,7 @@ fn a_target_that_is_gone_is_not_the_one_that_was_accepted() {
     let said = expect(3, folder, &["plan", "--format", "json"]);
     assert_eq!(planned(&said).0, [""; 0]);
     let said = expect(3, folder, &["plan"]);
-    assert!(said.out.contains("what is there now has no fingerprint"), "{said:#?}");
+    assert!(said.out.contains("the system that answers now has no fingerprint"), "{said:#?}");
     for target in ["main", "cache"] {
         expect(0, folder, &["target", "accept", target, "--auto-approve"]);
     }

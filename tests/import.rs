@@ -47,10 +47,10 @@ fn tenants_become_blueprint_tiers_and_values() {
     let said = run(folder.path(), &["import", "manifests", "live", "--out", "estate", "--name", "small"]);
     assert_eq!(said.exit, 0, "{said:#?}");
     let estate = folder.path().join("estate");
-    insta::assert_snapshot!(said.out, @"13 objects of 4 tenants became 1 blueprint, 4 resources and 2 tiers; the estate yields every one of them again");
+    insta::assert_snapshot!(said.out, @"13 objects of 4 tenants became 1 blueprint, 4 resources and 2 tiers; the estate reproduces each of them");
     insta::assert_snapshot!(read(&estate, "tenants/blueprints/tenant.yaml"), @r#"
     # yaml-language-server: $schema=../../schemas/blueprint.v1.schema.json
-    # What every tenant is made of. Made from what existed; `adopt` takes those objects over.
+    # The resources of every tenant. Imported from existing objects; `adopt` takes them over.
     apiVersion: tenantry.dev/v1
     kind: Blueprint
     metadata: {name: tenant}
@@ -104,7 +104,7 @@ fn tenants_become_blueprint_tiers_and_values() {
     spec:
       rank: 1
       blueprints: [tenant]
-      # What most of its tenants have; a tenant's own values go before these. null: most have none.
+      # The values of most of its tenants; a tenant's own values override them. null: most tenants have none.
       values:
         objects: {}
         resource_quota: {pods: "10"}
@@ -116,7 +116,7 @@ fn tenants_become_blueprint_tiers_and_values() {
     spec:
       rank: 2
       blueprints: [tenant]
-      # What most of its tenants have; a tenant's own values go before these. null: most have none.
+      # The values of most of its tenants; a tenant's own values override them. null: most tenants have none.
       values:
         objects: {}
         resource_quota: {pods: "40"}
@@ -149,7 +149,7 @@ fn tenants_become_blueprint_tiers_and_values() {
     // What is there is not written over.
     let before = files(&estate);
     let again = run(folder.path(), &["import", "manifests", "live", "--out", "estate"]);
-    assert!(again.exit == 1 && again.err.contains("is there already"), "{again:#?}");
+    assert!(again.exit == 1 && again.err.contains("already exists"), "{again:#?}");
     assert_eq!(files(&estate), before);
 }
 
@@ -201,7 +201,7 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     let written = files(&folder.path().join("estate"));
     assert!(written.values().all(|text| !String::from_utf8_lossy(text).contains("hunter2")), "a secret is not copied");
     insta::assert_snapshot!(said.err, @r"
-    warning[TY0501]: ResourceQuota beta quota stands twice, and not the same
+    warning[TY0501]: ResourceQuota beta quota appears twice with different content
      --> beta/all.yaml:7:1
       |
     7 | apiVersion: v1
@@ -212,7 +212,7 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     1 | apiVersion: v1
       | -------------- the one that was taken
       |
-      = help: the later one was taken, as `kubectl apply` leaves it; remove one of them
+      = help: the later one was taken, as `kubectl apply` does; remove one of them
 
     error[TY0101]: the file is not valid YAML
      --> beta/broken.yaml:2:1
@@ -220,7 +220,7 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     2 |
       | ^ while parsing a node, did not find expected node content
       |
-      = help: look at the indentation, the quotation marks and the brackets around this place; quote texts that hold special characters
+      = help: check the indentation, the quotation marks and the brackets around this place; quote texts that contain special characters
 
     warning[TY0501]: this object has no name
      --> beta/invented.yaml:1:1
@@ -228,23 +228,23 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     1 | apiVersion: batch/v1
       | ^^^^^^^^^^^^^^^^^^^^ not taken over
       |
-      = help: an object whose name the server invents cannot be taken over
+      = help: write `name`; an object whose name the server generates (`generateName`) cannot be taken over
 
-    warning[TY0501]: an item of this list is no object of a cluster
+    warning[TY0501]: an item of this list is not a Kubernetes object
      --> beta/list.yaml:1:1
       |
     1 | apiVersion: v1
       | ^^^^^^^^^^^^^^ not taken over
       |
-      = help: objects have apiVersion and kind
+      = help: a Kubernetes object has apiVersion and kind
 
-    warning[TY0502]: this object has no namespace and was taken for one of `beta`
+    warning[TY0502]: this object has no namespace; it was taken into `beta`
      --> beta/quota.yaml:1:1
       |
     1 | apiVersion: v1
-      | ^^^^^^^^^^^^^^ as `kubectl apply --namespace` does
+      | ^^^^^^^^^^^^^^ `kubectl apply --namespace` does the same
 
-    warning[TY0501]: this Secret holds values, which would stand in the estate for everybody to read
+    warning[TY0501]: this Secret holds values, which everybody could read in the estate
      --> beta/secret.yaml:1:1
       |
     1 | apiVersion: v1
@@ -252,25 +252,25 @@ fn what_cannot_be_taken_is_named_with_its_place() {
       |
       = help: add it to the blueprint with secret(…), or let an ExternalSecret fetch it
 
-    warning[TY0104]: the key `a` stands twice in one mapping
+    warning[TY0104]: the key `a` appears twice in one mapping
      --> beta/twice.yaml:4:14
       |
     4 | data: {a: x, a: y}
-      |        -     ^ the second one
+      |        -     ^ again here
       |        |
-      |        the first one
+      |        first here
       |
-      = help: the later one was taken, as kubectl takes it
+      = help: the later one was taken, as kubectl does
 
-    warning[TY0501]: this document is no object of a cluster
+    warning[TY0501]: this document is not a Kubernetes object
      --> beta/values.yaml:1:1
       |
     1 | replicas: 3
       | ^^^^^^^^^^^ not taken over
       |
-      = help: objects have apiVersion and kind
+      = help: a Kubernetes object has apiVersion and kind
 
-    warning[TY0501]: the name of a ConfigMap must be lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit (metadata.name)
+    warning[TY0501]: the name of a ConfigMap must have only lower-case letters, digits, hyphens and dots, and each part must begin and end with a letter or digit (metadata.name)
      --> beta/wrong.yaml:1:1
       |
     1 | apiVersion: v1
@@ -278,7 +278,7 @@ fn what_cannot_be_taken_is_named_with_its_place() {
       |
       = help: shorten it with dnsLabel(…), which keeps names apart by a hash
 
-    warning[TY0501]: ConfigMap beta c belongs to tenant `beta` already
+    warning[TY0501]: ConfigMap beta c already belongs to tenant `beta`
      --> gamma/theirs.yaml:1:1
       |
     1 | apiVersion: v1
@@ -289,15 +289,15 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     1 | apiVersion: v1
       | -------------- the one that was taken
       |
-      = help: one object has one owner: remove it from one of them, or share it in a blueprint of scope `estate`
+      = help: an object has one owner: remove it from one of the tenants, or add it to a blueprint of scope `estate`
 
-    warning[TY0501]: this object belongs to no namespace and so to no tenant
+    warning[TY0501]: this object has no namespace, so it belongs to no tenant
      --> role.yaml:1:1
       |
     1 | apiVersion: rbac.authorization.k8s.io/v1
       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not taken over
       |
-      = help: put it into a folder of its tenant, or write it into a blueprint of scope `estate`
+      = help: move it to the folder of its tenant, or add it to a blueprint of scope `estate`
 
     Look at it with `tenantry validate` and `tenantry plan`; the target is simulated except in the environment `production`.
     ");

@@ -92,7 +92,7 @@ fn an_unchanged_estate_has_nothing_to_do_once_its_store_is_back() {
     let journal = |said: &Said| said.out.lines().count();
     let again = run(folder, &["import", "--inventory", "--auto-approve"]);
     done(&again);
-    assert!(again.out.contains("On record already: 4 resources"), "{}", again.out);
+    assert!(again.out.contains("Already recorded: 4 resources"), "{}", again.out);
     assert_eq!(journal(&run(folder, &["history"])), journal(&history));
 }
 
@@ -113,7 +113,7 @@ fn what_nobody_wants_any_more_is_known_again_and_ends_under_the_usual_guards() {
     assert_eq!(states.len(), 5);
     let plan = run(folder, &["plan"]);
     assert!(plan.out.contains("delete") && plan.out.contains("acme_old"), "{}", plan.out);
-    assert!(!plan.out.contains("the store does not know it"), "{}", plan.out);
+    assert!(!plan.out.contains("the store has no record of it"), "{}", plan.out);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_differs_is_a_change_of_the_next_plan_and_nobody_is_blamed() {
     write(folder, &BILLING.replace("name: Acme}", "name: Acme Inc}"));
     let imported = run(folder, &["import", "--inventory", "--auto-approve"]);
     done(&imported);
-    assert!(imported.out.contains("not as the repository asks"), "{}", imported.out);
+    assert!(imported.out.contains("differs from the repository"), "{}", imported.out);
     let plan = run(folder, &["plan"]);
     assert!(plan.out.contains("Acme Inc") && plan.out.contains("changed in the repository"), "{}", plan.out);
     assert_eq!(run(folder, &["drift"]).exit, 0);
@@ -146,7 +146,7 @@ fn a_store_that_says_something_else_is_left_as_it_is() {
     let refused = run(folder, &["import", "--inventory", "--auto-approve"]);
     assert_eq!(refused.exit, 1, "{refused:#?}");
     assert!(
-        refused.err.contains("has other records of 1 address") && refused.err.contains("acme/customer"),
+        refused.err.contains("has different records for 1 address") && refused.err.contains("acme/customer"),
         "{refused:#?}"
     );
     assert_eq!(files(folder), before);
@@ -202,7 +202,7 @@ fn a_store_that_was_lost_comes_back_from_a_postgresql_server() {
         write(folder, &format!("{all}{row}"));
         let imported = run(&["import", "--inventory", "--auto-approve"]);
         done(&imported);
-        assert!(imported.out.contains("acme/gone postgres.schema gone: nobody asks for it"), "{}", imported.out);
+        assert!(imported.out.contains("acme/gone postgres.schema gone: not in the repository"), "{}", imported.out);
         let row_is_left = imported.out.contains("1 resource exists without a mark: acme/row");
         let plan = run(&["plan"]);
         assert!(plan.out.contains("- delete") && plan.out.contains("gone"), "{}", plan.out);

@@ -188,7 +188,7 @@ async fn objects_become_files_that_a_cluster_takes() {
     write(&root, &steps).await.expect("written");
     insta::assert_snapshot!(tree(&root), @r#"
     == _estate/kustomization.yaml
-    # Written by Tenantry, which lists its objects here. What is changed by hand is lost.
+    # Written by Tenantry, which lists its objects here. Changes by hand are lost.
     apiVersion: kustomize.config.k8s.io/v1beta1
     kind: Kustomization
     resources:
@@ -221,7 +221,7 @@ async fn objects_become_files_that_a_cluster_takes() {
         a
         b
     == acme/kustomization.yaml
-    # Written by Tenantry, which lists its objects here. What is changed by hand is lost.
+    # Written by Tenantry, which lists its objects here. Changes by hand are lost.
     apiVersion: kustomize.config.k8s.io/v1beta1
     kind: Kustomization
     resources:
@@ -239,7 +239,7 @@ async fn objects_become_files_that_a_cluster_takes() {
         tenantry.dev/estate: shop
         tenantry.dev/tenant: acme
     == beta/kustomization.yaml
-    # Written by Tenantry, which lists its objects here. What is changed by hand is lost.
+    # Written by Tenantry, which lists its objects here. Changes by hand are lost.
     apiVersion: kustomize.config.k8s.io/v1beta1
     kind: Kustomization
     resources:
@@ -256,7 +256,7 @@ async fn objects_become_files_that_a_cluster_takes() {
         tenantry.dev/estate: shop
         tenantry.dev/tenant: beta
     == kustomization.yaml
-    # Written by Tenantry, which lists its objects here. What is changed by hand is lost.
+    # Written by Tenantry, which lists its objects here. Changes by hand are lost.
     apiVersion: kustomize.config.k8s.io/v1beta1
     kind: Kustomization
     resources:
@@ -309,7 +309,7 @@ async fn what_cannot_be_read_is_unknown_and_never_absent() {
     let observed = observe(root, &all).await;
     let Observed::Unknown(reason) = observed.get("ConfigMap/acme/settings") else { panic!("{observed:?}") };
     let reason = said(&reason);
-    assert!(reason.contains("configmap_settings.yaml") && reason.contains("no valid YAML"), "{reason}");
+    assert!(reason.contains("configmap_settings.yaml") && reason.contains("not valid YAML"), "{reason}");
     assert_eq!(observed.get("ConfigMap/beta/settings"), Observed::Absent, "another tenant's folder is whole");
     assert!(observed.incomplete.is_some(), "there may be more that is ours");
 

@@ -68,7 +68,7 @@ fn environments_that_share_a_store_do_not_see_each_other() {
     write_blueprint(folder, ROLE);
     let plan = run(folder, &["--env", "staging", "plan", "--detailed-exitcode"]);
     assert_eq!(plan.exit, 0, "staging is as it was: {plan:#?}");
-    assert!(run(folder, &["--env", "staging", "history", "--verify"]).out.contains("the journal is whole"));
+    assert!(run(folder, &["--env", "staging", "history", "--verify"]).out.contains("the journal is complete"));
 }
 
 fn store(folder: &Path, mode: OpenMode) -> SqliteStore {
@@ -164,7 +164,7 @@ fn a_second_interrupt_leaves_no_lock_behind() {
     until(&mut child, "halted");
     assert_eq!(wait(store(folder, OpenMode::ReadOnly).locks(now())).expect("reads").len(), 1);
     interrupt(&child);
-    until(&mut child, "press again");
+    until(&mut child, "press Ctrl-C again");
     interrupt(&child);
     let mut rest = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut rest).expect("reads");
@@ -206,7 +206,7 @@ fn an_export_restores_what_was_lost() {
     assert_eq!(again.exit, 1, "nothing is overwritten: {again:#?}");
     let refused = run(folder, &["store", "import", "records.jsonl"]);
     assert_eq!(refused.exit, 1, "{refused:#?}");
-    assert!(refused.err.contains("already holds records"), "{}", refused.err);
+    assert!(refused.err.contains("already has records"), "{}", refused.err);
 
     std::fs::remove_file(folder.join(".tenantry/default/store.db")).expect("the store is lost");
     done(&run(folder, &["store", "import", "records.jsonl"]));

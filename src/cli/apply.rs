@@ -23,7 +23,7 @@ use tenantry_render::words;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{RunOutcome, Store};
 
-/// How long a store may take to give up the locks of a run that is stopped at once.
+/// How long a store may take to release the locks of a run that is stopped at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The plan, as the first of the events.
@@ -35,8 +35,8 @@ struct Planned<'p> {
 
 pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -> Result<Exit, Failure> {
     if command.file.is_some() && (!command.selection.tenant.is_empty() || command.selection.tier.is_some()) {
-        return Err(Failure::new(Exit::Usage, "a saved plan is applied as it is")
-            .help("choose tenants when it is made: `plan --tenant … --out FILE`"));
+        return Err(Failure::new(Exit::Usage, "a saved plan cannot be applied for some tenants only")
+            .help("choose tenants when you make the plan: `tenantry plan --tenant … --out FILE`"));
     }
     let asks = !command.auto_approve && command.file.is_none();
     // Nothing is opened for writing before it is sure that something is to be written.
@@ -61,7 +61,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     }
     if made.is_refused() {
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
-            .help("each `refused` above says what would lift it"));
+            .help("each `refused` above says how to lift it"));
     }
     if made.is_empty() {
         // Everything is as it should be there, so these are the systems that are meant.
@@ -129,11 +129,12 @@ fn exit(report: &Report, plan: &Plan) -> Exit {
     }
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was written")
-            .help("write `--auto-approve`, or apply a saved plan: `plan --out FILE`, then `apply FILE`"));
+        return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was written").help(
+            "use `--auto-approve`, or apply a saved plan: `tenantry plan --out FILE`, then `tenantry apply FILE`",
+        ));
     }
     let destroys = plan.changes.iter().filter(|change| change.action().destroys()).count();
     if destroys > 0 {
@@ -149,7 +150,7 @@ fn confirmed(plan: &Plan, output: &Output) -> Result<bool, Failure> {
     Ok(answer.trim() == "yes")
 }
 
-/// First Ctrl-C: finish what is in flight. Second: stop now; the journal has what was begun.
+/// First Ctrl-C: finish the current writes. Second: stop now; the journal has what was begun.
 async fn listen(cancel: CancellationToken, store: Arc<dyn Store>, holder: Arc<str>) {
     let mut interrupts = 0;
     loop {
@@ -159,12 +160,12 @@ async fn listen(cancel: CancellationToken, store: Arc<dyn Store>, holder: Arc<st
         interrupts += 1;
         if interrupts == 1 {
             cancel.cancel();
-            Stderr::line("Stopping after what is in flight; press again to stop now.");
+            Stderr::line("Stopping when the current writes have ended; press Ctrl-C again to stop now.");
         } else {
             // The next run need not wait for the end of the lease. What is still in flight finds its lock gone and does not
             // become true, where its target lets us ask.
             let _ = tokio::time::timeout(PATIENCE, store.release(&holder)).await;
-            Stderr::line("Stopped. Run apply again: it goes on from here.");
+            Stderr::line("Stopped. Run apply again to continue.");
             std::process::exit(Exit::Partly as i32);
         }
     }

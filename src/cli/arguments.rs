@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line: commands, arguments and options.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Plans and applies the tenants of a SaaS product from versioned YAML.
 ///
-/// Compares what a tenants repository asks for with what really exists, shows a plan, and applies it idempotently.
+/// Compares what a tenants repository asks for with what exists, shows a plan, and applies it idempotently.
 #[derive(Debug, Parser)]
 #[command(name = "tenantry", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Arguments {
@@ -38,28 +38,28 @@ pub struct Global {
     /// Read the estate from a Git revision instead of the folder.
     #[arg(long, value_name = "GITREV", global = true)]
     pub rev: Option<String>,
-    /// Let the sandbox stand in for every target.
+    /// Use the sandbox in place of every target.
     #[arg(long, global = true)]
     pub sandbox: bool,
-    /// Set the clock, to rehearse what a later day brings: an RFC 3339 time.
+    /// Set the clock to an RFC 3339 time, to rehearse a later day.
     #[arg(long, value_name = "TIME", global = true, value_parser = super::system::time)]
     pub now: Option<jiff::Timestamp>,
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Color,
-    /// Say less.
+    /// Show less.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more; twice for everything.
+    /// Show more; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Form of the output.
+    /// Format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
     pub format: Format,
 }
 
 impl Global {
-    /// A command for the same estate and environment, as it has to be typed.
+    /// A command line for the same estate and environment.
     pub fn invocation(&self, command: &str) -> String {
         let quoted = |text: &str| match text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c)) {
             true => text.to_owned(),
@@ -108,30 +108,30 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a new estate in the folder, with a tier, a blueprint and a tenant to begin with.
+    /// Create a new estate in the folder, with a tier, a blueprint and a tenant to begin with.
     Init(Init),
-    /// Check every document without looking at any target.
+    /// Check every document without connecting to any target.
     Validate,
     /// Show what apply would do. Writes nothing.
     Plan(Plan),
     /// Bring the targets to what the repository asks for.
     Apply(Apply),
-    /// Show what was changed outside Tenantry. Writes nothing; ends with 2 if there is any.
+    /// Show what was changed outside Tenantry. Writes nothing; ends with 2 if something was changed.
     Drift(Selection),
-    /// Show a tenant, a resource of it, or a saved plan.
+    /// Show a tenant, a resource, or a saved plan.
     Show(Show),
-    /// List tenants, with their tier, phase and what was applied for them.
+    /// List tenants, with their tier, their phase and the number of applied resources.
     List(Selection),
     /// Show the journal, newest first.
     History(History),
-    /// Make an estate of tenants that exist already, or bring back a store that was lost.
+    /// Create an estate from tenants that already exist, or restore a lost store.
     Import(Import),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
     /// Export the store's records of an environment to a file, or import them from one.
     #[command(subcommand)]
     Store(Store),
-    /// Say that a target is meant to be the system that it is now.
+    /// Accept the system that a target is now.
     #[command(subcommand)]
     Target(Target),
     /// Check the store, the secrets and every target, and which system each target is.
@@ -144,14 +144,14 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Name of the estate, which stands in every mark: a DNS label. The folder's name if absent.
+    /// Name of the estate, a DNS label that is part of every mark. The folder's name if absent.
     pub name: Option<String>,
 }
 
-/// Which tenants a command is about.
+/// The tenants that a command is applied to.
 #[derive(Debug, Default, Args)]
 pub struct Selection {
-    /// Only tenants whose name fits: `*` stands for any characters. May be repeated.
+    /// Only tenants whose name matches; `*` matches any characters. May be repeated.
     #[arg(long, value_name = "GLOB")]
     pub tenant: Vec<String>,
     /// Only tenants of this tier.
@@ -166,7 +166,7 @@ pub struct Plan {
     /// Only what the changes since this Git revision can touch, such as `origin/main`: since the commit where the branch left it.
     #[arg(long, value_name = "GITREV")]
     pub changed_since: Option<String>,
-    /// Save the plan, to be applied exactly.
+    /// Save the plan to a file; `apply FILE` applies exactly this plan.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// End with 2 if there are changes.
@@ -183,7 +183,7 @@ pub struct Apply {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
-    /// Tenants that are written at the same time.
+    /// How many tenants are written concurrently.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: Option<u16>,
     /// How long to wait for the locks of another run, such as `90s` or `10m`. Without it, fail at once.
@@ -212,13 +212,14 @@ pub struct History {
     /// Only this run.
     #[arg(long, value_name = "N")]
     pub run: Option<u64>,
-    /// The most entries to show.
+    /// The maximum number of entries to show.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub limit: u64,
-    /// Follow the hash chain through the whole journal.
+    /// Verify the hash chain of the whole journal.
     #[arg(long, conflicts_with_all = ["owner", "run"])]
     pub verify: bool,
-    /// With `--verify`: also check that the journal still holds what it held when `history --verify` named this head.
+    /// With `--verify`: also check that the journal still has all entries up to this head, which `history --verify` showed
+    /// before.
     #[arg(long, value_name = "LENGTH:HASH", requires = "verify")]
     pub head: Option<String>,
 }
@@ -226,8 +227,8 @@ pub struct History {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Import {
-    /// Bring back a store that was lost: put on record what exists in the targets and carries the mark of this estate and
-    /// environment. Writes nothing to any target.
+    /// Restore a lost store: record the resources in the targets that carry the mark of this estate and environment. Writes
+    /// nothing to any target.
     #[arg(long)]
     pub inventory: bool,
     /// With `--inventory`: do not ask.
@@ -241,7 +242,7 @@ pub struct Import {
 #[cfg(feature = "kubernetes")]
 #[derive(Debug, Subcommand)]
 pub enum ImportFrom {
-    /// From a folder of Kubernetes manifests: one folder for each tenant, or one namespace for each in any files.
+    /// From a folder of Kubernetes manifests, with one folder or one namespace for each tenant.
     Manifests(ImportManifests),
     /// From a live cluster, which is only read: each namespace becomes a tenant.
     Kubernetes(ImportKubernetes),
@@ -261,18 +262,18 @@ pub struct ImportManifests {
 pub struct ImportKubernetes {
     #[command(flatten)]
     pub cluster: ImportCluster,
-    /// Only namespaces whose name fits: `*` stands for any characters. May be repeated. All but those of the cluster itself
-    /// (default, kube-…) unless given; these have to be named.
+    /// Only namespaces whose name matches; `*` matches any characters. May be repeated. Without it, all namespaces except those
+    /// of the cluster itself (default, kube-…), which must be named.
     #[arg(long, value_name = "GLOB")]
     pub namespace: Vec<String>,
-    /// Only namespaces whose labels fit, such as `team=red,stage!=test`.
+    /// Only namespaces whose labels match, such as `team=red,stage!=test`.
     #[arg(long, value_name = "LABELS")]
     pub selector: Option<String>,
     #[command(flatten)]
     pub into: ImportInto,
 }
 
-/// Which cluster.
+/// The cluster to import from.
 #[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
@@ -280,19 +281,19 @@ pub struct ImportCluster {
     /// The cluster of a target of the estate, in the environment of `--env`.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["kubeconfig", "context"])]
     pub target: Option<String>,
-    /// The kubeconfig of the cluster. The user's own if only `--context` is given.
+    /// The kubeconfig of the cluster; the user's own if only `--context` is given.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; the current one unless given.
+    /// A context of the kubeconfig; the current one by default.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 }
 
-/// Where an import goes.
+/// Where an import writes the estate.
 #[cfg(feature = "kubernetes")]
 #[derive(Debug, Args)]
 pub struct ImportInto {
-    /// Where to write the estate; the estate's own folder unless given. Nothing there is written over.
+    /// Where to write the estate; the estate's own folder by default. Existing files are not overwritten.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Name of the estate, if there is no tenantry.toml yet. The folder's name if absent.
@@ -312,12 +313,12 @@ pub struct Unlock {
 
 #[derive(Debug, Subcommand)]
 pub enum Store {
-    /// Write journal, inventory, phases, open steps and accepted targets to a new file.
+    /// Export journal, inventory, phases, open steps and accepted targets to a new file.
     Export {
-        /// The file, one JSON document a line. It must not exist yet.
+        /// The file, with one JSON document per line. It must not exist yet.
         file: PathBuf,
     },
-    /// Restore an export of the same estate and environment into a store that holds nothing of them.
+    /// Restore an export of the same estate and environment into a store without records of them.
     Import {
         /// The file that `store export` wrote.
         file: PathBuf,
@@ -326,7 +327,7 @@ pub enum Store {
 
 #[derive(Debug, Subcommand)]
 pub enum Target {
-    /// Take the system that a target is now for the one that it is meant to be. Until then plans are refused.
+    /// Accept the system that a target is now as the intended one. Plans are refused until this is done.
     Accept {
         /// The target's name in tenantry.toml.
         name: String,

@@ -1,4 +1,4 @@
-//! What only a target of the provider `kubernetes` can do besides what every target does.
+//! What only targets of the provider `kubernetes` can do.
 
 use tenantry_engine::EngineError;
 use tenantry_engine::targets::{Targets, failed};
@@ -11,7 +11,7 @@ use tenantry_provider::contract::{ErrorClass, Provider as _, ProviderError, Sett
 /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
 pub fn secrets(targets: &Targets<'_>, target: &str, namespace: &str) -> Result<KubernetesSecrets, EngineError> {
     let wrong = |cause: &str| {
-        let error = ProviderError::new(ErrorClass::Fatal, "keeping secrets there", cause);
+        let error = ProviderError::new(ErrorClass::Fatal, "keeping secrets in it", cause);
         failed(target, error.with_remedy("name a target of the provider `kubernetes` in the table [secrets]"))
     };
     match targets.real(target)? {
@@ -19,7 +19,7 @@ pub fn secrets(targets: &Targets<'_>, target: &str, namespace: &str) -> Result<K
             KubernetesSecrets::new(&settings, namespace).map_err(|source| failed(target, source))
         }
         Some(_) => Err(wrong("it is not a cluster")),
-        None => Err(wrong("it is simulated, while others are not")),
+        None => Err(wrong("it is simulated, but secrets of real targets need a real cluster")),
     }
 }
 
@@ -29,18 +29,21 @@ pub fn secrets(targets: &Targets<'_>, target: &str, namespace: &str) -> Result<K
 /// If the target does not exist, is of another provider or simulated, or its settings make no sense.
 pub fn settings(targets: &Targets<'_>, target: &str) -> Result<Settings, EngineError> {
     let wrong = |cause: &str, remedy: &str| {
-        let error = ProviderError::new(ErrorClass::Fatal, "reading all of it", cause).with_remedy(remedy);
+        let error = ProviderError::new(ErrorClass::Fatal, "reading the whole cluster", cause).with_remedy(remedy);
         failed(target, error)
     };
     match targets.real(target)? {
         Some((provider, settings)) if provider.name() == Kubernetes.name() => match settings.text("directory") {
             None => Ok(settings),
-            Some(_) => Err(wrong("it is a folder", "`tenantry import manifests` reads folders")),
+            Some(_) => Err(wrong(
+                "its `directory` is a folder, not a cluster",
+                "use `tenantry import manifests` to read a folder",
+            )),
         },
         Some(_) => Err(wrong("it is not a cluster", "name a target of the provider `kubernetes`")),
         None => Err(wrong(
-            "it is simulated here",
-            "choose an environment in which it is real with `--env`, or name the cluster with `--context`",
+            "it is simulated in this environment",
+            "use `--env` to choose an environment in which it is real, or `--context` to name the cluster",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! `tenantry doctor`: does everything that a run needs answer?
+//! `tenantry doctor`: checks everything that a run needs.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{KnownTarget, StoreError};
 
-/// One thing that was looked at.
+/// One check with its result.
 struct Check {
     what: String,
     result: Result<String, String>,
@@ -28,15 +28,15 @@ fn who(target: &TargetName, text: String, known: Option<&KnownTarget>, told: &To
     match standing(known.map(|known| &known.fingerprint), told) {
         Standing::Same => Ok(match known.and_then(|known| known.fingerprint.as_ref()) {
             Some(fingerprint) => format!("{text}; {fingerprint}, accepted at {since}"),
-            None => format!("{text}; accepted at {since} although it does not tell which system it is"),
+            None => format!("{text}; accepted at {since} although it does not reveal which system it is"),
         }),
         Standing::New(now) => Ok(format!("{text}; {now}, which the next apply accepts")),
         Standing::Nameless => Ok(text),
-        Standing::Untold(reason) => Ok(format!("{text}; it does not tell which system it is: {reason}")),
-        Standing::Withheld { was, reason } => {
-            Err(format!("{text}; it was accepted at {since} as {was}, and does not tell whether it still is: {reason}"))
-        }
-        Standing::Unasked(reason) => Err(format!("{text}; it could not be asked which system it is: {reason}")),
+        Standing::Untold(reason) => Ok(format!("{text}; it does not reveal which system it is: {reason}")),
+        Standing::Withheld { was, reason } => Err(format!(
+            "{text}; it was accepted at {since} as {was}, and does not reveal whether it still is: {reason}"
+        )),
+        Standing::Unasked(reason) => Err(format!("{text}; it could not be identified: {reason}")),
         Standing::Other { was, now } => {
             let other = Other { target: target.clone(), was, now };
             Err(format!(
@@ -60,7 +60,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
                 let entries = store.verify_journal().await?;
                 known = store.targets().await?;
                 let (location, scope) = (store.location(), store.scope());
-                Ok::<_, StoreError>(format!("{location}, {scope}: journal of {entries} entries is whole"))
+                Ok::<_, StoreError>(format!("{location}, {scope}: the journal of {entries} entries is complete"))
             };
             Check { what: "store".into(), result: looked.await.map_err(|error| error.to_string()) }
         }

@@ -1,4 +1,4 @@
-//! Failures: their words, their remedy, their exit code.
+//! Failures of commands: their messages, remedies and exit codes.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -29,11 +29,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What kept a command from being carried out.
+/// Why a command failed.
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
-    /// What belongs to the message and has lines of its own.
+    /// Further lines of the message.
     pub details: Vec<String>,
     pub help: Option<String>,
     /// Problems of the estate, which are shown instead of the message.
@@ -79,14 +79,14 @@ impl From<StoreError> for Failure {
         let message = error.to_string();
         match error {
             StoreError::Locked(lock) => Self::new(Exit::Stale, message).help(format!(
-                "wait for the other run; if it died, its locks end by themselves, or at once with `tenantry unlock {} --force`",
+                "wait for the other run; if it died, its locks expire by themselves; `tenantry unlock {} --force` removes them at once",
                 lock.owner
             )),
             StoreError::OtherScope { .. } => {
-                Self::new(Exit::Error, message).help("choose the environment with `--env`, and the estate with `-C`")
+                Self::new(Exit::Error, message).help("choose the environment with `--env` and the estate with `-C`")
             }
             StoreError::NotEmpty { .. } => Self::new(Exit::Error, message)
-                .help("an import restores records where there are none; use an empty database or another file"),
+                .help("import into a store without records of this estate and environment: an empty database, or a new file"),
             StoreError::Unattributed { environments, .. } => {
                 let named: Vec<String> = environments.iter().map(ToString::to_string).collect();
                 Self::new(Exit::Error, message).help(format!(
@@ -96,18 +96,18 @@ impl From<StoreError> for Failure {
                 ))
             }
             StoreError::Export { .. } => {
-                Self::new(Exit::Error, message).help("use a whole file, as `tenantry store export FILE` wrote it")
+                Self::new(Exit::Error, message).help("use a complete file that `tenantry store export FILE` wrote")
             }
             StoreError::LeaseLost(_) => {
-                Self::new(Exit::Stale, message).help("run the command again: it goes on from where this one stopped")
+                Self::new(Exit::Stale, message).help("run the command again; it continues where this one stopped")
             }
             StoreError::Newer { .. } => {
-                Self::new(Exit::Error, message).help("use the version of Tenantry that wrote it, or a later one")
+                Self::new(Exit::Error, message).help("use the version of Tenantry that wrote the store, or a later one")
             }
             StoreError::Full { .. } => Self::new(Exit::Error, message)
-                .help("make room and run the command again: it goes on from where this one stopped"),
+                .help("free some space and run the command again; it continues where this one stopped"),
             StoreError::Tampered { .. } => {
-                Self::new(Exit::Error, message).help("compare it with a backup before anything is applied")
+                Self::new(Exit::Error, message).help("compare the store with a backup before you apply anything")
             }
             StoreError::Failed { .. } => Self::new(Exit::Error, message),
         }
@@ -134,15 +134,14 @@ impl From<EngineError> for Failure {
                 }
             }
             EngineError::Refused => Self::new(Exit::Refused, message)
-                .help("what a guard refuses needs an Approval in the repository; nothing was written"),
+                .help("add an Approval to the repository for what the guard refuses; nothing was written"),
             EngineError::OtherEstate { .. } => Self::new(Exit::Error, message)
-                .help("a plan is applied to the estate and environment that it was made for"),
+                .help("apply the plan to the estate and environment that it was made for"),
             EngineError::OtherJournal { .. } => Self::new(Exit::Stale, message).help(
-                "the end of the journal was cut off, or another store is in its place; see `tenantry history --verify`, and plan again",
+                "the end of the journal was cut off, or the store was exchanged; check it with `tenantry history --verify`, and plan again",
             ),
             EngineError::OtherSystem(other) => Self::new(Exit::Stale, message).help(format!(
-                "nothing was written; plan again, and if it is meant to be this system from now on, run \
-                 `tenantry target accept {}` before",
+                "nothing was written; plan again. If the target is meant to be this system from now on, run `tenantry target accept {}` first",
                 other.target
             )),
             EngineError::ApprovalExpired { .. } => {
@@ -156,6 +155,6 @@ impl From<EngineError> for Failure {
 impl From<InvalidPlan> for Failure {
     fn from(error: InvalidPlan) -> Self {
         Self::new(Exit::Error, format!("the plan cannot be used: {error}"))
-            .help("make a new one with `tenantry plan --out FILE`")
+            .help("make a new plan with `tenantry plan --out FILE`")
     }
 }

@@ -62,9 +62,10 @@ async fn verify(store: &dyn Store, noted: Option<&str>, output: &Output) -> Resu
     if let Some(noted) = noted {
         let noted = parse_head(noted)?;
         if !store.contains(&noted).await? {
-            let message = format!("the journal does not hold what it held when it had {} entries", noted.length);
+            let message =
+                format!("the journal does not have the {} entries that this head was shown for", noted.length);
             return Err(Failure::new(Exit::Error, message).help(
-                "its end was cut off, or another store is in its place; compare it with a backup before anything is applied",
+                "the end of the journal was cut off, or the store was exchanged; compare it with a backup before you apply anything",
             ));
         }
     }
@@ -73,7 +74,7 @@ async fn verify(store: &dyn Store, noted: Option<&str>, output: &Output) -> Resu
         return Ok(Exit::Done);
     }
     let entries = count(usize::try_from(head.length).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
-    let text = format!("the journal is whole: {entries} in one chain\nhead {}:{}", head.length, head.hash);
+    let text = format!("the journal is complete: {entries} in one chain\nhead {}:{}", head.length, head.hash);
     output.data(|out| writeln!(out, "{text}"))?;
     Ok(Exit::Done)
 }
@@ -118,7 +119,7 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         JournalEvent::Unlocked => format!("lock of {} removed by {}", text("/holder"), text("/actor")),
         JournalEvent::TargetAccepted => {
             let instead = prefixed(" instead of ", &text("/insteadOf"));
-            let fingerprint = non_empty(text("/fingerprint"), "a system that does not tell which");
+            let fingerprint = non_empty(text("/fingerprint"), "a system that does not reveal its identity");
             format!("{} is {fingerprint}{instead}, accepted by {}", text("/target"), text("/actor"))
         }
         JournalEvent::Migrated => format!("from format {}, {} entries", text("/format"), text("/length")),

@@ -23,7 +23,7 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
         None => named_for(folder)?,
     };
     if folder.join("tenantry.toml").exists() {
-        return Err(Failure::new(Exit::Error, format!("there is an estate in {} already", folder.display()))
+        return Err(Failure::new(Exit::Error, format!("{} already has an estate", folder.display()))
             .help("nothing was changed"));
     }
     let files: Vec<(String, String)> = [
@@ -40,12 +40,12 @@ pub fn run(global: &Global, command: &arguments::Init, output: &Output) -> Resul
             .map(|(file, schema)| (format!("schemas/{file}"), format!("{schema:#}\n"))),
     )
     .collect();
-    // What is there already is the user's and stays.
+    // What already exists is the user's and stays.
     let mut written = Vec::new();
     for (path, text) in files {
         let target = folder.join(&path);
         if target.exists() {
-            output.note(&format!("{path} is there already and was left as it is"));
+            output.note(&format!("{path} exists and was left as it is"));
             continue;
         }
         let failed = |error| Failure::io(format!("writing {}", target.display()), &error);
@@ -72,7 +72,7 @@ fn tell_identity(output: &Output) {
     output
         .note(&format!("Secrets of real targets are encrypted to an age identity. Here is a new one for {recipient}:"));
     output.note(
-        "keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is shown this once.",
+        "keep it in your password manager, and set it as TENANTRY_AGE_IDENTITY where Tenantry runs. It is not shown again.",
     );
     output.note("");
     output.note(&format!("  {}", identity.expose_secret()));
@@ -82,6 +82,6 @@ pub fn named_for(folder: &Path) -> Result<Name, Failure> {
     let absolute = std::path::absolute(folder).map_err(|error| Failure::io("finding the folder's name", &error))?;
     let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     Name::new(&dns_label(name, 63)).map_err(|_| {
-        Failure::new(Exit::Usage, "the folder has no name that an estate could have").help("write `tenantry init NAME`")
+        Failure::new(Exit::Usage, "the folder's name cannot be the name of an estate").help("use `tenantry init NAME`")
     })
 }

@@ -1,4 +1,4 @@
-//! `tenantry import --inventory`: a store that was lost is brought back, as far as the targets tell.
+//! `tenantry import --inventory`: rebuilds a lost store from the targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -25,13 +25,14 @@ use super::output::Output;
 use super::session::Session;
 use super::system;
 
-/// The most addresses that are named of those that are left alone for one reason.
+/// The most addresses that are named for one reason.
 const NAMED: usize = 10;
 
 pub async fn run(global: &Global, command: &Import, output: &Output) -> Result<Exit, Failure> {
     if !command.inventory {
-        return Err(Failure::new(Exit::Usage, "there is nothing to import from")
-            .help("`tenantry import --help` shows the ways"));
+        return Err(
+            Failure::new(Exit::Usage, "the import has no source").help("`tenantry import --help` lists the sources")
+        );
     }
     // Nothing is opened for writing before it is sure that something is to be written.
     let mut session = Session::open(global, OpenMode::ReadOnly, output)?;
@@ -106,20 +107,20 @@ async fn looked(
     }
 }
 
-/// A store that says something else is not the one that was lost, or it was not lost.
+/// Refuses if the store has a different record: then it is not the store that was lost.
 fn check(found: &Rebuilt, store: &dyn Store) -> Result<(), Failure> {
     if found.contradicted.is_empty() {
         return Ok(());
     }
     let number = found.contradicted.len();
     let message = format!(
-        "the store at {} has other records of {}; nothing was recorded",
+        "the store at {} has different records for {}; nothing was recorded",
         store.location(),
         if number == 1 { "1 address".to_owned() } else { format!("{number} addresses") },
     );
     let details = found.contradicted.iter().take(NAMED).map(|(address, why)| format!("{address}: {why}"));
     Err(Failure::new(Exit::Error, message).details(details).help(
-        "look at the records with `tenantry show ADDRESS`; if the store is right, correct the mark in the target",
+        "compare the records with `tenantry show ADDRESS`; if the store is right, correct the mark in the target",
     ))
 }
 
@@ -128,13 +129,13 @@ fn exit(found: &Rebuilt, recorded: Option<&Recorded>) -> Exit {
     if is_whole { Exit::Done } else { Exit::Partly }
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirmed(output: &Output) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was recorded")
-            .help("write `--auto-approve`"));
+            .help("use `--auto-approve`"));
     }
-    output.ask("Put this on record? From then on it is this estate's. Only `yes` does it: ");
+    output.ask("Record this? From then on this estate manages these resources. Only `yes` records it: ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::io("reading the answer", &error))?;
@@ -212,8 +213,8 @@ fn write(out: &mut Page<'_>, found: &Rebuilt) -> io::Result<()> {
         for record in records {
             let (label, what) = match record.state {
                 State::AsWanted => continue,
-                State::Differs => (Label::Update, "not as the repository asks; the next plan changes it"),
-                State::NotWanted => (Label::Destroy, "nobody asks for it; the next plan ends it"),
+                State::Differs => (Label::Update, "differs from the repository; the next plan changes it"),
+                State::NotWanted => (Label::Destroy, "not in the repository; the next plan deletes it"),
             };
             let applied = &record.applied;
             let identity = readable_identity(&applied.identity);
@@ -235,19 +236,19 @@ fn write(out: &mut Page<'_>, found: &Rebuilt) -> io::Result<()> {
     }
     if !found.unfinished.is_empty() {
         let text =
-            format!("{} begun and not finished; the next apply does it", is_are(found.unfinished.len(), "write"));
+            format!("{} begun and not finished; the next apply finishes it", is_are(found.unfinished.len(), "write"));
         writeln!(out, "{}: {}", Label::Warning.paint(format!("Left alone: {text}")), named(&found.unfinished))?;
     }
     for ((target, reason), addresses) in &found.unknown {
         let what = match addresses.is_empty() {
-            true => "what nobody asks for".to_owned(),
+            true => "resources that are not in the repository".to_owned(),
             false => named(addresses),
         };
         let reason = hindrance::unknown(reason);
         writeln!(out, "{} in target `{target}`: {what}: {reason}", Label::Error.paint("Unknown"))?;
     }
     if found.kept > 0 {
-        writeln!(out, "On record already: {}", count(found.kept, "resource"))?;
+        writeln!(out, "Already recorded: {}", count(found.kept, "resource"))?;
     }
     Ok(())
 }

@@ -13,10 +13,10 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::system;
 
-/// How often a lock is asked for again.
+/// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// After this time of waiting it is said once more what for.
+/// After this time the message about the wait is repeated.
 const REMINDER: Duration = Duration::from_secs(30);
 
 /// Applies once the locks are free, within `patience`.
@@ -55,14 +55,15 @@ pub async fn apply_when_free(
     }
 }
 
-/// Takes away all locks of a process that has ended. Others take them at the same moment, perhaps: only its own are removed.
+/// Removes all locks of a process that has ended, and only its own: other runs may take locks at the same moment.
 async fn take_away(store: &dyn Store, lock: &Lock, actor: &str, output: &Output) -> Result<(), Failure> {
     let at = system::now();
     let held = store.locks(at).await?.into_iter().filter(|other| other.holder == lock.holder);
     let owners: Vec<_> = held.map(|other| other.owner).collect();
     let removed = store.unlock(&Unlock { owners: &owners, holder: Some(&lock.holder), at, actor }).await?;
     if !removed.is_empty() {
-        output.note(&format!("The run of {} has ended without giving up its locks; they are taken over.", lock.holder));
+        output
+            .note(&format!("The run of {} ended without releasing its locks; this run takes them over.", lock.holder));
     }
     Ok(())
 }
@@ -71,6 +72,6 @@ fn refused(lock: Lock, global: &Global) -> Failure {
     let unlock = global.invocation(&format!("unlock {} --force", lock.owner));
     let error = StoreError::Locked(Box::new(lock));
     Failure::new(Exit::Stale, error.to_string()).help(format!(
-        "wait for the other run with `--lock-timeout 10m`; if it died, its locks end by themselves, or at once with `{unlock}`"
+        "wait for the other run with `--lock-timeout 10m`; if it died, its locks expire by themselves; `{unlock}` removes them at once"
     ))
 }

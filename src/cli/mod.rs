@@ -1,7 +1,7 @@
 //! The command line: one file per command; streams, colour, progress, prompts.
 //!
-//! stdout is data, stderr is everything else. [`error`] is the one place where a failure becomes words and an exit code;
-//! [`system`] is the one place that asks the operating system for time, variables and names.
+//! stdout is data, stderr is everything else. Only [`error`] turns failures into messages and exit codes; only [`system`] reads
+//! time, variables and names from the operating system.
 
 mod apply;
 mod arguments;
@@ -104,8 +104,8 @@ async fn import_from(
     #[cfg(feature = "kubernetes")]
     if let Some(from) = &command.from {
         if command.inventory {
-            return Err(Failure::new(Exit::Usage, "`--inventory` is an import of its own")
-                .help("leave out the other source: `tenantry import --inventory`"));
+            return Err(Failure::new(Exit::Usage, "`--inventory` cannot be used with another source")
+                .help("use `tenantry import --inventory` alone"));
         }
         return import::run(global, from, output).await;
     }

@@ -45,7 +45,7 @@ impl Output {
         self.quiet
     }
 
-    /// Whether stdout is kept by nobody, so that personal data may be shown on it.
+    /// Whether stdout is a terminal, so that personal data may be shown on it.
     pub fn is_seen_only(&self) -> bool {
         self.format == Format::Human && io::stdout().is_terminal()
     }
@@ -70,7 +70,7 @@ impl Output {
         self.stdout(|out| render::json::write_line(out, json))
     }
 
-    /// A reader that went away is no failure.
+    /// A closed pipe is not a failure.
     fn stdout(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
         let mut stream = BufWriter::new(AutoStream::new(io::stdout(), self.choice));
         match write(&mut stream).and_then(|()| stream.flush()) {
@@ -79,19 +79,19 @@ impl Output {
         }
     }
 
-    /// Says something that is not data, in one line.
+    /// Writes a remark in one line, unless it is quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             self.say(text);
         }
     }
 
-    /// Says something that has to be said, in one line.
+    /// Writes a message in one line, even if it is quiet.
     pub fn say(&self, text: &str) {
         self.stderr(|page| writeln!(page, "{text}"));
     }
 
-    /// Asks something; the answer is written behind it.
+    /// Writes a question; the user types the answer behind it.
     pub fn ask(&self, question: &str) {
         self.stderr(|page| page.laid_out(&page::shown(question)));
     }
@@ -107,7 +107,7 @@ impl Output {
         self.stderr(|page| render::diagnostics::write_text(page, diagnostics, files, true));
     }
 
-    /// Says why a command failed.
+    /// Writes why a command failed.
     pub fn failure(&self, failure: &Failure) -> ExitCode {
         let Failure { exit, message, details, help, diagnostics } = failure;
         if let Some((diagnostics, files)) = diagnostics {
@@ -151,7 +151,7 @@ impl Write for Stderr {
     }
 }
 
-/// Whether somebody sees stderr as it comes.
+/// Whether stderr is a terminal.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }

@@ -112,7 +112,7 @@ async fn make_for(
     }
 }
 
-/// Writes a plan to stdout. Sensitive values are shown to a terminal only, which keeps nothing.
+/// Writes a plan to stdout. Sensitive values are shown only on a terminal.
 pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
     let view = |contents| {
         let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
@@ -140,7 +140,7 @@ fn sql(catalogue: &Catalogue, kind: &str) -> Vec<String> {
     pointers.collect()
 }
 
-/// What a plan alone means for the exit code.
+/// The exit code for a plan.
 pub fn exit(plan: &Plan) -> Exit {
     if plan.is_refused() {
         Exit::Refused
@@ -151,7 +151,7 @@ pub fn exit(plan: &Plan) -> Exit {
     }
 }
 
-/// Saves a plan. It holds sensitive values, so nobody else may read the file.
+/// Saves a plan. It contains sensitive values, so only the user may read the file.
 fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io(format!("saving the plan to {}", path.display()), &error);
     let mut options = std::fs::OpenOptions::new();

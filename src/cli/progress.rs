@@ -10,7 +10,7 @@ use tenantry_render::outcome;
 use tenantry_render::page::shown;
 use tenantry_render::words;
 
-/// One line about an event, if it is worth one.
+/// The line for an event, if it has one.
 fn line(event: &Event<'_>) -> Option<String> {
     match event {
         Event::StepEnded { address, action, result } => {
@@ -19,7 +19,7 @@ fn line(event: &Event<'_>) -> Option<String> {
         Event::Waiting { resources, reason } => {
             Some(format!("waiting for {}: {reason}", words::count(*resources, "resource")))
         }
-        Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: is {phase} now")),
+        Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: now {phase}")),
         Event::Retrying { target, reason, after_milliseconds } => {
             let after = std::time::Duration::from_millis(*after_milliseconds);
             Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))
@@ -40,7 +40,7 @@ impl Plain {
         Self { quiet: false }
     }
 
-    /// Says only what went wrong.
+    /// Shows only failures.
     pub fn quiet() -> Self {
         Self { quiet: true }
     }

@@ -1,4 +1,4 @@
-//! What a run did, as a person reads it: per owner what was not done and what the targets said of it, and the counts.
+//! The report of a run for people: for each owner, failures and warnings of targets, and the counts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

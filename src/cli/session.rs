@@ -1,4 +1,4 @@
-//! An estate opened for a command: documents read, environment chosen, store, secrets and targets at hand.
+//! An estate that is opened for a command: its documents, environment, store, secrets and targets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use tenantry_store::contract::{Scope, Store};
 use tenantry_store::halt::Halting;
 use tenantry_store::{OpenMode, PostgresStore, SqliteStore};
 
-/// The folder of everything that Tenantry keeps beside an estate.
+/// The folder of Tenantry's files in an estate.
 pub const STATE_FOLDER: &str = ".tenantry";
 
 /// Whoever waits for the word waits in vain if stderr is closed, and finds out by the clock.
@@ -41,7 +41,7 @@ fn say_halted() {
 /// The namespace of a cluster that keeps secrets, unless configured otherwise.
 const SECRETS_NAMESPACE: &str = "tenantry";
 
-/// What targets of each provider can have in `tenantry.toml`.
+/// The settings of each provider's targets in `tenantry.toml`.
 pub fn target_forms(providers: &[Arc<dyn Provider>]) -> TargetForms {
     TargetForms::new(providers.iter().map(|provider| (provider.name(), provider.settings_schema())))
 }
@@ -56,9 +56,9 @@ pub struct Session {
     pub now: Timestamp,
     pub threads: usize,
     folder: PathBuf,
-    /// Where store, secrets and sandbox are unless configured otherwise.
+    /// The default folder of store, secrets and sandbox.
     state: PathBuf,
-    /// Whether `--sandbox` stands in for targets that are real otherwise. Nothing of the real environment is touched then.
+    /// Whether `--sandbox` simulates real targets. Then nothing of the real environment is used or changed.
     rehearsal: bool,
     mode: OpenMode,
 }
@@ -130,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Whatever is opened from now on is opened for writing.
+    /// Opens everything for writing from now on.
     pub fn open_for_writing(&mut self) {
         self.mode = OpenMode::ReadWrite;
     }
@@ -201,19 +201,19 @@ impl Session {
         }
         if let Some(target) = &table.target {
             if table.path.is_some() || table.identity.is_some() {
-                let message = "secrets are kept in a cluster or in a file, and the table [secrets] names both";
+                let message = "the table [secrets] names both a cluster and a file";
                 return Err(Failure::new(Exit::Error, message)
-                    .help("leave `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
+                    .help("keep either `target`, or `path` and `identity`, in the table [secrets] of tenantry.toml"));
             }
             let namespace = table.namespace.as_ref().map_or(SECRETS_NAMESPACE, Name::as_str);
             return self.cluster_secrets(target.as_str(), namespace);
         }
         let path = table.path.as_ref().map_or_else(|| self.state.join("secrets.age"), |path| self.folder.join(path));
         let wrong = |message: String| {
-            Failure::new(Exit::Error, message).help("set `identity = \"env:NAME\"` in the table [secrets] of tenantry.toml; `tenantry init` makes an identity")
+            Failure::new(Exit::Error, message).help("set `identity = \"env:NAME\"` in the table [secrets] of tenantry.toml; `tenantry init` generates an identity")
         };
         let Some(reference) = &table.identity else {
-            return Err(wrong("secrets of real targets need an age identity, and none is configured".into()));
+            return Err(wrong("secrets of real targets need an age identity, but none is configured".into()));
         };
         match settings::lookup(reference, &self.folder, &system::variable) {
             Ok(Some(identity)) => open_file(&path, &identity),
@@ -233,10 +233,10 @@ impl Session {
             .help("use a build with the feature `kubernetes`"))
     }
 
-    /// Which owners a selection is about. Without one, all of them.
+    /// The owners of a selection; all owners without one.
     ///
     /// # Errors
-    /// If it fits no tenant, or names no tier.
+    /// If it matches no tenant, or names a tier that does not exist.
     pub fn selected(&self, selection: &Selection) -> Result<impl Fn(&Owner) -> bool + Sync + use<>, Failure> {
         let Selection { tenant: globs, tier } = selection;
         let all = globs.is_empty() && tier.is_none();
@@ -255,7 +255,9 @@ impl Session {
             .map(|tenant| tenant.metadata.name.shared())
             .collect();
         if !all && names.is_empty() {
-            return Err(Failure::new(Exit::Usage, "no tenant fits the selection").help("`tenantry list` shows them"));
+            return Err(
+                Failure::new(Exit::Usage, "no tenant matches the selection").help("`tenantry list` shows the tenants")
+            );
         }
         Ok(move |owner: &Owner| all || owner.tenant().is_some_and(|tenant| names.contains(tenant)))
     }

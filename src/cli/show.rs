@@ -131,7 +131,7 @@ fn mask_contacts(value: Value) -> Value {
     pointers.iter().fold(value, |value, pointer| value.with_pointer(pointer, MASK.into()))
 }
 
-/// The spec that was written. It may have sensitive fields that the spec wanted now does not have.
+/// The spec that was written. It may have sensitive fields that the desired spec does not have.
 fn applied_of(desired: &Desired, spec: Map) -> Value {
     let mut sensitive = sensitive::of(desired);
     sensitive

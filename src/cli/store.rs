@@ -26,7 +26,7 @@ async fn export(global: &Global, file: &Path, output: &Output) -> Result<Exit, F
         let failure = Failure::io(format!("exporting to {}", file.display()), &error);
         match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                failure.help("choose another name, or move the file away; nothing is overwritten")
+                failure.help("choose another name, or move the existing file away; an export overwrites nothing")
             }
             _ => failure,
         }
@@ -51,7 +51,7 @@ fn described(records: &Records) -> String {
     format!("{entries} of the journal and {} of {}", count(records.resources(), "resource"), records.scope())
 }
 
-/// Writes a file that nobody else may read, and that is there either whole or not at all.
+/// Writes a file that only the user may read, atomically.
 fn write_new(path: &Path, records: &Records) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{:08x}", rand::random::<u32>()));

@@ -1,4 +1,4 @@
-//! What the operating system is asked for: time, variables, who is at work.
+//! Values from the operating system: time, variables, user and process.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::output::Stderr;
 /// The system's clock.
 ///
 /// # Errors
-/// If it is set to a time that no date stands for.
+/// If it is outside the years 1 to 9999.
 pub fn clock() -> Result<Timestamp, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     let time = std::time::SystemTime::now();
     let within = Timestamp::try_from(time).ok().filter(is_in_calendar);
     within.ok_or_else(|| {
-        Failure::new(Exit::Error, "the system's clock is outside of the years 1 to 9999").help("set the system's clock")
+        Failure::new(Exit::Error, "the system's clock is outside the years 1 to 9999").help("set the system's clock")
     })
 }
 
-/// The system's clock, once [`clock`] has found it sound.
+/// The system's clock, after [`clock`] has checked it.
 pub fn now() -> Timestamp {
     clock().unwrap_or(Timestamp::MAX)
 }
@@ -32,10 +32,10 @@ pub fn now() -> Timestamp {
 /// The time of an argument: RFC 3339, between the years 1 and 9999.
 ///
 /// # Errors
-/// With the reason why it is not.
+/// With the reason why it is not valid.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let time = text.parse().ok().filter(is_in_calendar);
-    time.ok_or_else(|| "write an RFC 3339 time between the years 1 and 9999, such as 2026-01-31T12:00:00Z".to_owned())
+    time.ok_or_else(|| "write an RFC 3339 time in the years 1 to 9999, such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// Whether dates can be written and computed with: RFC 3339 has four digits for a year, and CEL no year 0.
@@ -43,13 +43,13 @@ fn is_in_calendar(time: &Timestamp) -> bool {
     (1..=9999).contains(&time.to_zoned(TimeZone::UTC).year())
 }
 
-/// An environment variable; nothing if it is not set or not text.
+/// An environment variable; `None` if it is not set or not text.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Who runs the command: `user@host`, as far as the system tells.
+/// Who runs the command: `user@host`, if the system reveals it.
 pub fn actor() -> Arc<str> {
     let first = |names: &[&str]| names.iter().find_map(|name| variable(name)).filter(|value| !value.is_empty());
     let user = first(&["TENANTRY_ACTOR", "USER", "LOGNAME"]).unwrap_or_else(|| "unknown".into());
@@ -100,7 +100,7 @@ fn user(_: &std::path::Path) -> Option<u32> {
     None
 }
 
-/// Whether a process has surely ended. One of another machine, container or user cannot be seen from here.
+/// Whether a process has certainly ended. A process of another machine, container or user is not visible.
 pub fn has_ended(holder: &Process) -> bool {
     let Some(own) = process("self") else { return false };
     let is_visible = (&own.boot, &own.namespace, own.user) == (&holder.boot, &holder.namespace, holder.user);

@@ -1,4 +1,4 @@
-//! `tenantry target`: which systems the targets are taken for.
+//! `tenantry target`: the accepted systems of the targets.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
@@ -25,7 +25,7 @@ pub async fn run(global: &Global, command: &Target, output: &Output) -> Result<E
 struct Acceptance {
     fingerprint: Option<Fingerprint>,
     instead_of: Option<Fingerprint>,
-    /// What a person is asked about.
+    /// The text of the question.
     words: String,
 }
 
@@ -43,7 +43,7 @@ async fn accept(global: &Global, name: &str, auto_approve: bool, output: &Output
     let accepted = observe::accepted(&*store).await?;
     let told = observe::ask(&targets, name).await;
     let Some(acceptance) = acceptance(name, standing(accepted.get(name), &told))? else {
-        output.note(&format!("Target `{name}` is accepted already, as the system that it is."));
+        output.note(&format!("Target `{name}` is already accepted as this system."));
         return Ok(Exit::Done);
     };
     output.say(&acceptance.words);
@@ -73,12 +73,12 @@ async fn accept(global: &Global, name: &str, auto_approve: bool, output: &Output
     Ok(Exit::Done)
 }
 
-/// What there is to accept; nothing if it is accepted already.
+/// What there is to accept; `None` if it is accepted already.
 fn acceptance(target: &str, standing: Standing) -> Result<Option<Acceptance>, Failure> {
     let untold = |reason| {
         format!(
-            "target `{target}` does not tell which system it is: {reason}\n\
-             Accepted like this, it is not noticed if another system takes its place."
+            "target `{target}` does not reveal which system it is: {reason}\n\
+             If you accept it, Tenantry cannot notice when another system takes its place."
         )
     };
     Ok(Some(match standing {
@@ -104,18 +104,20 @@ fn acceptance(target: &str, standing: Standing) -> Result<Option<Acceptance>, Fa
             ));
         }
         Standing::Unasked(reason) => {
-            let message = format!("target `{target}` could not be asked which system it is: {reason}");
-            return Err(Failure::new(Exit::Error, message).help("nothing was accepted; try again when it answers"));
+            let message = format!("target `{target}` could not be identified: {reason}");
+            return Err(
+                Failure::new(Exit::Error, message).help("nothing was accepted; try again when the target answers")
+            );
         }
     }))
 }
 
-/// Asks. Without a terminal there is nobody to ask.
+/// Asks for approval. Fails without a terminal.
 fn confirm(global: &Global, target: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         let command = global.invocation(&format!("target accept {target} --auto-approve"));
-        return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was accepted")
-            .help(format!("if it is meant to be this system: `{command}`")));
+        return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was accepted")
+            .help(format!("if the target is meant to be this system, use `{command}`")));
     }
     super::output::Stderr::line("From now on, plans compare the repository with this system. Type `yes` to accept it:");
     let mut answer = String::new();

@@ -43,10 +43,10 @@ pub async fn run(global: &Global, command: &arguments::Unlock, output: &Output) 
         if !std::io::stdin().is_terminal() {
             let owners = command.owners.iter().map(|owner| format!(" {owner}")).collect::<String>();
             let force = global.invocation(&format!("unlock{owners} --force"));
-            return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was unlocked")
-                .help(format!("if the run is surely dead: `{force}`")));
+            return Err(Failure::new(Exit::Usage, "there is no terminal to ask for approval; nothing was unlocked")
+                .help(format!("if you are sure that the run is dead, use `{force}`")));
         }
-        output.say("A run that is still alive would stop at its next step. Type `yes` to unlock:");
+        output.say("If that run is still alive, it stops at its next step. Type `yes` to unlock:");
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading the answer", &error))?;
         if answer.trim() != "yes" {

@@ -1,23 +1,23 @@
-//! How a connection is protected, to a target or to the store: one rule for all drivers.
+//! How a connection to a target or to the store is protected: one rule for all drivers.
 //!
-//! What leaves this machine is encrypted, and the server's certificate is verified, unless the settings say in so many words
-//! that it is not to be. Nobody stands between two programs of one machine, and a server beside us seldom has a
-//! certificate that somebody signed: there the driver does as it likes.
+//! A connection to another machine is encrypted, and the server's certificate is verified, unless the settings explicitly turn
+//! this off. A connection on this machine cannot be intercepted, and a local server seldom has a signed certificate: there the
+//! driver's default applies.
 
 use core::net::IpAddr;
 
-/// What the settings ask for.
+/// What the settings require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Nothing, or "as it comes": encrypted where the server can.
+    /// Nothing, or optional encryption: encrypted if the server supports it.
     Nothing,
-    /// The scheme of the URL knows no encryption, and nothing else is said about it.
+    /// The scheme of the URL has no encryption, and no setting allows that.
     Unencrypted,
-    /// In so many words, no encryption.
+    /// Explicitly no encryption.
     Plain,
     /// Encryption, without naming a certificate to verify.
     Encrypted,
-    /// A certificate of a known authority, whatever name it is for.
+    /// A certificate of a known authority, with any name.
     VerifiedAuthority,
     /// A certificate of a known authority, for the name of the server.
     Verified,
@@ -26,7 +26,7 @@ pub enum Asked {
 /// How the connection is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// As the driver likes: nobody can stand in between.
+    /// The driver's default, because the connection cannot be intercepted.
     AsItComes,
     Plain,
     VerifiedAuthority,
@@ -36,9 +36,9 @@ pub enum Channel {
 /// Why a connection is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("`roots` is for TLS, and `url` asks for none")]
+    #[error("`roots` is for TLS, but `url` does not use TLS")]
     RootsWithoutTls,
-    #[error("what is sent to another machine, the password too, would be readable by everybody in between")]
+    #[error("without TLS, everybody on the network between could read what is sent, including the password")]
     InTheClear,
 }
 
@@ -59,7 +59,7 @@ impl Refused {
 /// the certificates to trust.
 ///
 /// # Errors
-/// If what is asked for cannot be, or would tell others what they must not know.
+/// If the settings contradict each other, or the connection would send secrets in the clear to another machine.
 pub fn channel(asked: Asked, is_local: bool, has_roots: bool) -> Result<Channel, Refused> {
     match asked {
         Asked::Plain | Asked::Unencrypted if has_roots => Err(Refused::RootsWithoutTls),

@@ -1,7 +1,7 @@
-//! Maps and sets that are asked several times for each resource of an estate.
+//! Maps and sets that are used several times for each resource of an estate.
 //!
-//! Their hasher is a fast one with a seed of its own in each process. It is not meant to withstand somebody who chooses keys to
-//! slow it down; keys are names out of an estate, its store and its targets.
+//! Their hasher is fast and has its own seed in each process. It does not resist keys that are chosen to slow it down; the keys
+//! are names from an estate, its store and its targets.
 
 use foldhash::fast::RandomState;
 

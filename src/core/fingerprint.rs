@@ -1,11 +1,11 @@
-//! Whether a target is still the system that it was.
+//! Whether a target is still the same system.
 //!
-//! A target's table says where a system is, and not which one answers there: another key in an environment variable, and
-//! the same name leads to another account, in which everything would be made a second time. So each target is asked for its
-//! *fingerprint*. The first run keeps it in the store, and from then on it is compared.
+//! A target's table says where a system is, but not which system answers there: with another key in an environment variable,
+//! the same name leads to another account, in which everything would be created a second time. So each target is asked for its
+//! *fingerprint*. The first run records it in the store, and later runs compare it.
 //!
-//! Decided here for everybody: the plan, the run that applies it, and `doctor`. What is read of a target that is another
-//! system, or perhaps is, counts as unknown: nothing is created or deleted for it.
+//! The plan, the run that applies it, and `doctor` all use this module. Everything that is read from a target that is, or may
+//! be, another system counts as unknown: nothing is created or deleted for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::resource::{KindObservation, Observations, Observed, TargetName};
 use crate::model::unknown::Unknown;
 
-/// What tells one system from every other of its sort, in words that a person recognizes, such as
+/// A text that distinguishes one system from every other of its type, and that a person recognizes, such as
 /// `system 7713882554974850314, database app`.
 ///
 /// It stays the same as long as the system does: it holds no version, and nothing that differs between connections.
@@ -25,7 +25,7 @@ use crate::model::unknown::Unknown;
 pub struct Fingerprint(Arc<str>);
 
 impl Fingerprint {
-    /// The fingerprint of a text; nothing if the text is empty, by which no system can be told from another.
+    /// The fingerprint of a text; `None` if the text is empty, because it cannot distinguish systems.
     pub fn new(text: impl AsRef<str>) -> Option<Self> {
         let text = text.as_ref();
         (!text.is_empty()).then(|| Self(text.into()))
@@ -42,7 +42,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// What a target answers when it is asked which system it is.
+/// What a target answers when it is asked for its fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     Is(Fingerprint),
@@ -54,29 +54,29 @@ pub enum Told {
     Unasked(Arc<str>),
 }
 
-/// The fingerprint that was accepted of a target; nothing for one that was accepted although it does not tell.
+/// The accepted fingerprint of a target; `None` for a target that was accepted without one.
 pub type Accepted = Option<Fingerprint>;
 
-/// How what a target tells stands to what was accepted.
+/// How the answer of a target compares with what was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is as it was accepted.
+    /// It is the accepted system.
     Same,
-    /// It tells its fingerprint for the first time. The next run accepts it.
+    /// It returns a fingerprint for the first time. The next run accepts it.
     New(Fingerprint),
-    /// It has not been accepted yet and does not tell its fingerprint. The next run accepts it all the same.
+    /// It has not been accepted yet and does not reveal its fingerprint. The next run accepts it without one.
     Untold(Arc<str>),
-    /// There is nothing to compare, and nothing to remember.
+    /// There is nothing to compare or record.
     Nameless,
     /// It was accepted with a fingerprint, and its answer is denied now.
     Withheld { was: Fingerprint, reason: Arc<str> },
     /// It could not be asked.
     Unasked(Arc<str>),
-    /// It is another system than the one that was accepted; `now` is nothing where what is there has no fingerprint.
+    /// It is another system than the one that was accepted; `now` is `None` if the present system has no fingerprint.
     Other { was: Fingerprint, now: Option<Fingerprint> },
 }
 
-/// Holds what a target tells against what was accepted.
+/// Compares the answer of a target with what was accepted.
 pub fn standing(accepted: Option<&Accepted>, told: &Told) -> Standing {
     match (told, accepted) {
         (Told::Unasked(reason), _) => Standing::Unasked(reason.clone()),
@@ -92,7 +92,7 @@ pub fn standing(accepted: Option<&Accepted>, told: &Told) -> Standing {
 }
 
 impl Standing {
-    /// Why what was read of the target cannot be relied on; nothing if it can.
+    /// Why what was read of the target cannot be relied on; `None` if it can.
     fn doubt(&self, target: &TargetName) -> Option<Unknown> {
         let target = target.clone();
         match self {
@@ -106,7 +106,7 @@ impl Standing {
     }
 }
 
-/// Every target that was asked, with what it told and what was accepted of it.
+/// Every target that was asked, with its answer and what was accepted for it.
 #[derive(Clone, Debug, Default)]
 pub struct Systems(BTreeMap<TargetName, (Told, Option<Accepted>)>);
 
@@ -124,7 +124,7 @@ impl Systems {
         self.0.iter().map(|(target, (told, accepted))| (target, standing(accepted.as_ref(), told)))
     }
 
-    /// The targets that told their fingerprints.
+    /// The targets that returned a fingerprint.
     pub fn told(&self) -> BTreeMap<TargetName, Fingerprint> {
         let told = self.0.iter().filter_map(|(target, (told, _))| match told {
             Told::Is(fingerprint) => Some((target.clone(), fingerprint.clone())),
@@ -133,7 +133,7 @@ impl Systems {
         told.collect()
     }
 
-    /// The targets that a run accepts because they have not been accepted before, with what they are from then on.
+    /// The targets that a run accepts because they have not been accepted before, with their fingerprints.
     pub fn to_accept(&self) -> BTreeMap<TargetName, Accepted> {
         let accept = |(target, standing): (&TargetName, Standing)| match standing {
             Standing::New(fingerprint) => Some((target.clone(), Some(fingerprint))),
@@ -158,7 +158,7 @@ impl Systems {
         })
     }
 
-    /// Makes everything unknown that was read of a target which is another system, or perhaps is. What was unknown anyway
+    /// Turns everything that was read from a target that is, or may be, another system into unknown. What was already unknown
     /// keeps its reason.
     pub fn distrust(&self, observed: &mut Observations) {
         let doubts: BTreeMap<&TargetName, Unknown> =
@@ -178,7 +178,7 @@ impl Systems {
 pub struct Other {
     pub target: TargetName,
     pub was: Fingerprint,
-    /// Nothing where what is there has no fingerprint.
+    /// `None` if the present system has no fingerprint.
     pub now: Option<Fingerprint>,
 }
 
@@ -187,7 +187,9 @@ impl fmt::Display for Other {
         let Self { target, was, now } = self;
         match now {
             Some(now) => write!(formatter, "target `{target}` was {was} and is now {now}"),
-            None => write!(formatter, "target `{target}` was {was}, and what is there now has no fingerprint"),
+            None => {
+                write!(formatter, "target `{target}` was {was}, and the system that answers now has no fingerprint")
+            }
         }
     }
 }

@@ -118,7 +118,7 @@ pub fn applied(catalogue: &Catalogue, at: &str, json: &Json) -> Applied {
     }
 }
 
-/// `mark` is an address of this estate, or `estate:address`; nothing where there is none.
+/// `mark` is an address of this estate, or `estate:address`; absent for no mark.
 pub fn present(json: &Json) -> Present {
     let mark = json["mark"].as_str().map(|mark| {
         let (estate, at) = mark.split_once(':').unwrap_or(("shop", mark));

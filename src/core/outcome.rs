@@ -1,4 +1,4 @@
-//! How a change ended in a run: values that programs read as codes, and that `render` puts into words.
+//! How a change ended in a run: codes for programs, for which `render` has the sentences.
 
 use std::sync::Arc;
 
@@ -14,53 +14,53 @@ use crate::plan::Hindrance;
 #[serde(tag = "outcome", content = "reason", rename_all = "camelCase")]
 pub enum Outcome {
     Done,
-    /// It was written, and is not seen to be ready, or gone.
+    /// It was written, but is not known to be ready or gone.
     Pending(Pending),
-    /// It was so already: an earlier run got that far.
+    /// Nothing had to be done: an earlier run did it.
     AlreadyDone,
-    /// It was not written, for this reason: the target's own words, with what was attempted.
+    /// It was not written. The reason has the target's own words, with what was attempted.
     Failed(String),
-    /// It was written, and is not as it was written.
+    /// It was written, but differs from what was written.
     Wrong(Wrong),
-    /// The old one was deleted, and the new one could not be created in its place.
+    /// The old resource was deleted, but the new one could not be created.
     HalfDone(String),
     /// The resource changed since the plan was made.
     Stale(Stale),
-    /// Its turn came and it was left out.
+    /// It was left out when its turn came.
     Skipped(Skip),
     /// The run was interrupted before its turn.
     Interrupted,
 }
 
-/// What is still awaited of something that was written.
+/// What a written resource is waiting for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Pending {
     /// It is not ready, or not gone.
     NotReady {
-        /// What the target says of it.
+        /// The target's message.
         message: Arc<str>,
     },
     /// It could not be observed again.
     NotVerified { cause: Unknown },
 }
 
-/// How something that was written differs from what was to be written.
+/// How a resource differs from what was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Wrong {
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// It was deleted and is still there.
+    /// It was deleted, but still exists.
     StillThere,
-    /// Fields did not come out as written.
+    /// Fields differ from what was written.
     Differs {
         /// Pointers into the spec.
         fields: Vec<Arc<str>>,
     },
-    /// What is there is not ours.
+    /// The existing resource is not ours.
     NotOurs { cause: NotOurs },
-    /// The next plan would have it blocked.
+    /// It would be blocked in the next plan.
     Blocked { cause: Hindrance },
 }
 
@@ -72,7 +72,7 @@ pub enum Stale {
     WrittenByAnotherRun,
     /// It was to be created and exists now.
     Appeared,
-    /// It was gone and is there again.
+    /// It was gone and exists again.
     CameBack,
     /// It was changed.
     Changed,
@@ -88,7 +88,7 @@ pub enum Stale {
     NewNameTaken,
     /// This version of Tenantry does not know its kind.
     UnknownKind,
-    /// A plan that is made now would have it blocked.
+    /// It would be blocked in a plan that is made now.
     Blocked { cause: Hindrance },
 }
 
@@ -96,7 +96,7 @@ pub enum Stale {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Skip {
-    /// It is not known what the target has.
+    /// The state of the resource is not known.
     StateUnknown { cause: Unknown },
     /// The store stopped working, so nothing more is written.
     StoreFailed,
@@ -104,7 +104,7 @@ pub enum Skip {
     NeedsUndone { needed: Address },
     /// Something that needs it was not done, so it is not deleted.
     NeededByUndone { user: Address },
-    /// Something of its tenant was not done, and nothing is billed that is not there.
+    /// A change of its tenant was not done, and a tenant is billed only for resources that exist.
     NotBilled { undone: Address },
     /// It was in one transaction with something that failed.
     SameTransaction { failed: Address },
@@ -115,17 +115,17 @@ impl Outcome {
         matches!(self, Self::Done | Self::AlreadyDone | Self::Pending(_))
     }
 
-    /// Whether something was done that did not come out well.
+    /// Whether something was done, but not completely or not correctly.
     pub fn is_wrong(&self) -> bool {
         matches!(self, Self::Wrong(_))
     }
 
-    /// Whether something in the target changed, well or not.
+    /// Whether something in the target changed, successfully or not.
     pub fn has_effect(&self) -> bool {
         self.is_done() || matches!(self, Self::Wrong(_) | Self::HalfDone(_))
     }
 
-    /// Whether nothing is left to wait for either.
+    /// Whether it is done and nothing is left to wait for.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)
     }

@@ -1,12 +1,12 @@
-//! Whose a resource is.
+//! Who owns a resource.
 //!
-//! Decided here for everybody: the diff, the planner, the check before a write that the plan still fits, the verification
-//! after it, the step that a provider is given, and the sandbox. What is *ours* may be changed and ended; anything else
-//! only becomes ours by `adopt: true` or an import.
+//! Used by the diff, the planner, the freshness check before a write, the verification after it, the step that a provider gets,
+//! and the sandbox. A resource that is *ours* may be changed and deleted; another resource only becomes ours by `adopt: true`
+//! or an import.
 //!
-//! A resource is ours by its mark, which names the estate, the environment and the address. Where the target has no room
-//! for a mark it is ours by the record: the inventory, or a write that was begun there and never seen to end. A mark that
-//! names no environment is from before marks did; it counts, and is written anew.
+//! A resource is ours by its mark, which names the estate, the environment and the address. If the target has no room for a
+//! mark, it is ours by the record: the inventory, or a write that was begun and whose end is not known. Earlier marks name no
+//! environment; they count, and are rewritten.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::model::kind::{Kind, MarkPlace};
 use crate::model::mark::{Mark, readable_scope};
 use crate::model::resource::{Applied, Present};
 
-/// Who asks for a resource, and what they know of it.
+/// Who claims a resource, and what they know about it.
 #[derive(Clone, Copy)]
 pub struct Claim<'a> {
     /// The estate and environment, as [`scope`](crate::model::mark::scope) writes them.
@@ -28,16 +28,16 @@ pub struct Claim<'a> {
     pub address: &'a Address,
     /// Addresses that the resource had before.
     pub earlier: &'a [Address],
-    /// What the inventory has of this very resource: same target, kind and identity.
+    /// The inventory's record of this resource: same target, kind and identity.
     pub recorded: Option<&'a Applied>,
-    /// Whether a write of it was begun here and never seen to end.
+    /// Whether a write of it was begun here and its end is not known.
     pub begun: bool,
 }
 
-/// Whose a resource is that exists.
+/// Who owns an existing resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ownership {
-    /// Ours, at this address. `outdated` if its mark is to be written anew, because it names no environment.
+    /// Ours, at this address. `outdated` if its mark must be rewritten, because it names no environment.
     Ours {
         outdated: bool,
     },
@@ -48,7 +48,7 @@ pub enum Ownership {
     NotOurs(NotOurs),
 }
 
-/// Why a resource that exists is not ours.
+/// Why an existing resource is not ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum NotOurs {
@@ -56,9 +56,9 @@ pub enum NotOurs {
     Unmarked,
     /// Its kind has no room for a mark, and the inventory does not have it.
     NotOnRecord,
-    /// It is on record, but its mark is gone.
+    /// It is recorded, but its mark was removed.
     MarkGone,
-    /// It is on record, but what is there was made by somebody else in its place.
+    /// It is recorded, but somebody else created the existing resource in its place.
     Another,
     /// It carries the mark of another estate, or of another environment of this one.
     OfOtherEstate {
@@ -73,13 +73,13 @@ pub enum NotOurs {
 }
 
 impl Ownership {
-    /// Whether it may be changed and ended.
+    /// Whether it may be changed and deleted.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Ours { .. } | Self::Moved { .. })
     }
 }
 
-/// Tells whose a resource is.
+/// Determines who owns a resource.
 pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
     let Claim { scope, kind, address, earlier, recorded, begun } = *claim;
     match &present.mark {
@@ -100,7 +100,7 @@ pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
     }
 }
 
-/// What a mark alone says.
+/// The ownership by a mark alone.
 pub fn of_mark(scope: &str, address: &Address, earlier: &[Address], mark: &Mark) -> Ownership {
     if !mark.is_of(scope) {
         return Ownership::NotOurs(NotOurs::OfOtherEstate { scope: mark.estate.clone() });
@@ -114,8 +114,8 @@ pub fn of_mark(scope: &str, address: &Address, earlier: &[Address], mark: &Mark)
     Ownership::NotOurs(NotOurs::OfOtherAddress { address: mark.address.clone() })
 }
 
-/// Whether a step may change a resource that carries `current` now. `wanted` is the mark that it carries afterwards; `seen`
-/// is the mark that the plan saw on it, of an update.
+/// Whether a step may change a resource that carries the mark `current` now. `wanted` is the mark that it carries afterwards;
+/// `seen`, for an update, is the mark that the plan saw.
 pub fn may_change(wanted: &Mark, seen: Option<Option<&Mark>>, current: Option<&Mark>) -> bool {
     let is_ours = current.is_some_and(|mark| mark.is_same_owner(wanted));
     // Adopted, or moved in the estate: what the plan saw is still there.
@@ -132,8 +132,10 @@ impl std::fmt::Display for NotOurs {
         match self {
             Self::Unmarked => formatter.write_str("it carries no mark"),
             Self::NotOnRecord => formatter.write_str("it is not in the inventory"),
-            Self::MarkGone => formatter.write_str("the mark that it was given is gone"),
-            Self::Another => formatter.write_str("it is not the one that was made here"),
+            Self::MarkGone => formatter.write_str("its mark was removed"),
+            Self::Another => {
+                formatter.write_str("it is another resource of the same name, not the one that Tenantry created")
+            }
             Self::OfOtherEstate { scope } => write!(formatter, "it belongs to {}", readable_scope(scope)),
             Self::OfOtherAddress { address } => write!(formatter, "it carries the mark of {address}"),
         }

@@ -1,12 +1,12 @@
-//! What the inventory would hold, as far as the targets tell: for when the store was lost.
+//! Rebuilds the inventory from the targets, after the store was lost.
 //!
-//! Synchronous and without IO. Whose something is, is decided as everywhere else ([`ownership`]), without a record to lean on:
-//! by its mark. What keeps no mark is put on record only where the planner would do so too, because that takes nothing from
-//! anybody. Nothing that is on record already is judged anew.
+//! Synchronous and without IO. Ownership is decided as everywhere else ([`ownership`]), without a record: by the mark. A
+//! resource of a kind without marks is recorded only if the planner would do so too, because that affects nobody else. Existing
+//! records are not changed.
 //!
-//! Of what is as the repository asks, the record is what an apply would have left. Of what differs, the record has the fields
-//! as they are: the next plan then shows what the repository asks for as a change, and calls it nobody's doing. Secrets stand
-//! in it as the repository refers to them, so that one that is lost is noticed.
+//! If a resource is as desired, its record is what an apply would have written. If it differs, the record has the fields as
+//! they are: the next plan shows the difference as pending. Secrets are recorded as the repository refers to them, so that a
+//! lost one is noticed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,14 +25,14 @@ use crate::model::value::{Deferred, Map, Part, Value};
 use crate::ownership::{self, Claim, NotOurs, Ownership};
 use crate::plan::sensitive;
 
-/// What is known.
+/// The inputs.
 pub struct Inputs<'a> {
     /// The estate and environment, as marks name them.
     pub scope: &'a str,
     pub catalogue: &'a Catalogue,
     pub desired: &'a [OwnerResources],
     pub phases: &'a BTreeMap<Arc<str>, Phase>,
-    /// Tenants whose phase is on record.
+    /// Tenants whose phase is recorded.
     pub applied_phases: &'a BTreeSet<Arc<str>>,
     pub inventory: &'a Inventory,
     pub begun: &'a HashMap<(Address, Identity), Begun>,
@@ -45,18 +45,18 @@ pub struct Inputs<'a> {
     pub generation: u64,
 }
 
-/// How something that is put on record stands to the repository.
+/// How a recorded resource compares with the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     AsWanted,
     /// The next plan changes it.
     Differs,
-    /// Nobody asks for it: the next plan ends it, under the usual guards.
+    /// It is not desired: the next plan deletes it, under the usual guards.
     NotWanted,
 }
 
-/// Something to put on record.
+/// A resource to record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     pub applied: Applied,
@@ -65,37 +65,37 @@ pub struct Found {
     pub sensitive: Vec<Arc<str>>,
 }
 
-/// Something that carries a mark.
+/// A resource that carries a mark.
 type Marked<'a> = (&'a TargetName, &'a Arc<Kind>, &'a Identity, &'a Present);
 
-/// What the targets told.
+/// The result.
 #[derive(Debug, Default, PartialEq)]
 pub struct Rebuilt {
     /// In order of address.
     pub records: Vec<Found>,
-    /// How many are on record already, as they were found.
+    /// How many are already recorded as they were found.
     pub kept: usize,
-    /// On record as something else than what was found, and what that is.
+    /// Addresses whose record differs from what was found, and how.
     pub contradicted: BTreeMap<Address, String>,
-    /// There, and without a mark that says whose it is.
+    /// Existing resources without a mark.
     pub unmarked: BTreeSet<Address>,
-    /// There, and not ours, or not to be told from a copy; and why.
+    /// Existing resources that are not ours, or may be a copy; and why.
     pub left: BTreeMap<Address, String>,
-    /// A write was begun at these addresses and never seen to end: the next apply finishes it.
+    /// Addresses with a write that was begun and whose end is not known: the next apply finishes it.
     pub unfinished: BTreeSet<Address>,
-    /// What could not be told, by target and reason. No address for what nobody asks for.
+    /// Resources whose state is unknown, by target and reason. Without an address if they are not desired.
     pub unknown: BTreeMap<(TargetName, Unknown), BTreeSet<Address>>,
-    /// The phases of tenants of which everything is as their phase asks for.
+    /// The phases of tenants whose resources are all as their phase requires.
     pub phases: BTreeMap<Arc<str>, Phase>,
 }
 
 impl Rebuilt {
-    /// Whether there is nothing to put on record.
+    /// Whether there is nothing to record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.phases.is_empty()
     }
 
-    /// Whose locks it takes to put it on record.
+    /// The owners whose locks are needed to record it.
     pub fn owners(&self) -> Vec<Owner> {
         let tenants = self.phases.keys().map(|tenant| Owner::Tenant(tenant.clone()));
         let owners: BTreeSet<Owner> =
@@ -104,7 +104,7 @@ impl Rebuilt {
     }
 }
 
-/// Tells what can be put on record.
+/// Determines what can be recorded.
 pub fn rebuild(inputs: &Inputs<'_>) -> Rebuilt {
     let mut builder = Builder::new(inputs);
     for owner in inputs.desired {
@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Judges what is wanted. Returns how it stands, if it is on record or comes there.
+    /// Handles a desired resource. Returns its state if it is or will be recorded.
     fn wanted(&mut self, desired: &'a Desired) -> Option<State> {
         let identity = desired.identity.as_ref()?;
         let observation = self.inputs.observed.get(&(desired.target.clone(), desired.kind.name));
@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
                 let applied = self.inputs.inventory.get(*address);
                 return Some(self.state(desired, &earlier, &observed, applied));
             }
-            self.rebuilt.contradicted.insert(desired.address.clone(), format!("it is on record at {address}"));
+            self.rebuilt.contradicted.insert(desired.address.clone(), format!("it is recorded at {address}"));
             return None;
         }
         if self.inputs.begun.contains_key(&(desired.address.clone(), identity.clone())) {
@@ -240,7 +240,7 @@ impl<'a> Builder<'a> {
         earlier
     }
 
-    /// Whether the planner would put it on record although it carries no mark.
+    /// Whether the planner would record it although it carries no mark.
     fn is_harmless(&self, desired: &Desired, observed: &Observed) -> bool {
         matches!(self.verdict(desired, &desired.previously, observed, None), Verdict::Record { .. })
     }
@@ -263,7 +263,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// How something stands that is, or would be, on record like this.
+    /// The state of a resource with this record.
     fn state(&self, desired: &Desired, earlier: &[Address], observed: &Observed, applied: Option<&Applied>) -> State {
         match self.verdict(desired, earlier, observed, applied) {
             Verdict::Unchanged | Verdict::Record { .. } => State::AsWanted,
@@ -275,10 +275,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Whether something else is on record at an address.
+    /// Whether another resource is recorded at an address.
     fn contradicts(&mut self, address: &Address, identity: &Identity) -> bool {
         let Some(applied) = self.inputs.inventory.get(address) else { return false };
-        let what = format!("{} `{}` of target `{}` is on record there", applied.kind, applied.identity, applied.target);
+        let what = format!(
+            "{} `{}` of target `{}` is recorded at this address",
+            applied.kind, applied.identity, applied.target
+        );
         self.rebuilt.contradicted.insert(address.clone(), format!("`{identity}` carries its mark, but {what}"));
         true
     }
@@ -310,7 +313,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Judges what carries our mark and is wanted by nobody, or at another name.
+    /// Handles a resource that carries our mark and is not desired, or is desired with another name.
     fn marked(&mut self) {
         let inputs = self.inputs;
         let mut found: BTreeMap<&Address, Vec<Marked<'_>>> = BTreeMap::new();
@@ -338,7 +341,7 @@ impl<'a> Builder<'a> {
             if recorded.contains(address) || self.is_taken(address) || found.len() > 1 {
                 self.rebuilt
                     .left
-                    .insert(address.clone(), format!("{} may be a copy: a clone has the mark too", names()));
+                    .insert(address.clone(), format!("{} may be a copy: a clone carries the same mark", names()));
                 continue;
             }
             let [(target, kind, identity, present)] = found.as_slice() else { continue };
@@ -351,7 +354,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Whether something else is, or may be, what stands at an address.
+    /// Whether another resource is, or may be, the one at an address.
     fn is_taken(&self, address: &Address) -> bool {
         let is_unknown = self.rebuilt.unknown.values().any(|addresses| addresses.contains(address));
         let is_there = self.by_address.get(address).is_some_and(|desired| {
@@ -394,7 +397,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The fields that the repository names, as they are; secrets, and what the target never tells, as the repository has them.
+/// The fields that the repository names, as they are in the target; secrets and write-only fields as in the repository.
 fn as_found(desired: &Desired, present: &Present) -> Map {
     let mut spec = Value::from(diff::owned(&desired.kind, &present.spec, &desired.spec, None, &[]));
     let wanted = Value::Map(desired.spec.shared());
@@ -534,8 +537,8 @@ mod tests {
         assert_snapshot!(told(&json!({"wanted": {"acme/db": {"name": "a"}}, "there": there})), @r#"
         acme/db a AsWanted {"name":"a"}
         acme/gone old NotWanted {"name":"old","size":1}
-        left acme/db: `a_backup` may be a copy: a clone has the mark too
-        left acme/twice: `one`, `two` may be a copy: a clone has the mark too
+        left acme/db: `a_backup` may be a copy: a clone carries the same mark
+        left acme/twice: `one`, `two` may be a copy: a clone carries the same mark
         0 kept
         "#);
     }
@@ -557,7 +560,7 @@ mod tests {
         let there = json!([{"name": "a", "size": 1, "mark": "acme/db"}, {"name": "x", "mark": "acme/x"}]);
         let recorded = json!({"acme/db": {"name": "a", "size": 5}, "acme/x": {"name": "y"}});
         assert_snapshot!(told(&json!({"wanted": wanted, "there": there, "recorded": recorded})), @"
-        contradicted acme/x: `x` carries its mark, but test.thing `y` of target `main` is on record there
+        contradicted acme/x: `x` carries its mark, but test.thing `y` of target `main` is recorded at this address
         1 kept
         ");
     }
@@ -571,7 +574,7 @@ mod tests {
         ]);
         assert_snapshot!(told(&json!({"wanted": wanted, "there": there})), @r#"
             acme/db a AsWanted {"name":"a"}
-            left acme/down: `d_old` may be a copy: a clone has the mark too
+            left acme/down: `d_old` may be a copy: a clone carries the same mark
             unknown {Address { owner: Tenant("acme"), id: "down", each: None }}: Unreadable { message: "no answer" }
             0 kept
         "#);

@@ -1,12 +1,12 @@
-//! Values as YAML text that every reader takes for the same.
+//! Values as YAML text that every reader reads in the same way.
 //!
-//! Readers of YAML 1.1 (kubectl and kustomize among them) take `on`, `0777` or `1_000` for something else than readers of
-//! YAML 1.2 do. So a text stands without quotes only if it cannot be anything but text in either. Keys come in a fixed
-//! order, so that the same value is always the same file.
+//! Readers of YAML 1.1 (kubectl and kustomize among them) read `on`, `0777` or `1_000` differently from readers of YAML 1.2. So
+//! a text is written without quotes only if it is a text in both. Keys are in a fixed order, so that the same value always
+//! gives the same file.
 
 use crate::model::value::{Map, Value};
 
-/// A piece of YAML whose keys have an order of their own, and comments.
+/// A piece of YAML with its own order of keys, and with comments.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Yaml {
     Value(Value),
@@ -14,7 +14,7 @@ pub enum Yaml {
     Map(Vec<Entry>),
 }
 
-/// A field, with what is said above it.
+/// A field, with the comment above it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// One line each.
@@ -65,7 +65,7 @@ impl From<&str> for Yaml {
     }
 }
 
-/// What a reader looks for first; the rest follows by the alphabet.
+/// The keys that come first; the others follow in alphabetical order.
 const FIRST: [&str; 6] = ["apiVersion", "kind", "metadata", "id", "name", "namespace"];
 
 fn rank(key: &str) -> usize {
@@ -208,7 +208,7 @@ impl Writer {
     }
 }
 
-/// A scalar as it stands within brackets.
+/// A scalar within brackets.
 fn short(value: &Yaml) -> Option<String> {
     match value {
         Yaml::Value(Value::Text(text)) if text.contains('\n') => None,

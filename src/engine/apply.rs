@@ -1,16 +1,15 @@
 //! `apply`: lock → still fresh? → journal, write, journal → verify.
 //!
-//! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is
-//! held against what is there now (`Fresh::judge`); a target that is another system than the plan was made for ends the run
-//! before it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored.
-//! Then the estate's
-//! own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite order.
-//! Whatever was written is observed once more, until it is ready or the time for that is over. Then tenants enter their
+//! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is held
+//! against what is there now (`Fresh::judge`); a target that is another system than the plan was made for ends the run before
+//! it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored. Then
+//! the estate's own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite
+//! order. Everything that was written is observed again, until it is ready or a time limit is over. Then tenants enter their
 //! phases.
 //!
-//! Guaranteed: nothing is written that was not journalled before; a failure stops its tenant's dependents and nothing
-//! else; after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if
-//! the store fails in the middle, the run stops before the next write.
+//! Guaranteed: every write is journalled before it begins; a failure stops its dependents within the tenant and nothing else;
+//! after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if the store
+//! fails during a run, the run stops before the next write.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +30,7 @@ use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 /// Applies a plan.
 ///
 /// # Errors
-/// If nothing could be done at all: the plan is refused or of another estate, a lock is held, the store does not work.
+/// If nothing could be done: the plan is refused or of another estate, a lock is held, or the store does not work.
 pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let Request { plan, targets, store, secrets, actor, holder, now, clock, cancel, progress } = request;
     check_plan(plan, targets, *now)?;
@@ -151,7 +150,7 @@ pub async fn heartbeat(
     }
 }
 
-/// The names that owners had before, as far as something of theirs is renamed.
+/// The earlier names of owners with renamed resources.
 fn earlier_owners(plan: &Plan) -> EarlierOwners {
     let mut earlier = EarlierOwners::new();
     for change in &plan.changes {

@@ -1,4 +1,4 @@
-//! What is there now, and whether a change of a plan still fits it.
+//! Whether a change of a plan still fits the current state.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use tenantry_store::contract::Store;
 /// A change that may be written.
 pub struct Ready<'a> {
     pub change: &'a Change,
-    /// What was just observed; nothing of something that is created.
+    /// The observed state; `None` for a creation.
     pub present: Option<Present>,
-    /// Of a replacement under another name: the old one, deleted afterwards.
+    /// For a replacement under another name: the old resource, which is deleted afterwards.
     pub replaced: Option<Present>,
-    /// Everything is as it should be and only the record is missing.
+    /// Everything is as desired and only the record is missing.
     pub only_record: bool,
 }
 
-/// What is there now.
+/// The current state.
 pub struct Fresh {
     /// The estate and environment, as marks name them.
     pub scope: Arc<str>,
@@ -76,7 +76,7 @@ impl Fresh {
         }
     }
 
-    /// Holds a change against what is there now.
+    /// Compares a change with the current state.
     pub fn judge<'a>(&self, change: &'a Change) -> Result<Ready<'a>, Outcome> {
         let ready = |present| Ready { change, present, replaced: None, only_record: false };
         let stale = |why| Err(Outcome::Stale(why));
@@ -158,7 +158,7 @@ impl Fresh {
         Ok(Ready { change, only_record: settled, present, replaced: self.judge_old(change, old)? })
     }
 
-    /// What is there of the old one that a replacement deletes.
+    /// The observed old resource that a replacement deletes.
     fn judge_old(&self, change: &Change, old: &str) -> Result<Option<Present>, Outcome> {
         match self.observed(change, old) {
             Observed::Unknown(cause) => Err(unknown(cause)),
@@ -173,7 +173,7 @@ impl Fresh {
         }
     }
 
-    /// Whether what is to be deleted has every owned field as the plan saw it.
+    /// Whether the resource to delete has every owned field as the plan saw it.
     fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
         let Some(before) = change.work.before() else { return true };
         match self.catalogue.get(&change.kind) {
@@ -182,7 +182,7 @@ impl Fresh {
         }
     }
 
-    /// Whether what is there under an identity of a change is ours.
+    /// Whether the existing resource with an identity of a change is ours.
     pub fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
         let Some(kind) = self.catalogue.get(&change.kind) else { return false };
         let earlier: Vec<Address> = change.renamed_from.iter().cloned().collect();
@@ -200,7 +200,7 @@ impl Fresh {
         ownership::of(&claim, present).is_ours()
     }
 
-    /// What the inventory has of a desired resource, or at its address.
+    /// The record of a desired resource, or the one at its address.
     fn applied(&self, desired: &Desired) -> Option<&Applied> {
         let records = || {
             let addresses = std::iter::once(&desired.address).chain(&desired.previously);
@@ -236,12 +236,12 @@ fn unknown(cause: Unknown) -> Outcome {
     Outcome::Skipped(Skip::StateUnknown { cause })
 }
 
-/// Whether a change is about a secret's value: its rotation, or a value that was changed outside.
+/// Whether a change concerns a secret's value: its rotation, or a value that was changed outside.
 fn writes_secret(change: &Change) -> bool {
     change.work.fields().iter().any(|field| field.after.as_ref().is_some_and(Value::has_secret))
 }
 
-/// What a change asks for, as if it came from the repository.
+/// The desired resource of a change.
 pub fn desired_of(change: &Change, catalogue: &Catalogue) -> Option<Desired> {
     let kind = catalogue.get(&change.kind)?;
     let spec = kind.normal_shared(change.work.after()?);

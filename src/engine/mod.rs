@@ -1,4 +1,4 @@
-//! The only room that joins the others: observe, plan, apply, verify.
+//! The room that combines the others: observe, plan, apply, verify.
 
 pub mod apply;
 mod fresh;
@@ -21,7 +21,7 @@ use tenantry_provider::contract::ProviderError;
 use tenantry_secret::contract::SecretStoreError;
 use tenantry_store::contract::StoreError;
 
-/// What keeps a command from being carried out at all.
+/// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(transparent)]
@@ -36,10 +36,10 @@ pub enum EngineError {
     Refused,
     #[error("the plan was made for {made}, but this is {here}")]
     OtherEstate { made: String, here: String },
-    #[error("the store at {location} does not hold the {length} entries of its journal that the plan was made with")]
+    #[error("the journal of the store at {location} does not have the {length} entries that the plan was made with")]
     OtherJournal { location: String, length: u64 },
     #[error("{0}")]
     OtherSystem(Other),
-    #[error("approval `{name}` ran out at {expires}, after the plan was made")]
+    #[error("Approval `{name}` expired at {expires}, after the plan was made")]
     ApprovalExpired { name: String, expires: String },
 }

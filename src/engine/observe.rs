@@ -16,20 +16,20 @@ use tenantry_provider::contract::{ErrorClass, Known, ObserveRequest, ProviderErr
 use tenantry_provider::timeouts::seconds;
 use tenantry_store::contract::{Store, StoreError};
 
-/// What is asked of one target.
+/// What is read from one target.
 struct Asked<'a> {
     wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
     known: BTreeMap<&'static str, Vec<Known<'a>>>,
 }
 
-/// What is in the targets, and who they are.
+/// The observed resources and the fingerprints of the targets.
 pub struct Seen {
     pub observed: Observations,
     pub told: BTreeMap<TargetName, Told>,
 }
 
-/// Observes everything desired and everything that the inventory knows, in every target, and asks each at the same time which
-/// system it is. A target that cannot be read at all is unknown in every kind; the others are not affected.
+/// Observes everything that is desired or recorded in every target, and asks each target for its fingerprint at the same time.
+/// If a target cannot be read, all its kinds are unknown; the others are not affected.
 pub async fn observe<'a>(
     targets: &Targets<'_>,
     desired: impl IntoIterator<Item = &'a Desired>,
@@ -39,7 +39,7 @@ pub async fn observe<'a>(
     look(targets, &all, desired, known, true).await
 }
 
-/// As [`observe`], in some targets only, which were asked before who they are.
+/// As [`observe`], in some targets only, whose fingerprints were read before.
 pub async fn observe_in<'a>(
     targets: &Targets<'_>,
     names: &BTreeSet<TargetName>,
@@ -49,7 +49,7 @@ pub async fn observe_in<'a>(
     look(targets, names, desired, known, false).await.observed
 }
 
-/// The fingerprints that were accepted.
+/// The accepted fingerprints.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -57,7 +57,7 @@ pub async fn accepted(store: &dyn Store) -> Result<BTreeMap<TargetName, Accepted
     Ok(store.targets().await?.into_iter().map(|(target, known)| (target, known.fingerprint)).collect())
 }
 
-/// Asks one target which system it is.
+/// Asks one target for its fingerprint.
 pub async fn ask(targets: &Targets<'_>, target: &str) -> Told {
     match targets.reader(target) {
         Ok(reader) => told(&*reader, targets.timeouts(target).read).await,
@@ -148,7 +148,7 @@ async fn look<'a>(
     for (target, kinds, mut answer, told) in answers {
         for kind in kinds {
             let observation =
-                answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider gave no answer"));
+                answer.remove(kind).unwrap_or_else(|| KindObservation::unknown("the provider returned no result"));
             seen.observed.insert((target.clone(), kind), observation);
         }
         seen.told.extend(told.map(|told| (target, told)));
@@ -158,8 +158,7 @@ async fn look<'a>(
 
 fn late(within: Duration) -> String {
     format!(
-        "no answer within {}, which is as long as reading the target may take; `timeouts.read_seconds` of its table gives \
-         it more time",
+        "reading the target took longer than {}; allow more time with `timeouts.read_seconds` in its table",
         seconds(within)
     )
 }

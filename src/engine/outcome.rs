@@ -10,10 +10,10 @@ use tenantry_store::contract::{RunId, RunOutcome};
 /// Every change with how it ended, in order of address.
 pub type Outcomes = BTreeMap<Address, (Action, Outcome)>;
 
-/// What the targets said of each change beside success, in their own words.
+/// The warnings of targets for each change, in their own words.
 pub type Notices = BTreeMap<Address, Vec<String>>;
 
-/// What a run came to.
+/// The result of a run.
 pub struct Report {
     pub run: RunId,
     pub outcomes: Outcomes,

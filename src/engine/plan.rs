@@ -1,4 +1,4 @@
-//! `plan`: everything up to, and not including, the first write.
+//! `plan`: everything before the first write.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use tenantry_core::resolve::{self, Resolved};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{StepBegun, Store};
 
-/// What a plan is made from.
+/// The inputs of a plan.
 pub struct Request<'a> {
     pub estate: &'a Estate,
     pub targets: &'a Targets<'a>,
@@ -38,7 +38,7 @@ pub struct Request<'a> {
 
 /// A plan, or why the estate does not allow one.
 pub struct Outcome {
-    /// Nothing if a diagnostic is an error.
+    /// `None` if a diagnostic is an error.
     pub plan: Option<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -80,7 +80,7 @@ pub(super) fn expand<'e>(
     Expanded { resolved, blueprints, owners, diagnostics }
 }
 
-/// A target whose provider does not exist is of no use to anybody.
+/// Reports targets whose provider does not exist.
 fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let known = targets.providers.iter().map(|provider| provider.name());
     for (target, table) in &targets.environment.targets {
@@ -91,12 +91,17 @@ fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics:
         diagnostics.push(
             Diagnostic::error(codes::CONFIG_INVALID, message)
                 .at(estate.config_positions.origin(&format!("/targets/{target}/provider")), "no provider has this name")
-                .help(resolve::suggest(&table.provider, known.clone(), "providers are", "use another version")),
+                .help(resolve::suggest(
+                    &table.provider,
+                    known.clone(),
+                    "providers are",
+                    "use a build of Tenantry that has it",
+                )),
         );
     }
 }
 
-/// Checks an estate without looking at any target.
+/// Checks an estate without connecting to any target.
 pub fn validate(
     estate: &Estate,
     targets: &Targets<'_>,
@@ -106,7 +111,7 @@ pub fn validate(
     desired_beside(estate, targets, &Inventory::default(), now, threads)
 }
 
-/// The same, with what the targets told of resources that exist in its place.
+/// The same, with the outputs of resources that exist.
 pub fn desired_beside(
     estate: &Estate,
     targets: &Targets<'_>,
@@ -142,7 +147,7 @@ pub fn changed(
 /// Makes a plan. Writes nothing, anywhere.
 ///
 /// # Errors
-/// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is blocked.
+/// If the store or the secrets cannot be read. A target that cannot be read is not an error: its resources are blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
     // Before everything else, so that what is read is all there at this point or later.
@@ -237,10 +242,10 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     }
 }
 
-/// How often the store is read again where something carries our mark that it does not know.
+/// How often the store is read again if a resource carries our mark and has no record.
 const SECOND_LOOKS: usize = 3;
 
-/// Whether a plan refuses or leaves something because the store does not know it.
+/// Whether a plan refuses or blocks something because the store has no record of it.
 fn misses_records(plan: &Plan) -> bool {
     let codes = [codes::SECRET_LOST, codes::UNRECORDED];
     plan.findings.iter().any(|finding| codes.iter().any(|code| *finding.code == *code.0))
@@ -250,7 +255,7 @@ async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Identity), B
     Ok(begun(store.open_steps().await?))
 }
 
-/// Writes that were begun and never seen to end, by address and identity.
+/// Writes that were begun and whose end is not known, by address and identity.
 pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Identity), Begun> {
     let begun = |step: StepBegun| {
         let write = match step.action {
@@ -273,7 +278,7 @@ pub(super) fn outputs_of(inventory: &Inventory, catalogue: &Catalogue) -> Output
         .collect()
 }
 
-/// Whether a change makes the target tell a secret of its own making.
+/// Whether a change makes the target return a one-time secret.
 fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
     let captured = || Some(catalogue.get(&change.kind)?.captures_of(change.work.after()?));
     let captures = captured().unwrap_or_default();
@@ -281,7 +286,7 @@ fn is_told_anew(change: &Change, catalogue: &Catalogue) -> bool {
     captures.iter().any(|capture| fields().any(|field| capture.is_renewed_by(&field.path)))
 }
 
-/// The names that owners had before, by what they are called now.
+/// The earlier names of owners, by their present names.
 pub(super) fn earlier_owners(estate: &Estate) -> EarlierOwners {
     let mut earlier = EarlierOwners::new();
     for (old, new) in renamed(estate) {

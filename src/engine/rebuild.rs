@@ -1,10 +1,10 @@
-//! `import --inventory`: a store that was lost is brought back, as far as the targets tell.
+//! `import --inventory`: rebuilds a lost store from the targets.
 //!
-//! Flow: the estate is expanded and observed as for a plan ([`look`]). What the targets tell of themselves may be what others
-//! are named by, so that this is repeated until nothing new is told. The caller shows what was found and asks. Then the locks
-//! of all owners are taken, everything is looked at once more, and what is still as it was shown is put on record ([`record`]).
+//! Flow: the estate is expanded and observed as for a plan ([`look`]). Outputs of resources may be part of the names of others,
+//! so this is repeated until there are no new outputs. The caller shows what was found and asks for approval. Then the locks of
+//! all owners are taken, everything is observed again, and what has not changed since it was shown is recorded ([`record`]).
 //!
-//! Guaranteed: nothing is written to a target, and nothing that is on record is written over.
+//! Guaranteed: nothing is written to a target, and no existing record is overwritten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,14 +36,14 @@ use tenantry_store::contract::{
     Fence, Holder, LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, StepEnded, StepResult, Store,
 };
 
-/// How often what the targets told is used to look again. One resource is named by another's outputs, seldom that one by a
-/// third's.
+/// How often the observation is repeated with new outputs. A resource may be named by the outputs of another, but chains are
+/// rare.
 const MOST_LOOKS: usize = 10;
 
 /// How many records go into the journal at a time.
 const AT_ONCE: usize = 200;
 
-/// What is brought back, and from what.
+/// The inputs of a rebuild.
 pub struct Request<'a> {
     pub estate: &'a Estate,
     pub targets: &'a Targets<'a>,
@@ -55,9 +55,9 @@ pub struct Request<'a> {
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
 }
 
-/// What was found, or why the estate does not allow to look.
+/// What was found, or why the estate cannot be expanded.
 pub struct Outcome {
-    /// Nothing if a diagnostic is an error.
+    /// `None` if a diagnostic is an error.
     pub found: Option<Look>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -69,10 +69,10 @@ pub struct Look {
     pub targets: BTreeMap<TargetName, Accepted>,
 }
 
-/// Looks what could be put on record. Writes nothing, anywhere.
+/// Determines what could be recorded. Writes nothing.
 ///
 /// # Errors
-/// If the store or the secrets cannot be read. A target that cannot be read is no error: what needs it is unknown.
+/// If the store or the secrets cannot be read. A target that cannot be read is not an error: its resources are unknown.
 pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, threads, clock } = request;
     let inventory = by_address(store.inventory().await?);
@@ -133,7 +133,7 @@ pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     unreachable!("the last look returns")
 }
 
-/// Who puts something on record.
+/// Who records, and what was shown.
 pub struct Recorder<'a> {
     /// user@host.
     pub actor: Arc<str>,
@@ -144,18 +144,18 @@ pub struct Recorder<'a> {
     pub shown: &'a Look,
 }
 
-/// What was put on record.
+/// What was recorded.
 pub struct Recorded {
     pub run: RunId,
     pub resources: usize,
-    /// What was shown, and is not as it was shown any more.
+    /// What has changed since it was shown.
     pub changed: Vec<Address>,
 }
 
-/// Puts on record what was shown, as far as it is still so.
+/// Records what was shown, if it has not changed.
 ///
 /// # Errors
-/// If a lock is held, or the store does not work: what was put on record until then stays there.
+/// If a lock is held, or the store does not work: what was recorded until then stays recorded.
 pub async fn record(request: &Request<'_>, recorder: &Recorder<'_>) -> Result<Recorded, EngineError> {
     let Request { store, targets, clock, .. } = request;
     let owners = recorder.shown.rebuilt.owners();
@@ -246,7 +246,7 @@ async fn record_locked(
     })
 }
 
-/// Of what is put on record, in the place of a plan's.
+/// The digest of the records, in place of a plan's.
 fn digest(records: &[&Found]) -> String {
     let mut digest = Sha256::new();
     for found in records {

@@ -1,4 +1,4 @@
-//! What a run is asked for, and what it tells while it goes on.
+//! The request for a run, and its events.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tenantry_core::plan::{Action, Plan};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{Holder, RunId, RunOutcome, Store};
 
-/// What a run needs besides the plan.
+/// The inputs of a run besides the plan.
 pub struct Request<'a> {
     pub plan: &'a Plan,
     pub targets: &'a Targets<'a>,
@@ -23,21 +23,21 @@ pub struct Request<'a> {
     pub actor: Arc<str>,
     /// Who takes the locks, under a name that is unique to this run.
     pub holder: Holder,
-    /// The time of the run, or that of `--now`: what Approvals are judged by, as they were in the plan.
+    /// The time of the run, or that of `--now`: used to decide whether Approvals have expired, as in the plan.
     pub now: Timestamp,
     /// The system's clock: leases and the journal are real time, whatever `--now` says.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
-    /// When this is cancelled, what is in flight is finished and nothing else begun.
+    /// When this is cancelled, current writes are finished and no others begun.
     pub cancel: CancellationToken,
     pub progress: &'a dyn Progress,
 }
 
-/// Told of everything that happens, as it happens.
+/// Receives every event of a run.
 pub trait Progress: Send + Sync {
     fn event(&self, event: &Event<'_>);
 }
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum Event<'a> {
@@ -56,12 +56,12 @@ pub enum Event<'a> {
         action: Action,
         result: &'a Outcome,
     },
-    /// What the target said beside success of a change that it has just carried out.
+    /// The warnings of a target for a change that it has just carried out.
     Noticed {
         address: &'a Address,
         notices: &'a [String],
     },
-    /// Everything is written, and some of it is not ready yet.
+    /// Everything is written, but some of it is not ready yet.
     Waiting {
         resources: usize,
         /// Of one of them.

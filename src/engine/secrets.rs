@@ -1,4 +1,4 @@
-//! Secrets on their way: found or generated, put into specs, hashed for marks.
+//! Reads or generates secrets, puts them into specs, and hashes them for marks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -30,11 +30,11 @@ fn references(spec: &Map, found: &mut BTreeSet<SecretReference>) {
     });
 }
 
-/// The names that owners had before, by what they are called now.
+/// The earlier names of owners, by their present names.
 pub type EarlierOwners = BTreeMap<Owner, Vec<Owner>>;
 
 impl SecretValues {
-    /// Reads what exists of all that `specs` refer to.
+    /// Reads the existing secrets that `specs` refer to.
     pub async fn read<'a>(
         store: &dyn SecretStore,
         specs: impl Iterator<Item = &'a Arc<Map>>,
@@ -49,13 +49,13 @@ impl SecretValues {
         Ok(Self { values, key: store.hash_key().await? })
     }
 
-    /// What `specs` refer to and does not exist. What a target returned once nobody else can make, and so is not among it.
+    /// The secrets that `specs` refer to and that do not exist, without one-time secrets, which Tenantry cannot generate.
     pub fn missing<'a>(&self, specs: impl Iterator<Item = &'a Arc<Map>>) -> BTreeSet<SecretReference> {
         let is_missing = |reference: &SecretReference| !reference.is_captured() && !self.values.contains_key(reference);
         wanted(specs).into_iter().filter(is_missing).collect()
     }
 
-    /// Reads what exists of all that `specs` refer to, and generates and stores the rest.
+    /// Reads the secrets that `specs` refer to, and generates and stores the missing ones.
     pub async fn ensure<'a>(
         store: &dyn SecretStore,
         specs: impl Iterator<Item = &'a Arc<Map>>,
@@ -84,7 +84,7 @@ impl SecretValues {
         self.key = key;
     }
 
-    /// The keyed hash of all secret values of a spec; nothing if there are none, or one does not exist yet.
+    /// The keyed hash of all secret values of a spec; `None` if there are none, or one does not exist yet.
     pub fn hash(&self, spec: &Map, outputs: &dyn Fn(&Address, &str) -> Option<Value>) -> Option<String> {
         let key = self.key.as_ref()?;
         let spec = Value::from(spec.clone());
@@ -106,7 +106,7 @@ impl SecretValues {
         complete.then(|| keyed_hash(key, parts.iter().map(|(pointer, value)| (pointer.as_str(), value))))
     }
 
-    /// A deferred value as it is written; nothing if a part of it is not known.
+    /// A deferred value as it is written; `None` if a part of it is not known.
     pub fn resolve(&self, deferred: &Deferred, outputs: &dyn Fn(&Address, &str) -> Option<Value>) -> Option<Value> {
         if let [Part::Output { address, name }] = deferred.parts.as_slice() {
             return outputs(address, name);
@@ -131,8 +131,8 @@ impl SecretValues {
     }
 }
 
-/// Reads secrets, and those that are missing under the names that their owners had before. The latter are returned apart:
-/// they are still to be stored under the new name.
+/// Reads secrets, and missing ones under the earlier names of their owners. The latter are returned separately, because they
+/// must still be stored under the new name.
 async fn find(
     store: &dyn SecretStore,
     wanted: &BTreeSet<SecretReference>,

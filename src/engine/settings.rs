@@ -9,13 +9,13 @@ use super::EngineError;
 use tenantry_core::model::config::TargetTable;
 use tenantry_provider::contract::Settings;
 
-/// Connections or requests at a time to one target where its table does not say.
+/// Concurrent connections or requests to one target, unless its table sets them.
 const DEFAULT_CONCURRENCY: usize = 8;
 
-/// The process environment, as a function so that tests can stand in for it.
+/// The process environment, as a function that tests can replace.
 pub type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The value that a setting refers to: `env:NAME`, `file:PATH` (relative to the estate), or nothing if it is neither.
+/// The value that a setting refers to: `env:NAME`, `file:PATH` (relative to the estate), or `None` if it is neither.
 ///
 /// # Errors
 /// If the variable is not set or the file cannot be read.
@@ -35,10 +35,10 @@ pub fn lookup(text: &str, estate: &Path, variables: Variables<'_>) -> Result<Opt
     Ok(None)
 }
 
-/// A target's settings as its provider gets them.
+/// The resolved settings of a target.
 ///
 /// # Errors
-/// If a reference leads nowhere.
+/// If a reference cannot be resolved.
 pub fn resolve(
     target: &str,
     table: &TargetTable,

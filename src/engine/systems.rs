@@ -1,4 +1,4 @@
-//! Which systems the targets are, as the store remembers it.
+//! The accepted systems of targets, in the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

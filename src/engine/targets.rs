@@ -1,4 +1,4 @@
-//! The configured systems, and who reads and writes them.
+//! The configured targets, with their readers and writers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ impl Targets<'_> {
     }
 
     /// # Errors
-    /// If the target does not exist or its settings make no sense.
+    /// If the target does not exist or its settings are not valid.
     pub fn reader(&self, target: &str) -> Result<Box<dyn Reader>, EngineError> {
         match self.real(target)? {
             None => Ok(Box::new(self.sandbox.reader(target))),
@@ -50,7 +50,7 @@ impl Targets<'_> {
     }
 
     /// # Errors
-    /// If the target does not exist or its settings make no sense.
+    /// If the target does not exist or its settings are not valid.
     pub fn writer(&self, target: &str) -> Result<Box<dyn Writer>, EngineError> {
         match self.real(target)? {
             None => Ok(Box::new(self.sandbox.writer(target))),
@@ -58,13 +58,13 @@ impl Targets<'_> {
         }
     }
 
-    /// The most writes a second to a target that does not say itself.
+    /// The maximum number of writes per second to a target that does not set it.
     pub fn default_rate(&self, target: &str) -> Option<u32> {
         let table = self.environment.targets.get(target).filter(|table| !table.sandbox)?;
         self.providers.iter().find(|provider| *provider.name() == *table.provider)?.default_rate()
     }
 
-    /// The provider of a target and its settings; nothing if the sandbox stands in for it.
+    /// The provider of a target and its settings; `None` if it is simulated.
     ///
     /// # Errors
     /// If the target or its provider does not exist, or a setting cannot be looked up.
@@ -78,7 +78,10 @@ impl Targets<'_> {
             return Ok(None);
         }
         let Some(provider) = self.providers.iter().find(|provider| *provider.name() == *table.provider) else {
-            return Err(missing(format!("looking up its provider `{}`", table.provider), "there is no such provider"));
+            return Err(missing(
+                format!("looking up its provider `{}`", table.provider),
+                "this build of Tenantry does not have it",
+            ));
         };
         let settings = settings::resolve(target, table, &self.environment.estate, &self.folder, self.variables)?;
         Ok(Some((provider, settings)))

@@ -1,4 +1,4 @@
-//! Observes what was written: it has to be as it was written, and in the end ready, or gone.
+//! Observes what was written: it must be as it was written, and finally ready or gone.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Pending, Wrong};
 use tenantry_core::plan::{Change, Hindrance};
 
-/// The first pause between two looks. Most of what is not ready at once is so in a few seconds.
+/// The first pause between two observations. Most resources are ready within a few seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a look at something written shows.
+/// The result of observing a written resource.
 pub enum Sight {
     Settled,
     Pending(Arc<str>),
-    /// It cannot be told: what was written was written, and what was deleted is not known to be gone.
+    /// Its state is unknown: a write counts as done, and a deletion is not known to be complete.
     Unknown(Unknown),
     Wrong(Wrong),
 }
 
-/// Looks at everything that was written until all of it is ready, or the time for that is over. What did not come out as
-/// planned is wrong after all; what is not ready is pending. `before` is the inventory as it was when the run began.
+/// Observes everything that was written until all of it is ready, or until a time limit. A resource that differs from what was
+/// written is wrong; one that is not ready is pending. `before` is the inventory when the run began.
 pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Outcomes) -> Result<(), EngineError> {
     let is_done = |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, how)| *how == Outcome::Done);
     let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
@@ -105,7 +105,7 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
     })
 }
 
-/// What is seen of one change that was written.
+/// The result for one written change.
 pub fn sight(fresh: &Fresh, change: &Change) -> Sight {
     let Some(identity) = change.work.identity() else { return Sight::Settled };
     let observed = fresh.observed(change, identity);
@@ -132,7 +132,7 @@ fn difference(update: &Update) -> Sight {
     if fields.is_empty() { Sight::Settled } else { Sight::Wrong(Wrong::Differs { fields }) }
 }
 
-/// What is gone is settled, and so is what somebody else has made there meanwhile.
+/// A deletion is complete if the resource is gone, or if somebody else has created another one meanwhile.
 fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
     let (Some(identity), Observed::Present(present)) = (change.work.identity(), observed) else {
         return match observed {

@@ -1,4 +1,4 @@
-//! What a live cluster has, as things to import: each object with a place, everything else with a word about it.
+//! The objects of a live cluster to import, and a diagnostic for everything that is left out.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::value::Value;
 use tenantry_kubernetes::inventory::{Inventory, Reason};
 
-/// Names that are told with each reason; who wants all of them asks for JSON.
+/// How many names are shown with each reason; JSON has all of them.
 const SHOWN_NAMES: usize = 8;
 
-/// The objects of a cluster, each in a file that has its name and no lines, and what is said of the rest, once for each
-/// reason.
+/// The objects of a cluster, each in an empty file with its name, and one diagnostic for each reason for which others are left
+/// out.
 pub fn found(inventory: Inventory) -> (SourceFiles, Vec<Found>, Vec<Diagnostic>) {
     let Inventory { objects, left_out, unread } = inventory;
     let mut files = SourceFiles::default();
@@ -24,8 +24,9 @@ pub fn found(inventory: Inventory) -> (SourceFiles, Vec<Found>, Vec<Diagnostic>)
     let mut diagnostics: Vec<Diagnostic> =
         left_out.iter().map(|(reason, names)| left_out_for(*reason, names)).collect();
     for error in unread {
-        let help = error.remedy.clone().unwrap_or_else(|| "import again once it answers, into another folder".into());
-        let message = format!("what is there could not be read: {error}");
+        let help =
+            error.remedy.clone().unwrap_or_else(|| "import again into another folder when the server answers".into());
+        let message = format!("some objects could not be read: {error}");
         diagnostics.push(Diagnostic::error(codes::IMPORT_UNREAD, message).help(help));
     }
     (files, found, diagnostics)
@@ -42,7 +43,7 @@ fn left_out_for(reason: Reason, names: &BTreeSet<String>) -> Diagnostic {
     let code = if reason.is_loss() { codes::IMPORT_LEFT_OUT } else { codes::IMPORT_NOT_NEEDED };
     let mut shown: Vec<&str> = names.iter().map(String::as_str).take(SHOWN_NAMES).collect();
     let more = names.len().saturating_sub(SHOWN_NAMES);
-    let rest = format!("{more} more, which `--format json` names");
+    let rest = format!("{more} more (`--format json` lists all)");
     if more > 0 {
         shown.push(&rest);
     }

@@ -1,8 +1,8 @@
-//! Existing tenants → an estate, and the proof that it is the same.
+//! Existing tenants → an estate, and the check that it reproduces them.
 //!
-//! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate is drafted
-//! ([`core::import`](tenantry_core::import)); written down and read again it must yield every object as it was
-//! ([`differences`]). What could not be taken is named with its place and the reason, never left out silently.
+//! Flow: documents of a folder, or objects of a cluster ([`cluster`]), become objects of tenants ([`originals`]); their estate
+//! is drafted ([`core::import`](tenantry_core::import)); written down and read again it must yield every object as it was
+//! ([`differences`]). What could not be taken over is reported with its place and the reason.
 
 pub mod cluster;
 
@@ -31,15 +31,15 @@ pub struct Original {
     pub origin: Origin,
 }
 
-/// A document before it is known whose it is.
+/// A document before its tenant is known.
 pub struct Found {
-    /// What holds the tenant's documents; nothing if its namespace tells whose it is.
+    /// The folder of the tenant's documents; `None` if its namespace names the tenant.
     pub folder: Option<Arc<str>>,
     pub value: Value,
     pub origin: Origin,
 }
 
-/// The objects that can be taken, in order, and a word about everything else.
+/// The objects that can be taken over, in order, and a diagnostic for everything else.
 pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut objects: Vec<(Option<Arc<str>>, Map, Origin)> = Vec::new();
@@ -48,7 +48,7 @@ pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
             diagnostics.push(left_out(
                 origin,
                 "this document is no object of a cluster",
-                "objects have apiVersion and kind",
+                "a Kubernetes object has apiVersion and kind",
             ));
             continue;
         };
@@ -60,8 +60,8 @@ pub fn originals(found: Vec<Found>) -> (Vec<Original>, Vec<Diagnostic>) {
                         Some(item) => objects.push((folder.clone(), item.clone(), origin)),
                         None => diagnostics.push(left_out(
                             origin,
-                            "an item of this list is no object of a cluster",
-                            "objects have apiVersion and kind",
+                            "an item of this list is not a Kubernetes object",
+                            "a Kubernetes object has apiVersion and kind",
                         )),
                     }
                 }
@@ -119,7 +119,7 @@ fn namespaces(objects: &[(Option<Arc<str>>, Map, Origin)]) -> BTreeMap<Arc<str>,
     named.into_iter().filter_map(only).collect()
 }
 
-/// Types whose objects live in namespaces: by what is known of them, or because others of their kind do.
+/// Types whose objects belong to namespaces: known types, or types of which other objects do.
 fn namespaced_types(objects: &[(Option<Arc<str>>, Map, Origin)]) -> std::collections::HashSet<String> {
     let objects = objects.iter().map(|(_, object, _)| object).filter(|object| sorts::is_namespaced(object));
     objects.filter_map(|object| Type::of(object).map(|of| of.to_string())).collect()
@@ -136,14 +136,17 @@ fn original(
     let refused = |why: &str, help: &str| Box::new(left_out(origin, why, help));
     let (mut object, _) = unmarked(object);
     let Some(of) = Type::of(&object) else {
-        return Err(refused("this document is no object of a cluster", "objects have apiVersion and kind"));
+        return Err(refused("this document is not a Kubernetes object", "a Kubernetes object has apiVersion and kind"));
     };
     let of_type = of.to_string();
     if !matches!(object.get("metadata"), Some(Value::Map(_))) || object::name(&object).is_none() {
-        return Err(refused("this object has no name", "an object whose name the server invents cannot be taken over"));
+        return Err(refused(
+            "this object has no name",
+            "write `name`; an object whose name the server generates (`generateName`) cannot be taken over",
+        ));
     }
     if of.group == "kustomize.config.k8s.io" {
-        return Err(refused("this file is for kustomize", "take over what `kubectl kustomize` makes of it"));
+        return Err(refused("this is an input file of kustomize", "import the output of `kubectl kustomize`"));
     }
     if namespaced.contains(&of_type) && object::namespace(&object).is_none() {
         let Some(namespace) = folder.as_ref().and_then(|folder| namespaces.get(folder)) else {
@@ -151,8 +154,8 @@ fn original(
         };
         let metadata = object.get("metadata").and_then(Value::as_map).cloned().unwrap_or_default();
         object = object.with("metadata", metadata.with("namespace", namespace.clone().into()).into());
-        let what = format!("this object has no namespace and was taken for one of `{namespace}`");
-        diagnostics.push(changed(origin, what, "as `kubectl apply --namespace` does"));
+        let what = format!("this object has no namespace; it was taken into `{namespace}`");
+        diagnostics.push(changed(origin, what, "`kubectl apply --namespace` does the same"));
     }
     let kind = types::kind();
     let mut problems = kind.left_out_of(&object);
@@ -164,12 +167,12 @@ fn original(
     }
     let spec = normalise(&object);
     let Some(identity) = object::identity(&spec) else {
-        return Err(refused("this object has no name", "write one"));
+        return Err(refused("this object has no name", "write `name`"));
     };
     let holds_data = |name: &str| spec.get(name).and_then(Value::as_map).is_some_and(|data| !data.is_empty());
     if of_type == "Secret" && (holds_data("data") || holds_data("stringData")) {
         return Err(refused(
-            "this Secret holds values, which would stand in the estate for everybody to read",
+            "this Secret holds values, which everybody could read in the estate",
             "add it to the blueprint with secret(…), or let an ExternalSecret fetch it",
         ));
     }
@@ -177,8 +180,8 @@ fn original(
     let own = if is_namespace { object::name(&spec) } else { object::namespace(&spec) };
     let Some(tenant) = folder.as_deref().or(own) else {
         return Err(refused(
-            "this object belongs to no namespace and so to no tenant",
-            "put it into a folder of its tenant, or write it into a blueprint of scope `estate`",
+            "this object has no namespace, so it belongs to no tenant",
+            "move it to the folder of its tenant, or add it to a blueprint of scope `estate`",
         ));
     };
     let tenant: Arc<str> = match Name::new(tenant) {
@@ -191,25 +194,25 @@ fn original(
     Ok(Original { tenant, identity, spec, origin })
 }
 
-/// A second object of one identity: kubectl writes one over the other.
+/// Handles a second object with the same identity. As with kubectl, the later one counts.
 fn again(first: &mut Original, second: Original, diagnostics: &mut Vec<Diagnostic>) {
     let name = readable_identity(&first.identity);
     let diagnostic = if first.spec == second.spec {
-        changed(second.origin, format!("{name} stands twice, both times the same"), "taken once")
-            .related(first.origin, "the first one")
+        changed(second.origin, format!("{name} appears twice with the same content"), "taken once")
+            .related(first.origin, "first here")
     } else {
         let earlier = std::mem::replace(first, second);
         left_out(
             earlier.origin,
-            &format!("{name} stands twice, and not the same"),
-            "the later one was taken, as `kubectl apply` leaves it; remove one of them",
+            &format!("{name} appears twice with different content"),
+            "the later one was taken, as `kubectl apply` does; remove one of them",
         )
         .related(first.origin, "the one that was taken")
     };
     diagnostics.push(diagnostic);
 }
 
-/// Of an object that several tenants have, the first has it.
+/// Gives each object to one tenant: the first of those that have it.
 fn owned_once(taken: Vec<Original>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Original> {
     let mut owners: HashMap<Identity, (Arc<str>, Origin)> = HashMap::new();
     let mut once = Vec::with_capacity(taken.len());
@@ -217,8 +220,8 @@ fn owned_once(taken: Vec<Original>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Or
         match owners.get(&original.identity) {
             Some((tenant, origin)) => {
                 let name = readable_identity(&original.identity);
-                let why = format!("{name} belongs to tenant `{tenant}` already");
-                let help = "one object has one owner: remove it from one of them, or share it in a blueprint of scope `estate`";
+                let why = format!("{name} already belongs to tenant `{tenant}`");
+                let help = "an object has one owner: remove it from one of the tenants, or add it to a blueprint of scope `estate`";
                 diagnostics.push(left_out(original.origin, &why, help).related(*origin, "the one that was taken"));
             }
             None => {
@@ -230,7 +233,7 @@ fn owned_once(taken: Vec<Original>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Or
     once
 }
 
-/// The objects as things to draft an estate of.
+/// The objects as items for the draft of an estate.
 pub fn items(originals: &[Original]) -> Vec<Item> {
     let mut groups: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
     for of in originals.iter().filter_map(|original| Type::of(&original.spec)) {
@@ -255,7 +258,7 @@ pub fn items(originals: &[Original]) -> Vec<Item> {
     originals.iter().filter_map(item).collect()
 }
 
-/// Where what the estate yields is not what was found: nothing, if the import is right.
+/// The differences between what the estate yields and what was found. Empty if the import is right.
 pub fn differences(originals: &[Original], owners: &[OwnerResources]) -> Vec<String> {
     let mut yielded: HashMap<(Owner, Identity), &Map> = HashMap::new();
     let mut differences = Vec::new();
@@ -293,7 +296,7 @@ pub fn differences(originals: &[Original], owners: &[OwnerResources]) -> Vec<Str
     }
     let more = yielded
         .into_keys()
-        .map(|(owner, identity)| format!("{} of {owner} was not there", readable_identity(&identity)));
+        .map(|(owner, identity)| format!("{} of {owner} is not among the originals", readable_identity(&identity)));
     differences.extend(more);
     differences.sort();
     differences

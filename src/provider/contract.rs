@@ -1,15 +1,15 @@
-//! What every provider keeps.
+//! The contract of every provider.
 //!
-//! Flow: the engine opens a [`Reader`] per target and asks once for everything it wants to know ([`Reader::observe`]).
-//! The planner compares. Only `apply` opens a [`Writer`] and hands it batches of steps. Afterwards the engine observes
-//! again; an estate that was just applied must plan empty.
+//! Flow: the engine opens a [`Reader`] for each target and reads everything that it needs in one call ([`Reader::observe`]).
+//! The planner compares. Only `apply` opens a [`Writer`] and passes it batches of steps. Afterwards the engine observes again;
+//! the plan of an estate that was just applied must be empty.
 //!
-//! Guaranteed by the engine: steps arrive in an order in which each can be done; no deferred value is left in a
-//! [`StepAction`]; a step was journalled before it arrives; nothing is updated or deleted that is not owned.
+//! Guaranteed by the engine: steps arrive in an order in which each can be done; a [`StepAction`] contains no deferred value; a
+//! step is journalled before it arrives; only owned resources are updated or deleted.
 //!
-//! Assumed of the provider: the number of requests of `observe` depends on pages and kinds, never on the number of
-//! resources; a read that failed, was denied or came back short is *unknown*, never *absent*; a write may be repeated
-//! ("already exists" with our own mark and "already gone" are success); an error never holds a secret.
+//! Required of the provider: the number of requests of `observe` depends on pages and kinds, never on the number of resources;
+//! a resource whose read failed, was denied or was incomplete is *unknown*, never *absent*; a write may be repeated ("already
+//! exists" with our own mark and "already gone" are success); an error never contains a secret.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,10 +30,10 @@ use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::ownership;
 
-/// The log's target for how far a step is that takes long: shown without being asked for.
+/// The log target for the progress of long steps, which is shown by default.
 pub const PROGRESS: &str = "progress";
 
-/// A sort of target.
+/// A type of target, such as a PostgreSQL server.
 pub trait Provider: Send + Sync {
     /// As `provider = "…"` names it in `tenantry.toml`.
     fn name(&self) -> &'static str;
@@ -43,7 +43,7 @@ pub trait Provider: Send + Sync {
 
     fn kinds(&self) -> Vec<Kind>;
 
-    /// The most writes a second where the target's table does not say; nothing for as many as it takes.
+    /// The maximum number of writes per second, unless the target's table sets it; `None` for no limit.
     fn default_rate(&self) -> Option<u32> {
         None
     }
@@ -51,7 +51,7 @@ pub trait Provider: Send + Sync {
     /// JSON Schema of the provider's own settings in a target's table.
     fn settings_schema(&self) -> schemars::Schema;
 
-    /// A connection that only reads. Opening does not connect yet: an outage shows when observing.
+    /// A connection that only reads. Opening it does not connect yet: an outage shows in the first read.
     ///
     /// # Errors
     /// If the settings make no sense.
@@ -74,7 +74,7 @@ pub struct Settings {
     pub values: serde_json::Map<String, serde_json::Value>,
     /// Settings that came from `env:NAME` or `file:PATH`.
     pub secrets: BTreeMap<String, SecretString>,
-    /// The most connections or requests at a time.
+    /// The maximum number of concurrent connections or requests.
     pub concurrency: usize,
     pub timeouts: Timeouts,
     /// The estate's folder, to which paths are relative.
@@ -97,24 +97,24 @@ impl Settings {
     /// In words that name the setting, and not its value.
     pub fn refuse_in_the_clear(&self, names: &[&str]) -> Result<(), String> {
         match names.iter().find(|name| self.values.contains_key(**name) && !self.secrets.contains_key(**name)) {
-            Some(name) => Err(format!("`{name}` stands in the clear; write `env:NAME` or `file:PATH`")),
+            Some(name) => Err(format!("`{name}` is a secret in the clear; write `env:NAME` or `file:PATH`")),
             None => Ok(()),
         }
     }
 }
 
-/// Everything that is wanted of one target, and everything that the estate is known to have there.
+/// What to read from one target: the desired resources, and the recorded ones that are no longer desired.
 pub struct ObserveRequest<'a> {
     /// The estate and environment, as marks name them.
     pub estate: &'a str,
-    /// Desired resources by kind, in order of address; those without an identity yet are not among them. A kind whose
-    /// list is empty is asked only for what carries the estate's mark.
+    /// Desired resources by kind, in order of address, without those that have no identity yet. For a kind with an empty list,
+    /// only resources with the estate's mark are read.
     pub wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
-    /// Identities by kind that the inventory knows and the repository no longer asks for.
+    /// Identities by kind that are in the inventory but no longer in the repository.
     pub known: BTreeMap<&'static str, Vec<Known<'a>>>,
 }
 
-/// A resource that was applied once and is no longer asked for: its identity and the spec that was last written.
+/// A resource that was applied and is no longer desired: its identity and the spec that was last written.
 pub struct Known<'a> {
     pub identity: &'a Identity,
     pub spec: Map,
@@ -123,54 +123,53 @@ pub struct Known<'a> {
 /// The reading half of a provider.
 #[async_trait]
 pub trait Reader: Send + Sync {
-    /// Reads every requested kind in bulk. An answer is expected for each kind of the request and, within it, for each
-    /// wanted and known identity, and for everything else that carries this estate's mark.
+    /// Reads every requested kind in bulk. The result must have an entry for each kind of the request and, within it, for each
+    /// desired and known identity, and for every other resource that carries this estate's mark.
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation>;
 
-    /// Asks the target which system it is, by what stays the same as long as the system does: over a restart, a new version,
-    /// and a failover where the target has something that survives one. With read-only credentials, and writing nothing.
+    /// Reads the fingerprint of the target: a value that identifies the system and stays the same over a restart, an upgrade
+    /// and, if possible, a failover. Uses read-only credentials and writes nothing.
     ///
-    /// Nothing is answered where there is nothing yet that could have a fingerprint. A target that has none of its own is told
-    /// apart by its address.
+    /// `None` if the system does not exist yet, such as a file. For a target without an id of its own, the fingerprint is its
+    /// address.
     ///
     /// # Errors
-    /// [`ErrorClass::Denied`] if the credentials do not suffice: then it is not known who the target is, and what is there may
-    /// still be read. After any other error nothing of the target is relied on.
+    /// [`ErrorClass::Denied`] if the credentials do not suffice: then the system is not known, but resources may still be read.
+    /// After any other error, everything read from the target counts as unknown.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError>;
 
-    /// Tells whether the target answers and what it is, for `doctor`: product and version in one line.
+    /// Checks whether the target answers, for `doctor`. Returns product and version in one line.
     ///
     /// # Errors
     /// If it does not.
     async fn probe(&self) -> Result<String, ProviderError>;
 }
 
-/// Whether the run still holds the lock of the owner that it writes for.
+/// Checks that the run still holds the lock of the owner that it writes for.
 ///
-/// A process may be stopped at any moment, and go on when its lock has long been another run's. What it wrote until then
-/// and did not commit must not become true any more.
+/// A process may be suspended at any moment and resumed after another run has taken its lock. Then it must not commit what it
+/// has written.
 ///
-/// Asked right before a transaction is committed; where each request is true at once, right before a request that writes,
-/// the last one included. Between the answer and the commit the process may be stopped as well: so a target that can is
-/// told to end a transaction or a session in which nothing happens for [`Self::grace`]. Then a commit that comes too late
-/// finds nothing to commit.
+/// Called right before a transaction is committed, or, without transactions, right before every request that writes. The
+/// process may also be suspended between this check and the commit: so a target that supports it is told to end a transaction
+/// or session that is idle for [`Self::grace`]. Then a late commit has no effect.
 #[async_trait]
 pub trait CommitGuard: Send + Sync {
-    /// How long an answer of [`Self::check`] is good for, counted from the question.
+    /// How long a result of [`Self::check`] is valid, from the time of the call.
     fn grace(&self) -> Duration;
 
     /// # Errors
-    /// If another run may write for the owner, or may do so before [`Self::grace`] is over.
+    /// If another run may write for the owner, or could do so before [`Self::grace`] is over.
     async fn check(&self) -> Result<(), LeaseLost>;
 }
 
-/// The lock is another run's, or soon may be. Nothing may be written any more.
+/// Another run has the lock, or may soon have it. Nothing may be written any more.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("nothing was written: {0}")]
 pub struct LeaseLost(pub String);
 
 impl LeaseLost {
-    /// The failure of a step that was not written for it.
+    /// The failure of a step that was not written because of this.
     pub fn of_step(self, step: usize, done: Vec<Written>, attempted: impl Into<String>) -> WriteError {
         WriteError { step, done, error: ProviderError::new(ErrorClass::Fatal, attempted, self) }
     }
@@ -179,47 +178,48 @@ impl LeaseLost {
 /// The writing half of a provider.
 #[async_trait]
 pub trait Writer: Send + Sync {
-    /// Writes the steps in their order, as many as their kinds' [`Batch`](tenantry_core::model::kind::Batch) allows: all or
-    /// nothing of a transaction; of a sequence, where each step stands for itself, up to the first that fails; or one.
+    /// Writes the steps of one batch in order. What a batch is depends on the [`Batch`](tenantry_core::model::kind::Batch) of
+    /// the kinds: a transaction, which is written as a whole or not at all; a sequence, which is written up to the first step
+    /// that fails; or a single step.
     ///
-    /// Nothing becomes true that `guard` was not asked about before.
+    /// `guard` must be checked before anything is committed.
     ///
     /// # Errors
-    /// With the index of the step that failed. Of a transaction, nothing was done; of a sequence, what came before.
+    /// With the index of the step that failed. In a transaction nothing was done; in a sequence, the steps before it were done.
     async fn write_guarded(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Written>, WriteError>;
 
-    /// Proves, as far as the target can tell without keeping anything, that it would take the resource which `step` creates
-    /// in the place of one that is deleted first. Asked before the old one goes; not asked of a transaction, which keeps the
-    /// old one where the new one is refused.
+    /// Checks, as far as the target can without storing anything, that it would accept the resource that `step` creates as the
+    /// replacement of one that is deleted first. Called before the old resource is deleted; not called for a transaction, which
+    /// keeps the old resource if the new one is refused.
     ///
     /// # Errors
-    /// If the target would refuse it. A target that cannot tell proves nothing and says `Ok`.
+    /// If the target would refuse it. A target that cannot check this returns `Ok`.
     async fn prove(&self, step: &Step) -> Result<(), ProviderError> {
         let _ = step;
         Ok(())
     }
 }
 
-/// One thing to do in a target.
+/// One write to a target.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub kind: Arc<Kind>,
     pub identity: Identity,
     pub action: StepAction,
-    /// The mark that the resource carries afterwards; of a deletion, the one it must carry now.
+    /// The mark that the resource carries afterwards; for a deletion, the mark that it must carry now.
     pub mark: Mark,
-    /// Derived from estate, address and generation: the same for every repetition of this very write.
+    /// Derived from estate, address and generation: the same for every repetition of this write.
     pub idempotency_key: Arc<str>,
 }
 
 /// What a [`Step`] does.
 #[derive(Clone, Debug)]
 pub enum StepAction {
-    /// `spec` has all values in the clear. `secrets` are the pointers of those that are secret.
+    /// `spec` has all values in the clear. `secrets` are the pointers of the secret ones.
     Create { spec: Map, secrets: Vec<String> },
-    /// `before` is what was observed, `applied` what was last written, with secrets as the texts that stand for them;
-    /// nothing if that is not on record. `changed` are the pointers that differ, `removed` those that were applied once and
-    /// are no longer asked for.
+    /// `before` is the observed state, `applied` the spec that was last written, with references in place of secrets; `None` if
+    /// that is not recorded. `changed` are the pointers that differ, `removed` those that were applied and are no longer
+    /// desired.
     Update {
         spec: Map,
         before: Present,
@@ -228,7 +228,7 @@ pub enum StepAction {
         removed: Vec<String>,
         secrets: Vec<String>,
     },
-    /// `before` is what was observed.
+    /// `before` is the observed state.
     Delete { before: Present },
 }
 
@@ -272,7 +272,7 @@ impl Step {
     /// [`Self::may_change`] with a reason.
     ///
     /// # Errors
-    /// The cause of a conflict, which says whose the resource is.
+    /// The cause of a conflict, which says who owns the resource.
     pub fn check_owner(&self, current: Option<&Mark>) -> Result<(), String> {
         if self.may_change(current) {
             return Ok(());
@@ -293,17 +293,17 @@ impl Step {
     }
 }
 
-/// Why the user of a target's own credentials is left alone, as the reason of an unknown and of a refused write.
-pub const OWN_USER: &str = "it is the user that Tenantry itself logs in as; a change could lock it out";
+/// Why the user of a target's own credentials is not managed: the reason of the unknown state and of the refused write.
+pub const OWN_USER: &str = "Tenantry logs in as this user; a change could lock it out";
 
-/// What the target told of a finished step.
+/// What the target returned for a finished step.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     pub outputs: Map,
-    /// Secrets that it made, by the names of [`Kind::captures_of`]: kept in the secret store before anything else is written.
+    /// One-time secrets, by the names of [`Kind::captures_of`]: stored in the secret store before anything else is written.
     pub captured: BTreeMap<Cow<'static, str>, SecretString>,
-    /// What it said beside success, such as `WARNING: …`: in its own words, and without secrets. What the provider's own
-    /// statements make a server say without need is avoided: a write of which there is nothing to say has none.
+    /// Warnings of the target, such as `WARNING: …`, in its own words and without secrets. The provider's own statements must
+    /// not cause any, so a write without a problem has none.
     pub notices: Vec<String>,
 }
 
@@ -313,7 +313,7 @@ pub struct Written {
 pub struct WriteError {
     /// Index in the batch of the step that failed. Those before it were done, unless the batch is a transaction.
     pub step: usize,
-    /// What the target told of the steps before it. Empty if the batch is a transaction.
+    /// What the target returned for the steps before it. Empty if the batch is a transaction.
     pub done: Vec<Written>,
     #[source]
     pub error: ProviderError,
@@ -321,7 +321,7 @@ pub struct WriteError {
 
 /// A failed request to a target.
 ///
-/// The message says what was attempted; the source says why, with the server's own text; secrets stand in neither.
+/// The message says what was attempted; the source says why, with the server's own text. Neither contains a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{attempted}: {cause}")]
 pub struct ProviderError {
@@ -330,9 +330,9 @@ pub struct ProviderError {
     pub attempted: String,
     /// The server's own words, masked.
     pub cause: String,
-    /// What the user can do about it, where that is known.
+    /// What the user can do about it, if that is known.
     pub remedy: Option<Box<str>>,
-    /// Whether it may have been carried out all the same, whatever its class: then what is there may be ours.
+    /// Whether the request may have been carried out in spite of the error: then an existing resource may be ours.
     pub is_in_doubt: bool,
 }
 
@@ -341,13 +341,13 @@ pub struct ProviderError {
 pub enum ErrorClass {
     /// The same request may succeed later: an outage, a timeout, a serialization failure.
     Retryable,
-    /// The target asks to slow down, and perhaps for how long.
+    /// The target asks to slow down, possibly with a time to wait.
     Throttled { retry_after: Option<Duration> },
     /// Credentials or privileges do not suffice.
     Denied,
-    /// Somebody else's resource, or somebody else's change, stands in the way.
+    /// Somebody else's resource or change prevents the write.
     Conflict,
-    /// Repeating it is of no use.
+    /// Repeating the request cannot help.
     Fatal,
 }
 
@@ -368,13 +368,13 @@ impl ProviderError {
         self.remedy = Some(remedy.into().into());
         self
     }
-    /// Takes values out of the server's words, should it have quoted one: as they are, as JSON escapes them, and in base64.
+    /// Masks secret values in the server's text: as they are, with JSON escapes, and in base64.
     pub fn mask(&mut self, values: impl IntoIterator<Item = Arc<str>>) {
         self.cause = masked(&self.cause, values);
     }
 }
 
-/// A text without the values of secrets, as [`ProviderError::mask`] takes them out.
+/// A text with the values of secrets masked, as by [`ProviderError::mask`].
 pub fn masked(text: &str, values: impl IntoIterator<Item = Arc<str>>) -> String {
     let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_empty()).collect();
     // The longest first: one may be a part of another.

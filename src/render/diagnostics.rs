@@ -1,4 +1,4 @@
-//! Diagnostics with the lines that they are about, and as JSON.
+//! Diagnostics with the lines of their places, and as JSON.
 
 use std::io;
 

@@ -1,10 +1,10 @@
-//! The sentences for what keeps something from being done.
+//! The sentences that say why a change is not made.
 
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::readable_pointer;
 use tenantry_core::plan::Hindrance;
 
-/// Why nothing is done at an address, in one sentence without a full stop.
+/// Why an address is blocked, in one sentence without a full stop.
 pub fn sentence(hindrance: &Hindrance) -> String {
     match hindrance {
         Hindrance::StateUnknown { cause } => unknown(cause),
@@ -16,23 +16,27 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         Hindrance::KindChanged { from, to } => format!("it would move from kind `{from}` to `{to}`"),
         Hindrance::TenantVanished => "its tenant has no document".into(),
         Hindrance::UnwantedNotOurs { cause } => format!("it is no longer wanted, but {cause}, so it is not deleted"),
-        Hindrance::NotRecorded => "it is no longer wanted, but the store does not know it, so it is not deleted".into(),
-        Hindrance::PhaseTransition => "its tenant's phase cannot be reached".into(),
-        Hindrance::NotBilled { blocked } => format!("{blocked} is blocked, and nothing is billed that is not there"),
+        Hindrance::NotRecorded => {
+            "it is no longer wanted, but the store has no record of it, so it is not deleted".into()
+        }
+        Hindrance::PhaseTransition => "its tenant cannot enter the wanted phase".into(),
+        Hindrance::NotBilled { blocked } => {
+            format!("{blocked} is blocked, and a tenant is billed only for resources that exist")
+        }
         Hindrance::NeedsBlocked { needed } => format!("it needs {needed}, which is blocked"),
         Hindrance::NeedsUnselected { needed } => {
             format!("it needs {needed}, which does not exist yet and was not selected")
         }
         Hindrance::NeededByUnselected { user } => format!("{user}, which needs it, was not selected"),
-        Hindrance::NeededByBlocked => "something that needs it cannot be deleted".into(),
+        Hindrance::NeededByBlocked => "a resource that needs it cannot be deleted".into(),
     }
 }
 
-/// Why it is not known what a target has, in one sentence without a full stop.
+/// Why the state of a resource is not known, in one sentence without a full stop.
 pub fn unknown(cause: &Unknown) -> String {
     match cause {
-        Unknown::NotAsked => "its target was not asked".into(),
-        Unknown::NoAnswer => "the target gave no answer for it".into(),
+        Unknown::NotAsked => "its target was not read".into(),
+        Unknown::NoAnswer => "the target returned no result for it".into(),
         Unknown::NotConfigured { target } => format!("target `{target}` is not configured"),
         Unknown::UnknownKind { kind } => format!("this version of Tenantry does not know the kind `{kind}`"),
         Unknown::Unreadable { message } => message.to_string(),
@@ -40,11 +44,10 @@ pub fn unknown(cause: &Unknown) -> String {
             format!("target `{target}` is another system than the one that was accepted")
         }
         Unknown::FingerprintWithheld { target, was, message } => format!(
-            "target `{target}` does not tell whether it is still {was}: {message}; give its login the privilege to tell, or \
-             run `tenantry target accept {target}`"
+            "target `{target}` does not reveal whether it is still {was}: {message}; grant its login the missing privilege, or run `tenantry target accept {target}`"
         ),
         Unknown::FingerprintUnasked { target, message } => {
-            format!("target `{target}` could not be asked which system it is: {message}")
+            format!("target `{target}` could not be identified: {message}")
         }
     }
 }

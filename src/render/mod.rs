@@ -6,8 +6,8 @@
 //! plan      what is said of a plan, and its renderers
 //! ```
 //!
-//! Everything that a command prints goes through [`page`] or [`json`], so that names and the words of servers are seen and never
-//! obeyed.
+//! Everything that a command prints goes through [`page`] or [`json`], so that names and messages of servers cannot control the
+//! terminal.
 
 pub mod diagnostics;
 pub mod hindrance;

@@ -10,11 +10,11 @@ use crate::words;
 pub fn sentence(action: Action, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done => words::done(action).to_owned(),
-        Outcome::AlreadyDone => "was so already".to_owned(),
+        Outcome::AlreadyDone => "needed no change".to_owned(),
         Outcome::Pending(awaited) => format!("{}, pending: {}", words::done(action), pending(awaited)),
         Outcome::Failed(reason) => format!("failed: {reason}"),
-        Outcome::Wrong(difference) => format!("not as written: {}", wrong(difference)),
-        Outcome::HalfDone(reason) => format!("half done: {reason}"),
+        Outcome::Wrong(difference) => format!("wrong: {}", wrong(difference)),
+        Outcome::HalfDone(reason) => format!("partly done: {reason}"),
         Outcome::Stale(cause) => format!("stale: {}; plan again", stale(cause)),
         Outcome::Skipped(cause) => format!("skipped: {}", skip(cause)),
         Outcome::Interrupted => "not begun".to_owned(),
@@ -30,26 +30,26 @@ fn pending(awaited: &Pending) -> String {
 
 fn wrong(difference: &Wrong) -> String {
     let seen = match difference {
-        Wrong::Missing => "it is not there".to_owned(),
-        Wrong::StillThere => return "it was deleted, but it is still there".to_owned(),
-        Wrong::Differs { fields } => format!("{} did not come out as written", pointers(fields)),
+        Wrong::Missing => "it does not exist".to_owned(),
+        Wrong::StillThere => return "it was deleted, but it still exists".to_owned(),
+        Wrong::Differs { fields } => format!("{} differs from what was written", pointers(fields)),
         Wrong::NotOurs { cause } => cause.to_string(),
         Wrong::Blocked { cause } => hindrance(cause),
     };
-    format!("it was written, but observed again {seen}")
+    format!("it was written, but when it was read again, {seen}")
 }
 
 fn stale(cause: &Stale) -> String {
     let what = match cause {
         Stale::WrittenByAnotherRun => "it was written by another run",
         Stale::Appeared => "it appeared",
-        Stale::CameBack => "it came back",
+        Stale::CameBack => "it reappeared",
         Stale::Changed => "it was changed",
         Stale::Deleted => "it was deleted",
         Stale::MarkChanged => "its mark was changed",
-        Stale::OldChanged => "the old one was changed",
-        Stale::OldMarkChanged => "the mark of the old one was changed",
-        Stale::NewNameTaken => "another resource of the new name appeared",
+        Stale::OldChanged => "the old resource was changed",
+        Stale::OldMarkChanged => "the mark of the old resource was changed",
+        Stale::NewNameTaken => "another resource with the new name appeared",
         Stale::UnknownKind => return "this version of Tenantry does not know its kind".to_owned(),
         Stale::Blocked { cause } => return hindrance(cause),
     };
@@ -62,7 +62,9 @@ fn skip(cause: &Skip) -> String {
         Skip::StoreFailed => "the store stopped working".to_owned(),
         Skip::NeedsUndone { needed } => format!("it needs {needed}, which was not done"),
         Skip::NeededByUndone { user } => format!("{user}, which needs it, was not done"),
-        Skip::NotBilled { undone } => format!("{undone} was not done, and nothing is billed that is not there"),
-        Skip::SameTransaction { failed } => format!("{failed} failed, and the two are one transaction"),
+        Skip::NotBilled { undone } => {
+            format!("{undone} was not done, and a tenant is billed only for resources that exist")
+        }
+        Skip::SameTransaction { failed } => format!("{failed} failed, and both are in one transaction"),
     }
 }

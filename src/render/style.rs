@@ -1,4 +1,4 @@
-//! The one table of colours. Everything reads without them.
+//! The table of colours. No meaning is expressed by colour alone.
 //!
 //! Painted text carries marks and no escape sequences: [`Page`](super::page::Page) makes colours of the marks, and shows every
 //! escape sequence that it finds as text. The marks hold a key that differs in each process, so that nobody else writes one.
@@ -62,7 +62,7 @@ impl Label {
     }
 }
 
-/// The colour that a text begins with, and what is behind it; nothing if it does not begin with paint.
+/// The colour that a text begins with, and what is behind it; `None` if it does not begin with paint.
 pub fn painted(text: &str) -> Option<(String, &str)> {
     let behind = text.strip_prefix(MARK)?.strip_prefix(KEY.as_str())?;
     let place = behind.chars().next()?;

@@ -1,13 +1,13 @@
-//! What no text may do to whoever reads it.
+//! Makes characters visible that would act on a terminal.
 //!
-//! Names, descriptions and the words of servers come from others. A terminal obeys what it finds in them: an escape
-//! sequence clears the screen or sets a title, a carriage return hides what stands before it, a bidirectional control shows
-//! a text in another order than the one it has. [`visible`] writes all of these as `\u{…}`, and every text that is printed
-//! goes through it: [`Page`](super::page::Page) lets nothing else pass.
+//! Names, descriptions and messages of servers come from others, and a terminal interprets them: an escape sequence clears the
+//! screen or sets a title, a carriage return hides the text before it, a bidirectional control changes the order of a text.
+//! [`visible`] writes all of these as `\u{…}`, and every printed text goes through it: [`Page`](super::page::Page) ensures
+//! that.
 
 use std::borrow::Cow;
 
-/// Whether a character acts on the text around it, or on the terminal, instead of being seen.
+/// Whether a character acts on the text around it, or on the terminal, instead of being displayed.
 ///
 /// These are the controls (C0, C1, DEL), the breaks of lines and paragraphs, and what Unicode calls format characters and
 /// default ignorables (<https://www.unicode.org/reports/tr36/>, section 2.5): bidirectional controls, joiners, and what has no width. Variation

@@ -29,7 +29,7 @@ const FORMAT: u32 = 1;
 /// How every age identity of this sort begins (<https://c2sp.org/age#x25519-recipient-stanza>).
 const IDENTITY_PREFIX: &str = "AGE-SECRET-KEY-1";
 
-const DAMAGED: &str = "it is damaged or no file of Tenantry's; put back a copy of it";
+const DAMAGED: &str = "the file is damaged or not written by Tenantry; restore a copy of it";
 
 /// Secrets in a file.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ impl AgeFile {
         let identity = lines.find(|line| line.starts_with(IDENTITY_PREFIX)).and_then(|line| line.parse().ok());
         let identity = identity.ok_or_else(|| SecretStoreError::Locked {
             location: path.display().to_string(),
-            cause: format!("what is given as its identity is none; it has to begin with {IDENTITY_PREFIX}"),
+            cause: format!("the identity is not valid; it must begin with {IDENTITY_PREFIX}"),
         })?;
         Ok(Self(Arc::new(Inner { path: path.to_owned(), identity, cache: Mutex::default() })))
     }
@@ -123,7 +123,7 @@ impl AgeFile {
     ) -> Result<T, SecretStoreError> {
         let inner = self.0.clone();
         let done = tokio::task::spawn_blocking(move || work(&inner)).await;
-        done.unwrap_or_else(|error| Err(self.0.failed("working on it", error)))
+        done.unwrap_or_else(|error| Err(self.0.failed("using it", error)))
     }
 }
 
@@ -213,8 +213,7 @@ impl Inner {
             DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed => SecretStoreError::Locked {
                 location: self.path.display().to_string(),
                 cause: format!(
-                    "it is encrypted to another identity than the one given, which is that of {}; give the one it was \
-                     created with, or put back the file that belongs to this one",
+                    "it is encrypted to another identity than {}, which was given; use the identity that it was created with, or restore the file for this identity",
                     self.identity.to_public()
                 ),
             },
@@ -230,7 +229,7 @@ impl Inner {
         // Not the error's own words: they quote what they stumble over.
         let stored: Stored = serde_json::from_slice(plain).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            self.failed("reading its content", format!("line {line}, column {column} is not as expected; {DAMAGED}"))
+            self.failed("reading its content", format!("line {line}, column {column} is not valid; {DAMAGED}"))
         })?;
         let Stored { format, hash_key, secrets } = stored;
         if format > FORMAT {
@@ -260,7 +259,7 @@ impl Inner {
                 .map(|(reference, value)| WrittenSecret { reference, value: value.expose_secret() })
                 .collect(),
         };
-        serde_json::to_writer(&mut *plain, &written).map_err(|_| "its content is no JSON".to_owned())?;
+        serde_json::to_writer(&mut *plain, &written).map_err(|_| "its content cannot be written as JSON".to_owned())?;
         let recipient = self.identity.to_public();
         let recipient: &dyn age::Recipient = &recipient;
         let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(|error| error.to_string())?;

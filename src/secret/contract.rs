@@ -1,4 +1,4 @@
-//! What every secret store keeps.
+//! The contract of every secret store.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use tenantry_core::model::secret::SecretReference;
 
-/// The one place where secrets' values live.
+/// The store of secret values.
 ///
 /// Stored first, used second: a value is put here before any target sees it, so a crash between the two is repaired by
 /// writing the stored one again.
@@ -19,13 +19,13 @@ pub trait SecretStore: Send + Sync {
         references: &[SecretReference],
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
 
-    /// Stores values that are not there yet and returns what is stored now: where another run was faster, its value.
+    /// Stores values that do not exist yet and returns the stored ones: if another run was faster, its value.
     async fn put(
         &self,
         secrets: BTreeMap<SecretReference, SecretString>,
     ) -> Result<BTreeMap<SecretReference, SecretString>, SecretStoreError>;
 
-    /// The estate's key for hashes of secrets; nothing until the first value was put.
+    /// The estate's key for hashes of secrets; `None` until the first value was put.
     async fn hash_key(&self) -> Result<Option<SecretString>, SecretStoreError>;
 
     /// Every reference that is stored, in order. No values.
@@ -35,13 +35,13 @@ pub trait SecretStore: Send + Sync {
     fn location(&self) -> String;
 }
 
-/// A secret store that cannot do what was asked. Never holds a value.
+/// A failure of the secret store. Never contains a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretStoreError {
-    #[error("the secrets at {location} cannot be opened: {cause}")]
+    #[error("the secret store at {location} cannot be opened: {cause}")]
     Locked { location: String, cause: String },
     #[error(transparent)]
     Generate(#[from] super::generate::NoRandomness),
-    #[error("the secrets at {location} cannot be used while {attempted}: {cause}")]
+    #[error("the secret store at {location} failed while {attempted}: {cause}")]
     Failed { location: String, attempted: &'static str, cause: String },
 }

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use readings::Reading;
 
-/// What stands in place of a secret.
+/// The text in place of a secret.
 pub const MASK: &str = "***";
 
 /// The fewest bytes of a secret that is masked. Shorter ones occur in ordinary words, and masking those would say what
@@ -101,7 +101,7 @@ impl Masker {
         self.patterns.push(pattern);
     }
 
-    /// Adds where in the text the secrets of one reading stand.
+    /// Adds the positions in the text of the secrets of one reading.
     fn find(&self, reading: &Reading, found: &mut Vec<(usize, usize)>) {
         let bytes = reading.bytes();
         for (at, window) in bytes.array_windows::<SHORTEST>().enumerate() {

@@ -1,7 +1,7 @@
 //! Secrets: generated once, kept in one store, only referred to elsewhere.
 //!
-//! [`mod@generate`] draws them, [`age_file`] keeps them, [`hash`] tells whether one was changed without knowing it, and
-//! [`mask`] keeps them out of texts that others wrote.
+//! [`mod@generate`] generates them, [`age_file`] stores them, [`hash`] detects changes without knowing them, and [`mask`] keeps
+//! them out of texts that others wrote.
 
 #[cfg(feature = "age")]
 pub mod age_file;

@@ -1,7 +1,7 @@
 //! Which commit a directory's estate is, and whether all of it is checked out.
 //!
-//! A commit is only named if nothing that is read of the estate differs from it, within submodules too. Where that cannot
-//! be told, a warning says why: a plan without a revision must not look like one of files that were merely edited.
+//! A commit is only named if no file of the estate differs from it, submodules included. If that is not known, a warning says
+//! why, to distinguish this from a plan of edited files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const SUBMODULE_MODE: u32 = 0o160_000;
 /// The index's sign for a file that a sparse checkout leaves out (`gitformat-index`, extended flags).
 const SKIP_WORKTREE: u16 = 1 << 14;
 
-/// Where an estate's directory stands in Git.
+/// An estate's directory in Git.
 pub struct Checkout {
     located: Result<Located, Unusable>,
     directory: PathBuf,
@@ -29,10 +29,10 @@ impl Checkout {
         Self { located: discover(directory), directory: directory.to_owned() }
     }
 
-    /// The commit that the estate is, if nothing that is read of it differs from that commit.
+    /// The commit of the estate, if no file of it differs from that commit.
     ///
     /// # Errors
-    /// With a warning, if there is a repository that cannot tell.
+    /// With a warning, if the repository cannot be read.
     pub fn revision(&self, linked: &[String]) -> Result<Option<String>, Box<Diagnostic>> {
         let located = match &self.located {
             Ok(located) => located,
@@ -43,12 +43,12 @@ impl Checkout {
         clean_head(repository, folder, &read_paths(folder, linked)).map_err(|error| {
             let top = repository.workdir().unwrap_or_else(|| repository.path()).display();
             let reason = format!("the Git repository {top} cannot be read: {}", error.message());
-            Box::new(unknown(&reason, Some(format!("`git -C {top} fsck` tells whether the repository is damaged"))))
+            Box::new(unknown(&reason, Some(format!("check the repository with `git -C {top} fsck`"))))
         })
     }
 
-    /// What the estate would be read from and is not checked out, by path below the estate: submodules, and files that a
-    /// sparse checkout leaves out. Each would look as if its documents had been deleted.
+    /// Missing parts of the estate, by path below the estate: submodules that are not checked out, and files that a sparse
+    /// checkout leaves out. Without this check their documents would look deleted.
     pub fn not_checked_out(&self, linked: &[String]) -> Vec<(String, Problem)> {
         let Some((estate, missing)) = self.missing(|folder| read_paths(folder, linked)) else { return Vec::new() };
         let below_estate = |path: &Path| path.strip_prefix(&estate).unwrap_or(path).display().to_string();
@@ -137,8 +137,9 @@ impl Missing {
 }
 
 fn unknown(reason: &str, remedy: Option<String>) -> Diagnostic {
-    Diagnostic::warning(codes::REVISION_UNKNOWN, format!("the revision of the estate is not known: {reason}"))
-        .help(remedy.unwrap_or_else(|| "plans and the journal will name no revision; everything else works".to_owned()))
+    Diagnostic::warning(codes::REVISION_UNKNOWN, format!("the revision of the estate is not known: {reason}")).help(
+        remedy.unwrap_or_else(|| "plans and the journal will not name a revision; everything else works".to_owned()),
+    )
 }
 
 /// What is read of an estate, relative to the repository.

@@ -1,4 +1,4 @@
-//! `tenantry.toml`: its form, and that no secret stands in it.
+//! `tenantry.toml`: checks its form, and that it contains no secret.
 //!
 //! A message shows the line that it is about. Wherever a secret was or may have been found, the text that is kept for
 //! messages is masked, byte for byte, so that positions still fit.
@@ -21,7 +21,7 @@ const LARGEST_LIMIT: u64 = 1 << 30;
 
 /// What `tenantry.toml` holds.
 pub struct ReadConfig {
-    /// Nothing if it has errors.
+    /// `None` if it has errors.
     pub config: Option<(EstateConfig, Positions)>,
     /// The limit for all other files, even if something else is wrong.
     pub max_file_bytes: u64,
@@ -50,8 +50,8 @@ pub fn read(file: FileId, text: &str, targets: &TargetForms) -> ReadConfig {
     for secret in &secrets {
         diagnostics.push(
             Diagnostic::error(codes::INLINE_SECRET, secret.message())
-                .at(Origin { file, span: secret.span }, "given in the clear")
-                .help("write `env:NAME` or `file:PATH`; if this was ever committed, change the secret itself too"),
+                .at(Origin { file, span: secret.span }, "in the clear here")
+                .help("write `env:NAME` or `file:PATH`; if this was ever committed, also change the secret itself"),
         );
         reported.insert(secret.pointer.clone());
     }
@@ -111,8 +111,8 @@ impl InlineSecret {
         let path = dotted(&self.pointer);
         match self.why {
             Why::MustBeReference => format!("`{path}` must be given as `env:NAME` or `file:PATH`"),
-            Why::Name => format!("`{path}` is a secret, and stands in the configuration"),
-            Why::Value => format!("`{path}` holds a secret, which stands in the configuration"),
+            Why::Name => format!("`{path}` is a secret, but the configuration contains its value"),
+            Why::Value => format!("the value of `{path}` contains a secret"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Which files a directory holds.
+//! The files of an estate in a directory.
 //!
-//! Folders are walked without following links; links are looked at afterwards. A link to a folder or file within the
-//! estate is followed unless what it leads to was read already, so each file is read once and a loop ends at once.
+//! Folders are walked without following links; links are followed afterwards. A link to a folder or file within the estate is
+//! followed unless its destination was already read, so each file is read once and loops end.
 
 use std::collections::HashSet;
 use std::fs;
@@ -124,7 +124,7 @@ impl Walk {
     fn unreadable_folder(&mut self, path: &str, error: &std::io::Error) {
         self.listing.diagnostics.push(
             Diagnostic::error(codes::FILE_UNREADABLE, format!("the folder `{path}` cannot be read: {error}"))
-                .help("check that it may be read"),
+                .help("check its permissions"),
         );
     }
 
@@ -164,7 +164,7 @@ impl Walk {
         }
     }
 
-    /// Where a path leads, if that is within the estate.
+    /// The destination of a path, if it is within the estate.
     fn target(&self, path: &Path) -> Result<PathBuf, Problem> {
         let written = || fs::read_link(path).unwrap_or_default().display().to_string();
         match path.canonicalize() {
@@ -183,8 +183,8 @@ impl Walk {
 fn not_a_file() -> Problem {
     Problem::new(
         codes::FILE_UNREADABLE,
-        "this is neither a file nor a folder",
+        "this is not a file or a folder",
         "",
-        "documents stand in ordinary files: remove the pipe, socket or device",
+        "remove the pipe, socket or device; documents are regular files",
     )
 }

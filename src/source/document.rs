@@ -45,7 +45,7 @@ pub struct Named {
 /// What one tree holds.
 #[derive(Default)]
 pub struct Read {
-    /// Nothing if it has errors.
+    /// `None` if it has errors.
     pub document: Option<AnyDocument>,
     /// Also of a document that has errors, so that collisions show at once.
     pub names: Vec<Named>,
@@ -114,7 +114,7 @@ fn kind(file: FileId, text: &str, root: &Node) -> Result<DocumentKind, Vec<Diagn
     let mut diagnostics = Vec::new();
     let missing = |field: &str, help: String| {
         Diagnostic::error(codes::UNKNOWN_KIND, format!("the document has no `{field}`"))
-            .at(first_line(file, text, root.span), format!("`{field}` belongs here"))
+            .at(first_line(file, text, root.span), format!("`{field}` is missing here"))
             .help(help)
     };
     let place = |node: &Node| first_line(file, text, node.span);
@@ -123,9 +123,9 @@ fn kind(file: FileId, text: &str, root: &Node) -> Result<DocumentKind, Vec<Diagn
         Some(node) if node.as_str() != Some(API_VERSION) => {
             let written = node.as_str().map_or_else(|| "this".to_owned(), |version| format!("`{}`", shown(version)));
             diagnostics.push(
-                Diagnostic::error(codes::UNKNOWN_KIND, format!("{written} is not a version of documents"))
+                Diagnostic::error(codes::UNKNOWN_KIND, format!("{written} is not a known version of documents"))
                     .at(place(node), "unknown version")
-                    .help(format!("write `apiVersion: {API_VERSION}`; documents of other tools do not belong into `tenants/` and `policies/`")),
+                    .help(format!("write `apiVersion: {API_VERSION}`; keep documents of other tools out of `tenants/` and `policies/`")),
             );
         }
         Some(_) => {}
@@ -142,13 +142,13 @@ fn kind(file: FileId, text: &str, root: &Node) -> Result<DocumentKind, Vec<Diagn
                     format!("this version of Tenantry does not know documents of the kind `{written}`"),
                 )
                 .at(place(node), "not known yet")
-                .help("remove the document, or use a newer version")
+                .help("remove the document, or use a newer version of Tenantry of Tenantry")
             } else {
                 let help = match nearest(written, names) {
                     Some(guess) => format!("did you mean `{guess}`?"),
                     None => format!("known kinds are {}", listed(&names)),
                 };
-                Diagnostic::error(codes::UNKNOWN_KIND, format!("`{}` is not a kind of document", shown(written)))
+                Diagnostic::error(codes::UNKNOWN_KIND, format!("`{}` is not a known kind of document", shown(written)))
                     .at(place(node), "unknown kind")
                     .help(help)
             });
@@ -174,7 +174,7 @@ fn names(file: FileId, kind: DocumentKind, root: &Node) -> Vec<Named> {
         .collect()
 }
 
-/// Quotas have words of their own for what is wrong, better than a schema's.
+/// Checks quotas with their own messages, which are better than those of the schema.
 fn check_quotas(file: FileId, root: &Node, reported: &mut HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
     let Some(quotas) = root.get("spec").and_then(|spec| spec.get("quotas")) else { return };
     let invalid =
@@ -187,7 +187,7 @@ fn check_quotas(file: FileId, root: &Node, reported: &mut HashSet<String>, diagn
             None => "write a whole number, a quantity such as `10M` or `500Gi`, or `unlimited`".to_owned(),
         };
         diagnostics.push(
-            Diagnostic::error(codes::INVALID_QUANTITY, format!("`{}` is not a quota", dotted(&pointer)))
+            Diagnostic::error(codes::INVALID_QUANTITY, format!("`{}` is not a valid quota", dotted(&pointer)))
                 .at(Origin { file, span: field.value.span }, invalid.to_string())
                 .help(help),
         );
@@ -220,7 +220,7 @@ fn check_ids(file: FileId, root: &Node, diagnostics: &mut Vec<Diagnostic>) {
         };
         let (message, help) = if is_previous {
             (
-                format!("the former id `{}` is taken", shown(id)),
+                format!("the former id `{}` belongs to another resource", shown(id)),
                 "remove it from `previously`: a former id belongs to one resource",
             )
         } else {
@@ -228,8 +228,8 @@ fn check_ids(file: FileId, root: &Node, diagnostics: &mut Vec<Diagnostic>) {
         };
         diagnostics.push(
             Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
-                .at(origin, "the second one")
-                .related(*first, "the first one")
+                .at(origin, "again here")
+                .related(*first, "first here")
                 .help(help),
         );
     }
@@ -240,7 +240,7 @@ fn check_expiry(file: FileId, root: &Node, reported: &HashSet<String>, diagnosti
     let Some(text) = node.as_str().filter(|_| !reported.contains("/spec/expires")) else { return };
     if text.parse::<Timestamp>().is_err() && text.parse::<Date>().is_err() {
         diagnostics.push(
-            Diagnostic::error(codes::SCHEMA, format!("`{}` is neither a date nor a time", shown(text)))
+            Diagnostic::error(codes::SCHEMA, format!("`{}` is not a date or a time", shown(text)))
                 .at(Origin { file, span: node.span }, "expected a date")
                 .help("write a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z"),
         );
@@ -278,7 +278,7 @@ fn form(kind: DocumentKind) -> &'static Form {
     &FORMS.get_or_init(|| DocumentKind::ALL.into_iter().map(compile).collect())[&kind]
 }
 
-/// A tenant's values laid over its tier's, as JSON for the user's schema.
+/// A tenant's values merged over its tier's, as JSON for the user's schema.
 pub fn merged_values<'a>(
     tier: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,
     tenant: impl IntoIterator<Item = (&'a Arc<str>, &'a Value)>,

@@ -1,4 +1,4 @@
-//! What only shows when all documents are known: names that collide, and values against the user's own schema.
+//! Checks over all documents: duplicate names, and values against the user's own schema.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -44,8 +44,8 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
         let message = format!("two {}s have the name `{}`", named.kind.noun(), shown(&named.name));
         diagnostics.push(
             Diagnostic::error(codes::DUPLICATE_NAME, message)
-                .at(named.origin, "the second one")
-                .related(*first, "the first one")
+                .at(named.origin, "again here")
+                .related(*first, "first here")
                 .help("give one of them another name, or remove it"),
         );
     }
@@ -54,7 +54,7 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
         let key = (named.kind, &*named.name);
         let (taken, whose) = match (current.get(&key), former.get(&key)) {
             (Some(taken), _) => (*taken, "the name is in use here"),
-            (None, Some(taken)) => (*taken, "the former name is claimed here already"),
+            (None, Some(taken)) => (*taken, "already claimed here"),
             (None, None) => {
                 former.insert(key, named.origin);
                 continue;
@@ -65,7 +65,7 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
             Diagnostic::error(codes::DUPLICATE_NAME, message)
                 .at(named.origin, "claimed as a former name")
                 .related(taken, whose)
-                .help("a former name belongs to one document, and to no present one: remove it from one of the two"),
+                .help("remove it from one of the two; a former name belongs to one document and cannot be in use"),
         );
     }
     diagnostics
@@ -74,11 +74,11 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
 /// Reads the user's own schema.
 ///
 /// # Errors
-/// If it is no JSON Schema.
+/// If it is not a valid JSON Schema.
 pub fn values_form(file: FileId, text: &str) -> Result<Form, Box<Diagnostic>> {
     let invalid = |origin: Origin, why: String| {
-        let message = format!("`{VALUES_SCHEMA_PATH}` is not a JSON Schema");
-        let help = "correct the schema, or remove the file to have tenants' `values` unchecked";
+        let message = format!("`{VALUES_SCHEMA_PATH}` is not a valid JSON Schema");
+        let help = "correct the schema, or remove the file; then the `values` of tenants are not checked";
         Box::new(Diagnostic::error(codes::VALUES_SCHEMA, message).at(origin, why).help(help))
     };
     let json = serde_json::from_str(text).map_err(|error| {
@@ -91,14 +91,14 @@ pub fn values_form(file: FileId, text: &str) -> Result<Form, Box<Diagnostic>> {
     })?;
     Form::new(json).map_err(|why| {
         let why = match why.split_once(" is not present in a registry") {
-            Some((resource, _)) => format!("{} is another document, and only this one is read", lower_first(resource)),
+            Some((resource, _)) => format!("{} is another document, but only this one is read", lower_first(resource)),
             None => why,
         };
         invalid(Origin { file, span: Span::default() }, why)
     })
 }
 
-/// Checks every tenant's values, laid over those of its tier, against the user's own schema.
+/// Checks every tenant's values, merged over those of its tier, against the user's own schema.
 ///
 /// A mistake is shown where the value is written, be it in the tenant or in its tier.
 pub fn check_values(form: &Form, documents: &Documents, files: &SourceFiles) -> Vec<Diagnostic> {

@@ -1,4 +1,4 @@
-//! Which files an estate has, wherever it is kept.
+//! The files of an estate, from a directory or a revision.
 
 use std::path::PathBuf;
 
@@ -66,14 +66,14 @@ impl Problem {
             codes::FILE_UNREADABLE,
             format!("the file cannot be read: {why}"),
             "",
-            "check that it exists and may be read",
+            "check that it exists, and its permissions",
         )
     }
 
     pub fn too_large(bytes: u64, limit: u64) -> Self {
         Self::new(
             codes::FILE_TOO_LARGE,
-            format!("the file has {bytes} bytes, and at most {limit} are read"),
+            format!("the file has {bytes} bytes; at most {limit} are allowed"),
             "",
             "split it, or raise `limits.max_file_bytes` in `tenantry.toml`",
         )
@@ -91,14 +91,14 @@ impl Problem {
     pub fn dangling(target: &str) -> Self {
         Self::new(
             codes::FILE_UNREADABLE,
-            format!("the symbolic link to `{target}` leads nowhere"),
+            format!("the symbolic link to `{target}` is broken"),
             "",
-            "remove the link, or restore what it leads to",
+            "remove the link, or restore its destination",
         )
     }
 
     pub fn link_loop() -> Self {
-        Self::new(codes::FILE_UNREADABLE, "the symbolic link leads back to itself", "", "remove the link")
+        Self::new(codes::FILE_UNREADABLE, "the symbolic link points to itself", "", "remove the link")
     }
 }
 
@@ -126,13 +126,13 @@ pub fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
-/// That there is no estate.
+/// The diagnostic that there is no estate.
 pub fn missing(place: &str) -> Diagnostic {
     Diagnostic::error(codes::ESTATE_MISSING, format!("there is no `{CONFIG_PATH}` in {place}"))
-        .help("`tenantry init` makes an estate here; `-C DIR` chooses another folder")
+        .help("create an estate here with `tenantry init`, or choose another folder with `-C DIR`")
 }
 
-/// That there are too many files.
+/// The diagnostic that there are too many files.
 pub fn too_many(limit: usize) -> Diagnostic {
     Diagnostic::error(codes::FILE_TOO_LARGE, format!("the estate has more than {limit} files of documents"))
         .help("put several tenants into one file, separated by `---`")

@@ -1,4 +1,4 @@
-//! The whole of an estate: list, read and check on all cores, join.
+//! Loads an estate: lists its files, reads and checks them on all cores, and joins the results.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,9 +44,9 @@ pub enum Place {
 pub struct Options<'a> {
     /// Files that are read at most. The limit for one file is the estate's own (`limits.max_file_bytes`).
     pub max_files: usize,
-    /// Threads that read and check. Nothing but the speed depends on it.
+    /// Threads that read and check. It affects only the speed.
     pub threads: usize,
-    /// What the targets of each provider can have. Those of others are not looked into.
+    /// The settings of each provider's targets. Targets of other providers are not checked.
     pub targets: &'a TargetForms,
 }
 
@@ -68,7 +68,7 @@ impl Default for Options<'_> {
 pub struct Loaded {
     /// Every file, for positions in [`diagnostics`](Self::diagnostics). Secrets in `tenantry.toml` are masked.
     pub files: SourceFiles,
-    /// Nothing if there are errors.
+    /// `None` if there are errors.
     pub estate: Option<Estate>,
     /// In the order in which they are reported; warnings too.
     pub diagnostics: Vec<Diagnostic>,
@@ -181,7 +181,7 @@ fn limited(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
             Some(origin) if of_file.1 == MAX_PROBLEMS + 1 => kept.push(
                 Diagnostic::error(codes::TOO_MANY_PROBLEMS, format!("the file has more than {MAX_PROBLEMS} problems"))
                     .at(origin, "the next one is here")
-                    .help("correct those above first"),
+                    .help("correct the problems above first"),
             ),
             Some(_) if of_file.1 > MAX_PROBLEMS => {}
             _ => kept.push(diagnostic),
@@ -290,8 +290,8 @@ fn read_file(opener: &Opener, entry: &Entry, id: FileId, limit: u64, values: Opt
 
 fn empty(file: FileId) -> Diagnostic {
     Diagnostic::error(codes::FILE_EMPTY, "the file is empty")
-        .at(Origin { file, span: Span::default() }, "no document and no comment")
-        .help("remove the file, or bring its documents back: `git log -p` shows what it had")
+        .at(Origin { file, span: Span::default() }, "it has no document and no comment")
+        .help("remove the file, or restore its documents: `git log -p` shows what it contained")
 }
 
 /// Opens files and blobs. Git's handle is not shared between threads.
@@ -311,7 +311,7 @@ impl Opener {
             Ok(Content::Blob(blob)) => match &self.repository {
                 Some(Ok(repository)) => revision::read(repository, *blob, limit),
                 Some(Err(why)) => Err(Problem::unreadable(why)),
-                None => Err(Problem::unreadable("it is in a Git repository that is not open")),
+                None => Err(Problem::unreadable("it is in another Git repository")),
             },
             Err(problem) => Err(problem.clone()),
         };

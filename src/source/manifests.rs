@@ -1,7 +1,7 @@
-//! A folder of YAML that is no estate: every document with its place, for an import.
+//! A folder of YAML manifests: every document with its place, for an import.
 //!
-//! Whoever wrote these files had another reader in mind, so what that reader lets pass is a warning here: of a key that
-//! stands twice the later value counts. Numbers are read as that reader reads them: `0644` is octal to kubectl.
+//! These files were written for kubectl, so what kubectl accepts is only a warning here: if a key appears twice, the later
+//! value counts. Numbers are read as kubectl reads them: `0644` is octal.
 
 use std::fs;
 use std::path::Path;
@@ -15,13 +15,13 @@ use tenantry_core::diagnostics::{self, Diagnostic, Severity, SourceFiles, codes}
 use tenantry_core::diagnostics::{Origin, Span};
 use tenantry_core::model::value::Value;
 
-/// More than any such file has.
+/// The limit, which is more than any such file has.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The folder below the root that it is in, at the first level; nothing of a file in the root itself.
+    /// The folder below the root that it is in, at the first level; `None` for a file in the root itself.
     pub folder: Option<Arc<str>>,
     pub value: Value,
     /// Its first line.
@@ -38,7 +38,7 @@ pub struct Manifests {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads every YAML file of a folder, those of its folders among them. What is hidden is passed by.
+/// Reads every YAML file of a folder and its subfolders, except hidden ones.
 pub fn manifests(root: &Path) -> Manifests {
     let mut manifests = Manifests::default();
     let mut paths = Vec::new();
@@ -54,7 +54,7 @@ pub fn manifests(root: &Path) -> Manifests {
 fn list(folder: &Path, prefix: &str, paths: &mut Vec<String>, diagnostics: &mut Vec<Diagnostic>) {
     let mut failed = |path: &str, why: &dyn std::fmt::Display| {
         let message = format!("`{path}` cannot be read: {why}");
-        diagnostics.push(Diagnostic::error(codes::FILE_UNREADABLE, message).help("check that it may be read"));
+        diagnostics.push(Diagnostic::error(codes::FILE_UNREADABLE, message).help("check its permissions"));
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -113,7 +113,7 @@ fn read(root: &Path, path: &str, manifests: &mut Manifests) {
     for mut diagnostic in yaml::parse_with(file, &decoded.text, resolve_as_kubectl, &mut on_document) {
         if diagnostic.code == codes::DUPLICATE_KEY {
             diagnostic.severity = Severity::Warning;
-            diagnostic.help = Some("the later one was taken, as kubectl takes it".into());
+            diagnostic.help = Some("the later one was taken, as kubectl does".into());
         }
         manifests.diagnostics.push(diagnostic);
     }
@@ -137,8 +137,8 @@ fn legacy(root: &Node, at: Origin, diagnostics: &mut Vec<Diagnostic>) {
             let message = format!("`{text}` without quotes is a boolean for kubectl and a text here");
             diagnostics.push(
                 Diagnostic::warning(codes::IMPORT_CHANGED, message)
-                    .at(Origin { span: node.span, ..at }, "taken as text")
-                    .help("write true, false, or put it in quotes"),
+                    .at(Origin { span: node.span, ..at }, "read as a text")
+                    .help("write true or false, or put it in quotes"),
             );
         }
     });

@@ -1,8 +1,8 @@
 //! An estate's files → documents with positions, schema-checked.
 //!
-//! Flow: `load` lists the files of a directory or of a Git revision, reads `tenantry.toml`, reads and checks the other
-//! files on all cores, and joins what they hold. One file is: bytes → text (`text`) → trees (`yaml`, `toml`) →
-//! checks (`document`, `schema`) → types. What only shows between documents is checked at the end (`estate`).
+//! Flow: `load` lists the files of a directory or of a Git revision, reads `tenantry.toml`, reads and checks the other files on
+//! all cores, and joins what they hold. One file is: bytes → text (`text`) → trees (`yaml`, `toml`) → checks (`document`,
+//! `schema`) → types. Checks over several documents come at the end (`estate`).
 //!
 //! Guaranteed: no file makes it panic, overflow the stack or take memory out of proportion to its size; the problems of
 //! all files (of each the first two hundred) are reported at once, each with its place and a remedy; the order never

@@ -1,4 +1,4 @@
-//! A document as a tree whose every part knows where it stands.
+//! A document as a tree in which every part has its position.
 //!
 //! The tree lives only while its document is checked. What remains is the typed document and its [`Positions`].
 

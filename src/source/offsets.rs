@@ -1,4 +1,4 @@
-//! Places of the YAML parser, which counts characters, as places in bytes.
+//! Converts positions of the YAML parser, which counts characters, to bytes.
 
 use saphyr_parser::Span as Place;
 
@@ -6,7 +6,7 @@ use tenantry_core::diagnostics::Span;
 
 /// Bytes by character.
 pub struct Offsets {
-    /// Nothing if all characters have one byte.
+    /// `None` if all characters have one byte.
     bytes: Option<Vec<u32>>,
     end: u32,
 }

@@ -1,4 +1,4 @@
-//! Finding the Git repository around a folder, and saying why it cannot be used.
+//! Finds the Git repository around a folder, or the reason why it cannot be used.
 //!
 //! The library that reads repositories refuses some that `git` itself works with. The plan of such a checkout has no
 //! revision, and a revision of it cannot be read; both say why, and what helps.
@@ -13,12 +13,12 @@ pub struct Located {
     pub folder: PathBuf,
 }
 
-/// Why there is no repository to work with.
+/// Why no repository can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
     /// The folder is in no repository.
     None,
-    /// There is one, with this folder at its top, which cannot be opened.
+    /// There is a repository with this folder at its top, but it cannot be opened.
     Refused { top: PathBuf, why: Refusal },
 }
 
@@ -43,10 +43,10 @@ impl Unusable {
                 match why {
                     Refusal::Owner => format!("the Git repository {top} belongs to another user"),
                     Refusal::Sha256 => {
-                        format!("the Git repository {top} has SHA-256 object names, which Tenantry does not read")
+                        format!("the Git repository {top} has SHA-256 object names, which Tenantry does not support")
                     }
                     Refusal::Extension(name) => {
-                        format!("the Git repository {top} uses the extension `{name}`, which Tenantry does not read")
+                        format!("the Git repository {top} uses the extension `{name}`, which Tenantry does not support")
                     }
                     Refusal::Other(message) => format!("the Git repository {top} cannot be opened: {message}"),
                 }
@@ -54,16 +54,16 @@ impl Unusable {
         }
     }
 
-    /// What makes the repository usable, if anything does.
+    /// The remedy, if there is one.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::None | Self::Refused { why: Refusal::Sha256 | Refusal::Extension(_), .. } => None,
             Self::Refused { top, why: Refusal::Owner } => Some(format!(
-                "`git config --global --add safe.directory {}` trusts it, or let the user who runs Tenantry own it",
+                "trust it with `git config --global --add safe.directory {}`, or change its owner to the user who runs Tenantry",
                 top.display()
             )),
             Self::Refused { top, why: Refusal::Other(_) } => {
-                Some(format!("`git -C {} fsck` tells whether the repository is damaged", top.display()))
+                Some(format!("check the repository with `git -C {} fsck`", top.display()))
             }
         }
     }

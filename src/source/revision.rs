@@ -1,4 +1,4 @@
-//! Which files a Git revision holds, without a checkout.
+//! The files of an estate in a Git revision, without a checkout.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -37,8 +37,7 @@ impl Revision {
         let shown = if folder.as_os_str().is_empty() { rev.to_owned() } else { format!("{rev}:{}", folder.display()) };
         let Ok(tree) = folder_in(&repository, commit, &folder) else {
             let message = format!("there is no folder {shown} in the repository");
-            let help = "`-C DIR` chooses the estate's folder, as it was called in that revision; one that is a Git submodule \
-                        has to be checked out first (`git submodule update --init`)";
+            let help = "choose the estate's folder with `-C DIR`, as it was named in that revision; check out a Git submodule first (`git submodule update --init`)";
             return Err(Box::new(Diagnostic::error(codes::ESTATE_MISSING, message).help(help)));
         };
         Ok(Self { repository, commit, tree, shown })
@@ -60,7 +59,7 @@ impl Revision {
     pub fn list(&self, max_files: usize) -> Result<Listing, Box<Diagnostic>> {
         let unreadable = |error: git2::Error| {
             Diagnostic::error(codes::FILE_UNREADABLE, format!("{} cannot be read: {}", self.shown, error.message()))
-                .help("`git fsck` tells whether the repository is damaged")
+                .help("check the repository with `git fsck`")
         };
         let root = self.repository.find_tree(self.tree).map_err(unreadable)?;
         let mut walk = Walk {
@@ -115,11 +114,10 @@ fn resolve(repository: &Repository, rev: &str) -> Result<Oid, Box<Diagnostic>> {
         let help = if repository.revparse_single(&remote).is_ok() {
             format!("did you mean `{remote}`?")
         } else if repository.is_shallow() {
-            "this clone is shallow and lacks older commits: `git fetch --unshallow` brings them; in CI, check out with the whole \
-             history"
+            "this clone is shallow and lacks older commits: run `git fetch --unshallow`; in CI, check out the whole history"
                 .to_owned()
         } else {
-            "name a commit, branch or tag that this repository has; `git fetch` brings those of the remote".to_owned()
+            "name a commit, branch or tag of this repository; run `git fetch` for those of the remote".to_owned()
         };
         Box::new(Diagnostic::error(codes::FILE_UNREADABLE, message).help(help))
     })
@@ -127,7 +125,7 @@ fn resolve(repository: &Repository, rev: &str) -> Result<Oid, Box<Diagnostic>> {
 
 /// How to read a revision that this program cannot read from the repository: `git` itself can.
 fn checked_out(rev: &str) -> String {
-    format!("check it out, `git worktree add DIR {rev}`, and name the estate in it with `-C` in place of `--rev`")
+    format!("check it out with `git worktree add DIR {rev}`, and name the estate in it with `-C` instead of `--rev`")
 }
 
 fn folder_in(repository: &Repository, commit: Oid, folder: &Path) -> Result<Oid, git2::Error> {
@@ -172,7 +170,7 @@ struct Walk<'r> {
     full: bool,
 }
 
-/// Where a link leads.
+/// The destination of a link.
 enum Target {
     Folder(String, Oid),
     File(String, Oid),
@@ -339,15 +337,14 @@ fn join(folder: &str, name: &str) -> String {
 }
 
 fn not_a_file() -> Problem {
-    Problem::new(codes::FILE_UNREADABLE, "this is not a file", "", "put an ordinary file there")
+    Problem::new(codes::FILE_UNREADABLE, "this is not a file", "", "replace it with a regular file")
 }
 
 fn submodule() -> Problem {
     Problem::new(
         codes::FILE_UNREADABLE,
-        "this is in a Git submodule, whose files a revision of the estate does not hold",
+        "this is in a Git submodule, whose files are not part of the revision",
         "",
-        "check the revision out with its submodules (`git worktree add DIR REV`, then `git -C DIR submodule update --init`) and \
-         name the estate in it with `-C` in place of `--rev`",
+        "check out the revision with its submodules (`git worktree add DIR REV`, then `git -C DIR submodule update --init`), and name the estate in it with `-C` instead of `--rev`",
     )
 }

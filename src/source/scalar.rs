@@ -1,4 +1,4 @@
-//! What a plain scalar means: the core schema of YAML 1.2 (specification 1.2.2, section 10.3.2).
+//! The meaning of plain scalars: the core schema of YAML 1.2 (specification 1.2.2, section 10.3.2).
 
 use super::node::Data;
 

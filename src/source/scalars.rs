@@ -1,4 +1,4 @@
-//! Scalars that other readers of YAML take for something else, and numbers that nobody could keep exactly.
+//! Checks scalars that other YAML readers read differently, and numbers that cannot be kept exactly.
 
 use std::collections::HashSet;
 
@@ -150,7 +150,7 @@ fn number(node: &Node, written: &str, wanted: impl Fn() -> Wanted) -> Option<Pro
     })
 }
 
-/// The text of a plain scalar without what stands before it; nothing of an alias, whose value was checked at its anchor.
+/// The text of a plain scalar without what stands before it; `None` for an alias, whose value was checked at its anchor.
 fn plain_text(written: &str) -> Option<&str> {
     (!written.starts_with('*')).then(|| written.split_whitespace().last().unwrap_or(written))
 }

@@ -1,4 +1,4 @@
-//! A tree against a JSON Schema, and what is wrong in words.
+//! Checks a tree against a JSON Schema, with readable messages.
 //!
 //! One mistake, one message: alternatives (`anyOf`, `oneOf`) are reduced to the branch that was probably meant, a place
 //! that has a message gets no second one, and a misspelled field does not count as missing too.
@@ -32,7 +32,7 @@ pub struct Subject<'a> {
     pub file: FileId,
     pub text: &'a str,
     pub root: &'a Node,
-    /// The tree over which this one was laid, if the checked value is both together.
+    /// The tree over which this one was merged, if the checked value is both together.
     pub beneath: Option<Beneath<'a>>,
     /// Where the checked value stands within the root, as a JSON pointer.
     pub base: &'a str,
@@ -61,7 +61,7 @@ struct Mistake<'e> {
 
 impl Form {
     /// # Errors
-    /// If `schema` is no JSON Schema, or refers to another document.
+    /// If `schema` is not a valid JSON Schema, or refers to another document.
     pub fn new(schema: Value) -> Result<Self, String> {
         // From draft 2019-09 on, a validator need not look at `format`; whoever writes one means it.
         let options = jsonschema::options().should_validate_formats(true);
@@ -74,7 +74,7 @@ impl Form {
         &self.schema
     }
 
-    /// What the schema wants at a JSON pointer of the value.
+    /// What the schema requires at a JSON pointer of the value.
     pub fn wanted(&self, pointer: &str) -> Wanted {
         wanted(&self.schema, pointer)
     }
@@ -83,7 +83,7 @@ impl Form {
         self.validator.is_valid(value)
     }
 
-    /// Says what is wrong with `value`. `reported` are pointers that have a message already; more are added.
+    /// Reports what is wrong with `value`. `reported` are pointers that already have a message; more are added.
     pub fn check(&self, value: &Value, subject: &Subject<'_>, reported: &mut HashSet<String>) -> Vec<Diagnostic> {
         if self.is_valid(value) {
             return Vec::new();
@@ -153,14 +153,14 @@ impl Form {
                     format!("did you mean `{guess}`?")
                 }
                 None if known.is_empty() => "remove it".to_owned(),
-                None => format!("known here are {}", listed(&known)),
+                None => format!("elements are {}", listed(&known)),
             };
             let parent = absolute(subject, &mistake.pointer);
             // Where fields are named freely, it is the name that is wrong.
             let freely_named =
                 around.is_some_and(|schema| schema.get("patternProperties").is_some()) && known.is_empty();
             if let (true, Err(invalid)) = (freely_named, Name::new(name)) {
-                let message = format!("`{}` is not a name that can stand in `{}`", shown(name), dotted(&parent));
+                let message = format!("`{}` is not a valid name in `{}`", shown(name), dotted(&parent));
                 diagnostics.push(
                     Diagnostic::error(subject.code.unwrap_or(codes::INVALID_NAME), message)
                         .at(subject.key(&parent, name), invalid.to_string())
@@ -201,7 +201,7 @@ impl Form {
             (None, true) => format!("add `{name}`"),
         };
         Diagnostic::error(subject.code.unwrap_or(codes::SCHEMA), message)
-            .at(subject.own_place(&parent), format!("`{name}` belongs here"))
+            .at(subject.own_place(&parent), format!("`{name}` is missing here"))
             .help(help)
     }
 
@@ -229,7 +229,7 @@ impl Form {
         {
             let message = match text {
                 "" => format!("{path} is empty"),
-                _ => format!("`{}` is not a name that {path} can have", shown(text)),
+                _ => format!("`{}` is not a valid name for {path}", shown(text)),
             };
             return diagnostic(codes::INVALID_NAME, message, invalid.to_string(), name_help(text));
         }
@@ -249,7 +249,7 @@ impl Form {
                     Some(guess) => format!("did you mean `{}`?", shown(guess)),
                     None => format!("write {}", one_of(&options)),
                 };
-                let message = format!("`{}` is not a value that {path} can have", shown(&plain(instance)));
+                let message = format!("`{}` is not a valid value of {path}", shown(&plain(instance)));
                 diagnostic(codes::SCHEMA, message, format!("expected {}", one_of(&options)), help)
             }
             ValidationErrorKind::Constant { expected_value } => {
@@ -264,20 +264,20 @@ impl Form {
                 let code = if schema_path.starts_with("/$defs/") { codes::INVALID_NAME } else { codes::SCHEMA };
                 Diagnostic::error(
                     subject.code.unwrap_or(code),
-                    format!("`{}` is not a name that a field of {path} can have", shown(&name)),
+                    format!("`{}` is not a valid name for a field of {path}", shown(&name)),
                 )
                 .at(origin, why.clone().unwrap_or_else(|| error.masked().to_string()))
                 .help("use lower-case letters, digits and hyphens")
             }
             ValidationErrorKind::Format { format } => {
-                let message = format!("`{}` is not a value that {path} can have", shown(&plain(instance)));
+                let message = format!("`{}` is not a valid value of {path}", shown(&plain(instance)));
                 let (label, help) = format_words(format);
                 diagnostic(codes::SCHEMA, message, label, help)
             }
             ValidationErrorKind::Pattern { .. } => {
-                let message = format!("`{}` does not have the form of {path}", shown(&plain(instance)));
+                let message = format!("`{}` does not have the form that {path} requires", shown(&plain(instance)));
                 let label = mistake.error.masked_with("this").to_string();
-                diagnostic(codes::SCHEMA, message, label, said("write it as the schema's pattern asks"))
+                diagnostic(codes::SCHEMA, message, label, said("write it as the pattern of the schema requires"))
             }
             ValidationErrorKind::Minimum { limit } => bound(&diagnostic, &path, instance, "at least", limit),
             ValidationErrorKind::Maximum { limit } => bound(&diagnostic, &path, instance, "at most", limit),
@@ -297,7 +297,7 @@ impl Form {
             ),
             ValidationErrorKind::FalseSchema => diagnostic(
                 codes::SCHEMA,
-                format!("{path} cannot stand here"),
+                format!("{path} is not allowed here"),
                 "unexpected".to_owned(),
                 "remove it".to_owned(),
             ),
@@ -305,7 +305,7 @@ impl Form {
                 let label = mistake.error.masked_with("this").to_string();
                 diagnostic(
                     codes::SCHEMA,
-                    format!("{path} is not as its schema asks"),
+                    format!("{path} does not follow its schema"),
                     label,
                     said("change it so that it follows the schema"),
                 )

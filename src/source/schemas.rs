@@ -1,6 +1,6 @@
 //! JSON Schemas of all documents and of `tenantry.toml`, generated from the types.
 //!
-//! They serve twice: editors complete and check with the files in `schemas/`, and this room checks with the same ones.
+//! They have two uses: editors complete and check with the files in `schemas/`, and this crate checks with the same schemas.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -35,7 +35,7 @@ pub enum DocumentKind {
 impl DocumentKind {
     pub const ALL: [Self; 4] = [Self::Tenant, Self::Tier, Self::Blueprint, Self::Approval];
 
-    /// As `kind:` names it.
+    /// The value of `kind:`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tenant => "Tenant",
@@ -45,7 +45,7 @@ impl DocumentKind {
         }
     }
 
-    /// As a sentence names it.
+    /// The word for it in a sentence.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
@@ -164,7 +164,7 @@ fn config_with(targets: &TargetForms) -> Value {
     schema
 }
 
-/// The fields that a target of any provider has.
+/// The fields of a target of any provider.
 pub fn target_table() -> Value {
     let mut generator = generator();
     let mut schema = plain(TargetTable::json_schema(&mut generator));

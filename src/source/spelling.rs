@@ -21,7 +21,7 @@ pub enum Spelling {
     NumberElsewhere { number: String },
 }
 
-/// What is wrong with the text of a plain scalar, read as `data`; nothing if the text can be made of the value again.
+/// What is wrong with the text of a plain scalar, read as `data`; `None` if the text can be made of the value again.
 pub fn check(text: &str, data: &Data) -> Option<Spelling> {
     match data {
         Data::Integer(value) => integer(text, *value),

@@ -21,14 +21,14 @@ struct Substitute {
 const SUBSTITUTES: [Substitute; 8] = [
     Substitute {
         beginning: LFS,
-        message: "the file is a pointer of Git LFS and not the file itself",
-        label: "the content is kept by Git LFS",
+        message: "the file is a Git LFS pointer, not the content",
+        label: "a Git LFS pointer",
         help: LFS_HELP,
     },
     Substitute {
         beginning: b"version https://hawser.github.com/spec/",
-        message: "the file is a pointer of Git LFS and not the file itself",
-        label: "the content is kept by Git LFS",
+        message: "the file is a Git LFS pointer, not the content",
+        label: "a Git LFS pointer",
         help: LFS_HELP,
     },
     Substitute {
@@ -71,11 +71,9 @@ const SUBSTITUTES: [Substitute; 8] = [
 
 const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-const LFS_HELP: &str = "fetch the file with `git lfs pull` (in CI, check out with LFS); a revision (`--rev`) only holds the pointer, \
-     so take the file out of LFS (`git lfs untrack`) to plan revisions";
+const LFS_HELP: &str = "fetch the content with `git lfs pull` (in CI, check out with LFS); a revision (`--rev`) has only the pointer, so remove the file from LFS (`git lfs untrack`) to plan revisions";
 
-const DECRYPT_HELP: &str = "decrypt the file before Tenantry reads it; secrets belong into the secret store, from where a blueprint has them \
-     as `${secret('name')}`";
+const DECRYPT_HELP: &str = "decrypt the file before Tenantry reads it; keep secrets in the secret store, and refer to them in a blueprint as `${secret('name')}`";
 
 /// The lines that Git writes around the sides of a conflict (gitattributes, `conflict-marker-size`: seven by default).
 const MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
@@ -98,7 +96,7 @@ pub fn conflict(text: &str) -> Option<(Problem, Range<usize>)> {
         if MARKERS.iter().any(is_marker) {
             let problem = Problem::new(
                 codes::FILE_SUBSTITUTED,
-                "the file has a merge conflict that is not resolved",
+                "the file has an unresolved merge conflict",
                 "a conflict marker",
                 "keep one of the sides, remove the lines with the markers, and `git add` the file",
             );
@@ -117,10 +115,7 @@ mod tests {
     fn files_of_another_sort_are_called_by_name() {
         let sort = |bytes: &[u8]| of_another_sort(bytes).map(|(problem, range)| (problem.message, range));
         let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
-        assert_eq!(
-            sort(lfs),
-            Some(("the file is a pointer of Git LFS and not the file itself".to_owned(), 0..LFS.len()))
-        );
+        assert_eq!(sort(lfs), Some(("the file is a Git LFS pointer, not the content".to_owned(), 0..LFS.len())));
         assert_eq!(sort(b"\0GITCRYPT\0\xff\xfe\x80"), Some(("the file is encrypted with git-crypt".to_owned(), 0..10)));
         assert_eq!(
             sort(b"$ANSIBLE_VAULT;1.1;AES256\n6162"),

@@ -95,12 +95,12 @@ impl TargetForms {
         }
         let property = |schemas: &Vec<&Value>| match schemas.as_slice() {
             [only] => (*only).clone(),
-            several => json!({"anyOf": several, "description": "As the target's provider has it."}),
+            several => json!({"anyOf": several, "description": "A setting of the target's provider."}),
         };
         let properties: Map<String, Value> =
             properties.iter().map(|(name, schemas)| ((*name).to_owned(), property(schemas))).collect();
         json!({
-            "description": "What is different of a target in this environment.",
+            "description": "Settings that a target has differently in this environment.",
             "type": "object", "properties": properties, "additionalProperties": false,
         })
     }
@@ -161,11 +161,11 @@ impl Checked<'_> {
             if form.properties.contains_key(name) || !self.reported.insert(child(&part.pointer, name)) {
                 continue;
             }
-            let message = format!("`{name}` of `{}` is not a setting of {provider}", dotted(&below.pointer));
+            let message = format!("`{name}` of `{}` is not a valid setting of {provider}", dotted(&below.pointer));
             self.diagnostics.push(
                 Diagnostic::error(codes::CONFIG_INVALID, message)
                     .at(first_line(self.file, self.text, part.node.span), "another provider here")
-                    .help("give the target of this environment a name of its own"),
+                    .help("use another name for the target in this environment"),
             );
         }
     }

@@ -34,7 +34,7 @@ pub fn decode(bytes: Vec<u8>) -> Decoded {
             let help = if utf16 {
                 "the file looks like UTF-16: save it as UTF-8".to_owned()
             } else {
-                format!("save the file as UTF-8; the byte 0x{bad:02X} does not belong to a character there")
+                format!("save the file as UTF-8; the byte 0x{bad:02X} is not part of a character")
             };
             let problem =
                 Problem::new(codes::FILE_NOT_UTF8, "the file is not UTF-8", "the first byte that is not UTF-8", help);
@@ -50,15 +50,15 @@ pub fn decode(bytes: Vec<u8>) -> Decoded {
         let problem = if character == '\0' {
             Problem::new(
                 codes::FILE_CONTROL_CHARACTER,
-                "the file holds a NUL",
-                format!("{code_point} stands here"),
-                "remove it; a file that is full of them is binary or was damaged",
+                "the file contains a NUL character",
+                format!("{code_point} is here"),
+                "remove it; a file with many of them is binary or damaged",
             )
         } else {
             Problem::new(
                 codes::FILE_CONTROL_CHARACTER,
-                "the file holds a control character",
-                format!("{code_point} stands here"),
+                "the file contains a control character",
+                format!("{code_point} is here"),
                 "remove it, or write it as an escape in a text in double quotes",
             )
         };
@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_refused_at_its_place() {
-        assert_eq!(problem(b"a\0b"), Some(("the file holds a NUL".to_owned(), 1)));
-        assert_eq!(problem("aé\u{1b}[31m".as_bytes()), Some(("the file holds a control character".to_owned(), 3)));
-        assert_eq!(problem("\u{9b}".as_bytes()), Some(("the file holds a control character".to_owned(), 0)));
+        assert_eq!(problem(b"a\0b"), Some(("the file contains a NUL character".to_owned(), 1)));
+        assert_eq!(problem("aé\u{1b}[31m".as_bytes()), Some(("the file contains a control character".to_owned(), 3)));
+        assert_eq!(problem("\u{9b}".as_bytes()), Some(("the file contains a control character".to_owned(), 0)));
         assert_eq!(problem(b"ab\xff"), Some(("the file is not UTF-8".to_owned(), 2)));
         assert_eq!(problem("ok: \u{85}é".as_bytes()), None);
     }

@@ -22,7 +22,7 @@ pub fn parse(file: FileId, text: &str) -> Result<Node, Vec<Diagnostic>> {
             let span = error.span().map_or_else(Span::default, |range| span(&range));
             Diagnostic::error(codes::CONFIG_INVALID, "`tenantry.toml` is not valid TOML")
                 .at(Origin { file, span }, error.message())
-                .help("texts are quoted, tables begin with `[name]`, and no key stands twice: see https://toml.io")
+                .help("quote texts, begin tables with `[name]`, and write each key once: see https://toml.io")
         })
         .collect())
 }

@@ -79,7 +79,7 @@ enum Content {
     Map { fields: Vec<Field>, key: Option<Key> },
 }
 
-/// A key whose value is still to come; nothing if the key cannot be used.
+/// A key whose value is still to come; `None` if the key cannot be used.
 type Key = Option<(Box<str>, Span)>;
 
 struct Builder<'t> {
@@ -231,13 +231,13 @@ impl<'t> Builder<'t> {
             // An anchor that is still open would contain itself.
             let is_open = self.open.iter().any(|open| open.anchor == anchor);
             return Err(Box::new(if is_open {
-                Diagnostic::error(codes::YAML_SYNTAX, "an alias stands within the value that it repeats")
-                    .at(origin, "this would never end")
+                Diagnostic::error(codes::YAML_SYNTAX, "an alias is inside the value that it repeats")
+                    .at(origin, "the value would never end")
                     .help("write the value out")
             } else {
                 let alias = shown(self.text.get(span.start as usize..span.end as usize).unwrap_or_default());
                 Diagnostic::error(codes::YAML_SYNTAX, format!("the alias `{alias}` names an anchor of another document"))
-                    .at(origin, "not known in this document")
+                    .at(origin, "not defined in this document")
                     .help("an anchor ends with its document: write the value out, or put what tenants share into their tier's `values`")
             }));
         };
@@ -249,8 +249,8 @@ impl<'t> Builder<'t> {
             self.aliased_in_document <= MAX_ALIASED && self.aliased_in_file <= MAX_ALIASED + self.text.len() / 8;
         let Some(node) = node.as_ref().filter(|_| within_limits) else {
             return Err(Box::new(
-                Diagnostic::error(codes::ALIAS_BOMB, format!("aliases unfold to more than {MAX_ALIASED} values"))
-                    .at(origin, "the limit is passed here")
+                Diagnostic::error(codes::ALIAS_BOMB, format!("aliases expand to more than {MAX_ALIASED} values"))
+                    .at(origin, "the limit is exceeded here")
                     .help("write the values out, or put what tenants share into their tier's `values`"),
             ));
         };
@@ -280,9 +280,9 @@ impl<'t> Builder<'t> {
         };
         data.unwrap_or_else(|| {
             let diagnostic =
-                Diagnostic::error(codes::YAML_SYNTAX, format!("`{}` is not what its tag says", shown(text)))
-                    .at(Origin { file: self.file, span }, format!("not of the type `{}`", shown(&written(tag))))
-                    .help("leave the tag out");
+                Diagnostic::error(codes::YAML_SYNTAX, format!("`{}` does not have the type of its tag", shown(text)))
+                    .at(Origin { file: self.file, span }, format!("not a value of type `{}`", shown(&written(tag))))
+                    .help("remove the tag");
             self.diagnostics.push(diagnostic);
             as_text()
         })
@@ -299,9 +299,9 @@ impl<'t> Builder<'t> {
 
     fn unknown_tag(&mut self, tag: &Tag, span: Span) {
         self.diagnostics.push(
-            Diagnostic::error(codes::YAML_SYNTAX, format!("the tag `{}` means nothing here", shown(&written(tag))))
+            Diagnostic::error(codes::YAML_SYNTAX, format!("the tag `{}` is not supported", shown(&written(tag))))
                 .at(Origin { file: self.file, span }, "this value is tagged")
-                .help("leave the tag out; documents have texts, numbers, booleans, lists and mappings only"),
+                .help("remove the tag; documents have only texts, numbers, booleans, lists and mappings"),
         );
     }
 
@@ -323,10 +323,10 @@ impl<'t> Builder<'t> {
                 self.diagnostics.push(
                     Diagnostic::error(
                         codes::DUPLICATE_KEY,
-                        format!("the key `{}` stands twice in one mapping", shown(&field.key)),
+                        format!("the key `{}` appears twice in one mapping", shown(&field.key)),
                     )
-                    .at(Origin { file: self.file, span: field.key_span }, "the second one")
-                    .related(Origin { file: self.file, span: earlier }, "the first one")
+                    .at(Origin { file: self.file, span: field.key_span }, "again here")
+                    .related(Origin { file: self.file, span: earlier }, "first here")
                     .help("remove one of them"),
                 );
             }
@@ -354,17 +354,17 @@ impl<'t> Builder<'t> {
         let help = if info.contains("tab") {
             "indent with spaces"
         } else if info.contains("mapping values are not allowed") {
-            "quote a text that holds a colon and a space, and check the indentation"
+            "quote a text that contains a colon and a space, and check the indentation"
         } else if info.contains("anchor") {
-            "an alias `*name` repeats a value that was given the name `&name` earlier in the same document; quote a text that begins with `*`"
+            "define the anchor `&name` earlier in the same document; quote a text that begins with `*`"
         } else if info.contains("escape") {
-            "write the text in single quotes, where a backslash stands for itself"
+            "write the text in single quotes, where a backslash has no special meaning"
         } else if info.contains("flow") {
             "close every bracket and brace, and put a comma between items"
         } else if info.contains("quoted scalar") {
             "close the quotation mark, or double it to have it in the text"
         } else {
-            "look at the indentation, the quotation marks and the brackets around this place; quote texts that hold special characters"
+            "check the indentation, the quotation marks and the brackets around this place; quote texts that contain special characters"
         };
         Diagnostic::error(codes::YAML_SYNTAX, "the file is not valid YAML").at(origin, info).help(help)
     }
@@ -378,14 +378,17 @@ fn written(tag: &Tag) -> String {
 }
 
 fn too_deep(origin: Origin) -> Diagnostic {
-    Diagnostic::error(codes::NESTED_TOO_DEEPLY, format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
-        .at(origin, "the limit is passed here")
-        .help("flatten the document")
+    Diagnostic::error(
+        codes::NESTED_TOO_DEEPLY,
+        format!("lists and mappings are nested more than {MAX_DEPTH} levels levels deep"),
+    )
+    .at(origin, "the limit is exceeded here")
+    .help("flatten the document")
 }
 
 fn merge(file: FileId, span: Span) -> Diagnostic {
     Diagnostic::error(codes::YAML_SYNTAX, "merge keys (`<<`) are not part of YAML 1.2")
-        .at(Origin { file, span }, "this merges nothing")
+        .at(Origin { file, span }, "not merged")
         .help("write the fields out, or put what tenants share into their tier's `values`")
 }
 
@@ -400,7 +403,7 @@ fn as_key(file: FileId, text: &str, node: Node) -> Result<(Box<str>, Span), Box<
         Data::List(_) | Data::Map(_) => refused(
             "a key is a list or a mapping, but must be a text".to_owned(),
             "this is used as a key",
-            "quote it if braces or brackets belong to the text, such as an expression `\"${…}\"`".to_owned(),
+            "quote it if braces or brackets are part of the text, as in an expression `\"${…}\"`".to_owned(),
         ),
         Data::Null if span.start == span.end => refused(
             "a key is missing".to_owned(),

@@ -1,7 +1,7 @@
-//! What a row of journal entries leaves in the tables.
+//! The net effect of a sequence of journal entries on the tables.
 //!
-//! One transaction holds the entries of many requests. Of several that touch one address only the last one counts for
-//! the tables, so their net effect is worked out first and written once.
+//! One transaction has the entries of many requests. If several entries concern one address, only the last one counts for the
+//! tables, so the net effect is computed first and written once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,9 +55,9 @@ pub struct Kept {
 /// The net effect of any number of entries.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Number of the entry and the step as JSON, or nothing for a step that is closed.
+    /// Number of the entry and the step as JSON, or `None` for a step that is closed.
     steps: BTreeMap<String, Option<(i64, String)>>,
-    /// Number of the entry and the row, or nothing for an address that is forgotten.
+    /// Number of the entry and the row, or `None` for an address that is forgotten.
     inventory: BTreeMap<String, Option<(i64, Box<Kept>)>>,
     phases: BTreeMap<Arc<str>, Phase>,
     targets: BTreeMap<TargetName, KnownTarget>,

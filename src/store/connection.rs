@@ -1,4 +1,4 @@
-//! One way to talk to SQLite and PostgreSQL.
+//! A common interface to SQLite and PostgreSQL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,17 +16,17 @@ use crate::{recovery, sqlite};
 /// How long a server may take to answer a new connection. Longer than any handshake, shorter than a user's patience.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// After this time without use a connection is asked whether it still lives, before it is relied on. Below the idle
-/// timeouts of common proxies, and long enough that an apply at work never asks.
+/// After this time without use, a connection is tested before it is used. It is below the idle timeouts of common proxies, and
+/// long enough that a running apply never tests.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The number of a scope that holds nothing. Numbers are counted from 1.
+/// The number of an empty scope. Numbers are counted from 1.
 pub const NO_SCOPE: i64 = 0;
 
-/// `SQLITE_READONLY_ROLLBACK`: what a crash left has to be undone first, and this connection may not write.
+/// `SQLITE_READONLY_ROLLBACK`: a crashed transaction must be undone first, but this connection may not write.
 const SQLITE_READONLY_ROLLBACK: &str = "776";
 
-/// A connection that is made again when it is lost.
+/// A connection that is restored when it is lost.
 pub struct Link {
     location: Arc<str>,
     target: Target,
@@ -34,7 +34,7 @@ pub struct Link {
     scope: i64,
     connection: Option<Connection>,
     used: Instant,
-    /// Something failed on the connection, so it may be lost or in the middle of something.
+    /// Something failed on the connection, so it may be lost or inside a transaction.
     broken: bool,
 }
 
@@ -58,7 +58,7 @@ enum Connection {
 pub enum Purpose {
     /// One consistent view.
     Read,
-    /// Alone among all writers, until its end.
+    /// Exclusive among all writers until its end.
     Write,
 }
 
@@ -97,12 +97,12 @@ impl Link {
         self.scope = scope;
     }
 
-    /// Forgets the connection, and with it whatever was left in the middle of something.
+    /// Drops the connection, with any open transaction.
     pub fn reset(&mut self) {
         self.connection = None;
     }
 
-    /// Makes the connection.
+    /// Connects.
     pub async fn connect(&mut self) -> Result<(), StoreError> {
         let attempted = "opening it";
         let connection = match &self.target {
@@ -161,7 +161,7 @@ impl Link {
         }
     }
 
-    /// Sees to a connection that works.
+    /// Ensures a working connection.
     async fn revive(&mut self, purpose: Purpose) -> Result<(), StoreError> {
         let usable = match &mut self.connection {
             None => false,
@@ -218,7 +218,7 @@ impl Work<'_> {
         self.scope = scope;
     }
 
-    /// The whole database as the bytes of a file; nothing of a server's.
+    /// The whole database as the bytes of a file; `None` for a server's.
     pub async fn bytes(&mut self, attempted: &'static str) -> Result<Option<Arc<[u8]>>, StoreError> {
         let Transaction::Sqlite(transaction) = &mut self.transaction else { return Ok(None) };
         let copied = transaction.serialize(None).await;
@@ -328,7 +328,7 @@ impl Work<'_> {
         done.map_err(|error| self.broke(attempted, &error))
     }
 
-    /// Makes everything that was done durable.
+    /// Commits the transaction.
     pub async fn commit(self) -> Result<(), StoreError> {
         let done = match self.transaction {
             Transaction::Sqlite(transaction) => transaction.commit().await,
@@ -358,7 +358,7 @@ impl Work<'_> {
         })
     }
 
-    /// An error of this store that no database told.
+    /// An error of this store that does not come from the database.
     pub fn failed(&self, attempted: &'static str, cause: impl std::fmt::Display) -> StoreError {
         StoreError::Failed { location: self.location.to_string(), attempted, cause: cause.to_string() }
     }
@@ -423,8 +423,7 @@ pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> 
     let Some(database) = error.as_database_error() else {
         return failed(match error {
             sqlx::Error::Tls(_) => format!(
-                "{error}: a server on another machine is verified; name its authority with `sslrootcert=FILE` in the URL, or \
-                 write `sslmode=disable` if the network between is trusted"
+                "{error}: the certificate of a server on another machine is verified; name its authority with `sslrootcert=FILE` in the URL, or write `sslmode=disable` if the network between is trusted"
             ),
             error => error.to_string(),
         });
@@ -440,14 +439,10 @@ pub fn failure(location: &str, attempted: &'static str, error: &sqlx::Error) -> 
     }
     // The primary result code is the lowest byte of the extended one: https://www.sqlite.org/rescode.html
     match code.parse::<i32>().unwrap_or_default() & 0xff {
-        5 => failed(format!(
-            "{message}: another process has not let go of it for {} seconds",
-            sqlite::PATIENCE.as_secs()
-        )),
-        8 | 14 => failed(format!("{message}: look at the permissions of the file and its folder")),
+        5 => failed(format!("{message}: another process has held the file for {} seconds", sqlite::PATIENCE.as_secs())),
+        8 | 14 => failed(format!("{message}: check the permissions of the file and its folder")),
         11 | 26 => failed(format!(
-            "{message}: the file is damaged or is not a store; put back a copy of it, or move it away and restore an export \
-             of it with `tenantry store import FILE`"
+            "{message}: the file is damaged or not a store; restore a copy of it, or move it away and restore an export with `tenantry store import FILE`"
         )),
         13 => StoreError::Full { location, cause: message.to_owned() },
         _ => failed(message.to_owned()),

@@ -1,4 +1,4 @@
-//! What every store keeps: Tenantry's own record.
+//! The contract of every store: Tenantry's own record.
 //!
 //! Three things live here. The *journal* is append-only and hash-chained. The *inventory* says what was last applied at
 //! each address. *Locks* keep two applies from one tenant. One contract, two implementations: SQLite beside the estate,
@@ -8,9 +8,9 @@
 //! writes what belongs to another. Each scope has a journal, counters and locks of its own, so that a run in one
 //! environment never waits for a run in another.
 //!
-//! Fencing: whoever acquires a lock gets a token that is higher than every token before it. [`Store::begin`] and
-//! [`Store::finish`] take the token and refuse it, in the same transaction as their own write, once another holder has
-//! the lock or the lease has run out. So a runner that was suspended beyond its lease stops at its next step.
+//! Fencing: acquiring a lock returns a token that is higher than every token before it. [`Store::begin`] and [`Store::finish`]
+//! take the token and refuse it, in the same transaction as their own write, once another holder has the lock or the lease has
+//! run out. So a runner that was suspended beyond its lease stops at its next step.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,12 +40,12 @@ impl fmt::Display for FencingToken {
     }
 }
 
-/// Whose records a store is opened for.
+/// The estate and environment that a store is opened for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
     pub estate: Arc<str>,
-    /// Nothing where no environment was chosen.
+    /// `None` if no environment was chosen.
     pub environment: Option<Arc<str>>,
 }
 
@@ -78,13 +78,13 @@ pub trait Store: Send + Sync {
     /// The phase that each tenant was last applied in. Tenants that were never applied are not among them.
     async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError>;
 
-    /// Steps that were begun and never finished, by any run, oldest first: what a crash leaves.
+    /// Steps that any run began and did not finish, for example because of a crash; oldest first.
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError>;
 
     /// The systems that targets were when they were last accepted, by the targets' names.
     async fn targets(&self) -> Result<BTreeMap<TargetName, KnownTarget>, StoreError>;
 
-    /// Journals that a target is this system, and remembers it in the place of any other.
+    /// Journals that a target is this system, and records it in place of any other.
     async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError>;
 
     /// Opens a run and returns its number.
@@ -97,7 +97,7 @@ pub trait Store: Send + Sync {
     /// Closes a run.
     async fn end_run(&self, run: RunId, at: Timestamp, outcome: &RunOutcome) -> Result<(), StoreError>;
 
-    /// Takes the locks of all `owners` or of none.
+    /// Takes the locks of all `owners`, or none.
     ///
     /// # Errors
     /// [`StoreError::Locked`] names the first that another holder has.
@@ -109,7 +109,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::LeaseLost`] if one of them is gone.
     async fn renew(&self, holder: &str, now: Timestamp, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Gives up every lock that `holder` has. Not having one is no error.
+    /// Releases every lock of `holder`. It is not an error if there is none.
     async fn release(&self, holder: &str) -> Result<(), StoreError>;
 
     /// Every lock whose lease has not run out at `now`.
@@ -118,7 +118,7 @@ pub trait Store: Send + Sync {
     /// Removes locks, and journals each. Returns those that were removed.
     async fn unlock(&self, request: &Unlock<'_>) -> Result<Vec<Lock>, StoreError>;
 
-    /// Checks that a lock is still held, and that its lease goes on beyond `until`. Writes nothing.
+    /// Checks that a lock is still held, and that its lease ends after `until`. Writes nothing.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if not.
@@ -148,20 +148,20 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Tampered`] at the first entry whose hash does not fit.
     async fn verify_journal(&self) -> Result<u64, StoreError>;
 
-    /// Where the journal ends.
+    /// The head of the journal.
     ///
     /// # Errors
     /// [`StoreError::Tampered`] if the last entry is not the one that the store's own count names.
     async fn head(&self) -> Result<JournalHead, StoreError>;
 
-    /// Whether the journal still holds what it held when it ended at `head`.
+    /// Whether the journal still has all entries up to `head`.
     async fn contains(&self, head: &JournalHead) -> Result<bool, StoreError>;
 
     /// Everything that the store holds, except for locks.
     async fn export(&self) -> Result<Records, StoreError>;
 
-    /// Takes over everything that another store held, after verifying its journal. Writes no entry of its own, so that
-    /// an export of this store is the same as the one it was imported from.
+    /// Imports all records of another store, after verifying its journal. Writes no entry of its own, so that an export of this
+    /// store is the same as the imported one.
     ///
     /// # Errors
     /// [`StoreError::NotEmpty`] if this scope holds something. [`StoreError::OtherScope`] if the export is of another
@@ -187,14 +187,14 @@ impl fmt::Display for RunId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KnownTarget {
-    /// What the provider tells systems apart by, such as a system identifier or an account; nothing if it was accepted although
-    /// it does not tell.
+    /// What distinguishes the system, such as a system identifier or an account; `None` if it was accepted without a
+    /// fingerprint.
     pub fingerprint: Option<Fingerprint>,
     /// When it was accepted.
     pub since: Timestamp,
 }
 
-/// A target that is taken to be a system from now on.
+/// The acceptance of a target as a system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetAccepted {
@@ -211,14 +211,14 @@ pub struct TargetAccepted {
     pub target: TargetName,
 }
 
-/// Who may write for an owner.
+/// A lock that a write depends on.
 #[derive(Clone, Debug)]
 pub struct Fence {
     pub run: RunId,
     pub owner: Owner,
     /// As the lock was given.
     pub token: FencingToken,
-    /// Against which the lease is checked.
+    /// The time that the lease is compared with.
     pub now: Timestamp,
 }
 
@@ -294,9 +294,9 @@ pub struct StepEnded {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepResult {
-    /// The inventory holds this from now on.
+    /// The inventory has this record now.
     Applied(Applied),
-    /// The inventory forgets the address.
+    /// The address is removed from the inventory.
     Removed,
     /// Nothing was written, for this reason. The step is closed; the inventory stays.
     Failed(Arc<str>),
@@ -323,7 +323,7 @@ pub struct PhaseTransition {
 pub struct Holder {
     /// Unique to the run: actor, process and a random part.
     pub name: Arc<str>,
-    /// Nothing where the system does not tell.
+    /// `None` if the system does not reveal it.
     pub process: Option<Process>,
 }
 
@@ -333,15 +333,15 @@ impl From<&str> for Holder {
     }
 }
 
-/// A process, told apart from every other one on every machine.
+/// A process, identified among all processes of all machines.
 ///
-/// A number alone does not do: it is given again, and containers of one machine each count for themselves.
+/// A number alone is not enough: it is reused, and each container of a machine has its own numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// The machine, since it was last started.
     pub boot: Arc<str>,
-    /// Within which the number counts.
+    /// The namespace of the number.
     pub namespace: Arc<str>,
     /// Number of the user that it runs as: processes of others may be hidden.
     pub user: u32,
@@ -363,7 +363,7 @@ pub struct LockRequest<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Unlock<'a> {
     pub owners: &'a [Owner],
-    /// Only what this holder has; nothing to remove a lock whoever has it.
+    /// Only locks of this holder; `None` to remove locks of any holder.
     pub holder: Option<&'a str>,
     pub at: Timestamp,
     /// Who removes them: user@host.
@@ -389,11 +389,11 @@ pub struct Lock {
 pub struct HistoryQuery {
     pub owner: Option<Owner>,
     pub run: Option<RunId>,
-    /// The most entries to return; all if nothing.
+    /// The maximum number of entries to return; `None` for all.
     pub limit: Option<u64>,
 }
 
-/// What an entry of the journal is about.
+/// The type of an entry of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum JournalEvent {
@@ -406,12 +406,12 @@ pub enum JournalEvent {
     Unlocked,
     /// A target is another system than before, or is seen for the first time.
     TargetAccepted,
-    /// The records were brought to a new format.
+    /// The records were migrated to a new format.
     Migrated,
 }
 
 impl JournalEvent {
-    /// As the journal has it.
+    /// The name in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RunBegun => "runBegun",
@@ -446,21 +446,21 @@ pub struct JournalEntry {
     pub hash: Arc<str>,
 }
 
-/// A store that cannot do what was asked.
+/// A failure of the store.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{owner} is locked by {holder} until {expires}", owner = .0.owner, holder = .0.holder, expires = .0.expires)]
     Locked(Box<Lock>),
-    #[error("the lock of {0} was lost to another run or ran out")]
+    #[error("the lock of {0} expired or was taken over by another run")]
     LeaseLost(Owner),
     #[error("the journal was changed at entry {sequence}: its hash does not follow from the entry before")]
     Tampered { sequence: u64 },
     /// Of a store, or of an export.
-    #[error("{subject} holds records of {found}, not of {wanted}")]
+    #[error("{subject} has records of {found}, not of {wanted}")]
     OtherScope { subject: String, found: Box<Scope>, wanted: Box<Scope> },
-    #[error("the store at {location} already holds records of {scope}")]
+    #[error("the store at {location} already has records of {scope}")]
     NotEmpty { location: String, scope: Box<Scope> },
-    #[error("the store at {location} has an earlier format, and it does not say which environment {what} belongs to")]
+    #[error("the store at {location} has an earlier format and does not say to which environment {what} belongs")]
     Unattributed { location: String, what: String, environments: Vec<Scope> },
     #[error("the export cannot be read: line {line}: {cause}")]
     Export { line: usize, cause: String },
@@ -468,6 +468,6 @@ pub enum StoreError {
     Newer { location: String, found: u32, supported: u32 },
     #[error("the store at {location} is full: {cause}")]
     Full { location: String, cause: String },
-    #[error("the store at {location} cannot be used while {attempted}: {cause}")]
+    #[error("the store at {location} failed while {attempted}: {cause}")]
     Failed { location: String, attempted: &'static str, cause: String },
 }

@@ -1,6 +1,6 @@
-//! Records as a file, one JSON document a line: a header, the records, and an end that a cut file lacks.
+//! Records as a file with one JSON document per line: a header, the records, and an end, which a truncated file lacks.
 //!
-//! The same records make the same bytes, whichever database they are in.
+//! The same records give the same bytes, from either database.
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Records {
             let wrong = |cause: String| StoreError::Export { line: index + 1, cause };
             let line = line.map_err(|error| wrong(error.to_string()))?;
             if ended {
-                return Err(wrong("something follows the end".into()));
+                return Err(wrong("there are lines after the end".into()));
             }
             let record: Record = serde_json::from_slice(&line).map_err(|error| wrong(error.to_string()))?;
             match (record, &mut records) {
@@ -102,7 +102,7 @@ impl Records {
                 (Record::Target { target, known }, Some((records, _))) => records.targets.push((target, known)),
                 (Record::End { lines, sha256 }, Some((records, journal))) => {
                     if lines != count || sha256 != hex(&digest.clone().finalize()) {
-                        return Err(wrong("the lines before it are not those that were exported".into()));
+                        return Err(wrong("the lines before it were changed after the export".into()));
                     }
                     if records.head() != *journal {
                         return Err(wrong("the journal does not end where the header says".into()));

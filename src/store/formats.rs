@@ -3,7 +3,7 @@
 /// The format of the tables. A store of a higher format is refused, one of a lower format is migrated before it is written.
 pub const FORMAT: u32 = 2;
 
-/// `application_id` is "tnty" in ASCII, by which a file of another program is told apart.
+/// `application_id` is "tnty" in ASCII, which distinguishes the file from those of other programs.
 pub const SQLITE: &str = "
 PRAGMA application_id = 1953395833;
 CREATE TABLE scopes (

@@ -1,8 +1,8 @@
 //! A store that stops the whole process at a chosen point: the rehearsal of a crash.
 //!
-//! Recovery is only as good as its worst moment, so every moment can be had on purpose. `TENANTRY_HALT_AT=N` lets the
-//! command go on until the N-th point, says `halted` on stderr, and then does nothing for ever, until somebody kills it.
-//! Every call that writes the journal has two points, one before and one after; they are counted from 0.
+//! Recovery must work at every moment, so a test can stop the process at each of them. With `TENANTRY_HALT_AT=N` the command
+//! runs until the N-th point, prints `halted` on stderr, and then waits until it is killed. Every call that writes the journal
+//! has two points, one before and one after; they are counted from 0.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 //!
 //! Times are kept in microseconds: whole numbers that both databases compare alike, over the whole range of a timestamp.
 //!
-//! Whoever loses a lock, because its lease ran out and another run took it or because somebody unlocked it, is written
-//! down with the first owner it lost, so that its next heartbeat can tell it. That line stays until the holder releases
-//! its locks; a holder that died leaves one line, whatever it held.
+//! If a holder loses a lock, because its lease expired and another run took it or because somebody unlocked it, the holder is
+//! recorded with the first owner that it lost, so that its next heartbeat finds out. That row stays until the holder releases
+//! its locks; a holder that died leaves one row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,7 @@ pub async fn take(
     Ok(tokens)
 }
 
-/// Extends the lease of all that `holder` has.
+/// Extends the lease of all locks of `holder`.
 pub async fn renew(work: &mut Work<'_>, holder: &str, now: Timestamp, until: Timestamp) -> Result<(), StoreError> {
     let attempted = "renewing locks";
     let now = now.as_microsecond();
@@ -80,13 +80,13 @@ pub async fn renew(work: &mut Work<'_>, holder: &str, now: Timestamp, until: Tim
     work.execute(attempted, statements::EXTEND, [work.scope(), holder.into(), now.into(), until.into()]).await
 }
 
-/// Gives up all that `holder` has.
+/// Releases all locks of `holder`.
 pub async fn release(work: &mut Work<'_>, holder: &str) -> Result<(), StoreError> {
     work.execute("releasing locks", statements::RELEASE, [work.scope(), holder.into()]).await?;
     work.execute("releasing locks", statements::FORGET_LOST, [work.scope(), holder.into()]).await
 }
 
-/// Removes locks, those of one holder alone or whoever has them, and returns them in the order of `owners`.
+/// Removes locks of one holder or of any, and returns them in the order of `owners`.
 pub async fn remove(work: &mut Work<'_>, owners: &[Owner], holder: Option<&str>) -> Result<Vec<Lock>, StoreError> {
     let attempted = "removing locks";
     let mut existing = existing(work, attempted, owners).await?;
@@ -98,7 +98,7 @@ pub async fn remove(work: &mut Work<'_>, owners: &[Owner], holder: Option<&str>)
     Ok(locks)
 }
 
-/// All whose lease has not run out.
+/// All locks whose lease has not expired.
 pub async fn held(work: &mut Work<'_>, now: Timestamp) -> Result<Vec<Lock>, StoreError> {
     let mut locks =
         work.fetch("reading locks", statements::ALL_LOCKS, [work.scope(), now.as_microsecond().into()], lock).await?;
@@ -106,7 +106,7 @@ pub async fn held(work: &mut Work<'_>, now: Timestamp) -> Result<Vec<Lock>, Stor
     Ok(locks)
 }
 
-/// Which fences no longer hold, each with its owner.
+/// The fences that are no longer valid, each with its owner.
 pub async fn fallen<'f>(
     work: &mut Work<'_>,
     fences: impl Iterator<Item = &'f Fence> + Clone,

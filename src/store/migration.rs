@@ -1,11 +1,11 @@
-//! Format 1 had one journal and one inventory for whoever used the database. This finds out whose each row is.
+//! Format 1 had one journal and one inventory for all users of the database. This module determines the scope of each row.
 //!
-//! Every run named its estate and environment in the journal, and every entry of a step names its run. So each scope's
-//! records follow from the journal: its entries, chained anew in their order; the rows that its own runs wrote; the phases
-//! that its own runs entered. A row that the tables hold belongs to the run that wrote its address last. Where runs of
-//! several scopes wrote one address, the tables kept what the last one wrote; the journal still tells what the others wrote.
+//! Every run named its estate and environment in the journal, and every entry of a step names its run. So each scope's records
+//! follow from the journal: its entries, chained anew in their order; the rows that its own runs wrote; the phases that its own
+//! runs entered. A row that the tables hold belongs to the run that wrote its address last. Where runs of several scopes wrote
+//! one address, the tables kept what the last one wrote; the journal still has what the others wrote.
 //!
-//! What no entry tells is not guessed.
+//! A row that no entry explains is not guessed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl Earlier {
         self.settle(location, replay)
     }
 
-    /// Holds what the journal told against what the tables have.
+    /// Compares the journal with the tables.
     fn settle(self, location: &str, mut replay: Replay) -> Result<Vec<Records>, StoreError> {
         let Self { tip, token, lines: _, inventory, open_steps, phases, locks } = self;
         let only = match replay.scopes.len() {
@@ -160,7 +160,7 @@ impl Earlier {
     }
 }
 
-/// What the journal tells, entry by entry.
+/// The result of replaying the journal, entry by entry.
 #[derive(Default)]
 struct Replay {
     scopes: BTreeMap<Scope, Held>,
@@ -175,7 +175,7 @@ struct Replay {
     begun: BTreeSet<i64>,
 }
 
-/// What one scope holds so far.
+/// The records of one scope so far.
 struct Held {
     tip: Tip,
     run: i64,
@@ -198,7 +198,7 @@ impl Default for Held {
     }
 }
 
-/// What counts of a step that was begun.
+/// The relevant data of a step that was begun.
 #[derive(Deserialize)]
 struct Begun {
     address: Address,
@@ -210,7 +210,7 @@ impl Replay {
         StoreError::Unattributed { location: location.to_owned(), what, environments }
     }
 
-    /// Adds an entry. The error names an entry that belongs to nobody.
+    /// Adds an entry. The error names an entry without a scope.
     fn add(&mut self, line: &Line, wanted: &Scope) -> Result<(), String> {
         let nobody = || format!("entry {} of the journal", line.sequence);
         let event = JournalEvent::from_name(&line.event).ok_or_else(nobody)?;

@@ -19,7 +19,7 @@ use crate::statements::POSTGRES_ALONE;
 /// How to connect, and what to call the store in messages.
 ///
 /// # Errors
-/// If it is not a URL of PostgreSQL. The message does not repeat it, for it has a password in it.
+/// If it is not a URL of PostgreSQL. The message does not repeat it, because it contains a password.
 pub fn options(url: &SecretString) -> Result<(PgConnectOptions, String), StoreError> {
     let url = url.expose_secret();
     let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
@@ -54,7 +54,7 @@ fn protected(options: PgConnectOptions) -> PgConnectOptions {
     }
 }
 
-/// What a database holds for a scope.
+/// The state of a database for a scope.
 pub enum Found {
     /// No tables.
     Nothing,
@@ -64,7 +64,7 @@ pub enum Found {
     Earlier(Earlier),
 }
 
-/// Looks what there is, without writing.
+/// Determines that state, without writing.
 ///
 /// # Errors
 /// [`StoreError::Newer`] if it is of a later version.
@@ -96,7 +96,7 @@ pub async fn prepare(location: &str, link: &mut Link, scope: &Scope) -> Result<i
             write_all(&mut work, &records).await?;
             work.script("migrating it", formats::POSTGRES_PRIVILEGES_OF_FORMAT_1).await?;
             tracing::warn!(
-                "the store is brought to format {FORMAT}; as it was, it is kept in schema tenantry_store_format_1"
+                "the store was migrated to format {FORMAT}; the tables of the earlier format stay in schema tenantry_store_format_1"
             );
         }
     }
@@ -109,7 +109,7 @@ pub async fn prepare(location: &str, link: &mut Link, scope: &Scope) -> Result<i
 }
 
 async fn format(location: &str, work: &mut Work<'_>) -> Result<Option<u32>, StoreError> {
-    let attempted = "looking at its format";
+    let attempted = "reading its format";
     let exists =
         work.fetch(attempted, "SELECT count(to_regclass('tenantry_store.format'))", [], |row| row.integer(0)).await?;
     if exists.first().is_none_or(|count| *count == 0) {

@@ -1,4 +1,4 @@
-//! Everything that one scope holds, in memory: on its way out of a store, or into one.
+//! All records of one scope, in memory.
 //!
 //! A migration and an import put the same rows into the same tables, and an export reads them back.
 
@@ -26,7 +26,7 @@ pub const JOURNAL_ROWS: i64 = 5_000;
 /// Stands where a row of an earlier format comes from no entry that the journal has.
 pub const NO_ENTRY: i64 = 0;
 
-/// Everything that one scope holds.
+/// All records of one scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Records {
     pub(crate) scope: Scope,
@@ -43,7 +43,7 @@ pub struct Records {
     pub(crate) phases: Vec<(Arc<str>, Phase)>,
     /// In order of target.
     pub(crate) targets: Vec<(TargetName, KnownTarget)>,
-    /// Never exported: a lock is of a run that is at work now.
+    /// Never exported: a lock belongs to a running process.
     pub(crate) locks: Vec<Lock>,
 }
 
@@ -63,12 +63,12 @@ impl Records {
         }
     }
 
-    /// Whose they are.
+    /// Their scope.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where the journal ends.
+    /// The head of the journal.
     pub fn head(&self) -> JournalHead {
         self.tip().head()
     }
@@ -214,13 +214,13 @@ pub async fn put_locks(work: &mut Work<'_>, attempted: &'static str, locks: &[Lo
     work.put(attempted, &rows::LOCKS, &cells).await
 }
 
-/// The number of a scope; nothing if it holds nothing yet.
+/// The number of a scope; `None` if it holds nothing yet.
 pub async fn find_scope(work: &mut Work<'_>, scope: &Scope) -> Result<Option<i64>, StoreError> {
     let found = work.fetch("finding its records", statements::SCOPE, key(scope), |row| row.integer(0)).await?;
     Ok(found.into_iter().next())
 }
 
-/// The number of a scope, which is added if it is not there.
+/// The number of a scope, which is added if it does not exist.
 pub async fn add_scope(work: &mut Work<'_>, scope: &Scope) -> Result<i64, StoreError> {
     let attempted = "adding an environment to it";
     work.execute(attempted, statements::ADD_SCOPE, key(scope)).await?;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
-/// How often a file that somebody else writes to at this moment is read again.
+/// How often a file that another process is writing is read again.
 const ATTEMPTS: usize = 20;
 
-/// The committed state of the database, as the bytes of a database file. Nothing if nothing has to be undone any more.
+/// The committed state of the database, as the bytes of a database file. `None` if nothing has to be undone any more.
 pub async fn committed(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let journal = journal_of(path);
     for _ in 0..ATTEMPTS {

@@ -51,10 +51,10 @@ pub fn reading(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE).disable_statement_logging()
 }
 
-/// Whether there is a file that holds something.
+/// Whether there is a file with content.
 ///
 /// # Errors
-/// If that cannot be told, such as for lack of permission.
+/// If that is not known, for example for lack of permission.
 pub async fn exists(location: &str, path: &Path) -> Result<bool, StoreError> {
     match tokio::fs::metadata(path).await {
         Ok(metadata) => Ok(metadata.len() > 0),
@@ -63,7 +63,7 @@ pub async fn exists(location: &str, path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Creates the folder and the file, for nobody but the user, where they are missing.
+/// Creates the folder and the file if they are missing, accessible only to the user.
 pub async fn create(location: &str, path: &Path) -> Result<(), StoreError> {
     let path = path.to_owned();
     let created = tokio::task::spawn_blocking(move || {
@@ -80,7 +80,7 @@ pub async fn create(location: &str, path: &Path) -> Result<(), StoreError> {
     created.map_err(|error| io_failure(location, "creating it", error))
 }
 
-/// What a file holds for a scope.
+/// The state of a file for a scope.
 pub enum Found {
     /// Records of the current format; nothing of this scope yet if there is no number.
     Current(Option<i64>),
@@ -88,7 +88,7 @@ pub enum Found {
     Earlier(Earlier),
 }
 
-/// Looks what there is, without writing.
+/// Determines that state, without writing.
 pub async fn look(location: &str, link: &mut Link, scope: &Scope) -> Result<Found, StoreError> {
     let mut work = link.begin(Purpose::Read).await?;
     let found = match format(location, &mut work).await? {
@@ -137,7 +137,7 @@ pub async fn migrated(
     work.commit().await?;
     let mut work = link.begin(Purpose::Read).await?;
     let bytes = work.bytes(attempted).await?;
-    let bytes = bytes.ok_or_else(|| work.failed(attempted, "there is no room for a copy"))?;
+    let bytes = bytes.ok_or_else(|| work.failed(attempted, "there is not enough memory for a copy"))?;
     Ok((bytes, number))
 }
 
@@ -157,7 +157,7 @@ async fn format(location: &str, work: &mut Work<'_>) -> Result<u32, StoreError> 
     let application = pragma(work, "PRAGMA application_id").await?;
     let objects = pragma(work, "SELECT count(*) FROM sqlite_schema").await?;
     if application != APPLICATION && objects > 0 {
-        return Err(work.failed("opening it", "it is a database of another program"));
+        return Err(work.failed("opening it", "it is the database of another program"));
     }
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > FORMAT {
@@ -186,7 +186,7 @@ async fn back_up(location: &str, work: &mut Work<'_>, path: &Path, format: u32) 
     });
     let copied = copied.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     copied.map_err(|error| io_failure(location, attempted, error))?;
-    tracing::warn!("the store is brought to format {FORMAT}; as it was, it is kept in {}", copy.display());
+    tracing::warn!("the store was migrated to format {FORMAT}; a copy in the earlier format is in {}", copy.display());
     Ok(())
 }
 
@@ -200,11 +200,11 @@ fn io_failure(location: &str, attempted: &'static str, error: io::Error) -> Stor
 }
 
 async fn pragma(work: &mut Work<'_>, sql: &'static str) -> Result<i64, StoreError> {
-    let values = work.fetch("looking at its format", sql, [], |row| row.integer(0)).await?;
+    let values = work.fetch("reading its format", sql, [], |row| row.integer(0)).await?;
     Ok(values.first().copied().unwrap_or_default())
 }
 
-/// A store that holds nothing, for reading where there is none.
+/// An empty store, for reading if there is none.
 pub async fn empty(location: &str) -> Result<SqliteConnection, StoreError> {
     let attempted = "reading an empty store";
     let mut connection = memory(location, attempted).await?;

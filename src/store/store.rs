@@ -1,4 +1,4 @@
-//! The contract, kept once for both databases.
+//! The implementation of the contract for both databases.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -36,7 +36,7 @@ pub struct SqlStore<D> {
     location: Arc<str>,
     scope: Scope,
     reader: Mutex<Link>,
-    /// Nothing if the store was opened for reading only.
+    /// `None` if the store was opened for reading only.
     writer: Option<Writer>,
     database: PhantomData<fn() -> D>,
 }
@@ -44,7 +44,7 @@ pub struct SqlStore<D> {
 impl SqliteStore {
     /// Opens the file at `path` for the records of one scope.
     ///
-    /// Has to be called within a Tokio runtime, on which the writer's task lives as long as the store.
+    /// Must be called within a Tokio runtime, on which the writer's task runs as long as the store exists.
     ///
     /// # Errors
     /// [`StoreError::Newer`] for a file of a later version, [`StoreError::Full`] if there is no room to create it,
@@ -86,7 +86,7 @@ impl SqliteStore {
 impl PostgresStore {
     /// Opens the store of the database at `url`, in the schema `tenantry_store`, for the records of one scope.
     ///
-    /// Has to be called within a Tokio runtime, on which the writer's task lives as long as the store.
+    /// Must be called within a Tokio runtime, on which the writer's task runs as long as the store exists.
     ///
     /// # Errors
     /// [`StoreError::Newer`] for a store of a later version, [`StoreError::Unattributed`] for one of an earlier format that
@@ -367,7 +367,7 @@ async fn end_of_journal(work: &mut Work<'_>, attempted: &'static str) -> Result<
     Ok(end)
 }
 
-/// Checks that everything on record came from an entry that the journal has.
+/// Checks that every record came from an entry that the journal has.
 async fn check_traces(work: &mut Work<'_>, attempted: &'static str, end: &Tip) -> Result<(), StoreError> {
     let parameters = [work.scope()];
     let traces = work.fetch(attempted, statements::LAST_TRACE, parameters, |row| row.integer(0)).await?;

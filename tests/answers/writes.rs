@@ -91,7 +91,7 @@ async fn what_may_have_been_made_is_not_made_again() {
         // Tried again, it looks and finds nothing: nobody knows, and it is not made a second time.
         let error = refused(&*writer, create(&subject.desired)).await;
         assert!(error.is_in_doubt && error.class == ErrorClass::Retryable && server.count() == 1, "{status}: {error}");
-        assert!(error.to_string().contains("not asked for again"), "{error}");
+        assert!(error.to_string().contains("the request is not sent again"), "{error}");
         // It turns up, with the mark of this very step.
         *is_found.lock().expect("no panic") = true;
         writer.write(&[create(&subject.desired)]).await.expect("it is there");
@@ -194,7 +194,7 @@ async fn a_broker_that_answers_200_to_a_write_is_none() {
         .await;
         let step = if is_there { delete(&subject.desired, &seen(&subject)) } else { create(&subject.desired) };
         let error = refused(&*server.writer(&subject), step).await;
-        assert!(error.is_in_doubt && error.to_string().contains("not one of the management API"), "{error}");
+        assert!(error.is_in_doubt && error.to_string().contains("did not come from the management API"), "{error}");
         assert_eq!(server.count(), 1);
     }
 }

@@ -349,7 +349,7 @@ fn edits(estate: &Estate, cloud: &Cloud) {
     // Every shop gets another password, and with it another connection.
     estate.edit("tenants/blueprints/shop.yaml", "use: neon.role", "use: neon.role\n        rotation: 2");
     let plan = estate.expect(0, &["plan"]);
-    assert!(plan.contains("another password is made, because rotation changed"), "{plan}");
+    assert!(plan.contains("a new password is generated, because rotation changed"), "{plan}");
     let changes = SHOPS.map(|shop| ["login", "database_url_value"].map(|id| format!("{shop}/{id} update")));
     estate.becomes(&changes.as_flattened().iter().map(String::as_str).collect::<Vec<_>>());
     for shop in SHOPS {

@@ -157,8 +157,8 @@ async fn a_token_is_asked_for_once_and_again_when_it_ended() {
 async fn settings_that_make_no_sense_are_refused() {
     let api = Api::start(Vendor::Grafana).await;
     for (values, says) in [
-        (json!({"url": "http://grafana.example"}), "has to begin with https"),
-        (json!({"url": "https://user:word@grafana.example"}), "must hold no user"),
+        (json!({"url": "http://grafana.example"}), "must begin with https"),
+        (json!({"url": "https://user:word@grafana.example"}), "must not have a user"),
         (json!({"url": "https://grafana.example", "auth": "bearer"}), "`auth` needs `token`"),
         (json!({"url": "https://grafana.example", "auth": "magic"}), "cannot be `magic`"),
         (json!({"url": "https://grafana.example", "roots": "/nowhere.pem"}), "cannot be used"),

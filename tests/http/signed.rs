@@ -204,11 +204,11 @@ async fn another_key_another_scope_and_another_clock_are_refused_and_say_so() {
     google.issuer().later = -600;
     let reason = google.unknown().await;
     assert!(reason.contains("invalid_grant") && reason.contains(EMAIL), "{reason}");
-    let skew = reason.split("the clock of this machine is ").nth(1).unwrap_or_else(|| panic!("{reason}"));
+    let skew = reason.split("set the clock of this machine: it is ").nth(1).unwrap_or_else(|| panic!("{reason}"));
     let seconds: u64 = skew.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("seconds");
-    assert!((598..=602).contains(&seconds) && skew.contains("ahead of theirs: set it"), "{reason}");
+    assert!((598..=602).contains(&seconds) && skew.contains("ahead of the server's"), "{reason}");
     google.issuer().later = 7200;
-    assert!(google.unknown().await.contains("seconds behind theirs"));
+    assert!(google.unknown().await.contains("seconds behind the server's"));
     google.issuer().later = 0;
 
     google.settings.values.insert("scope".to_owned(), "other".into());
@@ -241,12 +241,12 @@ async fn a_key_file_that_is_none_is_refused_without_quoting_it() {
     let mut other = serde_json::from_str::<Json>(&key_file(KEY, "https://oauth2.example/token")).expect("JSON");
     other["type"] = "authorized_user".into();
     for (file, says) in [
-        ("not JSON: hunter2".to_owned(), "it is no key file of a service account"),
+        ("not JSON: hunter2".to_owned(), "it is not a key file of a service account"),
         (other.to_string(), "has \"type\": \"service_account\""),
-        (key_file(KEY, "http://oauth2.example/token"), "has to begin with https"),
+        (key_file(KEY, "http://oauth2.example/token"), "must begin with https"),
         (
             key_file("-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", "https://e.example/t"),
-            "no RSA key",
+            "not an RSA key",
         ),
     ] {
         let mut settings = google.settings.clone();

@@ -190,7 +190,7 @@ fn namespaces_become_tenants_and_are_only_taken_over() {
         let names: Vec<String> = left_out("ownerReferences");
         assert!(names.contains(&format!("ConfigMap {alpha} owned")), "{names:?}");
         assert!(names.iter().any(|name| name.starts_with(&format!("ReplicaSet.apps {beta} web-"))), "{names:?}");
-        let names: Vec<String> = left_out("into every namespace");
+        let names: Vec<String> = left_out("in every namespace");
         assert!(names.contains(&format!("ServiceAccount {gamma} default")), "{names:?}");
         let names: Vec<String> = left_out("these types");
         assert!(["events", "endpoints", "leases"].iter().all(|of| names.contains(&(*of).to_owned())), "{names:?}");
@@ -253,7 +253,7 @@ fn an_estate_takes_its_own_target_over() {
         std::fs::write(folder.path().join("tenantry.toml"), config).expect("a file");
         let simulated =
             expect(1, folder.path(), &["import", "kubernetes", "--target", "here", "--sandbox", "--namespace", &alpha]);
-        assert!(simulated.err.contains("it is simulated here"), "{}", simulated.err);
+        assert!(simulated.err.contains("it is simulated in this environment"), "{}", simulated.err);
         let said = expect(0, folder.path(), &["import", "kubernetes", "--target", "here", "--namespace", &alpha]);
         assert!(said.out.starts_with("8 objects of 1 tenant became"), "{}", said.out);
         assert!(said.err.contains("TY0503") && !said.err.contains("TY0501"), "{}", said.err);
@@ -352,7 +352,7 @@ fn a_type_that_may_not_be_read_is_named() {
         assert!(said.out.starts_with("4 objects of 1 tenant became"), "{}", said.out);
         for denied in ["listing networkpolicies.networking.k8s.io", "listing resourcequotas", "listing secrets"] {
             assert!(
-                said.err.contains(&format!("error[TY0504]: what is there could not be read: {denied}")),
+                said.err.contains(&format!("error[TY0504]: some objects could not be read: {denied}")),
                 "{}",
                 said.err
             );

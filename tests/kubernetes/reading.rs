@@ -146,7 +146,7 @@ fn readiness_is_observed_with_the_reason() {
         world.assert_settled(&[&watched, &unwatched]).await;
         // There is no node that could run it.
         let reason = present(world.observe(&watched).await).pending.expect("not ready");
-        assert!(reason.contains("pods") || reason.contains("not seen"), "{reason}");
+        assert!(reason.contains("pods") || reason.contains("not processed"), "{reason}");
         assert_eq!(present(world.observe(&unwatched).await).pending, None);
     });
 }
@@ -189,8 +189,8 @@ fn a_command_for_credentials_that_fails_is_told_without_what_it_was_given_or_pri
         let absent = world.desired("acme/ns", object("v1", "Namespace", None, &world.name("none")));
         for (script, told) in [
             ("echo hunter2-output; echo you have to log in first >&2; exit 3", "you have to log in first"),
-            ("echo 'hunter2-output: ['", "no ExecCredential"),
-            ("echo '{\"kind\": \"ExecCredential\", \"status\": \"hunter2-output\"}'", "no ExecCredential"),
+            ("echo 'hunter2-output: ['", "not an ExecCredential"),
+            ("echo '{\"kind\": \"ExecCredential\", \"status\": \"hunter2-output\"}'", "not an ExecCredential"),
         ] {
             config["users"][0]["user"] = json!({"exec": {
                 "apiVersion": "client.authentication.k8s.io/v1beta1", "interactiveMode": "Never",

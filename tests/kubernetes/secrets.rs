@@ -164,7 +164,7 @@ fn another_estates_secrets_of_the_same_name_are_left_alone() {
         first.put(values(&[("eu-acme", "db", "one")])).await.expect("stores");
         let refused = second.put(values(&[("acme", "db", "two")])).await.expect_err("it is another estate's");
         let told = format!("{refused}");
-        assert!(told.contains("tenantry-shop-eu-acme") && told.contains("`namespace` of its own"), "{told}");
+        assert!(told.contains("tenantry-shop-eu-acme") && told.contains("another `namespace`"), "{told}");
         assert!(!told.contains("one") && !told.contains("two"), "{told}");
         let kept = first.get(&[reference("eu-acme", "db")]).await.expect("reads");
         assert_eq!(plain(&kept), [("secret(eu-acme/db, v1)".to_owned(), "one".to_owned())]);

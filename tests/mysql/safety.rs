@@ -194,7 +194,7 @@ fn a_table_whose_columns_are_not_told_makes_no_other_unknown() {
         let observations = observe(&*target.reader(), &[&wanted[4], &other], &[]).await;
         let of = |desired: &Desired| observations["mysql.row"].get(desired.identity.as_deref().expect("an identity"));
         assert!(
-            matches!(of(&other), Observed::Unknown(reason) if said(&reason).contains("what columns")),
+            matches!(of(&other), Observed::Unknown(reason) if said(&reason).contains("does not show its columns")),
             "{:?}",
             of(&other)
         );

@@ -206,6 +206,6 @@ async fn what_was_told_to_somebody_else_cannot_be_used_and_says_so() {
     let used = text.replace("kind: shop.hook\n", "kind: shop.hook\n      adopt: true\n");
     write(folder.path(), &used);
     let problems = problems(folder.path()).await;
-    let expected = "resources.hook.secret is not known: it was told once, before resources.hook was taken over";
+    let expected = "resources.hook.secret is not known: it was returned once, before resources.hook was taken over";
     assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:#?}");
 }

@@ -258,7 +258,7 @@ impl Bed {
         let open: Vec<String> =
             store.open_steps().await.expect("read").iter().map(|step| step.address.to_string()).collect();
         assert_eq!(open, [""; 0], "steps are left open");
-        store.verify_journal().await.expect("the journal is whole");
+        store.verify_journal().await.expect("the journal is complete");
         End {
             rows: self.rows().await,
             needs: self.needs().await,

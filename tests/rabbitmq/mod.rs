@@ -323,7 +323,7 @@ fn an_answer_of_another_sort_tells_nothing() {
             (
                 "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<html>Hi</html>",
                 ErrorClass::Fatal,
-                "right address",
+                "check the address in `url`",
             ),
             (
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",

@@ -200,7 +200,7 @@ fn a_large_blob_is_not_read() {
     world.write("tenants/a.yaml", &format!("# {}", "x".repeat(2000)));
     world.commit();
     let loaded = at(world.folder.path(), "HEAD");
-    assert_eq!(messages(&loaded), ["TY0002: the file has 2002 bytes, and at most 1000 are read"]);
+    assert_eq!(messages(&loaded), ["TY0002: the file has 2002 bytes; at most 1000 are allowed"]);
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn helps(loaded: &Loaded) -> Vec<&str> {
 #[test]
 fn a_repository_that_cannot_be_opened_is_told_of() {
     for (extension, value, reason) in [
-        ("objectformat", "sha256", "has SHA-256 object names, which Tenantry does not read"),
-        ("refstorage", "reftable", "uses the extension `refstorage`, which Tenantry does not read"),
+        ("objectformat", "sha256", "has SHA-256 object names, which Tenantry does not support"),
+        ("refstorage", "reftable", "uses the extension `refstorage`, which Tenantry does not support"),
     ] {
         let world = World::new();
         world.write("tenantry.toml", CONFIG);
@@ -266,15 +266,14 @@ fn a_repository_that_cannot_be_opened_is_told_of() {
         assert_eq!(
             warnings(&world, &loaded),
             [format!(
-                "TY0012: the revision of the estate is not known: the Git repository TOP {reason}: plans and the journal will name \
-                 no revision; everything else works"
+                "TY0012: the revision of the estate is not known: the Git repository TOP {reason}: plans and the journal will not name a revision; everything else works"
             )]
         );
         let loaded = at(world.folder.path(), "HEAD");
         assert!(messages(&loaded)[0].ends_with(reason), "{:?}", loaded.diagnostics);
         assert_eq!(
             helps(&loaded),
-            ["check it out, `git worktree add DIR HEAD`, and name the estate in it with `-C` in place of `--rev`"]
+            ["check it out with `git worktree add DIR HEAD`, and name the estate in it with `-C` instead of `--rev`"]
         );
     }
 }
@@ -299,8 +298,7 @@ fn a_repository_of_another_user_is_told_of() {
     assert_eq!(
         warnings(&world, &loaded),
         [
-            "TY0012: the revision of the estate is not known: the Git repository TOP belongs to another user: `git config --global \
-          --add safe.directory TOP` trusts it, or let the user who runs Tenantry own it"
+            "TY0012: the revision of the estate is not known: the Git repository TOP belongs to another user: trust it with `git config --global --add safe.directory TOP`, or change its owner to the user who runs Tenantry"
         ]
     );
     let loaded = at(world.folder.path(), "HEAD");
@@ -428,10 +426,7 @@ fn a_submodule_belongs_to_the_revision() {
     assert_eq!(now(), head());
 
     let loaded = at(world.folder.path(), "HEAD");
-    assert_eq!(
-        messages(&loaded),
-        ["TY0001: this is in a Git submodule, whose files a revision of the estate does not hold"]
-    );
+    assert_eq!(messages(&loaded), ["TY0001: this is in a Git submodule, whose files are not part of the revision"]);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_pipe_is_not_waited_for() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
     assert!(made.success());
     let loaded = read(folder.path(), Options::default());
-    assert_eq!(loaded.diagnostics[0].message, "this is neither a file nor a folder");
+    assert_eq!(loaded.diagnostics[0].message, "this is not a file or a folder");
 }
 
 #[test]

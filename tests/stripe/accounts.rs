@@ -54,7 +54,7 @@ fn an_account_that_a_restricted_key_may_not_read_is_told_once() {
         };
         let (exit, said) = run(&["plan"]).await;
         assert_eq!(exit, Some(0), "{said}");
-        assert!(said.contains("warning[TY0422]: target `billing` does not tell which system it is"), "{said}");
+        assert!(said.contains("warning[TY0422]: target `billing` does not reveal which system it is"), "{said}");
         assert_eq!(run(&["apply", "--auto-approve"]).await.0, Some(0));
         let (exit, said) = run(&["plan", "--detailed-exitcode"]).await;
         assert_eq!(exit, Some(0), "{said}");
@@ -67,7 +67,7 @@ fn an_account_that_a_restricted_key_may_not_read_is_told_once() {
         account.fail(move |asked| if is_denied(asked) { Fault::Refuse(403) } else { Fault::None });
         let (exit, said) = run(&["plan"]).await;
         assert_eq!(exit, Some(5), "{said}");
-        assert!(said.contains(&format!("does not tell whether it is still account {}", account.account())), "{said}");
+        assert!(said.contains(&format!("does not reveal whether it is still account {}", account.account())), "{said}");
         let (exit, said) = run(&["plan", "--format", "json"]).await;
         assert_eq!(exit, Some(5), "{said}");
         let plan: serde_json::Value = serde_json::from_str(&said).expect("JSON");

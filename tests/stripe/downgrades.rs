@@ -186,7 +186,7 @@ fn a_schedule_of_somebody_else_is_left_alone() {
         let found = present(world.observe(&basic).await);
         let error = world.try_write(&[update(&basic, &found, &[])]).await.expect_err("it is another's");
         assert_eq!(error.error.class, ErrorClass::Conflict);
-        assert!(error.to_string().contains("that is not of this estate"), "{error}");
+        assert!(error.to_string().contains("which this estate does not manage"), "{error}");
         assert_eq!((active_schedules(world).await, pays(world).await), (1, (4900, 2)));
     });
 }

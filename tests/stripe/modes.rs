@@ -22,7 +22,7 @@ fn a_live_key_needs_the_target_to_say_so() {
         assert!(refused("sk_live_x", None).is_some_and(|cause| cause.contains("`live = true`")));
         assert!(refused("rk_live_x", Some(false)).is_some_and(|cause| cause.contains("`live = true`")));
         assert!(refused("sk_test_x", Some(true)).is_some_and(|cause| cause.contains("test mode")));
-        assert!(refused("pk_test_x", None).is_some_and(|cause| cause.contains("no secret or restricted key")));
+        assert!(refused("pk_test_x", None).is_some_and(|cause| cause.contains("not a secret or restricted key")));
         assert_eq!(refused("sk_live_x", Some(true)), None);
         assert_eq!(refused("rk_test_x", None), None);
     });
@@ -36,7 +36,7 @@ fn an_object_of_the_other_mode_is_not_believed() {
         world.answer_live();
         let Observed::Unknown(reason) = world.observe(&desired).await else { panic!("it is believed") };
         let reason = said(&reason);
-        assert!(reason.contains("the key is for test mode, but an object of live mode was answered"), "{reason}");
+        assert!(reason.contains("the key is for test mode, but Stripe returned an object of live mode"), "{reason}");
         let error = world.try_write(&[create(&desired)]).await.expect_err("nothing is written");
         assert_eq!(error.error.class, ErrorClass::Fatal);
     });

@@ -90,7 +90,7 @@ fn an_option_whose_answer_is_lost_is_not_added_twice() {
         assert_eq!(lost.error.class, ErrorClass::Retryable);
         world.heal();
         // The engine tries again with the same writer.
-        writer.write(&[update(&more, &found, &[])]).await.expect("it is there already");
+        writer.write(&[update(&more, &found, &[])]).await.expect("it already exists");
         assert_eq!(only(world).await["items"]["data"].as_array().map(Vec::len), Some(2));
         world.assert_is(&more, world.observe(&more).await);
     });

@@ -163,7 +163,7 @@ fn a_customer_or_a_price_that_is_not_there_is_named() {
         let error = world.try_write(&[create(&lost)]).await.expect_err("no such price");
         assert_eq!(
             error.error.to_string(),
-            r#"creating subscription "acme": there is no stripe.price `nothing`, which it needs"#
+            r#"creating subscription "acme": it needs the stripe.price `nothing`, which does not exist"#
         );
     });
 }

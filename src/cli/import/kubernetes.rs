@@ -20,7 +20,7 @@ use tenantry_store::OpenMode;
 /// Requests at a time.
 const CONCURRENCY: usize = 8;
 
-/// Where the cluster is, and what an estate has to know of it.
+/// The address of the cluster, and the settings of the estate's target.
 struct Place {
     settings: Settings,
     /// For an estate that has no target yet.
@@ -29,7 +29,7 @@ struct Place {
     target: Option<String>,
 }
 
-/// What the cluster has, and what of it can be taken.
+/// Reads the cluster, and determines which objects can be taken over.
 pub async fn read(global: &Global, command: &ImportKubernetes, output: &Output) -> Result<Existing, Failure> {
     let Place { settings, config, target } = match &command.cluster.target {
         Some(target) => of_target(global, command, target, output)?,
@@ -55,8 +55,8 @@ pub async fn read(global: &Global, command: &ImportKubernetes, output: &Output) 
         if notes.iter().any(|note| note.code != codes::IMPORT_NOT_NEEDED) {
             output.diagnostics(&notes, &files);
         }
-        return Err(Failure::new(Exit::Error, "there is no object to take over in the namespaces that fit")
-            .help("`kubectl get namespaces --show-labels` shows which there are"));
+        return Err(Failure::new(Exit::Error, "there is no object to take over in the namespaces that match")
+            .help("`kubectl get namespaces --show-labels` lists the namespaces"));
     }
     Ok(Existing { originals, files, diagnostics: notes, left_out, settings: config, target })
 }
@@ -71,9 +71,9 @@ fn failed(error: ProviderError) -> Failure {
 
 fn of_target(global: &Global, command: &ImportKubernetes, target: &str, output: &Output) -> Result<Place, Failure> {
     if let Some(out) = command.into.out.as_ref().filter(|out| !out.join("tenantry.toml").exists()) {
-        let message = format!("{} has no tenantry.toml, and so no target `{target}`", out.display());
+        let message = format!("{} has no tenantry.toml, so there is no target `{target}`", out.display());
         return Err(Failure::new(Exit::Usage, message)
-            .help("leave `--out` away, or name the cluster with `--kubeconfig` and `--context`"));
+            .help("leave `--out` out, or name the cluster with `--kubeconfig` and `--context`"));
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let targets = &session.environment.targets;
@@ -89,7 +89,7 @@ fn of_kubeconfig(global: &Global, command: &ImportKubernetes) -> Result<Place, F
         let absolute =
             std::path::absolute(path).map_err(|error| Failure::io(format!("finding {}", path.display()), &error))?;
         let Some(text) = absolute.to_str() else {
-            return Err(Failure::new(Exit::Usage, format!("{} is no text", absolute.display())));
+            return Err(Failure::new(Exit::Usage, format!("{} is not valid UTF-8", absolute.display())));
         };
         config.push(("kubeconfig", text.to_owned()));
     }
@@ -108,7 +108,7 @@ fn of_kubeconfig(global: &Global, command: &ImportKubernetes) -> Result<Place, F
     Ok(Place { settings, config, target: None })
 }
 
-/// The name of an estate that is there already. What is wrong with its configuration is told when it is opened.
+/// The name of an estate that already exists. What is wrong with its configuration is told when it is opened.
 fn existing_name(out: &std::path::Path) -> Option<std::sync::Arc<str>> {
     let text = std::fs::read_to_string(out.join("tenantry.toml")).ok()?;
     let config: toml::Table = toml::from_str(&text).ok()?;

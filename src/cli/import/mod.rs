@@ -1,7 +1,7 @@
-//! `tenantry import`: tenants that exist become an estate.
+//! `tenantry import`: creates an estate from existing tenants.
 //!
-//! The estate is written into a folder of its own first, read from there as any estate is, and compared with what was
-//! found. Only if it yields every object again it is moved to its place.
+//! The estate is first written into a temporary folder, read from there as any estate is, and compared with what was found. It
+//! is moved to its place only if it reproduces every object.
 
 mod kubernetes;
 
@@ -32,18 +32,18 @@ use tenantry_store::OpenMode;
 
 const CONFIG: &str = include_str!("tenantry.toml");
 
-/// The name of the blueprint that is made.
+/// The name of the new blueprint.
 const BLUEPRINT: &str = "tenant";
 
-/// The most differences that are shown; the first tell what is wrong.
+/// The maximum number of differences that are shown.
 const SHOWN_DIFFERENCES: usize = 20;
 
-/// What there is to take over, wherever it came from.
+/// The objects to take over, from manifests or a cluster.
 struct Existing {
     originals: Vec<Original>,
     files: SourceFiles,
     diagnostics: Vec<Diagnostic>,
-    /// Names of what was left out, by reason, where there is too much to tell one by one.
+    /// Names of what was left out, by reason, if there is too much for single messages.
     left_out: BTreeMap<&'static str, BTreeSet<String>>,
     /// Settings of the target, for an estate that has none yet.
     settings: Vec<(&'static str, String)>,
@@ -63,11 +63,11 @@ pub async fn run(global: &Global, from: &ImportFrom, output: &Output) -> Result<
     Ok(if is_complete && !has_errors(&found.diagnostics) { Exit::Done } else { Exit::Partly })
 }
 
-/// What is in the folder, and what of it can be taken.
+/// Reads the folder, and determines which objects can be taken over.
 fn read(command: &ImportManifests) -> Result<Existing, Failure> {
     if !command.folder.is_dir() {
-        let message = format!("{} is no folder", command.folder.display());
-        return Err(Failure::new(Exit::Usage, message).help("name the folder that has the manifests"));
+        let message = format!("{} is not a folder", command.folder.display());
+        return Err(Failure::new(Exit::Usage, message).help("name the folder that holds the manifests"));
     }
     let mut found = manifests(&command.folder);
     let documents = std::mem::take(&mut found.documents).into_iter();
@@ -80,7 +80,7 @@ fn read(command: &ImportManifests) -> Result<Existing, Failure> {
         let failure =
             Failure::new(Exit::Error, format!("there is no object to take over in {}", command.folder.display()));
         return Err(match found.diagnostics.is_empty() {
-            true => failure.help("one folder for each tenant is expected, with YAML files in it"),
+            true => failure.help("put the YAML files of each tenant into a folder of its own"),
             false => Failure::diagnostics(found.diagnostics, found.files),
         });
     }
@@ -126,7 +126,7 @@ fn write(
     let placement = found.target.as_ref().map(|target| (Kubernetes.placement_key(), target.as_str()));
     let mut all = files(draft, &Names { blueprint: BLUEPRINT, kind: OBJECT, placement });
     if let Some((path, _)) = all.iter().find(|(path, _)| out.join(path).exists()) {
-        let message = format!("{} is there already", out.join(path).display());
+        let message = format!("{} already exists", out.join(path).display());
         return Err(
             Failure::new(Exit::Error, message).help("nothing was written; choose another folder with `--out DIR`")
         );
@@ -171,7 +171,7 @@ fn put(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(failed)
 }
 
-/// A folder for the estate before it is known to be right; gone when this is.
+/// A temporary folder for the estate, deleted when this value is dropped.
 struct Trial {
     folder: PathBuf,
 }
@@ -215,10 +215,10 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
     if differences.is_empty() {
         return Ok(());
     }
-    let message = format!("{} would not come out as found:", count(differences.len(), "object"));
+    let message = format!("{} of the new estate would differ from the original:", count(differences.len(), "object"));
     Err(Failure::new(Exit::Error, message)
         .details(differences.into_iter().take(SHOWN_DIFFERENCES))
-        .help("nothing was written; please report this with the manifests it is about"))
+        .help("nothing was written; please report this with the manifests of these objects"))
 }
 
 fn report(
@@ -242,7 +242,7 @@ fn report(
     }
     output.diagnostics(&found.diagnostics, &found.files);
     let text = format!(
-        "{objects} of {} became {}, {} and {}; the estate yields every one of them again",
+        "{objects} of {} became {}, {} and {}; the estate reproduces each of them",
         count(draft.tenants.len(), "tenant"),
         count(1, "blueprint"),
         count(draft.resources.len(), "resource"),

@@ -1,4 +1,4 @@
-//! Blueprints, compiled: every expression parsed, every resource known to its kind, and each composition in order.
+//! Compiled blueprints: every expression is parsed, every resource has its kind, and each composition is in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::model::kind::{Catalogue, Kind};
 use crate::model::value::{Value, unescape_token};
 use crate::resolve::suggest;
 
-/// Every blueprint of an estate, compiled, and what is made of them.
+/// Every blueprint of an estate, compiled, with the compositions of them.
 pub struct Blueprints<'e> {
     /// By scope and tier (empty for the estate's): the resources in order of creation.
     compositions: BTreeMap<(u8, Arc<str>), Vec<Arc<CompiledResource<'e>>>>,
@@ -32,9 +32,9 @@ pub struct CompiledResource<'e> {
     pub when: Option<Compiled>,
     pub for_each: Option<Compiled>,
     pub spec: Compiled,
-    /// Pointers of the spec that are masked: those that the blueprint names, and those made of personal data.
+    /// Pointers of the spec that are masked: those that the blueprint names, and those computed from personal data.
     pub sensitive: Arc<[Arc<str>]>,
-    /// Whether its spec or `forEach` is made of the time of the run.
+    /// Whether its spec or `forEach` depends on the time of the run.
     pub uses_now: bool,
     /// Ids of the same owner's resources that are referred to.
     pub needs: BTreeSet<Arc<str>>,
@@ -109,11 +109,11 @@ impl<'e> Blueprints<'e> {
                     Some((blueprint, _)) if blueprint.spec.scope == Scope::Estate => diagnostics.push(
                         Diagnostic::error(
                             codes::WRONG_SCOPE,
-                            format!("blueprint `{wanted}` has scope `estate` and is used once, for the estate itself"),
+                            format!("blueprint `{wanted}` has scope `estate`, so a tier cannot use it"),
                         )
                         .at(place, "named by a tier")
                         .related(blueprint.positions.origin("/spec/scope"), "declared here")
-                        .help("remove it from the tier, or give it the scope `tenant` or `tier`"),
+                        .help("remove it from the tier, or change its scope to `tenant` or `tier`"),
                     ),
                     Some((blueprint, resources)) => {
                         parts.entry(blueprint.spec.scope as u8).or_default().extend(resources.iter().cloned());
@@ -198,7 +198,8 @@ fn compile_resource<'e>(
             ),
         )
         .at(estate.files.within(origin(&problem.pointer), &problem.source), "in this expression");
-        diagnostic.help = problem.error.help.or_else(|| Some("expressions are CEL, such as ${tenant.name}".to_owned()));
+        diagnostic.help =
+            problem.error.help.or_else(|| Some("write an expression in CEL, such as ${tenant.name}".to_owned()));
         diagnostics.push(diagnostic);
     }
     let mut needs = BTreeSet::new();
@@ -244,7 +245,7 @@ fn compile_resource<'e>(
     })
 }
 
-/// What is wrong with a pointer of a field that is to be masked: one that leads nowhere would leave it in the clear.
+/// What is wrong with the pointer of a field that is to be masked. A wrong pointer would leave the field in the clear.
 fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
     let Some(path) = pointer.strip_prefix('/') else {
         let message = format!("`{pointer}` is not a JSON pointer");
@@ -257,12 +258,12 @@ fn masks_nothing(kind: &Kind, pointer: &str) -> Option<Diagnostic> {
     }
     let known = fields.keys().map(String::as_str);
     Some(
-        Diagnostic::error(codes::RESOURCE_SCHEMA, format!("{} has no field `{field}` that could be masked", kind.name))
+        Diagnostic::error(codes::RESOURCE_SCHEMA, format!("{} has no field `{field}` to mask", kind.name))
             .help(suggest(&field, known, "its fields are", "remove it")),
     )
 }
 
-/// Puts the resources of one composition in order, and reports what keeps them from having one.
+/// Puts the resources of one composition in order, and reports circles.
 fn compose<'e>(
     resources: Vec<Arc<CompiledResource<'e>>>,
     estate_ids: &BTreeSet<Arc<str>>,
@@ -278,7 +279,7 @@ fn compose<'e>(
                 )
                 .at(resource.place(), "used again here")
                 .related(resources[first].place(), "first used here")
-                .help("ids are unique among all blueprints that are used together"),
+                .help("use another id; use another id; ids are unique among all blueprints that are used together"),
             );
         }
     }
@@ -331,7 +332,7 @@ fn compose<'e>(
             codes::CIRCULAR_REFERENCE,
             format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]),
         )
-        .help("let one of them do without the other, for instance by writing a name twice");
+        .help("remove one of these references, for example by writing a name out instead");
         for (step, index) in circle.iter().enumerate() {
             let needed = &resources[circle[(step + 1) % circle.len()]].template.id;
             let place = reference_place(&resources[*index], needed);

@@ -1,4 +1,4 @@
-//! The resources of one owner while they are being made, as expressions of later ones see them.
+//! The resources of one owner during expansion, as expressions of later ones see them.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use crate::expression::{ExpressionError, Failure, Resources, field_of};
 use crate::model::resource::Desired;
 use crate::model::value::{Deferred, Map, Part, Value};
 
-/// The resources of one owner while they are being made.
+/// The resources of one owner during expansion.
 pub struct Built<'a> {
     /// Of resources that exist.
     outputs: &'a Outputs,
@@ -20,7 +20,7 @@ pub struct Built<'a> {
     seen: RefCell<BTreeSet<usize>>,
 }
 
-/// What became of a blueprint's resource, with places in the list of resources.
+/// The result for a blueprint's resource, with indexes into the list of resources.
 pub enum Entry {
     One(usize),
     Each(Instances),
@@ -96,8 +96,10 @@ impl<'a> Built<'a> {
             return match known {
                 Some(Value::Null) if is_captured() => Err(ExpressionError {
                     failure: Failure::Computation,
-                    message: format!("{name}.{output} is not known: it was told once, before {name} was taken over"),
-                    help: Some("give the resource another id, so that it is made anew".into()),
+                    message: format!(
+                        "{name}.{output} is not known: it was returned once, before {name} was taken over"
+                    ),
+                    help: Some("give the resource another id, so that it is recreated".into()),
                 }),
                 Some(value) => field_of(value, &format!("{name}.{output}"), rest),
                 None => {
@@ -121,7 +123,7 @@ impl Resources for Built<'_> {
             Some(Entry::Each(entries)) => {
                 let [key, path @ ..] = path else {
                     return Err(computation(
-                        format!("`{id}` is one resource for each of its `forEach`"),
+                        format!("`{id}` has `forEach`, so it stands for several resources"),
                         Some(format!("write resources.{id}[\"…\"].FIELD")),
                     ));
                 };
@@ -177,7 +179,7 @@ impl Resources for Built<'_> {
     }
 }
 
-/// What expressions may ask of a resource besides its spec.
+/// What expressions may use of a resource besides its spec.
 fn names_of_outputs(desired: &Desired) -> Vec<Cow<'static, str>> {
     let mut names = desired.kind.outputs_of(&desired.spec);
     names.extend(desired.kind.captures_of(&desired.spec).iter().map(|capture| capture.name.clone()));

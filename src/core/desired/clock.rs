@@ -1,4 +1,4 @@
-//! Finds what is made of the time of the run, and so would differ at every plan.
+//! Finds values that depend on the time of the run, and so would differ in every plan.
 
 use super::blueprint::CompiledResource;
 use super::built::Built;
@@ -22,7 +22,7 @@ pub fn variables_at(variables: &[(&'static str, Value)], now: &str) -> [Vec<(&'s
     })
 }
 
-/// What to say of a resource whose spec or `forEach` differs between two times.
+/// The warning for a resource whose spec or `forEach` differs between two times.
 pub fn finding(
     resource: &CompiledResource<'_>,
     compiled: &Compiled,
@@ -41,13 +41,13 @@ pub fn finding(
     let at = format!("{pointer}{}", difference(&earlier, &later)?);
     let field = readable_pointer(&at);
     let message = format!(
-        "`{field}` of resource `{}` is made of the time of the run, and differs at every plan",
+        "`{field}` of resource `{}` is computed from the time of the run, so it differs in every plan",
         resource.template.id
     );
     Some(
         Diagnostic::warning(codes::DIFFERS_AT_EVERY_PLAN, message)
-            .at(resource.origin(&at), "made of `now`")
-            .help("write a time as a value of the tenant, or compare with one: ${timestamp(now) < timestamp(tenant.values.until)}; ${now.substring(0, 10)} changes once a day"),
+            .at(resource.origin(&at), "computed from `now`")
+            .help("compare `now` with a value of the tenant, such as ${timestamp(now) < timestamp(tenant.values.until)}, or use only the day: ${now.substring(0, 10)}"),
     )
 }
 

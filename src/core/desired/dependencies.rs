@@ -67,7 +67,7 @@ impl<'e> Context<'_, 'e> {
                 let message = format!("resources need each other in a circle: {} → {}", names.join(" → "), names[0]);
                 let mut diagnostic = Diagnostic::error(codes::CIRCULAR_REFERENCE, message)
                     .at(resources[circle[0]].origin, "one of them")
-                    .help("each names the next in a field that its kind takes for a reference; let one do without");
+                    .help("each refers to the next in a field of its spec; remove one of these references");
                 for other in &circle[1..] {
                     diagnostic = diagnostic.related(resources[*other].origin, "another");
                 }

@@ -30,7 +30,7 @@ pub struct Context<'a, 'e> {
 }
 
 impl<'e> Context<'_, 'e> {
-    /// Makes the resources of one owner. Those with problems are left out, and so is what refers to them.
+    /// Expands the resources of one owner. Resources with problems are left out, and so are those that refer to them.
     pub fn expand(
         &self,
         owner: Owner,
@@ -91,7 +91,7 @@ impl<'e> Context<'_, 'e> {
         problems.add(diagnostic, owner);
     }
 
-    /// The target that a resource goes to: its own, else the tenant's placement, else the only or default one.
+    /// The target of a resource: its own, else the one of the tenant's placement, else the only or default one.
     fn target(
         &self,
         resource: &CompiledResource<'_>,
@@ -148,10 +148,10 @@ impl<'e> Context<'_, 'e> {
                 [_, _, ..] => Err(Box::new(
                     Diagnostic::error(
                         codes::AMBIGUOUS_TARGET,
-                        format!("several targets of the provider `{provider}` are the default one"),
+                        format!("several targets of the provider `{provider}` have `default = true`"),
                     )
                     .at(resource.origin("/kind"), "which one is meant")
-                    .help("leave `default = true` in one of them"),
+                    .help("keep `default = true` in one of them only"),
                 )),
                 [] => Err(Box::new(
                     Diagnostic::error(codes::AMBIGUOUS_TARGET, format!("several targets have the provider `{provider}`"))
@@ -220,10 +220,10 @@ impl<'e> Context<'_, 'e> {
         let named = kind.identity.iter().find(|field| spec.get(field).is_some_and(Value::has_secret));
         if let Some(field) = named.or_else(made_of_secret) {
             let message =
-                format!("`{field}` of resource `{}` is its name, and cannot hold a secret", resource.template.id);
+                format!("`{field}` of resource `{}` is its name and cannot hold a secret", resource.template.id);
             let diagnostic = Diagnostic::error(codes::DEFERRED_IN_EXPRESSION, message)
                 .at(resource.origin(&format!("/spec/{field}")), "")
-                .help("make the name of what is not secret, and put the secret into another field");
+                .help("use another value in the name, and put the secret into another field");
             problems.add(diagnostic, owner);
             return None;
         }
@@ -270,7 +270,7 @@ impl<'e> Context<'_, 'e> {
         }
     }
 
-    /// Asks each kind that has something to say about several resources of one owner.
+    /// Runs the checks of kinds over all resources of one owner.
     fn check_together(
         owner: &Owner,
         composition: &[Arc<CompiledResource<'e>>],
@@ -295,12 +295,12 @@ impl<'e> Context<'_, 'e> {
     }
 }
 
-/// The resources of one owner while they are being made.
+/// The resources of one owner during expansion.
 struct Expansion<'x, 'a, 'e> {
     context: &'x Context<'a, 'e>,
     owner: &'x Owner,
     scope: &'x Scope<'x>,
-    /// The same at two other times, if some resource looks at the clock.
+    /// The same at two other times, if some resource uses the clock.
     moved: Option<&'x [Scope<'x>; 2]>,
     tenant: Option<&'x ResolvedTenant<'x>>,
     built: Built<'x>,
@@ -315,7 +315,7 @@ impl<'e> Expansion<'_, '_, 'e> {
         self.try_resource(resource).unwrap_or(Entry::Broken)
     }
 
-    /// Nothing if it has a problem, which is reported.
+    /// `None` if it has a problem, which is reported.
     fn try_resource(&mut self, resource: &CompiledResource<'e>) -> Option<Entry> {
         if let Some(when) = &resource.when {
             match self.evaluate(resource, when, "/when", None)? {
@@ -368,8 +368,8 @@ impl<'e> Expansion<'_, '_, 'e> {
             if !known.insert(each.clone()) {
                 let message = format!("`forEach` of resource `{}` has {each:?} twice", resource.template.id);
                 let diagnostic = Diagnostic::error(codes::DUPLICATE_RESOURCE_ID, message)
-                    .at(resource.origin("/forEach"), "each of it becomes one resource")
-                    .help("remove the repetition");
+                    .at(resource.origin("/forEach"), "each item becomes one resource")
+                    .help("remove the duplicate item");
                 self.problems.add(diagnostic, self.owner);
                 continue;
             }
@@ -380,7 +380,7 @@ impl<'e> Expansion<'_, '_, 'e> {
         Some(Entry::Each(instances))
     }
 
-    /// Makes one resource, and answers with its place.
+    /// Expands one resource, and returns its index.
     fn instance(
         &mut self,
         resource: &CompiledResource<'e>,
@@ -441,7 +441,10 @@ impl<'e> Expansion<'_, '_, 'e> {
     }
 
     fn too_many(&mut self, resource: &CompiledResource<'e>, count: usize, of: &str, most: usize) -> Option<Entry> {
-        let message = format!("resource `{}` would make {count} resources {of}; at most {most}", resource.template.id);
+        let message = format!(
+            "resource `{}` would yield {count} resources {of}; at most {most} are allowed",
+            resource.template.id
+        );
         let diagnostic = Diagnostic::error(codes::EXPRESSION_BOUND, message)
             .at(resource.origin("/forEach"), "each item becomes one resource")
             .help("shorten the list");
@@ -450,7 +453,7 @@ impl<'e> Expansion<'_, '_, 'e> {
     }
 }
 
-/// What a kind says of a spec, at its place in the blueprint.
+/// A problem that a kind finds in a spec, at its place in the blueprint.
 fn of_spec(resource: &CompiledResource<'_>, problem: Problem) -> Diagnostic {
     let Problem { pointer, message, severity, help } = problem;
     let message = format!("{} `{}`: {message}", resource.kind.name, resource.template.id);

@@ -1,4 +1,4 @@
-//! A spec held against the form that its kind asks for.
+//! Checks a spec against the schema of its kind.
 //!
 //! Messages name fields and types and, of values, only numbers: a value may be personal.
 
@@ -19,7 +19,7 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
-/// Everything that is wrong with a spec's form. What is deferred is checked when it is known, by the target.
+/// Everything that is wrong with a spec's form. Deferred values are checked by the target, when they are known.
 pub fn problems(kind: &Kind, validator: &Validator, spec: &Value) -> Vec<Problem> {
     let json = spec.to_json();
     let errors = validator.iter_errors(&json);
@@ -49,7 +49,7 @@ fn in_words(kind: &Kind, spec: &Value, error: &ValidationError<'_>) -> Vec<Probl
             let known = || kind.schema.as_value().get("properties").and_then(|fields| fields.as_object());
             let unknown = |name: &String| Problem {
                 pointer: below(name),
-                message: format!("`{}` is not one of its fields", readable_pointer(&below(name))),
+                message: format!("`{}` is not a field of it", readable_pointer(&below(name))),
                 help: (known().filter(|_| pointer.is_empty()))
                     .and_then(|fields| nearest(name, fields.keys().map(String::as_str)))
                     .map(|nearest| format!("did you mean `{nearest}`?")),
@@ -101,8 +101,8 @@ fn types(kind: &TypeKind) -> String {
 
 /// The pointer, in a spec as it is written, of what stands at `pointer` in its normal form.
 ///
-/// The normal form sorts lists and makes a list of a single thing. Where it cannot be told which item of the written list is
-/// meant, the pointer leads to the list.
+/// The normal form sorts lists and turns a single item into a list. If the item of the written list cannot be determined, the
+/// pointer is that of the list.
 pub fn as_written(written: &Value, normal: &Value, pointer: &str) -> String {
     let mut found = String::new();
     let (mut written, mut normal) = (Some(written), Some(normal));
@@ -134,8 +134,8 @@ pub fn as_written(written: &Value, normal: &Value, pointer: &str) -> String {
 
 /// The pointers, in a normal form, of what stands at `pointers` in the spec as it is written.
 ///
-/// A value that the normal form has elsewhere is followed, and one that it does not have any more as it was is looked for in
-/// the nearest of its surroundings: rather too much is covered than too little.
+/// If the normal form has a value elsewhere, the pointer follows it. If it no longer has the value as it was, the pointer is
+/// that of the nearest surrounding value: it is better to cover too much than too little.
 pub fn as_normal(written: &Value, normal: &Value, pointers: &Arc<[Arc<str>]>) -> Arc<[Arc<str>]> {
     let stays = |pointer: &Arc<str>| written.pointer(pointer) == normal.pointer(pointer);
     if pointers.iter().all(stays) {

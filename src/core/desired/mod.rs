@@ -1,8 +1,8 @@
 //! Blueprint × tenant → desired resources, with their order.
 //!
-//! Blueprints are compiled once ([`blueprint`]); each owner is then expanded by itself ([`expand`]), so owners can be
-//! expanded on several threads and the result does not depend on how many. What concerns several owners, such as two of
-//! them wanting one identity, is checked afterwards over all.
+//! Blueprints are compiled once ([`blueprint`]); each owner is then expanded by itself ([`expand`]), so owners can be expanded
+//! on several threads and the result does not depend on how many. Checks over several owners, such as for two resources with
+//! the same identity, come afterwards.
 
 mod blueprint;
 mod built;
@@ -176,7 +176,7 @@ fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Dia
         };
         let message = format!("{names} be {} `{identity}` in target `{}`", first.kind.name, first.target);
         let diagnostic = Diagnostic::error(codes::DUPLICATE_IDENTITY, message)
-            .help("make the name depend on what tells them apart, such as ${ident(tenant.name)} or ${each}");
+            .help("add to the name what distinguishes them, such as ${ident(tenant.name)} or ${each}");
         // One blueprint's line would only be shown twice.
         diagnostics.push(match others[0].origin == first.origin {
             true => diagnostic.at(first.origin, "of all of them"),
@@ -187,15 +187,15 @@ fn report_duplicate_identities(all: &[OwnerResources], diagnostics: &mut Vec<Dia
     }
 }
 
-/// A placement that no provider looks at would leave the tenant where it is not meant to be.
+/// Reports placement keys that no provider uses: the tenant would be in another place than intended.
 fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let known = inputs.placement_keys.values().copied();
     for tenant in &inputs.estate.tenants {
         for key in tenant.spec.placement.keys().filter(|key| !known.clone().any(|known| known == &***key)) {
             let place = tenant.positions.origin(&format!("/spec/placement/{key}"));
             diagnostics.push(
-                Diagnostic::error(codes::UNKNOWN_TARGET, format!("no provider has its targets chosen by `{key}`"))
-                    .at(place, format!("placed by `{key}`"))
+                Diagnostic::error(codes::UNKNOWN_TARGET, format!("`{key}` is not a placement key of any provider"))
+                    .at(place, format!("used as a placement key here"))
                     .help(super::resolve::suggest(key, known.clone(), "keys are", "remove it")),
             );
         }

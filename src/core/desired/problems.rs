@@ -1,11 +1,11 @@
-//! What is wrong with what owners ask for, told once for all of them.
+//! Problems of owners' resources, reported once for all owners.
 
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Diagnostic, Origin, codes};
 use crate::model::address::Owner;
 
-/// Problems by place: one mistake in a blueprint is one message, however many owners it hits.
+/// Problems by place: one mistake in a blueprint is one message, however many owners it concerns.
 #[derive(Default)]
 pub struct Problems(BTreeMap<ProblemKey, (Diagnostic, Vec<Owner>)>);
 

@@ -1,9 +1,9 @@
 //! What is wrong with an estate, where, and what to do about it.
 //!
-//! A diagnostic has a stable code from the table in [`codes`], a summary that never varies with the input beyond the
-//! names in it, labels that point at places in files, and a remedy. To add one: add its code to the table, then build it
-//! with [`Diagnostic::error`] or [`Diagnostic::warning`]. Everything is collected before anything is reported; the order
-//! is by file, position and code. Rendering is the business of `render`.
+//! A diagnostic has a stable code from the table in [`codes`], a summary that never varies with the input beyond the names in
+//! it, labels that point at places in files, and a remedy. To add one: add its code to the table, then build it with
+//! [`Diagnostic::error`] or [`Diagnostic::warning`]. Everything is collected before anything is reported; the order is by file,
+//! position and code. `render` renders them.
 
 pub mod codes;
 mod files;
@@ -28,7 +28,7 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
-    /// The place, with a few words about what stands there.
+    /// The place, with a few words about its content.
     pub label: Option<Label>,
     /// Other places that belong to it, such as the first of two documents with one name.
     pub related: Vec<Label>,
@@ -36,7 +36,7 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// Words about a place.
+/// A place with a text about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     pub origin: Origin,

@@ -73,7 +73,7 @@ pub fn compare(kind: &Kind, desired: &Normal, observed: &Map, applied: Option<&M
     compare_claimed(kind, desired, observed, applied, &[])
 }
 
-/// As [`compare`], with what the target itself says is ours.
+/// As [`compare`], with the fields that the target itself records as ours.
 pub fn compare_owned(kind: &Kind, desired: &Normal, present: &Present, applied: Option<&Map>) -> Vec<Difference> {
     compare_claimed(kind, desired, &present.spec, applied, &present.claimed)
 }
@@ -93,7 +93,7 @@ fn compare_claimed(
 
 struct Comparison<'a> {
     kind: &'a Kind,
-    /// Pointers of fields that the target says are ours.
+    /// Pointers of fields that the target records as ours.
     claimed: &'a [Arc<str>],
     differences: Vec<Difference>,
 }
@@ -145,7 +145,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether the target says that a field is ours.
+    /// Whether the target records a field as ours.
     fn is_claimed(&self, pointer: &str) -> bool {
         self.claimed.iter().any(|claimed| **claimed == *pointer)
     }
@@ -160,7 +160,7 @@ impl Comparison<'_> {
         !ours.is_empty() && !others.is_empty()
     }
 
-    /// `applied` is nothing where nothing was applied, and nothing within where the field was not.
+    /// `applied` is `None` if nothing was applied, and `Some(None)` if the field was not applied.
     #[expect(
         clippy::option_option,
         reason = "a resource without a record is another case than a record without the field"
@@ -212,11 +212,11 @@ fn names_secret(text: &str) -> bool {
     })
 }
 
-/// Stands where a target gave back a secret in the clear.
+/// The text in place of a secret that a target returned in the clear.
 const COVER: &str = "(secret)";
 
-/// An observed value with every secret in it covered: what stands where a secret is desired, was applied,
-/// or was covered already.
+/// An observed value with every secret in it masked: values at places where a secret is desired, was applied, or was already
+/// masked.
 fn covered(observed: &Value, desired: Option<&Value>, applied: Option<&Value>) -> Value {
     let is_secret = matches!(desired, Some(Value::Deferred(deferred)) if deferred.has_secret())
         || desired.and_then(Value::as_str) == Some(COVER)
@@ -239,7 +239,7 @@ fn covered(observed: &Value, desired: Option<&Value>, applied: Option<&Value>) -
     }
 }
 
-/// Whether a secret stands anywhere in a spec.
+/// Whether a spec contains a secret.
 pub fn has_secret(spec: &Map) -> bool {
     spec.iter().any(|(_, value)| value.has_secret())
 }

@@ -1,7 +1,7 @@
-//! Desired × observed × applied → what differs, and whose doing it is.
+//! Desired × observed × applied → what differs, and who changed it.
 //!
 //! Synchronous and without IO. Only owned fields count: those that the blueprint names, and those that it named when the
-//! resource was last applied. A field that the target has and nobody asked for is left alone.
+//! resource was last applied. Other fields of the target are left alone.
 
 mod compare;
 #[cfg(test)]
@@ -24,19 +24,19 @@ pub struct Known<'a> {
     /// The estate and environment, as [`scope`](super::model::mark::scope) writes them.
     pub scope: &'a str,
     pub desired: &'a Desired,
-    /// Addresses that it had before: those that the repository names, and those that the record or a mark tells.
+    /// Addresses that it had before, from the repository, the inventory or a mark.
     pub earlier: &'a [Address],
     pub observed: &'a Observed,
-    /// What was last written of this very resource, or else at its address.
+    /// What was last written of this resource, or else at its address.
     pub applied: Option<&'a Applied>,
     /// A write that was begun at its address and identity and never seen to end.
     pub begun: Option<&'a Begun>,
-    /// Keyed hash of the secret values that should be written; nothing if there are none or they do not exist yet.
+    /// Keyed hash of the secret values that should be written; `None` if there are none or they do not exist yet.
     pub secret_hash: Option<&'a str>,
 }
 
 impl<'a> Known<'a> {
-    /// What the inventory has of this very resource.
+    /// The record of this resource in the inventory.
     pub fn recorded(&self) -> Option<&'a Applied> {
         self.applied.filter(|applied| {
             Some(&applied.identity) == self.desired.identity.as_ref() && applied.target == self.desired.target
@@ -64,12 +64,12 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What is to be done about one desired resource.
+/// What to do about one desired resource.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Unchanged,
-    /// It is as it should be and ours, but the inventory does not say so: a run was interrupted, the inventory was lost, or
-    /// its protection or what it needs has changed since it was written, by which its end is judged and put in order.
+    /// It is as desired and ours, but the inventory must be updated: a run was interrupted, the inventory was lost, or its
+    /// protection or dependencies changed, which a later deletion uses.
     Record {
         present: Present,
     },
@@ -91,19 +91,19 @@ pub struct Update {
     pub adopts: bool,
     /// The address that it had before, if it is another one.
     pub moved_from: Option<Address>,
-    /// Its mark is written anew.
+    /// Its mark is rewritten.
     pub marks: bool,
     pub present: Present,
 }
 
-/// Whether what is there was made in the place of what was written, without a mark to tell them apart.
+/// Whether the existing resource replaces the one that was written, and has no mark that distinguishes them.
 pub fn is_another(kind: &Kind, applied: &Applied, present: &Present) -> bool {
     let Some(Instance::Made(output)) = kind.instance_of(&present.spec) else { return false };
     differs(applied, present, output)
         && applied.spec_value().is_none_or(|before| kind.tells_alike(&before, &present.spec))
 }
 
-/// Whether somebody else has written what is there since it was put on record.
+/// Whether somebody else has written the existing resource since it was recorded.
 fn is_overwritten(known: &Known<'_>, present: &Present) -> bool {
     let Some(Instance::Written(output)) = known.desired.kind.instance_of(&known.desired.spec) else { return false };
     known.applied.is_some_and(|applied| differs(applied, present, output))
@@ -113,7 +113,7 @@ fn differs(applied: &Applied, present: &Present, output: &str) -> bool {
     applied.output(output).zip(present.outputs.get(output)).is_some_and(|(written, seen)| written != *seen)
 }
 
-/// Whether the target tells all of what is wanted: no secret, nothing that it never gives back, nothing that it told once.
+/// Whether the target returns all of the desired spec: it has no secret, no write-only field and no one-time secret.
 fn is_seen_whole(desired: &Desired) -> bool {
     let spec = &desired.spec;
     let mut untold = desired.kind.by_spec.map(|by_spec| (by_spec.write_only)(spec)).unwrap_or_default().into_iter();
@@ -122,7 +122,7 @@ fn is_seen_whole(desired: &Desired) -> bool {
         && !desired.kind.captures_of(spec).iter().any(|capture| capture.is_told(spec))
 }
 
-/// Compares one desired resource with what is there.
+/// Compares one desired resource with the observed state.
 pub fn diff(known: &Known<'_>) -> Verdict {
     let Known { desired, observed, .. } = known;
     let present = match observed {
@@ -138,7 +138,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         {
             (true, None, false)
         }
-        // A privilege that is there already, exactly as desired, takes nothing from anybody.
+        // A privilege that already exists, exactly as desired, takes nothing from anybody.
         Ownership::NotOurs(NotOurs::NotOnRecord) if is_harmless_to_take(known, present) => {
             return Verdict::Record { present: present.clone() };
         }
@@ -193,7 +193,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     if replaces { Verdict::Replace(update) } else { Verdict::Update(update) }
 }
 
-/// Why something is not there.
+/// Why a resource does not exist.
 fn cause_of_absence(known: &Known<'_>) -> Cause {
     match known.recorded() {
         // Its replacement was cut short, or refused, after the old one had gone.
@@ -207,7 +207,7 @@ fn cause_of_absence(known: &Known<'_>) -> Cause {
     }
 }
 
-/// Whether something unmarked that nobody has on record may be put on record as it is.
+/// Whether an unmarked resource without a record may be recorded as it is.
 fn is_harmless_to_take(known: &Known<'_>, present: &Present) -> bool {
     let Known { desired, applied, .. } = known;
     desired.kind.mark == MarkPlace::Inventory
@@ -217,7 +217,7 @@ fn is_harmless_to_take(known: &Known<'_>, present: &Present) -> bool {
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
 }
 
-/// What the target told once and nobody kept: the run that made it was interrupted before it could.
+/// A one-time secret that was not stored, because the run that created it was interrupted.
 fn lost(known: &Known<'_>, present: &Present) -> Vec<Capture> {
     let Known { desired, applied, .. } = known;
     let captures = desired.kind.captures_of(&desired.spec);
@@ -244,7 +244,7 @@ fn lost(known: &Known<'_>, present: &Present) -> Vec<Capture> {
     told.filter(|capture| is_another || !outputs.contains(&capture.name) || is_renewed(capture)).cloned().collect()
 }
 
-/// What the target never gives back, is no secret, and is not what was last written.
+/// Write-only fields that are not secret and differ from what was last written.
 fn rewritten(known: &Known<'_>, present: &Present) -> Vec<Difference> {
     let Known { desired, applied, .. } = known;
     let pointers = desired.kind.by_spec.map(|by_spec| (by_spec.write_only)(&desired.spec)).unwrap_or_default();
@@ -294,8 +294,7 @@ fn told_anew(capture: &Capture) -> Difference {
     Difference { pointer: capture.pointer().into(), before: None, after, drift: false, pending: true }
 }
 
-/// That something of the wanted identity is there.
-/// A spec with its references as the texts that the inventory has of them.
+/// That a resource with the desired identity exists. A spec with its references as the texts that the inventory has of them.
 fn text_of(spec: &Map) -> Value {
     Value::from(Value::from(spec.clone()).to_json())
 }
@@ -307,7 +306,7 @@ fn settled(known: &Known<'_>, present: &Present) -> Verdict {
     }
 }
 
-/// Whether the inventory has what it takes to end the resource well once nobody asks for it any more.
+/// Whether the inventory has what is needed to delete the resource correctly when it is no longer desired.
 fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
     let same_needs = || {
         let sorted = |addresses: &[Address]| {
@@ -321,10 +320,10 @@ fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
     same_name && applied.protect == desired.protect && same_needs() && is_text_of(&desired.spec, &applied.spec)
 }
 
-/// Whether a text of the inventory is what it would hold of a spec. A field that the record lacks would never be taken away
-/// once nobody asks for it any more.
+/// Whether a text of the inventory is what it would have for a spec. A field that the record lacks would never be removed when
+/// it is no longer desired.
 fn is_text_of(spec: &Map, text: &str) -> bool {
-    /// Takes what is written as long as it is the rest of a text.
+    /// Consumes what is written as long as it matches the rest of a text.
     struct Rest<'a>(&'a [u8]);
 
     impl std::io::Write for Rest<'_> {
@@ -361,8 +360,8 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
     known.secret_hash.is_some() && written == known.secret_hash
 }
 
-/// Whether everything that was applied once is still asked for; only then may extra fields of the target be ignored
-/// without looking at the inventory's text.
+/// Whether everything that was applied is still desired; only then may extra fields of the target be ignored without reading
+/// the inventory's text.
 fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
     let Known { desired, .. } = known;
     if !present.claimed.is_empty() {

@@ -84,7 +84,7 @@ impl Datum {
     pub fn into_result(self) -> Result<Value, ExpressionError> {
         let unfit = |what: &str| {
             ExpressionError::new(Failure::Type, format!("the result is {what}, which no document can hold"))
-                .help("string(…) or int(…) makes it a text or a number")
+                .help("convert it with string(…) or int(…)")
         };
         let value = match self {
             Self::Known(value) => value,
@@ -97,7 +97,7 @@ impl Datum {
             }
         };
         if size_of(&value) > BYTES {
-            return Err(exceeded(format!("its result has more than {BYTES} bytes")).help("make a shorter text or list"));
+            return Err(exceeded(format!("its result has more than {BYTES} bytes")).help("use a shorter text or list"));
         }
         if !is_finite(&value) {
             return Err(unfit("a number that is not finite"));

@@ -246,9 +246,9 @@ impl<'e> Evaluation<'e> {
             }
             (_, other) => Err(ExpressionError::new(
                 Failure::Type,
-                format!("`in` looks into a list or a map, not into {}", with_article(&other.type_name())),
+                format!("`in` needs a list or a map on its right, not {}", with_article(&other.type_name())),
             )
-            .help("text.contains(part) looks into a text")),
+            .help("use text.contains(part) to search in a text")),
         }
     }
 
@@ -291,7 +291,7 @@ impl<'e> Evaluation<'e> {
                 }
                 Datum::Foreign(other) => {
                     let message = format!("{}({}) does not exist", function.name(), other.type_of());
-                    return Err(ExpressionError::new(Failure::Type, message).help("string(…) makes it a text"));
+                    return Err(ExpressionError::new(Failure::Type, message).help("convert it with string(…)"));
                 }
             }
         }
@@ -317,11 +317,8 @@ impl<'e> Evaluation<'e> {
             }
             Datum::Known(Value::Deferred(deferred)) => return Err(deferred_error(&deferred)),
             other => {
-                let message =
-                    format!("a macro goes over a list or a map, not over {}", with_article(&other.type_name()));
-                return Err(
-                    ExpressionError::new(Failure::Type, message).help("has(….FIELD) tells whether one is there")
-                );
+                let message = format!("a macro needs a list or a map, not {}", with_article(&other.type_name()));
+                return Err(ExpressionError::new(Failure::Type, message).help("test for the field with has(….FIELD)"));
             }
         };
         Ok(items)
@@ -398,7 +395,7 @@ fn boolean(operator: &str, value: Datum) -> Result<bool, ExpressionError> {
         Datum::Known(Value::Deferred(deferred)) => Err(deferred_error(&deferred)),
         other => Err(ExpressionError::new(
             Failure::Type,
-            format!("`{operator}` takes a boolean, not {}", with_article(&other.type_name())),
+            format!("`{operator}` needs a boolean, not {}", with_article(&other.type_name())),
         )
         .help("write a comparison, such as tenant.phase == 'active'")),
     }
@@ -430,17 +427,17 @@ fn look_up(value: &Datum, key: &Datum, name: impl Fn() -> String) -> Result<Datu
         (None, Datum::Known(Value::List(_)) | Datum::Foreign(cel::Value::List(_)), key) => Err(match key {
             Datum::Known(Value::Integer(index)) => {
                 ExpressionError::new(Failure::Computation, format!("the list has no item {index}"))
-                    .help("items are counted from 0; size(…) tells how many there are")
+                    .help("the first item has the index 0; size(…) is the number of items")
             }
             key => {
                 let message = format!("{} cannot be looked up in a list", with_article(&key.type_name()));
-                ExpressionError::new(Failure::Type, message).help("items of a list have numbers, counted from 0")
+                ExpressionError::new(Failure::Type, message).help("use a number: the first item has the index 0")
             }
         }),
         (None, value, key) => {
             let (key, value) = (with_article(&key.type_name()), with_article(&value.type_name()));
             Err(ExpressionError::new(Failure::Type, format!("{key} cannot be looked up in {value}"))
-                .help("only lists and maps have something in them"))
+                .help("only lists and maps have items"))
         }
     }
 }

@@ -100,7 +100,7 @@ impl Function {
                 Quota::Limited(quantity) => quantity.value().into(),
                 Quota::Unlimited => {
                     return Err(ExpressionError::new(Failure::Computation, "`unlimited` is not a number")
-                        .help("write unlimited(quota, encoding) with what the target takes for it, such as 0 or -1"));
+                        .help("use unlimited(quota, encoding) with the number that means unlimited in the target, such as 0 or -1"));
                 }
             },
             (Self::Unlimited, [quota, encoding]) => match quota_of(quota)? {
@@ -120,8 +120,11 @@ impl Function {
 fn name_limit(limit: i64) -> Result<usize, ExpressionError> {
     // Ten bytes hold one letter, the separator and the hash.
     usize::try_from(limit).ok().filter(|limit| *limit >= 10).ok_or_else(|| {
-        ExpressionError::new(Failure::Computation, format!("a name cannot be shortened to {limit} bytes; at least 10"))
-            .help("write 10 or more, or leave the limit out")
+        ExpressionError::new(
+            Failure::Computation,
+            format!("a name cannot be shortened to {limit} bytes; the least is 10"),
+        )
+        .help("use a limit of 10 or more, or leave it out")
     })
 }
 
@@ -138,9 +141,9 @@ fn secret(owner: &Owner, name: &str, version: i64) -> Result<Value, ExpressionEr
     let version = u32::try_from(version).ok().and_then(SecretVersion::new).ok_or_else(|| {
         ExpressionError::new(
             Failure::Computation,
-            format!("secret({name}): a version is counted from 1, not {version}"),
+            format!("secret({name}): the version must be 1 or more, not {version}"),
         )
-        .help("begin with 1; a higher number is a rotation")
+        .help("begin with 1; a higher number rotates the secret")
     })?;
     let reference = SecretReference { owner: owner.clone(), name: name.shared(), version };
     Ok(Value::Deferred(std::sync::Arc::new(Deferred { parts: vec![Part::Secret(reference)] })))
@@ -195,10 +198,11 @@ fn check_name(name: &str) -> Result<(), ExpressionError> {
         return Ok(());
     }
     if sql::FUNCTIONS.contains(&name) {
-        let message =
-            format!("{name}(…) quotes a value for SQL, and this is not the outermost function of a field that is SQL");
+        let message = format!(
+            "{name}(…) quotes a value for SQL, so it can only be the outermost function of an expression in SQL"
+        );
         return Err(ExpressionError::new(Failure::Type, message)
-            .help("write ${sqlText(…)} in a field that is SQL, with what is to be quoted inside"));
+            .help("use it as ${sqlText(…)} in a field that is SQL, with the value to quote inside"));
     }
     let error = ExpressionError::new(Failure::Computation, format!("there is no function `{name}`"));
     Err(match crate::diagnostics::nearest(name, own.into_iter().chain(STANDARD)) {

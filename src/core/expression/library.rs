@@ -164,15 +164,15 @@ fn matches(text: &str, pattern: &Arc<String>) -> Result<bool, ExpressionError> {
         let expression =
             regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build().map_err(|error| match error {
                 regex::Error::CompiledTooBig(limit) => {
-                    super::limits::exceeded(format!("matches(): the pattern becomes larger than {limit} bytes"))
-                        .help("repeat fewer times, or write [0-9A-Za-z] instead of classes with all of Unicode")
+                    super::limits::exceeded(format!("matches(): the compiled pattern is larger than {limit} bytes"))
+                        .help("use fewer repetitions, or [0-9A-Za-z] instead of Unicode classes")
                 }
                 // It draws a picture of the place before its last line.
                 error => {
                     let message = error.to_string();
                     let reason = message.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
                     ExpressionError::new(Failure::Computation, format!("matches(): not a regular expression: {reason}"))
-                        .help("patterns have the syntax of RE2")
+                        .help("use the syntax of RE2")
                 }
             })?;
         if compiled.len() >= PATTERNS {
@@ -197,7 +197,7 @@ fn symbol(operator: &str) -> &str {
 
 /// What went wrong, without the values: they may be personal.
 fn explain(error: ExecutionError) -> ExpressionError {
-    const CONVERT: &str = "string(…), int(…) and json(…) turn one type into another";
+    const CONVERT: &str = "convert values with string(…), int(…) or json(…)";
     let a = |value: &cel::Value| with_article(&Datum::from_cel(value.clone()).type_name());
     let (failure, message, help) = match error {
         ExecutionError::FunctionError { function, message } => {
@@ -207,7 +207,7 @@ fn explain(error: ExecutionError) -> ExpressionError {
         }
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => (
             Failure::Type,
-            format!("`{}` does not take {} and {}", symbol(operator), a(&left), a(&right)),
+            format!("`{}` does not accept {} and {}", symbol(operator), a(&left), a(&right)),
             Some(CONVERT),
         ),
         ExecutionError::ValuesNotComparable(left, right) => {
@@ -221,7 +221,7 @@ fn explain(error: ExecutionError) -> ExpressionError {
             (Failure::Type, format!("{} has no function `{method}`", a(&target)), None)
         }
         ExecutionError::UnsupportedTargetType { target } => {
-            (Failure::Type, format!("the function does not take {}", a(&target)), None)
+            (Failure::Type, format!("the function does not accept {}", a(&target)), None)
         }
         ExecutionError::UndeclaredReference(name) => (Failure::Computation, format!("`{name}` is not known"), None),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
@@ -233,14 +233,16 @@ fn explain(error: ExecutionError) -> ExpressionError {
             }
             _ => (
                 Failure::Computation,
-                "a time leaves the years 1 to 9999, or a duration 290 years".into(),
-                Some("compute with shorter durations"),
+                "a time is outside the years 1 to 9999, or a duration is longer than 290 years".into(),
+                Some("use shorter durations"),
             ),
         },
         ExecutionError::InvalidArgumentCount { expected, actual } => {
-            (Failure::Type, format!("a function takes {expected} values, not {actual}"), None)
+            (Failure::Type, format!("the function takes {expected} arguments, not {actual}"), None)
         }
-        ExecutionError::MissingArgumentOrTarget => (Failure::Type, "a function is called with nothing".into(), None),
+        ExecutionError::MissingArgumentOrTarget => {
+            (Failure::Type, "a function is called without an argument".into(), None)
+        }
         _ => (Failure::Computation, "it cannot be computed".into(), None),
     };
     ExpressionError::new(failure, message).help(help.unwrap_or("`tenantry show TENANT` shows a tenant's values"))

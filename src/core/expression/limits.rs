@@ -95,7 +95,7 @@ impl<'a> Budget<'a> {
     /// If the evaluation would make more bytes than the limit.
     pub fn room_for(&self, bytes: u64) -> Result<(), ExpressionError> {
         if self.bytes.saturating_add(bytes) > BYTES {
-            return Err(exceeded(format!("it makes more than {BYTES} bytes")).help("make a shorter text or list"));
+            return Err(exceeded(format!("its values take more than {BYTES} bytes")).help("use a shorter text or list"));
         }
         Ok(())
     }
@@ -110,8 +110,10 @@ impl<'a> Budget<'a> {
         let all = self.owner.bytes.get() + bytes;
         self.owner.bytes.set(all);
         if all > OWNER_BYTES {
-            return Err(exceeded(format!("the expressions of one owner make more than {OWNER_BYTES} bytes together"))
-                .help("make shorter texts or lists"));
+            return Err(exceeded(format!(
+                "the values of the expressions of one owner take more than {OWNER_BYTES} bytes together"
+            ))
+            .help("use shorter texts or lists"));
         }
         Ok(())
     }
@@ -140,7 +142,7 @@ mod tests {
         assert!((0..OWNER_BYTES / BYTES).all(|_| spent.text(8 * 1024 * 1024).is_ok()));
         assert_eq!(
             spent.text(1).map_err(|error| error.message),
-            Err("the expressions of one owner make more than 268435456 bytes together".to_owned())
+            Err("the values of the expressions of one owner take more than 268435456 bytes together".to_owned())
         );
     }
 }

@@ -131,7 +131,7 @@ impl Compiler {
         }
         if source.is_empty() {
             return Err(
-                ExpressionError::new(Failure::Syntax, "it is empty").help("write what it stands for, or nothing")
+                ExpressionError::new(Failure::Syntax, "it is empty").help("write an expression, or remove the `${}`")
             );
         }
         let tree = parse::parse(source)?;
@@ -156,8 +156,9 @@ impl Compiler {
         }
         functions::check_calls(&tree)?;
         if references.computes_secret {
-            return Err(ExpressionError::new(Failure::Deferred, "secret(…) is a secret and cannot be computed with")
-                .help(PASS_ON));
+            return Err(
+                ExpressionError::new(Failure::Deferred, "secret(…) cannot be used in a computation").help(PASS_ON)
+            );
         }
         let node = Node::new(&tree)?;
         let is_constant = references.resources.is_empty()
@@ -288,7 +289,8 @@ impl Expression {
 
 fn deferred_error(deferred: &Deferred) -> ExpressionError {
     let what = if deferred.has_secret() { "a secret" } else { "only known after apply" };
-    ExpressionError::new(Failure::Deferred, format!("{deferred} is {what} and cannot be computed with")).help(PASS_ON)
+    ExpressionError::new(Failure::Deferred, format!("{deferred} is {what} and cannot be used in a computation"))
+        .help(PASS_ON)
 }
 
 /// What can be done with a value that is not known yet.
@@ -307,7 +309,7 @@ fn variable<'v>(name: &str, scope: &'v Scope<'_>, each: Option<&'v Value>) -> Re
     if name == "each" {
         return each.ok_or_else(|| {
             let message = "`each` has a value only in the spec of a resource that has `forEach`";
-            ExpressionError::new(Failure::Computation, message).help("add `forEach`, or write what `each` stands for")
+            ExpressionError::new(Failure::Computation, message).help("add `forEach`, or write the value itself")
         });
     }
     scope.variable(name).ok_or_else(|| {
@@ -346,11 +348,9 @@ pub fn field_of(start: &Value, name: &str, path: &[Arc<str>]) -> Result<Value, E
             match super::diagnostics::nearest(field, known.iter().copied()) {
                 Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
                 None if known.is_empty() => error.help("it is empty"),
-                None => error.help(format!(
-                    "it has {}; has({}.{field}) tells whether a field is there",
-                    known.join(", "),
-                    so_far()
-                )),
+                None => {
+                    error.help(format!("it has {}; test for a field with has({}.{field})", known.join(", "), so_far()))
+                }
             }
         })?;
     }

@@ -9,7 +9,7 @@ use super::limits::Budget;
 use super::{ExpressionError, Failure};
 use crate::model::value::Value;
 
-/// The result, if it is one of those; nothing for any other operator or operands.
+/// The result, if it is one of those; `None` for any other operator or operands.
 ///
 /// # Errors
 /// If there is no result, or it is too large.

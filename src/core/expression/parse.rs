@@ -38,12 +38,12 @@ const FEW_TOKENS: usize = 24;
 /// If it is not CEL, or larger or nested more deeply than the limits.
 pub fn parse(source: &str) -> Result<IdedExpr, ExpressionError> {
     if source.len() > SOURCE_BYTES {
-        return Err(exceeded(format!("it has {} bytes; at most {SOURCE_BYTES}", source.len()))
+        return Err(exceeded(format!("it has {} bytes; at most {SOURCE_BYTES} are allowed", source.len()))
             .help("compute the value elsewhere, or split the expression over several fields"));
     }
     let Size { tokens, depth } = Size::of(source);
     if tokens > TOKENS {
-        return Err(exceeded(format!("it has {tokens} operators, names and values; at most {TOKENS}"))
+        return Err(exceeded(format!("it has {tokens} operators, names and values; at most {TOKENS} are allowed"))
             .help("write a long list as a value of the tier or tenant"));
     }
     if depth > DEPTH {
@@ -70,19 +70,19 @@ fn parse_here(source: &str) -> Result<IdedExpr, ExpressionError> {
 }
 
 fn too_deep(depth: usize) -> ExpressionError {
-    exceeded(format!("it is nested {depth} levels deep; at most {DEPTH}, where each operator in a row is a level"))
-        .help(
-            "write fewer operators in a row: [a, b, c].join('') instead of a + b + c, or a value of the tier or tenant",
-        )
+    exceeded(format!(
+        "it is nested {depth} levels deep; at most {DEPTH} are allowed, and each operator in a row is a level"
+    ))
+    .help("write fewer operators in a row: [a, b, c].join('') instead of a + b + c, or a value of the tier or tenant")
 }
 
 fn syntax(errors: &ParseErrors, source: &str) -> ExpressionError {
     // Later ones follow from the first.
     let first = errors.errors.first().map(|error| in_words(&error.msg, error.pos.1, source));
-    let message = first.unwrap_or_else(|| "it is not an expression".into());
+    let message = first.unwrap_or_else(|| "it is not a valid expression".into());
     ExpressionError::new(Failure::Syntax, message).help(match source.contains(" = ") {
         true => "write == to compare",
-        false => "expressions are CEL, such as ${tenant.name} or ${tenant.phase in ['trial', 'active']}",
+        false => "write an expression in CEL, such as ${tenant.name} or ${tenant.phase in ['trial', 'active']}",
     })
 }
 
@@ -100,8 +100,7 @@ fn in_words(message: &str, column: isize, source: &str) -> String {
     let column = usize::try_from(column).unwrap_or_default();
     let place =
         source.chars().nth(column.saturating_sub(1)).map_or_else(String::new, |_| format!(" (character {column})"));
-    let message =
-        message.replace("token recognition error at: ", "it makes no sense at ").replace("'<EOF>'", "the end");
+    let message = message.replace("token recognition error at: ", "it is not valid at ").replace("'<EOF>'", "the end");
     format!("{message}{place}")
 }
 

@@ -65,7 +65,7 @@ impl Quoting {
                 1 => Ok((quoting, call.args.remove(0))),
                 count => Err(ExpressionError::new(
                     Failure::Type,
-                    format!("{}(…) takes one value, not {count}", call.func_name),
+                    format!("{}(…) needs one value, not {count}", call.func_name),
                 )),
             },
             (_, tree) => Ok((Self::ByType, tree)),
@@ -78,27 +78,27 @@ impl Quoting {
     /// If it is of another type, is not known yet, or cannot be written in this dialect.
     pub fn quote(self, dialect: Dialect, value: &Value) -> Result<String, ExpressionError> {
         let wrong = |function: &str, takes: &str| {
-            let message = format!("{function}(…) takes {takes}, not {}", with_article(value.type_name()));
+            let message = format!("{function}(…) needs {takes}, not {}", with_article(value.type_name()));
             Err(ExpressionError::new(Failure::Type, message))
         };
         match (self, value) {
             (_, Value::Deferred(deferred)) => Err(deferred_error(deferred)),
             (Self::Text, Value::Text(text)) => text_literal(dialect, text),
             (Self::Text, Value::Null) => Ok("NULL".to_owned()),
-            (Self::Text, _) => wrong("sqlText", "a text").map_err(|error| error.help("string(…) makes it a text")),
+            (Self::Text, _) => wrong("sqlText", "a text").map_err(|error| error.help("convert it with string(…)")),
             (Self::Identifier, Value::Text(name)) => identifier(dialect, name),
             (Self::Identifier, _) => wrong("sqlIdent", "a name"),
             (Self::Number | Self::ByType, Value::Integer(value)) => Ok(number(*value < 0, &value.to_string())),
             (Self::Number | Self::ByType, Value::Float(value)) => {
                 Ok(number(value.is_sign_negative(), &value.to_string()))
             }
-            (Self::Number, _) => wrong("sqlNumber", "a number").map_err(|error| error.help("int(…) makes it a number")),
+            (Self::Number, _) => wrong("sqlNumber", "a number").map_err(|error| error.help("convert it with int(…)")),
             (Self::ByType, Value::Bool(value)) => Ok(if *value { "TRUE" } else { "FALSE" }.to_owned()),
             (Self::ByType, value) => Err(ExpressionError::new(
                 Failure::Type,
-                format!("{} cannot stand in SQL as it is", with_article(value.type_name())),
+                format!("{} cannot be put into SQL without quoting", with_article(value.type_name())),
             )
-            .help("write ${sqlText(…)} for a value, or ${sqlIdent(…)} for the name of a table or column")),
+            .help("use ${sqlText(…)} for a value, or ${sqlIdent(…)} for the name of a table or column")),
         }
     }
 }
@@ -112,7 +112,7 @@ fn text_literal(dialect: Dialect, text: &str) -> Result<String, ExpressionError>
     let doubled = || text.replace('\'', "''");
     match dialect {
         Dialect::Postgresql if text.contains('\0') => {
-            Err(ExpressionError::new(Failure::Computation, "PostgreSQL has no texts with a NUL character in them"))
+            Err(ExpressionError::new(Failure::Computation, "a text in PostgreSQL cannot contain a NUL character"))
         }
         // In this form a backslash means the same whatever `standard_conforming_strings` is.
         Dialect::Postgresql if text.contains('\\') => Ok(format!("E'{}'", doubled().replace('\\', "\\\\"))),
@@ -128,7 +128,7 @@ fn text_literal(dialect: Dialect, text: &str) -> Result<String, ExpressionError>
 fn identifier(dialect: Dialect, name: &str) -> Result<String, ExpressionError> {
     let invalid = |message: String| ExpressionError::new(Failure::Computation, message);
     if name.is_empty() || name.contains('\0') {
-        return Err(invalid("a name in SQL has at least one character, and no NUL".to_owned()));
+        return Err(invalid("a name in SQL cannot be empty or contain a NUL character".to_owned()));
     }
     // Both would take a longer one as another name: PostgreSQL cuts it.
     let (length, limit, unit) = match dialect {
@@ -174,10 +174,7 @@ pub fn check(dialect: Dialect, pieces: &[&str], quotings: &[Quoting]) -> Result<
     }
     if dialect == Dialect::Mysql && pieces.iter().any(|piece| piece.contains("/*!") || piece.contains("/*M!")) {
         // What of it is code depends on the server's version.
-        return Err((
-            0,
-            syntax("an expression cannot stand in SQL that has a conditional comment").help("remove /*! … */"),
-        ));
+        return Err((0, syntax("SQL with a conditional comment cannot contain an expression").help("remove /*! … */")));
     }
     // What a backslash within quotes means depends on the server's settings; the place has to be right in both.
     let plain = places(dialect, &sql, false);
@@ -194,8 +191,8 @@ pub fn check(dialect: Dialect, pieces: &[&str], quotings: &[Quoting]) -> Result<
         {
             return Err((
                 index,
-                syntax("it touches another word or literal of the SQL, and would become a part of it")
-                    .help("put a space between, or make the whole name or text in the expression: ${sqlIdent('a_' + ident(tenant.name))}"),
+                syntax("it touches a word or literal of the SQL and would become a part of it")
+                    .help("put a space between them, or build the whole name or text in the expression: ${sqlIdent('a_' + ident(tenant.name))}"),
             ));
         }
     }
@@ -207,18 +204,19 @@ fn refuse(place: Place) -> Result<(), ExpressionError> {
         Place::Code => return Ok(()),
         Place::Text => (
             "a text in quotes",
-            "remove the quotes: ${sqlText('prefix ' + tenant.name)} is the whole text with its quotes",
+            "remove the quotes and build the whole text in the expression: ${sqlText('prefix ' + tenant.name)} adds the quotes",
         ),
-        Place::Identifier => {
-            ("a name in quotes", "remove the quotes: ${sqlIdent(ident(tenant.name))} is the whole name with its quotes")
-        }
+        Place::Identifier => (
+            "a name in quotes",
+            "remove the quotes and build the whole name in the expression: ${sqlIdent(ident(tenant.name))} adds the quotes",
+        ),
         Place::Body => (
             "a dollar-quoted body",
-            "set it before, SELECT set_config('app.name', ${sqlText(tenant.name)}, true), and read it inside with current_setting('app.name')",
+            "set it before the body with SELECT set_config('app.name', ${sqlText(tenant.name)}, true), and read it inside with current_setting('app.name')",
         ),
         Place::Comment => ("a comment", "remove it from the comment"),
     };
-    Err(ExpressionError::new(Failure::Syntax, format!("it stands inside {inside}, where nothing can be quoted"))
+    Err(ExpressionError::new(Failure::Syntax, format!("it is inside {inside}, where a value cannot be quoted"))
         .help(help))
 }
 

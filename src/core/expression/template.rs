@@ -19,7 +19,7 @@ enum Piece {
 }
 
 impl Template {
-    /// Cuts and parses a text; nothing if there is no expression in it. `$${` stands for `${` itself. `dialect` is that of
+    /// Cuts and parses a text; `None` if there is no expression in it. `$${` stands for `${` itself. `dialect` is that of
     /// the field, if the field is SQL.
     ///
     /// # Errors
@@ -138,9 +138,9 @@ impl Template {
                     other @ (Value::Null | Value::List(_) | Value::Map(_)) => {
                         let error = ExpressionError::new(
                             Failure::Type,
-                            format!("a {} cannot stand inside a text", other.type_name()),
+                            format!("a {} cannot be part of a text", other.type_name()),
                         );
-                        return Err((expression.source.clone(), error.help("write json(…) to have it as JSON text")));
+                        return Err((expression.source.clone(), error.help("convert it with json(…)")));
                     }
                 },
             }
@@ -200,7 +200,7 @@ pub struct Problem {
 fn makes_sql(template: &Template, sql: &SqlFields, pointer: &str) -> Option<Problem> {
     let (path, _) = sql.iter().find(|(path, _)| !path.is_empty())?;
     let field: Vec<&str> = path.iter().map(|token| token.as_deref().unwrap_or("*")).collect();
-    let message = format!("it would make the field `{}`, which is SQL", field.join("."));
+    let message = format!("it would yield the field `{}`, which is SQL", field.join("."));
     let error = ExpressionError::new(Failure::Type, message)
         .help("write the mapping itself, with ${sqlText(…)} and ${sqlIdent(…)} in the SQL");
     let source = template.expressions().next().map_or_else(|| "".into(), |expression| expression.source.clone());

@@ -92,7 +92,7 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!(error("${idnet(tenant.name)}"), @"Computation: there is no function `idnet` | did you mean `ident`?");
     insta::assert_snapshot!(error("${ident(1)}"), @"Type: ident(integer) does not exist | write ident(text) or ident(text, limit)");
     insta::assert_snapshot!(error("${resources.rol.name}"), @"UnknownResource: there is no resource `rol` here");
-    insta::assert_snapshot!(error("x ${tenant.values.services}"), @"Type: a list cannot stand inside a text | write json(…) to have it as JSON text");
+    insta::assert_snapshot!(error("x ${tenant.values.services}"), @"Type: a list cannot be part of a text | convert it with json(…)");
     assert!(error("${tenant.name").starts_with("Syntax: the expression is not closed"));
     assert!(error("${tenant.}").starts_with("Syntax: "));
 }
@@ -272,5 +272,5 @@ fn a_field_that_is_sql_takes_what_is_quoted() {
             assert!(sql(refused, dialect).is_err(), "{refused}");
         }
     }
-    assert!(error("${sqlText(tenant.name)}").contains("not the outermost function of a field that is SQL"));
+    assert!(error("${sqlText(tenant.name)}").contains("it can only be the outermost function"));
 }

@@ -13,7 +13,7 @@ pub struct Names<'a> {
     pub blueprint: &'a str,
     /// The kind of every resource.
     pub kind: &'a str,
-    /// Where every tenant is: a provider's key and the target. Nothing if there is one place only.
+    /// Where every tenant is: a provider's key and the target. `None` if there is one place only.
     pub placement: Option<(&'a str, &'a str)>,
 }
 
@@ -54,7 +54,7 @@ fn blueprint(draft: &Draft, names: &Names<'_>) -> String {
     let resources = draft.resources.iter().map(|resource| self::resource(resource, names)).collect();
     let spec = vec![Entry::new("scope", "tenant"), Entry::new("resources", Yaml::List(resources))];
     let comment =
-        vec!["What every tenant is made of. Made from what existed; `adopt` takes those objects over.".to_owned()];
+        vec!["The resources of every tenant. Imported from existing objects; `adopt` takes them over.".to_owned()];
     let document = document("Blueprint", names.blueprint, spec, comment);
     let schema = "# yaml-language-server: $schema=../../schemas/blueprint.v1.schema.json\n";
     format!("{schema}{}", text(&document, WIDTH))
@@ -155,8 +155,9 @@ fn tiers(draft: &Draft, names: &Names<'_>) -> String {
         let spec = vec![
             Entry::new("rank", Value::Integer(rank)),
             Entry::new("blueprints", Value::list([names.blueprint.into()])),
-            Entry::new("values", self::values(values))
-                .comment("What most of its tenants have; a tenant's own values go before these. null: most have none."),
+            Entry::new("values", self::values(values)).comment(
+                "The values of most of its tenants; a tenant's own values override them. null: most tenants have none.",
+            ),
         ];
         let who = if *tenants == 1 { "1 tenant is".to_owned() } else { format!("{tenants} tenants are") };
         out.push_str(&text(&document("Tier", name, spec, vec![format!("{who} on it.")]), WIDTH));

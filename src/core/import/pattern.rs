@@ -4,7 +4,7 @@
 pub const TENANT: char = '\u{0}';
 pub const EACH: char = '\u{1}';
 
-/// The text with every occurrence of the names replaced; nothing if there is none, or it could not be written as an
+/// The text with every occurrence of the names replaced; `None` if there is none, or it could not be written as an
 /// expression. `each` goes first: it is the longer one if it has the tenant's name in it.
 pub fn of(text: &str, tenant: &str, each: Option<&str>) -> Option<String> {
     if text.contains([TENANT, EACH]) {

@@ -73,7 +73,7 @@ pub struct Role<'a> {
     pub is_whole: bool,
     pub items: Vec<&'a Item>,
     pub spec: Template,
-    /// By hole, one for each item; nothing where it has none.
+    /// By hole, one for each item; `None` if it has none.
     pub values: BTreeMap<String, Vec<Option<Value>>>,
 }
 

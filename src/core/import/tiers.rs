@@ -19,7 +19,7 @@ const ENABLED: &str = "enabled";
 /// One place for a value: role and name.
 type Slot<'r> = (&'r str, &'r str);
 
-/// What a tenant has at each slot; nothing where the resource has no such field.
+/// What a tenant has at each slot; no entry if the resource has no such field.
 type Held<'r> = BTreeMap<Slot<'r>, Value>;
 
 pub fn assign(roles: &[Role<'_>], tenants: &BTreeSet<&Arc<str>>) -> (Vec<Tier>, BTreeMap<Arc<str>, Tenant>) {

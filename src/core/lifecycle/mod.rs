@@ -1,10 +1,10 @@
-//! Where a tenant is in its life, and where it may go.
+//! The phases of a tenant, and the transitions between them.
 
 use std::fmt;
 
 use crate::model::document::Phase;
 
-/// From each phase the ones that may follow. A phase may always stay as it is.
+/// For each phase, the phases that may follow. A tenant may always stay in its phase.
 const TRANSITIONS: [(Phase, &[Phase]); 5] = [
     (Phase::Trial, &[Phase::Active, Phase::Suspended, Phase::Deleting]),
     (Phase::Active, &[Phase::Suspended, Phase::Deleting]),

@@ -1,4 +1,4 @@
-//! Where a resource stands in the estate.
+//! The name of a resource in the estate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a resource belongs to. The order is the order of creation: what is shared comes first.
+/// What a resource belongs to. The order is the order of creation: shared resources come first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Owner {
     Estate,
@@ -24,10 +24,10 @@ pub struct Address {
     pub each: Option<Arc<str>>,
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
-    "'{0}' is not an address: write owner/id, such as acme-corp/schema, acme-corp/queue[\"orders\"] or estate/meter"
+    "'{0}' is not a valid address: write owner/id, such as acme-corp/schema, acme-corp/queue[\"orders\"] or estate/meter"
 )]
 pub struct InvalidAddress(String);
 

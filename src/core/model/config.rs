@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::Name;
 
-/// The estate's configuration: what is true of the whole, apart from its tenants.
+/// The estate's configuration: the settings of the whole estate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "tenantry.toml")]
@@ -32,7 +32,7 @@ pub struct EstateConfig {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EstateTable {
-    /// Stands in every mark. Never change it: resources that carry the old name would no longer be owned.
+    /// Part of every mark. Never change it: resources that carry the old name would no longer be owned.
     pub name: Name,
 }
 
@@ -61,22 +61,22 @@ pub struct SecretsTable {
     pub namespace: Option<Name>,
 }
 
-/// What a run may do at most.
+/// Limits of a run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsTable {
     /// The most deletions in one plan without an Approval: a number, or a share of the resources that exist, such as `"5%"`.
     pub max_deletes: MaxDeletes,
-    /// Owners that are written at the same time.
+    /// How many owners are written concurrently.
     #[schemars(range(min = 1, max = 256))]
     pub parallelism: usize,
-    /// Bytes that a file of the estate may have.
+    /// The maximum size of a file of the estate, in bytes.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_file_bytes: u64,
-    /// Seconds that a lock outlives the last sign of life of its holder.
+    /// Seconds after which a lock expires that its holder does not extend.
     #[schemars(range(min = 5, max = 86_400))]
     pub lease_seconds: u32,
-    /// Seconds that `apply` waits in the end for what it wrote to be ready, or to be gone. What is not by then is pending.
+    /// Seconds that `apply` waits at its end until everything that it wrote is ready or gone. After that it is pending.
     #[schemars(range(min = 0, max = 86_400))]
     pub ready_seconds: u32,
 }
@@ -123,16 +123,16 @@ impl Default for LimitsTable {
 pub struct TargetTable {
     /// The provider, such as `postgres`.
     pub provider: Arc<str>,
-    /// Whether the sandbox stands in for it.
+    /// Whether the sandbox is used in its place.
     #[serde(default)]
     pub sandbox: bool,
-    /// Whether it is used where a tenant's placement says nothing and there are several.
+    /// Whether it is used if a tenant's placement names no target and there are several.
     #[serde(default)]
     pub default: bool,
-    /// The most connections or requests at a time.
+    /// The maximum number of concurrent connections or requests.
     #[schemars(range(min = 1, max = 256))]
     pub concurrency: Option<usize>,
-    /// The most writes a second.
+    /// The maximum number of writes per second.
     #[schemars(range(min = 1))]
     pub rate: Option<u32>,
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct TargetTable {
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
-/// How long a target may take. What was asked of it is unknown when that is over.
+/// Time limits of a target. Without an answer by then, a resource is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutsTable {
@@ -179,7 +179,7 @@ impl Default for TimeoutsTable {
     }
 }
 
-/// What is different in one environment. Tables are laid over the estate's own, field by field.
+/// What is different in one environment. Its tables are merged over the estate's own, field by field.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvironmentTable {

@@ -77,7 +77,7 @@ pub struct Metadata {
     /// Names that the document had before. Renames without recreating anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previously: Vec<Name>,
-    /// Short words to choose and group by, such as a region.
+    /// Short texts for selecting and grouping, such as a region.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// Notes for people and other tools.
@@ -103,10 +103,10 @@ pub struct TenantSpec {
     /// Features beyond the tier's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Arc<str>>,
-    /// Personal data: masked wherever output may be kept.
+    /// Personal data: masked in output that may be stored.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contacts: BTreeMap<Arc<str>, Contact>,
-    /// The user's own values, laid over the tier's. Checked by `schemas/tenant.schema.json` if that exists.
+    /// The user's own values, merged over the tier's. Checked by `schemas/tenant.schema.json` if that exists.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub values: BTreeMap<Arc<str>, Value>,
@@ -127,7 +127,7 @@ pub struct Contact {
     pub phone: Option<Arc<str>>,
 }
 
-/// Where a tenant is in its life.
+/// The phase of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -151,10 +151,10 @@ pub struct TierSpec {
     /// Named limits: whole numbers, quantities such as `500Gi`, or `unlimited`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quotas: BTreeMap<Arc<str>, Quota>,
-    /// Names of what tenants of the tier may use.
+    /// Names of features that tenants of the tier may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Arc<str>>,
-    /// The user's own values; a tenant's are laid over them.
+    /// The user's own values; a tenant's values are merged over them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub values: BTreeMap<Arc<str>, Value>,
@@ -184,7 +184,7 @@ pub enum Interval {
     Year,
 }
 
-/// The resources that a tenant, a tier or the estate is made of.
+/// The resources of each tenant, each tier or the estate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlueprintSpec {
@@ -193,13 +193,13 @@ pub struct BlueprintSpec {
     pub resources: Vec<ResourceTemplate>,
 }
 
-/// What a blueprint is made once for.
+/// What a blueprint is expanded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     Tenant,
     Tier,
-    /// Every blueprint of this scope is used, without being named anywhere.
+    /// Once for the estate. Every blueprint of this scope is used, without being named anywhere.
     Estate,
 }
 
@@ -212,7 +212,7 @@ pub struct ResourceTemplate {
     pub id: Arc<str>,
     /// The kind of resource, such as `postgres.schema`.
     pub kind: Arc<str>,
-    /// The target to use, in place of the tenant's placement.
+    /// The target to use instead of the tenant's placement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Arc<str>>,
     /// Whether the resource exists at all: a boolean, or an expression that yields one.
@@ -230,7 +230,7 @@ pub struct ResourceTemplate {
     /// Deleting it needs an Approval, whatever its kind.
     #[serde(default)]
     pub protect: bool,
-    /// Take over a resource of this identity that nobody marked.
+    /// Take over an existing resource of this identity that carries no mark.
     #[serde(default)]
     pub adopt: bool,
     /// JSON pointers of fields of the spec that are masked wherever they are shown.
@@ -260,20 +260,20 @@ enum ListOrExpression {
     Expression(String),
 }
 
-/// Leave for something that a guard refuses. Counts only in the revision that is applied.
+/// Permission for something that a guard refuses. It counts only in the revision that is applied.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalSpec {
     /// What is allowed.
     pub allow: Vec<Allowance>,
-    /// The addresses for which it is allowed, such as `acme-corp/*`, where `*` stands for any characters. For `massDelete`
-    /// those that do not count against the limit.
+    /// The addresses for which it is allowed, such as `acme-corp/*`, where `*` matches any characters. With `massDelete`, these
+    /// addresses do not count against the limit.
     #[schemars(length(min = 1))]
     pub addresses: Vec<Arc<str>>,
     /// Why it is allowed.
     #[schemars(length(min = 1))]
     pub reason: Arc<str>,
-    /// Until when it counts, as RFC 3339 time or as a date (its end, UTC).
+    /// When it expires: an RFC 3339 time, or a date (the end of that day, UTC).
     pub expires: Arc<str>,
 }
 
@@ -285,13 +285,13 @@ pub enum Allowance {
     Delete,
     /// More deletions than the limit.
     MassDelete,
-    /// Drawing a secret anew because the secret store does not have it any more.
+    /// Generating a new secret because the secret store no longer has the old one.
     RotateSecret,
-    /// Changing what a customer is billed where the store does not know the resource.
+    /// Changing what a customer is billed for a resource that the store has no record of.
     Bill,
 }
 
-/// Everything that was read of an estate.
+/// Everything that was read from an estate.
 #[derive(Clone, Debug)]
 pub struct Estate {
     pub config: super::config::EstateConfig,

@@ -22,7 +22,7 @@ pub struct Kind {
     pub identity: &'static [&'static str],
     /// Pointers of fields that cannot change while the resource lives: a change of one replaces the resource.
     pub immutable: &'static [&'static str],
-    /// Pointers of secrets that the target never gives back, such as a password: compared by the mark's hash.
+    /// Pointers of secrets that the target never returns, such as a password: compared by the mark's hash.
     pub write_only: &'static [&'static str],
     /// Pointers of fields that are masked wherever they are shown.
     pub sensitive: &'static [&'static str],
@@ -30,46 +30,46 @@ pub struct Kind {
     pub reviewed: &'static [&'static str],
     /// Pointers of maps that are owned key by key: keys that the blueprint does not name are left alone.
     pub owned_by_key: &'static [&'static str],
-    /// What the target knows about the resource only once it exists: name and meaning.
+    /// Outputs: values that the target returns when the resource exists. Name and meaning.
     pub outputs: &'static [(&'static str, &'static str)],
-    /// What the target makes and tells only once, such as a signing secret: kept in the secret store.
+    /// One-time secrets, which the target generates and returns once, such as a signing secret: kept in the secret store.
     pub captures: &'static [Capture],
     /// Limits on the length of names, in bytes.
     pub name_limits: &'static [NameLimit],
     /// Fields that name another resource of the same target, from which the order is inferred.
     pub references: &'static [FieldReference],
-    /// Whether deleting it destroys what cannot be made again.
+    /// Whether deleting it destroys data that cannot be recreated.
     pub loses_data: bool,
-    /// Whether it charges a customer: written last when something grows and first when something shrinks.
+    /// Whether it charges a customer: written last when a tenant grows and first when a tenant shrinks.
     pub bills: bool,
-    /// Where the mark stands.
+    /// Where the mark is kept.
     pub mark: MarkPlace,
-    /// How writes of one tenant go out together.
+    /// How writes of one tenant are batched.
     pub batch: Batch,
     /// Brings a spec, desired or observed, to its one canonical form: server defaults filled in, equal spellings made
     /// the same, unordered lists sorted. Pure; applied to both sides before they are compared.
     pub normalise: fn(&Map) -> Map,
-    /// What the schema cannot say: problems of one spec, found without the target. Pointers are those of the normal form.
+    /// Checks that the schema cannot express: problems of one spec, found without the target. Pointers are those of the normal
+    /// form.
     pub check: fn(&Normal) -> Vec<Problem>,
-    /// What only shows when the specs of all of one owner's resources of the kind in one target are looked at: problems, each
-    /// with the place of its spec in the list.
+    /// Checks of all specs of one owner's resources of the kind in one target together. Each problem has the index of its spec
+    /// in the list.
     pub check_together: Option<CheckTogether>,
-    /// What depends on the spec, of a kind that stands for many sorts of resource. Where it is given, it counts instead of
-    /// `identity`, and adds to the other fields.
+    /// For a kind that covers many types of resource: the properties that depend on the spec. If present, it replaces
+    /// `identity` and adds to the other fields.
     pub by_spec: Option<BySpec>,
 }
 
-/// A secret that the target makes and tells only once.
+/// A one-time secret: the target generates it and returns it once.
 #[derive(Clone, Debug)]
 pub struct Capture {
     /// As `${resources.ID.NAME}` has it.
     pub name: Cow<'static, str>,
     pub meaning: Cow<'static, str>,
-    /// Pointer of the field that asks for it, a change of which makes another one; nothing if every resource of the kind has
-    /// one, for good.
+    /// Pointer of the field whose change causes a new secret; `None` if every resource of the kind has one that never changes.
     pub field: Option<&'static str>,
-    /// What makes the target tell another one where this one is not on record: a new resource in the place of the old one,
-    /// or an update, whose changed pointers then name it.
+    /// How to get a new secret if this one is not recorded: by replacing the resource, or by an update, whose changed pointers
+    /// then name it.
     pub replaces: bool,
 }
 
@@ -84,14 +84,14 @@ impl Capture {
         format!("/{}", self.name)
     }
 
-    /// Whether a change at `pointer` makes another one.
+    /// Whether a change at `pointer` causes a new one.
     pub fn is_renewed_by(&self, pointer: &str) -> bool {
         let is_field = |field: &str| covers(pointer, field) || covers(field, pointer);
         covers(&self.pointer(), pointer) || self.field.is_some_and(is_field)
     }
 }
 
-/// Whether what stands at `pointer` is `at` or a part of it.
+/// Whether `pointer` is `at` or points to a part of it.
 fn covers(at: &str, pointer: &str) -> bool {
     pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -105,24 +105,24 @@ pub fn at<'a>(spec: &'a Map, pointer: &str) -> Option<&'a Value> {
     spec.get(&unescape_token(field))?.pointer(rest)
 }
 
-/// An output that tells what is there from what was there under the same identity.
+/// An output that distinguishes a resource from another one that had the same identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instance {
-    /// Another value is another resource, which somebody made in the place of ours.
+    /// Another value means another resource, which somebody created in place of ours.
     Made(&'static str),
-    /// Another value is the same resource as somebody else wrote it.
+    /// Another value means the same resource, written by somebody else.
     Written(&'static str),
 }
 
 /// See [`Kind::check_together`].
 pub type CheckTogether = fn(&[&Normal]) -> Vec<(usize, Problem)>;
 
-/// The traits of a kind that stands for many sorts of resource, such as any object of a cluster or any REST resource.
+/// The properties of a kind that covers many types of resource, such as any object of a cluster or any REST resource.
 #[derive(Clone, Copy)]
 pub struct BySpec {
-    /// The name in the target, or nothing while a part of it is deferred. Unique within kind and target.
+    /// The name in the target, or `None` while a part of it is deferred. Unique within kind and target.
     pub identity: fn(&Normal) -> Option<Identity>,
-    /// Identities of the same kind and target that have to exist first, where they are asked for at all.
+    /// Identities of the same kind and target that must exist first, if they are desired.
     pub needs: fn(&Normal) -> Vec<Identity>,
     /// Those among them without which the target refuses the resource when it is written.
     pub requires: fn(&Normal) -> Vec<Identity>,
@@ -130,26 +130,26 @@ pub struct BySpec {
     pub immutable: fn(&Normal) -> Vec<Cow<'static, str>>,
     /// Pointers of fields that are masked wherever they are shown.
     pub sensitive: fn(&Normal) -> Vec<Cow<'static, str>>,
-    /// Pointers of fields that the target never gives back: what is no secret is compared with what was last written.
+    /// Pointers of fields that the target never returns: fields that are not secret are compared with what was last written.
     pub write_only: fn(&Map) -> Vec<Cow<'static, str>>,
-    /// Names of what the target knows only once it exists.
+    /// Names of outputs, which are known when the resource exists.
     pub outputs: fn(&Map) -> Vec<Cow<'static, str>>,
-    /// What the target makes and tells only once.
+    /// One-time secrets.
     pub captures: fn(&Map) -> Vec<Capture>,
-    /// Of a kind without room for a mark: what tells ours from another that has its name.
+    /// For a kind without room for a mark: the output that distinguishes our resource from another one with its name.
     pub instance: fn(&Map) -> Option<Instance>,
-    /// Where that output comes from: another source tells nothing about what came from the one before.
+    /// The source of that output: values from different sources cannot be compared.
     pub instance_source: fn(&Map) -> Option<Arc<str>>,
-    /// Whether deleting it destroys what cannot be made again.
+    /// Whether deleting it destroys data that cannot be recreated.
     pub loses_data: fn(&Normal) -> bool,
-    /// Whether it is written where it is missing and left alone from then on, because its product changes it.
+    /// Whether it is created if it is missing and then left alone, because the product changes it.
     pub left_alone: fn(&Map) -> bool,
-    /// What was written and the normal form leaves out, because it counts for nothing: the problems of that.
+    /// Problems of fields that the normal form drops, because they have no effect.
     pub left_out: fn(&Map) -> Vec<Problem>,
 }
 
 impl BySpec {
-    /// Of a kind that has nothing but its name by its spec.
+    /// For a kind in which only the name depends on the spec.
     pub const fn named(identity: fn(&Normal) -> Option<Identity>) -> Self {
         Self {
             identity,
@@ -169,7 +169,7 @@ impl BySpec {
     }
 }
 
-/// How writes of one tenant and target go out together.
+/// How writes of one tenant and target are batched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
     /// In one transaction: all or nothing. A transaction is within one database: `within` points at the field that names it,
@@ -178,7 +178,7 @@ pub enum Batch {
     /// In one call and in their order. Each is safe to repeat, whether or not it was done before. Only for kinds whose mark
     /// stands on the resource: what was begun and not written must not be taken for ours by its name.
     Sequence,
-    /// By itself.
+    /// Alone.
     Single,
 }
 
@@ -228,7 +228,7 @@ pub enum MarkPlace {
     Inventory,
 }
 
-/// The longest name a target takes in a field.
+/// The longest name that a target accepts in a field.
 #[derive(Clone, Copy, Debug)]
 pub struct NameLimit {
     pub pointer: &'static str,
@@ -244,7 +244,7 @@ pub struct FieldReference {
     /// Pointer to a text, or to a list of texts.
     pub pointer: &'static str,
     pub kind: &'static str,
-    /// Whether the resource holds what it names: the target does not delete the one while the other is there.
+    /// Whether the resource holds what it names: the target does not delete that while the resource exists.
     pub required: bool,
 }
 
@@ -254,7 +254,7 @@ impl Kind {
         self.name.split('.').next().unwrap_or(self.name)
     }
 
-    /// The identity of a spec, or nothing while a field of it is deferred or missing altogether.
+    /// The identity of a spec, or `None` while a field of it is deferred or missing altogether.
     pub fn identity_of(&self, spec: &Normal) -> Option<Identity> {
         if let Some(by_spec) = &self.by_spec {
             return (by_spec.identity)(spec);
@@ -286,7 +286,7 @@ pub struct Reference<'a> {
     pub kind: &'static str,
     /// As [`Kind::name_of`] has it.
     pub name: Cow<'a, str>,
-    /// Whether the resource holds what it names: the target does not delete the one while the other is there.
+    /// Whether the resource holds what it names: the target does not delete that while the resource exists.
     pub required: bool,
 }
 
@@ -324,8 +324,8 @@ impl Kind {
         found
     }
 
-    /// What the target refuses a resource of this spec without: alternatives, one of which has to exist. A field may lead to
-    /// resources of several kinds, as the destination of a binding to a queue or to an exchange.
+    /// The references without which the target refuses a resource of this spec: alternatives, one of which must exist. A field
+    /// may name resources of several kinds, as the destination of a binding names a queue or an exchange.
     pub fn requires<'a>(&self, spec: &'a Normal) -> Vec<Vec<Reference<'a>>> {
         let mut found: Vec<(&str, Vec<Reference<'a>>)> = Vec::new();
         for reference in self.references {
@@ -357,13 +357,13 @@ impl Kind {
             || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed, pointer)))
     }
 
-    /// Names of what the target knows about a resource of this spec only once it exists.
+    /// Names of the outputs of a resource of this spec.
     pub fn outputs_of(&self, spec: &Map) -> Vec<Cow<'static, str>> {
         let of_kind = self.outputs.iter().map(|(name, _)| Cow::Borrowed(*name));
         of_kind.chain(self.by_spec.iter().flat_map(|by_spec| (by_spec.outputs)(spec))).collect()
     }
 
-    /// What the target makes for a resource of this spec, and tells only once.
+    /// The one-time secrets of a resource of this spec.
     pub fn captures_of(&self, spec: &Map) -> Cow<'static, [Capture]> {
         match &self.by_spec {
             Some(by_spec) => (by_spec.captures)(spec).into(),
@@ -371,7 +371,7 @@ impl Kind {
         }
     }
 
-    /// The output that tells a resource of this spec from another of its name.
+    /// The output that distinguishes a resource of this spec from another one of its name.
     pub fn instance_of(&self, spec: &Map) -> Option<Instance> {
         (self.by_spec.as_ref()?.instance)(spec)
     }
@@ -393,7 +393,7 @@ impl Kind {
         self.loses_data || self.by_spec.is_some_and(|by_spec| (by_spec.loses_data)(spec))
     }
 
-    /// Whether a resource of this spec is written where it is missing and then left alone.
+    /// Whether a resource of this spec is created if it is missing and then left alone.
     pub fn leaves_alone(&self, spec: &Map) -> bool {
         self.by_spec.is_some_and(|by_spec| (by_spec.left_alone)(spec))
     }
@@ -403,7 +403,7 @@ impl Kind {
         self.by_spec.map(|by_spec| (by_spec.left_out)(written)).unwrap_or_default()
     }
 
-    /// Whether a field is part of what the resource is called.
+    /// Whether a field is part of the resource's name.
     pub fn names(&self, field: &str) -> bool {
         self.identity.contains(&field)
     }

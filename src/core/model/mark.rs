@@ -1,8 +1,8 @@
-//! The sign of ownership on a real resource, and the text as which it stands where a target has room for texts only.
+//! The sign of ownership on a real resource, and its form as a text.
 //!
-//! As the last line of a comment: `[tenantry estate=shop address=acme/schema secret=… …]`, below whatever a person wrote.
-//! Where there are no lines the fields stand alone, between other separators. Values are percent-encoded as far as the
-//! place needs it, so that the text splits at its separators.
+//! In a comment it is the last line: `[tenantry estate=shop address=acme/schema secret=… …]`, below the text of a person. In
+//! places without lines, the fields are written alone, with other separators. Values are percent-encoded as far as needed, so
+//! that the text can be split at its separators.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const OPENING: &str = "[tenantry ";
 
 /// Estate and address, as read from or written to the target.
 ///
-/// A resource is only ever updated or deleted if its mark names this estate and this very address.
+/// A resource is only updated or deleted if its mark names this estate and this address.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
     /// The estate and, where one was chosen, the environment, as [`scope`] writes them.
@@ -26,8 +26,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether both name the same resource of the same estate and environment; one of them may be a mark from before marks
-    /// named environments.
+    /// Whether both name the same resource of the same estate and environment; one of them may be an earlier mark without an
+    /// environment.
     pub fn is_same_owner(&self, other: &Self) -> bool {
         self.address == other.address && (self.is_of(&other.estate) || other.is_of(&self.estate))
     }
@@ -47,7 +47,7 @@ pub fn scope(estate: &str, environment: Option<&str>) -> Arc<str> {
     }
 }
 
-/// The scope and, if it names an environment, its estate alone: what marks of it may say.
+/// The scope and, if it names an environment, its estate alone: both forms that its marks may have.
 pub fn names_of(scope: &str) -> impl Iterator<Item = &str> {
     std::iter::once(scope).chain(scope.split_once('.').map(|(estate, _)| estate))
 }
@@ -65,15 +65,15 @@ pub fn readable_scope(scope: &str) -> String {
     }
 }
 
-/// What is noted besides a mark, by name.
+/// Additional fields of a mark, by name.
 pub type Notes = BTreeMap<String, String>;
 
-/// Whether a character may stand in the line of a comment.
+/// Whether a character is allowed in the line of a comment.
 pub fn fits_line(character: char) -> bool {
     !(character == '%' || character.is_whitespace() || character.is_control())
 }
 
-/// Whether a character may stand in a name or a pattern, which take hardly anything else.
+/// Whether a character is allowed in a name or a pattern, where few are.
 pub fn fits_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || "-._/".contains(character)
 }
@@ -91,7 +91,7 @@ pub fn fields<'a>(
     own.map(field).chain(notes.into_iter().map(field)).collect()
 }
 
-/// Reads what [`fields`] wrote. Nothing if it is no whole mark, or has a field twice.
+/// Reads what [`fields`] wrote. `None` if it is not a complete mark, or has a field twice.
 pub fn parse_fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> Option<(Mark, Notes)> {
     let mut notes = Notes::new();
     for field in fields {
@@ -113,7 +113,7 @@ pub fn comment(text: &str, mark: &Mark, notes: &Notes, fits: fn(char) -> bool) -
     format!("{text}{separator}{OPENING}{}]", fields(mark, notes, fits).join(" "))
 }
 
-/// What a person wrote in a comment, and the mark below it. A last line that is no well-formed mark belongs to the text.
+/// The text of a person in a comment, and the mark below it. A last line that is not a well-formed mark belongs to the text.
 pub fn parse_comment(comment: &str) -> (&str, Option<(Mark, Notes)>) {
     let (text, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
     let inner = line.strip_prefix(OPENING).and_then(|line| line.strip_suffix(']'));

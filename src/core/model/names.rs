@@ -16,7 +16,7 @@ const HASH_DIGITS: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct Name(Arc<str>);
 
-/// Why a text is no DNS label.
+/// Why a text is not a DNS label.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum InvalidName {
     #[error("a name cannot be empty")]
@@ -31,7 +31,7 @@ pub enum InvalidName {
 
 impl Name {
     /// # Errors
-    /// If `text` is no DNS label.
+    /// If `text` is not a DNS label.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err(InvalidName::Empty);
@@ -128,7 +128,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A text with every character as `%XX` of its bytes that is not kept.
+/// A text with every character as `%XX` of its bytes, except those that are kept.
 pub fn percent_encode(text: &str, keeps: impl Fn(char) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for character in text.chars() {
@@ -144,7 +144,7 @@ pub fn percent_encode(text: &str, keeps: impl Fn(char) -> bool) -> String {
     encoded
 }
 
-/// The text that was encoded; nothing if it is not well-formed.
+/// The text that was encoded; `None` if it is not well-formed.
 pub fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,7 +1,7 @@
 //! Quotas: integers, quantities such as `500Gi` and `10M`, and `unlimited`.
 //!
-//! Suffixes are those of Kubernetes' `resource.Quantity`: decimal `k M G T P E` and binary `Ki Mi Gi Ti Pi Ei`. Milli
-//! (`m`) is left out, because a quota counts whole things.
+//! Suffixes are those of Kubernetes' `resource.Quantity`: decimal `k M G T P E` and binary `Ki Mi Gi Ti Pi Ei`. Milli (`m`) is
+//! not supported, because a quota is a whole number.
 
 use std::fmt;
 
@@ -21,16 +21,16 @@ pub struct Quantity {
     value: i64,
 }
 
-/// Why a text or number is no quota.
+/// Why a text or number is not a quota.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum InvalidQuota {
     #[error("a quota cannot be negative; write `unlimited` for no limit")]
     Negative,
-    #[error("a quota is a whole number, with a suffix if you like")]
+    #[error("a quota is a whole number, optionally with a suffix")]
     NotWhole,
     #[error("a quota is at most 9223372036854775807 (2^63 - 1)")]
     TooLarge,
-    #[error("`{0}` is not a suffix; {1}")]
+    #[error("`{0}` is not a valid suffix; {1}")]
     Suffix(String, &'static str),
 }
 
@@ -54,7 +54,7 @@ const SUFFIXES: [(&str, i64); 12] = [
 
 impl Quantity {
     /// # Errors
-    /// If `text` is no quantity.
+    /// If `text` is not a quantity.
     pub fn parse(text: &str) -> Result<Self, InvalidQuota> {
         if text.starts_with('-') {
             return Err(InvalidQuota::Negative);
@@ -88,7 +88,7 @@ fn suffix_help(written: &str) -> &'static str {
         "KB" | "MB" | "GB" | "TB" | "kB" => "storage is counted in binary units: write Ki, Mi, Gi or Ti without a B",
         "KiB" | "MiB" | "GiB" | "TiB" => "leave out the B: Ki, Mi, Gi, Ti",
         "K" => "write k for a thousand or Ki for 1,024",
-        _ => "known are k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei",
+        _ => "suffixes are k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei",
     }
 }
 

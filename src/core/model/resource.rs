@@ -1,4 +1,4 @@
-//! A resource as the repository asks for it, and as the target answers.
+//! A resource as it is desired, and as it is observed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,20 +15,20 @@ use super::value::{Deferred, Map, Part, Value};
 use crate::collections::IndexMap;
 use crate::diagnostics::Origin;
 
-/// A resource that the repository asks for.
+/// A desired resource.
 #[derive(Clone)]
 pub struct Desired {
     pub address: Address,
     pub kind: Arc<Kind>,
     pub target: TargetName,
-    /// Nothing while a field of the identity is only known after apply.
+    /// `None` while a field of the identity is only known after apply.
     pub identity: Option<Identity>,
     pub spec: Normal,
     /// Pointers of the spec that the blueprint declares sensitive, besides those of the kind.
     pub sensitive: Arc<[Arc<str>]>,
-    /// Deleting needs an Approval even where no data is lost.
+    /// Deleting it needs an Approval even if no data is lost.
     pub protect: bool,
-    /// A resource of this identity that carries no mark is taken over.
+    /// An existing resource of this identity that carries no mark is taken over.
     pub adopt: bool,
     /// Addresses that have to exist before this one.
     pub depends_on: Vec<Address>,
@@ -38,40 +38,40 @@ pub struct Desired {
     pub origin: Origin,
 }
 
-/// What a target answers for one identity.
+/// The observed state of one identity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
     Absent,
     Present(Present),
-    /// It could not be told: a failed, denied or truncated read.
+    /// The read failed, was denied or was truncated.
     Unknown(Unknown),
 }
 
 /// A resource that exists.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Present {
-    /// As the target has it, normalised; without write-only fields.
+    /// The observed spec, normalised; without write-only fields.
     pub spec: Arc<Map>,
-    /// Nothing if there is none, or if the kind keeps its marks in the inventory.
+    /// `None` if there is none, or if the kind keeps its marks in the inventory.
     pub mark: Option<Mark>,
     pub outputs: Arc<Map>,
-    /// Why it is not ready yet, although it is there: what it runs has not started, or it is still being deleted.
+    /// Why it exists but is not ready: its processes have not started, or it is being deleted.
     pub pending: Option<Arc<str>>,
-    /// Pointers of fields that the target itself says Tenantry set, where it keeps such a record (managed fields): given up
-    /// once the repository no longer names them, whatever the inventory knows.
+    /// Pointers of fields that the target itself records as set by Tenantry (managed fields). They are removed when the
+    /// repository no longer names them, even if the inventory does not have them.
     pub claimed: Arc<[Arc<str>]>,
-    /// Whether the target's own record has a field that is as desired, and not as Tenantry's: somebody else wrote it first. It
-    /// is written once more and so becomes Tenantry's, without which it would stay once the repository no longer names it.
+    /// Whether a field is as desired but recorded by the target as somebody else's. It is written again so that Tenantry takes
+    /// it over; otherwise it would stay when the repository no longer names it.
     pub unclaimed: bool,
-    /// What becomes of it by itself at a later day, such as a price that changes with the next period: told, and not waited
-    /// for.
+    /// A change that the target makes by itself on a later day, such as a price that changes with the next period: reported,
+    /// but not waited for.
     pub scheduled: Option<Arc<str>>,
 }
 
-/// All that one target answers for one kind.
+/// Everything that one target has of one kind.
 #[derive(Clone, Debug, Default)]
 pub struct KindObservation {
-    /// Every wanted identity, and everything else that carries this estate's mark.
+    /// Every desired identity, and everything else that carries this estate's mark.
     pub resources: std::collections::HashMap<Identity, Observed>,
     /// Why the list of marked resources may have gaps, if it may.
     pub incomplete: Option<Unknown>,
@@ -81,12 +81,12 @@ pub struct KindObservation {
 pub type Observations = BTreeMap<(TargetName, &'static str), KindObservation>;
 
 impl KindObservation {
-    /// What is known of one identity. What was not answered is unknown, never absent.
+    /// The observed state of one identity. Without a result it is unknown, never absent.
     pub fn get(&self, identity: &str) -> Observed {
         self.look(identity).into_owned()
     }
 
-    /// The same as [`Self::get`], borrowed where the target gave an answer.
+    /// The same as [`Self::get`], borrowed if the target returned a result.
     pub fn look(&self, identity: &str) -> Cow<'_, Observed> {
         match (self.resources.get(identity), &self.incomplete) {
             (Some(observed), _) => Cow::Borrowed(observed),
@@ -101,23 +101,23 @@ impl KindObservation {
     }
 }
 
-/// What sort of write was begun.
+/// The type of write that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BegunWrite {
-    /// Of something new or something that stays.
+    /// A creation or an update.
     Write,
-    /// Of something in the place of what goes first: what is absent now was deleted by that very write.
+    /// A replacement, which deletes the old resource first: if it is absent now, this write has deleted it.
     Replace,
     Delete,
 }
 
-/// A write that was begun and never seen to end: a run was interrupted, or the answer is in doubt.
+/// A write that was begun and whose end is not known: a run was interrupted, or the result is in doubt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Begun {
-    /// Which write it was at its address, counted from 1.
+    /// The number of the write at its address, counted from 1.
     pub generation: u64,
     pub write: BegunWrite,
-    /// What was to be written, as the inventory would have it; nothing of a deletion, or from before this was kept.
+    /// What was to be written, as the inventory would have it; `None` for a deletion, or from before this was kept.
     pub spec: Option<Arc<str>>,
 }
 
@@ -157,7 +157,7 @@ impl Begun {
 }
 
 impl Applied {
-    /// The spec that was last written; nothing if the stored text is not a map.
+    /// The spec that was last written; `None` if the stored text is not a map.
     pub fn spec_value(&self) -> Option<Map> {
         match serde_json::from_str::<Value>(&self.spec) {
             Ok(Value::Map(map)) => Some(Map::clone(&map)),
@@ -165,12 +165,12 @@ impl Applied {
         }
     }
 
-    /// One of its outputs, as it was told.
+    /// One of its outputs, as the target returned it.
     pub fn output(&self, name: &str) -> Option<Value> {
         serde_json::from_str::<Value>(&self.outputs).ok()?.get(name).cloned()
     }
 
-    /// What the target told of it, as expressions use it: a captured secret is a reference, and null where it was never told.
+    /// Its outputs, as expressions use them: a one-time secret is a reference, or null if it was never returned.
     pub fn outputs_value(&self, kind: Option<&Kind>) -> Option<Map> {
         if &*self.outputs == "{}" {
             return None;

@@ -19,7 +19,7 @@ pub struct SecretVersion(u32);
 impl SecretVersion {
     pub const FIRST: Self = Self(1);
 
-    /// Nothing of 0, which no version has.
+    /// `None` for 0, which no version has.
     pub fn new(number: u32) -> Option<Self> {
         (number > 0).then_some(Self(number))
     }
@@ -62,7 +62,7 @@ impl fmt::Display for SecretReference {
 }
 
 impl SecretReference {
-    /// What a resource's target told of it once. Its name has a dot, which no name in `secret(name)` has.
+    /// A one-time secret of a resource. Its name has a dot, which no name in `secret(name)` has.
     pub fn captured(address: &Address, name: &str, version: SecretVersion) -> Self {
         let Address { owner, id, each } = address;
         let name = match each {
@@ -73,12 +73,12 @@ impl SecretReference {
         Self { owner: owner.clone(), name: name.into(), version }
     }
 
-    /// Whether a target made the value: then nobody else can make it again.
+    /// Whether a target generated the value: then Tenantry cannot generate it.
     pub fn is_captured(&self) -> bool {
         self.name.contains('.')
     }
 
-    /// Reads what [`fmt::Display`] writes; nothing if the text is no reference.
+    /// Reads what [`fmt::Display`] writes; `None` if the text is not a reference.
     pub fn from_text(text: &str) -> Option<Self> {
         let (name, version) = text.strip_prefix("secret(")?.strip_suffix(')')?.rsplit_once(", v")?;
         let (owner, name) = name.split_once('/')?;

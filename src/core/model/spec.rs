@@ -1,4 +1,4 @@
-//! What the kinds of every provider do with a spec: read it, bring it to its one form, and tell what is wrong with it.
+//! What the kinds of every provider do with a spec: parse it, normalise it, and check it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
     serde_json::from_value(Value::from(spec.clone()).to_json())
 }
 
-/// The fields of a spec while it is normalised. A field that is null is as good as absent.
+/// The fields of a spec while it is normalised. A field that is null counts as absent.
 pub struct Fields(BTreeMap<Arc<str>, Value>);
 
 impl Fields {
@@ -62,7 +62,7 @@ impl Fields {
         });
     }
 
-    /// For a target that has an empty text for what is not there.
+    /// For a target that has an empty text in place of an absent field.
     pub fn drop_empty(&mut self) {
         self.0.retain(|_, value| value.as_str() != Some(""));
     }
@@ -77,12 +77,12 @@ impl Fields {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Notes an error.
+    /// Adds an error.
     pub fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem::error(pointer, message));
     }
 
-    /// Notes a name that is empty. Returns the name for whatever else the target asks of it.
+    /// Adds an error if the name is empty. Returns the name for further checks.
     pub fn name<'a>(&mut self, spec: &'a Map, field: &str) -> Option<&'a str> {
         let name = spec.get(field).and_then(Value::as_str)?;
         if name.is_empty() {

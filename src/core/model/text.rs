@@ -1,4 +1,4 @@
-//! Texts that mean one thing, so that the compiler tells them apart.
+//! Text types with one meaning each, so that the compiler distinguishes them.
 
 /// A text type of its own: shared, ordered, hashed and serialised as the text itself.
 macro_rules! text_type {
@@ -93,7 +93,7 @@ macro_rules! text_type {
 }
 
 text_type! {
-    /// What a resource is called in its target. It has no default: what has no name yet has no identity.
+    /// The name of a resource in its target. It has no default: a resource without a name has no identity.
     Identity
 }
 

@@ -1,4 +1,4 @@
-//! Why it is not known what a target has.
+//! Why the state of a resource is not known.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::text::TargetName;
 use crate::fingerprint::Fingerprint;
 
-/// Why an answer is unknown: a code for programs, with what belongs to it. `render` has the sentences.
+/// Why a state is unknown: a code for programs, with its fields. `render` has the sentences.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Unknown {
     /// The target was not asked.
     NotAsked,
-    /// The target was asked and gave no answer for this one.
+    /// The target was asked and returned no result for this resource.
     NoAnswer,
     /// The environment has no target of this name.
     NotConfigured {
@@ -26,9 +26,9 @@ pub enum Unknown {
         /// The kind's name.
         kind: Arc<str>,
     },
-    /// Reading failed, was denied or came back short.
+    /// The read failed, was denied or was incomplete.
     Unreadable {
-        /// What the provider says of it, with the server's own words; no secret stands in it.
+        /// The provider's message, with the server's own words and without secrets.
         message: Arc<str>,
     },
     /// The target is another system than the one that was accepted.
@@ -36,7 +36,7 @@ pub enum Unknown {
         /// The target's name.
         target: TargetName,
     },
-    /// The target was accepted with a fingerprint and does not tell it now.
+    /// The target was accepted with a fingerprint and does not reveal it now.
     FingerprintWithheld {
         /// The target's name.
         target: TargetName,

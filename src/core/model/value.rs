@@ -1,10 +1,9 @@
-//! The value of a resource's spec: compact, shared, and honest about what is not known yet.
+//! The value of a resource's spec: compact, shared, and explicit about values that are not known yet.
 //!
-//! A plan of ten thousand tenants holds several values per resource, most of them alike. Texts, lists and maps are
-//! therefore reference-counted, so that a literal of a blueprint exists once, and maps are sorted slices, which are a
-//! tenth of the size of a tree for the handful of fields that a spec has. Two things that JSON cannot say have a place
-//! of their own: a secret, which is only ever referred to, and an output that another resource will only have after it
-//! exists. Both are [`Deferred`].
+//! A plan of ten thousand tenants holds several values per resource, most of them alike. Texts, lists and maps are therefore
+//! reference-counted, so that a literal of a blueprint exists once, and maps are sorted slices, which are a tenth of the size
+//! of a tree for the handful of fields that a spec has. It also has two things that JSON cannot express: a secret, which is
+//! only a reference, and an output of another resource, which is known when that resource exists. Both are [`Deferred`].
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -36,10 +35,10 @@ pub enum Value {
 #[derive(Clone, PartialEq, Default)]
 pub struct Map(Box<[(Arc<str>, Value)]>);
 
-/// A value that is put together at the moment of writing.
+/// A value that is assembled when it is written.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Deferred {
-    /// Put together in this order.
+    /// Assembled in this order.
     pub parts: Vec<Part>,
 }
 
@@ -49,7 +48,7 @@ pub struct Deferred {
 pub enum Part {
     Text(Arc<str>),
     Secret(SecretReference),
-    /// An output of a resource, such as the id that the target invents.
+    /// An output of a resource, such as the id that the target generates.
     Output {
         address: Address,
         name: Arc<str>,
@@ -125,7 +124,7 @@ impl Map {
         Self(self.0.iter().filter(|(key, _)| &**key != name).cloned().collect())
     }
 
-    /// This map with every field of `over` laid over it, maps within maps likewise.
+    /// This map with every field of `over` merged over it, and nested maps likewise.
     #[must_use]
     pub fn overlaid(&self, over: &Map) -> Self {
         let mut fields: BTreeMap<Arc<str>, Value> = self.0.iter().cloned().collect();
@@ -286,7 +285,7 @@ impl Value {
         }
     }
 
-    /// This value with every deferred part replaced by what `resolve` makes of it.
+    /// This value with every deferred part replaced by the result of `resolve`.
     ///
     /// # Errors
     /// The first error of `resolve`.
@@ -320,7 +319,7 @@ impl Value {
         }
     }
 
-    /// As JSON, where a deferred value stands as the text that describes it.
+    /// As JSON, with a deferred value as the text that describes it.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
@@ -474,7 +473,7 @@ impl schemars::JsonSchema for Value {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"description": "Any JSON value; a secret stands as the text `secret(owner/name, vN)`."})
+        schemars::json_schema!({"description": "Any JSON value; a secret is written as the text `secret(owner/name, vN)`."})
     }
 }
 

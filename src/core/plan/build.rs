@@ -20,7 +20,7 @@ use crate::model::resource::{Begun, Identity, Inventory, Observations};
 use crate::model::secret::SecretReference;
 use crate::policy;
 
-/// Everything that a plan is made from.
+/// All inputs of a plan.
 pub struct Inputs<'a> {
     pub estate: &'a Arc<str>,
     pub environment: Option<&'a Arc<str>>,
@@ -31,18 +31,18 @@ pub struct Inputs<'a> {
     pub catalogue: &'a Catalogue,
     pub limits: &'a LimitsTable,
     pub approvals: &'a [Document<ApprovalSpec>],
-    /// With the addresses of [`passes::moves`] among those that each had before.
+    /// The earlier addresses of each include those that [`passes::moves`] found.
     pub desired: &'a [OwnerResources],
-    /// The phase that each tenant's document asks for.
+    /// The phase in each tenant's document.
     pub phases: &'a BTreeMap<Arc<str>, Phase>,
     /// Earlier names of tenants and tiers, with what they are called now.
     pub renamed: &'a BTreeMap<Owner, Owner>,
     /// The phase that each tenant was last applied in.
     pub applied_phases: &'a BTreeMap<Arc<str>, Phase>,
     pub inventory: &'a Inventory,
-    /// Writes that were begun and never seen to end, by address and the identity that they were for.
+    /// Writes that were begun and whose end is not known, by address and identity.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
-    /// What is in doubt is unknown already: see [`Systems::distrust`].
+    /// Observations that are in doubt are already unknown: see [`Systems::distrust`].
     pub observed: &'a Observations,
     /// Which systems the targets are.
     pub systems: &'a Systems,
@@ -53,7 +53,7 @@ pub struct Inputs<'a> {
     pub selected: &'a (dyn Fn(&Owner) -> bool + Sync),
     /// Where a user would edit a field of a desired resource: address, pointer.
     pub place: &'a (dyn Fn(&Address, &str) -> Option<Place> + Sync),
-    /// How many threads may be used. Nothing but the speed depends on it.
+    /// How many threads may be used. It affects only the speed.
     pub threads: usize,
 }
 

@@ -15,14 +15,14 @@ use crate::model::value::{Map, Value};
 pub enum Action {
     Create,
     Update,
-    /// Delete and create, because something changes that cannot.
+    /// Delete and create, because a field changes that cannot change on a live resource.
     Replace,
     Delete,
-    /// Take over a resource that nobody marked.
+    /// Take over a resource that carries no mark.
     Adopt,
-    /// Mark it under its new address; nothing else of it changes.
+    /// Mark it with its new address; nothing else changes.
     Move,
-    /// Strike it from the inventory; it is gone already.
+    /// Remove it from the inventory; it is already gone.
     Forget,
 }
 
@@ -39,13 +39,13 @@ impl Action {
         }
     }
 
-    /// Whether something that exists is destroyed.
+    /// Whether an existing resource is destroyed.
     pub fn destroys(self) -> bool {
         matches!(self, Self::Delete | Self::Replace)
     }
 }
 
-/// Whose change it is.
+/// Who caused the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
@@ -54,7 +54,7 @@ pub enum Cause {
     /// The target changed: observed differs from applied.
     Drift,
     Both,
-    /// A run began it and it was never seen to end well: Tenantry's own doing, not drift.
+    /// An earlier run began it and did not finish it: caused by Tenantry, not drift.
     Unfinished,
 }
 
@@ -87,12 +87,12 @@ pub struct Change {
     pub generation: u64,
 }
 
-/// An [`Action`] with all that it takes. `before` is what was observed, but only fields that the estate owns; `after` is what
-/// is desired; an identity is the name in the target.
+/// An [`Action`] with its data. `before` is the observed spec with only the fields that the estate owns; `after` is the desired
+/// spec; an identity is the name in the target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     Create {
-        /// Nothing while it is only known after apply.
+        /// `None` while it is only known after apply.
         identity: Option<Identity>,
         after: Arc<Map>,
     },
@@ -100,13 +100,13 @@ pub enum Work {
         identity: Identity,
         before: Arc<Map>,
         after: Arc<Map>,
-        /// None where only the inventory is brought up to date, or the mark.
+        /// Empty if only the inventory or the mark is updated.
         fields: Vec<FieldChange>,
     },
     Replace {
-        /// Of the new one. Nothing while it is only known after apply.
+        /// Of the new resource. `None` while it is only known after apply.
         identity: Option<Identity>,
-        /// Where the name changes, that of the old one, which is deleted after the new one is made.
+        /// If the name changes: the identity of the old resource, which is deleted after the new one is created.
         old: Option<Identity>,
         before: Arc<Map>,
         after: Arc<Map>,
@@ -145,7 +145,7 @@ impl Work {
         }
     }
 
-    /// Of what is there afterwards, or ends. Nothing while it is only known after apply.
+    /// The identity of the resource after the change, or of the one that is deleted. `None` while it is only known after apply.
     pub fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Create { identity, .. } | Self::Replace { identity, .. } => identity.as_ref(),
@@ -157,7 +157,7 @@ impl Work {
         }
     }
 
-    /// Of a replacement whose name changes: the old one's identity.
+    /// For a replacement whose name changes: the identity of the old resource.
     pub fn replaces(&self) -> Option<&Identity> {
         match self {
             Self::Replace { old, .. } => old.as_ref(),
@@ -165,7 +165,7 @@ impl Work {
         }
     }
 
-    /// What was observed; none for a creation, or where only the record goes.
+    /// The observed spec; `None` for a creation, or if only the record is removed.
     pub fn before(&self) -> Option<&Arc<Map>> {
         match self {
             Self::Update { before, .. }
@@ -177,7 +177,7 @@ impl Work {
         }
     }
 
-    /// The desired spec; none for a deletion, or where only the record goes.
+    /// The desired spec; `None` for a deletion, or if only the record is removed.
     pub fn after(&self) -> Option<&Arc<Map>> {
         match self {
             Self::Create { after, .. }
@@ -189,7 +189,7 @@ impl Work {
         }
     }
 
-    /// What differs in something that is there.
+    /// The fields that differ in an existing resource.
     pub fn fields(&self) -> &[FieldChange] {
         match self {
             Self::Update { fields, .. } | Self::Replace { fields, .. } | Self::Adopt { fields, .. } => fields,
@@ -203,7 +203,7 @@ impl Change {
         self.work.action()
     }
 
-    /// What the inventory has of the very resource that a change is about; or else what it has at its address.
+    /// The inventory's record of the changed resource, or else the record at its address.
     pub fn record<'i>(&self, inventory: &'i Inventory) -> Option<&'i Applied> {
         let records =
             || std::iter::once(&self.address).chain(&self.renamed_from).filter_map(|address| inventory.get(address));
@@ -215,7 +215,7 @@ impl Change {
         records().find(is_it).or_else(|| records().next())
     }
 
-    /// Whether nothing changes in the target: the inventory is brought up to date.
+    /// Whether only the inventory is updated and the target does not change.
     pub fn is_only_record(&self) -> bool {
         self.renamed_from.is_none() && self.reason == Reason::RecordOutdated
     }
@@ -226,8 +226,8 @@ impl Change {
 pub struct FieldChange {
     /// JSON pointer in the spec.
     pub path: Arc<str>,
-    /// Nothing if the field is not there.
+    /// `None` if the field does not exist.
     pub before: Option<Value>,
-    /// Nothing if the field goes away.
+    /// `None` if the field is removed.
     pub after: Option<Value>,
 }

@@ -1,4 +1,4 @@
-//! What the passes of a plan have found so far.
+//! The results of the passes of a plan so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use crate::collections::{HashMap, HashSet};
 use crate::model::address::{Address, Owner};
 use crate::model::resource::{Applied, Desired, Identity, TargetName};
 
-/// A resource's place in the world: target, kind, identity.
+/// What identifies a real resource: target, kind, identity.
 pub type Place<'a> = (&'a TargetName, &'a str, &'a Identity);
 
-/// Indexes over the inputs that several passes ask.
+/// Indexes over the inputs that several passes use.
 pub struct Index<'a> {
     /// The estate and environment, as marks name them.
     pub scope: Arc<str>,
     pub desired: HashMap<&'a Address, &'a Desired>,
-    /// Who wants what, by its place in the world. What is in it is never ended.
+    /// The desired resources by target, kind and identity. A resource in it is never deleted.
     pub wanted: HashMap<Place<'a>, &'a Desired>,
     /// Addresses that desired resources had before.
     pub earlier: HashSet<&'a Address>,
@@ -36,13 +36,13 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Whether any desired resource wants what is on record.
+    /// Whether any desired resource is the recorded one.
     pub fn wants(&self, applied: &Applied) -> bool {
         self.wanted.contains_key(&(&applied.target, &*applied.kind, &applied.identity))
     }
 }
 
-/// What has been found so far.
+/// The results so far.
 #[derive(Default)]
 pub struct Draft {
     pub changes: Vec<Change>,
@@ -50,20 +50,20 @@ pub struct Draft {
     pub findings: Vec<Finding>,
     pub transitions: Vec<Transition>,
     pub unchanged: usize,
-    /// Resources that would move to another target or kind, by the way that they would take.
+    /// Resources that would move to another target or kind, by that move.
     pub relocations: BTreeMap<Hindrance, Vec<Address>>,
-    /// What is there and not ready, by kind, target and reason.
+    /// Existing resources that are not ready, by kind, target and reason.
     pub pending: BTreeMap<(Arc<str>, TargetName, Arc<str>), Vec<Address>>,
-    /// Owners of what is not ready, or not gone, and is not about to be written.
+    /// Owners with resources that are not ready or not gone, and are not changed by this plan.
     pub unready: BTreeSet<Owner>,
-    /// What becomes of resources by themselves at a later day.
+    /// Changes that targets will make by themselves on a later day.
     pub scheduled: BTreeMap<Address, Arc<str>>,
     /// Old identities that a replacement deletes.
     pub replaced: HashSet<(TargetName, &'static str, Identity)>,
 }
 
 impl Draft {
-    /// Adds what was found of other owners.
+    /// Adds the results for other owners.
     pub fn merge(&mut self, other: Self) {
         let Self {
             changes,
@@ -104,7 +104,7 @@ impl Draft {
         });
     }
 
-    /// Takes the changes out that something stands in the way of, and says what.
+    /// Removes the changes that something hinders, and returns the hindrance.
     pub fn block_changes(&mut self, hindrance: impl Fn(&Change) -> Option<Hindrance>) {
         let mut kept = Vec::with_capacity(self.changes.len());
         for change in std::mem::take(&mut self.changes) {
@@ -117,7 +117,7 @@ impl Draft {
     }
 }
 
-/// A change that is not made after all.
+/// Turns a change into a block.
 pub fn blocked(change: Change, reason: Hindrance) -> Blocked {
     Blocked {
         address: change.address,

@@ -12,7 +12,7 @@ use crate::model::unknown::Unknown;
 use crate::model::value::{Map, readable_pointer};
 use crate::ownership::{self, Claim};
 
-/// What stands where a resource is wanted, as a finding says it.
+/// The message about an existing resource that conflicts with a desired one.
 pub fn conflict(desired: &Desired, hindrance: &Hindrance) -> Option<String> {
     let name = readable_identity(desired.identity.as_deref().unwrap_or_default());
     let existing = format!("{}: {} `{name}` exists in `{}`", desired.address, desired.kind.name, desired.target);
@@ -26,19 +26,18 @@ pub fn conflict(desired: &Desired, hindrance: &Hindrance) -> Option<String> {
     }
 }
 
-/// What to do about something that stands where a resource is wanted.
+/// The remedy for an existing resource that conflicts with a desired one.
 pub fn conflict_help(desired: &Desired, observed: &Observed) -> &'static str {
     match observed {
         Observed::Present(present) if present.mark.is_some() => {
-            "choose another name; what carries another mark is never taken over. If this is the same resource under a new id, \
-             write the old one under `previously`"
+            "choose another name; a resource with another mark is never taken over. If this is the same resource under a new id, write the old id under `previously`"
         }
-        _ if desired.adopt => "choose another name, or ask for what cannot change as it is there",
+        _ if desired.adopt => "choose another name, or write the fields that cannot change as they are in the target",
         _ => "choose another name, or write `adopt: true` on the resource to take it over",
     }
 }
 
-/// A resource whose name in the target changes is made anew; the old one is deleted once the new one is there.
+/// A resource whose name in the target changes is recreated; the old one is deleted when the new one exists.
 pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, change: &mut Change, draft: &mut Draft) {
     let observation = inputs.observed.get(&(desired.target.clone(), desired.kind.name));
     let observed = observation.map_or(Observed::Unknown(Unknown::NotAsked), |all| all.get(&old.identity));
@@ -65,7 +64,7 @@ pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, c
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
 
-/// What is wanted and not there.
+/// The change for a desired resource that does not exist.
 pub fn created(desired: &Desired, applied: Option<&Applied>, cause: Cause) -> Change {
     let reason = match cause {
         Cause::Pending => Reason::Wanted,
@@ -77,8 +76,8 @@ pub fn created(desired: &Desired, applied: Option<&Applied>, cause: Cause) -> Ch
     change(desired, applied, work, cause, reason)
 }
 
-/// What is as wanted, and the inventory does not have it. What was never lost is not taken over again: if its mark goes
-/// meanwhile, that is somebody's doing.
+/// The change for a resource that is as desired, but not in the inventory. A marked resource is not adopted: if its mark is
+/// removed meanwhile, somebody else did that.
 pub fn adopted_on_record(
     inputs: &Inputs<'_>,
     desired: &Desired,
@@ -95,7 +94,7 @@ pub fn adopted_on_record(
     recorded(inputs, desired, applied, work, Reason::RecordMissing)
 }
 
-/// What is as wanted, and the inventory has not all of it.
+/// The change for a resource that is as desired, but whose record is incomplete.
 pub fn put_on_record(
     inputs: &Inputs<'_>,
     desired: &Desired,
@@ -126,7 +125,7 @@ fn field(difference: diff::Difference) -> FieldChange {
     FieldChange { path: difference.pointer, before: difference.before, after: difference.after }
 }
 
-/// What something that exists is to become.
+/// The change for an existing resource.
 pub fn updated(
     inputs: &Inputs<'_>,
     desired: &Desired,
@@ -199,7 +198,7 @@ fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -
     (kind::at(&desired.spec, field) != Some(written)).then_some(field)
 }
 
-/// A change with all that does not depend on what is there.
+/// A change with everything that does not depend on the observed state.
 fn change(desired: &Desired, applied: Option<&Applied>, work: Work, cause: Cause, reason: Reason) -> Change {
     let generation = applied.map_or(0, |applied| applied.generation) + 1;
     Change {

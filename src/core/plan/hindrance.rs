@@ -1,4 +1,4 @@
-//! Why nothing is done at an address: values that programs read as codes, and that `render` puts into words.
+//! Why an address is blocked: codes for programs, for which `render` has the sentences.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::model::resource::TargetName;
 use crate::model::unknown::Unknown;
 use crate::ownership::NotOurs;
 
-/// Why nothing is done at an address although something might have to be.
+/// Why an address is blocked although a change may be needed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Hindrance {
-    /// It is not known what the target has.
+    /// The state of the resource is not known.
     StateUnknown {
         /// Why.
         cause: Unknown,
     },
-    /// A resource of its name exists and is not ours.
+    /// A resource with its name exists and is not ours.
     NotOurs {
         /// Why it is not.
         cause: NotOurs,
     },
-    /// It is to be taken over, and fields that cannot change on a live resource differ.
+    /// It would be taken over, but fields that cannot change on a live resource differ.
     CannotAdopt {
         /// Pointers into the spec.
         fields: Vec<Arc<str>>,
@@ -46,16 +46,16 @@ pub enum Hindrance {
     },
     /// The document of its tenant is gone, and the tenant was not deleted.
     TenantVanished,
-    /// It is not wanted any more and not deleted, because it is not ours.
+    /// It is no longer wanted, but not deleted, because it is not ours.
     UnwantedNotOurs {
         /// Why it is not.
         cause: NotOurs,
     },
-    /// It is not wanted any more and carries our mark, and the store does not know it.
+    /// It is no longer wanted and carries our mark, but the store has no record of it.
     NotRecorded,
-    /// Its tenant cannot go from the phase that it is in to the one that is asked for.
+    /// Its tenant cannot go from its phase to the wanted one.
     PhaseTransition,
-    /// Something of its tenant is blocked, and nothing is billed that is not there.
+    /// A resource of its tenant is blocked, and a tenant is billed only for resources that exist.
     NotBilled {
         /// What is blocked.
         blocked: Address,
@@ -80,7 +80,7 @@ pub enum Hindrance {
 }
 
 impl Hindrance {
-    /// The diagnostic code, whose page tells what to do.
+    /// The diagnostic code.
     pub fn code(&self) -> Code {
         match self {
             Self::StateUnknown { .. } => codes::UNKNOWN_STATE,

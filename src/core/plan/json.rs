@@ -1,11 +1,11 @@
-//! The form in which a plan is shown to programs, and saved.
+//! The JSON form of a plan, for programs and for saving.
 //!
-//! Both are the JSON of `schemas/plan.schema.json`. The shown form masks sensitive fields; the saved form has them, and the
-//! parts of deferred values, because it is applied exactly. The digest covers the saved form with `digest` and `createdAt`
-//! empty: an edited or cut file is refused.
+//! Both are the JSON of `schemas/plan.v1.schema.json`. The form for programs masks sensitive fields; the saved form has them,
+//! and the parts of deferred values, because it is applied exactly. The digest covers the saved form with `digest` and
+//! `createdAt` empty: an edited or cut file is refused.
 //!
-//! A plan may have hundreds of thousands of changes. They are put into their form one after the other while they are
-//! written or hashed, so that no second copy of them is held.
+//! A plan may have hundreds of thousands of changes. They are converted one by one while they are written or hashed, so that
+//! there is no second copy of them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,13 +27,13 @@ use crate::model::value::{Deferred, Map, Value};
 /// Why a saved plan cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum InvalidPlan {
-    #[error("it is not a saved plan: {0}")]
+    #[error("it is not a valid saved plan: {0}")]
     Malformed(String),
     #[error("it has format {found}; this version reads format {FORMAT_VERSION}")]
     Format { found: u64 },
-    #[error("it was changed after it was saved: its digest does not fit its content")]
+    #[error("it was changed after it was saved: its digest does not match its content")]
     Digest,
-    #[error("it was made without the values of sensitive fields; save it with `plan --out FILE`")]
+    #[error("it does not contain the values of sensitive fields; save a plan with `tenantry plan --out FILE`")]
     Masked,
 }
 
@@ -59,7 +59,7 @@ struct PlanJson<C = Vec<ChangeJson>> {
     findings: Vec<Finding>,
     transitions: Vec<Transition>,
     approvals: BTreeMap<Arc<str>, Arc<str>>,
-    /// Whether anything is blocked or refused, so that the plan is not the whole of what was asked for.
+    /// Whether anything is blocked or refused, so that the plan is incomplete.
     errored: bool,
     /// The fingerprint of each target that told it when the plan was made. Only in the saved form: a target that is another
     /// system now is not the one that the plan was made for.
@@ -109,7 +109,7 @@ struct ChangeJson {
     sensitive: Vec<Arc<str>>,
     /// What differs.
     fields: Vec<FieldJson>,
-    /// Addresses that have to be done first, or deleted afterwards.
+    /// Addresses that must be written before, or deleted after this one.
     depends_on: Vec<Address>,
     /// Whether the blueprint protects it.
     protected: bool,
@@ -120,12 +120,12 @@ struct ChangeJson {
     /// The address it had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     renamed_from: Option<Address>,
-    /// The name in the target of the one that is deleted once this one is there.
+    /// The name in the target of the old resource, which is deleted when the new one exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<Identity>,
     /// Number of the write at this address, counted from 1.
     generation: u64,
-    /// The parts of values in `after` that are put together while applying, by pointer.
+    /// The parts of values in `after` that are assembled while applying, by pointer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     deferred: BTreeMap<String, Deferred>,
 }
@@ -135,9 +135,9 @@ struct ChangeJson {
 struct FieldJson {
     /// JSON pointer into the spec.
     path: Arc<str>,
-    /// As observed; null if it is not there.
+    /// As observed; null if it does not exist.
     before: Option<Value>,
-    /// As desired; null if it goes away.
+    /// As desired; null if it is removed.
     after: Option<Value>,
 }
 
@@ -146,7 +146,7 @@ pub fn schema() -> serde_json::Value {
     schemars::SchemaGenerator::default().into_root_schema_for::<PlanJson>().into()
 }
 
-/// A plan in its form, which is made while it is serialised.
+/// A plan that is converted to its JSON form while it is serialised.
 pub struct Written<'p> {
     plan: &'p Plan,
     masked: bool,
@@ -154,12 +154,12 @@ pub struct Written<'p> {
 }
 
 impl<'p> Written<'p> {
-    /// As it may be kept in a log or shown to programs: sensitive values are masked, and it cannot be applied.
+    /// The form for logs and programs: sensitive values are masked, and it cannot be applied.
     pub fn masked(plan: &'p Plan) -> Self {
         Self { plan, masked: true, digest: digest_of(&form(plan, true)) }
     }
 
-    /// As it is saved, to be applied exactly.
+    /// The saved form, to be applied exactly.
     pub fn saved(plan: &'p Plan) -> Self {
         Self { plan, masked: false, digest: digest(plan) }
     }
@@ -179,7 +179,7 @@ pub fn digest(plan: &Plan) -> String {
 
 /// Of a form without digest and time.
 fn digest_of<C: Serialize>(form: &PlanJson<C>) -> String {
-    /// What is serialised goes into the hash.
+    /// Serialises into the hash.
     struct Hashed(Sha256);
 
     impl io::Write for Hashed {
@@ -222,7 +222,7 @@ struct Head {
 /// Reads a saved plan back.
 ///
 /// # Errors
-/// If it is no plan, of another format, changed, or masked.
+/// If it is not a plan, has another format, was changed, or is masked.
 pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
     let malformed = |error: serde_json::Error| InvalidPlan::Malformed(error.to_string());
     let Head { format_version } = serde_json::from_str(text).map_err(malformed)?;

@@ -50,17 +50,17 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Tenants whose phase changes, or is applied for the first time.
     pub transitions: Vec<Transition>,
-    /// Names of the approvals that were needed, with the time until which each counts.
+    /// Names of the Approvals that were needed, with their expiry.
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
-    /// Resources that are as they should be.
+    /// Resources that are as desired.
     pub unchanged: usize,
-    /// The fingerprint of each target that told it when the plan was made.
+    /// The fingerprint of each target that returned one when the plan was made.
     pub targets: BTreeMap<TargetName, Fingerprint>,
-    /// Where the store's journal ended when the plan was made; nothing of a plan that no store was read for.
+    /// The head of the store's journal when the plan was made; `None` for a plan without a store.
     pub journal: Option<JournalHead>,
 }
 
-/// Where a journal ends.
+/// The head of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JournalHead {
@@ -79,7 +79,7 @@ pub struct Place {
     pub line: usize,
 }
 
-/// An address at which nothing is done although something might have to be.
+/// An address that is blocked although a change may be needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
@@ -88,7 +88,7 @@ pub struct Blocked {
     pub kind: Arc<str>,
     /// The target that it is in.
     pub target: TargetName,
-    /// Its name in the target, where that is known.
+    /// Its name in the target, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
     /// The diagnostic code, such as `TY0401`.
@@ -104,13 +104,13 @@ pub struct Finding {
     /// The diagnostic code, such as `TY0405`.
     pub code: Arc<str>,
     pub severity: Severity,
-    /// Whether it is a guard's refusal: then nothing of the plan may be applied.
+    /// Whether it is a guard's refusal: then the plan cannot be applied.
     #[serde(default)]
     pub refuses: bool,
-    /// The policy that found it; nothing for a built-in guard.
+    /// The policy that found it; absent for a built-in guard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
-    /// The resource that it is about, if it is about one.
+    /// The resource that it concerns, if it concerns a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     /// What was found, in one sentence without a full stop.
@@ -123,7 +123,7 @@ pub struct Finding {
     pub origin: Option<Place>,
 }
 
-/// A tenant's way from one phase to the next.
+/// A change of a tenant's phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Transition {
     /// The tenant's name.
@@ -148,21 +148,21 @@ pub struct Summary {
     pub delete: usize,
     /// Resources to take over.
     pub adopt: usize,
-    /// Resources to mark under a new address.
+    /// Resources to mark with a new address.
     #[serde(rename = "move")]
     pub moved: usize,
-    /// Addresses to strike from the inventory.
+    /// Addresses to remove from the inventory.
     pub forget: usize,
-    /// Resources that are as they should be.
+    /// Resources that are as desired.
     pub unchanged: usize,
-    /// Addresses at which nothing is done.
+    /// Addresses that are blocked.
     pub blocked: usize,
-    /// Changes that undo something done outside.
+    /// Changes that undo changes made outside Tenantry.
     pub drifted: usize,
 }
 
 impl Finding {
-    /// A finding that keeps nothing from being applied.
+    /// A finding that does not prevent an apply.
     pub fn new(code: Code, severity: Severity, message: impl Into<String>) -> Self {
         Self {
             code: code.0.into(),
@@ -222,7 +222,7 @@ impl Plan {
         self.findings.iter().any(|finding| finding.refuses)
     }
 
-    /// Every owner that something is written for.
+    /// Every owner with a change.
     pub fn owners(&self) -> Vec<Owner> {
         let mut owners: Vec<Owner> = self.changes.iter().map(|change| change.address.owner.clone()).collect();
         // What moves is taken from the owner that had it.

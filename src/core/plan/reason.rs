@@ -1,4 +1,4 @@
-//! Why a change is planned: values that programs read as codes, and that `render` puts into words.
+//! Why a change is planned: codes for programs, for which `render` has the sentences.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::resource::Identity;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "camelCase")]
 pub enum Reason {
-    /// Wanted, and not there yet.
+    /// It is desired and does not exist yet.
     Wanted,
     /// The repository changed since it was applied.
     ChangedInRepository,
@@ -24,7 +24,7 @@ pub enum Reason {
     DeletedOutside,
     /// It was deleted outside Tenantry, and the repository changed since it was applied.
     DeletedOutsideAndChanged,
-    /// A write was begun and never seen to end, or did not come out as written.
+    /// A write was begun and its end is not known, or the result differed from what was written.
     WriteUnfinished,
     /// Its replacement stopped after the old one was deleted and before the new one was created.
     ReplacementUnfinished,
@@ -38,14 +38,14 @@ pub enum Reason {
         /// Pointer into the spec.
         field: Arc<str>,
     },
-    /// A field that asks for another one-time secret changed.
+    /// A field changed whose change causes a new one-time secret.
     SecretRenewed {
         /// The secret's name.
         secret: Arc<str>,
         /// Pointer into the spec.
         field: Arc<str>,
     },
-    /// A one-time secret was returned and is not on record.
+    /// A one-time secret was returned but not recorded.
     SecretNotKept {
         /// The secret's name.
         secret: Arc<str>,
@@ -59,11 +59,11 @@ pub enum Reason {
     Adopted,
     /// Already managed, but missing from the inventory.
     RecordMissing,
-    /// The inventory lacks what it takes to change or end it later.
+    /// The inventory lacks data that a later change or deletion needs.
     RecordOutdated,
     /// Its mark names no environment.
     MarkOutdated,
-    /// It is as asked for, and the target has fields of it on record as somebody else's.
+    /// It is as desired, but the target records some of its fields as somebody else's.
     WrittenByOthers,
     /// Its address in the estate changed.
     Moved {
@@ -79,7 +79,7 @@ pub enum Reason {
     NotWanted,
     /// Its tenant is deleted.
     TenantDeleted,
-    /// The repository no longer has it, and it is gone already.
+    /// The repository no longer has it, and it is already gone.
     Gone,
 }
 

@@ -1,7 +1,7 @@
-//! Which fields are masked, and by what text: one rule for the plan, the journal and every other view of a spec.
+//! Which fields are masked, and with which text: one rule for the plan, the journal and every other view of a spec.
 //!
-//! Sensitive is what the kind says, what the blueprint declares, what is made of personal data of a tenant, and every
-//! secret. Which fields those are depends on the blueprint of the day, so it is put on record with what was written.
+//! Sensitive are the fields that the kind or the blueprint declares, those computed from personal data of a tenant, and every
+//! secret. They depend on the blueprint at that time, so they are recorded with what was written.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::model::kind::Kind;
 use crate::model::resource::Desired;
 use crate::model::value::{Map, Value, push_token};
 
-/// What stands in place of a masked value.
+/// The text in place of a masked value.
 pub const MASK: &str = "(sensitive)";
 
 /// Pointers to the sensitive fields of a desired spec.
@@ -27,7 +27,7 @@ pub fn of(desired: &Desired) -> Vec<Arc<str>> {
     sensitive
 }
 
-/// Pointers of what may be sensitive in a spec of which that is not on record: all but its name.
+/// Pointers of fields that may be sensitive in a spec without such a record: all but its name.
 pub fn unless_recorded(kind: Option<&Kind>, spec: &Map) -> Vec<Arc<str>> {
     let pointer = |field: &str| {
         let mut pointer = String::new();
@@ -46,7 +46,7 @@ pub fn covers(sensitive: &[Arc<str>], pointer: &str) -> bool {
     })
 }
 
-/// A spec as it may be kept in a log.
+/// A spec for logs, with sensitive fields masked.
 pub fn mask(spec: Value, sensitive: &[Arc<str>]) -> Value {
     sensitive.iter().fold(spec, |spec, pointer| match spec.pointer(pointer) {
         // A reference to a secret shows nothing of it.

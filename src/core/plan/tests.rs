@@ -136,7 +136,7 @@ fn a_tenant_without_a_document_loses_nothing() {
         "there": [{"name": "a", "mark": "acme/db"}],
     })), @r#"
         blocked acme/db (TY0407) {"code":"tenantVanished"}
-        refused (TY0407) tenant acme has no document any more, but 1 resource is still there
+        refused (TY0407) tenant acme no longer has a document, but 1 resource is left
     "#);
 }
 

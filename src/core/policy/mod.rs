@@ -1,7 +1,7 @@
-//! Guards: refusals that are built in, and the approvals that lift them.
+//! Guards: built-in refusals, and the Approvals that lift them.
 //!
-//! A guard refuses a whole plan, not one change of it: where data would be lost, a person looks first. A narrower plan
-//! (`--tenant`) may still go ahead.
+//! A guard refuses a whole plan, not one change of it: if data would be lost, a person should check the plan first. A narrower
+//! plan (`--tenant`) may still be applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::model::document::{Allowance, ApprovalSpec, Document};
 use crate::model::value::readable_pointer;
 use crate::plan::{Action, Change, Finding, Reason};
 
-/// What the guards look at.
+/// The inputs of the guards.
 pub struct Guarded<'a> {
     pub changes: &'a [Change],
     /// Whether a kind charges a customer.
     pub bills: &'a dyn Fn(&str) -> bool,
-    /// Whether the inventory has what a change is about.
+    /// Whether the inventory has the resource of a change.
     pub is_recorded: &'a dyn Fn(&Change) -> bool,
     pub approvals: &'a [Document<ApprovalSpec>],
     pub limits: &'a LimitsTable,
@@ -35,7 +35,7 @@ pub struct Guarded<'a> {
     pub applied_tenants: usize,
 }
 
-/// What the guards say.
+/// The result of the guards.
 #[derive(Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// Asks every guard.
+/// Runs every guard.
 pub fn guard(guarded: &Guarded<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     empty_estate(guarded, &mut verdict);
@@ -60,12 +60,12 @@ fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let message = format!("the estate has no tenants, although {applied} were applied");
         verdict.findings.push(
             Finding::refusal(codes::EMPTY_ESTATE, message)
-                .help("most likely the wrong folder or revision was read; check -C and --rev"),
+                .help("check `-C` and `--rev`; probably the wrong folder or revision was read"),
         );
     }
 }
 
-/// No delete of a data-bearing or protected resource without an Approval.
+/// Refuses to delete a data-bearing or protected resource without an Approval.
 fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
         if !(change.loses_data || change.protected) {
@@ -85,39 +85,39 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         };
         let message = format!("{verb} {} {why}{cause}", change.address);
         let help = format!(
-            "if that is meant, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
+            "if this is intended, add a document of kind Approval with `allow: [delete]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::Delete, change, code, message, help);
     }
 }
 
-/// No secret is generated again because the store that had it is missing.
+/// Refuses to generate a secret again because the store that had it is missing.
 fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes {
         let Reason::SecretLost { secret } = &change.reason else { continue };
         let message = format!("{} exists, but its secret `{secret}` is not in the secret store", change.address);
         let help = format!(
-            "bring back the secret store that this environment was applied with (see the table [secrets]). To give it a new \
-             secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
+            "restore the secret store that this environment was applied with (see the table [secrets]). To generate a new secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::RotateSecret, change, codes::SECRET_LOST, message, help);
     }
 }
 
-/// Nobody is billed otherwise because of a mark alone: the store was lost, or it is another one.
+/// Refuses to change a bill because of a mark alone: the store was lost, or it is another one.
 fn unrecorded_bills(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let writes = |change: &&Change| matches!(change.action(), Action::Update | Action::Replace);
     for change in guarded.changes.iter().filter(writes).filter(|change| (guarded.bills)(&change.kind)) {
         if change.work.fields().is_empty() || (guarded.is_recorded)(change) {
             continue;
         }
-        let message =
-            format!("{} carries our mark, but the store does not know it, and the change is billed", change.address);
+        let message = format!(
+            "{} carries the mark of this estate, but the store has no record of it, and the change affects billing",
+            change.address
+        );
         let help = format!(
-            "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` where no \
-             export is left). If the change is meant as it is, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
+            "restore the store of this environment (`tenantry store import`, or `tenantry import --inventory` if there is no export). If the change is intended, add an Approval with `allow: [bill]` and `addresses: ['{}']`",
             change.address
         );
         require(guarded, verdict, Allowance::Bill, change, codes::UNRECORDED, message, help);
@@ -145,16 +145,16 @@ fn require(
     finding.origin.clone_from(&change.origin);
     verdict.findings.push(finding);
     if let Approved::Expired(name, expires) = not {
-        let message = format!("Approval `{name}` would allow what is refused, but ran out at {expires}");
+        let message = format!("Approval `{name}` would allow this, but it expired at {expires}");
         let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
-            .help("renew it, if what it allows is still meant");
+            .help("renew it if the change is still intended");
         if !verdict.findings.contains(&finding) {
             verdict.findings.push(finding);
         }
     }
 }
 
-/// No more deletions than the limit without an Approval for that too.
+/// Refuses more deletions than the limit without an Approval for that too.
 fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
@@ -174,12 +174,12 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     if counted > limit {
         let message = format!("the plan deletes {counted} resources; the limit is {limit}");
         verdict.findings.push(Finding::refusal(codes::MASS_CHANGE, message).help(
-            "if that is meant, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
+            "if this is intended, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
         ));
     }
 }
 
-/// Whether an Approval that has not run out allows something at an address.
+/// Whether an Approval that has not expired allows something at an address.
 pub fn allows(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: Allowance, address: &Address) -> bool {
     matches!(approval(approvals, now, allowance, address), Approved::By(..))
 }
@@ -207,7 +207,7 @@ fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: All
     expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
 }
 
-/// When an Approval runs out: an RFC 3339 time, or the end of a day in UTC. Nothing if it is neither; then it never counts.
+/// When an Approval expires: an RFC 3339 time, or the end of a day in UTC. `None` if it is neither; then it never counts.
 pub fn expiry(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -217,7 +217,7 @@ pub fn expiry(text: &str) -> Option<Timestamp> {
     Some(end.timestamp())
 }
 
-/// Whether a text fits a pattern in which `*` stands for any characters.
+/// Whether a text matches a pattern in which `*` matches any characters.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };

@@ -1,4 +1,4 @@
-//! `tenantry.toml` as it counts in one environment.
+//! The effective `tenantry.toml` of one environment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::model::resource::TargetName;
 
 use super::suggest;
 
-/// The configuration that counts.
+/// The effective configuration.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// Nothing where no environment was chosen.
+    /// `None` if no environment was chosen.
     pub name: Option<Arc<str>>,
     pub estate: Arc<str>,
     pub store: StoreTable,
@@ -30,16 +30,16 @@ impl Environment {
         mark::scope(&self.estate, self.name.as_deref())
     }
 
-    /// Whether the sandbox stands in for every target.
+    /// Whether every target is simulated.
     pub fn is_simulated(&self) -> bool {
         self.targets.values().all(|target| target.sandbox)
     }
 }
 
-/// Lays one environment's tables over the estate's own.
+/// Merges one environment's tables over the estate's own.
 ///
 /// # Errors
-/// If there is no environment of that name, or a target in it does not come out well.
+/// If there is no environment of that name, or a target in it is not valid.
 pub fn environment(
     config: &EstateConfig,
     positions: &Positions,

@@ -1,4 +1,4 @@
-//! Tier defaults + a tenant's overrides → the resolved tenant, each value knowing where it came from.
+//! Tier defaults + a tenant's overrides → the resolved tenant, with the origin of each value.
 //!
 //! Synchronous and without IO. What a tenant does not override is shared with every other tenant of its tier.
 
@@ -72,7 +72,7 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
         if name.as_str() == "estate" {
             diagnostics.push(
                 Diagnostic::error(codes::INVALID_NAME, "a tenant cannot be called `estate`")
-                    .at(document.positions.origin("/metadata/name"), "addresses of the estate's own resources begin so")
+                    .at(document.positions.origin("/metadata/name"), "reserved for the estate's own resources")
                     .help("give the tenant another name"),
             );
             continue;
@@ -117,7 +117,7 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
                         unknown,
                         known.iter().copied(),
                         &format!("{sort}s are"),
-                        &format!("name the {sort} in a tier first"),
+                        &format!("add the {sort} to a tier first"),
                     )),
             );
         }

@@ -68,7 +68,7 @@ impl Api {
     /// If it makes none.
     pub fn url(&self, path: &str) -> Result<Url, Failure> {
         let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let url: Url = text.parse().map_err(|_| Failure::invalid(format!("{path} is no path")))?;
+        let url: Url = text.parse().map_err(|_| Failure::invalid(format!("{path} is not a valid path")))?;
         self.own(url)
     }
 
@@ -77,7 +77,7 @@ impl Api {
     /// # Errors
     /// If it is one of another host: our credentials are not for it.
     pub fn answered(&self, text: &str) -> Result<Url, Failure> {
-        let url = self.base.join(text).map_err(|_| Failure::Unreadable("the answer names no address".to_owned()))?;
+        let url = self.base.join(text).map_err(|_| Failure::Unreadable("the answer has no address".to_owned()))?;
         self.own(url)
     }
 
@@ -105,7 +105,7 @@ impl Api {
         }
         let mut effect = Effect::of(&method);
         if let Some(IdempotencyKey { header, key }) = idempotency_key {
-            let unusable = || Failure::invalid(format!("`{header}` cannot be a header that has an idempotency key"));
+            let unusable = || Failure::invalid(format!("`{header}` is not a valid header for an idempotency key"));
             let name = HeaderName::from_bytes(header.as_bytes()).map_err(|_| unusable())?;
             headers.insert(name, HeaderValue::from_str(key).map_err(|_| unusable())?);
             effect = Effect::Repeatable;
@@ -149,7 +149,7 @@ impl Api {
         }
         let places = ["/error/message", "/message", "/errors/0/message", "/detail", "/error_description", "/error", ""];
         let words = places.iter().find_map(|place| reply.json.pointer(place)?.as_str());
-        let message = self.transport.masked(words.unwrap_or("the API refused it without saying why"));
+        let message = self.transport.masked(words.unwrap_or("the API gave no reason"));
         Err(Failure::Refused { status: reply.status, message })
     }
 }
@@ -164,9 +164,9 @@ pub fn fill<'a>(path: &str, value: impl Fn(&str) -> Option<std::borrow::Cow<'a, 
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         let value =
-            value(name).ok_or_else(|| Failure::invalid(format!("nothing is known for {{{name}}} of {path}")))?;
+            value(name).ok_or_else(|| Failure::invalid(format!("there is no value for {{{name}}} of {path}")))?;
         if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(Failure::invalid(format!("{{{name}}} of {path} would lead elsewhere")));
+            return Err(Failure::invalid(format!("the value of {{{name}}} would change the rest of the path {path}")));
         }
         filled.push_str(before);
         let set = if name == "operation" { PATH } else { SEGMENT };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use tenantry_core::model::value::{Map, Value};
 
-/// How a sort of resource is made, found, changed and deleted.
+/// How a type of resource is created, found, changed and deleted.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Definition {
@@ -18,80 +18,80 @@ pub struct Definition {
     /// One sentence.
     #[serde(default)]
     pub summary: String,
-    /// Placeholders of paths that a resource has to fill in with its `parameters`.
+    /// Placeholders of paths that a resource must provide in its `parameters`.
     #[serde(default)]
     pub parameters: Vec<String>,
-    /// Where an object has its name. Nothing, if it has none and is read by what it belongs to.
+    /// Where the name of an object is. Absent if it has none and is read by its parent.
     pub name_at: Option<String>,
-    /// Whether only what follows the last slash is the name.
+    /// Whether only the part after the last slash is the name.
     #[serde(default)]
     pub name_is_last_segment: bool,
     /// Whether the body of a creation has the name at `nameAt`.
     #[serde(default = "yes")]
     pub name_in_body: bool,
-    /// Where an object has the id that paths call `{id}`; its name, if absent.
+    /// Where the id of an object is, `{id}` in paths; its name, if absent.
     pub id_at: Option<String>,
-    /// Whether only what follows the last slash is the id.
+    /// Whether only the part after the last slash is the id.
     #[serde(default)]
     pub id_is_last_segment: bool,
-    /// Whether each update makes another one with another id, as versions do.
+    /// Whether each update creates another object with another id, as with versions.
     #[serde(default)]
     pub versioned: bool,
-    /// What has to hold for there to be one at all, of an API that answers as well where there is none.
+    /// The condition under which the object exists, for an API that also answers if it does not.
     pub present_if: Option<Condition>,
-    /// How all of them are listed. Without it each is read by itself.
+    /// How all objects are listed. Without it each is read separately.
     pub list: Option<ListCall>,
-    /// How one is read: where there is no list, or where the list does not tell everything.
+    /// How one object is read, if there is no list or the list has not all fields.
     pub read: Option<ReadCall>,
     pub create: WriteCall,
     /// Without it every change replaces the resource.
     pub update: Option<WriteCall>,
     pub delete: WriteCall,
-    /// How what is told only once is told anew. Without it, it takes another resource.
+    /// The request for new one-time secrets. Without it, the resource is replaced to get new ones.
     pub renew: Option<WriteCall>,
     #[serde(default)]
     pub mark: MarkAt,
-    /// Pointers into `fields` of what cannot change.
+    /// Pointers into `fields` of values that cannot change.
     #[serde(default)]
     pub immutable: Vec<String>,
-    /// Pointers into `fields` of what the API never gives back.
+    /// Pointers into `fields` of values that the API never returns.
     #[serde(default)]
     pub write_only: Vec<String>,
-    /// Pointers into `fields` of what is masked wherever it is shown.
+    /// Pointers into `fields` of values that are masked wherever they are shown.
     #[serde(default)]
     pub sensitive: Vec<String>,
-    /// Pointers into `fields` of lists whose order means nothing; `*` stands for every item.
+    /// Pointers into `fields` of lists without order; `*` means every item.
     #[serde(default)]
     pub unordered: Vec<String>,
     /// Pointers into `fields` of texts that requests and objects have in Base64.
     #[serde(default)]
     pub base64: Vec<String>,
-    /// Pointers into an object of what a write sends back, so that the API refuses it if somebody wrote in between.
+    /// Pointers to fields of an object that a write sends back, so that the API refuses it if somebody wrote in between.
     #[serde(default)]
     pub carried: Vec<String>,
-    /// Fields that an object has elsewhere than a request: pointer into `fields`, pointer into the object.
+    /// Fields that are at another place in an object than in a request: pointer into `fields`, pointer into the object.
     #[serde(default)]
     pub read_at: BTreeMap<String, String>,
-    /// Whether deleting one destroys what cannot be made again.
+    /// Whether deleting it destroys data that cannot be recreated.
     #[serde(default = "yes")]
     pub loses_data: bool,
-    /// What has to hold for it to be ready; until then it is pending, however long that takes.
+    /// The condition under which it is ready; until then it is pending, without a time limit.
     pub ready: Option<Condition>,
-    /// What an object tells besides its id: the name that expressions have for it, and the pointer into the object.
+    /// Outputs besides the id: the name in expressions, and the pointer into the object.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
-    /// Secrets that the API makes and tells only once: the name that expressions have for it, and where it is told.
+    /// One-time secrets: the name in expressions, and where the API returns it.
     #[serde(default)]
     pub captures: BTreeMap<String, Told>,
-    /// Statuses that say that there is none.
+    /// Statuses that mean that the object does not exist.
     #[serde(default = "not_found")]
     pub absent: Vec<u16>,
-    /// Statuses of a creation that say that there is one already.
+    /// Statuses of a creation that mean that the object already exists.
     #[serde(default = "conflict")]
     pub exists: Vec<u16>,
 }
 
-/// Where a secret is told.
+/// Where a one-time secret is returned.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Told {
@@ -106,28 +106,28 @@ pub struct Told {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListCall {
     pub path: String,
-    /// Where the answer has the list; the answer itself, if empty.
+    /// Where the list is in the answer; the answer itself, if empty.
     #[serde(default)]
     pub items_at: String,
     pub paging: Option<Paging>,
-    /// Whether the answer leaves an empty list out, as Google's APIs do. Nothing else may stand in such an answer.
+    /// Whether the answer leaves out an empty list, as Google's APIs do. Such an answer must have no other content.
     #[serde(default)]
     pub omits_empty: bool,
-    /// Where the answer names what it could not reach: then it is not the whole list.
+    /// Where the answer names what it could not reach: then the list is incomplete.
     pub incomplete_at: Option<String>,
-    /// Statuses that say that what they would belong to is gone, and they with it.
+    /// Statuses that mean that the parent does not exist, and so neither do its objects.
     #[serde(default)]
     pub absent: Vec<u16>,
 }
 
-/// How the next page is asked for.
+/// How the next page is requested.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "by", deny_unknown_fields)]
 pub enum Paging {
     /// By number, from one, until a page is not full.
     #[serde(rename_all = "camelCase")]
     Page { parameter: String, size_parameter: Option<String>, size: usize },
-    /// By what the answer says at `next`: a token or a cursor.
+    /// By the value at `nextAt` of the answer: a token or a cursor.
     #[serde(rename_all = "camelCase")]
     Token {
         parameter: String,
@@ -145,10 +145,10 @@ pub enum Paging {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadCall {
     pub path: String,
-    /// Where the answer has the object; the answer itself, if empty.
+    /// Where the object is in the answer; the answer itself, if empty.
     #[serde(default)]
     pub item_at: String,
-    /// Pointer to what every such object has, of those that have neither name nor id: by it an answer is known for one.
+    /// For objects without name and id: pointer to a field that every such object has, which shows that an answer is one.
     pub known_by: Option<String>,
 }
 
@@ -158,27 +158,27 @@ pub struct ReadCall {
 pub struct WriteCall {
     pub method: Verb,
     pub path: String,
-    /// Where the body has the object; the body itself, if empty.
+    /// Where the object is in the body; the body itself, if empty.
     #[serde(default)]
     pub within: String,
-    /// What else the body has. A text `{parameter}` is filled in.
+    /// Other fields of the body. A text `{parameter}` is replaced.
     #[serde(default)]
     pub body: BTreeMap<String, serde_json::Value>,
-    /// Where the answer has the object.
+    /// Where the object is in the answer.
     #[serde(default)]
     pub item_at: String,
-    /// Where the answer has the id; at `idAt` of the object, if absent. `Location` for the last part of that header.
+    /// Where the id is in the answer; at `idAt` of the object, if absent. `Location` for the last part of that header.
     pub id_from: Option<String>,
-    /// Whether what is no longer asked for is sent as null, as RFC 7396 has it, or left out.
+    /// Whether a removed field is sent as null (RFC 7396) or left out.
     #[serde(default)]
     pub removes_by_null: bool,
-    /// Whether an update sends only the fields that differ, whole as each is, because sending is doing.
+    /// Whether an update sends only the fields that differ, each as a whole, because sending a field has an effect.
     #[serde(default)]
     pub only_changed: bool,
-    /// An operation that goes on after the answer.
+    /// An operation that continues after the answer.
     pub wait: Option<Wait>,
-    /// The header by which the API tells a repetition from another request, such as `Idempotency-Key`. Without one, what has no
-    /// idempotent method is never sent twice.
+    /// The header by which the API recognises a repeated request, such as `Idempotency-Key`. Without it, a request whose method
+    /// is not idempotent is never sent twice.
     pub idempotency_key: Option<String>,
 }
 
@@ -196,7 +196,7 @@ pub enum Verb {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Wait {
-    /// Where the answer names the operation, or with `*` each one of a list; nothing to wait for where it does not.
+    /// Where the answer names the operation, or with `*` each one of a list; if it names none, there is nothing to wait for.
     pub operation_at: String,
     /// Its path, with `{operation}`.
     pub path: String,
@@ -204,32 +204,32 @@ pub struct Wait {
     pub failed: Option<Condition>,
     /// Where the operation says why it failed.
     pub message_at: Option<String>,
-    /// How long to watch. What goes on after that is pending.
+    /// How long to wait, in seconds. After that the resource is pending.
     #[serde(default = "two_minutes")]
     pub seconds: u64,
 }
 
-/// A value of an object, and what it has to be.
+/// A condition on a value of an object.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
     pub at: String,
-    /// One of these; any value but null and false, if empty.
+    /// The allowed values; any value but null and false, if empty.
     #[serde(default)]
     pub is: Vec<serde_json::Value>,
 }
 
-/// Where the mark stands.
+/// Where the mark is kept.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum MarkAt {
     /// On a map of texts: labels, annotations, metadata.
     Map {
         at: String,
-        /// With what its keys begin.
+        /// The prefix of its keys.
         prefix: String,
     },
-    /// On the last line of a text that people read.
+    /// In the last line of a text for people.
     Text { at: String },
     /// Nowhere on the resource.
     #[default]
@@ -281,15 +281,15 @@ static DEFINITIONS: LazyLock<BTreeMap<String, Arc<Definition>>> = LazyLock::new(
 /// In words, with the pointer of what is wrong.
 pub fn of(spec: &Map) -> Result<Arc<Definition>, (&'static str, String)> {
     match (spec.get("use"), spec.get("definition")) {
-        (Some(_), Some(_)) => Err(("/definition", "a resource has either `use` or a `definition`".to_owned())),
+        (Some(_), Some(_)) => Err(("/definition", "a resource cannot have both `use` and `definition`".to_owned())),
         (Some(Value::Text(name)), None) => DEFINITIONS.get(&**name).cloned().ok_or_else(|| {
             let known = DEFINITIONS.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            ("/use", format!("there is no definition `{name}`; there are {known}"))
+            ("/use", format!("there is no definition `{name}`; definitions are {known}"))
         }),
         (None, Some(definition)) => serde_json::from_value(definition.to_json())
             .map(Arc::new)
-            .map_err(|error| ("/definition", format!("it is no definition: {error}"))),
-        _ => Err(("", "a resource needs `use` or a `definition`".to_owned())),
+            .map_err(|error| ("/definition", format!("it is not a valid definition: {error}"))),
+        _ => Err(("", "a resource needs `use` or `definition`".to_owned())),
     }
 }
 
@@ -322,22 +322,22 @@ impl Definition {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.list.is_some() && self.name_at.is_none() {
-            problems.push("without `nameAt` nothing is found in a list".to_owned());
+            problems.push("`list` needs `nameAt`, to find objects in it".to_owned());
         }
         if self.renew.is_some() && self.captures.is_empty() {
-            problems.push("`renew` is for what is told once, and `captures` names nothing".to_owned());
+            problems.push("`renew` needs `captures`, which names the one-time secrets".to_owned());
         }
         if self.versioned && (self.update.is_none() || self.id_at.is_none()) {
-            problems.push("what is versioned needs `update` and `idAt`".to_owned());
+            problems.push("`versioned` needs `update` and `idAt`".to_owned());
         }
         let taken = |name: &&String| {
             matches!(name.as_str(), "id" | "use" | "definition" | "name" | "parameters" | "fields" | "rotation")
         };
         for name in self.outputs.keys().chain(self.captures.keys()).filter(taken) {
-            problems.push(format!("`{name}` is something else of every resource; give the output another name"));
+            problems.push(format!("`{name}` is reserved; give the output another name"));
         }
         for name in self.captures.keys().filter(|name| self.outputs.contains_key(*name)) {
-            problems.push(format!("`{name}` is told once, or always, and not both"));
+            problems.push(format!("`{name}` is in both `captures` and `outputs`; remove it from one of them"));
         }
         let mut paths = vec![("create", &self.create.path), ("delete", &self.delete.path)];
         paths.extend(self.update.iter().map(|call| ("update", &call.path)));
@@ -348,35 +348,35 @@ impl Definition {
             [Some(&self.create), self.update.as_ref()].into_iter().flatten().flat_map(|call| call.body.values());
         for name in bodies.filter_map(|value| filled_in(value.as_str()?)) {
             if !self.parameters.iter().any(|parameter| parameter == name) {
-                problems.push(format!("a body has {{{name}}}, which is no parameter"));
+                problems.push(format!("a body has {{{name}}}, which is not a parameter"));
             }
         }
         for (what, path) in paths {
             if !path.starts_with('/') || path.starts_with("//") {
-                problems.push(format!("the path of `{what}` has to begin with one slash"));
+                problems.push(format!("the path of `{what}` must begin with one slash"));
             }
             for placeholder in placeholders(path) {
                 let is_own = matches!(placeholder, "name" | "id" | "changed");
                 if !is_own && !self.parameters.iter().any(|parameter| parameter == placeholder) {
-                    problems.push(format!("the path of `{what}` has {{{placeholder}}}, which is no parameter"));
+                    problems.push(format!("the path of `{what}` has {{{placeholder}}}, which is not a parameter"));
                 }
             }
         }
         if self.list.is_none() && self.read.is_none() {
-            problems.push("without `list` and `read` nothing can be observed".to_owned());
+            problems.push("`list` or `read` is needed to observe objects".to_owned());
         }
         if self.name_at.is_none()
             && self.id_at.is_none()
             && self.read.as_ref().is_some_and(|read| read.known_by.is_none())
         {
             problems
-                .push("without `nameAt`, `idAt` and `read.knownBy` any answer would be taken for an object".to_owned());
+                .push("`nameAt`, `idAt` or `read.knownBy` is needed to recognise an object in an answer".to_owned());
         }
         if self.list.is_none()
             && self.read.as_ref().is_some_and(|read| read.path.contains("{id}"))
             && self.id_at.is_some()
         {
-            problems.push("without `list` an id that the API invents cannot be found again; read by {name}".to_owned());
+            problems.push("`read` cannot use {id} without `list`, because only a list finds an id that the API generates; use {name}".to_owned());
         }
         problems
     }

@@ -23,8 +23,7 @@ pub enum Failure {
     Operation(String),
     /// It was sent once, nobody knows what came of it, and it must not be sent again.
     #[error(
-        "it was asked for once without a clear answer, and is not found; it is not asked for again, because it may have \
-         been done and the definition names no `idempotencyKey` of the API"
+        "an earlier request to create it got no clear answer, and the object is not found; the request is not sent again, because it may have been carried out and the definition has no `idempotencyKey`"
     )]
     Unsettled,
 }
@@ -82,9 +81,9 @@ impl Failed for Failure {
             Self::Transport(failure) => return failure.remedy().map(Into::into),
             Self::Obstacle(obstacle) => return obstacle.remedy(),
             Self::Refused { status: 401, .. } => "check the credentials of the target",
-            Self::Refused { status: 403, .. } => "give the credentials of the target this permission",
-            Self::Unreadable(_) => "check the target's `url`: an API answers JSON",
-            Self::Unsettled => "look into the target; the next run takes what it finds there for its own",
+            Self::Refused { status: 403, .. } => "grant this permission to the credentials of the target",
+            Self::Unreadable(_) => "check the target's `url`: it must be an API that answers with JSON",
+            Self::Unsettled => "check the target; the next run takes over the object if it finds one",
             Self::Refused { .. } | Self::Operation(_) => return None,
         };
         Some(remedy.into())

@@ -47,9 +47,9 @@ const REQUESTS_PER_SECOND: u32 = 20;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
 struct HttpSettings {
-    /// What paths of definitions are appended to.
+    /// The address that paths of definitions are appended to.
     url: String,
-    /// How requests say who asks.
+    /// How requests are authenticated.
     #[serde(default)]
     auth: Auth,
     /// A bearer token, or the value of `header`, as `env:NAME` or `file:PATH`.
@@ -62,41 +62,41 @@ struct HttpSettings {
     password: Option<String>,
     /// Of OAuth client credentials (RFC 6749, 4.4).
     token_url: Option<String>,
-    /// Of OAuth client credentials: who asks.
+    /// Of OAuth client credentials: the client's id.
     client_id: Option<String>,
     /// Of OAuth client credentials, as `env:NAME` or `file:PATH`.
     client_secret: Option<String>,
-    /// Of a token: what it is for.
+    /// Of a token: its scope.
     scope: Option<String>,
     /// The key file of a Google service account (JSON), as `file:PATH` or `env:NAME`.
     service_account: Option<String>,
-    /// On whose behalf the service account asks, where it may act for others.
+    /// The user on whose behalf the service account acts, if it may act for others.
     subject: Option<String>,
-    /// Of a key of AWS: who asks, where, and of which service, such as `execute-api`.
+    /// Of a key of AWS: its id.
     access_key_id: Option<String>,
     /// Of a key of AWS, as `env:NAME` or `file:PATH`.
     secret_access_key: Option<String>,
     /// Of temporary credentials of AWS, as `env:NAME` or `file:PATH`.
     session_token: Option<String>,
-    /// Of a key of AWS: where the service is.
+    /// Of a key of AWS: the region of the service.
     region: Option<String>,
-    /// Of a key of AWS: what is asked.
+    /// Of a key of AWS: the service, such as `execute-api`.
     service: Option<String>,
-    /// What `hmac` signs the body with, as `env:NAME` or `file:PATH`.
+    /// The key with which `hmac` signs the body, as `env:NAME` or `file:PATH`.
     secret: Option<String>,
     /// How the signature of `hmac` is written.
     encoding: Option<Encoding>,
-    /// What stands before the signature of `hmac`, such as `sha256=`.
+    /// The prefix of the signature of `hmac`, such as `sha256=`.
     prefix: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
-    /// Reads and writes together.
+    /// The maximum number of requests per second, reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     requests_per_second: u32,
 }
 
-/// How requests say who asks.
+/// How requests are authenticated.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum Auth {

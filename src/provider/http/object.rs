@@ -321,5 +321,5 @@ fn holds(there: &Value, wanted: &Value) -> bool {
 
 /// Nothing but what a request refused can be about.
 pub fn nameless() -> Failure {
-    Failure::Unreadable("the API answered an object without a name or an id".to_owned())
+    Failure::Unreadable("the API returned an object without a name or an id".to_owned())
 }

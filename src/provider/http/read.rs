@@ -68,7 +68,7 @@ pub async fn list(api: &Api, definition: &Definition, spec: &Map) -> Result<Obje
             items(call, &reply.json).ok_or_else(|| unreadable(format!("has no list at \"{}\"", call.items_at)))?;
         let incomplete = call.incomplete_at.as_ref().and_then(|at| reply.json.pointer(at));
         if let Some(left_out) = incomplete.filter(|left_out| !is_nothing(left_out)) {
-            return Err(unreadable(format!("is not the whole list: it could not reach {left_out}")));
+            return Err(unreadable(format!("is not the complete list: the API could not reach {left_out}")));
         }
         for item in items.iter().filter(|item| definition.is_there(item)) {
             let name = name_of(definition, item).ok_or_else(nameless)?;
@@ -142,7 +142,7 @@ fn is_nothing(value: &Json) -> bool {
     }
 }
 
-/// One object, read by itself; nothing if there is none. Whether it counts as there its definition says.
+/// One object, read by itself; `None` if there is none. Whether it counts as there its definition says.
 ///
 /// # Errors
 /// If that could not be told.
@@ -166,7 +166,7 @@ pub async fn read(api: &Api, definition: &Definition, spec: &Map, id: Option<&st
         || name_of(definition, object).as_deref() == spec.get("name").and_then(Value::as_str);
     match is_known && is_asked {
         true => Ok(Some(object.clone())),
-        false => Err(unreadable("another object than the one that was asked for")),
+        false => Err(unreadable("another object than the requested one")),
     }
 }
 
@@ -179,7 +179,7 @@ pub async fn find(api: &Api, definition: &Definition, spec: &Map, objects: &Obje
     let listed = match (definition.list.is_some(), objects.get(name).map(Vec::as_slice)) {
         (true, None | Some([])) => return Ok(None),
         (true, Some([_, _, ..])) => {
-            return Err(Failure::conflict(format!("there are several of the name `{name}`; keep one")));
+            return Err(Failure::conflict(format!("several objects have the name `{name}`; keep one of them")));
         }
         (true, Some([one])) => Some(one),
         (false, _) => None,

@@ -18,20 +18,20 @@ use tenantry_core::model::value::{Map, Value, push_token};
 #[schemars(title = "http.resource")]
 #[expect(dead_code, reason = "the schema is made of it; it is read from the map")]
 pub struct ResourceSpec {
-    /// A ready definition, such as `grafana.folder`.
+    /// A built-in definition, such as `grafana.folder`.
     pub r#use: Option<String>,
     /// Or a definition of your own.
     pub definition: Option<Definition>,
-    /// What it is called in the API.
+    /// Its name in the API.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// What the definition's paths need besides, such as a project.
+    /// Other values that the definition's paths need, such as a project.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// A higher number has the API tell anew what it tells only once, such as a password.
+    /// A higher number requests a new one-time secret, such as a password.
     #[schemars(range(min = 1))]
     pub rotation: Option<u32>,
-    /// What it is. Owned key by key: what the API has besides is left alone.
+    /// The fields of the object. Owned key by key: other keys are left alone.
     #[serde(default)]
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
@@ -57,7 +57,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         sensitive: &[],
         reviewed: &[],
         owned_by_key: &["/fields"],
-        outputs: &[("id", "What the API calls it")],
+        outputs: &[("id", "The API's id of it")],
         captures: &[],
         name_limits: &[],
         references: &[],
@@ -179,16 +179,16 @@ fn check(spec: &Map, is_marked: bool) -> Vec<Problem> {
     match (is_marked, &definition.mark) {
         (true, MarkAt::Inventory) => {
             let message = format!("`{}` has no room for a mark", definition.name);
-            problems.push(Problem::error(source, message).help(format!("make it a resource of the kind {UNMARKED}")));
+            problems.push(Problem::error(source, message).help(format!("use the kind {UNMARKED}")));
         }
         (false, MarkAt::Map { .. } | MarkAt::Text { .. }) => {
             let message = format!("`{}` has room for a mark", definition.name);
-            problems.push(Problem::error(source, message).help(format!("make it a resource of the kind {MARKED}")));
+            problems.push(Problem::error(source, message).help(format!("use the kind {MARKED}")));
         }
         _ => {}
     }
     if spec.contains("rotation") && definition.captures.is_empty() {
-        let message = format!("`{}` tells nothing that could be told anew", definition.name);
+        let message = format!("`{}` returns no one-time secret, so `rotation` has no effect", definition.name);
         problems.push(Problem::error("/rotation", message).help("leave it out"));
     }
     let empty = Map::default();
@@ -206,11 +206,11 @@ fn check(spec: &Map, is_marked: bool) -> Vec<Problem> {
             problems.push(Problem::error(&*pointer, format!("`{}` has no parameter `{name}`", definition.name)));
         }
         if value.as_str().is_some_and(is_no_segment) {
-            problems.push(Problem::error(&*pointer, "it cannot be a part of a path"));
+            problems.push(Problem::error(&*pointer, "it cannot be used as a part of a path"));
         }
     }
     if spec.get("name").and_then(Value::as_str).is_some_and(is_no_segment) {
-        problems.push(Problem::error("/name", "it cannot be a part of a path"));
+        problems.push(Problem::error("/name", "it cannot be used as a part of a path"));
     }
     problems
 }

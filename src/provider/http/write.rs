@@ -161,7 +161,7 @@ impl HttpWriter {
         };
         if object.is_none() && told.is_none() && call.wait.is_none() {
             return Err(Failure::Unreadable(format!(
-                "the API says that it was done (status {}), but neither answers an object nor has one of this name",
+                "the API reports success (status {}), but it returned no object and has none of this name",
                 reply.status
             )));
         }
@@ -357,13 +357,13 @@ fn ended(wait: &Wait, answer: &Json) -> Result<bool, Failure> {
     if wait.failed.as_ref().is_some_and(|failed| failed.holds(answer)) {
         let message = wait.message_at.as_ref().and_then(|at| text_at(answer, at));
         let message = message.filter(|message| !message.is_empty());
-        return Err(Failure::Operation(message.unwrap_or_else(|| "the API does not say why".to_owned())));
+        return Err(Failure::Operation(message.unwrap_or_else(|| "the API gives no reason".to_owned())));
     }
     Ok(wait.done.holds(answer))
 }
 
 fn refusal(api: &Api, reply: Reply) -> Failure {
-    api.done(reply).err().unwrap_or_else(|| Failure::conflict("it exists, and is not to be found"))
+    api.done(reply).err().unwrap_or_else(|| Failure::conflict("it exists, but it is not found by its name"))
 }
 
 fn written(definition: &Definition, object: Option<&Json>, told: Option<String>) -> Written {
@@ -390,15 +390,15 @@ fn check_owner(step: &Step, definition: &Definition, object: &Json, was_sent: bo
     if step.kind.mark == MarkPlace::Inventory {
         let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else {
             let is_free = was_sent.then_some(());
-            return is_free.ok_or_else(|| Failure::conflict("there is one of this name already; plan again"));
+            return is_free.ok_or_else(|| Failure::conflict("an object of this name already exists; plan again"));
         };
         // Only an id tells what the plan saw from what has its name since.
         let planned = before.outputs.get("id").and_then(Value::as_str).filter(|_| !definition.versioned);
         let there = definition.id_at.as_ref().and_then(|_| id_of(definition, object));
         return match planned.zip(there.as_deref()) {
-            Some((planned, there)) if planned != there => {
-                Err(Failure::conflict(format!("it is another one since the plan was made: {there}, and was {planned}")))
-            }
+            Some((planned, there)) if planned != there => Err(Failure::conflict(format!(
+                "it is another object than when the plan was made: its id was {planned} and is {there}"
+            ))),
             _ => Ok(()),
         };
     }

@@ -20,7 +20,7 @@ pub struct Subject<'a> {
     pub identity: &'a Identity,
     /// Wanted, or what was last written. A wanted one may hold deferred values beside its identity.
     pub spec: &'a Map,
-    /// Nothing if the repository no longer asks for it.
+    /// `None` if the repository no longer asks for it.
     pub address: Option<&'a Address>,
 }
 

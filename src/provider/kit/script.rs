@@ -47,11 +47,11 @@ pub fn check(
                 problems.add("/sql", problem);
             }
             if spec.get("checksum").and_then(Value::as_str).is_some_and(|sum| sum != checksum(sql)) {
-                problems.add("/checksum", "this field is filled in and cannot be chosen");
+                problems.add("/checksum", "Tenantry sets this field; remove it");
             }
         }
         Some(Value::Deferred(_)) => {
-            problems.add("/sql", "a script has to be known when it is planned, and cannot hold a secret");
+            problems.add("/sql", "a script must be known when it is planned and cannot contain a secret");
         }
         _ => {}
     }
@@ -61,7 +61,7 @@ pub fn check(
                 problems.add("/check", problem);
             }
         }
-        Some(Value::Deferred(_)) => problems.add("/check", "a check has to be known when it is planned"),
+        Some(Value::Deferred(_)) => problems.add("/check", "a check must be known when it is planned"),
         _ => {}
     }
     problems.into_list()
@@ -93,7 +93,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record as a mark; nothing if its address is none.
+    /// The record as a mark; `None` if its address is none.
     pub fn mark(&self) -> Option<Mark> {
         let address = self.address.parse().ok()?;
         Some(Mark { estate: self.estate.as_str().into(), address, secret_hash: None })

@@ -29,7 +29,7 @@ pub fn refuse_password(settings: &Settings, has_password: bool) -> Result<(), Pr
     if !has_password || settings.secrets.contains_key("url") {
         return Ok(());
     }
-    Err(invalid(settings, "`url` holds a password in the clear")
+    Err(invalid(settings, "`url` contains a password in the clear")
         .with_remedy("put the URL into an environment variable or a file and write `env:NAME` or `file:PATH`"))
 }
 

@@ -12,7 +12,7 @@ use tenantry_core::model::value::Map;
 pub fn parse<Spec: DeserializeOwned>(spec: &Map) -> Result<Spec, Obstacle> {
     // The parser's own message may quote values.
     tenantry_core::model::spec::parse(spec)
-        .map_err(|_| Obstacle::Invalid("the spec does not follow the schema of its kind".to_owned()))
+        .map_err(|_| Obstacle::Invalid("its spec does not follow the schema of its kind".to_owned()))
 }
 
 #[cfg(test)]

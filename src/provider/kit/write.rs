@@ -113,7 +113,7 @@ pub async fn write_in_turn<S: Steps>(
             (Err(failure), is_written) => {
                 let (failure, is_in_doubt) = steps.failed(step, failure, is_written).await;
                 if let Err(failure) = steps.finish(&batch[..index]).await {
-                    tracing::warn!("what was written before is not finished: {failure}");
+                    tracing::warn!("an earlier write is not finished: {failure}");
                 }
                 let mut failed = error_of(steps, batch, index, done, failure);
                 failed.error.is_in_doubt = is_in_doubt;

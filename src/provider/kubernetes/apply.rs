@@ -20,7 +20,7 @@ use tenantry_core::model::value::{Map, Value};
 pub struct Apply<'a> {
     pub resource: &'a Resource,
     pub spec: &'a Map,
-    /// Nothing while the object is being taken over.
+    /// `None` while the object is being taken over.
     pub mark: Option<&'a Mark>,
     /// Of the object that is to be changed. With it, nothing is made, and no other object of the name is changed.
     pub uid: Option<&'a str>,

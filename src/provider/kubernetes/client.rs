@@ -113,8 +113,8 @@ impl Expected<'_> {
     pub fn missed(&self, so: &str) -> Failure {
         let Self { kind, name, .. } = self;
         Failure::Invalid {
-            message: format!("the answer is not the {kind} `{name}` that was asked about: {so}"),
-            remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+            message: format!("the answer is not the requested {kind} `{name}`: {so}"),
+            remedy: Some("check the `server` of the kubeconfig: it must be the address of an API server".to_owned()),
         }
     }
 }
@@ -138,7 +138,7 @@ impl Cluster {
             Some(text) => Some(read(text, &settings.folder, settings.secrets.contains_key("kubeconfig"))),
             None if context.is_some() => Some(Kubeconfig::read().map_err(|error| match error {
                 // Its words quote the text, with the credentials in it.
-                KubeconfigError::Parse(_) => "the user's own kubeconfig is no kubeconfig".to_owned(),
+                KubeconfigError::Parse(_) => "the user's own kubeconfig is not valid".to_owned(),
                 error => explained(&error),
             })),
             None => None,
@@ -150,15 +150,18 @@ impl Cluster {
                     wanted.ok_or_else(|| invalid("the kubeconfig has no current context; name a `context`".into()))?;
                 if !config.contexts.iter().any(|named| named.name == *wanted) {
                     let names: Vec<&str> = config.contexts.iter().map(|named| &*named.name).collect();
-                    let cause = format!("the kubeconfig has no context `{wanted}`; it has: {}", names.join(", "));
+                    let cause =
+                        format!("the kubeconfig has no context `{wanted}`; its contexts are: {}", names.join(", "));
                     return Err(invalid(cause));
                 }
                 Source::Kubeconfig { config: Box::new(config), context }
             }
             None if Path::new(SERVICE_ACCOUNT).exists() => Source::ServiceAccount,
             None => {
-                return Err(invalid("`kubeconfig` is missing, and this is no pod with a service account".into())
-                    .with_remedy("write `kubeconfig = \"PATH\"`, `\"file:PATH\"` or `\"env:NAME\"`"));
+                return Err(invalid(
+                    "`kubeconfig` is missing, and Tenantry does not run in a pod with a service account".into(),
+                )
+                .with_remedy("write `kubeconfig = \"PATH\"`, `\"file:PATH\"` or `\"env:NAME\"`"));
             }
         };
         Ok(Self {
@@ -296,7 +299,7 @@ impl Cluster {
         let answer = self.request::<Json>(ask, body.to_string().into_bytes()).await?;
         match written.is(&answer.body) {
             true => Ok(answer),
-            false => Err(written.missed("whether it was written is not known")),
+            false => Err(written.missed("it is not known whether it was written")),
         }
     }
 
@@ -331,15 +334,16 @@ fn read(text: &str, folder: &Path, is_reference: bool) -> Result<Kubeconfig, Str
     if is_reference && (text.contains('\n') || text.trim_start().starts_with('{')) {
         // The parser's own message may quote credentials.
         return Kubeconfig::from_yaml(text)
-            .map_err(|_| "`kubeconfig` refers to a text that is no kubeconfig".to_owned());
+            .map_err(|_| "`kubeconfig` refers to a text that is not a valid kubeconfig".to_owned());
     }
     let mut merged = Kubeconfig::default();
     for path in text.split(PATH_SEPARATOR).filter(|path| !path.is_empty()) {
         let path = folder.join(path);
         let unreadable = |error: &dyn std::error::Error| format!("{} cannot be read: {error}", path.display());
-        // Read first, so that a missing file is told from one that is no kubeconfig.
+        // Read first, so that a missing file is told from one that is not a valid kubeconfig.
         std::fs::metadata(&path).map_err(|error| unreadable(&error))?;
-        let config = Kubeconfig::read_from(&path).map_err(|_| format!("{} is no kubeconfig", path.display()))?;
+        let config =
+            Kubeconfig::read_from(&path).map_err(|_| format!("{} is not a valid kubeconfig", path.display()))?;
         merged = merged.merge(config).map_err(|error| unreadable(&error))?;
     }
     Ok(merged)
@@ -362,8 +366,8 @@ fn refusal(parts: &http::response::Parts, bytes: &[u8]) -> Failure {
     // Whoever stands in front of the server, and does not find it, says 404 as well.
     if status.code == 404 && !is_own && status.message != NOT_SERVED {
         return Failure::Invalid {
-            message: format!("the answer (status 404) is not one of an API server: {}", status.message),
-            remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+            message: format!("the answer (status 404) did not come from an API server: {}", status.message),
+            remedy: Some("check the `server` of the kubeconfig: it must be the address of an API server".to_owned()),
         };
     }
     if status.reason.is_empty() && is_own && status.code == 404 {
@@ -391,7 +395,7 @@ fn credentials_words(error: &(dyn std::error::Error + 'static)) -> Option<String
                 let said = if said.is_empty() { said } else { format!(": {said}") };
                 return Some(format!("it ended with {}{said}", out.status));
             }
-            Some(AuthError::AuthExecParse(_)) => return Some("what it printed is no ExecCredential".to_owned()),
+            Some(AuthError::AuthExecParse(_)) => return Some("its output is not an ExecCredential".to_owned()),
             _ => cause = error.source(),
         }
     }

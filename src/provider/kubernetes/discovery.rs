@@ -90,7 +90,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The type of an object; nothing if the server does not know it.
+    /// The type of an object; `None` if the server does not know it.
     ///
     /// # Errors
     /// If the server does not say.
@@ -126,8 +126,10 @@ impl Discovery {
             match groups.kind == "APIGroupList" {
                 true => Ok(()),
                 false => Err(Failure::Invalid {
-                    message: format!("the answer to /apis is a {} and not a list of API groups", groups.kind),
-                    remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+                    message: format!("the answer to /apis is a {}, not a list of API groups", groups.kind),
+                    remedy: Some(
+                        "check the `server` of the kubeconfig: it must be the address of an API server".to_owned(),
+                    ),
                 }),
             }
         };

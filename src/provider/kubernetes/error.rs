@@ -125,9 +125,9 @@ impl Failed for Failure {
                     Some("raise the ResourceQuota of the namespace, or ask for less".to_owned())
                 }
                 404 if status.message.starts_with("namespaces ") => {
-                    Some("let the blueprint make the Namespace too, or create it first".to_owned())
+                    Some("add the Namespace to the blueprint, or create it first".to_owned())
                 }
-                422 => Some("mend the field in the blueprint".to_owned()),
+                422 => Some("correct the field in the blueprint".to_owned()),
                 _ => None,
             },
             Self::Unreachable(_) | Self::NotYet(_) => None,

@@ -50,14 +50,14 @@ pub struct Kubernetes;
 #[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
 struct KubernetesSettings {
     /// The path of a kubeconfig, relative to the estate, or its text as `env:NAME` or `file:PATH`. Without it, and without a
-    /// `context`, the service account of the pod counts.
+    /// `context`, the service account of the pod is used.
     kubeconfig: Option<String>,
-    /// A context of the kubeconfig; the current one unless named. Without a `kubeconfig` it is one of the user's own.
+    /// A context of the kubeconfig; the current one by default. Without a `kubeconfig` it is one of the user's own.
     context: Option<String>,
     /// A folder, relative to the estate, instead of a cluster: the objects are written there as files for Argo CD or Flux.
     directory: Option<String>,
-    /// Whether the kubeconfig may name a server on another machine that is not asked over TLS: everybody on the network between
-    /// can then read what is sent, credentials too.
+    /// Whether the kubeconfig may name a server on another machine without TLS: everybody on the network between can then read
+    /// what is sent, including credentials.
     #[serde(default)]
     plaintext: bool,
 }
@@ -67,8 +67,8 @@ fn folder(settings: &Settings) -> Result<Option<PathBuf>, ProviderError> {
     let folder = files::folder(settings);
     if folder.is_some() && ["kubeconfig", "context"].iter().any(|name| settings.text(name).is_some()) {
         let attempted = format!("reading the settings of target \"{}\"", settings.target);
-        let cause = "`directory` stands instead of a cluster, and a `kubeconfig` or `context` is given too";
-        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("make them two targets"));
+        let cause = "`directory` cannot be combined with `kubeconfig` or `context`";
+        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("declare two targets"));
     }
     Ok(folder)
 }

@@ -139,7 +139,7 @@ impl<'a> Owned<'a> {
         matches!(self, Self::Ours(tree) if tree.keys().all(|element| element == "."))
     }
 
-    /// The items of a list that are ours, with what is ours of each; nothing if the list is not told apart by items.
+    /// The items of a list that are ours, with what is ours of each; `None` if the list is not told apart by items.
     pub fn items(self) -> Option<Vec<(Item, Owned<'a>)>> {
         let Self::Ours(tree) = self else { return None };
         let item = |(element, below): (&'a String, &'a Json)| {

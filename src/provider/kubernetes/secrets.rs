@@ -121,7 +121,7 @@ impl KubernetesSecrets {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(Failure::NotYet("others write the same Secret again and again".to_owned()))
+        Err(Failure::NotYet("other processes write the same Secret all the time".to_owned()))
     }
 
     async fn write(&self, owner: &Owner, fields: &Fields, resource_version: Option<&str>) -> Result<(), Failure> {
@@ -161,8 +161,8 @@ impl KubernetesSecrets {
         }
         let whose = estate.map(|estate| format!(" in the estate `{estate}`")).unwrap_or_default();
         Err(Failure::Conflict {
-            message: format!("Secret `{}` holds those of {}{whose}", self.name_of(owner), found.owner),
-            remedy: Some("give this estate a `namespace` of its own for its secrets".to_owned()),
+            message: format!("Secret `{}` belongs to {}{whose}", self.name_of(owner), found.owner),
+            remedy: Some("use another `namespace` for the secrets of this estate".to_owned()),
         })
     }
 
@@ -171,7 +171,7 @@ impl KubernetesSecrets {
         let path = format!("{}/{}", self.collection(), encoded(&name));
         match self.cluster.get::<Json>(&path, JSON).await {
             Ok(item) if !self.expected(&name).is(&item) => {
-                Err(self.expected(&name).missed("whether it exists is not known"))
+                Err(self.expected(&name).missed("it is not known whether it exists"))
             }
             Ok(item) => self.own(owner, &item).map(Some),
             Err(failure) if failure.is_not_found() => Ok(None),
@@ -187,13 +187,13 @@ fn stored(item: &Json) -> Result<Stored, Failure> {
     let name = text("/metadata/name").unwrap_or_default();
     let damaged = |what: String| Failure::Invalid { message: format!("Secret `{name}` {what}"), remedy: None };
     let owner = item.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(OWNER)?.as_str());
-    let owner = owner.ok_or_else(|| damaged(format!("has lost its annotation {OWNER}")))?;
+    let owner = owner.ok_or_else(|| damaged(format!("lacks the annotation {OWNER}")))?;
     let resource_version = text("/metadata/resourceVersion").unwrap_or_default().to_owned();
     let fields = item.get("data").and_then(Json::as_object).into_iter().flatten();
     let fields = fields.map(|(field, value)| {
         let bytes = value.as_str().and_then(|value| STANDARD.decode(value).ok());
         let value = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok((field.clone(), value.ok_or_else(|| damaged(format!("holds no text under `{field}`")))?.into()))
+        Ok((field.clone(), value.ok_or_else(|| damaged(format!("has no text in the field `{field}`")))?.into()))
     });
     Ok(Stored { owner: owner.into(), resource_version, fields: fields.collect::<Result<_, Failure>>()? })
 }

@@ -17,7 +17,7 @@ use tenantry_transport::{Asked, Channel, Refused, channel, is_this_machine, tls}
 
 /// What literals and values mean must not depend on the server's configuration: a backslash escapes, a quoted text is a
 /// text, what does not fit is an error, and zero is zero. A lock is not waited for longer than a run should stand still. That
-/// something is there already, or is gone already, is no news where our own statements say `IF NOT EXISTS`.
+/// something already exists, or is gone already, is no news where our own statements say `IF NOT EXISTS`.
 ///
 /// MariaDB alone makes the user of a `GRANT` that names nobody, open to everybody without a password, unless it is told not
 /// to; MySQL does not know the word any more.
@@ -68,7 +68,7 @@ impl Server {
         };
         let mut names = fields.iter().filter_map(|field| spec.get(field)?.as_str());
         let changed = names.find(|name| self.folds_names && name.chars().any(char::is_uppercase))?;
-        Some(format!("this server keeps `{changed}` in lower case; write it so"))
+        Some(format!("this server keeps `{changed}` in lower case; write it in lower case"))
     }
 }
 
@@ -95,7 +95,7 @@ impl Connections {
         refuse_password(settings, has_password(url))?;
         let roots = tls::roots(settings);
         let mut options = protected(options, roots.is_some()).map_err(|refused| {
-            invalid(settings, refused).with_remedy("take `ssl-mode=DISABLED` out of `url`, or leave `roots` out")
+            invalid(settings, refused).with_remedy("remove `ssl-mode=DISABLED` from `url`, or leave `roots` out")
         })?;
         if let Some(file) = roots {
             options = options.ssl_ca_from_pem(tls::pem(&file).map_err(|why| invalid(settings, why))?);

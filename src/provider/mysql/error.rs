@@ -72,15 +72,13 @@ impl Failed for Failure {
         let remedy = match (self.class(), self.number()) {
             (ErrorClass::Denied, Some(1045)) => "check the user name and password of the target's `url`",
             (ErrorClass::Denied, Some(1044 | 1142 | 1143)) => {
-                "grant the user of the target's `url` the missing privilege: to read, SELECT on `mysql`.* and on the \
-                 tables of rows; to write, what the resource is made of, WITH GRANT OPTION for privileges"
+                "grant the user of the target's `url` the missing privilege: to read, SELECT on `mysql`.* and on the tables of rows; to write, the privileges for the resource, WITH GRANT OPTION for grants"
             }
             (ErrorClass::Denied, _) => "grant the user of the target's `url` the missing privilege",
-            (_, Some(1146 | 1049)) => "create it by a `mysql.script` that comes first (`dependsOn`)",
+            (_, Some(1146 | 1049)) => "create it with a `mysql.script` that runs first (`dependsOn`)",
             // The driver has these words for it, and no variant.
             _ if matches!(error, sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS")) => {
-                "switch TLS on in the server, or write `ssl-mode=DISABLED` into the target's `url`, which sends \
-                 everything in the clear"
+                "enable TLS on the server, or write `ssl-mode=DISABLED` into the target's `url`, which sends everything in the clear"
             }
             _ => return None,
         };
@@ -129,7 +127,7 @@ fn describe(error: &sqlx::Error) -> String {
     // Duplicate keys, values that do not fit, statements that do not parse: each quotes what was sent.
     let words = match number {
         1062 => "another row has the same key",
-        1064 => "the server does not understand the statement",
+        1064 => "the statement is not valid",
         1048 | 1136 | 1264 | 1265 | 1292 | 1366 | 1406 | 3140 | 4025 => {
             "a value does not fit into its column, or breaks a rule of the table"
         }

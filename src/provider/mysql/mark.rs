@@ -132,8 +132,7 @@ pub async fn store(
         .await?;
     match fetch(connection, bookkeeping, kind, Some((name, host))).await?.into_values().next() {
         Some(Label { mark, .. }) if !mark.is_of(&label.mark.estate) => Err(Failure::conflict(format!(
-            "the table `{bookkeeping}`.`{TABLE}` has its name for {} in estate \"{}\"; where that never made it, or it was \
-             removed by hand, delete the row",
+            "the table `{bookkeeping}`.`{TABLE}` has a row for this name of {} in estate \"{}\"; if that resource was never created, or was removed by hand, delete the row",
             mark.address, mark.estate
         ))),
         _ => Ok(()),

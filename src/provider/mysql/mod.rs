@@ -44,7 +44,7 @@ struct MySqlSettings {
     url: String,
     /// A PEM file with certificates to trust besides those of the system, relative to the estate's folder.
     roots: Option<String>,
-    /// The database for records of scripts and for marks that have no other place, made when the first is written.
+    /// The database for records of scripts and for marks that have no other place; created when the first one is written.
     #[serde(default = "default_bookkeeping_database")]
     bookkeeping_database: String,
 }
@@ -84,7 +84,7 @@ impl Provider for MySql {
 fn bookkeeping_database(settings: &Settings) -> Result<Arc<str>, ProviderError> {
     let name = settings.text("bookkeeping_database").map_or_else(default_bookkeeping_database, str::to_owned);
     if name.is_empty() || name.len() > 64 || name.contains('\0') || types::is_system_database(&name) {
-        return Err(invalid(settings, "`bookkeeping_database` is no name of a database"));
+        return Err(invalid(settings, "`bookkeeping_database` is not a valid name of a database"));
     }
     Ok(name.into())
 }

@@ -2,7 +2,7 @@
 
 /// A text that cannot stand in a statement.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("a name or value holds a NUL character")]
+#[error("a name or value contains a NUL character")]
 pub struct NulCharacter;
 
 /// A name as a quoted identifier.
@@ -48,7 +48,7 @@ pub fn escape_pattern(database: &str) -> String {
     database.replace('_', "\\_").replace('%', "\\%")
 }
 
-/// A database's name of a pattern that stands for this one alone; nothing for a pattern that stands for several.
+/// A database's name of a pattern that stands for this one alone; `None` for a pattern that stands for several.
 pub fn unescape_pattern(pattern: &str) -> Option<String> {
     let mut name = String::with_capacity(pattern.len());
     let mut characters = pattern.chars();

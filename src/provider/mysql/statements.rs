@@ -19,7 +19,7 @@ pub fn check_query(sql: &str) -> Result<(), String> {
         match word.as_str() {
             "(" => depth += 1,
             ")" => depth -= 1,
-            ";" => return Err("a semicolon cannot stand here".to_owned()),
+            ";" => return Err("a semicolon is not allowed here".to_owned()),
             _ => {}
         }
         if depth < 0 {
@@ -29,7 +29,7 @@ pub fn check_query(sql: &str) -> Result<(), String> {
     match words.first() {
         _ if depth > 0 => Err("a parenthesis is not closed".to_owned()),
         Some(word) if ["SELECT", "WITH", "VALUES", "TABLE"].contains(&word.as_str()) => Ok(()),
-        _ => Err("a check is a query that begins with SELECT, WITH, VALUES or TABLE".to_owned()),
+        _ => Err("a check must be a query that begins with SELECT, WITH, VALUES or TABLE".to_owned()),
     }
 }
 
@@ -126,7 +126,7 @@ fn skip_quoted(text: &str, quote: char) -> Result<&str, String> {
             return Ok(&text[index + 1..]);
         }
     }
-    Err(format!("what begins with {quote} does not end"))
+    Err(format!("the text or name that begins with {quote} does not end"))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Connections {
         refuse_password(settings, has_password(url))?;
         let roots = tls::roots(settings);
         let mut options = protected(options, roots.is_some()).map_err(|refused| {
-            invalid(settings, refused).with_remedy("take `sslmode=disable` out of `url`, or leave `roots` out")
+            invalid(settings, refused).with_remedy("remove `sslmode=disable` from `url`, or leave `roots` out")
         })?;
         if let Some(file) = roots {
             options = options.ssl_root_cert_from_pem(tls::pem(&file).map_err(|why| invalid(settings, why))?);

@@ -22,7 +22,7 @@ pub enum Failure {
     Nul(#[from] NulCharacter),
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
-    #[error("the transaction was sent to be committed, but the answer was lost: {}", describe(.0))]
+    #[error("the transaction was sent for commit, but the answer was lost: {}", describe(.0))]
     CommitUnknown(sqlx::Error),
 }
 
@@ -70,12 +70,11 @@ impl Failed for Failure {
             }
             (ErrorClass::Denied, _) => denied_remedy(&self.to_string()),
             (ErrorClass::Fatal, Some("42P01" | "3F000")) => {
-                "create it by a `postgres.script` that comes first (`dependsOn`)"
+                "create it with a `postgres.script` that runs first (`dependsOn`)"
             }
             // The driver has these words for it, and no variant.
             _ if matches!(error, sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS")) => {
-                "switch TLS on in the server, or write `sslmode=disable` into the target's `url`, which sends everything \
-                 in the clear"
+                "enable TLS on the server, or write `sslmode=disable` into the target's `url`, which sends everything in the clear"
             }
             _ => return None,
         };
@@ -86,8 +85,11 @@ impl Failed for Failure {
 /// Which privilege the user of the `url` lacks, by the words of the server.
 fn denied_remedy(message: &str) -> &'static str {
     let wanted = [
-        ("pg_authid", "let the user read pg_authid"),
-        ("row-level security", "give the user BYPASSRLS, or make it own the table without FORCE ROW LEVEL SECURITY"),
+        ("pg_authid", "grant the user SELECT on pg_authid"),
+        (
+            "row-level security",
+            "give the user BYPASSRLS, or make it the owner of the table without FORCE ROW LEVEL SECURITY",
+        ),
         ("create database", "give the user CREATEDB"),
         ("permission denied for database", "grant the user CREATE on the database"),
         ("must be member of role", "make the user a member of that role"),

@@ -45,7 +45,7 @@ struct PostgresSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
-    /// The schema for records of scripts, made when the first script runs.
+    /// The schema for records of scripts; created when the first script runs.
     #[serde(default = "default_bookkeeping_schema")]
     bookkeeping_schema: String,
 }
@@ -85,7 +85,7 @@ impl Provider for Postgres {
 fn bookkeeping_schema(settings: &Settings) -> Result<Arc<str>, ProviderError> {
     let name = settings.text("bookkeeping_schema").map_or_else(default_bookkeeping_schema, str::to_owned);
     if name.is_empty() || name.len() > 63 || name.contains('\0') || name.starts_with("pg_") {
-        return Err(invalid(settings, "`bookkeeping_schema` is no name of a schema"));
+        return Err(invalid(settings, "`bookkeeping_schema` is not a valid name of a schema"));
     }
     Ok(name.into())
 }

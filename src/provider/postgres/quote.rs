@@ -2,7 +2,7 @@
 
 /// A text that PostgreSQL cannot hold.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("a name or value holds a NUL character, which PostgreSQL cannot store")]
+#[error("a name or value contains a NUL character, which PostgreSQL cannot store")]
 pub struct NulCharacter;
 
 /// A name as a quoted identifier.

@@ -72,7 +72,7 @@ pub fn check_expression(text: &str) -> Result<(), String> {
         match token {
             Token::Symbol('(') => depth += 1,
             Token::Symbol(')') => depth -= 1,
-            Token::Symbol(';') => return Err("a semicolon cannot stand here".to_owned()),
+            Token::Symbol(';') => return Err("a semicolon is not allowed here".to_owned()),
             _ => {}
         }
         if depth < 0 {
@@ -90,7 +90,7 @@ pub fn check_query(text: &str) -> Result<(), String> {
     check_expression(text)?;
     match tokens(text)?.first() {
         Some(Token::Word(word)) if ["SELECT", "WITH", "VALUES", "TABLE"].contains(&word.as_str()) => Ok(()),
-        _ => Err("a check is a query that begins with SELECT, WITH, VALUES or TABLE".to_owned()),
+        _ => Err("a check must be a query that begins with SELECT, WITH, VALUES or TABLE".to_owned()),
     }
 }
 

@@ -81,7 +81,7 @@ impl Client {
         format!("{}@{}", self.user, self.base.as_str().trim_end_matches('/').split("://").last().unwrap_or_default())
     }
 
-    /// The answer, or nothing for the server's own 404.
+    /// The answer, or `None` for the server's own 404.
     ///
     /// # Errors
     /// If no whole answer comes, the server refuses, or the answer is not the API's.
@@ -123,7 +123,7 @@ impl Client {
     async fn write(&self, method: Method, path: &[&str], body: &Json) -> Result<(), Failure> {
         let answer = self.send(method, path, Some(body)).await?;
         if is_missing(&answer)? {
-            let reason = "what it belongs to does not exist".to_owned();
+            let reason = "its virtual host or user does not exist".to_owned();
             return Err(Failure::Refused { status: StatusCode::NOT_FOUND, reason });
         }
         self.done(&answer, &[StatusCode::CREATED, StatusCode::NO_CONTENT]).map(|_| ())
@@ -158,18 +158,18 @@ impl Client {
         let begin = self.transport.masked(&beginning(&answer.body));
         let status = answer.status.as_u16();
         Failure::invalid(format!(
-            "the answer (status {status}) is not one of the management API; is `url` the right address? It begins: {begin}"
+            "the answer (status {status}) did not come from the management API; check the address in `url`. It begins: {begin}"
         ))
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
-        let mut segments = url.path_segments_mut().map_err(|()| Failure::invalid("`url` can have no path"))?;
+        let mut segments = url.path_segments_mut().map_err(|()| Failure::invalid("`url` must not have a path"))?;
         segments.pop_if_empty().push("api");
         for segment in path {
             // These would be taken for steps within the path.
             if matches!(*segment, "." | "..") {
-                return Err(Failure::invalid(format!("the name {segment:?} cannot stand in a request")));
+                return Err(Failure::invalid(format!("the name {segment:?} cannot be used in a request")));
             }
             segments.push(segment);
         }

@@ -37,7 +37,7 @@ impl Failed for Failure {
                     .into(),
             ),
             Self::Refused { reason, .. } if reason.contains("inequivalent arg") => {
-                Some("it was made by somebody else in another form: give the resource another name".into())
+                Some("it exists with other properties; give the resource another name".into())
             }
             Self::Refused { .. } => None,
             Self::Obstacle(obstacle) => obstacle.remedy(),

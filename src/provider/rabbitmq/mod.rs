@@ -40,11 +40,11 @@ struct RabbitMqSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `https://`.
     roots: Option<String>,
-    /// Whether `http://` may be a server on another machine: everybody on the network between can then read what is sent, the
-    /// password too.
+    /// Whether `http://` may be a server on another machine: everybody on the network between can then read what is sent,
+    /// including the password.
     #[serde(default)]
     plaintext: bool,
-    /// Reads and writes together.
+    /// The maximum number of requests per second, reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     requests_per_second: u32,

@@ -34,8 +34,11 @@ impl Connections {
         let location = format!("{user}@{}/{}", info.addr(), info.redis_settings().db());
         let address = format!("address {}, database {}", info.addr(), info.redis_settings().db());
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(invalid(settings, "`url` asks not to verify the server's certificate")
-                .with_remedy("leave `#insecure` out, and name a file with the certificates to trust in `roots`"));
+            return Err(invalid(
+                settings,
+                "`#insecure` in `url` turns off the verification of the server's certificate",
+            )
+            .with_remedy("remove `#insecure`, and name a file with the certificates to trust in `roots`"));
         }
         let (asked, is_local) = match info.addr() {
             ConnectionAddr::TcpTls { host, .. } => (Asked::Verified, is_this_machine(host)),

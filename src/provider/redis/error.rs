@@ -70,7 +70,7 @@ fn remedy(error: &RedisError) -> Option<&'static str> {
     match error.code()? {
         "NOPERM" => Some("allow the user of the target's `url` this command and these keys"),
         "NOAUTH" | "WRONGPASS" => Some(LOGIN),
-        "MOVED" | "ASK" => Some("name a server that is no part of a cluster"),
+        "MOVED" | "ASK" => Some("use a server that is not part of a cluster"),
         "WRONGTYPE" => Some("remove the key by hand, or give the resource another one"),
         _ => None,
     }

@@ -33,7 +33,7 @@ impl Label {
         format!("(resetchannels &{} -@all)", self.pattern())
     }
 
-    /// Reads a selector as `ACL LIST` writes it, without its parentheses; nothing if it is somebody's own.
+    /// Reads a selector as `ACL LIST` writes it, without its parentheses; `None` if it is somebody's own.
     pub fn parse(selector: &str) -> Option<Self> {
         let mut pattern = None;
         for word in selector.split_ascii_whitespace() {

@@ -40,8 +40,8 @@ struct RedisSettings {
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder. Needs `rediss://`.
     roots: Option<String>,
-    /// Whether `redis://` may be a server on another machine: everybody on the network between can then read what is sent, the
-    /// password too.
+    /// Whether `redis://` may be a server on another machine: everybody on the network between can then read what is sent,
+    /// including the password.
     #[serde(default)]
     plaintext: bool,
 }

@@ -52,7 +52,7 @@ impl Api {
         };
         let region = settings.text("region").unwrap_or(super::REGION).to_owned();
         if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err("`region` is none: it has letters, digits and hyphens".to_owned());
+            return Err("`region` is not a valid region name; use letters, digits and hyphens".to_owned());
         }
         let address = |name: &str, text: &str| {
             tenantry_transport::base_url(text).map_err(|why| format!("`{name}` cannot be used: {why}"))
@@ -111,7 +111,7 @@ impl Api {
         self.signed(Request { method, url, headers, body: call.body, effect }, "s3").await
     }
 
-    /// Does something in IAM, in its Query API. Returns what stands in the answer's result; nothing where it has none.
+    /// Does something in IAM, in its Query API. Returns the answer's result, an empty element if it has none.
     ///
     /// # Errors
     /// If no answer comes, a refusal, or something else.
@@ -196,7 +196,7 @@ fn form(action: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
 fn path(base: &str, bucket: &str, key: &str) -> Result<String, Failure> {
     let is_step = |segment: &str| matches!(segment, "." | "..");
     if is_step(bucket) || key.split('/').any(is_step) {
-        return Err(Failure::invalid(format!("the name {bucket}/{key} has a step (`.` or `..`) in it")));
+        return Err(Failure::invalid(format!("the name {bucket}/{key} has a segment `.` or `..`")));
     }
     let encode =
         |text: &str| percent_encode(text, |character| character.is_ascii_alphanumeric() || "-._~/".contains(character));
@@ -229,11 +229,9 @@ pub fn refusal(answer: &Answer) -> Failure {
             code: String::new(),
             message: answer.status.canonical_reason().unwrap_or("refused").to_owned(),
         },
-        None if answer.status.is_server_error() || answer.status == StatusCode::FORBIDDEN => Failure::Refused {
-            status,
-            code: String::new(),
-            message: "refused, without a reason that can be read".to_owned(),
-        },
+        None if answer.status.is_server_error() || answer.status == StatusCode::FORBIDDEN => {
+            Failure::Refused { status, code: String::new(), message: "refused without a readable reason".to_owned() }
+        }
         None => Failure::Unreadable(no_xml(answer)),
     }
 }
@@ -241,7 +239,7 @@ pub fn refusal(answer: &Answer) -> Failure {
 /// What came instead.
 fn no_xml(answer: &Answer) -> String {
     let kind = answer.header("content-type").unwrap_or("something").chars().take(60).collect::<String>();
-    format!("the answer (status {}) is not one of S3 but {kind}", answer.status.as_u16())
+    format!("the answer (status {}) did not come from S3: it is {kind}", answer.status.as_u16())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub enum Failure {
     #[error("{0}")]
     Unreadable(String),
     /// The server does not know what is asked of it.
-    #[error("this server cannot do {feature}: {why}")]
+    #[error("this server does not support {feature}: {why}")]
     Unsupported { feature: &'static str, why: String },
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
@@ -115,15 +115,15 @@ impl Failed for Failure {
             Self::Refused { code, .. } if code == "RequestTimeTooSkewed" => "set the clock of this machine",
             Self::Refused { code, .. } if code == "InvalidAccessKeyId" => "check the target's `access_key_id`",
             Self::Refused { message, .. } if message.contains("BlockPublicPolicy") => {
-                "let the bucket's `publicAccessBlock` allow it, if it is meant to be public"
+                "if the bucket is meant to be public, allow it in its `publicAccessBlock`"
             }
-            Self::Refused { status: 401 | 403, .. } => "give the target's access key the right to do it",
+            Self::Refused { status: 401 | 403, .. } => "grant the missing permission to the target's access key",
             Self::Refused { .. } if self.is_elsewhere() => {
-                "the bucket is in another region: make a target for that one"
+                "the bucket is in another region; declare a target for that region"
             }
             Self::Refused { .. } => return None,
-            Self::Unsupported { .. } => "leave it out of the spec, or use a server that can",
-            Self::Unreadable(_) => "check the target's `url`: it has to be the address of the S3 API itself",
+            Self::Unsupported { .. } => "remove it from the spec, or use a server that supports it",
+            Self::Unreadable(_) => "check the target's `url`: it must be the address of the S3 API",
         };
         Some(remedy.into())
     }

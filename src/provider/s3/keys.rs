@@ -37,7 +37,7 @@ impl Note {
         format!("{PREFIX}{TAG}")
     }
 
-    /// What tags say; nothing where they say nothing that can be read.
+    /// What tags say; `None` if they say nothing that can be read.
     pub fn of(tags: &Tags) -> Option<Self> {
         let text = tags.get(&Self::tag())?;
         let mut words = text.split(' ');

@@ -45,22 +45,22 @@ const REQUESTS_PER_SECOND: u32 = 700;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema is made of it; values are read through `Settings::text`")]
 struct S3Settings {
-    /// Where the server is: `https://minio.example.com`. AWS in the region, if it is left out.
+    /// The address of the server, such as `https://minio.example.com`. AWS in the region, if it is left out.
     url: Option<String>,
-    /// All buckets of the target are in it.
+    /// The region of all buckets of the target.
     #[serde(default = "default_region")]
     region: String,
-    /// The id of the access key; `env:NAME` and `file:PATH` do too.
+    /// The id of the access key; also as `env:NAME` or `file:PATH`.
     access_key_id: String,
     /// As `env:NAME` or `file:PATH`.
     secret_access_key: String,
     /// Of temporary credentials, as `env:NAME` or `file:PATH`.
     session_token: Option<String>,
-    /// Where users are managed; `url`, if it is left out, or AWS.
+    /// The address of IAM, where users are managed; `url` or AWS, if it is left out.
     iam_url: Option<String>,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
-    /// Reads and writes together.
+    /// The maximum number of requests per second, reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 5000))]
     requests_per_second: u32,

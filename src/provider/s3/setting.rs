@@ -19,7 +19,7 @@ pub struct Setting {
     pub field: &'static str,
     /// The sub-resource.
     query: &'static str,
-    /// The root element of what it says; nothing for JSON.
+    /// The root element of what it says; `None` for JSON.
     root: Option<&'static str>,
     /// The code of the answer if there is none.
     missing: &'static str,
@@ -113,12 +113,12 @@ impl Setting {
         let Some(root) = self.root else {
             let document =
                 serde_json::from_slice::<serde_json::Value>(&answer.body).ok().filter(serde_json::Value::is_object);
-            let other = || unsupported("it answers a question about it with something else".to_owned());
+            let other = || unsupported("it answers a read of this setting with something else".to_owned());
             return document.map(|json| Said::Json(Value::from(json))).ok_or_else(other);
         };
         match Element::parse(&answer.body) {
             Some(element) if element.name == root => Ok(Said::Xml(element)),
-            Some(element) => Err(unsupported(format!("it answers a question about it with <{}>", element.name))),
+            Some(element) => Err(unsupported(format!("it answers a read of this setting with <{}>", element.name))),
             None => Err(Failure::Unreadable(format!("the answer about {} cannot be read", self.words))),
         }
     }
@@ -156,13 +156,13 @@ impl Setting {
         match api.call(Method::HEAD, Call { bucket, ..Call::default() }).await {
             Err(failure) if failure.is_missing_head() => Err(Failure::Unsupported {
                 feature: self.words,
-                why: "it has deleted the bucket when it was asked to take the setting away".to_owned(),
+                why: "it deleted the bucket when the setting was to be removed".to_owned(),
             }),
             other => other.map(|_| ()),
         }
     }
 
-    /// What was said, as the field of a spec; nothing if it is not set.
+    /// What was said, as the field of a spec; `None` if it is not set.
     pub fn value(&self, said: &Said) -> Option<Value> {
         match (self.field, said) {
             ("versioning", Said::Xml(element)) => Some(element.is("Status", "Enabled").into()),

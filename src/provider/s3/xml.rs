@@ -83,7 +83,7 @@ impl Element {
         into.push_str(&format!("</{}>", self.name));
     }
 
-    /// The root element of a document. Nothing if it is no XML of this sort: truncated, with a document type, too deep.
+    /// The root element of a document. `None` if it is no XML of this sort: truncated, with a document type, too deep.
     pub fn parse(document: &[u8]) -> Option<Self> {
         let mut reader = Reader::from_str(std::str::from_utf8(document).ok()?);
         // The root ends up in this one.

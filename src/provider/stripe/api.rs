@@ -36,7 +36,7 @@ pub enum Failure {
     Refused { status: u16, code: Option<String>, message: String, replayed: bool },
     #[error("{0}")]
     Unreadable(String),
-    #[error("the key is for {} mode, but an object of {} mode was answered", mode(*.key), mode(!*.key))]
+    #[error("the key is for {} mode, but Stripe returned an object of {} mode", mode(*.key), mode(!*.key))]
     Mode { key: bool },
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
@@ -108,13 +108,13 @@ impl Api {
         let live = match key.get(..8) {
             Some("sk_test_" | "rk_test_") => false,
             Some("sk_live_" | "rk_live_") => true,
-            _ => return Err("`api_key` is no secret or restricted key (`sk_test_…`, `rk_live_…`)".to_owned()),
+            _ => return Err("`api_key` is not a secret or restricted key (`sk_test_…`, `rk_live_…`)".to_owned()),
         };
         let says_live = settings.values.get("live").and_then(Json::as_bool).unwrap_or(false);
         match (live, says_live) {
             (true, false) => {
                 return Err(
-                    "`api_key` is for live mode; a target that moves real money has to say `live = true`".into()
+                    "`api_key` is for live mode; write `live = true` in the target's table if it is meant to move real money".into()
                 );
             }
             (false, true) => return Err("`live = true`, but `api_key` is for test mode".to_owned()),
@@ -163,7 +163,8 @@ impl Api {
             if !has_more {
                 return Ok(objects);
             }
-            let last = ids.last().ok_or_else(|| unreadable("says that it goes on, but does not".to_owned()))?;
+            let last =
+                ids.last().ok_or_else(|| unreadable("is marked as incomplete, but names no next page".to_owned()))?;
             pages.turn(&ids, last).map_err(|endless| Failure::Unreadable(format!("{path}: {endless}")))?;
             after = Some((*last).to_owned());
         }
@@ -182,7 +183,7 @@ impl Api {
         let account = self.call(Method::GET, "account", None, None, None).await?.object;
         match account.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()) {
             Some(id) => Ok(id.to_owned()),
-            None => Err(Failure::Unreadable("the answer is no account".to_owned())),
+            None => Err(Failure::Unreadable("the answer is not an account".to_owned())),
         }
     }
 
@@ -195,7 +196,7 @@ impl Api {
         self.call(Method::GET, "products", Some(&query), None, None).await.map(|_| ())
     }
 
-    /// One object, or nothing if there is none of that id or it was deleted.
+    /// One object, or `None` if there is none of that id or it was deleted.
     ///
     /// # Errors
     /// If that could not be told.
@@ -231,7 +232,7 @@ impl Api {
         let posted = self.call(Method::POST, path, None, Some(form), Some(&key)).await?;
         match posted.object.get("id").and_then(Json::as_str) {
             Some(_) => Ok(posted),
-            None => Err(Failure::Unreadable("Stripe says that it was made, but answers no object".to_owned())),
+            None => Err(Failure::Unreadable("Stripe reports that it was created, but returned no object".to_owned())),
         }
     }
 
@@ -248,7 +249,7 @@ impl Api {
                     || object.get("status").and_then(Json::as_str) == Some("canceled");
                 match is_gone {
                     true => Ok(true),
-                    false => Err(Failure::Unreadable("Stripe does not say that it is deleted".to_owned())),
+                    false => Err(Failure::Unreadable("Stripe does not confirm that it is deleted".to_owned())),
                 }
             }
             Err(failure) if failure.status() == Some(404) => Ok(false),
@@ -273,7 +274,7 @@ impl Api {
         }
         if let Some(key) = idempotency_key {
             let key = HeaderValue::from_str(key)
-                .map_err(|_| Failure::invalid("its idempotency key has characters that a header must not"))?;
+                .map_err(|_| Failure::invalid("its idempotency key has characters that a header cannot have"))?;
             headers.insert("idempotency-key", key);
         }
         let body = form.map(|form| form.encoded().into_bytes());
@@ -297,9 +298,9 @@ impl Api {
             let text = |name: &str| json.get("error")?.get(name)?.as_str();
             // Whoever stands in front of Stripe, and does not find it, says 404 as well.
             if status == 404 && text("type").is_none() {
-                return Err(Failure::Unreadable("the answer (status 404) is not one of Stripe".to_owned()));
+                return Err(Failure::Unreadable("the answer (status 404) did not come from Stripe".to_owned()));
             }
-            let message = text("message").unwrap_or("Stripe refused it without saying why");
+            let message = text("message").unwrap_or("Stripe gave no reason");
             let code = text("code").or_else(|| text("type")).map(str::to_owned);
             return Err(Failure::Refused { status, code, message: self.transport.masked(message), replayed });
         }
@@ -325,7 +326,7 @@ fn about(object: Json, id: &str) -> Result<Json, Failure> {
     let asked = id.split('/').next();
     match object.get("id").and_then(Json::as_str) {
         found if found == asked => Ok(object),
-        _ => Err(Failure::Unreadable("the answer is not about the object that was asked for".to_owned())),
+        _ => Err(Failure::Unreadable("the answer is about another object than the requested one".to_owned())),
     }
 }
 

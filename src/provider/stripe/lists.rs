@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Nothing if the object has no name that a spec could use.
+    /// `None` if the object has no name that a spec could use.
     pub fn of(kind: StripeKind, object: Json) -> Option<Self> {
         let mark = mark::read(&object);
         let text = |name: &str| object.get(name).and_then(Json::as_str);
@@ -88,7 +88,7 @@ impl Entry {
         self.object.get("id").and_then(Json::as_str).unwrap_or_default()
     }
 
-    /// The estate that has the name to itself; nothing where all share one space of names.
+    /// The estate that has the name to itself; empty if all estates share one space of names.
     fn space(&self, kind: StripeKind) -> &str {
         match (&self.mark, has_space(kind)) {
             (Some(mark), true) => &mark.estate,
@@ -184,7 +184,7 @@ impl List {
         let mut current = self.named(estate, name).iter().filter(|entry| entry.state == State::Current);
         match (current.next(), current.next()) {
             (Some(one), Some(other)) => Err(format!(
-                "there are several of this name, such as {} and {}; keep one and delete the others",
+                "several objects have this name, such as {} and {}; keep one and delete the others",
                 one.id(),
                 other.id()
             )),
@@ -203,7 +203,7 @@ impl List {
         let mut others = self.iter().filter(|entry| entry.state == State::Current && entry.name == name);
         match (others.next(), others.next()) {
             (Some(_), Some(_)) => {
-                Err(format!("several estates have a {} of the name `{name}`; write its id", self.kind.name()))
+                Err(format!("several estates have a {} with the name `{name}`; write its id", self.kind.name()))
             }
             (found, _) => Ok(found),
         }

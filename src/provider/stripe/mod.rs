@@ -47,15 +47,15 @@ const REQUESTS_PER_SECOND: u32 = 25;
 struct StripeSettings {
     /// A secret or restricted key (`sk_test_…`, `rk_live_…`), as `env:NAME` or `file:PATH`.
     api_key: String,
-    /// Has to be true where the key is for live mode, and must not be where it is for test mode.
+    /// Must be true for a key of live mode, and false for a key of test mode.
     #[serde(default)]
     live: bool,
-    /// Where the API is, without `/v1`.
+    /// The address of the API, without `/v1`.
     #[serde(default = "default_url")]
     url: String,
     /// A PEM file with the only certificates to trust, relative to the estate's folder.
     roots: Option<String>,
-    /// Reads and writes together.
+    /// The maximum number of requests per second, reads and writes together.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 100))]
     requests_per_second: u32,

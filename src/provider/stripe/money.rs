@@ -50,7 +50,7 @@ fn parts(text: &str) -> Option<(String, String)> {
     Some((if whole.is_empty() { "0" } else { whole }.to_owned(), fraction.trim_end_matches('0').to_owned()))
 }
 
-/// Decimals that an amount really uses; nothing if the text is no amount.
+/// Decimals that an amount really uses; `None` if the text is no amount.
 pub fn decimals_used(text: &str) -> Option<usize> {
     parts(text).map(|(_, fraction)| fraction.len())
 }

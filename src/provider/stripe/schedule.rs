@@ -109,7 +109,7 @@ pub fn names<'a>(items: impl Iterator<Item = (&'a Item, &'a str)>) -> Form {
     form
 }
 
-/// What a price costs in a year, in millionths of a millionth of the currency's smallest unit; nothing where that depends on
+/// What a price costs in a year, in millionths of a millionth of the currency's smallest unit; `None` if that depends on
 /// how much is used.
 pub fn yearly(price: &Json, quantity: u64) -> Option<i128> {
     let text = |pointer: &str| price.pointer(pointer).and_then(Json::as_str);

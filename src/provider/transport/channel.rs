@@ -13,12 +13,12 @@ pub fn base_url(text: &str) -> Result<Url, String> {
     let asked = match url.scheme() {
         "https" => Asked::Verified,
         "http" => Asked::Unencrypted,
-        _ => return Err("it has to begin with https".to_owned()),
+        _ => return Err("it must begin with https".to_owned()),
     };
     channel(asked, is_local, false)
-        .map_err(|_| "it has to begin with https, unless it is an address of this machine".to_owned())?;
+        .map_err(|_| "it must begin with https, unless it is an address of this machine".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must hold no user, password, query or fragment".to_owned());
+        return Err("it must not have a user, password, query or fragment".to_owned());
     }
     Ok(url)
 }

@@ -27,7 +27,7 @@ pub enum Failure {
     Certificate(tls::Unverified),
     #[error("the answer is longer than {most} bytes")]
     TooLong { status: StatusCode, most: usize },
-    #[error("the server redirects to {0}, where credentials must not go")]
+    #[error("the server redirects to {0}, to which credentials must not be sent")]
     Redirected(String),
     #[error("too many redirects, or a redirect of a write request")]
     Redirecting,
@@ -52,7 +52,7 @@ fn late(within: Duration, phase: Phase) -> String {
     match phase {
         Phase::Connecting => format!("no connection within {within}"),
         Phase::Waiting => format!("no answer within {within}"),
-        Phase::Reading(_) => format!("no whole answer within {within}"),
+        Phase::Reading(_) => format!("no complete answer within {within}"),
     }
 }
 
@@ -95,11 +95,10 @@ impl Failure {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Certificate(unverified) => Some(unverified.remedy()),
-            Self::Redirected(_) => Some("write the address that answers itself into the target's `url`"),
-            Self::TooLong { most: MOST_BYTES, .. } => Some("ask for smaller pages"),
+            Self::Redirected(_) => Some("write the final address into the target's `url`"),
+            Self::TooLong { most: MOST_BYTES, .. } => Some("use a smaller page size"),
             Self::Late { .. } => Some(
-                "check that the target's address is right and that it is well; `timeouts` of the target's table gives \
-                 it more time",
+                "check the target's address and that it is healthy; allow more time with `timeouts` in the target's table",
             ),
             _ => None,
         }
@@ -142,6 +141,6 @@ mod tests {
             |milliseconds, phase| Failure::Late { within: Duration::from_millis(milliseconds), phase }.to_string();
         assert_eq!(late(30_000, Phase::Waiting), "no answer within 30 s");
         assert_eq!(late(250, Phase::Connecting), "no connection within 0.25 s");
-        assert_eq!(late(1_000, Phase::Reading(StatusCode::OK)), "no whole answer within 1 s");
+        assert_eq!(late(1_000, Phase::Reading(StatusCode::OK)), "no complete answer within 1 s");
     }
 }

@@ -80,8 +80,9 @@ impl Answer {
 /// # Errors
 /// If the text cannot be a header.
 pub fn secret_header(name: HeaderName, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
-    let mut value = HeaderValue::from_str(value)
-        .map_err(|_| Failure::Settings(format!("the value for the header `{name}` has characters that it must not")))?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        Failure::Settings(format!("the value for the header `{name}` has characters that a header cannot have"))
+    })?;
     value.set_sensitive(true);
     Ok((name, value))
 }

@@ -39,7 +39,7 @@ impl Unverified {
     pub fn remedy(&self) -> &'static str {
         match &self.0 {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "write the name that the certificate is for into the target's `url`, or give the server another one"
+                "write a name of the certificate into the target's `url`, or give the server another certificate"
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => "renew the server's certificate",
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -92,7 +92,7 @@ fn load(file: &Path) -> Result<(Vec<u8>, RootCertStore), String> {
         roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(unusable("there are none in it".to_owned()));
+        return Err(unusable("it contains no certificate".to_owned()));
     }
     Ok((text, roots))
 }

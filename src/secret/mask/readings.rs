@@ -43,8 +43,8 @@ impl Reading {
         (from as usize, to as usize)
     }
 
-    /// Reads step by step: `read` says how many bytes are taken and what they say, or nothing for a byte as it is.
-    /// Nothing if every byte is.
+    /// Reads step by step: `read` says how many bytes are taken and what they say, or `None` for a byte as it is.
+    /// `None` if every byte is.
     fn read(&self, read: impl Fn(&[u8]) -> Option<(usize, Vec<u8>)>) -> Option<Self> {
         let mut reading = Self { bytes: Vec::with_capacity(self.bytes.len()), places: Vec::new() };
         let mut changed = false;

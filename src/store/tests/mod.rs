@@ -62,7 +62,7 @@ impl Place {
         Self::Sqlite(assert_fs::TempDir::new().expect("a temporary folder"))
     }
 
-    /// A database of its own; nothing where there is no server.
+    /// A database of its own; `None` if there is no server.
     #[expect(
         clippy::disallowed_methods,
         clippy::disallowed_macros,

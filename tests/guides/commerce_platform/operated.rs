@@ -33,11 +33,14 @@ impl World {
         assert_eq!(
             unready,
             [
-                four("atlas-hardware/applications", "its controller has not said yet whether it is ResourcesUpToDate"),
-                four("atlas-hardware/deployment", "its controller has not said yet how it is"),
+                four(
+                    "atlas-hardware/applications",
+                    "its controller has not reported yet whether it is ResourcesUpToDate"
+                ),
+                four("atlas-hardware/deployment", "its controller has not reported its health yet"),
                 four("atlas-hardware/migration", "0 of 1 pods have completed"),
-                four("atlas-hardware/payment_keys", "its controller has not said yet whether it is Ready"),
-                four("atlas-hardware/servers", "its operator has not said yet what it is"),
+                four("atlas-hardware/payment_keys", "its controller has not reported yet whether it is Ready"),
+                four("atlas-hardware/servers", "its operator has not reported its state yet"),
             ]
         );
         let operators = Operators::start(self.cluster.clone());
@@ -148,7 +151,7 @@ impl World {
         );
         let told = estate.run(&["validate"]);
         let told = String::from_utf8_lossy(&told.stderr).into_owned() + &String::from_utf8_lossy(&told.stdout);
-        assert!(told.contains("is run again"), "{told}");
+        assert!(told.contains("would run it again"), "{told}");
         estate.edit(blueprint, "          ttlSecondsAfterFinished: 600\n", "");
     }
 }

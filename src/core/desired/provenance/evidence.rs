@@ -1,4 +1,4 @@
-//! What tenants that did not change, or did, say about the cause of a change.
+//! Evidence for the cause of a change, from other tenants that changed or did not change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,7 +14,7 @@ use crate::model::resource::{Applied, Desired};
 use crate::model::value::Value;
 use crate::resolve::ResolvedTenant;
 
-/// Tenants of a tier that are looked at. A few tell as much as all of them, at a cost that does not grow with the estate.
+/// How many tenants of a tier are compared. A few are enough, and the cost does not grow with the estate.
 const SAMPLE: usize = 8;
 
 /// What was found out so far. Changes come owner by owner, and the same field of many.
@@ -31,13 +31,13 @@ pub struct Evidence {
 /// A blueprint's resource without its owner: the id, and the item of its `forEach`.
 type Resource = (Arc<str>, Option<Arc<str>>);
 
-/// What becomes of a field of each tenant that has the resource applied.
+/// What happens to a field of each tenant that has the resource applied.
 type Changed = Arc<Vec<Change>>;
 
 struct Change {
     /// The tenant's place among all.
     tenant: usize,
-    /// The field has another value than it was applied with; without a field, the resource goes.
+    /// The field has another value than it was applied with; without a field, the resource is removed.
     changes: bool,
     /// Where the field's value is written.
     source: Option<Origin>,
@@ -78,17 +78,17 @@ impl Others {
 }
 
 impl<'e> Provenance<'_, 'e> {
-    /// What becomes of a resource of other tenants on the same tier.
+    /// What happens to a resource of other tenants on the same tier.
     fn siblings(&self, tenant: &ResolvedTenant<'e>, address: &Address) -> Others {
         self.others(tenant, address, "", |other, _| std::ptr::eq(other.tier, tenant.tier))
     }
 
-    /// What becomes of a field of all other tenants.
+    /// What happens to a field of all other tenants.
     pub(super) fn everyone(&self, tenant: &ResolvedTenant<'e>, address: &Address, pointer: &str) -> Others {
         self.others(tenant, address, pointer, |_, _| true)
     }
 
-    /// What becomes of a field of tenants on other tiers.
+    /// What happens to a field of tenants on other tiers.
     pub(super) fn strangers(&self, tenant: &ResolvedTenant<'e>, address: &Address, pointer: &str) -> Others {
         self.others(tenant, address, pointer, |other, _| !std::ptr::eq(other.tier, tenant.tier))
     }
@@ -250,7 +250,7 @@ pub fn differs(desired: &Desired, applied: &Applied, pointer: &str) -> bool {
     before != Value::Map(desired.spec.shared()).pointer(pointer)
 }
 
-/// How many resources would be made, written or deleted.
+/// How many resources would be created, updated or deleted.
 fn distance(desired: &[Desired], applied: &BTreeMap<&Address, &Applied>) -> usize {
     let is_kept = |desired: &&Desired| applied.contains_key(&desired.address);
     let kept = desired.iter().filter(is_kept).count();

@@ -44,7 +44,7 @@ impl<'e> Provenance<'_, 'e> {
         }
     }
 
-    /// Where the value of a field is written, whatever it was before; nothing if only the blueprint has it.
+    /// Where the value of a field is written, whatever it was before; `None` if only the blueprint has it.
     pub(super) fn source_of_field(&self, address: &Address, pointer: &str) -> Option<Origin> {
         let subject = self.subject(address)?;
         let (part, below) = part_at(&self.resource(subject)?.spec, pointer);

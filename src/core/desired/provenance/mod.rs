@@ -1,7 +1,7 @@
 //! Which line of the estate a user has to edit, for a change or a finding of a plan.
 //!
-//! The estate says what is asked for now, the inventory what was asked for last; nobody has on record which document was
-//! edited in between. So the cause is reasoned out, from the nearest to the farthest:
+//! The estate says what is desired now, the inventory what was desired last; there is no record of which document was edited in
+//! between. So the cause is concluded, from the nearest to the farthest:
 //!
 //! - a value that the tenant's document has itself comes from there;
 //! - a value of the tier comes from the tier's document, unless the tenant was on another tier before ([`evidence`]): then
@@ -10,7 +10,7 @@
 //! - what nobody asks for any more was taken away by the tenant's `tier`, by a list, by a condition, or from a blueprint
 //!   ([`removal`]).
 //!
-//! Pure, and only asked where something changes: a plan with nothing to do pays nothing for it.
+//! Pure, and only used for changes: it costs nothing in a plan without changes.
 
 mod evidence;
 mod fields;
@@ -88,7 +88,7 @@ impl<'a, 'e> Provenance<'a, 'e> {
     /// The place that a user edits to change a field of a resource; with the empty pointer, to change whether the resource
     /// exists. Of an address without an id, the pointer is one of its owner's document.
     ///
-    /// Nothing where no document is left that could be edited.
+    /// `None` if no document is left that could be edited.
     pub fn origin(&self, address: &Address, pointer: &str) -> Option<Origin> {
         let subject = self.subject(address)?;
         let origin = if address.id.is_empty() {
@@ -162,7 +162,7 @@ impl<'a, 'e> Provenance<'a, 'e> {
         from.map(|(_, applied)| applied).take_while(|applied| applied.address.owner == *owner)
     }
 
-    /// Where the first value that an expression of a part looks at is written; nothing if no document but the blueprint has it.
+    /// Where the first value that an expression of a part looks at is written; `None` if no document but the blueprint has it.
     fn source(&self, subject: Subject<'_, 'e>, part: &Compiled, below: &[Arc<str>]) -> Option<Source> {
         let mut found = None;
         part.for_each_expression(&mut |expression| {

@@ -1,4 +1,4 @@
-//! What took away a resource that nobody asks for any more.
+//! What removed a resource that is no longer desired.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl<'e> Provenance<'_, 'e> {
         }
     }
 
-    /// The condition or list that keeps a resource from existing. Nothing if the blueprint no longer makes one of many of it.
+    /// The condition or list that keeps a resource from existing. `None` if the blueprint no longer makes one of many of it.
     fn deciding<'c>(
         &self,
         subject: Subject<'_, 'e>,

@@ -1,7 +1,7 @@
-//! What is not billed: a customer pays for nothing that is not there.
+//! Blocks billing changes: a customer pays only for resources that exist.
 //!
-//! Kinds that charge a customer say so. While something of a tenant is blocked, what it is billed does not grow; once the
-//! tenant shrinks (it is suspended, or leaves), its bill is the first thing that changes.
+//! Kinds say whether they charge a customer. While a resource of a tenant is blocked, its bill does not grow; when the tenant
+//! shrinks (it is suspended, or leaves), its bill changes first.
 
 use std::collections::HashMap;
 
@@ -35,12 +35,12 @@ pub fn bills(inputs: &Inputs<'_>, kind: &str) -> bool {
     inputs.catalogue.get(kind).is_some_and(|kind| kind.bills)
 }
 
-/// Whether a change writes what a customer is billed.
+/// Whether a change affects what a customer is billed.
 fn is_billed(inputs: &Inputs<'_>, change: &Change) -> bool {
     matches!(change.action(), Action::Create | Action::Update | Action::Replace) && bills(inputs, &change.kind)
 }
 
-/// Whether a tenant gives something up with its phase.
+/// Whether a tenant shrinks with its phase.
 pub fn shrinks(transitions: &[Transition], owner: &Owner) -> bool {
     let entered = transitions.iter().find(|transition| owner.tenant() == Some(&transition.tenant));
     entered.is_some_and(|entered| matches!(entered.to, Phase::Suspended | Phase::Deleting | Phase::Deleted))

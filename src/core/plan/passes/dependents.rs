@@ -1,4 +1,4 @@
-//! What has to wait for something that is blocked.
+//! Blocks changes that depend on something blocked.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use super::super::draft::{Draft, blocked as blocked_change};
 use super::super::{Action, Change, Hindrance};
 use crate::model::address::Address;
 
-/// What needs something blocked is blocked, and so on. What something blocked needs is not deleted.
+/// Blocks what needs something blocked, transitively. What a blocked resource needs is not deleted.
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     if draft.blocked.is_empty() {
         return;

@@ -2,15 +2,15 @@
 //!
 //! | pass | finds |
 //! |---|---|
-//! | [`moves`] | addresses that resources had before, told by the inventory; runs before the targets are asked |
-//! | [`systems`] | targets that are another system than they were |
-//! | [`verdicts`] | what is to be done about each desired resource |
+//! | [`moves`] | earlier addresses of resources, from the inventory; runs before the targets are read |
+//! | [`systems`] | targets that are another system than before |
+//! | [`verdicts`] | what to do about each desired resource |
 //! | [`secrets`] | resources whose secret was lost: nothing is generated again without an Approval |
 //! | [`orphans`] | what exists and is no longer wanted |
 //! | [`phases`] | which tenants enter a phase, and which cannot |
-//! | [`selection`] | what has to wait for something that was not selected |
-//! | [`billing`] | what is not billed, because something of its owner is blocked |
-//! | [`dependents`] | what has to wait for something that is blocked |
+//! | [`selection`] | changes that depend on something that was not selected |
+//! | [`billing`] | billing changes that are blocked, because a resource of their owner is blocked |
+//! | [`dependents`] | changes that depend on something blocked |
 //! | [`reports`] | one finding for many resources that share a reason |
 //! | [`order`] | the order of execution |
 

@@ -1,7 +1,7 @@
-//! Identity over address: what the inventory has at another address, under the very target, kind and identity that a
-//! desired resource wants, is that resource. Its id was renamed, or two were swapped.
+//! Identity before address: if the inventory has a resource at another address with the target, kind and identity of a desired
+//! resource, it is that resource. Its id was renamed, or two ids were swapped.
 //!
-//! Runs before the targets are asked, so that a reader knows whose mark it may find.
+//! Runs before the targets are read, so that a reader knows which marks it may find.
 
 use super::super::draft::Place;
 use crate::collections::HashMap;
@@ -9,7 +9,7 @@ use crate::desired::OwnerResources;
 use crate::model::address::Address;
 use crate::model::resource::{Applied, Desired, Inventory};
 
-/// Adds to every desired resource the address at which the inventory has it, if that is another one.
+/// Adds to every desired resource the address at which the inventory has it, if it is another address.
 pub fn add(owners: &mut [OwnerResources], inventory: &Inventory) {
     for (owner, at, from) in find(owners, inventory) {
         owners[owner].resources[at].previously.push(from);

@@ -1,7 +1,6 @@
 //! The order of execution: by owner, in order of creation, deletions last and in reverse.
 //!
-//! What charges a customer comes last when something grows and first when it shrinks, without being asked for by
-//! `dependsOn`; what depends on it keeps its place behind it.
+//! Billing comes last when a tenant grows and first when it shrinks, without `dependsOn`; what depends on it stays behind it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
-//! What exists and is no longer asked for.
+//! Resources that exist and are no longer desired.
 //!
-//! The most dangerous part of a plan, and so the most careful: nothing is deleted because a document disappeared, nothing
-//! that cannot be shown to be ours, nothing whose state is unknown.
+//! The most dangerous part of a plan, and so the most careful: a resource is not deleted because a document is missing, if it
+//! is not known to be ours, or if its state is unknown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::model::value::Map;
 use crate::ownership::{self, Claim, Ownership};
 use crate::policy;
 
-/// Adds to the draft whatever the inventory or a mark knows and the repository no longer has. What any desired resource
-/// wants, by target, kind and identity, is never among it.
+/// Adds to the draft every resource with a record or a mark that the repository no longer has, except those that are desired at
+/// another address (by target, kind and identity).
 pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
     let mut vanished: BTreeMap<Owner, usize> = BTreeMap::new();
     for applied in inputs.inventory.values() {
@@ -45,7 +45,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
                     "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
                 );
                 let help =
-                    "it is left alone; a backup or a clone copies marks. Remove the mark or the resource by hand";
+                    "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand";
                 draft
                     .findings
                     .push(Finding::new(codes::COPIED_MARK, Severity::Warning, message).of(&address).help(help));
@@ -65,14 +65,14 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
         draft.findings.push(
             Finding::refusal(
                 codes::TENANT_VANISHED,
-                format!("tenant {owner} has no document any more, but {what} still there"),
+                format!("tenant {owner} no longer has a document, but {what} left"),
             )
             .help("restore its document; to remove the tenant, take it through `phase: deleting` to `phase: deleted`"),
         );
     }
 }
 
-/// What carries a mark of ours, is neither wanted nor on record, and is not about to be replaced: in order of identity.
+/// Resources that carry our mark, are not desired, not recorded, and not about to be replaced: in order of identity.
 fn unknown_marks<'o>(
     inputs: &Inputs<'_>,
     index: &Index<'_>,
@@ -103,7 +103,7 @@ fn unknown_marks<'o>(
     found
 }
 
-/// As the inventory would have what only its mark tells of.
+/// The record that the inventory would have of a resource that is known only by its mark.
 fn found(target: &TargetName, kind: &str, identity: &Identity, present: &Present, address: &Address) -> Applied {
     Applied {
         address: address.clone(),
@@ -134,20 +134,20 @@ fn blocked(applied: &Applied, reason: Hindrance) -> Blocked {
     }
 }
 
-/// Whether what is there, or what was written, says that its end destroys data.
+/// Whether deleting it destroys data, by the observed spec or the last written one.
 fn loses_data(kind: &Kind, applied: &Applied, present: Option<&Present>) -> bool {
     let loses = |spec: &Map| kind.loses_data_of(&kind.normal(spec));
     present.is_some_and(|present| loses(&present.spec)) || applied.spec_value().is_some_and(|spec| loses(&spec))
 }
 
-/// Why something may not be ended.
+/// Why a resource may not be deleted.
 struct Stop {
     hindrance: Hindrance,
     message: String,
     help: &'static str,
 }
 
-/// Plans the end of one resource. `is_recorded` is whether the inventory has it, and not its mark alone.
+/// Plans the deletion of one resource. `is_recorded` is whether the inventory has it; otherwise it has only a mark.
 fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, .. } = applied;
     let stop = |draft: &mut Draft, Stop { hindrance, message, help }: Stop| {
@@ -191,7 +191,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut
     draft.changes.push(ended(inputs, applied, kind, present.as_ref()));
 }
 
-/// What stands against the end of something that exists.
+/// What prevents the deletion of an existing resource.
 fn stands_against(
     inputs: &Inputs<'_>,
     applied: &Applied,
@@ -210,25 +210,24 @@ fn stands_against(
                 return None;
             }
             let message = format!(
-                "{kind_name} `{identity}` carries our mark and is no longer wanted, but the store does not know it, so it is \
-                 not deleted"
+                "{kind_name} `{identity}` carries the mark of this estate and is no longer wanted, but the store has no record of it, so it is not deleted"
             );
-            let help = "bring back the store of this environment (`tenantry store import`, or `tenantry import --inventory` \
-                        where no export is left); an Approval with `allow: [delete]` for its address lets it be deleted all \
-                        the same";
+            let help = "restore the store of this environment (`tenantry store import`, or `tenantry import --inventory` if there is no export). To delete the resource without it, add an Approval with `allow: [delete]` for its address";
             return Some(Stop { hindrance: Hindrance::NotRecorded, message, help });
         }
         Ownership::NotOurs(cause) => cause,
     };
     let message = format!("{kind_name} `{identity}` is no longer wanted, but {cause}, so it is not deleted");
     let help = match kind.mark {
-        MarkPlace::Inventory => "delete it by hand if nobody needs it; once it is gone it is forgotten",
-        _ => "delete it by hand, or give the mark back; once it is gone it is forgotten",
+        MarkPlace::Inventory => {
+            "delete it by hand if nobody needs it; the next apply then removes it from the inventory"
+        }
+        _ => "delete it by hand, or restore its mark; once it is deleted, the next apply removes it from the inventory",
     };
     Some(Stop { hindrance: Hindrance::UnwantedNotOurs { cause }, message, help })
 }
 
-/// The change that ends something, or strikes it from the inventory where it is gone already.
+/// The change that deletes a resource, or removes it from the inventory if it is already gone.
 fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&Present>) -> Change {
     let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
         applied;

@@ -38,13 +38,13 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
                     format!("tenant {tenant} cannot go from phase `{from}` to `{phase}`"),
                 )
                 .help(match next.as_slice() {
-                    [] => "`deleted` is final: a returning customer is a new tenant".to_owned(),
+                    [] => "`deleted` is final; add a returning customer as a new tenant".to_owned(),
                     next => format!("from `{from}` a tenant goes to {}", next.join(" or ")),
                 })
             }
             None => Finding::refusal(
                 codes::PHASE_TRANSITION,
-                format!("tenant {tenant} was never applied and cannot begin in phase `{phase}`"),
+                format!("tenant {tenant} is new and cannot begin in phase `{phase}`"),
             )
             .help("begin with trial, active or suspended"),
         };

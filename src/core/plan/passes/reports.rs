@@ -1,4 +1,4 @@
-//! One finding for many resources that share a reason.
+//! One finding for many resources with the same reason.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ pub fn run(draft: &mut Draft) {
     scheduled(draft);
 }
 
-/// One finding for each way that resources would move, however many would.
+/// One finding for each move to another target or kind, for any number of resources.
 fn relocations(draft: &mut Draft) {
     for (way, moved) in std::mem::take(&mut draft.relocations) {
         let finding = |message| Finding::new(way.code(), Severity::Error, message);
@@ -26,19 +26,18 @@ fn relocations(draft: &mut Draft) {
             _ => continue,
         };
         let finding = match moved.as_slice() {
-            [one] => finding(format!("{one} would move {way}, and what it holds would not move with it")).of(one),
-            many => finding(format!(
-                "{} resources would move {way}, and what they hold would not move with them",
-                many.len()
-            )),
+            [one] => finding(format!("{one} would move {way}, but its data would not move with it")).of(one),
+            many => {
+                finding(format!("{} resources would move {way}, but their data would not move with them", many.len()))
+            }
         };
-        let help = "put back what chose the old one, or give new resources other ids and keep the old ones until their \
-                    data has moved";
+        let help = "undo the change, or add new resources with other ids and keep the old ones until their data has been moved";
         draft.findings.push(finding.help(help));
     }
 }
 
-/// One finding for each kind, target and reason. What is about to be written is looked at again when it was.
+/// One finding for each kind, target and reason. Resources that this plan changes are left out; they are observed again after
+/// the write.
 fn pending(draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for ((kind, target, reason), mut addresses) in std::mem::take(&mut draft.pending) {
@@ -54,19 +53,18 @@ fn pending(draft: &mut Draft) {
     }
 }
 
-/// What is about to be changed may be scheduled otherwise afterwards.
+/// Resources that this plan changes are left out, because the schedule may change.
 fn scheduled(draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for (address, what) in std::mem::take(&mut draft.scheduled) {
         if !written.contains(&address) {
-            let finding =
-                Finding::new(codes::SCHEDULED, Severity::Warning, format!("{address} is as asked for: {what}"));
+            let finding = Finding::new(codes::SCHEDULED, Severity::Warning, format!("{address} is as desired: {what}"));
             draft.findings.push(finding.of(&address));
         }
     }
 }
 
-/// One finding for each target and reason, however many resources it hits.
+/// One finding for each target and reason, for any number of resources.
 fn unknown(draft: &mut Draft) {
     let mut causes: BTreeMap<(&TargetName, &Unknown), usize> = BTreeMap::new();
     let Draft { blocked, findings, .. } = draft;

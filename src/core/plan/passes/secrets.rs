@@ -1,7 +1,7 @@
-//! Resources whose secret was lost: what exists was written with a secret that the secret store does not have.
+//! Resources whose secret was lost: they were written with a secret that the secret store does not have.
 //!
 //! In a fresh checkout, or with another store, every password and key would be generated again and differ from those in use.
-//! Such a change says so, and a guard refuses it without an Approval.
+//! Such a change has its own reason, and a guard refuses it without an Approval.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What has to wait for something that was not selected.
+//! Blocks changes that depend on something that was not selected.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use super::super::draft::Draft;
 use super::super::{Action, Change, Hindrance};
 use crate::model::address::{Address, Owner};
 
-/// What needs something that is not there yet, and is not selected to be made, has to wait for it. So has the end of what
-/// something needs that is not selected.
+/// Blocks changes that need a resource that does not exist and is not selected, and deletions of resources that an unselected
+/// resource needs.
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     let deletes = draft.changes.iter().any(|change| change.action() == Action::Delete);
     // What was renamed is selected by its new name.

@@ -1,4 +1,4 @@
-//! Targets that are another system than they were.
+//! Targets that are another system than before.
 
 use super::super::Finding;
 use super::super::build::Inputs;
@@ -13,16 +13,14 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
             Standing::Other { was, now } => {
                 let other = Other { target: target.clone(), was, now };
                 let help = format!(
-                    "correct the settings of the target; if it is meant to be this system from now on: \
-                     `tenantry{environment} target accept {target}`"
+                    "correct the settings of the target; if it is meant to be this system from now on, run `tenantry{environment} target accept {target}`"
                 );
                 draft.findings.push(Finding::refusal(codes::OTHER_SYSTEM, other.to_string()).help(help));
             }
             // Where nothing could be read either, that is said already.
             Standing::Untold(reason) if is_read(inputs, target) => {
-                let message = format!("target `{target}` does not tell which system it is: {reason}");
-                let help = "it will not be noticed if another system takes its place; let the target's login ask, as the \
-                            provider's page says. This is said until the first apply";
+                let message = format!("target `{target}` does not reveal which system it is: {reason}");
+                let help = "Tenantry could not notice another system in its place; grant the target's login the privilege that the provider's page names. This warning is shown until the first apply";
                 draft.findings.push(Finding::new(codes::FINGERPRINT_UNTOLD, Severity::Warning, message).help(help));
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! What is to be done about each desired resource.
+//! What to do about each desired resource.
 
 use std::borrow::Cow;
 
@@ -35,13 +35,13 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
     }
 }
 
-/// What the inventory has at the address of a desired resource, and at those that it had before.
+/// The records at the address of a desired resource, and at its earlier addresses.
 fn records<'a>(inputs: &Inputs<'a>, desired: &'a Desired) -> impl Iterator<Item = &'a Applied> {
     std::iter::once(&desired.address).chain(&desired.previously).filter_map(|at| inputs.inventory.get(at))
 }
 
-/// What the inventory has of a desired resource: the very same one, wherever it was, or else what was applied at its address
-/// and nobody else wants.
+/// The record of a desired resource: the same resource at any address, or else what was applied at its address and is not
+/// desired elsewhere.
 fn applied_of<'a>(inputs: &Inputs<'a>, index: &Index<'_>, desired: &'a Desired) -> Option<&'a Applied> {
     let own = records(inputs, desired).find(|applied| is_it(applied, desired));
     own.or_else(|| records(inputs, desired).find(|applied| !index.wants(applied)))
@@ -53,7 +53,7 @@ fn is_it(applied: &Applied, desired: &Desired) -> bool {
         && Some(&applied.identity) == desired.identity.as_ref()
 }
 
-/// What was applied at the address of a desired resource under another name, and nobody wants any more.
+/// What was applied at the address of a desired resource under another name and is no longer desired.
 fn old_identity<'a>(inputs: &Inputs<'a>, index: &Index<'_>, desired: &'a Desired) -> Option<&'a Applied> {
     records(inputs, desired).find(|applied| {
         Some(&applied.identity) != desired.identity.as_ref()
@@ -69,8 +69,7 @@ fn begun_of<'a>(inputs: &Inputs<'a>, desired: &Desired) -> Option<&'a Begun> {
     addresses.find_map(|address| inputs.begun.get(&(address.clone(), identity.clone())))
 }
 
-/// The addresses that a resource had before. A mark of ours tells one as well, where nothing else lays claim to it: the
-/// inventory was lost.
+/// The earlier addresses of a resource. A mark of ours also names one if nothing else claims it, when the inventory was lost.
 fn earlier<'d>(
     inputs: &Inputs<'_>,
     index: &Index<'_>,
@@ -194,10 +193,10 @@ fn relocated(desired: &Desired, applied: &Applied, draft: &mut Draft) {
 fn warn_of_lost_data(desired: &Desired, cause: Cause, draft: &mut Draft) {
     let was_deleted = matches!(cause, Cause::Drift | Cause::Both);
     if was_deleted && desired.kind.loses_data_of(&desired.spec) {
-        let message = format!("{} disappeared outside Tenantry and would come back empty", desired.address);
+        let message = format!("{} was deleted outside Tenantry and would be created empty", desired.address);
         let finding = Finding::new(codes::RECREATES_DATA, Severity::Warning, message)
             .of(&desired.address)
-            .help("restore it from a backup first if its data is still needed");
+            .help("if its data is still needed, restore it from a backup first");
         draft.findings.push(finding);
     }
 }

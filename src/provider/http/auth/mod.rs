@@ -55,7 +55,8 @@ pub fn open(settings: &Settings) -> Result<Opened, String> {
     let header = |name: HeaderName, value: &str| {
         tenantry_transport::secret_header(name, value).map_err(|failure| failure.to_string())
     };
-    let named = |name: &str| name.parse::<HeaderName>().map_err(|_| format!("`{name}` is no name of a header"));
+    let named =
+        |name: &str| name.parse::<HeaderName>().map_err(|_| format!("`{name}` is not a valid name of a header"));
     let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
     let scope = settings.text("scope");
     let mut secrets: Vec<&str> = SECRETS.iter().filter_map(|name| settings.text(name)).collect();

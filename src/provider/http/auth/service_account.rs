@@ -51,12 +51,12 @@ impl ServiceAccount {
     pub fn read(file: &str, scope: Option<&str>, subject: Option<&str>) -> Result<(Url, Self), String> {
         // An error of the parser would quote what it found.
         let file: KeyFile =
-            serde_json::from_str(file).map_err(|_| "it is no key file of a service account".to_owned())?;
+            serde_json::from_str(file).map_err(|_| "it is not a key file of a service account".to_owned())?;
         if file.sort != "service_account" {
-            return Err("it is the key of something else; a service account's has \"type\": \"service_account\"".into());
+            return Err("it is another kind of key; that of a service account has \"type\": \"service_account\"".into());
         }
         let url = tenantry_transport::base_url(&file.token_uri).map_err(|why| format!("its `token_uri`: {why}"))?;
-        let unusable = || "its `private_key` is no RSA key in PKCS #8".to_owned();
+        let unusable = || "its `private_key` is not an RSA key in PKCS #8".to_owned();
         let der = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.as_bytes()).map_err(|_| unusable())?;
         let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| unusable())?;
         let account = Self {
@@ -93,7 +93,7 @@ impl ServiceAccount {
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| Failure::invalid("the key of the service account does not sign"))?;
+            .map_err(|_| Failure::invalid("the key of the service account cannot sign"))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }

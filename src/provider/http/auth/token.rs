@@ -101,14 +101,15 @@ impl Tokens {
         let code: String = code.chars().take(60).collect();
         let status = answer.status.as_u16();
         let host = self.url.host_str().unwrap_or_default();
-        let mut message = format!("{host} gives no token out: {code}");
+        let mut message = format!("{host} does not issue a token: {code}");
         if let Grant::Account(account) = &self.grant {
             message = format!("{message}, for {}", account.email());
             let theirs = answer.header(DATE.as_str()).and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
             let apart = theirs.map(|theirs| now - theirs.timestamp().as_second()).unwrap_or_default();
             if apart.unsigned_abs() > SKEW_SECONDS {
                 let (seconds, side) = (apart.unsigned_abs(), if apart > 0 { "ahead of" } else { "behind" });
-                message = format!("{message}; the clock of this machine is {seconds} seconds {side} theirs: set it");
+                message =
+                    format!("{message}; set the clock of this machine: it is {seconds} seconds {side} the server's");
             }
         }
         match status {

@@ -23,7 +23,7 @@ pub fn folder_of(owner: &Owner) -> String {
     }
 }
 
-/// The file's name; nothing while type or name are not known.
+/// The file's name; `None` while type or name are not known.
 pub fn file_of(owner: &Owner, spec: &Map) -> Option<String> {
     let of = Type::of(spec)?;
     let name = object::name(spec)?;

@@ -26,8 +26,9 @@ use tenantry_provider::contract::Settings;
 pub const SETTING: &str = "directory";
 
 /// Why an object with a secret is not written, and what to do.
-const SECRET_CAUSE: &str = "it holds the value of a secret, and files of this folder are meant to be committed";
-const SECRET_REMEDY: &str = "let an ExternalSecret fetch it in the cluster, or write this resource to a live target";
+const SECRET_CAUSE: &str = "it contains the value of a secret, but the files of this folder are meant to be committed";
+const SECRET_REMEDY: &str =
+    "use an ExternalSecret that fetches it in the cluster, or write this resource to a live target";
 
 /// The folder of a target, if it is one. Relative paths count from the estate's folder.
 pub fn folder(settings: &Settings) -> Option<PathBuf> {

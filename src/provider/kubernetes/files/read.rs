@@ -35,7 +35,7 @@ impl FilesReader {
     async fn scan(&self) -> Result<Contents, String> {
         let root = self.root.clone();
         let scanned = tokio::task::spawn_blocking(move || scan(&root)).await;
-        scanned.unwrap_or_else(|_| Err(format!("{} was not read to its end", self.root.display())))
+        scanned.unwrap_or_else(|_| Err(format!("reading {} did not finish", self.root.display())))
     }
 }
 
@@ -74,7 +74,7 @@ fn observation(root: &Path, contents: &Contents, kind: &'static str, request: &O
             Observed::Present(Present { spec: found.spec.clone(), mark: found.mark.clone(), ..Present::default() })
         }
         Some([one, other, ..]) => {
-            Observed::Unknown(format!("it stands in {} and in {}", one.path.display(), other.path.display()).into())
+            Observed::Unknown(format!("it is in both {} and {}", one.path.display(), other.path.display()).into())
         }
         _ => {
             // What could not be read may be this one: of what has an owner, if it is in that owner's folder.

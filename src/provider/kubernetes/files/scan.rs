@@ -60,12 +60,12 @@ pub fn exists(root: &Path) -> Result<bool, String> {
         Ok(metadata) if metadata.is_symlink() => {
             Err(format!("{} is a symbolic link, which is not followed", root.display()))
         }
-        Ok(_) => Err(format!("{} is no folder", root.display())),
+        Ok(_) => Err(format!("{} is not a folder", root.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             match fs::metadata(parent) {
                 Ok(metadata) if metadata.is_dir() => Ok(false),
-                _ => Err(format!("{} does not exist: check it out first, or correct `directory`", parent.display())),
+                _ => Err(format!("{} does not exist; check it out first, or correct `directory`", parent.display())),
             }
         }
         Err(error) => Err(format!("{} cannot be read: {error}", root.display())),
@@ -119,7 +119,7 @@ pub fn read(path: &Path) -> Result<Vec<Found>, String> {
         // Through the library's own value, which refuses a key that stands twice.
         let value = serde_yaml::Value::deserialize(document).map_err(|error| in_words(&error))?;
         if !value.is_null() {
-            documents.push(serde_json::to_value(value).map_err(|_| "a key of it is no text".to_owned())?);
+            documents.push(serde_json::to_value(value).map_err(|_| "a key in it is not a text".to_owned())?);
         }
     }
     let shares = documents.len() > 1;
@@ -136,7 +136,7 @@ pub fn read(path: &Path) -> Result<Vec<Found>, String> {
 /// The place of an error; the parser's own words may quote the file.
 fn in_words(error: &serde_yaml::Error) -> String {
     match error.location() {
-        Some(place) => format!("it is no valid YAML at line {}, column {}", place.line(), place.column()),
-        None => "it is no valid YAML".to_owned(),
+        Some(place) => format!("it is not valid YAML at line {}, column {}", place.line(), place.column()),
+        None => "it is not valid YAML".to_owned(),
     }
 }

@@ -25,7 +25,7 @@ use tenantry_provider::contract::{
 };
 
 /// How a `kustomization.yaml` begins that is ours to write.
-const HEADER: &str = "# Written by Tenantry, which lists its objects here. What is changed by hand is lost.\n";
+const HEADER: &str = "# Written by Tenantry, which lists its objects here. Changes by hand are lost.\n";
 
 /// Writes a folder of objects.
 pub struct FilesWriter {
@@ -54,7 +54,7 @@ impl Writer for FilesWriter {
         match tokio::task::spawn_blocking(move || folder.write_all(&steps)).await {
             Ok(result) => result,
             Err(_) => {
-                let error = ProviderError::new(ErrorClass::Retryable, "writing files", "it was not done to its end");
+                let error = ProviderError::new(ErrorClass::Retryable, "writing files", "it did not finish");
                 Err(WriteError { step: 0, done: Vec::new(), error })
             }
         }
@@ -186,7 +186,7 @@ impl Folder {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let metadata = fs::symlink_metadata(folder).map_err(failed(folder))?;
                     if !metadata.is_dir() {
-                        let cause = format!("{} is no folder; symbolic links are not followed", folder.display());
+                        let cause = format!("{} is not a folder; symbolic links are not followed", folder.display());
                         return Err(Refusal::conflict(cause));
                     }
                 }
@@ -218,8 +218,8 @@ impl Folder {
         let path = folder.join(KUSTOMIZATION);
         if fs::symlink_metadata(&path).is_ok() && !is_ours(&path) {
             return Err(Refusal {
-                remedy: Some("remove it, or let the target have a folder of its own"),
-                ..Refusal::conflict(format!("{} is there and was not written by Tenantry", path.display()))
+                remedy: Some("remove it, or give the target a folder of its own"),
+                ..Refusal::conflict(format!("{} exists and was not written by Tenantry", path.display()))
             });
         }
         if names.is_empty() {
@@ -267,7 +267,7 @@ fn is_ours(kustomization: &Path) -> bool {
     is_file && fs::read_to_string(kustomization).is_ok_and(|text| text.starts_with(HEADER))
 }
 
-/// The object that stands in a file now; nothing if the file or the object went since.
+/// The object that stands in a file now; `None` if the file or the object went since.
 fn current(path: &Path, step: &Step) -> Result<Option<Found>, Refusal> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(None);
@@ -277,7 +277,7 @@ fn current(path: &Path, step: &Step) -> Result<Option<Found>, Refusal> {
     match found {
         Some(found) if found.shares => Err(Refusal {
             remedy: Some("give each object a file of its own"),
-            ..Refusal::conflict(format!("{} holds other objects too", path.display()))
+            ..Refusal::conflict(format!("{} also contains other objects", path.display()))
         }),
         found => Ok(found),
     }
@@ -291,14 +291,14 @@ fn check_owner(step: &Step, current: &Found) -> Result<(), Refusal> {
     let path = current.path.display();
     Err(Refusal::conflict(match &current.mark {
         Some(mark) => format!("{path} carries the mark of {} in estate \"{}\"", mark.address, mark.estate),
-        None => format!("{path} has it already and carries no mark"),
+        None => format!("{path} already exists and carries no mark"),
     }))
 }
 
 /// Something else at the place of a new file is not written over.
 fn free(path: &Path) -> Result<(), Refusal> {
     match fs::symlink_metadata(path) {
-        Ok(_) => Err(Refusal::conflict(format!("{} is there and holds something else", path.display()))),
+        Ok(_) => Err(Refusal::conflict(format!("{} exists and contains something else", path.display()))),
         Err(_) => Ok(()),
     }
 }

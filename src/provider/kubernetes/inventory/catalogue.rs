@@ -81,7 +81,7 @@ pub async fn types(cluster: &Cluster) -> Result<Types, Failure> {
             // Gone since it was named.
             Err(failure) if failure.is_not_served() => {}
             Err(failure) => {
-                types.unread.push(failure.into_provider_error(format!("asking which types {version} has")));
+                types.unread.push(failure.into_provider_error(format!("listing the types of {version}")));
             }
         }
     }

@@ -59,7 +59,7 @@ pub async fn inventory(
 ) -> Result<Inventory, ProviderError> {
     let cluster = Cluster::new(settings)?;
     let failed = |attempted: &'static str| move |failure: super::error::Failure| failure.into_provider_error(attempted);
-    let types = catalogue::types(&cluster).await.map_err(failed("asking which types the cluster has"))?;
+    let types = catalogue::types(&cluster).await.map_err(failed("listing the types of the cluster"))?;
     let namespaces = list(&cluster, "/api/v1/namespaces", labels, JSON).await.map_err(failed("listing namespaces"))?;
 
     let mut inventory = Inventory { unread: types.unread, ..Inventory::default() };

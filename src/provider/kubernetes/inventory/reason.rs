@@ -30,20 +30,20 @@ impl Reason {
     /// Why, as the end of a sentence about several things.
     pub fn words(self) -> &'static str {
         match self {
-            Self::System => "namespaces of the cluster itself that were not asked for by name",
-            Self::ClustersOwn => "the cluster writes objects of these types by itself, so that they were not read",
-            Self::EveryNamespaces => "the cluster puts these into every namespace",
-            Self::Token => "the cluster makes these tokens for its service accounts",
-            Self::Owned => "made by a controller, which `ownerReferences` name, from an object that is asked for",
+            Self::System => "namespaces of the cluster itself, which are imported only by name",
+            Self::ClustersOwn => "the cluster writes objects of these types itself, so they were not read",
+            Self::EveryNamespaces => "the cluster creates these in every namespace",
+            Self::Token => "the cluster creates these tokens for its service accounts",
+            Self::Owned => "created from another object by the controller that `ownerReferences` names",
             Self::Deleted => "being deleted",
-            Self::OtherEstate => "of another estate, whose mark they carry",
-            Self::Secret => "Secrets with values, which would stand in the estate for everybody to read",
+            Self::OtherEstate => "managed by another estate, whose mark they carry",
+            Self::Secret => "Secrets with values, which everybody could read in the estate",
         }
     }
 
     pub fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::System => Some("`--namespace NAME` takes one of them"),
+            Self::System => Some("use `--namespace NAME` to import one of them"),
             Self::Secret => Some("add them to the blueprint with secret(…), or let an ExternalSecret fetch them"),
             _ => None,
         }
@@ -66,7 +66,7 @@ pub fn is_clusters_own(of: &Resource) -> bool {
     )
 }
 
-/// Why an object is not taken; nothing if it is. `estate` is our own, as in a label.
+/// Why an object is not taken; `None` if it is. `estate` is our own, as in a label.
 pub fn of(object: &Json, of: Type<'_>, estate: &str) -> Option<Reason> {
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();

@@ -63,7 +63,7 @@ async fn pages(
     }
     let unreadable = |what: String| Failure::Invalid {
         message: format!("the answer to a list of {collection} {what}"),
-        remedy: Some("check the `server` of the kubeconfig: it has to be an API server itself".to_owned()),
+        remedy: Some("check the `server` of the kubeconfig: it must be the address of an API server".to_owned()),
     };
     let mut all = Vec::new();
     let mut next: Option<String> = None;
@@ -86,6 +86,8 @@ async fn pages(
         next = metadata.next.filter(|token| !token.is_empty());
         let Some(token) = &next else { return Ok(all) };
         let items = all[before..].iter().map(|item: &Json| item.get("metadata").map(Json::to_string));
-        turned.turn(items, token.as_str()).map_err(|endless| unreadable(format!("is not a list: {endless}")))?;
+        turned
+            .turn(items, token.as_str())
+            .map_err(|endless| unreadable(format!("is not a complete list: {endless}")))?;
     }
 }

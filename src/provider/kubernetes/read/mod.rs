@@ -55,7 +55,7 @@ pub struct KubernetesReader {
 struct Subject<'a> {
     identity: &'a Identity,
     spec: &'a Map,
-    /// Nothing if the repository no longer asks for it.
+    /// `None` if the repository no longer asks for it.
     desired: Option<&'a Desired>,
 }
 
@@ -282,7 +282,7 @@ fn unknown_type(scope: &Scope<'_>) -> Observed {
     }
     Observed::Unknown(
         format!(
-            "the cluster does not know the kind `{}` of `{}`; install its CustomResourceDefinition, or let the estate make it",
+            "the cluster does not know the kind `{}` of `{}`; install its CustomResourceDefinition, or add it to the estate",
             scope.kind, scope.api_version
         )
         .into(),
@@ -295,7 +295,7 @@ fn unserved(scope: &Scope<'_>, other: &Resource) -> Observed {
     let other = &other.api_version;
     Observed::Unknown(
         format!(
-            "the cluster has the kind `{kind}` in `{other}` and not in `{api_version}`; write that in the blueprint"
+            "the cluster has the kind `{kind}` in `{other}`, not in `{api_version}`; write `{other}` in the blueprint"
         )
         .into(),
     )
@@ -303,7 +303,7 @@ fn unserved(scope: &Scope<'_>, other: &Resource) -> Observed {
 
 fn misplaced_reason(resource: &Resource) -> Observed {
     let reason = match resource.is_namespaced {
-        true => format!("a {} lives in a namespace; write `metadata.namespace`", resource.kind),
+        true => format!("a {} belongs to a namespace; write `metadata.namespace`", resource.kind),
         false => format!("a {} belongs to the whole cluster; leave `metadata.namespace` out", resource.kind),
     };
     Observed::Unknown(reason.into())
@@ -383,7 +383,7 @@ impl Reader for KubernetesReader {
             match (field("apiVersion"), field("kind")) {
                 (Some(api_version), Some(kind)) => by_type.entry((api_version, kind)).or_default().push(subject),
                 _ => {
-                    let reason = "the inventory does not say what type of object it is".into();
+                    let reason = "the inventory does not name its type".into();
                     answers.push((subject.identity.clone(), Observed::Unknown(reason)));
                 }
             }
@@ -410,13 +410,13 @@ impl Reader for KubernetesReader {
 
     /// The UID of the namespace `kube-system`, which a cluster has from its beginning and as long as it is one.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = || format!("asking {} for the namespace kube-system", self.cluster.server());
+        let attempted = || format!("reading the namespace kube-system of {}", self.cluster.server());
         let namespace: Result<Json, Failure> = self.cluster.get("/api/v1/namespaces/kube-system", JSON).await;
         let namespace = namespace.map_err(|failure| failure.into_provider_error(attempted()))?;
         match metadata(&namespace, "uid").filter(|_| metadata(&namespace, "name") == Some("kube-system")) {
             Some(uid) => Ok(Fingerprint::new(format!("cluster {uid}"))),
             None => {
-                let message = "the answer is not that namespace".to_owned();
+                let message = "the answer is not this namespace".to_owned();
                 Err(Failure::Invalid { message, remedy: None }.into_provider_error(attempted()))
             }
         }
@@ -424,7 +424,7 @@ impl Reader for KubernetesReader {
 
     async fn probe(&self) -> Result<String, ProviderError> {
         let version: Result<Version, Failure> = self.cluster.get("/version", JSON).await;
-        let attempted = || format!("asking {} for its version", self.cluster.server());
+        let attempted = || format!("reading the version of {}", self.cluster.server());
         let Version { git_version, platform } = version.map_err(|failure| failure.into_provider_error(attempted()))?;
         Ok(format!("Kubernetes {git_version} ({platform}) at {}", self.cluster.server()))
     }

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::mark::WAIT;
 use super::types::object::Type;
 
-/// Why an object is not ready; nothing if it is, or if its type has no such state.
+/// Why an object is not ready; `None` if it is, or if its type has no such state.
 pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
     if object.pointer("/metadata/annotations").and_then(|notes| notes.get(WAIT)).and_then(Json::as_str) == Some("false")
     {
@@ -40,7 +40,7 @@ pub fn pending(object: &Json, of: Type<'_>) -> Option<String> {
     }
 }
 
-/// Why an object that was deleted is still there; nothing if it was not.
+/// Why an object that was deleted is still there; `None` if it was not.
 pub fn deletion(object: &Json, of: Type<'_>) -> Option<String> {
     object.pointer("/metadata/deletionTimestamp")?;
     let mut waits = Vec::new();
@@ -50,11 +50,11 @@ pub fn deletion(object: &Json, of: Type<'_>) -> Option<String> {
     };
     for name in finalizers("/metadata/finalizers") {
         waits.push(match &*name {
-            "`foregroundDeletion`" => "what it owns to be deleted first".to_owned(),
+            "`foregroundDeletion`" => "the objects that it owns to be deleted first".to_owned(),
             "`kubernetes.io/pvc-protection`" => "the pods that use it to end".to_owned(),
-            "`kubernetes.io/pv-protection`" => "the claim that is bound to it to go".to_owned(),
+            "`kubernetes.io/pv-protection`" => "the claim that is bound to it to be deleted".to_owned(),
             "`customresourcecleanup.apiextensions.k8s.io`" => "its objects to be deleted".to_owned(),
-            name => format!("the finalizer {name}, which its controller has to take off"),
+            name => format!("the finalizer {name}, which its controller must remove"),
         });
     }
     let mut told = Vec::new();
@@ -72,7 +72,7 @@ pub fn deletion(object: &Json, of: Type<'_>) -> Option<String> {
         });
         told.extend(of_trouble.filter_map(|found| text(found, "message")));
         if told.is_empty() {
-            waits.push("what is in it to be deleted".to_owned());
+            waits.push("its content to be deleted".to_owned());
         }
     }
     let mut words = "it is being deleted".to_owned();
@@ -102,7 +102,7 @@ impl Workload<'_> {
     /// Whether the controller has seen the last change.
     fn unseen(&self) -> Option<String> {
         let generation = self.number("/metadata/generation");
-        (self.is_seen.unwrap_or(0) < generation).then(|| "its controller has not seen it yet".to_owned())
+        (self.is_seen.unwrap_or(0) < generation).then(|| "its controller has not processed it yet".to_owned())
     }
 
     /// What stands in the way, as far as the controller says.
@@ -125,10 +125,10 @@ impl Workload<'_> {
     fn deployment(&self) -> Option<String> {
         let wanted = self.wanted();
         self.unseen()
-            .or_else(|| self.count(self.number("/status/updatedReplicas"), wanted, "pods are as they should be"))
+            .or_else(|| self.count(self.number("/status/updatedReplicas"), wanted, "pods are up to date"))
             .or_else(|| {
                 let old = self.number("/status/replicas") - self.number("/status/updatedReplicas");
-                (old > 0).then(|| format!("{old} pods of the version before still run"))
+                (old > 0).then(|| format!("{old} pods of the previous version still run"))
             })
             .or_else(|| self.count(self.number("/status/availableReplicas"), wanted, "pods are available"))
     }
@@ -144,7 +144,7 @@ impl Workload<'_> {
                 if by_hand || revision("/status/updateRevision") == revision("/status/currentRevision") {
                     return None;
                 }
-                self.count(self.number("/status/updatedReplicas"), wanted - partition, "pods are as they should be")
+                self.count(self.number("/status/updatedReplicas"), wanted - partition, "pods are up to date")
             },
         )
     }
@@ -155,7 +155,7 @@ impl Workload<'_> {
         self.unseen()
             .or_else(|| {
                 let updated = self.number("/status/updatedNumberScheduled");
-                if by_hand { None } else { self.count(updated, wanted, "pods are as they should be") }
+                if by_hand { None } else { self.count(updated, wanted, "pods are up to date") }
             })
             .or_else(|| self.count(self.number("/status/numberAvailable"), wanted, "pods are available"))
     }
@@ -209,7 +209,7 @@ fn service(object: &Json) -> Option<String> {
 /// Why a condition does not hold. One that is not there holds, unless it is `required`.
 fn condition(object: &Json, kind: &str, required: bool) -> Option<String> {
     let Some(found) = conditions(object).find(|found| text(found, "type") == Some(kind)) else {
-        return required.then(|| format!("its controller has not said yet whether it is {kind}"));
+        return required.then(|| format!("its controller has not reported yet whether it is {kind}"));
     };
     // Either says which version of the object the condition is of (API conventions, "Typical status properties").
     let seen = number(found, "/observedGeneration").or_else(|| number(object, "/status/observedGeneration"));
@@ -218,7 +218,7 @@ fn condition(object: &Json, kind: &str, required: bool) -> Option<String> {
         _ => false,
     };
     if is_old {
-        return Some("its controller has not seen the last change yet".to_owned());
+        return Some("its controller has not processed the last change yet".to_owned());
     }
     if text(found, "status") == Some("True") {
         return None;
@@ -266,14 +266,14 @@ mod tests {
         let deployment =
             |status: Json| json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status});
         let say = |status| of("apps", "Deployment", deployment(status));
-        assert_eq!(say(json!({"observedGeneration": 1})).as_deref(), Some("its controller has not seen it yet"));
+        assert_eq!(say(json!({"observedGeneration": 1})).as_deref(), Some("its controller has not processed it yet"));
         let quota = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
         assert_eq!(
             say(json!({"observedGeneration": 2, "updatedReplicas": 0, "conditions": quota})).as_deref(),
             Some("0 of 2 pods are as they should be: exceeded quota: small")
         );
         let rolling = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3});
-        assert_eq!(say(rolling).as_deref(), Some("1 pods of the version before still run"));
+        assert_eq!(say(rolling).as_deref(), Some("1 pods of the previous version still run"));
         let ready = json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2});
         assert_eq!(say(ready), None);
         let mut unwatched = deployment(json!({}));
@@ -323,7 +323,7 @@ mod tests {
         });
         assert_eq!(
             of("example.io", "Thing", thing).as_deref(),
-            Some("its controller has not seen the last change yet")
+            Some("its controller has not processed the last change yet")
         );
     }
 
@@ -343,9 +343,7 @@ mod tests {
         let held = json!({"metadata": {"deletionTimestamp": "x", "finalizers": ["example.io/keep"]}});
         assert_eq!(
             deletion(&held, Type { group: "", kind: "ConfigMap" }).as_deref(),
-            Some(
-                "it is being deleted and waits for the finalizer `example.io/keep`, which its controller has to take off"
-            )
+            Some("it is being deleted and waits for the finalizer `example.io/keep`, which its controller must remove")
         );
         assert_eq!(deletion(&json!({"metadata": {}}), Type { group: "", kind: "ConfigMap" }), None);
     }

@@ -9,7 +9,7 @@ use super::{condition, holding, number, said};
 /// `ONLINE` is said of the instances that there are, so that a cluster that still grows is known by their number alone.
 pub fn innodb_cluster(object: &Json) -> Option<String> {
     let Some(status) = object.pointer("/status/cluster/status").and_then(Json::as_str) else {
-        return Some("its operator has not said yet what it is".to_owned());
+        return Some("its operator has not reported its state yet".to_owned());
     };
     // The default of the operator's own schema.
     let wanted = number(object, "/spec/instances").unwrap_or(1);
@@ -30,7 +30,7 @@ pub fn application_set(object: &Json) -> Option<String> {
         return Some(format!("an error occurred{}", why(found)));
     }
     if let Some(found) = holding(object, "RolloutProgressing") {
-        return Some(format!("its rollout goes on{}", why(found)));
+        return Some(format!("its rollout is in progress{}", why(found)));
     }
     condition(object, "ResourcesUpToDate", true)
 }
@@ -48,7 +48,7 @@ pub fn application(object: &Json) -> Option<String> {
         .pointer("/spec/syncPolicy/automated")
         .is_some_and(|automated| automated.is_object() && automated.get("enabled") != Some(&Json::Bool(false)));
     match (text("/status/sync/status"), text("/status/health/status")) {
-        (None, _) | (_, None) => Some("its controller has not said yet how it is".to_owned()),
+        (None, _) | (_, None) => Some("its controller has not reported its health yet".to_owned()),
         (Some(sync), _) if is_automatic && sync != "Synced" => Some(format!("it is {sync}")),
         (_, Some("Healthy")) => None,
         (_, Some(health)) => Some(format!("it is {health}{}", told("/status/health/message"))),
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_cluster_of_databases_is_ready_when_all_its_instances_are_online() {
         let say = |status: Json| innodb_cluster(&json!({"spec": {"instances": 3}, "status": {"cluster": status}}));
-        assert_eq!(say(Json::Null).as_deref(), Some("its operator has not said yet what it is"));
+        assert_eq!(say(Json::Null).as_deref(), Some("its operator has not reported its state yet"));
         for (status, online, told) in [
             ("PENDING", 0, Some("it is PENDING, and 0 of 3 instances are online")),
             ("INITIALIZING", 0, Some("it is INITIALIZING, and 0 of 3 instances are online")),
@@ -86,7 +86,7 @@ mod tests {
     fn an_application_set_is_ready_when_its_applications_are_up_to_date() {
         let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "message": "told"});
         let say = |conditions: &[Json]| application_set(&json!({"status": {"conditions": conditions}}));
-        assert!(say(&[]).is_some_and(|words| words.contains("has not said yet")));
+        assert!(say(&[]).is_some_and(|words| words.contains("has not reported")));
         let up_to_date = condition("ResourcesUpToDate", "True", "ApplicationSetUpToDate");
         let no_error = condition("ErrorOccurred", "False", "ApplicationSetUpToDate");
         assert_eq!(say(&[no_error.clone(), up_to_date.clone()]), None);
@@ -100,7 +100,7 @@ mod tests {
         let rollout = condition("RolloutProgressing", "True", "ApplicationSetModified");
         assert_eq!(
             say(&[no_error, up_to_date, rollout]).as_deref(),
-            Some("its rollout goes on: ApplicationSetModified: told")
+            Some("its rollout is in progress: ApplicationSetModified: told")
         );
     }
 
@@ -112,7 +112,7 @@ mod tests {
                 "status": {"sync": {"status": sync}, "health": {"status": health, "message": "web"}},
             }))
         };
-        assert!(application(&json!({"spec": {}})).is_some_and(|words| words.contains("has not said yet")));
+        assert!(application(&json!({"spec": {}})).is_some_and(|words| words.contains("has not reported")));
         assert_eq!(say(json!({}), "Synced", "Healthy"), None);
         assert_eq!(say(json!({}), "OutOfSync", "Healthy").as_deref(), Some("it is OutOfSync"));
         assert_eq!(say(json!({"enabled": false}), "OutOfSync", "Healthy"), None);

@@ -44,13 +44,13 @@ fn type_form(spec: &Map, problems: &mut Vec<Problem>) {
             || (!group.is_empty() && subdomain_problem(group, names::SUBDOMAIN).is_some());
         if wrong {
             let help = "write a version such as v1, or a group and a version such as apps/v1";
-            problems.push(Problem::error("/apiVersion", "this is no API version").help(help));
+            problems.push(Problem::error("/apiVersion", "this is not a valid API version").help(help));
         }
     }
     if let Some(kind) = spec.get("kind").and_then(Value::as_str) {
         if kind.is_empty() || !kind.chars().all(|c| c.is_ascii_alphanumeric()) {
             problems.push(
-                Problem::error("/kind", "a kind of object is made of letters and digits").help("such as Deployment"),
+                Problem::error("/kind", "the kind of an object has only letters and digits").help("such as Deployment"),
             );
         } else if kind.ends_with("List") && spec.contains("items") {
             let help = "write each of its items as a resource of its own";
@@ -79,11 +79,11 @@ fn metadata(spec: &Map, problems: &mut Vec<Problem>) {
     let has_namespace = at(spec, &["metadata", "namespace"]).is_some_and(|namespace| !namespace.is_null());
     match sort.map(|sort| sort.scope) {
         Some(Scope::Namespaced) if !has_namespace => {
-            let message = format!("{named} lives in a namespace, and none is given");
+            let message = format!("{named} belongs to a namespace, but has none");
             problems.push(Problem::error("/metadata", message).help("write `namespace` beside `name`"));
         }
         Some(Scope::Cluster) if has_namespace => {
-            let message = format!("{named} does not live in a namespace");
+            let message = format!("{named} does not belong to a namespace");
             problems.push(Problem::error("/metadata/namespace", message).help("leave it out"));
         }
         _ => {}
@@ -101,9 +101,8 @@ pub fn left_out(written: &Map) -> Vec<Problem> {
 
 fn status(spec: &Map, problems: &mut Vec<Problem>) {
     if spec.get("status").is_some_and(|status| !status.is_null() && *status != Value::from(Map::default())) {
-        let help = "leave it out; it is neither written nor compared";
-        problems
-            .push(Problem::warning("/status", "`status` is what the cluster says, not what is asked of it").help(help));
+        let help = "remove it; it is not written or compared";
+        problems.push(Problem::warning("/status", "`status` is written by the cluster").help(help));
     }
 }
 
@@ -113,11 +112,11 @@ fn filled(spec: &Map, problems: &mut Vec<Problem>) {
         match (given, name) {
             (false, _) => {}
             (true, "generateName") => problems.push(
-                Problem::error("/metadata/generateName", "a name that the server invents cannot be found again")
+                Problem::error("/metadata/generateName", "a name that the server generates cannot be found again")
                     .help("write `name`"),
             ),
             (true, name) => problems.push(
-                Problem::error(format!("/metadata/{name}"), format!("`{name}` is filled by the server"))
+                Problem::error(format!("/metadata/{name}"), format!("`{name}` is set by the server"))
                     .help("leave it out"),
             ),
         }
@@ -147,7 +146,7 @@ fn notes(spec: &Map, problems: &mut Vec<Problem>) {
             if notes == "labels"
                 && let Some(problem) = value_problem(text)
             {
-                let help = "text of any form can be an annotation";
+                let help = "use an annotation for text of any form";
                 problems.push(Problem::error(&*pointer, format!("the value of a label {problem}")).help(help));
             }
         }
@@ -177,7 +176,7 @@ fn values(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     INT_OR_STRING.visit(of, spec, &mut |pointer, value| {
         if value.as_str().is_some_and(|text| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())) {
             let message =
-                format!("`{}` is a text of digits, which is neither a number nor a name", readable_pointer(pointer));
+                format!("`{}` is a text of digits, which is not a number or a name", readable_pointer(pointer));
             problems.push(Problem::error(pointer, message).help("leave out the quotes"));
         }
     });
@@ -185,7 +184,7 @@ fn values(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
         let Some(mode) = value.as_integer().filter(|mode| *mode > MOST_MODE) else { return };
         let octal = i64::from_str_radix(&mode.to_string(), 8).ok().filter(|octal| *octal <= MOST_MODE);
         let help = match octal {
-            Some(octal) => format!("YAML reads {mode} as decimal: write 0o{mode}, or {octal}"),
+            Some(octal) => format!("YAML reads {mode} as a decimal number: write 0o{mode}, or {octal}"),
             None => "write it as 0o644, or in decimal".to_owned(),
         };
         let message = format!("`{}` is more than 0o777, the largest file mode", readable_pointer(pointer));
@@ -197,7 +196,7 @@ fn suffix_help(value: &Value) -> &'static str {
     let text = value.as_str().unwrap_or_default();
     match text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.') {
         "KB" | "MB" | "GB" | "TB" | "kB" | "KiB" | "MiB" | "GiB" | "TiB" | "kb" | "mb" | "gb" => {
-            "leave out the B: Ki, Mi, Gi, Ti count in 1,024s, k, M, G, T in thousands"
+            "leave out the B: Ki, Mi, Gi, Ti are powers of 1,024, and k, M, G, T powers of 1,000"
         }
         "K" => "write k for a thousand or Ki for 1,024",
         _ => "suffixes are n, u, m, k, M, G, T, P, E and Ki, Mi, Gi, Ti, Pi, Ei",
@@ -217,8 +216,9 @@ fn selector(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
         if known(value) && label.is_none_or(known) && label != Some(value) {
             let mut pointer = "/spec/selector/matchLabels".to_owned();
             push_token(&mut pointer, key);
-            let message = format!("the pods of its template do not carry the label `{key}` that it selects by");
-            problems.push(Problem::error(pointer, message).help("give spec.template.metadata.labels the same"));
+            let message = format!("the pod template does not have the label `{key}` of the selector");
+            problems
+                .push(Problem::error(pointer, message).help("write the same label in spec.template.metadata.labels"));
         }
     }
 }
@@ -234,7 +234,7 @@ fn job(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     {
         let policy = pod.get("restartPolicy").filter(|policy| !policy.is_null());
         if policy.is_none_or(|policy| policy.as_str() == Some("Always")) {
-            let message = "the pods of a Job end, and are not always started again";
+            let message = "a Job cannot restart its pods always";
             let pointer = format!("/{}/restartPolicy", path.join("/"));
             let pointer = if policy.is_some() { pointer } else { format!("/{}", path.join("/")) };
             problems.push(Problem::error(pointer, message).help("write `restartPolicy: OnFailure`, or `Never`"));
@@ -243,8 +243,8 @@ fn job(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
     // One that removes itself cannot be told from one that somebody has deleted.
     let seconds = at(spec, &["spec", "ttlSecondsAfterFinished"]).filter(|seconds| !seconds.is_null());
     if of.kind == "Job" && seconds.is_some() {
-        let message = "the cluster removes the Job some time after its end; then it is missing, and is run again";
-        let help = "leave it out: the Job is removed once the blueprint asks for another one, or for none";
+        let message = "the cluster deletes the Job some time after its end; the next apply would run it again";
+        let help = "leave it out; the Job is deleted when the blueprint has another one, or none";
         problems.push(Problem::warning("/spec/ttlSecondsAfterFinished", message).help(help));
     }
 }
@@ -288,9 +288,9 @@ mod tests {
             "apiVersion": "apps/v1/x", "kind": "Deploy-ment", "metadata": {"name": "Web", "namespace": "a.b"},
         })), @r"
         /apiVersion this is no API version (write a version such as v1, or a group and a version such as apps/v1)
-        /kind a kind of object is made of letters and digits (such as Deployment)
-        /metadata/name the name of a Deploy-ment must be lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit (shorten it with dnsLabel(…), which keeps names apart by a hash)
-        /metadata/namespace the name of a namespace must be lower-case letters, digits and hyphens, beginning and ending with a letter or digit
+        /kind the kind of an object has only letters and digits (such as Deployment)
+        /metadata/name the name of a Deploy-ment must have only lower-case letters, digits, hyphens and dots, and each part must begin and end with a letter or digit (shorten it with dnsLabel(…), which keeps names apart by a hash)
+        /metadata/namespace the name of a namespace must have only lower-case letters, digits and hyphens, and begin and end with a letter or digit
         ");
         insta::assert_snapshot!(found(json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {
@@ -299,14 +299,14 @@ mod tests {
             },
         })), @r"
         /metadata/name the name of a Namespace has 64 characters; at most 63 are allowed (shorten it with dnsLabel(…), which keeps names apart by a hash)
-        /metadata/namespace a Namespace does not live in a namespace (leave it out)
-        /metadata/generateName a name that the server invents cannot be found again (write `name`)
-        /metadata/uid `uid` is filled by the server (leave it out)
-        /metadata/labels/A~1b the key `A/b` has a prefix that must be lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit
-        /metadata/labels/team the value of a label must be letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit (text of any form can be an annotation)
+        /metadata/namespace a Namespace does not belong to a namespace (leave it out)
+        /metadata/generateName a name that the server generates cannot be found again (write `name`)
+        /metadata/uid `uid` is set by the server (leave it out)
+        /metadata/labels/A~1b the key `A/b` has a prefix that must have only lower-case letters, digits, hyphens and dots, and each part must begin and end with a letter or digit
+        /metadata/labels/team the value of a label must have only letters, digits, `-`, `_` and `.`, and begin and end with a letter or digit (use an annotation for text of any form)
         /metadata/labels/tenantry.dev~1tenant `tenantry.dev/tenant` is part of the mark that Tenantry writes (leave it out)
         ");
-        insta::assert_snapshot!(found(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})), @"/metadata a Secret lives in a namespace, and none is given (write `namespace` beside `name`)");
+        insta::assert_snapshot!(found(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})), @"/metadata a Secret belongs to a namespace, but has none (write `namespace` beside `name`)");
     }
 
     #[test]
@@ -324,12 +324,12 @@ mod tests {
                 }},
             },
         })), @r"
-        /spec/template/spec/containers/0/resources/limits/memory `spec.template.spec.containers.0.resources.limits.memory` must be a quantity, such as 500m, 2 or 4Gi (leave out the B: Ki, Mi, Gi, Ti count in 1,024s, k, M, G, T in thousands)
+        /spec/template/spec/containers/0/resources/limits/memory `spec.template.spec.containers.0.resources.limits.memory` must be a quantity, such as 500m, 2 or 4Gi (leave out the B: Ki, Mi, Gi, Ti are powers of 1,024, and k, M, G, T powers of 1,000)
         /spec/template/spec/containers/0/args/0 `spec.template.spec.containers.0.args.0` must be text, not an integer (put it in quotes)
         /spec/template/spec/containers/0/env/0/value `spec.template.spec.containers.0.env.0.value` must be text, not a boolean (put it in quotes)
-        /spec/template/spec/containers/0/livenessProbe/tcpSocket/port `spec.template.spec.containers.0.livenessProbe.tcpSocket.port` is a text of digits, which is neither a number nor a name (leave out the quotes)
-        /spec/template/spec/volumes/0/secret/defaultMode `spec.template.spec.volumes.0.secret.defaultMode` is more than 0o777, the largest file mode (YAML reads 644 as decimal: write 0o644, or 420)
-        /spec/selector/matchLabels/app the pods of its template do not carry the label `app` that it selects by (give spec.template.metadata.labels the same)
+        /spec/template/spec/containers/0/livenessProbe/tcpSocket/port `spec.template.spec.containers.0.livenessProbe.tcpSocket.port` is a text of digits, which is not a number or a name (leave out the quotes)
+        /spec/template/spec/volumes/0/secret/defaultMode `spec.template.spec.volumes.0.secret.defaultMode` is more than 0o777, the largest file mode (YAML reads 644 as a decimal number: write 0o644, or 420)
+        /spec/selector/matchLabels/app the pod template does not have the label `app` of the selector (write the same label in spec.template.metadata.labels)
         ");
     }
 
@@ -341,7 +341,7 @@ mod tests {
             )
         };
         assert_eq!(job(json!({"backoffLimit": 3, "ttlSecondsAfterFinished": null})), "");
-        insta::assert_snapshot!(job(json!({"ttlSecondsAfterFinished": 3600})), @"/spec/ttlSecondsAfterFinished the cluster removes the Job some time after its end; then it is missing, and is run again (leave it out: the Job is removed once the blueprint asks for another one, or for none)");
+        insta::assert_snapshot!(job(json!({"ttlSecondsAfterFinished": 3600})), @"/spec/ttlSecondsAfterFinished the cluster deletes the Job some time after its end; the next apply would run it again (leave it out; the Job is deleted when the blueprint has another one, or none)");
     }
 
     #[test]
@@ -353,8 +353,8 @@ mod tests {
             }))
         };
         assert_eq!(job(json!({"restartPolicy": "Never"})), "");
-        insta::assert_snapshot!(job(json!({"containers": []})), @"/spec/template/spec the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
-        insta::assert_snapshot!(job(json!({"restartPolicy": "Always"})), @"/spec/template/spec/restartPolicy the pods of a Job end, and are not always started again (write `restartPolicy: OnFailure`, or `Never`)");
+        insta::assert_snapshot!(job(json!({"containers": []})), @"/spec/template/spec a Job cannot restart its pods always (write `restartPolicy: OnFailure`, or `Never`)");
+        insta::assert_snapshot!(job(json!({"restartPolicy": "Always"})), @"/spec/template/spec/restartPolicy a Job cannot restart its pods always (write `restartPolicy: OnFailure`, or `Never`)");
     }
 
     #[test]

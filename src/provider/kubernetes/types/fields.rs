@@ -189,7 +189,7 @@ impl Places {
     }
 }
 
-/// The value with what stands at a place changed; nothing if there is no such place, so that nothing is copied.
+/// The value with what stands at a place changed; `None` if there is no such place, so that nothing is copied.
 pub fn changed(value: &Value, place: &[&str], change: &dyn Fn(&Value) -> Value) -> Option<Value> {
     let Some((first, rest)) = place.split_first() else {
         let new = change(value);

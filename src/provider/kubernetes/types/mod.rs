@@ -90,8 +90,8 @@ fn schema() -> schemars::Schema {
                 "required": ["name"],
                 "properties": {
                     "name": {"type": "string", "minLength": 1},
-                    "namespace": {"description": "Absent of objects that belong to the whole cluster.", "type": ["string", "null"]},
-                    "labels": texts("Short texts to select by."),
+                    "namespace": {"description": "Not present for objects that belong to the whole cluster.", "type": ["string", "null"]},
+                    "labels": texts("Short texts for selectors."),
                     "annotations": texts("Texts of any form."),
                 },
             },

@@ -19,7 +19,7 @@ pub fn problem(name: &str, form: NameForm) -> Option<String> {
         NameForm::Subdomain(limit) => subdomain_problem(name, limit),
         NameForm::PathSegment => {
             let wrong = name.is_empty() || matches!(name, "." | "..") || name.contains(['/', '%']);
-            wrong.then(|| "must not be empty, `.` or `..`, nor have a `/` or `%`".into())
+            wrong.then(|| "must not be empty, `.` or `..`, and must not have a `/` or `%`".into())
         }
     }
 }
@@ -29,7 +29,7 @@ pub fn label_problem(name: &str) -> Option<String> {
         return Some(format!("has {} characters; at most {LABEL} are allowed", name.len()));
     }
     (!is_label(name)).then(|| {
-        "must be lower-case letters, digits and hyphens, beginning and ending with a letter or digit".to_owned()
+        "must have only lower-case letters, digits and hyphens, and begin and end with a letter or digit".to_owned()
     })
 }
 
@@ -38,7 +38,7 @@ pub fn subdomain_problem(name: &str, limit: usize) -> Option<String> {
         return Some(format!("has {} characters; at most {limit} are allowed", name.len()));
     }
     (!name.split('.').all(is_label)).then(|| {
-        "must be lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit"
+        "must have only lower-case letters, digits, hyphens and dots, and each part must begin and end with a letter or digit"
             .to_owned()
     })
 }
@@ -53,7 +53,7 @@ pub fn key_problem(key: &str) -> Option<String> {
         return Some(format!("has a prefix that {problem}"));
     }
     (name.is_empty() || !is_label_text(name)).then(|| {
-        format!("must have, after an optional prefix and `/`, at most {LABEL} letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit")
+        format!("must have, after an optional prefix and `/`, at most {LABEL} letters, digits, `-`, `_` and `.`, and begin and end with a letter or digit")
     })
 }
 
@@ -62,8 +62,9 @@ pub fn value_problem(value: &str) -> Option<String> {
     if value.len() > LABEL {
         return Some(format!("has {} characters; at most {LABEL} are allowed", value.len()));
     }
-    (!is_label_text(value))
-        .then(|| "must be letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit".to_owned())
+    (!is_label_text(value)).then(|| {
+        "must have only letters, digits, `-`, `_` and `.`, and begin and end with a letter or digit".to_owned()
+    })
 }
 
 fn is_label(name: &str) -> bool {

@@ -13,7 +13,7 @@ pub struct Type<'a> {
 }
 
 impl<'a> Type<'a> {
-    /// Nothing while the spec does not say it, or not yet.
+    /// `None` while the spec does not say it, or not yet.
     pub fn of(spec: &'a Map) -> Option<Self> {
         let api_version = spec.get("apiVersion")?.as_str()?;
         Some(Self { group: split_api_version(api_version).0, kind: spec.get("kind")?.as_str()? })
@@ -53,7 +53,7 @@ pub fn identity_of(of: Type<'_>, namespace: &str, name: &str) -> Identity {
     format!("{}{dot}{}/{}/{}", escape(kind), escape(group), escape(namespace), escape(name)).into()
 }
 
-/// The identity of a spec, or nothing while a part of it is missing or deferred.
+/// The identity of a spec, or `None` while a part of it is missing or deferred.
 pub fn identity(spec: &Map) -> Option<Identity> {
     let metadata = spec.get("metadata")?.as_map()?;
     let namespace = match metadata.get("namespace") {

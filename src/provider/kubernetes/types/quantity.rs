@@ -36,7 +36,7 @@ const DECIMAL: [(&str, u32); 10] =
 const BINARY: [(&str, u32); 6] = [("Ki", 1), ("Mi", 2), ("Gi", 3), ("Ti", 4), ("Pi", 5), ("Ei", 6)];
 
 impl Quantity {
-    /// Nothing if the text is no quantity, or one too large for the server.
+    /// `None` if the text is no quantity, or one too large for the server.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -79,14 +79,14 @@ fn is_standard(name: &str) -> bool {
 fn remedy(name: &str) -> String {
     match name {
         "storage" => "write requests.storage".into(),
-        "limits.storage" => "only what is requested of storage can be limited: write requests.storage".into(),
+        "limits.storage" => "write requests.storage; only requests of storage can be limited".into(),
         // What is counted besides those of the list is counted by resource and group.
         "deployments" | "statefulsets" | "daemonsets" | "replicasets" => format!("write count/{name}.apps"),
         "jobs" | "cronjobs" => format!("write count/{name}.batch"),
         "ingresses" => "write count/ingresses.networking.k8s.io".into(),
         name => match nearest(name, NAMES) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "objects are counted as count/RESOURCE.GROUP, such as count/deployments.apps".into(),
+            None => "to limit the number of objects, write count/RESOURCE.GROUP, such as count/deployments.apps".into(),
         },
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         let found: Vec<String> = problems(of, &spec).into_iter().map(line).collect();
         insta::assert_snapshot!(found.join("\n"), @r"
         a ResourceQuota cannot limit `deployments` write count/deployments.apps
-        a ResourceQuota cannot limit `fun` objects are counted as count/RESOURCE.GROUP, such as count/deployments.apps
+        a ResourceQuota cannot limit `fun` to limit the number of objects, write count/RESOURCE.GROUP, such as count/deployments.apps
         a ResourceQuota cannot limit `limits.cpus` did you mean `limits.cpu`?
         the limit of `secrets` cannot be negative 
         the limit of `services` must be a whole number 

@@ -227,7 +227,7 @@ const SORTS: &[Sort] = &[
         .loses_data(),
 ];
 
-/// What is known of a type; nothing of most custom resources.
+/// What is known of a type; `None` for most custom resources.
 pub fn of(object: Type<'_>) -> Option<&'static Sort> {
     SORTS.iter().find(|sort| object.is(sort.group, sort.kind))
 }

@@ -47,7 +47,7 @@ impl KubernetesWriter {
     }
 }
 
-/// The record of an object without our fields in what others have written; nothing if they have none.
+/// The record of an object without our fields in what others have written; `None` if they have none.
 fn only_ours(object: &Json) -> Option<Vec<Json>> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
     let ours = entries.iter().find(|entry| is_applied(entry) && entry["manager"] == MANAGER)?;

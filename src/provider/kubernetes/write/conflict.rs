@@ -46,7 +46,7 @@ pub fn check_repair(step: &Step, failure: &Failure) -> Result<(), Failure> {
     Err(Failure::Conflict {
         message: theirs.join("; "),
         remedy: Some(format!(
-            "leave these fields out of the blueprint, or take them over with the annotation `{FORCE_CONFLICTS}: \"true\"` on the object"
+            "remove these fields from the blueprint, or take them over with the annotation `{FORCE_CONFLICTS}: \"true\"` on the object"
         )),
     })
 }

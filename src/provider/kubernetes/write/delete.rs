@@ -45,7 +45,7 @@ impl KubernetesWriter {
         match self.cluster.request::<Json>(&ask, options.to_string().into_bytes()).await {
             // What waits for something else is answered itself, and what is gone by a status.
             Ok(Answer { body, .. }) if is_success(&body) || subject.expected().is(&body) => Ok(()),
-            Ok(_) => Err(subject.expected().missed("whether it is being deleted is not known")),
+            Ok(_) => Err(subject.expected().missed("it is not known whether it is being deleted")),
             Err(failure) if failure.is_not_found() => Ok(()),
             Err(failure) if failure.code() == Some(409) && failure.to_string().contains("UID") => {
                 Err(Failure::conflict("another object of the same name has taken its place; plan again"))

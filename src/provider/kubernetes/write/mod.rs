@@ -94,7 +94,7 @@ impl KubernetesWriter {
         }
     }
 
-    /// What a step is about; nothing of a deletion whose type the cluster does not know.
+    /// What a step is about; `None` for a deletion whose type the cluster does not know.
     async fn subject<'s>(&self, step: &'s Step) -> Result<Option<Subject<'s>>, Failure> {
         let spec = step.spec();
         let text = |field: &str| spec.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -109,19 +109,19 @@ impl KubernetesWriter {
                 StepAction::Delete { .. } => Ok(None),
                 _ => Err(Failure::Invalid {
                     message: format!("the cluster does not know the kind `{kind}` of `{api_version}`"),
-                    remedy: Some("install its CustomResourceDefinition, or let the estate make it".to_owned()),
+                    remedy: Some("install its CustomResourceDefinition, or add it to the estate".to_owned()),
                 }),
             };
         };
         if resource.is_namespaced != object::namespace(spec).is_some() {
             let message = if resource.is_namespaced {
-                "it lives in a namespace, and none is named"
+                "it belongs to a namespace, but `metadata.namespace` is missing"
             } else {
-                "it belongs to the whole cluster, and a namespace is named"
+                "it belongs to the whole cluster, but it has `metadata.namespace`"
             };
             return Err(Failure::Invalid {
                 message: message.to_owned(),
-                remedy: Some("mend `metadata.namespace` in the blueprint".to_owned()),
+                remedy: Some("correct `metadata.namespace` in the blueprint".to_owned()),
             });
         }
         Ok(Some(Subject { step, spec, resource }))
@@ -167,7 +167,7 @@ impl KubernetesWriter {
         if current.is_none() && !is_new {
             // An apply cannot be bound to there being nothing.
             release(&self.cluster, &subject.resource, subject.spec).await?;
-            return Err(Failure::conflict("somebody else made it at the same moment, and it carries no mark"));
+            return Err(Failure::conflict("somebody else created it at the same moment, and it carries no mark"));
         }
         if !is_new {
             self.remove_left(subject, &object).await?;
@@ -182,7 +182,7 @@ impl KubernetesWriter {
     async fn look(&self, subject: &Subject<'_>) -> Result<Option<Current>, Failure> {
         match self.cluster.get::<Json>(&subject.path(), METADATA).await {
             Ok(found) if !subject.expected().is_named(&found) => {
-                Err(subject.expected().missed("whether it exists is not known"))
+                Err(subject.expected().missed("it is not known whether it exists"))
             }
             Ok(found) => {
                 let (_, mark) = super::mark::unmarked(Value::from(&found).as_map().unwrap_or(&Map::default()));
@@ -203,7 +203,7 @@ impl KubernetesWriter {
                 return Err(Failure::conflict("another object of the same name has appeared; plan again"));
             };
             if !pause.next().await {
-                return Err(Failure::NotYet(format!("the one before is still there: {why}")));
+                return Err(Failure::NotYet(format!("the old object still exists: {why}")));
             }
         }
     }

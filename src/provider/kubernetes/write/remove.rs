@@ -73,7 +73,7 @@ fn tokens(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|token| unescape_token(token).to_string())
 }
 
-/// A merge patch (RFC 7396) that removes fields; nothing if there are none.
+/// A merge patch (RFC 7396) that removes fields; `None` if there are none.
 fn patch(pointers: &[String]) -> Option<Json> {
     let mut patch = json!({});
     for pointer in pointers {

@@ -94,7 +94,7 @@ impl Sort {
         }
     }
 
-    /// A wanted value as the server takes it; nothing for NULL.
+    /// A wanted value as the server takes it; `None` for NULL.
     pub fn bind(self, wanted: &Value) -> Option<String> {
         match wanted {
             Value::Null => None,

@@ -41,8 +41,7 @@ pub async fn fetch(
 ) -> Result<HashMap<String, DatabaseState>, Failure> {
     let sees: i64 = sqlx::query_scalar(SEES_ALL).fetch_one(&mut *connection).await?;
     if sees == 0 {
-        let message =
-            "the user of the target's `url` lacks the privilege SHOW DATABASES, without which databases are left out";
+        let message = "the user of the target's `url` lacks the privilege SHOW DATABASES, so the server does not list all databases";
         return Err(Failure::invalid(message));
     }
     let comment = match flavour {

@@ -63,8 +63,7 @@ impl Level {
     /// If the server does not show it.
     pub fn get(&self, key: &Key) -> Result<Option<&Held>, Failure> {
         if self.unseen.contains(key) {
-            let message = "the server does not show what this user may do; grant SELECT on `mysql`.* to the user of the \
-                target's `url`";
+            let message = "the server does not show the privileges of this user; grant SELECT on `mysql`.* to the user of the target's `url`";
             return Err(Failure::invalid(message));
         }
         Ok(self.held.get(key).filter(|held| !held.privileges.is_empty() || held.with_grant_option))
@@ -197,7 +196,7 @@ pub async fn observe(connection: &mut MySqlConnection, scope: &Scope<'_>) -> Res
                 Ok(None) => Observed::Absent,
                 Err(failure) => Observed::Unknown(failure.to_string().into()),
             },
-            _ => Observed::Unknown("its spec does not say whose privileges they are, and on what".into()),
+            _ => Observed::Unknown("its spec does not name the user and the object".into()),
         };
         (subject.identity.clone(), observed)
     });

@@ -123,7 +123,7 @@ impl Reader for MySqlReader {
     }
 
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = format!("asking MySQL at {} which system it is", self.connections.location());
+        let attempted = format!("identifying MySQL at {}", self.connections.location());
         let identify = async {
             let mut session = self.connections.acquire().await?;
             let fingerprint = system::fingerprint(&mut session.connection).await?;

@@ -87,14 +87,16 @@ async fn probe(connection: &mut MySqlConnection, group: &Group) -> Result<Arc<st
     let sql = format!("SELECT 1 FROM {} LIMIT 1", quote_qualified(database, table)?);
     sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await?;
     let hint = "write its name as the server has it, and grant SELECT on it to the user of the target's `url`";
-    Ok(format!("reading table `{database}`.`{table}`: the server does not say what columns it has; {hint}").into())
+    Ok(format!("reading table `{database}`.`{table}`: the server does not show its columns; {hint}").into())
 }
 
 /// Why a key can be that of no row of a table, if so.
 pub fn misfit(spec: &Map, columns: &BTreeMap<String, Sort>) -> Option<String> {
     let mut key = spec.get("key")?.as_map()?.iter();
     let (name, _) = key.find(|(name, value)| column::find(columns, name).is_some_and(|sort| !sort.fits_key(value)))?;
-    Some(format!("column \"{name}\" of the key takes no such value; the server would take it for that of another row"))
+    Some(format!(
+        "the value of key column \"{name}\" does not have the column's type; the server would convert it to the key of another row"
+    ))
 }
 
 fn group_of(subject: &Subject<'_>) -> Option<Group> {
@@ -154,13 +156,13 @@ fn observed(
     let row = match rows {
         [] => return Ok(Observed::Absent),
         [row] => row,
-        several => return Ok(Observed::Unknown(format!("its key is that of {} rows", several.len()).into())),
+        several => return Ok(Observed::Unknown(format!("{} rows have this key", several.len()).into())),
     };
     let mut found = Vec::new();
     for (name, wanted) in wanted_columns(subject) {
         let Some(index) = read.iter().position(|column| *column == name) else {
             // The list leaves out what the table does not have and what may not be read alike.
-            let message = format!("the server tells of no column \"{name}\"; make it, or grant SELECT on it");
+            let message = format!("the server shows no column \"{name}\"; create it, or grant SELECT on it");
             return Ok(Observed::Unknown(message.into()));
         };
         let text: Option<String> = row.try_get_unchecked(index + 1)?;

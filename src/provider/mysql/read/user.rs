@@ -88,7 +88,7 @@ fn from_mysql(row: &MySqlRow) -> Result<UserState, sqlx::Error> {
     })
 }
 
-/// Nothing for a role.
+/// `None` for a role.
 fn from_mariadb(row: &MySqlRow) -> Result<Option<UserState>, sqlx::Error> {
     let text = |index: usize| row.try_get_unchecked::<String, _>(index);
     let about: Json = serde_json::from_str(&text(2)?).map_err(|error| sqlx::Error::Decode(error.into()))?;

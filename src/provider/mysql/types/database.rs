@@ -16,10 +16,10 @@ use tenantry_kit::{Stakes, describe};
 pub struct DatabaseSpec {
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub name: String,
-    /// Of tables that are made from now on.
+    /// The default for tables that are created later.
     #[serde(default = "utf8mb4")]
     pub charset: String,
-    /// Of tables that are made from now on. The default one of the character set, if absent.
+    /// The default for tables that are created later. That of the character set, if absent.
     pub collation: Option<String>,
 }
 
@@ -63,13 +63,13 @@ fn normalise(spec: &Map) -> Map {
 fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &["name"]);
     if spec.get("name").and_then(Value::as_str).is_some_and(is_system_database) {
-        problems.push(Problem::error("/name", "this database belongs to the server itself"));
+        problems.push(Problem::error("/name", "this is a system database of the server"));
     }
     for field in ["charset", "collation"] {
         if let Some(word) = spec.get(field).and_then(Value::as_str)
             && (word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         {
-            problems.push(Problem::error(format!("/{field}"), format!("{word:?} is no name of a {field}")));
+            problems.push(Problem::error(format!("/{field}"), format!("{word:?} is not a valid name of a {field}")));
         }
     }
     problems

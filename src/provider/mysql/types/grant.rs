@@ -10,7 +10,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// All privileges that a user has on one object. Others that it has there are taken away.
+/// All privileges of a user on one object. Other privileges of the user on it are revoked.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.grant")]
@@ -21,14 +21,14 @@ pub struct GrantSpec {
     pub on: On,
     pub database: Option<String>,
     pub table: Option<String>,
-    /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` of a database or table.
+    /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` on a database or table.
     #[schemars(length(min = 1))]
     pub privileges: Vec<String>,
     #[serde(default)]
     pub with_grant_option: bool,
 }
 
-/// What the privileges are on.
+/// The type of object that the privileges are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum On {
@@ -104,18 +104,18 @@ fn check(spec: &Map) -> Vec<Problem> {
         match (spec.contains(field), wanted) {
             (false, true) => problems.push(Problem::error(format!("/{field}"), format!("name the {field}"))),
             (true, false) => {
-                problems.push(Problem::error(format!("/{field}"), format!("privileges on {on} name no {field}")));
+                problems.push(Problem::error(format!("/{field}"), format!("privileges on {on} have no {field}")));
             }
             _ => {}
         }
     }
     if let Some(database) = spec.get("database").and_then(Value::as_str) {
         if is_system_database(database) {
-            let message = "it says who may do what: whoever may read or write it may become anybody";
-            problems.push(Problem::warning("/database", format!("`{database}` belongs to the server; {message}")));
+            let message = "it stores users and privileges: a user who can read or write it can take over any account";
+            problems.push(Problem::warning("/database", format!("`{database}` is a system database; {message}")));
         }
         if database.contains('\\') {
-            problems.push(Problem::error("/database", "a backslash in the name cannot be granted on"));
+            problems.push(Problem::error("/database", "a grant cannot name a database with a backslash"));
         }
     }
     let privileges = spec.get("privileges").and_then(Value::as_list).unwrap_or_default();
@@ -123,7 +123,7 @@ fn check(spec: &Map) -> Vec<Problem> {
         let Some(privilege) = privilege.as_str() else { continue };
         let pointer = format!("/privileges/{index}");
         if privilege.is_empty() || !privilege.chars().all(|c| c.is_ascii_alphabetic() || " _".contains(c)) {
-            let problem = Problem::error(pointer, format!("{privilege:?} is no privilege on a whole object"));
+            let problem = Problem::error(pointer, format!("{privilege:?} is not a privilege on a whole object"));
             problems.push(problem.help("privileges on single columns are not managed"));
         } else if privilege == "GRANT OPTION" {
             problems.push(Problem::error(pointer, "write `withGrantOption: true`"));
@@ -132,7 +132,8 @@ fn check(spec: &Map) -> Vec<Problem> {
         }
     }
     if privileges.contains(&"ALL".into()) && (on == "global" || privileges.len() > 1) {
-        let problem = Problem::error("/privileges", "ALL stands alone, and only for a database or a table");
+        let problem =
+            Problem::error("/privileges", "ALL must be the only privilege, and only on a database or a table");
         problems.push(problem.help("name the privileges"));
     }
     problems

@@ -11,17 +11,17 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A row of a table that exists, owned column by column.
+/// A row of an existing table, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.row")]
 pub struct RowSpec {
     pub database: String,
     pub table: String,
-    /// The columns that tell the row from all others, and their values.
+    /// The columns that identify the row, with their values.
     #[schemars(length(min = 1), with = "BTreeMap<String, serde_json::Value>")]
     pub key: BTreeMap<String, Value>,
-    /// The columns that are looked after; others are left alone. JSON is compared by what it means, as a whole.
+    /// The managed columns; others are left alone. JSON is compared by its meaning, as a whole.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub columns: BTreeMap<String, Value>,
@@ -59,11 +59,11 @@ fn check(spec: &Map) -> Vec<Problem> {
         Some(key) => {
             for (column, value) in key.iter() {
                 if matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
-                    let message = format!("the value of \"{column}\" has to be a text, a number or a boolean");
+                    let message = format!("the value of \"{column}\" must be a text, a number or a boolean");
                     problems.push(Problem::error("/key", message));
                 }
                 if columns.is_some_and(|columns| columns.contains(column)) {
-                    problems.push(Problem::error("/columns", format!("\"{column}\" is part of the key already")));
+                    problems.push(Problem::error("/columns", format!("\"{column}\" is already part of the key")));
                 }
             }
         }

@@ -14,23 +14,23 @@ use tenantry_kit::{Stakes, describe, script};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.script")]
 pub struct ScriptSpec {
-    /// The database that unqualified names belong to while it runs.
+    /// The default database while it runs, for unqualified names.
     pub database: Option<String>,
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub name: String,
-    /// Statements. Data definition is no transaction here: a script that fails half-way has done the first half. It runs
-    /// again then, and when its text changes, so it has to cope with what was done before. It cannot hold secrets.
+    /// Statements. Data definition is not transactional here: a script that fails half-way leaves its first half done. It runs
+    /// again then, and when its text changes, so it must be repeatable. It cannot contain secrets.
     #[schemars(extend("x-sql" = "mysql"))]
     pub sql: String,
-    /// A query that returns one true row as long as what the script did is still there; names in it are qualified. When it
-    /// does not hold, the script runs again.
+    /// A query that returns one true row as long as the effect of the script exists; use qualified names in it. If it does not
+    /// hold, the script runs again.
     #[schemars(extend("x-sql" = "mysql"))]
     pub check: Option<String>,
-    /// Filled in: SHA-256 of `sql`.
+    /// Set by Tenantry: SHA-256 of `sql`.
     #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub checksum: Option<String>,
-    /// Filled in where there is a `check`: wanted is that it holds.
+    /// Set by Tenantry if there is a `check`: whether it holds. The desired value is true.
     #[schemars(extend("enum" = [true, null]))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub checked: Option<bool>,

@@ -9,42 +9,41 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A user, as the server knows it: a name and where it comes from.
+/// A user of the server: a name and a host.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.user")]
 pub struct UserSpec {
     /// At most 32 characters in MySQL, 80 in MariaDB.
     pub name: String,
-    /// Where it connects from: an address, a name, or a pattern with `%`.
+    /// The host that it connects from: an address, a name, or a pattern with `%`.
     #[serde(default = "anywhere")]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub host: String,
-    /// Only ever sent as the server keeps it. If absent, the password is not looked at; a new user then has one that
-    /// nobody knows.
+    /// Sent only in the form that the server stores. If absent, the password is not compared, and a new user gets a random one.
     pub password: Option<String>,
-    /// Whether it may not log in. When it no longer may, its connections are closed.
+    /// Whether the user is locked, so that it cannot log in. When it is locked, its connections are closed.
     #[serde(default)]
     pub locked: bool,
-    /// What its connections have to be protected by.
+    /// The protection that its connections need.
     #[serde(default)]
     pub tls: Tls,
-    /// The most connections at a time; 0 is no limit.
+    /// The maximum number of concurrent connections; 0 is no limit.
     #[serde(default)]
     #[schemars(range(max = 2_147_483_647))]
     pub max_user_connections: u32,
-    /// In an hour; 0 is no limit.
+    /// The maximum per hour; 0 is no limit.
     #[serde(default)]
     pub max_connections_per_hour: u32,
-    /// In an hour; 0 is no limit.
+    /// The maximum per hour; 0 is no limit.
     #[serde(default)]
     pub max_queries_per_hour: u32,
-    /// In an hour; 0 is no limit.
+    /// The maximum per hour; 0 is no limit.
     #[serde(default)]
     pub max_updates_per_hour: u32,
 }
 
-/// What connections have to be protected by.
+/// The protection that connections need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Tls {
@@ -101,7 +100,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &["name", "host"]);
     let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
     if ["root", "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"].contains(&name) {
-        problems.push(Problem::error("/name", "this user belongs to the server itself"));
+        problems.push(Problem::error("/name", "this is a system user of the server"));
     }
     problems
 }

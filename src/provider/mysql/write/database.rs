@@ -15,7 +15,7 @@ pub async fn write(session: &mut Session, bookkeeping: &str, step: &Step) -> Res
     let spec = step.spec();
     let name = text(spec, "name");
     if is_system_database(name) || name == bookkeeping {
-        return Err(Failure::invalid("this database is not the estate's to change"));
+        return Err(Failure::invalid("this database does not belong to this estate"));
     }
     let Open { connection, server: Server { flavour, .. }, .. } = &mut **session;
     let existing = fetch_database(connection, *flavour, bookkeeping, Some(name)).await?.remove(name);

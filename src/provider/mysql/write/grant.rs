@@ -29,7 +29,7 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
             return revoke(connection, &spec, &held.privileges, held.with_grant_option).await;
         }
         (StepAction::Create { .. }, Some(_)) if !is_as_wanted => {
-            return Err(Failure::conflict("it holds other privileges there already"));
+            return Err(Failure::conflict("the user already has other privileges on it"));
         }
         (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (_, held) => held.unwrap_or_default(),
@@ -79,11 +79,11 @@ fn words(privileges: &BTreeSet<String>) -> String {
 
 fn object(spec: &GrantSpec) -> Result<String, Failure> {
     let named = |name: &Option<String>| {
-        name.clone().ok_or_else(|| Failure::invalid("its spec does not say what the privileges are on"))
+        name.clone().ok_or_else(|| Failure::invalid("its spec does not name the object of the privileges"))
     };
     for privilege in &spec.privileges {
         if !privilege.chars().all(|c| c.is_ascii_alphabetic() || " _".contains(c)) {
-            return Err(Failure::invalid(format!("{privilege:?} is no privilege")));
+            return Err(Failure::invalid(format!("{privilege:?} is not a privilege")));
         }
     }
     Ok(match spec.on {

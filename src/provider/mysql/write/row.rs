@@ -16,7 +16,7 @@ use tenantry_core::model::value::Value;
 use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
-/// A column with what it is to be; nothing for NULL.
+/// A column with what it is to be; `None` for NULL.
 struct Cell {
     name: String,
     quoted: String,
@@ -130,5 +130,5 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
 }
 
 fn several(rows: u64) -> Failure {
-    Failure::invalid(format!("its key is that of {rows} rows"))
+    Failure::invalid(format!("{rows} rows have this key"))
 }

@@ -122,7 +122,7 @@ async fn end(connection: &mut MySqlConnection, name: &str, user: &str) -> Result
 /// The server's list does not say as which of several users of one name somebody logged in; then they are left alone.
 async fn close_connections(connection: &mut MySqlConnection, name: &str) {
     if let Err(failure) = try_close(connection, name).await {
-        tracing::warn!("connections of user \"{name}\" that were open may stay open: {failure}");
+        tracing::warn!("open connections of user \"{name}\" may stay open: {failure}");
     }
 }
 
@@ -132,7 +132,7 @@ async fn try_close(connection: &mut MySqlConnection, name: &str) -> Result<(), F
         .fetch_one(&mut *connection)
         .await?;
     if same_name != 1 {
-        return Err(Failure::invalid(format!("there are {same_name} users of this name")));
+        return Err(Failure::invalid(format!("{same_name} users have this name")));
     }
     let open = "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST WHERE USER = ?";
     for row in &sqlx::query(open).bind(name).fetch_all(&mut *connection).await? {

@@ -84,7 +84,7 @@ impl Sort {
         }
     }
 
-    /// A value as the text that is bound; nothing for NULL.
+    /// A value as the text that is bound; `None` for NULL.
     pub fn bind(self, value: &Value) -> Option<String> {
         match (self, value) {
             (_, Value::Null) => None,

@@ -11,7 +11,7 @@ use crate::types::grant::{Class, Extent, GrantSpec, Signature};
 pub struct Foreign {
     pub schema: String,
     pub class: Class,
-    /// The object's name; nothing for the schema itself.
+    /// The object's name; `None` for the schema itself.
     pub name: Option<String>,
     /// Of a function, the types of its arguments as the server writes them.
     pub arguments: Option<String>,

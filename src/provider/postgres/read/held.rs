@@ -215,7 +215,7 @@ pub fn object_of(grant: &GrantSpec) -> Result<Object, Failure> {
 /// If it is no signature.
 pub fn signature(schema: &str, text: &str) -> Result<String, Failure> {
     let Some(Signature { name, arguments }) = Signature::parse(text) else {
-        return Err(Failure::invalid(format!("{text:?} is no signature of a function")));
+        return Err(Failure::invalid(format!("{text:?} is not the signature of a function")));
     };
     Ok(format!("{}({arguments})", quote_qualified(schema, name)?))
 }
@@ -264,7 +264,7 @@ impl Asked {
 }
 
 impl Privileges {
-    /// What a role holds on one object; nothing if it holds nothing or there is no such object.
+    /// What a role holds on one object; `None` if it holds nothing or there is no such object.
     pub fn on_one(&self, object: Object, role: &str) -> Option<&Held> {
         self.one.get(&(object, role.to_owned()))
     }

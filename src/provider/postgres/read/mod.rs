@@ -272,7 +272,7 @@ impl Reader for PostgresReader {
     /// The system identifier, which `initdb` draws and a physical replica shares, and the database. Any login may ask for it
     /// (the manual's "Control Data Functions") unless the privilege was taken from `PUBLIC`.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = format!("asking PostgreSQL at {} which system it is", self.connections.location());
+        let attempted = format!("identifying PostgreSQL at {}", self.connections.location());
         let database = self.connections.main_database().clone();
         let identify = async {
             let mut session = self.connections.acquire(&database).await?;

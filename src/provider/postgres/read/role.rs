@@ -28,7 +28,7 @@ pub struct RoleState {
     pub bypassrls: bool,
     pub superuser: bool,
     pub replication: bool,
-    /// RFC 3339; nothing if the password holds for ever.
+    /// RFC 3339; `None` if the password holds for ever.
     pub valid_until: Option<String>,
     /// As `name=value`.
     pub settings: Vec<String>,

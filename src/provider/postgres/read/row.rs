@@ -222,7 +222,7 @@ impl Query<'_> {
                     let spec = Arc::new(subject.spec.with("columns", columns.into()));
                     Observed::Present(Present { spec, ..Present::default() })
                 }
-                (several, _) => Observed::Unknown(format!("its key is that of {several} rows").into()),
+                (several, _) => Observed::Unknown(format!("{several} rows have this key").into()),
             };
             (subject.identity.clone(), observed)
         });

@@ -19,9 +19,9 @@ pub const STAGING_PREFIX: &str = "tenantry_new_";
 #[schemars(title = "postgres.database")]
 pub struct DatabaseSpec {
     pub name: String,
-    /// The role that owns it. Whoever creates it, if absent; then the owner is not looked at.
+    /// The role that owns it. If absent, the creator owns it, and the owner is not compared.
     pub owner: Option<String>,
-    /// The most sessions at a time; -1 is no limit.
+    /// The maximum number of concurrent sessions; -1 is no limit.
     #[serde(default = "unlimited")]
     #[schemars(range(min = -1, max = 2_147_483_647))]
     pub connection_limit: i32,
@@ -67,10 +67,13 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_name(&mut problems, spec, "owner", false);
     if let Some(name) = spec.get("name").and_then(|name| name.as_str()) {
         if ["postgres", "template0", "template1"].contains(&name) {
-            problems.add("/name", format!("\"{name}\" is the server's own database"));
+            problems.add("/name", format!("\"{name}\" is a system database of the server"));
         }
         if name.starts_with(STAGING_PREFIX) {
-            problems.add("/name", format!("names that begin with {STAGING_PREFIX} are used while a database is made"));
+            problems.add(
+                "/name",
+                format!("names that begin with {STAGING_PREFIX} are reserved for databases that are being created"),
+            );
         }
     }
     problems.into_list()

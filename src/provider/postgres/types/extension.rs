@@ -14,13 +14,13 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.extension")]
 pub struct ExtensionSpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
     pub name: String,
-    /// Where its objects are. The extension's own choice, if absent; then it is not looked at.
+    /// The schema of its objects. If absent, the extension chooses it, and it is not compared.
     pub schema: Option<String>,
-    /// The newest that the server has, if absent; then it is not looked at.
+    /// If absent, the newest version that the server has, and it is not compared.
     pub version: Option<String>,
 }
 

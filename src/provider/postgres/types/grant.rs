@@ -9,33 +9,33 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// Privileges of one role on one object, on all objects of a sort in a schema, or on those that will be made there.
+/// Privileges of one role on one object, on all objects of a type in a schema, or on objects that will be created there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.grant")]
 pub struct GrantSpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
-    /// Who gets the privileges; `public` is everybody.
+    /// The role that gets the privileges; `public` is everybody.
     pub role: String,
     pub on: On,
-    /// The schema, or the one that the objects are in. Only default privileges and `database` do without.
+    /// The schema, or the schema of the objects. Optional only for default privileges and `database`.
     pub schema: Option<String>,
     /// The table or sequence, or the function with the types of its arguments: `total(integer, text)`.
     pub name: Option<String>,
-    /// For default privileges: the role that makes the objects. If absent, the one that applies; a reader that connects as
-    /// somebody else then takes the default privileges of any role for an answer.
+    /// For default privileges: the role that creates the objects. If absent, the role that applies; a reader with another login
+    /// then accepts the default privileges of any role.
     pub grantor: Option<String>,
     /// Such as `SELECT`, or `ALL`.
     #[schemars(length(min = 1))]
     pub privileges: Vec<String>,
-    /// Whether the role may give the privileges on.
+    /// Whether the role may grant the privileges to others.
     #[serde(default)]
     pub with_grant_option: bool,
 }
 
-/// What a grant is on.
+/// The type of object that a grant is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum On {
@@ -186,14 +186,14 @@ fn check(spec: &Map) -> Vec<Problem> {
         problems.add("/schema", "name the schema");
     }
     if on.class() == Class::Database && has("schema") {
-        problems.add("/schema", "a database is in no schema; which one is meant says `database`");
+        problems.add("/schema", "a database is not in a schema; name it in `database`");
     }
     if needs_name != has("name") {
-        let message = if needs_name { "name the object" } else { "this grant is not on one named object" };
+        let message = if needs_name { "name the object" } else { "a grant of this sort names no object" };
         problems.add("/name", message);
     }
     if has("grantor") && on.extent() != Extent::Default {
-        problems.add("/grantor", "only default privileges belong to a role that makes the objects");
+        problems.add("/grantor", "only default privileges name the role that creates the objects");
     }
     if let Some(name) = spec.get("name").and_then(Value::as_str) {
         match on.class() {
@@ -201,7 +201,7 @@ fn check(spec: &Map) -> Vec<Problem> {
                 problems.add("/name", "write the types of the arguments, such as total(integer, text) or now()");
             }
             Class::Table | Class::Sequence if name.len() > super::NAME_BYTES => {
-                problems.add("/name", "the name is longer than the 63 bytes that PostgreSQL takes");
+                problems.add("/name", "the name is longer than 63 bytes, the limit of PostgreSQL");
             }
             _ => {}
         }
@@ -215,7 +215,10 @@ fn check(spec: &Map) -> Vec<Problem> {
                 // Since PostgreSQL 17.
                 || (canonical == "MAINTAIN" && on.class() == Class::Table);
             if !word && !known.contains(&canonical.as_str()) {
-                problems.add("/privileges", format!("{name:?} is no privilege here; known are {}", known.join(", ")));
+                problems.add(
+                    "/privileges",
+                    format!("{name:?} is not a privilege on this; privileges are {}", known.join(", ")),
+                );
             }
         }
     }

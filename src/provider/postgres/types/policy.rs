@@ -15,7 +15,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.rls_policy")]
 pub struct PolicySpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
     pub schema: String,
@@ -23,10 +23,10 @@ pub struct PolicySpec {
     pub name: String,
     #[serde(default)]
     pub command: Command,
-    /// Whether it lets rows pass that no other policy lets pass; otherwise it restricts those that another lets pass.
+    /// Whether it permits rows; otherwise it restricts the rows that other policies permit.
     #[serde(default = "yes")]
     pub permissive: bool,
-    /// Whom it is for; `public` is everybody.
+    /// The roles that it applies to; `public` is everybody.
     #[serde(default = "public")]
     #[schemars(length(min = 1))]
     pub roles: Vec<String>,
@@ -36,15 +36,15 @@ pub struct PolicySpec {
     /// An SQL condition on rows that are written. The same as `using`, if absent.
     #[schemars(extend("x-sql" = "postgresql"))]
     pub with_check: Option<String>,
-    /// Whether the table's policies are in force. Deleting a policy never switches them off.
+    /// Whether row security is enabled on the table. Deleting a policy never disables it.
     #[serde(default = "yes")]
     pub enable: bool,
-    /// Whether they hold for the table's owner too.
+    /// Whether row security also applies to the table's owner.
     #[serde(default = "yes")]
     pub force: bool,
 }
 
-/// What a policy is about.
+/// The command that a policy applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Command {

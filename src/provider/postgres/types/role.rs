@@ -19,16 +19,16 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "postgres.role")]
 pub struct RoleSpec {
     pub name: String,
-    /// Whether it may connect.
+    /// Whether it may log in.
     #[serde(default)]
     pub login: bool,
-    /// Only ever sent as a SCRAM-SHA-256 verifier. If absent, the password is not looked at.
+    /// Sent only as a SCRAM-SHA-256 verifier. If absent, the password is not compared.
     pub password: Option<String>,
-    /// The most sessions at a time; -1 is no limit.
+    /// The maximum number of concurrent sessions; -1 is no limit.
     #[serde(default = "unlimited")]
     #[schemars(range(min = -1, max = 2_147_483_647))]
     pub connection_limit: i32,
-    /// Whether it has the privileges of the roles that it is a member of without asking.
+    /// Whether it automatically has the privileges of the roles that it is a member of.
     #[serde(default = "yes")]
     pub inherit: bool,
     #[serde(default)]
@@ -37,22 +37,22 @@ pub struct RoleSpec {
     pub createrole: bool,
     #[serde(default)]
     pub bypassrls: bool,
-    /// Until when the password holds: RFC 3339, or `infinity`.
+    /// When the password expires: RFC 3339, or `infinity`.
     #[serde(default = "infinity")]
     pub valid_until: String,
-    /// Configuration parameters that its sessions begin with, in every database. Others that it has are removed.
+    /// Configuration parameters of its sessions, in every database. Other settings of the role are removed.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, SettingValue>")]
     pub settings: BTreeMap<String, String>,
     /// The roles that it is a member of. Other memberships are removed.
     #[serde(default)]
     pub member_of: Vec<String>,
-    /// Filled in: never true. A role that was made a superuser by hand shows as drift.
+    /// Set by Tenantry: never true. A role that was made a superuser by hand shows as drift.
     #[serde(default)]
     #[schemars(extend("const" = false))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub superuser: bool,
-    /// Filled in: never true, like `superuser`.
+    /// Set by Tenantry: never true, like `superuser`.
     #[serde(default)]
     #[schemars(extend("const" = false))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
@@ -126,11 +126,11 @@ fn check(spec: &Map) -> Vec<Problem> {
     if let Some(name) = spec.get("name").and_then(Value::as_str)
         && ["public", "none", "current_user", "session_user", "current_role"].contains(&name)
     {
-        problems.add("/name", format!("\"{name}\" is a word of SQL and cannot name a role"));
+        problems.add("/name", format!("\"{name}\" is a reserved word and cannot be the name of a role"));
     }
     for attribute in ["superuser", "replication"] {
         if spec.get(attribute).and_then(Value::as_bool) == Some(true) {
-            problems.add(format!("/{attribute}"), "a tenant's role is never given this attribute");
+            problems.add(format!("/{attribute}"), "a tenant's role cannot have this attribute");
         }
     }
     if let Some(time) = spec.get("validUntil").and_then(Value::as_str)
@@ -142,7 +142,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     for (name, _) in spec.get("settings").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
         let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c));
         if !valid {
-            problems.add("/settings", format!("{name:?} is no name of a configuration parameter"));
+            problems.add("/settings", format!("{name:?} is not a valid name of a configuration parameter"));
         }
         if ["role", "session_authorization"].contains(&&**name) {
             problems.add("/settings", format!("\"{name}\" cannot be set for a role"));

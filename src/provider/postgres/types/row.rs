@@ -11,22 +11,22 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A row of a table that exists, owned column by column.
+/// A row of an existing table, owned column by column.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.row")]
 pub struct RowSpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
     #[serde(default = "public")]
     pub schema: String,
     pub table: String,
-    /// The columns that tell the row from all others, and their values.
+    /// The columns that identify the row, with their values.
     #[schemars(length(min = 1))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub key: BTreeMap<String, serde_json::Value>,
-    /// The columns that are looked after. Others are left alone; so are keys of JSON objects that are not named.
+    /// The managed columns. Others are left alone, and so are other keys of JSON objects.
     #[serde(default)]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub columns: BTreeMap<String, serde_json::Value>,
@@ -72,10 +72,10 @@ fn check(spec: &Map) -> Vec<Problem> {
         Some(key) => {
             for (column, value) in key.iter() {
                 if matches!(value, Value::Null | Value::List(_) | Value::Map(_)) {
-                    problems.add("/key", format!("the value of \"{column}\" has to be a text, a number or a boolean"));
+                    problems.add("/key", format!("the value of \"{column}\" must be a text, a number or a boolean"));
                 }
                 if columns.is_some_and(|columns| columns.contains(column)) {
-                    problems.add("/columns", format!("\"{column}\" is part of the key already"));
+                    problems.add("/columns", format!("\"{column}\" is already part of the key"));
                 }
             }
         }

@@ -14,17 +14,17 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.schema")]
 pub struct SchemaSpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
     pub name: String,
-    /// The role that owns it. Whoever creates it, if absent; then the owner is not looked at.
+    /// The role that owns it. If absent, the creator owns it, and the owner is not compared.
     pub owner: Option<String>,
-    /// Whether nobody else may have privileges on it, or on a table, sequence or function in it: only the owner and the roles
-    /// of the estate's grants.
+    /// Whether only the owner and the roles of the estate's grants may have privileges on it, or on a table, sequence or
+    /// function in it.
     #[serde(default)]
     pub exclusive: bool,
-    /// Filled in where `exclusive` holds: who has privileges that nobody asked for. Wanted is an empty list.
+    /// Set by Tenantry if `exclusive` is true: other privileges that exist. The desired value is an empty list.
     #[schemars(length(max = 0))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub foreign_grants: Option<Vec<String>>,
@@ -64,10 +64,10 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_name(&mut problems, spec, "name", true);
     check_name(&mut problems, spec, "owner", false);
     if let Some("public" | "information_schema") = spec.get("name").and_then(Value::as_str) {
-        problems.add("/name", "this schema comes with every database and is not made or deleted");
+        problems.add("/name", "this schema is part of every database and cannot be managed");
     }
     if spec.get("foreignGrants").and_then(Value::as_list).is_some_and(|list| !list.is_empty()) {
-        problems.add("/foreignGrants", "this field is filled in; use postgres.grant to give privileges");
+        problems.add("/foreignGrants", "Tenantry sets this field; use postgres.grant to grant privileges");
     }
     problems.into_list()
 }

@@ -15,25 +15,25 @@ use tenantry_kit::{Stakes, describe, script};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.script")]
 pub struct ScriptSpec {
-    /// Another database of the server than the one of the target's URL.
+    /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
-    /// The schema that unqualified names belong to while it runs. The user's own search path, if absent.
+    /// The schema for unqualified names while it runs. The user's own search path, if absent.
     pub schema: Option<String>,
     pub name: String,
-    /// Statements. When the text changes it runs again, so it has to cope with what an earlier version did. It cannot hold
+    /// Statements. When the text changes it runs again, so it must handle what an earlier version did. It cannot contain
     /// secrets.
     #[schemars(extend("x-sql" = "postgresql"))]
     pub sql: String,
-    /// A query that returns one true row as long as what the script did is still there; names in it are qualified. When it
-    /// does not hold, the script runs again.
+    /// A query that returns one true row as long as the effect of the script exists; use qualified names in it. If it does not
+    /// hold, the script runs again.
     #[schemars(extend("x-sql" = "postgresql"))]
     pub check: Option<String>,
-    /// Filled in: SHA-256 of `sql`.
+    /// Set by Tenantry: SHA-256 of `sql`.
     #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub checksum: Option<String>,
-    /// Filled in where there is a `check`: wanted is that it holds.
+    /// Set by Tenantry if there is a `check`: whether it holds. The desired value is true.
     #[schemars(extend("enum" = [true, null]))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub checked: Option<bool>,

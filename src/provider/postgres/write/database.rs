@@ -137,5 +137,5 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), 
     if sessions.is_empty() {
         return Err(Failure::busy(failure.to_string()));
     }
-    Err(Failure::conflict(format!("it is in use by sessions: {}; end them first", sessions.join(", "))))
+    Err(Failure::conflict(format!("sessions are connected to it: {}; end them first", sessions.join(", "))))
 }

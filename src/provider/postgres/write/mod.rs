@@ -164,7 +164,7 @@ fn database_of(batch: &[Step], main: &Arc<str>) -> Result<Arc<str>, StepFailure>
     for (index, step) in in_database {
         let database = step.spec().get("database").and_then(Value::as_str).unwrap_or(main);
         if found.is_some_and(|found| found != database) {
-            let reason = "steps of several databases cannot be one transaction".to_owned();
+            let reason = "steps on several databases cannot be one transaction".to_owned();
             return Err(Failure::invalid(reason)).of_step(index);
         }
         found = Some(database);

@@ -167,7 +167,7 @@ fn setting_value(name: &str, value: &str) -> Result<String, NulCharacter> {
     Ok(identifier_list(value).iter().map(|item| quote_literal(item)).collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
-/// What the role still owns in this database, or nothing if it owns nothing and only has privileges.
+/// Selects what the role still owns in this database or has privileges on; the first column says whether it owns it.
 const DEPENDENCIES_QUERY: &str = "
 SELECT d.deptype = 'o', pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
 FROM pg_catalog.pg_shdepend d
@@ -198,7 +198,7 @@ async fn delete(transaction: &mut Transaction<'_>, index: usize, step: &Step, na
         if more > 0 {
             objects.push_str(&format!(" and {more} more"));
         }
-        return Err(Failure::conflict(format!("it still owns {objects}; give them to another role or drop them")))
+        return Err(Failure::conflict(format!("it still owns {objects}; reassign them to another role, or drop them")))
             .of_step(index);
     }
     let role = quote_identifier(name).of_step(index)?;

@@ -83,7 +83,7 @@ async fn write_row(transaction: &mut Transaction<'_>, step: &Step) -> Result<(),
         (Some(current), StepAction::Update { removed, .. }) => target.update(transaction, &current, removed).await,
         // Without a mark, a repetition of our own write is known by its result only.
         (Some(current), _) if current.iter().all(|found| found.is_equal) => Ok(()),
-        (Some(_), _) => Err(Failure::conflict("there is a row of this key with other values")),
+        (Some(_), _) => Err(Failure::conflict("a row with this key has other values")),
     }
 }
 
@@ -114,7 +114,7 @@ impl Target {
         Ok(Self { table: quote_qualified(&row.schema, &row.table)?, key, columns })
     }
 
-    /// The row as it is, locked until the transaction ends; nothing if there is none.
+    /// The row as it is, locked until the transaction ends; `None` if there is none.
     async fn current(&self, transaction: &mut Transaction<'_>) -> Result<Option<Vec<Found>>, Failure> {
         let mut bound = Bound::default();
         let mut columns = vec!["1".to_owned()];
@@ -135,7 +135,7 @@ impl Target {
         match rows.as_slice() {
             [] => Ok(None),
             [row] => Ok(Some(self.found(row)?)),
-            several => Err(Failure::invalid(format!("its key is that of {} rows", several.len()))),
+            several => Err(Failure::invalid(format!("{} rows have this key", several.len()))),
         }
     }
 

@@ -82,7 +82,7 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
         if let Some(check) = &spec.check
             && !check_holds(&mut Server(transaction.connection), check).await?
         {
-            return Err(Failure::invalid("it ran, but its check does not hold afterwards; nothing was kept"));
+            return Err(Failure::invalid("it ran, but its check does not hold afterwards; it was rolled back"));
         }
     }
     let other = existing.filter(|record| record.estate != *step.mark.estate || record.address != address);

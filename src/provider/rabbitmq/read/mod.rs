@@ -69,7 +69,7 @@ impl RabbitMqReader {
         match tags.iter().any(|tag| SEE_ALL.contains(tag)) {
             true => Ok(()),
             false => Err(format!(
-                "RabbitMQ shows the user `{}` no virtual hosts but its own; give it the tag `administrator`",
+                "RabbitMQ shows the user `{}` only its own virtual hosts; give it the tag `administrator`",
                 self.client.user()
             )
             .into()),
@@ -86,7 +86,7 @@ const SEE_ALL: [&str; 2] = ["administrator", "monitoring"];
 /// If the answer has no such list: it is of another form than is known here, and tells nothing.
 fn list<'a>(definitions: &'a Json, name: &str) -> Result<&'a Vec<Json>, Arc<str>> {
     let list = definitions.get(name).and_then(Json::as_array);
-    list.ok_or_else(|| format!("the definitions that RabbitMQ answered have no list of {name}").into())
+    list.ok_or_else(|| format!("the definitions that RabbitMQ returned have no list of {name}").into())
 }
 
 fn unmarked<Spec: Unmarked>(definitions: &Json) -> Result<Vec<Found>, Arc<str>> {
@@ -135,7 +135,7 @@ fn answer(kind: &Kind, estate: &str, subjects: &[Subject<'_>], found: Vec<Found>
     for (spec, mark) in found {
         let spec = kind.normal(&spec);
         let identity = kind.identity_of(&spec).filter(|_| is_named(kind, &spec));
-        let nameless = || format!("RabbitMQ answered a {} without a name", kind.name);
+        let nameless = || format!("RabbitMQ returned a {} without a name", kind.name);
         let identity = identity.ok_or_else(nameless)?;
         present.push((identity, Present { spec: spec.shared(), mark, ..Present::default() }));
     }
@@ -157,14 +157,13 @@ fn is_named(kind: &Kind, spec: &Map) -> bool {
 /// A list without any is not believed by itself: every broker begins with one, and whoever answers an empty list for
 /// whatever is asked would have them all made again. Where there is none indeed, the definitions say so too.
 fn vhosts_in(answer: &Json, definitions: &Result<Json, Arc<str>>) -> Result<Vec<Found>, Arc<str>> {
-    let Some(vhosts) = answer.as_array() else { return Err("RabbitMQ answered no list of virtual hosts".into()) };
+    let Some(vhosts) = answer.as_array() else { return Err("RabbitMQ returned no list of virtual hosts".into()) };
     if vhosts.is_empty() {
         let defined = definitions.as_ref().ok().and_then(|definitions| definitions.get("vhosts")?.as_array());
         return match defined {
             Some(defined) if defined.is_empty() => Ok(Vec::new()),
             _ => {
-                Err("RabbitMQ answered an empty list of virtual hosts, and a broker has at least one; check that the \
-                      target's `url` is the address of the management API itself"
+                Err("RabbitMQ returned an empty list of virtual hosts, but a broker has at least one; check that the target's `url` is the address of the management API"
                     .into())
             }
         };
@@ -217,7 +216,7 @@ impl Reader for RabbitMqReader {
     /// The id that a cluster is given when its first node starts, and that every node of it tells. Versions before 3.8 have
     /// none; there it is the name of the cluster, which an operator may set.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = format!("asking RabbitMQ at {} which cluster it is", self.client.location());
+        let attempted = format!("identifying RabbitMQ at {}", self.client.location());
         let failed = |failure: Failure| failure.into_provider_error(attempted.clone());
         let id = self.client.get(&["global-parameters", "internal_cluster_id"]).await.map_err(failed)?;
         let (told, field) = match id {
@@ -234,12 +233,12 @@ impl Reader for RabbitMqReader {
         let location = self.client.location();
         let overview = self.client.get(&["overview"]).await;
         let overview = overview
-            .map_err(|failure| failure.into_provider_error(format!("asking RabbitMQ at {location}")))?
+            .map_err(|failure| failure.into_provider_error(format!("connecting to RabbitMQ at {location}")))?
             .unwrap_or_default();
         match overview.get("rabbitmq_version").and_then(Json::as_str) {
             Some(version) => Ok(format!("RabbitMQ {version} at {location}")),
             None => Err(Failure::invalid("the answer has no version")
-                .into_provider_error(format!("asking RabbitMQ at {location}"))),
+                .into_provider_error(format!("connecting to RabbitMQ at {location}"))),
         }
     }
 }

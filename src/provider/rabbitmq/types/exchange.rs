@@ -11,7 +11,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
-/// An exchange. Nothing of it can change.
+/// An exchange. None of its properties can change.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.exchange")]
@@ -21,7 +21,7 @@ pub struct ExchangeSpec {
     /// `direct`, `fanout`, `topic`, `headers`, or one that a plugin brings.
     #[serde(default = "direct", rename = "type")]
     pub sort: String,
-    /// Whether it outlives the broker.
+    /// Whether it survives a restart of the broker.
     #[serde(default = "yes")]
     pub durable: bool,
     #[serde(default)]

@@ -52,13 +52,13 @@ pub fn normalise<Spec: Limits>(spec: &Map) -> Map {
 pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &[Spec::OWNER]);
     if Spec::KNOWN.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
-        let message = "it limits nothing, and the server cannot tell such limits from none";
-        problems.push(Problem::error("", message).help("set a limit of 0 or more, or leave the resource out"));
+        let message = "it limits nothing, and the server cannot distinguish that from no limits";
+        problems.push(Problem::error("", message).help("set a limit of 0 or more, or remove the resource"));
     }
     problems
 }
 
-/// The limits that are set, as a spec; nothing if none of those that are known is.
+/// The limits that are set, as a spec; `None` if none of those that are known is.
 fn spec_of<Spec: Limits>(owner: &str, limits: &Json) -> Option<Map> {
     let set = Spec::KNOWN.iter().filter_map(|(field, of_api)| {
         let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)?;

@@ -60,7 +60,7 @@ fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
     let mut problems = Problems::default();
     for field in fields {
         if let Some(name @ ("." | "..")) = problems.name(spec, field) {
-            problems.add(format!("/{field}"), format!("{name:?} cannot stand in a request of the management API"));
+            problems.add(format!("/{field}"), format!("{name:?} cannot be used in a request of the management API"));
         }
     }
     problems.into_list()
@@ -69,7 +69,7 @@ fn check_names(spec: &Map, fields: &[&str]) -> Vec<Problem> {
 /// The problem of a name that begins with `amq.`, which the server keeps for itself.
 fn check_reserved(spec: &Map, field: &str) -> Option<Problem> {
     let is_reserved = spec.get(field).and_then(Value::as_str)?.starts_with("amq.");
-    let message = "names that begin with amq. are reserved for the server itself";
+    let message = "names that begin with amq. are reserved for the server";
     is_reserved.then(|| Problem::error(format!("/{field}"), message))
 }
 

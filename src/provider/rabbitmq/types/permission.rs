@@ -11,20 +11,20 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
-/// What a user may do in a virtual host, as regular expressions over names. An empty one allows nothing.
+/// The permissions of a user in a virtual host, as regular expressions over names. An empty one allows nothing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.permission")]
 pub struct PermissionSpec {
     pub vhost: String,
     pub user: String,
-    /// Names of what it may make and delete.
+    /// Names of the resources that it may create and delete.
     #[serde(default)]
     pub configure: String,
-    /// Names of what it may publish to.
+    /// Names of the resources that it may publish to.
     #[serde(default)]
     pub write: String,
-    /// Names of what it may consume from.
+    /// Names of the resources that it may consume from.
     #[serde(default)]
     pub read: String,
 }
@@ -45,7 +45,7 @@ pub fn kind() -> Kind {
         reviewed: &["/configure", "/write", "/read"],
         ..describe::<PermissionSpec>(
             NAME,
-            "What a user may do in a virtual host of a RabbitMQ broker.",
+            "The permissions of a user in a virtual host of a RabbitMQ broker.",
             &["vhost", "user"],
             Stakes { loses_data: false, bills: false },
         )

@@ -22,7 +22,7 @@ pub struct PolicySpec {
     pub pattern: String,
     #[serde(default = "all")]
     pub apply_to: ApplyTo,
-    /// Of several that match the highest counts.
+    /// If several policies match, the one with the highest priority applies.
     #[serde(default)]
     pub priority: i64,
     /// Such as `max-length`, `message-ttl`, `dead-letter-exchange`.

@@ -12,7 +12,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A queue. Nothing of it can change; another one in its place begins empty.
+/// A queue. None of its properties can change; a replacement begins empty.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.queue")]
@@ -22,13 +22,13 @@ pub struct QueueSpec {
     /// `classic`, `quorum` or `stream`.
     #[serde(default = "classic", rename = "type")]
     pub sort: String,
-    /// Whether it outlives the broker.
+    /// Whether it survives a restart of the broker.
     #[serde(default = "yes")]
     pub durable: bool,
     #[serde(default)]
     pub auto_delete: bool,
-    /// Such as `x-max-length` or `x-dead-letter-exchange`; the sort of queue is `type`. What a policy can say is better
-    /// said there, where it can change.
+    /// Such as `x-max-length` or `x-dead-letter-exchange`, but not the queue type, which is `type`. Set what a policy can set
+    /// in a policy, where it can change.
     #[serde(default)]
     pub arguments: serde_json::Map<String, Json>,
 }
@@ -82,11 +82,11 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.push(Problem::error("/durable", format!("a {sort} queue is always durable")));
     }
     if sort != "classic" && is("autoDelete", true) {
-        problems.push(Problem::error("/autoDelete", format!("a {sort} queue is never deleted by itself")));
+        problems.push(Problem::error("/autoDelete", format!("a {sort} queue cannot have `autoDelete`")));
     }
     if spec.get("arguments").is_some_and(|arguments| arguments.get(SORT_ARGUMENT).is_some()) {
-        let problem = Problem::error(format!("/arguments/{SORT_ARGUMENT}"), "the queue type is a field of its own");
-        problems.push(problem.help("write it into `type`"));
+        let problem = Problem::error(format!("/arguments/{SORT_ARGUMENT}"), "the queue type is not an argument here");
+        problems.push(problem.help("use the field `type`"));
     }
     problems
 }

@@ -64,7 +64,7 @@ impl From<Map> for Current {
 
 /// The failure of an answer that is about something else than was asked.
 pub fn another() -> Failure {
-    Failure::invalid("the answer is not about what was asked; is `url` the address of the management API?")
+    Failure::invalid("the answer is about another resource; check that `url` is the address of the management API")
 }
 
 /// A list, which is empty where there is nothing that it could belong to.

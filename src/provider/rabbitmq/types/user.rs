@@ -20,7 +20,7 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "rabbitmq.user")]
 pub struct UserSpec {
     pub name: String,
-    /// Only ever sent as a salted hash. If absent, the password is not looked at; a new user then has none.
+    /// Sent only as a salted hash. If absent, the password is not compared, and a new user has none.
     pub password: Option<String>,
     /// What it may do with the management API: `management`, `policymaker`, `monitoring`, `administrator`.
     #[serde(default)]
@@ -60,12 +60,15 @@ fn check(spec: &Normal) -> Vec<Problem> {
         let tag = tag.as_str().unwrap_or_default();
         let pointer = format!("/tags/{index}");
         if tag.is_empty() || tag.contains(',') || tag.trim() != tag {
-            problems.push(Problem::error(pointer, format!("{tag:?} is no tag: it cannot be empty or hold a comma")));
+            problems.push(Problem::error(
+                pointer,
+                format!("{tag:?} is not a valid tag: it cannot be empty or contain a comma"),
+            ));
         } else if tag.starts_with(TAG) {
-            problems.push(Problem::error(pointer, format!("tags that begin with {TAG} are marks")));
+            problems.push(Problem::error(pointer, format!("tags that begin with {TAG} are reserved for marks")));
         } else if tag == "administrator" {
             let problem = Problem::warning(pointer, "an administrator may do everything in every virtual host");
-            problems.push(problem.help("give a tenant's user `management` or no tag at all"));
+            problems.push(problem.help("give a tenant's user the tag `management`, or no tag"));
         }
     }
     problems

@@ -9,13 +9,13 @@ use super::reference;
 use tenantry_core::model::kind::Kind;
 use tenantry_kit::{Stakes, describe};
 
-/// What a user may have at most. -1 is no limit.
+/// Limits of a user. -1 is no limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.user_limits")]
 pub struct UserLimitsSpec {
     pub user: String,
-    /// Zero keeps it from connecting at all, for a tenant that is suspended.
+    /// With 0 the user cannot connect, for a suspended tenant.
     #[serde(default = "limits::unlimited")]
     #[schemars(range(min = -1))]
     pub max_connections: i64,
@@ -33,7 +33,7 @@ pub fn kind() -> Kind {
         check: |spec| limits::check::<UserLimitsSpec>(spec),
         ..describe::<UserLimitsSpec>(
             NAME,
-            "What a user of a RabbitMQ broker may have at most.",
+            "Limits of a user of a RabbitMQ broker.",
             &["user"],
             Stakes { loses_data: false, bills: false },
         )

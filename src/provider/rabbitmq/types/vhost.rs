@@ -12,7 +12,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A virtual host: a name space of its own for queues, exchanges and permissions.
+/// A virtual host: a namespace for queues, exchanges and permissions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.vhost")]

@@ -9,7 +9,7 @@ use super::reference;
 use tenantry_core::model::kind::Kind;
 use tenantry_kit::{Stakes, describe};
 
-/// What a virtual host may have at most. -1 is no limit.
+/// Limits of a virtual host. -1 is no limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.vhost_limits")]
@@ -32,7 +32,7 @@ pub fn kind() -> Kind {
         check: |spec| limits::check::<VhostLimitsSpec>(spec),
         ..describe::<VhostLimitsSpec>(
             NAME,
-            "What a virtual host of a RabbitMQ broker may have at most.",
+            "Limits of a virtual host of a RabbitMQ broker.",
             &["vhost"],
             Stakes { loses_data: false, bills: false },
         )

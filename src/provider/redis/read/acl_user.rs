@@ -36,7 +36,7 @@ pub async fn observe(
         match subject.text("name") {
             Some(name) if name == own_user => *observed = Observed::Unknown(OWN_USER.into()),
             Some(name) if unreadable.contains(name) => {
-                let reason = "the server says something of this user that is not understood here";
+                let reason = "the server's description of this user has a form that Tenantry does not know";
                 *observed = Observed::Unknown(reason.into());
             }
             _ => {}
@@ -76,7 +76,7 @@ pub async fn fetch(connection: &mut MultiplexedConnection, name: &str) -> Result
     if answer == redis::Value::Nil {
         return Ok(None);
     }
-    let unclear = || Failure::invalid("what the server says of this user is not understood here");
+    let unclear = || Failure::invalid("the server's description of this user has a form that Tenantry does not know");
     let line = line_of(name, &answer).ok_or_else(unclear)?;
     User::parse(&line).ok_or_else(unclear).map(Some)
 }

@@ -80,7 +80,8 @@ impl Reader for RedisReader {
             self.connections.release(session);
             Ok::<_, Failure>(info)
         };
-        let info = probe.await.map_err(|failure| failure.into_provider_error(format!("asking Redis at {location}")))?;
+        let info =
+            probe.await.map_err(|failure| failure.into_provider_error(format!("connecting to Redis at {location}")))?;
         let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         Ok(match (field("valkey_version:"), field("redis_version:")) {
             (Some(version), _) => format!("Valkey {version} at {location}"),

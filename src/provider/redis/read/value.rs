@@ -49,7 +49,7 @@ impl Head {
             "" => Ok(false),
             sort if sort == wanted => Ok(true),
             other => {
-                let message = format!("the key holds a {other} and not a {wanted}; remove it by hand, or name another");
+                let message = format!("the key holds a {other}, not a {wanted}; remove it by hand, or use another key");
                 Err(Failure::conflict(message))
             }
         }
@@ -57,7 +57,7 @@ impl Head {
 }
 
 fn short() -> Failure {
-    Failure::busy("the server answered less than was asked")
+    Failure::busy("the server returned fewer values than requested")
 }
 
 /// Runs one page's commands and hands each subject its part of the answers.

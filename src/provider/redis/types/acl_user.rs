@@ -13,16 +13,16 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A user, and what it may do with which keys.
+/// A user with its permissions on keys, channels and commands.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.acl_user")]
 pub struct AclUserSpec {
     pub name: String,
-    /// Whether it may log in. When it no longer may, its connections are closed.
+    /// Whether it may log in. When it is disabled, its connections are closed.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Only ever sent as its SHA-256. If absent, the passwords are not looked at.
+    /// Sent only as its SHA-256 hash. If absent, the passwords are not compared.
     pub password: Option<String>,
     /// Patterns of the keys that it may read and write, such as `acme:*`.
     #[serde(default)]
@@ -36,15 +36,15 @@ pub struct AclUserSpec {
     /// Patterns of the channels that it may publish and subscribe to.
     #[serde(default)]
     pub channels: Vec<String>,
-    /// Rules in the manual's spelling and order, beginning with no command at all: `+@read`, `+set`, `-@dangerous`.
+    /// Rules as in the Redis manual, applied in order, beginning without commands: `+@read`, `+set`, `-@dangerous`.
     #[serde(default)]
     pub commands: Vec<String>,
-    /// Filled in: never true. A user that was opened to everybody by hand shows as drift.
+    /// Set by Tenantry: never true. A user that was opened to everybody by hand shows as drift.
     #[serde(default)]
     #[schemars(extend("const" = false))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub nopass: bool,
-    /// Filled in: further sets of permissions, none. One that was added by hand shows as drift.
+    /// Set by Tenantry: additional sets of permissions, always empty. One that was added by hand shows as drift.
     #[serde(default)]
     #[schemars(length(max = 0))]
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
@@ -125,20 +125,21 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.push(Problem::error("/name", "the name of a user cannot hold white space"));
     }
     if name == "default" {
-        let problem = Problem::warning("/name", "`default` is the user of everybody who gives no name");
+        let problem = Problem::warning("/name", "`default` is the user of clients that give no name");
         problems.push(problem.help("give the tenant a user of its own"));
     }
     if spec.get("nopass").and_then(Value::as_bool) == Some(true) {
-        problems.push(Problem::error("/nopass", "a user that anybody may log in as is not made"));
+        problems.push(Problem::error("/nopass", "a user without a password is not allowed"));
     }
     if spec.get("selectors").and_then(Value::as_list).is_some_and(|selectors| !selectors.is_empty()) {
-        problems.push(Problem::error("/selectors", "this field is filled in and cannot be chosen"));
+        problems.push(Problem::error("/selectors", "Tenantry sets this field; remove it"));
     }
     for field in PATTERNS {
         for (index, pattern) in spec.get(field).and_then(texts).into_iter().flatten().enumerate() {
             if pattern.is_empty() || pattern.contains(|c: char| c.is_whitespace() || c == '\0' || "()".contains(c)) {
-                let message =
-                    format!("{pattern:?} is no pattern: it cannot be empty or hold white space or parentheses");
+                let message = format!(
+                    "{pattern:?} is not a valid pattern: it cannot be empty or contain white space or parentheses"
+                );
                 problems.push(Problem::error(format!("/{field}/{index}"), message));
             }
         }
@@ -146,14 +147,15 @@ fn check(spec: &Normal) -> Vec<Problem> {
     let commands = spec.get("commands").and_then(texts).unwrap_or_default();
     for (index, rule) in commands.iter().enumerate() {
         if !is_command_rule(rule) {
-            let problem = Problem::error(format!("/commands/{index}"), format!("{rule:?} is no rule about a command"));
+            let problem = Problem::error(format!("/commands/{index}"), format!("{rule:?} is not a valid command rule"));
             problems.push(problem.help("write +command, -command, +@category, -@category or +command|subcommand"));
         }
     }
     if may_change_users(&commands) {
-        let problem = Problem::warning("/commands", "it may change users, its own too, and so do everything");
-        problems
-            .push(problem.help("add `-@admin -@dangerous` behind them, or name the commands that the tenant needs"));
+        let problem = Problem::warning("/commands", "it allows changing users, including itself, and so everything");
+        problems.push(
+            problem.help("add `-@admin -@dangerous` after these rules, or name the commands that the tenant needs"),
+        );
     }
     problems
 }

@@ -17,7 +17,7 @@ use tenantry_core::model::value::{Map, Value};
 pub enum ExpireField {
     /// `never`, or a time such as 2030-01-31T00:00:00Z.
     Text(String),
-    /// Seconds from when it is written.
+    /// Seconds after the write.
     Seconds(#[schemars(range(min = 1, max = 3_153_600_000_u64))] i64),
 }
 
@@ -32,7 +32,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// Nothing if the field is none of the three.
+    /// `None` if the field is none of the three.
     pub fn of(expire: Option<&Value>) -> Option<Self> {
         match expire {
             None | Some(Value::Null) => Some(Self::Never),
@@ -73,7 +73,7 @@ pub fn canonical(value: &Value) -> Value {
 pub fn check(spec: &Map) -> Option<Problem> {
     let expire = spec.get("expire");
     let is_deferred = expire.is_some_and(Value::has_deferred);
-    let message = "it is no time; write `never`, a time such as 2030-01-31T00:00:00Z, or a number of seconds";
+    let message = "it is not a valid time; write `never`, a time such as 2030-01-31T00:00:00Z, or a number of seconds";
     (!is_deferred && Expiry::of(expire).is_none()).then(|| Problem::error("/expire", message))
 }
 

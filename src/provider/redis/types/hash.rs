@@ -18,14 +18,14 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "redis.hash")]
 pub struct HashSpec {
     pub key: String,
-    /// The fields that are looked after; others are left alone. Kept as texts; numbers and booleans are compared by what
-    /// they mean. A field that is null is not to be there.
+    /// The managed fields; others are left alone. Stored as texts; numbers and booleans are compared by value. A field that is
+    /// null must not exist.
     #[schemars(with = "BTreeMap<String, Option<Scalar>>", length(min = 1))]
     pub fields: BTreeMap<String, Value>,
-    /// For values that the product itself changes: they are written when the hash is missing, and then left alone.
+    /// For values that the product itself changes: the hash is created if it is missing, and then left alone.
     #[serde(default)]
     pub create_only: bool,
-    /// When it ends: `never`, a time, or a number of seconds from when it is written.
+    /// When it expires: `never`, a time, or a number of seconds after the write.
     #[serde(default)]
     #[schemars(with = "ExpireField")]
     pub expire: Option<Value>,

@@ -18,14 +18,14 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "redis.key")]
 pub struct KeySpec {
     pub key: String,
-    /// Kept as text; numbers and booleans are compared by what they mean.
+    /// Stored as text; numbers and booleans are compared by value.
     #[schemars(with = "Scalar")]
     pub value: Value,
-    /// For values that the product itself changes, such as a quota that is counted down: they are written when the key
-    /// is missing, and then left alone.
+    /// For values that the product itself changes, such as a quota that is counted down: the key is created if it is missing,
+    /// and then left alone.
     #[serde(default)]
     pub create_only: bool,
-    /// When it ends: `never`, a time, or a number of seconds from when it is written.
+    /// When it expires: `never`, a time, or a number of seconds after the write.
     #[serde(default)]
     #[schemars(with = "ExpireField")]
     pub expire: Option<Value>,

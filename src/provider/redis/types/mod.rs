@@ -31,7 +31,7 @@ enum Scalar {
     Boolean(bool),
 }
 
-/// A value as the server keeps it; nothing for one that no key can hold.
+/// A value as the server keeps it; `None` for one that no key can hold.
 pub fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.to_string()),
@@ -46,7 +46,7 @@ pub fn text_of(value: &Value) -> Option<String> {
 /// looks like a number, or like a boolean, is most likely to take the place of another such text.
 pub fn typed(wanted: Option<&Value>, found: &[u8]) -> Value {
     let Ok(text) = std::str::from_utf8(found) else {
-        return Value::from(format!("({} bytes that are no text)", found.len()));
+        return Value::from(format!("({} bytes that are not text)", found.len()));
     };
     let same = match wanted {
         Some(Value::Integer(number)) => text.parse() == Ok(*number),
@@ -125,6 +125,6 @@ mod tests {
         assert_eq!(typed(Some(&"5".into()), b"5"), Value::from("5"));
         assert_eq!(typed(Some(&Value::Null), b"5"), Value::Integer(5));
         assert_eq!(typed(Some(&Value::Null), b"05"), Value::from("05"));
-        assert_eq!(typed(None, b"\xff\xfe"), Value::from("(2 bytes that are no text)"));
+        assert_eq!(typed(None, b"\xff\xfe"), Value::from("(2 bytes that are not text)"));
     }
 }

@@ -93,7 +93,7 @@ async fn set(
     if passwords_changed || (existing.is_some() && !enabled) {
         let closed = cmd("CLIENT").arg("KILL").arg("USER").arg(name).exec_async(connection).await;
         if let Err(error) = closed {
-            tracing::warn!("connections of Redis user \"{name}\" that were open stay open: {}", Failure::from(error));
+            tracing::warn!("open connections of Redis user \"{name}\" stay open: {}", Failure::from(error));
         }
     }
     Ok(())
@@ -104,9 +104,7 @@ pub async fn save(connection: &mut MultiplexedConnection) -> Result<(), Failure>
     match cmd("ACL").arg("SAVE").exec_async(connection).await {
         Ok(()) => Ok(()),
         Err(error) if error.to_string().contains("not configured to use an ACL file") => {
-            tracing::warn!(
-                "this Redis server has no `aclfile`: the users that were written are gone when it is restarted"
-            );
+            tracing::warn!("this Redis server has no `aclfile`, so it loses the users when it restarts");
             Ok(())
         }
         Err(error) => Err(error.into()),

@@ -21,7 +21,9 @@ async fn watch(connection: &mut MultiplexedConnection, key: &str, sort: &str) ->
         found if found == sort => Ok(true),
         other => {
             unwatch(connection).await?;
-            Err(Failure::conflict(format!("the key holds a {other} and not a {sort}; remove it by hand")))
+            Err(Failure::conflict(format!(
+                "the key holds a {other}, not a {sort}; remove it by hand, or use another key"
+            )))
         }
     }
 }
@@ -43,7 +45,7 @@ async fn execute(connection: &mut MultiplexedConnection, mut pipeline: Pipeline)
 }
 
 fn expiry_of(expire: Option<&Value>) -> Result<Expiry, Failure> {
-    Expiry::of(expire).ok_or_else(|| Failure::invalid("its `expire` is no time"))
+    Expiry::of(expire).ok_or_else(|| Failure::invalid("its `expire` is not a valid time"))
 }
 
 /// Adds the command that makes a key end as wanted, and one that tells whether it is still there then.
@@ -59,7 +61,9 @@ fn expire_as(pipeline: &mut Pipeline, key: &str, expiry: Expiry) {
 /// A time that has passed makes the server remove the key at once.
 fn check_still_there(answers: &[redis::Value]) -> Result<(), Failure> {
     match answers.last() {
-        Some(redis::Value::Int(0)) => Err(Failure::invalid("the time of its `expire` has passed, so it ended at once")),
+        Some(redis::Value::Int(0)) => {
+            Err(Failure::invalid("the time of its `expire` has passed, so the server removed it at once"))
+        }
         _ => Ok(()),
     }
 }
@@ -130,7 +134,7 @@ pub async fn write_hash(connection: &mut MultiplexedConnection, step: &Step) -> 
         match text_of(value) {
             Some(text) => set.push((name, text)),
             None if value.is_null() => unset.push(name.clone()),
-            None => return Err(Failure::invalid(format!("the value of field \"{name}\" is no text or number"))),
+            None => return Err(Failure::invalid(format!("the value of field \"{name}\" is not a text or a number"))),
         }
     }
     let gone = removed.iter().filter_map(|pointer| pointer.strip_prefix("/fields/"));

@@ -110,11 +110,11 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
         }
         let page = api.document("", &query, "ListAllMyBucketsResult").await?;
         let unreadable = |what: &str| Failure::Unreadable(format!("the list of buckets {what}"));
-        let buckets = page.child("Buckets").ok_or_else(|| unreadable("has no buckets in it"))?;
+        let buckets = page.child("Buckets").ok_or_else(|| unreadable("has no element with buckets"))?;
         let before = names.len();
         for bucket in buckets.all("Bucket") {
             let name = bucket.get("Name").filter(|name| !name.is_empty());
-            names.push(name.ok_or_else(|| unreadable("has one without a name"))?.to_owned());
+            names.push(name.ok_or_else(|| unreadable("has a bucket without a name"))?.to_owned());
         }
         let Some(next) = page.get("ContinuationToken").filter(|next| !next.is_empty()) else { return Ok(names) };
         pages.turn(&names[before..], next).map_err(|endless| Failure::Unreadable(endless.to_string()))?;
@@ -122,7 +122,7 @@ async fn list(api: &Api) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// The tags of a bucket; nothing if there is no bucket.
+/// The tags of a bucket; `None` if there is no bucket.
 pub async fn read_tags(api: &Api, name: &str) -> Result<Option<Tags>, Failure> {
     match TAGGING.read(api, name).await {
         Ok(Said::Xml(element)) => Ok(Some(tags_of(&element))),
@@ -148,7 +148,7 @@ pub fn managed(tags: &Tags) -> BTreeSet<&'static str> {
     fields.filter(|field| noted.split(' ').any(|noted| noted == *field)).collect()
 }
 
-/// One bucket; nothing if there is none.
+/// One bucket; `None` if there is none.
 ///
 /// # Errors
 /// If anything of it cannot be told.

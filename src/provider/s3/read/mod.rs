@@ -67,7 +67,7 @@ impl Reader for S3Reader {
     /// The address and the canonical id of the account that owns the buckets ("`ListBuckets`", API reference): servers other
     /// than AWS may give every account the same.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = format!("asking S3 at {} whose the buckets are", self.api.location());
+        let attempted = format!("reading the owner of the buckets of S3 at {}", self.api.location());
         // One bucket is enough; servers other than AWS may tell all.
         let listed = self.api.document("", &[("max-buckets", "1")], "ListAllMyBucketsResult").await;
         let listed = listed.map_err(|failure| failure.into_provider_error(attempted))?;
@@ -81,12 +81,12 @@ impl Reader for S3Reader {
 
     async fn probe(&self) -> Result<String, ProviderError> {
         let location = self.api.location();
-        let attempted = format!("asking S3 at {location}");
+        let attempted = format!("connecting to S3 at {location}");
         let failed = |failure: Failure| failure.into_provider_error(attempted.clone());
         let answer = self.api.call(Method::GET, Call::default()).await.map_err(failed)?;
         let root = super::xml::Element::parse(&answer.body).filter(|root| root.name == "ListAllMyBucketsResult");
         if root.is_none() {
-            let unreadable = Failure::Unreadable("the answer is no list of buckets".to_owned());
+            let unreadable = Failure::Unreadable("the answer is not a list of buckets".to_owned());
             return Err(unreadable.into_provider_error(attempted));
         }
         let server = answer.header("server").unwrap_or("S3").chars().take(60).collect::<String>();

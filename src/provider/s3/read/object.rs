@@ -91,12 +91,12 @@ async fn etags(api: &Api, bucket: &str, keys: &[&str]) -> Result<BTreeMap<String
             Some("false") => break,
             Some("true") => {}
             _ => {
-                let message = "the listing does not say whether it is the whole one";
+                let message = "the listing does not say whether it is complete";
                 return Err(Failure::Unreadable(message.to_owned()));
             }
         }
         let Some(last) = last.filter(|last| *last > start) else {
-            return Err(Failure::Unreadable("the listing says that it goes on, but does not".to_owned()));
+            return Err(Failure::Unreadable("the listing is marked as incomplete, but names no next page".to_owned()));
         };
         let behind = rest.iter().position(|key| **key > *last).unwrap_or(rest.len());
         // From a wanted key that lies further on there is a shorter way than page by page.
@@ -113,7 +113,7 @@ fn before(key: &str) -> &str {
     &key[..end]
 }
 
-/// One object; nothing if there is none. What is not listed is asked for itself: not every server lists in the order of S3.
+/// One object; `None` if there is none. What is not listed is asked for itself: not every server lists in the order of S3.
 async fn one(api: &Api, kind: &Kind, spec: &Map, listed: Option<&str>) -> Result<Option<Present>, Failure> {
     let key = text(spec, "key");
     let content = object::content(spec);
@@ -166,7 +166,7 @@ fn is_noted(head: &Answer, etag: &str, wanted: &str) -> bool {
     (has_key || !is_hash) && head.header(object::HASH) == Some(wanted)
 }
 
-/// What the server says of an object, or of a version of it; nothing if there is none.
+/// What the server says of an object, or of a version of it; `None` if there is none.
 pub async fn object_head(api: &Api, bucket: &str, key: &str, version: Option<&str>) -> Result<Option<Answer>, Failure> {
     let query: Vec<(&str, &str)> = version.map(|version| ("versionId", version)).into_iter().collect();
     let answer = api.send(Method::HEAD, Call { bucket, key, query: &query, ..Call::default() }).await?;

@@ -123,14 +123,14 @@ async fn pages(api: &Api, action: &str, parameters: &[(&str, &str)], list: &str)
         asked.extend(marker.as_deref().map(|marker| ("Marker", marker)));
         let page = api.iam(action, &asked).await?;
         let unreadable = |what: &str| Failure::Unreadable(format!("the answer to {action} {what}"));
-        let found = page.child(list).ok_or_else(|| unreadable("has no list in it"))?;
+        let found = page.child(list).ok_or_else(|| unreadable("has no list"))?;
         let before = members.len();
         members.extend(found.all("member").cloned());
         if !page.is("IsTruncated", "true") {
             return Ok(members);
         }
         let next = page.get("Marker").filter(|next| !next.is_empty());
-        let next = next.ok_or_else(|| unreadable("says that it goes on, and not where"))?;
+        let next = next.ok_or_else(|| unreadable("is marked as incomplete, but names no next page"))?;
         let items = members[before..].iter().map(|member| format!("{member:?}"));
         pages.turn(items, next).map_err(|endless| Failure::Unreadable(format!("{action}: {endless}")))?;
         marker = Some(next.to_owned());
@@ -144,7 +144,7 @@ fn tags_of(user: &Element) -> Tags {
 
 /// A policy document, which AWS answers percent-encoded (RFC 3986).
 fn document(text: &str) -> Result<Value, Failure> {
-    let unreadable = || Failure::Unreadable("a policy of it is no document".to_owned());
+    let unreadable = || Failure::Unreadable("a policy of the user is not a valid document".to_owned());
     let decoded = match text.trim_start().starts_with('{') {
         true => text.to_owned(),
         false => percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| unreadable())?.into_owned(),
@@ -170,7 +170,7 @@ fn detailed(user: &Element) -> Result<User, Failure> {
     Ok(User { policy, ..basics(user)? })
 }
 
-/// One user; nothing if there is none.
+/// One user; `None` if there is none.
 ///
 /// # Errors
 /// If that cannot be told.
@@ -185,7 +185,7 @@ pub async fn one(api: &Api, name: &str) -> Result<Option<User>, Failure> {
     let user = answer.child("User").ok_or_else(|| Failure::Unreadable("the answer has no user".to_owned()))?;
     let mut user = basics(user)?;
     if user.name != name {
-        return Err(Failure::Unreadable("the answer is about another user than the one that was asked for".to_owned()));
+        return Err(Failure::Unreadable("the answer is about another user than the requested one".to_owned()));
     }
     if user.tags.is_empty() {
         // Some servers tell them apart only.

@@ -14,7 +14,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// A bucket. A setting that is left out is not looked at, and stays as the server has it.
+/// A bucket. A setting that is left out is not read, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "s3.bucket")]
@@ -22,33 +22,33 @@ pub struct BucketSpec {
     /// 3 to 63 lower-case letters, digits, hyphens and dots; one name for all customers of a server.
     #[expect(dead_code, reason = "it is read from the map")]
     pub name: String,
-    /// Whether older versions of objects are kept. What was kept stays when it is switched off.
+    /// Whether older versions of objects are kept. Existing versions stay when it is turned off.
     pub versioning: Option<bool>,
-    /// Objects cannot be deleted for a time. Needs `versioning`, and cannot be taken back.
+    /// Prevents the deletion of objects for a time. Needs `versioning`, and cannot be undone.
     pub object_lock: Option<ObjectLock>,
-    /// What ends when, in rules with an `id` each.
+    /// When objects and versions are deleted or moved: rules with an `id` each.
     pub lifecycle: Option<Vec<lifecycle::Rule>>,
-    /// Who may do what: a policy document, or its JSON text; compared by what it means.
+    /// A policy document, or its JSON text; compared by its meaning.
     #[expect(dead_code, reason = "it is read from the map")]
     #[schemars(with = "Option<policy::Document>")]
     pub policy: Option<serde_json::Value>,
-    /// That `policy` may open the bucket to the world.
+    /// Whether `policy` may make the bucket public.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read from the map")]
     pub public: bool,
-    /// How new objects are encrypted where whoever writes them does not say.
+    /// The default encryption of new objects.
     pub encryption: Option<Encryption>,
     /// Owned key by key.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read from the map")]
     pub tags: BTreeMap<String, String>,
-    /// What pages of other origins may do, the first rule that fits.
+    /// What pages of other origins may do; the first rule that matches applies.
     pub cors: Option<Vec<cors::Rule>>,
-    /// What keeps policies and access lists from opening the bucket; all of it, as far as nothing else is said.
+    /// Blocks that prevent policies and access lists from making the bucket public; each is on unless set otherwise.
     pub public_access_block: Option<PublicAccessBlock>,
 }
 
-/// For how long an object cannot be deleted that says nothing itself; for none, without `mode`.
+/// The default time for which a new object cannot be deleted; none without `mode`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectLock {
@@ -60,7 +60,7 @@ pub struct ObjectLock {
     pub years: Option<u32>,
 }
 
-/// Whether somebody with a special privilege can lift it, or nobody at all.
+/// Whether users with a special privilege can lift it, or nobody.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum LockMode {
@@ -75,7 +75,7 @@ pub struct Encryption {
     pub algorithm: Algorithm,
     /// Id, alias or ARN of a key, for the algorithms of the key management service.
     pub key: Option<String>,
-    /// A key of the bucket's own between, which makes fewer requests to the key management service.
+    /// Whether the bucket has a key of its own, which needs fewer requests to the key management service.
     #[serde(default)]
     pub bucket_key: bool,
 }
@@ -122,7 +122,7 @@ pub const NAME: &str = "s3.bucket";
 pub fn kind() -> Kind {
     Kind {
         owned_by_key: &["/tags"],
-        outputs: &[("arn", "how policies name it, such as arn:aws:s3:::acme-data")],
+        outputs: &[("arn", "its ARN, for policies, such as arn:aws:s3:::acme-data")],
         name_limits: &[NameLimit { pointer: "/name", bytes: 63, source: "S3, rules for naming buckets" }],
         mark: MarkPlace::TargetAfterwards,
         normalise,
@@ -174,12 +174,12 @@ fn check(spec: &Normal) -> Vec<Problem> {
     }
     if let Some(lock) = spec.get("objectLock") {
         if spec.get("versioning").and_then(Value::as_bool) != Some(true) {
-            let message = "a bucket with object lock has to have `versioning: true`";
+            let message = "a bucket with object lock needs `versioning: true`";
             problems.push(Problem::error("/objectLock", message).help("add `versioning: true`"));
         }
         let (has_mode, spans) = (lock.get("mode").is_some(), ["days", "years"].map(|span| lock.get(span).is_some()));
         if has_mode != (spans[0] || spans[1]) || (spans[0] && spans[1]) {
-            let message = "a default retention has a `mode` and either `days` or `years`";
+            let message = "a default retention needs a `mode` and either `days` or `years`";
             problems.push(Problem::error("/objectLock", message));
         }
     }
@@ -187,7 +187,7 @@ fn check(spec: &Normal) -> Vec<Problem> {
         && encryption.get("algorithm").and_then(Value::as_str) == Some("AES256")
         && encryption.get("key").is_some()
     {
-        problems.push(Problem::error("/encryption/key", "AES256 has no key that can be chosen; use aws:kms"));
+        problems.push(Problem::error("/encryption/key", "a key cannot be chosen with AES256; use aws:kms"));
     }
     problems.extend(check_tags(spec));
     if let Some(rules) = spec.get("lifecycle").and_then(Value::as_list) {
@@ -198,8 +198,8 @@ fn check(spec: &Normal) -> Vec<Problem> {
         problems.extend(policy::check(policy));
         let is_public = spec.get("public").and_then(Value::as_bool) == Some(true);
         if !is_public && let Some(place) = policy::opens_to_the_world(policy) {
-            let message = "the policy opens the bucket to the world: to everybody, without a condition that narrows it";
-            let help = "name who may, add a condition such as aws:SourceVpce, or say `public: true` on the bucket";
+            let message = "the policy makes the bucket public: it allows access to everybody, without a condition that restricts it";
+            let help = "name the principals, add a condition such as aws:SourceVpce, or write `public: true` in the bucket's spec";
             problems.push(Problem::error(format!("/policy{place}"), message).help(help));
         }
     }
@@ -211,15 +211,20 @@ pub fn check_tags(spec: &Map) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(tags) = spec.get("tags").and_then(Value::as_map) else { return problems };
     if tags.len() > mark::USER_TAGS {
-        problems.push(Problem::error("/tags", format!("there can be {} tags besides our own", mark::USER_TAGS)));
+        problems.push(Problem::error(
+            "/tags",
+            format!("at most {} tags are allowed besides those of Tenantry", mark::USER_TAGS),
+        ));
     }
     for (key, value) in tags.iter() {
         let mut pointer = "/tags".to_owned();
         tenantry_core::model::value::push_token(&mut pointer, key);
         let value = value.as_str().unwrap_or_default();
         if key.starts_with(mark::PREFIX) || key.to_ascii_lowercase().starts_with("aws:") {
-            problems
-                .push(Problem::error(pointer, format!("tags that begin with `{}` or `aws:` are taken", mark::PREFIX)));
+            problems.push(Problem::error(
+                pointer,
+                format!("tags that begin with `{}` or `aws:` are reserved", mark::PREFIX),
+            ));
         } else if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
             let message = "a tag has a key of 1 to 128 characters and a value of up to 256";
             problems.push(Problem::error(pointer, message));
@@ -254,7 +259,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
     }
     let is_reserved = ["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| name.starts_with(prefix))
         || ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|suffix| name.ends_with(suffix));
-    is_reserved.then_some("names with this beginning or end are kept by AWS for other things")
+    is_reserved.then_some("names with this prefix or suffix are reserved by AWS")
 }
 
 /// `?versioning`.

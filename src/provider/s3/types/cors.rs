@@ -8,7 +8,7 @@ use crate::xml::Element;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 
-/// Which origins may do what. The server takes the first rule that fits.
+/// What origins may do. The server applies the first rule that matches.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {

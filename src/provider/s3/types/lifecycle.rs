@@ -24,26 +24,26 @@ pub struct Rule {
     /// Only objects that carry all of these tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// When current objects end, in days from when they were written. Where versions are kept a delete marker comes in
-    /// front; else the data is gone. Needs `expiresLiveObjects`.
+    /// Days after the write at which current objects are deleted. With versioning they get a delete marker; otherwise the data
+    /// is gone. Needs `expiresLiveObjects`.
     #[schemars(range(min = 1))]
     pub expire_after_days: Option<u32>,
-    /// Says that the rule is meant to end objects that are in use.
+    /// Confirms that the rule is meant to delete objects that are in use.
     #[serde(default)]
     pub expires_live_objects: bool,
-    /// When versions end that are no longer current, in days from when they ceased to be.
+    /// Days after which versions that are no longer current are deleted.
     #[schemars(range(min = 1))]
     pub expire_noncurrent_after_days: Option<u32>,
-    /// How many of those are kept nevertheless.
+    /// How many of these versions are kept.
     #[schemars(range(min = 1, max = 100))]
     pub keep_noncurrent_versions: Option<u32>,
-    /// When uploads in parts are given up that were never finished.
+    /// Days after which unfinished uploads in parts are aborted.
     #[schemars(range(min = 1))]
     pub abort_uploads_after_days: Option<u32>,
-    /// Whether delete markers go that have no version behind them.
+    /// Whether delete markers without other versions are removed.
     #[serde(default)]
     pub remove_expired_delete_markers: bool,
-    /// Where current objects move.
+    /// Moves of current objects to other storage classes.
     #[serde(default)]
     pub transitions: Vec<Transition>,
 }
@@ -52,7 +52,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transition {
-    /// From when the object was written.
+    /// Days after the write.
     pub days: u32,
     /// Such as `GLACIER` or `STANDARD_IA`.
     pub storage_class: String,
@@ -90,32 +90,32 @@ pub fn check(rules: &[Value], is_versioned: bool) -> Vec<Problem> {
         let has = |field: &str| rule.get(field).is_some();
         let says = |field: &str| rule.get(field).and_then(Value::as_bool) == Some(true);
         if rule.get("id").and_then(Value::as_str).is_some_and(|id| !ids.insert(id)) {
-            problems.push(Problem::error(format!("{pointer}/id"), "two rules have this id"));
+            problems.push(Problem::error(format!("{pointer}/id"), "another rule has this id"));
         }
         if has("expireAfterDays") && !says("expiresLiveObjects") {
             let message = if is_versioned {
-                "the rule expires current objects, which readers then no longer find"
+                "the rule expires current objects, so readers no longer find them"
             } else {
                 "the rule deletes current objects for good: the bucket keeps no versions"
             };
-            let help = "write `expireNoncurrentAfterDays` for older versions only, or `expiresLiveObjects: true` if it is meant";
+            let help = "write `expireNoncurrentAfterDays` for older versions only, or `expiresLiveObjects: true` if this is intended";
             problems.push(Problem::error(format!("{pointer}/expireAfterDays"), message).help(help));
         }
         if (has("expireNoncurrentAfterDays") || has("keepNoncurrentVersions")) && !is_versioned {
-            let message = "the rule is about older versions, and the bucket's spec does not say `versioning: true`";
+            let message = "the rule is about older versions, but the bucket's spec does not have `versioning: true`";
             problems.push(Problem::warning(pointer.clone(), message));
         }
         if has("keepNoncurrentVersions") && !has("expireNoncurrentAfterDays") {
-            let message = "`keepNoncurrentVersions` goes with `expireNoncurrentAfterDays`";
+            let message = "`keepNoncurrentVersions` needs `expireNoncurrentAfterDays`";
             problems.push(Problem::error(format!("{pointer}/keepNoncurrentVersions"), message));
         }
         let has_tags = rule.get("tags").and_then(Value::as_map).is_some_and(|tags| !tags.is_empty());
         if has_tags && (has("abortUploadsAfterDays") || says("removeExpiredDeleteMarkers")) {
-            let message = "unfinished uploads and delete markers carry no tags; write a rule of their own for them";
+            let message = "unfinished uploads and delete markers have no tags; write a separate rule for them";
             problems.push(Problem::error(format!("{pointer}/tags"), message));
         }
         if says("removeExpiredDeleteMarkers") && has("expireAfterDays") {
-            let message = "the server takes either `expireAfterDays` or `removeExpiredDeleteMarkers` in a rule";
+            let message = "a rule cannot have both `expireAfterDays` and `removeExpiredDeleteMarkers`";
             problems.push(Problem::error(format!("{pointer}/removeExpiredDeleteMarkers"), message));
         }
         let does = ["expireAfterDays", "expireNoncurrentAfterDays", "abortUploadsAfterDays"];

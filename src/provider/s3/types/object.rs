@@ -59,7 +59,7 @@ pub struct ObjectSpec {
     /// Its content in base64, instead of `content`.
     #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content_base64: Option<String>,
-    /// By the end of the key, unless it says so.
+    /// By the extension of the key, if absent.
     pub content_type: Option<String>,
     /// How long browsers and caches may keep it, such as `max-age=3600`.
     pub cache_control: Option<String>,
@@ -75,7 +75,7 @@ pub fn kind() -> Kind {
         check,
         ..describe::<ObjectSpec>(
             NAME,
-            "An object with a content that the repository knows, such as a logo or default data.",
+            "An object whose content is in the repository, such as a logo or default data.",
             &["bucket", "key"],
             Stakes { loses_data: false, bills: false },
         )
@@ -98,15 +98,15 @@ fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = Vec::new();
     let has = |field: &str| spec.get(field).is_some();
     if has("content") == has("contentBase64") {
-        problems.push(Problem::error("", "an object has either `content` or `contentBase64`"));
+        problems.push(Problem::error("", "an object needs either `content` or `contentBase64`"));
     }
     if let Some(text) = spec.get("contentBase64").and_then(Value::as_str)
         && decode(text).is_none()
     {
-        problems.push(Problem::error("/contentBase64", "the content is not in base64"));
+        problems.push(Problem::error("/contentBase64", "the content is not valid base64"));
     }
     if content(spec).is_some_and(|content| content.len() > MOST_BYTES) {
-        let message = format!("an object of the repository has at most {} MiB", MOST_BYTES >> 20);
+        let message = format!("the content has at most {} MiB", MOST_BYTES >> 20);
         problems.push(Problem::error("", message));
     }
     if let Some(key) = spec.get("key").and_then(Value::as_str) {
@@ -114,8 +114,7 @@ fn check(spec: &Normal) -> Vec<Problem> {
             problems.push(Problem::error("/key", "a key cannot be empty"));
         }
         if key.split('/').any(|segment| matches!(segment, "." | "..")) || key.chars().any(char::is_control) {
-            let message =
-                "a key has no `.` or `..` between slashes, which would be taken for steps, nor control characters";
+            let message = "a key cannot have `.` or `..` between slashes, or control characters";
             problems.push(Problem::error("/key", message));
         }
     }
@@ -133,7 +132,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// What is in an object; nothing while a secret or an output of another resource is in it.
+/// What is in an object; `None` while a secret or an output of another resource is in it.
 pub fn content(spec: &Map) -> Option<Arc<[u8]>> {
     match (spec.get("content"), spec.get("contentBase64")) {
         (Some(Value::Text(text)), None) => Some(text.as_bytes().into()),

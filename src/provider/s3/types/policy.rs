@@ -159,7 +159,7 @@ pub fn check(policy: &Value) -> Vec<Problem> {
     };
     let mut problems = unknown("/policy", document, &OF_DOCUMENT);
     let Some(statements) = document.get("Statement").and_then(Value::as_list) else {
-        problems.push(Problem::error("/policy", "a policy has statements: `Statement` is missing"));
+        problems.push(Problem::error("/policy", "`Statement` is missing"));
         return problems;
     };
     for (index, statement) in statements.iter().enumerate() {
@@ -171,7 +171,7 @@ pub fn check(policy: &Value) -> Vec<Problem> {
         problems.extend(unknown(&pointer, fields, &OF_STATEMENT));
         let effect = fields.get("Effect");
         if !effect.is_some_and(|effect| effect.has_deferred() || matches!(effect.as_str(), Some("Allow" | "Deny"))) {
-            problems.push(Problem::error(&*pointer, "the `Effect` of a statement is Allow or Deny"));
+            problems.push(Problem::error(&*pointer, "the `Effect` of a statement must be Allow or Deny"));
         }
         for who in ["Principal", "NotPrincipal"] {
             match fields.get(who) {
@@ -180,7 +180,7 @@ pub fn check(policy: &Value) -> Vec<Problem> {
                 }
                 None | Some(Value::Deferred(_)) => {}
                 Some(_) => problems.push(
-                    Problem::error(format!("{pointer}/{who}"), format!("a `{who}` is `*`, or a map of sorts of them"))
+                    Problem::error(format!("{pointer}/{who}"), format!("a `{who}` must be `*`, or a map by type"))
                         .help("write {AWS: [\"arn:aws:iam::ACCOUNT:user/NAME\"]}"),
                 ),
             }
@@ -194,10 +194,10 @@ fn unknown(pointer: &str, fields: &Map, known: &[&str]) -> Vec<Problem> {
     let unknown = fields.iter().filter(|(name, _)| !known.contains(&&***name)).map(|(name, _)| {
         let mut pointer = pointer.to_owned();
         push_token(&mut pointer, name);
-        let problem = Problem::error(pointer, format!("`{name}` is not an element of a policy"));
+        let problem = Problem::error(pointer, format!("`{name}` is not a known element of a policy"));
         match known.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             Some(known) => problem.help(format!("write `{known}`")),
-            None => problem.help(format!("known here are {}", known.join(", "))),
+            None => problem.help(format!("elements are {}", known.join(", "))),
         }
     });
     unknown.collect()

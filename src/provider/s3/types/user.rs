@@ -26,10 +26,10 @@ pub struct UserSpec {
     /// Begins and ends with a slash.
     #[serde(default = "root")]
     pub path: String,
-    /// What the user may, as a policy document without a `Principal`.
+    /// The permissions of the user, as a policy document without a `Principal`.
     #[schemars(with = "Option<serde_json::Value>")]
     pub policy: Option<Value>,
-    /// A key with which it signs; none, if it is left out.
+    /// An access key; none, if it is left out.
     pub access_key: Option<AccessKey>,
     /// Owned key by key.
     #[serde(default)]
@@ -40,11 +40,11 @@ pub struct UserSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessKey {
-    /// A higher number makes a new key. The one before stays, for what still uses it, until the next one is made.
+    /// A higher number creates a new key. The previous key stays valid until the next one is created.
     #[serde(default = "first")]
     #[schemars(range(min = 1))]
     pub rotation: u32,
-    /// Whether the key before this one may go on being used.
+    /// Whether the previous key stays valid.
     #[serde(default = "yes")]
     pub keep_previous: bool,
 }
@@ -66,11 +66,14 @@ pub const NAME: &str = "s3.user";
 pub fn kind() -> Kind {
     Kind {
         owned_by_key: &["/tags"],
-        outputs: &[("arn", "how policies name it"), ("accessKeyId", "the id of its access key, if it has one of ours")],
+        outputs: &[
+            ("arn", "its ARN, for policies"),
+            ("accessKeyId", "the id of the access key that Tenantry created, if there is one"),
+        ],
         captures: const {
             &[Capture {
                 name: Cow::Borrowed("secretAccessKey"),
-                meaning: Cow::Borrowed("What the access key signs with; told with its making only"),
+                meaning: Cow::Borrowed("The secret of the access key; returned once, when the key is created"),
                 field: Some("/accessKey/rotation"),
                 replaces: false,
             }]
@@ -82,7 +85,7 @@ pub fn kind() -> Kind {
         reviewed: &["/policy"],
         ..describe::<UserSpec>(
             NAME,
-            "A user with an inline policy and an access key, by the IAM API of AWS and its likes.",
+            "A user with an inline policy and an access key, by the IAM API of AWS or a compatible server.",
             &["name"],
             Stakes { loses_data: false, bills: false },
         )
@@ -125,7 +128,7 @@ fn check(spec: &Normal) -> Vec<Problem> {
         for (at, statement) in document.get("Statement").and_then(Value::as_list).unwrap_or_default().iter().enumerate()
         {
             for who in ["Principal", "NotPrincipal"].into_iter().filter(|who| statement.get(who).is_some()) {
-                let message = format!("a user's policy has no `{who}`: it is about the user itself");
+                let message = format!("a user's policy cannot have `{who}`: it applies to the user itself");
                 problems.push(Problem::error(format!("/policy/Statement/{at}/{who}"), message).help("leave it out"));
             }
         }

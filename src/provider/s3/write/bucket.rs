@@ -23,7 +23,7 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
         Err(failure) if failure.class() == ErrorClass::Denied => {
             return Err(match api.call(Method::HEAD, Call { bucket: name, ..Call::default() }).await {
                 Err(look) if look.class() == ErrorClass::Denied => Failure::conflict(format!(
-                    "it exists, and we may not look at it: it is somebody else's, or the access key lacks a right ({failure})"
+                    "it exists, but Tenantry may not read it: it belongs to somebody else, or the access key lacks a permission ({failure})"
                 )),
                 _ => failure,
             });
@@ -115,7 +115,7 @@ async fn create(api: &Api, step: &Step, made: &Mutex<BTreeSet<String>>) -> Resul
                 Ok(tags) => tags.as_ref().and_then(mark::read),
                 Err(_) => {
                     let message =
-                        "it exists and is somebody else's: all customers of a server share the names of buckets";
+                        "it exists and belongs to somebody else: all customers of a server share the names of buckets";
                     return Err(Failure::conflict(message.to_owned()));
                 }
             };

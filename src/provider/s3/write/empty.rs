@@ -25,7 +25,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
                 break;
             }
             if page == before {
-                let message = "what is in it was deleted, the server says, and is still there";
+                let message = "the server reports that its content was deleted, but the content is still there";
                 return Err(Failure::conflict(message.to_owned()));
             }
             delete(api, bucket, &page).await?;
@@ -38,8 +38,7 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
             // Somebody was faster.
             Err(failure) if failure.is_code("NoSuchBucket") => return Ok(()),
             Err(failure) if failure.is_code("BucketNotEmpty") => {
-                let message =
-                    "it is not empty, although everything in it was deleted: somebody is still writing into it";
+                let message = "it is not empty, although its content was deleted: somebody is still writing to it";
                 return Err(Failure::conflict(message.to_owned()));
             }
             other => return other.map(|_| ()),
@@ -99,7 +98,7 @@ async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<(), Failure> 
     let version = error.get("VersionId").filter(|version| !version.is_empty());
     if let Some(until) = locked_until(api, bucket, key, version).await {
         return Err(Failure::conflict(format!(
-            "the object {key:?} in it is locked until {until}; the bucket can go when that is over"
+            "the object {key:?} in it is locked until {until}; the bucket can be deleted after that"
         )));
     }
     Err(Failure::Refused {
@@ -113,7 +112,7 @@ async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<(), Failure> 
 async fn locked_until(api: &Api, bucket: &str, key: &str, version: Option<&str>) -> Option<String> {
     let head = object_head(api, bucket, key, version).await.ok()??;
     if head.header("x-amz-object-lock-legal-hold") == Some("ON") {
-        return Some("somebody lifts its legal hold".to_owned());
+        return Some("its legal hold is removed".to_owned());
     }
     head.header("x-amz-object-lock-retain-until-date").map(str::to_owned)
 }
@@ -134,7 +133,7 @@ async fn abort_uploads(api: &Api, bucket: &str) -> Result<(), Failure> {
             return Ok(());
         }
         if open == before {
-            return Err(Failure::conflict("uploads into it were given up, and are still there".to_owned()));
+            return Err(Failure::conflict("unfinished uploads were aborted, but they are still there".to_owned()));
         }
         for (key, upload) in &open {
             let query = [("uploadId", upload.as_str())];

@@ -25,8 +25,7 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     if matches!(step.action, StepAction::Delete { .. }) {
         if let Some(head) = &existing {
             if mark.is_none() && !is_content(head, step.spec()) {
-                let message = "it holds something else than was written here: somebody has written over it; \
-                               delete it by hand, if it can go";
+                let message = "somebody has overwritten it, so it is not deleted; delete it by hand if nobody needs it";
                 return Err(Failure::conflict(message.to_owned()));
             }
             api.call(Method::DELETE, Call { bucket, key, ..Call::default() }).await?;
@@ -39,12 +38,14 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     match (&step.action, &existing) {
         (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         (StepAction::Update { before, .. }, Some(head)) if mark.is_none() && !is_as_planned(head, &before.spec) => {
-            return Err(Failure::conflict("somebody has written over it since; plan again".to_owned()));
+            return Err(Failure::conflict(
+                "somebody has overwritten it since the plan was made; plan again".to_owned(),
+            ));
         }
         (StepAction::Create { .. }, Some(_))
             if mark.is_none() && before.map(|etag| etag.trim_matches('"')) != Some(hash.as_str()) =>
         {
-            return Err(Failure::conflict("it exists already, with another content".to_owned()));
+            return Err(Failure::conflict("it already exists with other content".to_owned()));
         }
         _ => {}
     }
@@ -63,7 +64,7 @@ pub async fn write(api: &Api, step: &Step) -> Result<Map, Failure> {
     let body = Some(content.to_vec());
     match api.call(Method::PUT, Call { bucket, key, headers: &headers, body, ..Call::default() }).await {
         Err(Failure::Refused { status: 412, .. }) => {
-            Err(Failure::conflict("somebody else has written it at the same time; plan again".to_owned()))
+            Err(Failure::conflict("somebody else wrote it at the same time; plan again".to_owned()))
         }
         other => other.map(|_| Map::default()),
     }

@@ -109,7 +109,7 @@ async fn bring(
     set_tags(api, name, &user.tags, &tags).await?;
     let marked = user::one(api, name).await?.ok_or_else(Failure::vanished)?;
     if mark::read(&marked.tags).is_none() {
-        let why = "it takes tags and does not keep them, so that nothing would tell whose the user is".to_owned();
+        let why = "it accepts tags but does not keep them, so the user would have no mark".to_owned();
         return Err(Failure::Unsupported { feature: "tags of users", why });
     }
     if marked.path != spec.path {
@@ -210,7 +210,7 @@ async fn access_key(
             }
             return Err(match failure {
                 failure if failure.is_code("LimitExceeded") => Failure::conflict(
-                    "it has as many access keys as the server allows, made by somebody else; delete one of them"
+                    "it already has as many access keys as the server allows, created by somebody else; delete one of them"
                         .to_owned(),
                 ),
                 failure => failure,
@@ -219,7 +219,7 @@ async fn access_key(
     };
     let key = made.child("AccessKey").unwrap_or(&made);
     let (Some(id), Some(secret)) = (key.get("AccessKeyId"), key.get("SecretAccessKey")) else {
-        return Err(Failure::Unreadable("the answer to the making of an access key has none".to_owned()));
+        return Err(Failure::Unreadable("the answer to the creation of an access key has no key".to_owned()));
     };
     note(api, name, &Note::Has { rotation, current: id.to_owned(), previous: previous.clone() }).await?;
     if let Some(old) = previous.filter(|_| !keeps) {

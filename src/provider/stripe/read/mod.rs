@@ -192,14 +192,14 @@ impl Reader for StripeReader {
 
     /// The account of the key, and its mode: live and test objects of an account never meet.
     async fn identify(&self) -> Result<Option<Fingerprint>, ProviderError> {
-        let attempted = format!("asking Stripe at {} whose the key is", self.api.location());
+        let attempted = format!("reading the account of Stripe at {}", self.api.location());
         let account = self.api.account().await.map_err(|failure| failure.into_provider_error(attempted))?;
         Ok(Fingerprint::new(format!("account {account}, {} mode", api::mode(self.api.is_live()))))
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {
         let location = self.api.location();
-        let attempted = format!("asking Stripe at {location}");
+        let attempted = format!("connecting to Stripe at {location}");
         self.api.probe().await.map_err(|failure| failure.into_provider_error(attempted))?;
         Ok(format!("Stripe at {location}, API version {}", api::VERSION))
     }

@@ -217,7 +217,7 @@ fn price(fields: &mut Fields<'_>, meters: &Meters, wanted: Option<&Map>, estate:
     let currency = object.get("currency").and_then(Json::as_str).unwrap_or_default();
     if object.get("billing_scheme").and_then(Json::as_str) == Some("tiered") {
         let Some(tiers) = object.get("tiers").and_then(Json::as_array) else {
-            return Err("Stripe answered a price with tiers without its tiers".to_owned());
+            return Err("Stripe returned a tiered price without its tiers".to_owned());
         };
         let tiers = tiers.iter().map(|tier| {
             let parts = [
@@ -290,7 +290,7 @@ pub fn prices_of<'a>(object: &'a Json, wanted: Option<&Map>) -> Prices<'a> {
 fn subscription(fields: &mut Fields<'_>, wanted: Option<&Map>, estate: &str) -> Result<(), String> {
     let object = fields.object;
     if object.pointer("/items/has_more").and_then(Json::as_bool) == Some(true) {
-        return Err("it has more prices than Stripe tells at once".to_owned());
+        return Err("it has more prices than Stripe returns at once".to_owned());
     }
     fields.name("key");
     fields.set(

@@ -15,7 +15,7 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "stripe.coupon")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct CouponSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     /// As customers see it.
     #[schemars(length(max = 40))]
@@ -28,7 +28,7 @@ pub struct CouponSpec {
     pub currency: Option<String>,
     #[serde(default)]
     pub duration: Duration,
-    /// For how long, where `duration` is `repeating`.
+    /// For how many months, if `duration` is `repeating`.
     #[schemars(range(min = 1))]
     pub months: Option<u32>,
     /// How often it can be used in all.
@@ -39,7 +39,7 @@ pub struct CouponSpec {
     pub metadata: Metadata,
 }
 
-/// How long a discount holds for a subscription.
+/// How long a discount applies to a subscription.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Duration {
@@ -99,20 +99,22 @@ fn check(spec: &Map) -> Vec<Problem> {
     let text = |field: &str| spec.get(field).and_then(Value::as_str);
     check_amount(&mut problems, "/amountOff", spec.get("amountOff"), text("currency"), false);
     match (spec.contains("percentOff"), spec.contains("amountOff")) {
-        (true, true) => problems.add("/amountOff", "a coupon has either `percentOff` or `amountOff`"),
+        (true, true) => problems.add("/amountOff", "a coupon cannot have both `percentOff` and `amountOff`"),
         (false, false) => problems.add("", "a coupon needs `percentOff` or `amountOff`"),
-        (false, true) if !spec.contains("currency") => problems.add("/amountOff", "an amount needs a `currency`"),
-        (true, false) if spec.contains("currency") => problems.add("/currency", "a percentage has no currency"),
+        (false, true) if !spec.contains("currency") => problems.add("/amountOff", "`amountOff` needs a `currency`"),
+        (true, false) if spec.contains("currency") => {
+            problems.add("/currency", "`percentOff` cannot have a `currency`")
+        }
         _ => {}
     }
     if let Some(percent) = text("percentOff")
         && !percent.parse::<f64>().is_ok_and(|percent| percent > 0.0 && percent <= 100.0)
     {
-        problems.add("/percentOff", "a percentage is more than 0 and at most 100");
+        problems.add("/percentOff", "`percentOff` must be more than 0 and at most 100");
     }
     match (text("duration"), spec.contains("months")) {
-        (Some("repeating"), false) => problems.add("/duration", "for how many `months`?"),
-        (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon has it"),
+        (Some("repeating"), false) => problems.add("/duration", "a `repeating` coupon needs `months`"),
+        (Some("once" | "forever"), true) => problems.add("/months", "only a `repeating` coupon can have `months`"),
         _ => {}
     }
     problems.into_list()

@@ -15,17 +15,17 @@ use tenantry_kit::{Stakes, describe};
 #[schemars(title = "stripe.customer")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct CustomerSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     pub name: Option<String>,
-    /// Where invoices go.
+    /// The address for invoices.
     pub email: Option<String>,
     pub phone: Option<String>,
     pub description: Option<String>,
     pub address: Option<Address>,
     #[serde(default)]
     pub tax_exempt: TaxExempt,
-    /// Languages of invoices, the most wanted first (RFC 4646).
+    /// Languages of invoices, in order of preference (RFC 4646).
     pub preferred_locales: Option<Vec<String>>,
     /// Owned key by key.
     #[serde(default)]
@@ -104,7 +104,7 @@ fn check(spec: &Map) -> Vec<Problem> {
     if let Some(Value::Text(email)) = spec.get("email")
         && (email.len() > 512 || email.split('@').filter(|part| !part.is_empty()).count() != 2)
     {
-        problems.add("/email", "this is no e-mail address");
+        problems.add("/email", "this is not a valid e-mail address");
     }
     problems.into_list()
 }

@@ -9,7 +9,7 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
-/// How usage is counted that metered prices bill.
+/// How the usage for metered prices is counted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.meter")]
@@ -28,7 +28,7 @@ pub struct MeterSpec {
     pub value_key: String,
 }
 
-/// What is made of the events of a period.
+/// How the events of a period are aggregated.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Aggregation {

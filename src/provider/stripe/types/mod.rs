@@ -53,14 +53,15 @@ fn check_name(problems: &mut Problems, spec: &Map, field: &str) {
 fn check_metadata(problems: &mut Problems, spec: &Map) {
     let Some(Value::Map(metadata)) = spec.get("metadata") else { return };
     if metadata.len() > mark::USER_KEYS {
-        let message = format!("Stripe has room for fifty keys, of which {} are yours", mark::USER_KEYS);
+        let message =
+            format!("at most {} keys are allowed; Stripe allows fifty, and Tenantry needs the others", mark::USER_KEYS);
         problems.add("/metadata", message);
     }
     for (key, value) in metadata.iter() {
         let mut pointer = "/metadata".to_owned();
         push_token(&mut pointer, key);
         if key.starts_with(mark::PREFIX) {
-            problems.add(&pointer, format!("keys that begin with {} hold the mark", mark::PREFIX));
+            problems.add(&pointer, format!("keys that begin with {} are reserved for the mark", mark::PREFIX));
         }
         if key.is_empty() || key.chars().count() > mark::MOST_KEY || key.contains(['[', ']']) {
             problems.add(&pointer, format!("a key has 1 to {} characters and no brackets", mark::MOST_KEY));
@@ -81,7 +82,7 @@ fn check_amount(
 ) {
     let (Some(Value::Text(amount)), Some(currency)) = (amount, currency) else { return };
     let Some(used) = super::money::decimals_used(amount) else {
-        return problems.add(pointer, format!("`{amount}` is no amount; write it as `4999.00`"));
+        return problems.add(pointer, format!("`{amount}` is not a valid amount; write it like `4999.00`"));
     };
     let decimals = super::money::decimals(currency);
     let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };

@@ -10,7 +10,7 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// What a product costs. What it costs never changes: a change makes a new price, to which the lookup key moves.
+/// The price of a product. Its amount cannot change: a change creates a new price, which takes over the lookup key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.price")]
@@ -25,14 +25,14 @@ pub struct PriceSpec {
     pub currency: String,
     /// In the currency's main unit, such as `"4999.00"`. A metered price may have up to twelve decimals more than the currency.
     pub amount: Option<String>,
-    /// Instead of `amount`: what it costs from which quantity on, in order.
+    /// Instead of `amount`: prices by quantity, in order.
     #[schemars(length(min = 1))]
     pub tiers: Option<Vec<Tier>>,
-    /// Whether each unit costs what its own tier says (`graduated`), or all cost what the last one's says (`volume`).
+    /// Whether each unit has the price of its own tier (`graduated`), or all units that of the last one (`volume`).
     pub tiers_mode: Option<TiersMode>,
     /// How often it is paid; once, if absent.
     pub interval: Option<Interval>,
-    /// Every so many of them.
+    /// The number of intervals between payments.
     #[schemars(range(min = 1, max = 156))]
     pub interval_count: Option<u32>,
     /// Whether a quantity is agreed on, or usage is measured.
@@ -46,16 +46,16 @@ pub struct PriceSpec {
     /// Owned key by key.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Filled in: earlier prices of this one that are still active. Wanted is an empty list.
+    /// Set by Tenantry: earlier prices of this one that are still active. The desired value is an empty list.
     #[schemars(length(max = 0))]
     pub superseded: Option<Vec<String>>,
 }
 
-/// What units cost up to a quantity.
+/// The price of units up to a quantity.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tier {
-    /// The last unit of the tier; without end, if absent.
+    /// The last unit of the tier; unlimited, if absent.
     #[schemars(range(min = 1))]
     pub up_to: Option<u64>,
     /// For each unit.
@@ -122,7 +122,7 @@ pub fn kind() -> Kind {
         reviewed: &["/amount", "/currency", "/interval", "/tiers"],
         ..describe::<PriceSpec>(
             NAME,
-            "A price of a product; deleting or replacing one archives it, and who pays it goes on paying it.",
+            "A price of a product; deleting or replacing one archives it, and existing subscriptions keep it.",
             &["lookupKey"],
             Stakes { loses_data: false, bills: false },
         )
@@ -190,8 +190,8 @@ fn check(spec: &Map) -> Vec<Problem> {
     let is_metered = text("usage") == Some("metered") || has("meter");
     check_amount(&mut problems, "/amount", spec.get("amount"), currency, is_metered);
     match (has("amount"), has("tiers")) {
-        (true, true) => problems.add("/tiers", "a price has either an amount or tiers"),
-        (false, false) => problems.add("", "a price needs an amount or tiers"),
+        (true, true) => problems.add("/tiers", "a price cannot have both `amount` and `tiers`"),
+        (false, false) => problems.add("", "a price needs `amount` or `tiers`"),
         _ => {}
     }
     let tiers = spec.get("tiers").and_then(Value::as_list).unwrap_or_default();
@@ -202,10 +202,10 @@ fn check(spec: &Map) -> Vec<Problem> {
         let up_to = tier.get("upTo").and_then(Value::as_integer);
         let before = index.checked_sub(1).and_then(|index| tiers[index].get("upTo")?.as_integer());
         match (up_to, index + 1 == tiers.len()) {
-            (Some(_), true) => problems.add(format!("{pointer}/upTo"), "the last tier has no end"),
-            (None, false) => problems.add(&pointer, "only the last tier has no end; give `upTo`"),
+            (Some(_), true) => problems.add(format!("{pointer}/upTo"), "the last tier cannot have `upTo`"),
+            (None, false) => problems.add(&pointer, "every tier but the last needs `upTo`"),
             (Some(up_to), false) if before.is_some_and(|before| before >= up_to) => {
-                problems.add(format!("{pointer}/upTo"), "tiers go upwards");
+                problems.add(format!("{pointer}/upTo"), "`upTo` must rise from tier to tier");
             }
             _ => {}
         }
@@ -214,15 +214,15 @@ fn check(spec: &Map) -> Vec<Problem> {
         }
     }
     if has("tiersMode") && !has("tiers") {
-        problems.add("/tiersMode", "there are no tiers");
+        problems.add("/tiersMode", "it needs `tiers`");
     }
     for field in ["intervalCount", "usage", "meter", "tiers"] {
         if has(field) && !has("interval") {
-            problems.add(format!("/{field}"), "only a price with an `interval` has it");
+            problems.add(format!("/{field}"), "only a price with an `interval` can have it");
         }
     }
     match (text("usage"), has("meter")) {
-        (Some("licensed"), true) => problems.add("/usage", "a price with a meter is metered"),
+        (Some("licensed"), true) => problems.add("/usage", "a price with a `meter` needs `usage: metered`"),
         (Some("metered"), false) => problems.add("/usage", "a metered price needs a `meter`"),
         _ => {}
     }
@@ -235,7 +235,7 @@ fn check(spec: &Map) -> Vec<Problem> {
             _ => 1095,
         };
         if count > most {
-            problems.add("/intervalCount", format!("the longest is {most} of an interval of one {interval}"));
+            problems.add("/intervalCount", format!("with `interval: {interval}` it can be at most {most}"));
         }
     }
     problems.into_list()

@@ -9,13 +9,13 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
-/// What is sold, at one or more prices.
+/// A product, which is sold at one or more prices.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.product")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct ProductSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     /// As customers see it on invoices.
     pub name: String,

@@ -9,18 +9,18 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// What a customer pays for, again and again.
+/// A subscription of a customer to prices.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.subscription")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct SubscriptionSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     /// The `key` of its `stripe.customer`.
     pub customer: String,
-    /// The `lookupKey` of a `stripe.price`: then whoever pays an earlier amount goes on paying it. Or its output `id`: then a
-    /// new amount is for all.
+    /// The `lookupKey` of a `stripe.price`: then existing subscriptions keep an earlier amount. Or its output `id`: then a new
+    /// amount applies to all.
     pub price: String,
     /// How many units. A metered price has none.
     #[schemars(range(min = 0))]
@@ -28,26 +28,26 @@ pub struct SubscriptionSpec {
     /// Further prices, each once, by lookup key or id: metered usage, options.
     #[serde(default)]
     pub add_ons: Vec<String>,
-    /// Days before the first payment. Counts when it is made, and not any more afterwards.
+    /// Days before the first payment. Used only when it is created.
     #[schemars(range(min = 0, max = 730))]
     pub trial_days: Option<u32>,
-    /// The `key` of a `stripe.coupon` to begin with. Counts when it is made, and not any more afterwards.
+    /// The `key` of a `stripe.coupon` to begin with. Used only when it is created.
     pub coupon: Option<String>,
     #[serde(default)]
     pub collection_method: CollectionMethod,
-    /// Of an invoice that is sent.
+    /// Days until an invoice that is sent must be paid.
     #[schemars(range(min = 0))]
     pub days_until_due: Option<u32>,
-    /// What becomes of the rest of a period when price or quantity change.
+    /// How the rest of a period is billed when price or quantity change.
     #[serde(default)]
     pub proration_behavior: ProrationBehavior,
-    /// When prices and quantities that cost less take effect. What costs more always does so at once.
+    /// When a change that costs less takes effect. A change that costs more takes effect at once.
     #[serde(default)]
     pub on_downgrade: OnDowngrade,
-    /// Whether it ends with the period that has been paid for.
+    /// Whether it ends at the end of the paid period.
     #[serde(default)]
     pub cancel_at_period_end: bool,
-    /// What is done with invoices for the time being.
+    /// How invoices are handled while collection is paused.
     #[serde(default)]
     pub pause_collection: PauseCollection,
     /// What deleting does.
@@ -75,7 +75,7 @@ pub enum ProrationBehavior {
     CreateProrations,
     /// The difference is invoiced at once.
     AlwaysInvoice,
-    /// There is none.
+    /// The difference is not billed.
     None,
 }
 
@@ -100,7 +100,7 @@ pub enum OnDelete {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum OnDowngrade {
-    /// When the period that was paid for ends.
+    /// At the end of the paid period.
     #[default]
     PeriodEnd,
     Now,
@@ -161,13 +161,13 @@ fn check(spec: &Map) -> Vec<Problem> {
     check_metadata(&mut problems, spec);
     let is_sent = spec.get("collectionMethod").and_then(Value::as_str) == Some("sendInvoice");
     match (is_sent, spec.contains("daysUntilDue")) {
-        (true, false) => problems.add("/collectionMethod", "an invoice that is sent needs `daysUntilDue`"),
-        (false, true) => problems.add("/daysUntilDue", "only invoices that are sent (`sendInvoice`) have it"),
+        (true, false) => problems.add("/collectionMethod", "`collectionMethod: sendInvoice` needs `daysUntilDue`"),
+        (false, true) => problems.add("/daysUntilDue", "only `collectionMethod: sendInvoice` can have it"),
         _ => {}
     }
     let add_ons = spec.get("addOns").and_then(Value::as_list).unwrap_or_default();
     if spec.get("price").is_some_and(|price| add_ons.contains(price)) {
-        problems.add("/addOns", "the price itself is among them");
+        problems.add("/addOns", "an add-on cannot be the main price");
     }
     // Stripe takes twenty prices in one subscription.
     if add_ons.len() > 19 {

@@ -11,19 +11,19 @@ use tenantry_core::model::spec::{Fields, Problems};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// Where Stripe tells the product what happened.
+/// An address to which Stripe sends events.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "stripe.webhook_endpoint")]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct WebhookEndpointSpec {
-    /// What it is called here; or, to adopt one, Stripe's id of it.
+    /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
     pub url: String,
     /// Such as `invoice.paid`, or `*` alone.
     #[schemars(length(min = 1))]
     pub enabled_events: Vec<String>,
-    /// In which the events are written; that of the account, if absent.
+    /// The API version of the events; that of the account, if absent.
     pub api_version: Option<String>,
     pub description: Option<String>,
     #[serde(default)]
@@ -43,7 +43,7 @@ pub fn kind() -> Kind {
         captures: const {
             &[Capture {
                 name: Cow::Borrowed("signingSecret"),
-                meaning: Cow::Borrowed("With which the product verifies that an event comes from Stripe"),
+                meaning: Cow::Borrowed("The secret with which the product verifies that an event comes from Stripe"),
                 field: None,
                 // Stripe tells it with the creation, and never again.
                 replaces: true,
@@ -80,11 +80,11 @@ fn check(spec: &Map) -> Vec<Problem> {
         .and_then(Value::as_str)
         .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
     {
-        problems.add("/url", "it has to begin with https:// (or http://, in test mode)");
+        problems.add("/url", "it must begin with https:// (or http:// in test mode)");
     }
     let events = spec.get("enabledEvents").and_then(Value::as_list).unwrap_or_default();
     if events.len() > 1 && events.iter().any(|event| event.as_str() == Some("*")) {
-        problems.add("/enabledEvents", "`*` stands alone");
+        problems.add("/enabledEvents", "`*` must be the only event");
     }
     problems.into_list()
 }

@@ -92,7 +92,7 @@ impl StripeWriter {
                 self.forget(kind).await;
             }
         }
-        Err(Failure::invalid(format!("there is no {} `{name}`, which it needs", kind.name())))
+        Err(Failure::invalid(format!("it needs the {} `{name}`, which does not exist", kind.name())))
     }
 
     async fn write(&self, step: &Step) -> Result<Written, Failure> {
@@ -106,7 +106,9 @@ impl StripeWriter {
                 if step.kind.mark == MarkPlace::Target {
                     step.check_owner(entry.mark.as_ref()).map_err(Failure::conflict)?;
                 } else if kind == StripeKind::Meter && is_another_meter(&entry, spec) {
-                    return Err(Failure::conflict("a meter of its event exists already, with another display name"));
+                    return Err(Failure::conflict(
+                        "a meter with its event name already exists, with another display name",
+                    ));
                 }
                 self.bring(step, &entry, spec, &[]).await
             }
@@ -217,7 +219,7 @@ impl StripeWriter {
             }
         }
         Err(last.unwrap_or_else(|| {
-            Failure::conflict("it was made and removed again and again within a day; try again tomorrow")
+            Failure::conflict("it was created and deleted too often within a day; try again tomorrow")
         }))
     }
 
@@ -425,5 +427,5 @@ fn captured(step: &Step, object: &mut Json) -> BTreeMap<Cow<'static, str>, Secre
 }
 
 fn nameless() -> Failure {
-    Failure::Unreadable("Stripe answered an object without a name".to_owned())
+    Failure::Unreadable("Stripe returned an object without a name".to_owned())
 }

@@ -145,14 +145,14 @@ impl StripeWriter {
 pub(super) fn spelled(choice: &impl serde::Serialize) -> Result<String, Failure> {
     match serde_json::to_value(choice) {
         Ok(Json::String(name)) => Ok(snake(&name)),
-        _ => Err(Failure::invalid("a choice that has no name")),
+        _ => Err(Failure::invalid("a value that is not one of the choices")),
     }
 }
 
 /// An amount in the smallest unit: whole as an integer, otherwise as a decimal.
 fn set_amount(form: &mut Form, name: &str, amount: &str, currency: &str) -> Result<(), Failure> {
-    let smallest =
-        money::to_smallest(amount, currency).ok_or_else(|| Failure::invalid("an amount that is no decimal number"))?;
+    let smallest = money::to_smallest(amount, currency)
+        .ok_or_else(|| Failure::invalid("an amount that is not a decimal number"))?;
     let suffix = if smallest.contains('.') { "_decimal" } else { "" };
     form.set(format!("{name}{suffix}"), smallest);
     Ok(())

@@ -80,7 +80,7 @@ impl StripeWriter {
                 step.check_owner(mark::read(&holder).as_ref()).map_err(Failure::conflict)?;
                 // The next look finds it.
                 self.forget(StripeKind::Price).await;
-                Err(Failure::conflict("another run has made it at the same time; plan again"))
+                Err(Failure::conflict("another run created it at the same time; plan again"))
             }
             Some(_) => self.make(step, name, &form.with(TRANSFER, "true")).await,
         }

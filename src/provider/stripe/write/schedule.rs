@@ -37,7 +37,7 @@ impl StripeWriter {
         let later = self.later(step, spec, &entry.object).await?;
         let is_scheduled = schedule::of(&entry.object).is_some();
         if later.is_some() && is_scheduled && !schedule::is_ours(&entry.object) {
-            let reason = "a subscription schedule that is not of this estate says what it has from the next period on; release it";
+            let reason = "another subscription schedule, which this estate does not manage, sets its prices from the next period on; release that schedule";
             return Err(Failure::conflict(reason));
         }
         let planned = schedule::next_phase(&entry.object).map(|(phase, _)| schedule::items(phase));
@@ -178,7 +178,9 @@ impl StripeWriter {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(last.unwrap_or_else(|| Failure::conflict("it was scheduled and released again and again within a day")))
+        Err(last.unwrap_or_else(|| {
+            Failure::conflict("it was scheduled and released too often within a day; try again tomorrow")
+        }))
     }
 
     /// The period that runs, as it was paid for, and after that what is wanted, for one period and on.
@@ -194,7 +196,7 @@ impl StripeWriter {
         let current = phases.iter().find(|phase| phase.get("start_date").and_then(Json::as_i64) == begins);
         let Some(current) = current.filter(|_| begins.is_some()) else {
             return Err(Failure::Unreadable(
-                "Stripe answered a subscription schedule without its current phase".into(),
+                "Stripe returned a subscription schedule without its current phase".into(),
             ));
         };
         let mut form = Form::new().with("end_behavior", "release").with("proration_behavior", "none");
@@ -252,7 +254,7 @@ impl StripeWriter {
     }
 }
 
-const REFUSED: &str = "Stripe makes no schedule for the subscription";
+const REFUSED: &str = "Stripe did not create a schedule for the subscription";
 
 fn is_active(schedule: &Json) -> bool {
     matches!(schedule.get("status").and_then(Json::as_str), Some("active" | "not_started"))

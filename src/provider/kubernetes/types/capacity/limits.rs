@@ -90,7 +90,7 @@ impl Range {
             // Both are held against the maximum (`maxConstraint`).
             match (limits.get(resource), requests.get(resource)) {
                 (Some(limit), _) if limit > most => {
-                    add(format!("may use {limit} of {resource}, more than the maximum {most}"));
+                    add(format!("has the limit {limit} of {resource}, more than the maximum {most}"));
                 }
                 (_, Some(request)) if request > most => {
                     add(format!("requests {request} of {resource}, more than the maximum {most}"));
@@ -107,7 +107,7 @@ impl Range {
             if let (Some(limit), Some(request)) = (limits.get(resource), requests.get(resource))
                 && limit.exceeds_ratio(request, most)
             {
-                add(format!("may use {limit} of {resource} and requests {request}, beyond the ratio {most}"));
+                add(format!("has the limit {limit} of {resource} and requests {request}, more than the ratio {most}"));
             }
         }
     }

@@ -83,11 +83,12 @@ fn undemanded(workload: &Workload<'_>, quota: &Map) -> Vec<Problem> {
             let said = if *is_limit { &container.limits } else { &container.requests };
             if !said.says(resource) {
                 let message = format!(
-                    "container `{}` has no {word} of {resource}, which ResourceQuota `{name}` demands of every container: its pods would be refused",
+                    "container `{}` has no {word} of {resource}, which ResourceQuota `{name}` requires of every container: its pods would be refused",
                     container.name
                 );
-                let help =
-                    format!("give it resources.{field}.{resource}, or the namespace a LimitRange with a default");
+                let help = format!(
+                    "add resources.{field}.{resource} to the container, or a LimitRange with a default to the namespace"
+                );
                 problems.push(Problem::error(&*container.pointer, message).help(help));
             }
         }
@@ -108,8 +109,10 @@ fn exceeded(quota: &Map, workloads: &[Workload<'_>], objects: &[(usize, &Map)]) 
         push_token(&mut pointer, limited);
         let listed: Vec<&str> = parts.iter().map(|part| &*part.words).filter(|words| !words.is_empty()).collect();
         let of = if listed.is_empty() { String::new() } else { format!(" ({})", listed.join(", ")) };
-        let message = format!("what is asked for needs {total} of `{limited}`{of}, and the quota is {limit}");
-        problems.push(Problem::error(pointer, message).help("raise the quota, or lower what is run or requested"));
+        let message = format!("the resources of the estate need {total} of `{limited}`{of}, but the quota is {limit}");
+        problems.push(
+            Problem::error(pointer, message).help("raise the quota, or lower the number of pods or their requests"),
+        );
     }
     problems
 }

@@ -63,7 +63,7 @@ pub struct Workload<'a> {
     /// Its place in the list of objects.
     pub index: usize,
     pub name: &'a str,
-    /// At least so many pods at a time; nothing where it depends on nodes or the clock.
+    /// At least so many pods at a time; `None` if it depends on nodes or the clock.
     pub replicas: Option<u32>,
     pub containers: Vec<Container>,
     /// Of one pod.

@@ -52,10 +52,10 @@ fn sums_beyond_the_quota_are_named() {
     let resources = json!({"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi"}});
     insta::assert_snapshot!(found(&[quota(hard), deployment(4, resources), claim]), @r"
     0 /spec/hard/count~1deployments.apps what is asked for needs 1 of `count/deployments.apps`, and the quota is 0
-    0 /spec/hard/limits.memory what is asked for needs 4Gi of `limits.memory` (web 4 × 1Gi), and the quota is 3Gi
-    0 /spec/hard/pods what is asked for needs 4 of `pods` (web 4 × 1), and the quota is 3
-    0 /spec/hard/requests.cpu what is asked for needs 2 of `requests.cpu` (web 4 × 500m), and the quota is 1900m
-    0 /spec/hard/requests.storage what is asked for needs 3Gi of `requests.storage` (disk 3Gi), and the quota is 2Gi
+    0 /spec/hard/limits.memory the resources of the estate need 4Gi of `limits.memory` (web 4 × 1Gi), but the quota is 3Gi
+    0 /spec/hard/pods the resources of the estate need 4 of `pods` (web 4 × 1), but the quota is 3
+    0 /spec/hard/requests.cpu the resources of the estate need 2 of `requests.cpu` (web 4 × 500m), but the quota is 1900m
+    0 /spec/hard/requests.storage the resources of the estate need 3Gi of `requests.storage` (disk 3Gi), but the quota is 2Gi
     ");
 }
 
@@ -68,21 +68,21 @@ fn an_autoscaler_and_containers_that_run_first_count() {
     let mut web = deployment(1, json!({"requests": {"cpu": "100m"}}));
     web["spec"]["template"]["spec"]["initContainers"] =
         json!([{"name": "first", "resources": {"requests": {"cpu": "1"}}}]);
-    insta::assert_snapshot!(found(&[quota(json!({"requests.cpu": 2})), web, scaler]), @"0 /spec/hard/requests.cpu what is asked for needs 3 of `requests.cpu` (web 3 × 1), and the quota is 2");
+    insta::assert_snapshot!(found(&[quota(json!({"requests.cpu": 2})), web, scaler]), @"0 /spec/hard/requests.cpu the resources of the estate need 3 of `requests.cpu` (web 3 × 1), but the quota is 2");
 }
 
 #[test]
 fn what_a_quota_demands_may_come_from_a_limit_range() {
     let hard = json!({"limits.cpu": 8, "requests.memory": "8Gi"});
     insta::assert_snapshot!(found(&[quota(hard.clone()), deployment(1, json!({}))]), @r"
-    1 /spec/template/spec/containers/0 container `web` has no limit of cpu, which ResourceQuota `quota` demands of every container: its pods would be refused
-    1 /spec/template/spec/containers/0 container `web` has no request of memory, which ResourceQuota `quota` demands of every container: its pods would be refused
+    1 /spec/template/spec/containers/0 container `web` has no limit of cpu, which ResourceQuota `quota` requires of every container: its pods would be refused
+    1 /spec/template/spec/containers/0 container `web` has no request of memory, which ResourceQuota `quota` requires of every container: its pods would be refused
     ");
     let range = limit_range(json!({"type": "Container", "default": {"cpu": 1, "memory": "1Gi"}}));
     assert_eq!(found(&[quota(hard.clone()), range.clone(), deployment(8, json!({}))]), "");
     insta::assert_snapshot!(found(&[quota(hard), range, deployment(9, json!({}))]), @r"
-    0 /spec/hard/limits.cpu what is asked for needs 9 of `limits.cpu` (web 9 × 1), and the quota is 8
-    0 /spec/hard/requests.memory what is asked for needs 9Gi of `requests.memory` (web 9 × 1Gi), and the quota is 8Gi
+    0 /spec/hard/limits.cpu the resources of the estate need 9 of `limits.cpu` (web 9 × 1), but the quota is 8
+    0 /spec/hard/requests.memory the resources of the estate need 9Gi of `requests.memory` (web 9 × 1Gi), but the quota is 8Gi
     ");
 }
 
@@ -94,10 +94,10 @@ fn a_limit_range_holds_containers_and_pods() {
     }));
     let pod = limit_range(json!({"type": "Pod", "max": {"memory": "2Gi"}}));
     insta::assert_snapshot!(found(&[container, pod, deployment(1, resources)]), @r"
-    2 /spec/template/spec/containers/0 container `web` may use 3 of cpu, more than the maximum 2 of LimitRange `range`: its pods would be refused
+    2 /spec/template/spec/containers/0 container `web` has the limit 3 of cpu, more than the maximum 2 of LimitRange `range`: its pods would be refused
     2 /spec/template/spec/containers/0 container `web` requests 50m of cpu, less than the minimum 100m of LimitRange `range`: its pods would be refused
-    2 /spec/template/spec/containers/0 container `web` may use 3 of cpu and requests 50m, beyond the ratio 10 of LimitRange `range`: its pods would be refused
-    2 /spec/template/spec/containers a pod may use 4Gi of memory, more than the maximum 2Gi of LimitRange `range`: its pods would be refused
+    2 /spec/template/spec/containers/0 container `web` has the limit 3 of cpu and requests 50m, more than the ratio 10 of LimitRange `range`: its pods would be refused
+    2 /spec/template/spec/containers a pod has the limit 4Gi of memory, more than the maximum 2Gi of LimitRange `range`: its pods would be refused
     ");
 }
 
