@@ -223,6 +223,37 @@ fn an_export_restores_what_was_lost() {
     assert_eq!(cut.exit, 1, "{cut:#?}");
 }
 
+/// A program that reads the journal knows of each entry what of the plan it belongs to.
+#[test]
+fn the_journal_has_the_tasks_of_the_plan_in_its_order() {
+    let estate = estate("");
+    let folder = estate.path();
+    write_blueprint(folder, ROLE);
+    let plan = run(folder, &["plan", "--format", "json"]).json();
+    let changes = plan["changes"].as_array().expect("a list");
+    let planned: Vec<&str> = changes.iter().map(|change| change["address"].as_str().expect("an address")).collect();
+    done(&run(folder, &["apply", "--auto-approve"]));
+    let history = run(folder, &["history", "--format", "json"]).json();
+    let entries = history.as_array().expect("a list");
+    let tasks = |event: &str| {
+        let entries = entries.iter().filter(|entry| entry["event"] == event);
+        let mut tasks: Vec<(u64, String)> = entries
+            .map(|entry| {
+                let detail = &entry["detail"];
+                let what =
+                    detail["address"].as_str().or_else(|| detail["tenant"].as_str()).expect("an address or tenant");
+                (detail["task"].as_u64().expect("a task"), what.to_owned())
+            })
+            .collect();
+        tasks.sort();
+        tasks
+    };
+    let expected: Vec<(u64, String)> = (1..).zip(planned.iter().map(|address| (*address).to_owned())).collect();
+    assert_eq!(expected.len(), 2);
+    assert_eq!((tasks("stepBegun"), tasks("stepEnded")), (expected.clone(), expected));
+    assert_eq!(tasks("phaseEntered"), [(3, "acme".to_owned())]);
+}
+
 #[test]
 fn a_journal_that_lost_its_end_refuses_what_was_planned_with_it() {
     let estate = estate("");

@@ -1,6 +1,7 @@
 //! A plan where it is reviewed: narrowed to what a branch changes, and as the comment and the page that people read.
 
 mod formats;
+mod pipeline;
 mod since;
 
 use std::fs;

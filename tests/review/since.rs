@@ -20,7 +20,7 @@ fn commit(repository: &Repository) {
 }
 
 /// An estate in Git that was applied as it is on `main`.
-fn applied() -> (Estate, Repository) {
+pub fn applied() -> (Estate, Repository) {
     let estate = Estate::new();
     estate.write(".gitignore", ".tenantry\n");
     let mut options = RepositoryInitOptions::new();
