@@ -142,7 +142,7 @@ fn kind(file: FileId, text: &str, root: &Node) -> Result<DocumentKind, Vec<Diagn
                     format!("this version of Tenantry does not know documents of the kind `{written}`"),
                 )
                 .at(place(node), "not known yet")
-                .help("remove the document, or use a newer version of Tenantry of Tenantry")
+                .help("remove the document, or use a newer version of Tenantry")
             } else {
                 let help = match nearest(written, names) {
                     Some(guess) => format!("did you mean `{guess}`?"),

@@ -380,7 +380,7 @@ fn written(tag: &Tag) -> String {
 fn too_deep(origin: Origin) -> Diagnostic {
     Diagnostic::error(
         codes::NESTED_TOO_DEEPLY,
-        format!("lists and mappings are nested more than {MAX_DEPTH} levels levels deep"),
+        format!("lists and mappings are nested more than {MAX_DEPTH} levels deep"),
     )
     .at(origin, "the limit is exceeded here")
     .help("flatten the document")

@@ -279,7 +279,7 @@ fn compose<'e>(
                 )
                 .at(resource.place(), "used again here")
                 .related(resources[first].place(), "first used here")
-                .help("use another id; use another id; ids are unique among all blueprints that are used together"),
+                .help("use another id; ids are unique among all blueprints that are used together"),
             );
         }
     }

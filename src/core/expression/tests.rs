@@ -82,7 +82,7 @@ fn resources_are_seen_and_their_outputs_are_deferred() {
     assert_eq!(value("${resources.role.limit + 1}"), json!(4));
     assert_eq!(value("id:${resources.role.oid}"), json!("id:(acme/role.oid, known after apply)"));
     assert!(error("${resources.role.oid == 'x'}").starts_with("Deferred: "));
-    assert!(error("${ident(secret('db'))}").contains("is a secret"));
+    assert!(error("${ident(secret('db'))}").contains("cannot be used in a computation"));
 }
 
 #[test]

@@ -248,7 +248,7 @@ mod tests {
         let folder = |name: &str| json!({"use": "grafana.folder", "name": name, "fields": {"title": "A"}});
         assert_eq!(messages(false, folder("a")), [""; 0]);
         assert_eq!(messages(true, folder("a")), ["/use: `grafana.folder` has no room for a mark"]);
-        assert_eq!(messages(false, folder("..")), ["/name: it cannot be a part of a path"]);
+        assert_eq!(messages(false, folder("..")), ["/name: it cannot be used as a part of a path"]);
         assert_eq!(
             messages(false, json!({"use": "neon.branch", "name": "a", "parameters": {"colour": "red"}})),
             [

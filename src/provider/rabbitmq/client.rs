@@ -237,14 +237,16 @@ mod tests {
                 .map_err(|error| format!("{error}; {}", error.remedy.as_deref().unwrap_or("")))
         };
         let refused = plain("http://a:b@broker:15672", false).expect_err("it is in the clear");
-        assert!(refused.contains("readable by everybody") && refused.contains("`plaintext = true`"), "{refused}");
+        assert!(refused.contains("could read what is sent") && refused.contains("`plaintext = true`"), "{refused}");
         assert_eq!(plain("http://a:b@broker:15672", true), Ok(()));
         assert_eq!(plain("http://a:b@127.0.0.1:15672", false), Ok(()));
     }
 
     #[test]
     fn certificates_to_trust_ask_for_tls_and_a_file() {
-        for (url, says) in [("http://a:b@broker", "asks for none"), ("https://a:b@broker", "none.pem cannot be used")] {
+        for (url, says) in
+            [("http://a:b@broker", "does not use TLS"), ("https://a:b@broker", "none.pem cannot be used")]
+        {
             let mut settings = settings(url, true);
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let error = Client::new(&settings).err().expect("refused").to_string();

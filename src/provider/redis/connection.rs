@@ -120,8 +120,10 @@ mod tests {
     #[test]
     fn certificates_are_verified_or_the_settings_are_refused() {
         let refused = |settings: &Settings| Connections::new(settings).err().expect("refused").to_string();
-        assert!(refused(&settings("rediss://ann@cache#insecure", false)).contains("not to verify"));
-        for (url, says) in [("redis://ann@cache", "asks for none"), ("rediss://ann@cache", "none.pem cannot be used")] {
+        assert!(refused(&settings("rediss://ann@cache#insecure", false)).contains("turns off the verification"));
+        for (url, says) in
+            [("redis://ann@cache", "does not use TLS"), ("rediss://ann@cache", "none.pem cannot be used")]
+        {
             let mut settings = settings(url, false);
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let cause = refused(&settings);
@@ -138,7 +140,7 @@ mod tests {
             opened.map_err(|error| format!("{error}; {}", error.remedy.as_deref().unwrap_or_default()))
         };
         let refused = opened("redis://ann:hunter2@cache", false).expect_err("it is in the clear");
-        assert!(refused.contains("readable by everybody") && refused.contains("`plaintext = true`"), "{refused}");
+        assert!(refused.contains("could read what is sent") && refused.contains("`plaintext = true`"), "{refused}");
         assert!(!refused.contains("hunter2"), "{refused}");
         for (url, says_plain) in [("redis://cache", true), ("redis://127.0.0.1", false), ("rediss://cache", false)] {
             assert_eq!(opened(url, says_plain), Ok(()), "{url}");

@@ -58,8 +58,14 @@ impl Sign {
 /// The difference of two values; `None` is a field that does not exist.
 pub fn of(before: Option<&Value>, after: Option<&Value>) -> Difference {
     match (before, after) {
-        (Some(Value::List(before)), Some(Value::List(after))) if before.len().max(after.len()) > 1 => {
-            Difference::Lines(elements(before, after))
+        (Some(Value::List(old)), Some(Value::List(new)))
+            if old.len().max(new.len()) > 1 || !is_flat(old) || !is_flat(new) =>
+        {
+            // Of one map that takes the place of another the fields are compared.
+            match old.len() == new.len() && !is_flat(old) && !is_flat(new) {
+                true => Difference::Lines(fields(before, after)),
+                false => Difference::Lines(elements(old, new)),
+            }
         }
         (Some(Value::Map(_)), Some(Value::Map(_))) => Difference::Lines(fields(before, after)),
         (before, after) if [before, after].into_iter().flatten().any(is_multiline) && is_text(before, after) => {
@@ -96,6 +102,11 @@ fn is_ambiguous(text: &str) -> bool {
         || text.contains("  ")
         || text.starts_with(' ')
         || text.ends_with(' ')
+}
+
+/// Whether a list has neither lists nor maps in it.
+fn is_flat(items: &[Value]) -> bool {
+    !items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_)))
 }
 
 fn shown(value: Option<&Value>) -> Cow<'_, str> {
@@ -337,7 +348,12 @@ mod tests {
     fn a_list_differs_element_by_element() {
         assert_eq!(difference(json!(["a", "b", "c"]), json!(["a", "c", "d"])), "  a\n- b\n  c\n+ d\n");
         assert_eq!(difference(json!(["a", "b", "c"]), json!(["c", "a", "b"])), "> c\n  a\n  b\n");
-        assert_eq!(difference(json!([{"p": 80}]), json!([{"p": 443}])), "- {\"p\":80}\n+ {\"p\":443}\n");
+        assert_eq!(difference(json!(["a"]), json!(["b"])), "[\"a\"] → [\"b\"]");
+        assert_eq!(
+            difference(json!([{"p": 80, "q": 1}]), json!([{"p": 443, "q": 1}])),
+            "- 0.p: 80\n+ 0.p: 443\n  0.q: 1\n"
+        );
+        assert_eq!(difference(json!([{"p": 80}]), json!([{"p": 80}, {"p": 443}])), "  {\"p\":80}\n+ {\"p\":443}\n");
         assert_eq!(
             difference(json!({"a": {"b": 1}, "c": 2}), json!({"a": {"b": 3}, "c": 2})),
             "- a.b: 1\n+ a.b: 3\n  c: 2\n"

@@ -113,7 +113,7 @@ async fn another_identity_opens_nothing_and_overwrites_nothing() {
     let file = AgeFile::open(&place.path(), &identity).expect("it is one");
     let refused = file.get(&[reference("db", 1)]).await.expect_err("it is another");
     assert!(matches!(refused, SecretStoreError::Locked { .. }), "{refused}");
-    assert!(refused.to_string().contains(&recipient) && refused.to_string().contains("put back"), "{refused}");
+    assert!(refused.to_string().contains(&recipient) && refused.to_string().contains("restore the file"), "{refused}");
     let refused = file.put(secrets(&[("api", "x")])).await.expect_err("it is another");
     assert!(matches!(refused, SecretStoreError::Locked { .. }), "{refused}");
     assert_eq!(std::fs::read(place.path()).expect("reads"), before);

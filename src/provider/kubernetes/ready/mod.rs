@@ -270,7 +270,7 @@ mod tests {
         let quota = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
         assert_eq!(
             say(json!({"observedGeneration": 2, "updatedReplicas": 0, "conditions": quota})).as_deref(),
-            Some("0 of 2 pods are as they should be: exceeded quota: small")
+            Some("0 of 2 pods are up to date: exceeded quota: small")
         );
         let rolling = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3});
         assert_eq!(say(rolling).as_deref(), Some("1 pods of the previous version still run"));

@@ -287,7 +287,7 @@ mod tests {
         insta::assert_snapshot!(found(json!({
             "apiVersion": "apps/v1/x", "kind": "Deploy-ment", "metadata": {"name": "Web", "namespace": "a.b"},
         })), @r"
-        /apiVersion this is no API version (write a version such as v1, or a group and a version such as apps/v1)
+        /apiVersion this is not a valid API version (write a version such as v1, or a group and a version such as apps/v1)
         /kind the kind of an object has only letters and digits (such as Deployment)
         /metadata/name the name of a Deploy-ment must have only lower-case letters, digits, hyphens and dots, and each part must begin and end with a letter or digit (shorten it with dnsLabel(…), which keeps names apart by a hash)
         /metadata/namespace the name of a namespace must have only lower-case letters, digits and hyphens, and begin and end with a letter or digit

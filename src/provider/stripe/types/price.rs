@@ -293,7 +293,7 @@ mod tests {
             with(json!([{"upTo": 10, "amount": "1"}, {"upTo": 20, "amount": "0.5"}, {"amount": "0.10"}])),
             [""; 0]
         );
-        assert_eq!(with(json!([{"upTo": 10, "amount": "1"}])), ["/tiers/0/upTo: the last tier has no end"]);
+        assert_eq!(with(json!([{"upTo": 10, "amount": "1"}])), ["/tiers/0/upTo: the last tier cannot have `upTo`"]);
         assert_eq!(
             with(json!([{"upTo": 10, "amount": "1"}, {"upTo": 5, "amount": "1"}, {"flatAmount": "7"}])),
             ["/tiers/1/upTo: tiers go upwards"]

@@ -51,7 +51,7 @@ fn sums_beyond_the_quota_are_named() {
     });
     let resources = json!({"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi"}});
     insta::assert_snapshot!(found(&[quota(hard), deployment(4, resources), claim]), @r"
-    0 /spec/hard/count~1deployments.apps what is asked for needs 1 of `count/deployments.apps`, and the quota is 0
+    0 /spec/hard/count~1deployments.apps the resources of the estate need 1 of `count/deployments.apps`, but the quota is 0
     0 /spec/hard/limits.memory the resources of the estate need 4Gi of `limits.memory` (web 4 × 1Gi), but the quota is 3Gi
     0 /spec/hard/pods the resources of the estate need 4 of `pods` (web 4 × 1), but the quota is 3
     0 /spec/hard/requests.cpu the resources of the estate need 2 of `requests.cpu` (web 4 × 500m), but the quota is 1900m
