@@ -199,7 +199,8 @@ mod tests {
         ] {
             assert_eq!(mode(url, has_roots), expected, "{url} {has_roots}");
         }
-        for (url, says) in [("mysql://a@db?ssl-mode=DISABLED", "does not use TLS"), ("mysql://a@db", "none.pem cannot")] {
+        for (url, says) in [("mysql://a@db?ssl-mode=DISABLED", "does not use TLS"), ("mysql://a@db", "none.pem cannot")]
+        {
             let mut settings = settings(url, false);
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let error = Connections::new(&settings).err().expect("refused").to_string();

@@ -244,7 +244,9 @@ mod tests {
 
     #[test]
     fn certificates_to_trust_ask_for_tls_and_a_file() {
-        for (url, says) in [("http://a:b@broker", "does not use TLS"), ("https://a:b@broker", "none.pem cannot be used")] {
+        for (url, says) in
+            [("http://a:b@broker", "does not use TLS"), ("https://a:b@broker", "none.pem cannot be used")]
+        {
             let mut settings = settings(url, true);
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let error = Client::new(&settings).err().expect("refused").to_string();

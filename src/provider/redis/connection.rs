@@ -121,7 +121,9 @@ mod tests {
     fn certificates_are_verified_or_the_settings_are_refused() {
         let refused = |settings: &Settings| Connections::new(settings).err().expect("refused").to_string();
         assert!(refused(&settings("rediss://ann@cache#insecure", false)).contains("turns off the verification"));
-        for (url, says) in [("redis://ann@cache", "does not use TLS"), ("rediss://ann@cache", "none.pem cannot be used")] {
+        for (url, says) in
+            [("redis://ann@cache", "does not use TLS"), ("rediss://ann@cache", "none.pem cannot be used")]
+        {
             let mut settings = settings(url, false);
             settings.values.insert("roots".to_owned(), "none.pem".into());
             let cause = refused(&settings);
