@@ -138,7 +138,7 @@ fn nothing_is_planned_for_another_system_until_a_person_accepts_it() {
     assert_eq!(planned(&said).1.iter().filter(|code| *code == "TY0421").count(), 1);
     expect(0, folder, &["target", "accept", "cache", "--auto-approve"]);
     let again = expect(0, folder, &["target", "accept", "cache", "--auto-approve"]);
-    assert!(again.err.contains("accepted already"), "{again:#?}");
+    assert!(again.err.contains("already accepted"), "{again:#?}");
 
     let (actions, _) = planned(&expect(0, folder, &["plan", "--format", "json"]));
     assert_eq!(actions, ["create"; 4]);

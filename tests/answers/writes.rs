@@ -255,7 +255,7 @@ async fn an_answer_to_a_patch_that_is_not_the_object_leaves_it_in_doubt() {
         })
         .await;
         let error = refused(&*server.writer(&subject), create(&subject.desired)).await;
-        assert!(error.is_in_doubt && error.to_string().contains("not the ConfigMap `web`"), "{error}");
+        assert!(error.is_in_doubt && error.to_string().contains("not the requested ConfigMap `web`"), "{error}");
         // Its mark is not taken off again.
         assert_eq!(server.count(), 1);
     }

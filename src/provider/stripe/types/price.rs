@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(with(json!([{"upTo": 10, "amount": "1"}])), ["/tiers/0/upTo: the last tier cannot have `upTo`"]);
         assert_eq!(
             with(json!([{"upTo": 10, "amount": "1"}, {"upTo": 5, "amount": "1"}, {"flatAmount": "7"}])),
-            ["/tiers/1/upTo: tiers go upwards"]
+            ["/tiers/1/upTo: `upTo` must rise from tier to tier"]
         );
         assert_eq!(with(json!([{"amount": "1"}, {"amount": "1"}])).len(), 1);
     }
