@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::address::Address;
+use crate::model::resource::Identity;
 use crate::model::unknown::Unknown;
 use crate::ownership::NotOurs;
 use crate::plan::Hindrance;
@@ -53,6 +54,11 @@ pub enum Wrong {
     Missing,
     /// It was deleted and is still there.
     StillThere,
+    /// It has another name now, and what had the old one was deleted and is still there.
+    OldStillThere {
+        /// The old name.
+        old: Identity,
+    },
     /// Fields did not come out as written.
     Differs {
         /// Pointers into the spec.
@@ -106,6 +112,8 @@ pub enum Skip {
     NeededByUndone { user: Address },
     /// Something of its tenant was not done, and nothing is billed that is not there.
     NotBilled { undone: Address },
+    /// What its tenant is billed by was not ended or changed, and nothing is taken away that is still billed.
+    StillBilled { bill: Address },
     /// It was in one transaction with something that failed.
     SameTransaction { failed: Address },
 }

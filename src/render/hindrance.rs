@@ -19,6 +19,9 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         Hindrance::NotRecorded => "it is no longer wanted, but the store does not know it, so it is not deleted".into(),
         Hindrance::PhaseTransition => "its tenant's phase cannot be reached".into(),
         Hindrance::NotBilled { blocked } => format!("{blocked} is blocked, and nothing is billed that is not there"),
+        Hindrance::StillBilled { bill } => {
+            format!("{bill}, by which the tenant is billed, is blocked, and nothing is taken away that is still billed")
+        }
         Hindrance::NeedsBlocked { needed } => format!("it needs {needed}, which is blocked"),
         Hindrance::NeedsUnselected { needed } => {
             format!("it needs {needed}, which does not exist yet and was not selected")

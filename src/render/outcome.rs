@@ -32,6 +32,7 @@ fn wrong(difference: &Wrong) -> String {
     let seen = match difference {
         Wrong::Missing => "it is not there".to_owned(),
         Wrong::StillThere => return "it was deleted, but it is still there".to_owned(),
+        Wrong::OldStillThere { old } => return format!("the old one, `{old}`, was deleted, but it is still there"),
         Wrong::Differs { fields } => format!("{} did not come out as written", pointers(fields)),
         Wrong::NotOurs { cause } => cause.to_string(),
         Wrong::Blocked { cause } => hindrance(cause),
@@ -63,6 +64,11 @@ fn skip(cause: &Skip) -> String {
         Skip::NeedsUndone { needed } => format!("it needs {needed}, which was not done"),
         Skip::NeededByUndone { user } => format!("{user}, which needs it, was not done"),
         Skip::NotBilled { undone } => format!("{undone} was not done, and nothing is billed that is not there"),
+        Skip::StillBilled { bill } => {
+            format!(
+                "{bill}, by which the tenant is billed, was not done, and nothing is taken away that is still billed"
+            )
+        }
         Skip::SameTransaction { failed } => format!("{failed} failed, and the two are one transaction"),
     }
 }

@@ -15,7 +15,7 @@ pub mod sensitive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Tenants whose phase changes, or is applied for the first time.
     pub transitions: Vec<Transition>,
+    /// Tenants whose bill shrinks with their phase: it changes first, and whatever becomes of the rest.
+    pub shrinking: BTreeSet<Arc<str>>,
     /// Names of the approvals that were needed, with the time until which each counts.
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as they should be.

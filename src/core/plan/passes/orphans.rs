@@ -37,6 +37,20 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
         }
         orphan(inputs, applied, true, draft);
     }
+    // A run was interrupted before it could put on record what it made, and nobody asks for that any more.
+    for made in inputs.unfinished {
+        let Applied { address, .. } = made;
+        let is_kept = index.desired.contains_key(address) || index.earlier.contains(address) || index.wants(made);
+        if is_kept || inputs.inventory.contains_key(address) || !(inputs.selected)(&address.owner) {
+            continue;
+        }
+        if has_vanished(inputs, &address.owner) {
+            *vanished.entry(address.owner.clone()).or_default() += 1;
+            draft.blocked.push(blocked(made, Hindrance::TenantVanished));
+            continue;
+        }
+        orphan(inputs, made, true, draft);
+    }
     // Marks that the inventory does not know: it was lost, or a backup copied them.
     for ((target, kind), observation) in inputs.observed {
         for (identity, present, address) in unknown_marks(inputs, index, draft, (target, kind), observation) {
@@ -81,12 +95,17 @@ fn unknown_marks<'o>(
     observation: &'o KindObservation,
 ) -> Vec<(&'o Identity, &'o Present, Address)> {
     let scope = inputs.scope();
+    let is_unfinished = |identity: &Identity, address: &Address| {
+        let is_it = |made: &Applied| made.address == *address && made.identity == *identity && made.target == *target;
+        inputs.unfinished.iter().any(is_it)
+    };
     let is_unknown = |identity: &Identity, address: &Address| {
         let recorded = inputs.inventory.get(address);
         recorded.is_none_or(|applied| applied.identity != *identity || applied.target != *target)
             && !draft.replaced.contains(&(target.clone(), kind, identity.clone()))
             && !index.wanted.contains_key(&(target, kind, identity))
             && !index.earlier.contains(address)
+            && !is_unfinished(identity, address)
             && (inputs.selected)(&address.owner)
     };
     let mut found: Vec<(&Identity, &Present, Address)> = observation
@@ -147,7 +166,7 @@ struct Stop {
     help: &'static str,
 }
 
-/// Plans the end of one resource. `is_recorded` is whether the inventory has it, and not its mark alone.
+/// Plans the end of one resource. `is_recorded` is whether the store has it, and not its mark alone.
 fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, .. } = applied;
     let stop = |draft: &mut Draft, Stop { hindrance, message, help }: Stop| {
