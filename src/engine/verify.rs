@@ -16,9 +16,7 @@ use tenantry_core::collections;
 use tenantry_core::diff::{Update, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::{
-    Applied, BegunWrite, Desired, Identity, Inventory, Observed, Present, TargetName,
-};
+use tenantry_core::model::resource::{Applied, Desired, Identity, Inventory, Observed, Present, TargetName};
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Pending, Wrong};
