@@ -22,8 +22,8 @@ use super::plan::{Plan, passes};
 
 const TARGET: &str = "main";
 
-/// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges. All are called by their `name`, and
-/// live in a `region` that cannot change. `tags` are owned by key.
+/// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges; `test.login` never gives its `password`
+/// back. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
 pub fn catalogue() -> Catalogue {
     let thing = |name: &'static str, mark: MarkPlace, bills: bool| Kind {
         name,
@@ -52,6 +52,7 @@ pub fn catalogue() -> Catalogue {
         thing("test.thing", MarkPlace::Target, false),
         thing("test.note", MarkPlace::Inventory, false),
         thing("test.bill", MarkPlace::Target, true),
+        Kind { write_only: &["/password"], owned_by_key: &[], ..thing("test.login", MarkPlace::Target, false) },
     ])
 }
 
@@ -128,7 +129,7 @@ pub fn present(json: &Json) -> Present {
 }
 
 /// Plans a world: `wanted` and `recorded` by address, `there` as a list (or `unknown`: why it could not be read), `begun` as
-/// a list of addresses whose write was never seen to end, `phases` by tenant, `approved` addresses that may be deleted.
+/// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `approved` addresses that may be deleted.
 pub fn plan(world: &Json) -> Plan {
     let catalogue = catalogue();
     let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
@@ -144,8 +145,10 @@ pub fn plan(world: &Json) -> Plan {
         .collect();
     passes::moves::add(&mut owners, &inventory);
 
+    let unfinished: Vec<Applied> =
+        fields(&world["unfinished"]).map(|(at, json)| applied(&catalogue, at, json)).collect();
     let mut observed: BTreeMap<_, KindObservation> = BTreeMap::new();
-    for name in ["test.thing", "test.note", "test.bill"] {
+    for name in ["test.thing", "test.note", "test.bill", "test.login"] {
         let of_kind = |json: &&Json| kind(&catalogue, json).name == name;
         let there = world["there"].as_array().into_iter().flatten().filter(of_kind).map(|json| {
             let present = present(json);
@@ -154,7 +157,7 @@ pub fn plan(world: &Json) -> Plan {
         });
         let mut resources: HashMap<Identity, Observed> = there.collect();
         let asked = owners.iter().flat_map(|owner| &owner.resources).filter_map(|desired| desired.identity.clone());
-        for identity in asked.chain(inventory.values().map(|applied| applied.identity.clone())) {
+        for identity in asked.chain(inventory.values().chain(&unfinished).map(|applied| applied.identity.clone())) {
             resources.entry(identity).or_insert(Observed::Absent);
         }
         let observation = match world["unknown"].as_str() {
@@ -171,6 +174,12 @@ pub fn plan(world: &Json) -> Plan {
             let begun = Begun { generation: 1, write: BegunWrite::Write, spec: None };
             ((at, Identity::from(name)), begun)
         })
+        .collect();
+    let begun: HashMap<(Address, Identity), Begun> = unfinished
+        .iter()
+        .map(|made| ((made.address.clone(), made.identity.clone()), BegunWrite::Write))
+        .map(|(at, write)| (at, Begun { generation: 1, write, spec: None }))
+        .chain(begun)
         .collect();
     let phases: BTreeMap<Arc<str>, Phase> = owners
         .iter()
@@ -197,6 +206,7 @@ pub fn plan(world: &Json) -> Plan {
         applied_phases: &applied_phases,
         inventory: &inventory,
         begun: &begun,
+        unfinished: &unfinished,
         observed: &observed,
         secret_hashes: &HashMap::new(),
         missing_secrets: &BTreeSet::new(),

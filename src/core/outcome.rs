@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::address::Address;
+use crate::model::resource::Identity;
 use crate::model::unknown::Unknown;
 use crate::ownership::NotOurs;
 use crate::plan::Hindrance;
@@ -53,6 +54,11 @@ pub enum Wrong {
     Missing,
     /// It was deleted, but still exists.
     StillThere,
+    /// Its name changed, and the resource with the old name was deleted, but still exists.
+    OldStillThere {
+        /// The old name.
+        old: Identity,
+    },
     /// Fields differ from what was written.
     Differs {
         /// Pointers into the spec.
@@ -106,6 +112,8 @@ pub enum Skip {
     NeededByUndone { user: Address },
     /// A change of its tenant was not done, and a tenant is billed only for resources that exist.
     NotBilled { undone: Address },
+    /// What its tenant is billed by was not ended or changed, and nothing is taken away that is still billed.
+    StillBilled { bill: Address },
     /// It was in one transaction with something that failed.
     SameTransaction { failed: Address },
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::observe::{Seen, accepted, by_address, observe};
-use super::plan::begun;
+use super::plan::{begun, unfinished};
 use super::targets::Targets;
 use tenantry_core::collections;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
 use tenantry_core::diff::{self, Known, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::kind::{Catalogue, MarkPlace};
 use tenantry_core::model::resource::{Applied, Begun, Desired, Identity, Inventory, Observations, Observed, Present};
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
@@ -51,13 +51,15 @@ impl Fresh {
     pub async fn read(plan: &Plan, targets: &Targets<'_>, store: &dyn Store) -> Result<Self, EngineError> {
         let accepted = accepted(store).await?;
         let inventory = by_address(store.inventory().await?);
-        let begun = begun(store.open_steps().await?);
+        let open = store.open_steps().await?;
+        let (begun, unfinished) = (begun(&open), unfinished(&open, &inventory));
         let desired: collections::HashMap<Address, Desired> = plan
             .changes
             .iter()
             .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))
             .collect();
-        let Seen { mut observed, told } = observe(targets, desired.values(), inventory.values()).await;
+        let Seen { mut observed, told } =
+            observe(targets, desired.values(), inventory.values().chain(&unfinished)).await;
         let systems = Systems::new(told, &accepted);
         if let Some(other) = systems.other_than(&plan.targets) {
             return Err(EngineError::OtherSystem(other));
@@ -226,7 +228,11 @@ impl Fresh {
             _ => None,
         };
         // Secrets are judged by the plan: here, whatever hash there is counts as the right one unless the plan writes it.
-        let secret_hash = mark.filter(|_| !writes_secret).and_then(|mark| mark.secret_hash.as_deref());
+        let told = match desired.kind.mark {
+            MarkPlace::Inventory => Some(""),
+            _ => mark.and_then(|mark| mark.secret_hash.as_deref()),
+        };
+        let secret_hash = told.filter(|_| !writes_secret);
         let scope = &self.scope;
         diff::diff(&Known { scope, desired, earlier: &desired.previously, observed, applied, begun, secret_hash })
     }

@@ -16,7 +16,7 @@ use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Begun, BegunWrite, Identity, Inventory};
+use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity, Inventory};
 use tenantry_core::plan::build::{self, Inputs};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
@@ -154,7 +154,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let journal = store.head().await?;
     let mut inventory = by_address(store.inventory().await?);
     let applied_phases = store.phases().await?;
-    let mut begun = begun_steps(*store).await?;
+    let mut open = store.open_steps().await?;
     let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
@@ -171,7 +171,9 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         moves::add(&mut expanded.owners, &inventory);
         let expanded = expanded;
         let all = || expanded.owners.iter().flat_map(|owner| &owner.resources);
-        let Seen { mut observed, told } = observe(targets, all(), inventory.values()).await;
+        let unfinished = unfinished(&open, &inventory);
+        let begun = begun(&open);
+        let Seen { mut observed, told } = observe(targets, all(), inventory.values().chain(&unfinished)).await;
         let systems = Systems::new(told, &accepted);
         systems.distrust(&mut observed);
         // Read after the targets: whatever a run at the same time has written was in the secret store before.
@@ -205,6 +207,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             applied_phases: &applied_phases,
             inventory: &inventory,
             begun: &begun,
+            unfinished: &unfinished,
             observed: &observed,
             systems: &systems,
             secret_hashes: &secret_hashes,
@@ -215,9 +218,9 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         });
         // What the store did not know may be what a run at the same time has just put there.
         if misses_records(&plan) && looks > 0 {
-            let (now, now_begun) = (by_address(store.inventory().await?), begun_steps(*store).await?);
-            if now != inventory || now_begun != begun {
-                (inventory, begun) = (now, now_begun);
+            let (now, now_open) = (by_address(store.inventory().await?), store.open_steps().await?);
+            if now != inventory || self::begun(&now_open) != begun {
+                (inventory, open) = (now, now_open);
                 outputs = outputs_of(&inventory, &targets.catalogue);
                 looks -= 1;
                 continue;
@@ -251,21 +254,41 @@ fn misses_records(plan: &Plan) -> bool {
     plan.findings.iter().any(|finding| codes.iter().any(|code| *finding.code == *code.0))
 }
 
-async fn begun_steps(store: &dyn Store) -> Result<HashMap<(Address, Identity), Begun>, EngineError> {
-    Ok(begun(store.open_steps().await?))
-}
-
 /// Writes that were begun and whose end is not known, by address and identity.
-pub fn begun(open: Vec<StepBegun>) -> HashMap<(Address, Identity), Begun> {
-    let begun = |step: StepBegun| {
+pub fn begun(open: &[StepBegun]) -> HashMap<(Address, Identity), Begun> {
+    let begun = |step: &StepBegun| {
         let write = match step.action {
             Action::Replace => BegunWrite::Replace,
             Action::Delete => BegunWrite::Delete,
             Action::Create | Action::Update | Action::Adopt | Action::Move | Action::Forget => BegunWrite::Write,
         };
-        ((step.address, step.identity), Begun { generation: step.generation, write, spec: step.spec })
+        let begun = Begun { generation: step.generation, write, spec: step.spec.clone() };
+        ((step.address.clone(), step.identity.clone()), begun)
     };
-    open.into_iter().map(begun).collect()
+    open.iter().map(begun).collect()
+}
+
+/// What was begun to be made and is not on record, as the inventory would have it: a run was interrupted between the write
+/// and its record.
+pub fn unfinished(open: &[StepBegun], inventory: &Inventory) -> Vec<Applied> {
+    let makes = |step: &&StepBegun| matches!(step.action, Action::Create | Action::Replace);
+    let unrecorded = |step: &&StepBegun| {
+        inventory.get(&step.address).is_none_or(|applied| {
+            applied.identity != step.identity || applied.target != step.target || applied.kind != step.kind
+        })
+    };
+    let made = |step: &StepBegun| Applied {
+        address: step.address.clone(),
+        kind: step.kind.clone(),
+        target: step.target.clone(),
+        identity: step.identity.clone(),
+        spec: step.spec.clone().unwrap_or_else(|| "{}".into()),
+        outputs: "{}".into(),
+        generation: step.generation,
+        protect: false,
+        depends_on: Vec::new(),
+    };
+    open.iter().filter(makes).filter(unrecorded).map(made).collect()
 }
 
 pub(super) fn outputs_of(inventory: &Inventory, catalogue: &Catalogue) -> Outputs {

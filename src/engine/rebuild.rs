@@ -76,7 +76,7 @@ pub struct Look {
 pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, threads, clock } = request;
     let inventory = by_address(store.inventory().await?);
-    let begun = begun(store.open_steps().await?);
+    let begun = begun(&store.open_steps().await?);
     let applied_phases: BTreeSet<Arc<str>> = store.phases().await?.into_keys().collect();
     let accepted = accepted(*store).await?;
     let earlier = earlier_owners(estate);

@@ -207,3 +207,38 @@ fn what_was_deleted_is_settled_once_it_is_seen_gone() {
     // Somebody else has made another one there.
     assert_snapshot!(seen(&delete(), there(1, Some("acme/other"))), @"settled");
 }
+
+#[test]
+fn what_has_another_name_is_settled_once_the_old_one_is_gone() {
+    let before = size(2);
+    let renamed = change(Work::Replace {
+        identity: Some("b".into()),
+        old: Some("a".into()),
+        before,
+        after: map(&json!({"name": "b", "size": 2})),
+        fields: Vec::new(),
+    });
+    let seen = |old: Observed| {
+        let mut fresh = fresh(&renamed, old, Some(1));
+        let new = Present {
+            spec: map(&json!({"name": "b", "size": 2})),
+            mark: Some(Mark { estate: "shop".into(), address: address(), secret_hash: None }),
+            ..Present::default()
+        };
+        for observation in fresh.observed.values_mut() {
+            observation.resources.insert("b".into(), Observed::Present(new.clone()));
+        }
+        match sight(&fresh, &renamed) {
+            Sight::Settled => "settled".to_owned(),
+            Sight::Pending(reason) => format!("pending: {reason}"),
+            Sight::Unknown(reason) => format!("unknown: {reason:?}"),
+            Sight::Wrong(reason) => format!("wrong: {reason:?}"),
+        }
+    };
+    assert_snapshot!(seen(Observed::Absent), @"settled");
+    assert_snapshot!(seen(ours(2)), @r#"wrong: OldStillThere { old: Identity("a") }"#);
+    let Observed::Present(present) = ours(2) else { panic!("it is there") };
+    let ending = Observed::Present(Present { pending: Some("it empties itself".into()), ..present });
+    assert_snapshot!(seen(ending), @"pending: it empties itself");
+    assert_snapshot!(seen(there(2, Some("acme/other"))), @"settled");
+}

@@ -1,6 +1,6 @@
 //! Observes what was written: it must be as it was written, and finally ready or gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +10,17 @@ use super::EngineError;
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
 use super::outcome::Outcomes;
+use super::plan::begun;
 use super::request::{Event, Request};
 use tenantry_core::collections;
 use tenantry_core::diff::{Update, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::{Desired, Inventory, Observed, Present, TargetName};
+use tenantry_core::model::resource::{Applied, Desired, Identity, Inventory, Observed, Present, TargetName};
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Pending, Wrong};
-use tenantry_core::plan::{Change, Hindrance};
+use tenantry_core::plan::{Change, Hindrance, Work};
 
 /// The first pause between two observations. Most resources are ready within a few seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -91,7 +92,10 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
     let known = deleted.filter_map(|change| {
         std::iter::once(&change.address).chain(&change.renamed_from).find_map(|address| before.get(address))
     });
-    let known = inventory.values().chain(known);
+    // What was never put on record is known by its step, which stays open until it is seen to be gone.
+    let open = store.open_steps().await?;
+    let unfinished: Vec<Applied> = changes.iter().filter_map(|change| unrecorded(change, before)).collect();
+    let known = inventory.values().chain(known).chain(&unfinished);
     let involved: BTreeSet<TargetName> = changes.iter().map(|change| change.target.clone()).collect();
     let observed = observe_in(targets, &involved, desired.values(), known).await;
     Ok(Fresh {
@@ -100,8 +104,25 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
         observed,
         systems: Systems::default(),
         inventory,
-        begun: HashMap::new(),
+        // Of what was deleted or has another name: its step ends once that is seen.
+        begun: begun(&open),
         desired,
+    })
+}
+
+/// A deleted resource that was not recorded, as the inventory would have it.
+fn unrecorded(change: &Change, before: &Inventory) -> Option<Applied> {
+    let Work::Delete { identity, before: spec } = &change.work else { return None };
+    change.record(before).is_none().then(|| Applied {
+        address: change.address.clone(),
+        kind: change.kind.clone(),
+        target: change.target.clone(),
+        identity: identity.clone(),
+        spec: Value::Map(spec.clone()).to_json().to_string().into(),
+        outputs: "{}".into(),
+        generation: change.generation,
+        protect: false,
+        depends_on: Vec::new(),
     })
 }
 
@@ -109,11 +130,13 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
 pub fn sight(fresh: &Fresh, change: &Change) -> Sight {
     let Some(identity) = change.work.identity() else { return Sight::Settled };
     let observed = fresh.observed(change, identity);
-    let Some(desired) = fresh.desired.get(&change.address) else { return sight_of_deleted(fresh, change, &observed) };
+    let Some(desired) = fresh.desired.get(&change.address) else {
+        return sight_of_end(fresh, change, identity, &observed);
+    };
     match fresh.verdict(desired, &observed, false) {
         Verdict::Unchanged | Verdict::Record { .. } => match observed {
             Observed::Present(Present { pending: Some(reason), .. }) => Sight::Pending(reason),
-            _ => Sight::Settled,
+            _ => change.work.replaces().map_or(Sight::Settled, |old| sight_of_replaced(fresh, change, old)),
         },
         // What could not be read again was still written.
         Verdict::Blocked(_) if matches!(observed, Observed::Unknown(_)) => Sight::Settled,
@@ -132,13 +155,20 @@ fn difference(update: &Update) -> Sight {
     if fields.is_empty() { Sight::Settled } else { Sight::Wrong(Wrong::Differs { fields }) }
 }
 
+/// A resource whose name changed is done when the one with the old name is gone.
+fn sight_of_replaced(fresh: &Fresh, change: &Change, old: &Identity) -> Sight {
+    match sight_of_end(fresh, change, old, &fresh.observed(change, old)) {
+        Sight::Wrong(_) => Sight::Wrong(Wrong::OldStillThere { old: old.clone() }),
+        other => other,
+    }
+}
+
 /// A deletion is complete if the resource is gone, or if somebody else has created another one meanwhile.
-fn sight_of_deleted(fresh: &Fresh, change: &Change, observed: &Observed) -> Sight {
-    let (Some(identity), Observed::Present(present)) = (change.work.identity(), observed) else {
-        return match observed {
-            Observed::Unknown(cause) => Sight::Unknown(cause.clone()),
-            Observed::Absent | Observed::Present(_) => Sight::Settled,
-        };
+fn sight_of_end(fresh: &Fresh, change: &Change, identity: &Identity, observed: &Observed) -> Sight {
+    let present = match observed {
+        Observed::Unknown(cause) => return Sight::Unknown(cause.clone()),
+        Observed::Absent => return Sight::Settled,
+        Observed::Present(present) => present,
     };
     match (&present.pending, fresh.owns(change, identity, present)) {
         (Some(reason), true) => Sight::Pending(reason.clone()),

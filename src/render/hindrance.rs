@@ -23,6 +23,9 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         Hindrance::NotBilled { blocked } => {
             format!("{blocked} is blocked, and a tenant is billed only for resources that exist")
         }
+        Hindrance::StillBilled { bill } => {
+            format!("its tenant is billed by {bill}, which is blocked, and a tenant keeps what it is billed for")
+        }
         Hindrance::NeedsBlocked { needed } => format!("it needs {needed}, which is blocked"),
         Hindrance::NeedsUnselected { needed } => {
             format!("it needs {needed}, which does not exist yet and was not selected")

@@ -32,6 +32,7 @@ fn wrong(difference: &Wrong) -> String {
     let seen = match difference {
         Wrong::Missing => "it does not exist".to_owned(),
         Wrong::StillThere => return "it was deleted, but it still exists".to_owned(),
+        Wrong::OldStillThere { old } => return format!("the old one, `{old}`, was deleted, but it still exists"),
         Wrong::Differs { fields } => format!("{} differs from what was written", pointers(fields)),
         Wrong::NotOurs { cause } => cause.to_string(),
         Wrong::Blocked { cause } => hindrance(cause),
@@ -64,6 +65,9 @@ fn skip(cause: &Skip) -> String {
         Skip::NeededByUndone { user } => format!("{user}, which needs it, was not done"),
         Skip::NotBilled { undone } => {
             format!("{undone} was not done, and a tenant is billed only for resources that exist")
+        }
+        Skip::StillBilled { bill } => {
+            format!("its tenant is billed by {bill}, which was not done, and a tenant keeps what it is billed for")
         }
         Skip::SameTransaction { failed } => format!("{failed} failed, and both are in one transaction"),
     }

@@ -7,7 +7,7 @@ use proptest::sample::Index;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::outcome::Outcome;
-use tenantry_core::plan::passes::billing::shrinks;
+use tenantry_core::plan::passes::billing::is_growth;
 use tenantry_core::plan::{Action, Change, Plan, json};
 
 use super::bank::CATALOGUE;
@@ -45,11 +45,18 @@ fn held_back(plan: &Plan, needs: &Needs, stale: &Address) -> (BTreeSet<Address>,
             let ends = change.action() == Action::Delete || change.work.replaces().is_some();
             let is_write = !matches!(change.action(), Action::Delete | Action::Forget);
             // A customer pays for nothing that is not there.
-            let is_billed = is_write
-                && !matches!(change.action(), Action::Adopt | Action::Move)
-                && change.address.owner.tenant().is_some()
-                && CATALOGUE.get(&change.kind).is_some_and(|kind| kind.bills)
-                && !shrinks(&plan.transitions, &change.address.owner);
+            let is_bill = |change: &Change| {
+                change.address.owner.tenant().is_some() && CATALOGUE.get(&change.kind).is_some_and(|kind| kind.bills)
+            };
+            let shrinks = change.address.owner.tenant().is_some_and(|tenant| plan.shrinking.contains(tenant));
+            let is_billed = is_bill(change) && is_growth(change, shrinks);
+            // And nothing is taken away that is still billed.
+            let is_unsettled =
+                |bill: &Change| is_bill(bill) && bill.action() != Action::Create && undone.contains(&bill.address);
+            let mut bills = plan.changes.iter().filter(|bill| bill.address.owner == change.address.owner);
+            if change.action() == Action::Delete && !is_bill(change) && bills.any(is_unsettled) {
+                undone.insert(change.address.clone());
+            }
             let is_unpaid = is_billed && unwritten.iter().any(|other| other.owner == change.address.owner);
             if is_unpaid || is_write && change.depends_on.iter().any(|needed| unwritten.contains(needed)) {
                 unwritten.insert(change.address.clone());

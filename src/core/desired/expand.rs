@@ -227,6 +227,23 @@ impl<'e> Context<'_, 'e> {
             problems.add(diagnostic, owner);
             return None;
         }
+        let sensitive = form::as_normal(&written, &spec.value(), &resource.sensitive);
+        let personal = kind.identity.iter().find(|field| {
+            let at = format!("/{field}");
+            sensitive
+                .iter()
+                .any(|pointer| pointer.strip_prefix(&*at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        });
+        if let Some(field) = personal {
+            let message = format!(
+                "`{field}` of resource `{}` is its name and is personal or sensitive, but names are not masked",
+                resource.template.id
+            );
+            let diagnostic = Diagnostic::warning(codes::RESOURCE_ADVICE, message)
+                .at(resource.origin(&format!("/spec/{field}")), "shown in plans, journals and messages")
+                .help("make the name of something else, such as ${tenant.name} or ${sha256(…)}");
+            problems.add(diagnostic, owner);
+        }
         let renamed =
             |owner: &Owner, id: &Arc<str>| Address { owner: owner.clone(), id: id.clone(), each: each.cloned() };
         let owners = self.previous.get(owner).map_or(&[][..], Vec::as_slice);
@@ -244,7 +261,7 @@ impl<'e> Context<'_, 'e> {
             address,
             kind: kind.clone(),
             target: target.clone(),
-            sensitive: form::as_normal(&written, &spec.value(), &resource.sensitive),
+            sensitive,
             spec,
             protect: resource.template.protect,
             adopt: resource.template.adopt,

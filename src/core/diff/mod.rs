@@ -196,8 +196,9 @@ pub fn diff(known: &Known<'_>) -> Verdict {
 /// Why a resource does not exist.
 fn cause_of_absence(known: &Known<'_>) -> Cause {
     match known.recorded() {
-        // Its replacement was cut short, or refused, after the old one had gone.
-        Some(_) if known.begun.is_some_and(|begun| begun.write == BegunWrite::Replace) => Cause::Unfinished,
+        // Its replacement was cut short, or refused, after the old one had gone; or a write of it did not come out, and who
+        // made it go nobody can tell.
+        Some(_) if known.begun.is_some_and(|begun| begun.write != BegunWrite::Delete) => Cause::Unfinished,
         None => Cause::Pending,
         // The inventory has references as texts.
         Some(applied) if applied.spec_value().is_some_and(|spec| Value::from(spec) == text_of(&known.desired.spec)) => {
@@ -350,8 +351,12 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
     if !compare::has_secret(&known.desired.spec) {
         return true;
     }
-    // Where the target has no room for a mark there is no hash to compare: then only a rotation shows.
+    // Where the target has no room for a mark there is no hash to compare: then only a rotation shows, and that the secret
+    // is not to be had any more.
     if known.desired.kind.mark == MarkPlace::Inventory {
+        if known.secret_hash.is_none() && known.applied.is_some() {
+            return false;
+        }
         let applied = known.applied.and_then(Applied::spec_value);
         return !is_overwritten(known, present)
             && applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
@@ -367,8 +372,10 @@ fn removed_nothing(known: &Known<'_>, present: &Present) -> bool {
     if !present.claimed.is_empty() {
         return false;
     }
-    let has_same_fields = || desired.spec.len() == present.spec.len() && desired.kind.owned_by_key.is_empty();
-    if (known.applied.is_none() && known.begun.is_none()) || has_same_fields() {
+    // Counting them is not enough: what a target never gives back is wanted and not seen.
+    let has_no_others =
+        || desired.kind.owned_by_key.is_empty() && present.spec.iter().all(|(name, _)| desired.spec.contains(name));
+    if (known.applied.is_none() && known.begun.is_none()) || has_no_others() {
         return true;
     }
     let Some(written) = known.written() else { return true };

@@ -95,6 +95,8 @@ fn what_is_absent() {
     assert_snapshot!(verdict(thing(1), None, Some(thing(1)), None), @"create Drift");
     assert_snapshot!(verdict(thing(2), None, Some(thing(1)), None), @"create Both");
     assert_snapshot!(verdict(thing(2), None, Some(thing(1)), Some(BegunWrite::Replace)), @"create Unfinished");
+    // What a write of ours left behind is ours to finish as well.
+    assert_snapshot!(verdict(thing(1), None, Some(thing(1)), Some(BegunWrite::Write)), @"create Unfinished");
 }
 
 #[test]
@@ -130,4 +132,12 @@ fn without_room_for_a_mark_the_record_tells() {
     assert_snapshot!(verdict(note.clone(), Some(note.clone()), Some(note.clone()), None), @"unchanged");
     assert_snapshot!(verdict(note.clone(), Some(note.clone()), None, None), @"record");
     assert_snapshot!(verdict(note.clone(), Some(note), None, Some(BegunWrite::Write)), @"record");
+}
+
+#[test]
+fn what_is_given_up_goes_where_something_that_is_wanted_is_never_seen() {
+    let wanted = json!({"kind": "test.login", "name": "ann", "password": "p"});
+    let recorded = json!({"kind": "test.login", "name": "ann", "password": "p", "role": "admin"});
+    let there = json!({"kind": "test.login", "name": "ann", "role": "admin", "mark": "acme/db"});
+    assert_snapshot!(verdict(wanted, Some(there), Some(recorded), None), @"update Pending /role");
 }

@@ -16,7 +16,7 @@ use crate::model::config::LimitsTable;
 use crate::model::document::{ApprovalSpec, Document, Phase};
 use crate::model::kind::Catalogue;
 use crate::model::mark;
-use crate::model::resource::{Begun, Identity, Inventory, Observations};
+use crate::model::resource::{Applied, Begun, Identity, Inventory, Observations};
 use crate::model::secret::SecretReference;
 use crate::policy;
 
@@ -42,6 +42,8 @@ pub struct Inputs<'a> {
     pub inventory: &'a Inventory,
     /// Writes that were begun and whose end is not known, by address and identity.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
+    /// Resources whose creation was begun and that are not recorded, as the inventory would have them.
+    pub unfinished: &'a [Applied],
     /// Observations that are in doubt are already unknown: see [`Systems::distrust`].
     pub observed: &'a Observations,
     /// Which systems the targets are.
@@ -74,7 +76,9 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     passes::orphans::run(inputs, &index, &mut draft);
     passes::phases::run(inputs, &mut draft);
     passes::selection::run(inputs, &mut draft);
+    passes::dependents::run(inputs, &mut draft);
     passes::billing::run(inputs, &mut draft);
+    // What needs a bill that does not grow waits as well.
     passes::dependents::run(inputs, &mut draft);
     passes::reports::run(&mut draft);
 
@@ -101,8 +105,9 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     // A tenant is in a phase once all of it is; what is blocked, not ready or not gone is not.
     let mut transitions = draft.transitions;
     transitions.retain(|transition| !held.contains(&Owner::Tenant(transition.tenant.clone())));
-    let mut changes = passes::order::run(inputs, &transitions, draft.changes);
+    let mut changes = passes::order::run(inputs, draft.changes);
     changes.shrink_to_fit();
+    let shrinking = passes::billing::shrinking(inputs, &changes);
     draft.blocked.sort_by(|a, b| a.address.cmp(&b.address));
     draft.findings.sort_by(|a, b| {
         (!a.refuses, a.severity, &a.code, &a.address, &a.message)
@@ -118,6 +123,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         blocked: draft.blocked,
         findings: draft.findings,
         transitions,
+        shrinking,
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
         targets: inputs.systems.told(),

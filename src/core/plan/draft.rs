@@ -19,7 +19,7 @@ pub struct Index<'a> {
     pub desired: HashMap<&'a Address, &'a Desired>,
     /// The desired resources by target, kind and identity. A resource in it is never deleted.
     pub wanted: HashMap<Place<'a>, &'a Desired>,
-    /// Addresses that desired resources had before.
+    /// Addresses that desired resources had before, as far as what is on record there may still be theirs.
     pub earlier: HashSet<&'a Address>,
 }
 
@@ -32,7 +32,10 @@ impl<'a> Index<'a> {
             wanted: all()
                 .filter_map(|desired| Some(((&desired.target, desired.kind.name, desired.identity.as_ref()?), desired)))
                 .collect(),
-            earlier: all().flat_map(|desired| &desired.previously).collect(),
+            earlier: all()
+                .filter(|desired| !is_on_record(inputs, desired))
+                .flat_map(|desired| &desired.previously)
+                .collect(),
         }
     }
 
@@ -40,6 +43,15 @@ impl<'a> Index<'a> {
     pub fn wants(&self, applied: &Applied) -> bool {
         self.wanted.contains_key(&(&applied.target, &*applied.kind, &applied.identity))
     }
+}
+
+/// Whether a resource is recorded at its own address. Then a record at an earlier address is of another resource.
+pub fn is_on_record(inputs: &Inputs<'_>, desired: &Desired) -> bool {
+    inputs.inventory.get(&desired.address).is_some_and(|applied| {
+        applied.target == desired.target
+            && *applied.kind == *desired.kind.name
+            && Some(&applied.identity) == desired.identity.as_ref()
+    })
 }
 
 /// The results so far.

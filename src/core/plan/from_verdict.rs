@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::{Cause, Change, FieldChange, Hindrance, Reason, Work, sensitive};
 use crate::diff::{self, Update};
 use crate::model::kind::{self, Capture, readable_identity};
-use crate::model::resource::{Applied, Desired, Identity, Observed, Present};
+use crate::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Observed, Present};
 use crate::model::unknown::Unknown;
 use crate::model::value::{Map, readable_pointer};
 use crate::ownership::{self, Claim};
@@ -65,12 +65,15 @@ pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, c
 }
 
 /// The change for a desired resource that does not exist.
-pub fn created(desired: &Desired, applied: Option<&Applied>, cause: Cause) -> Change {
+pub fn created(desired: &Desired, applied: Option<&Applied>, begun: Option<&Begun>, cause: Cause) -> Change {
     let reason = match cause {
         Cause::Pending => Reason::Wanted,
         Cause::Both => Reason::DeletedOutsideAndChanged,
         Cause::Drift => Reason::DeletedOutside,
-        Cause::Unfinished => Reason::ReplacementUnfinished,
+        Cause::Unfinished if begun.is_some_and(|begun| begun.write == BegunWrite::Replace) => {
+            Reason::ReplacementUnfinished
+        }
+        Cause::Unfinished => Reason::WriteUnfinished,
     };
     let work = Work::Create { identity: desired.identity.clone(), after: desired.spec.shared() };
     change(desired, applied, work, cause, reason)

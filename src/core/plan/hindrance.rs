@@ -60,6 +60,11 @@ pub enum Hindrance {
         /// What is blocked.
         blocked: Address,
     },
+    /// What its tenant is billed by is blocked, and nothing is taken away that is still billed.
+    StillBilled {
+        /// What is blocked.
+        bill: Address,
+    },
     /// It needs something that is blocked.
     NeedsBlocked {
         /// What it needs.
@@ -91,7 +96,8 @@ impl Hindrance {
             Self::NotRecorded => codes::UNRECORDED,
             Self::PhaseTransition => codes::PHASE_TRANSITION,
             Self::NotBilled { .. } => codes::NOT_BILLED,
-            Self::NeedsBlocked { .. }
+            Self::StillBilled { .. }
+            | Self::NeedsBlocked { .. }
             | Self::NeedsUnselected { .. }
             | Self::NeededByUnselected { .. }
             | Self::NeededByBlocked => codes::DEPENDS_ON_BLOCKED,

@@ -7,7 +7,7 @@
 //! A plan may have hundreds of thousands of changes. They are converted one by one while they are written or hashed, so that
 //! there is no second copy of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -58,6 +58,9 @@ struct PlanJson<C = Vec<ChangeJson>> {
     blocked: Vec<Blocked>,
     findings: Vec<Finding>,
     transitions: Vec<Transition>,
+    /// Tenants whose bill shrinks with their phase: it changes first, and whatever becomes of the rest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    shrinking: BTreeSet<Arc<str>>,
     approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether anything is blocked or refused, so that the plan is incomplete.
     errored: bool,
@@ -250,6 +253,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         blocked: form.blocked,
         findings: form.findings,
         transitions: form.transitions,
+        shrinking: form.shrinking,
         approvals: form.approvals,
         unchanged,
         targets: form.targets,
@@ -269,6 +273,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         blocked,
         findings,
         transitions,
+        shrinking,
         approvals,
         unchanged: _,
         targets,
@@ -288,6 +293,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         blocked: blocked.clone(),
         findings: findings.clone(),
         transitions: transitions.clone(),
+        shrinking: shrinking.clone(),
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },

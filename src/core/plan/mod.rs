@@ -16,7 +16,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Tenants whose phase changes, or is applied for the first time.
     pub transitions: Vec<Transition>,
+    /// Tenants whose bill shrinks with their phase: it changes first, whatever happens to their other resources.
+    pub shrinking: BTreeSet<Arc<str>>,
     /// Names of the Approvals that were needed, with their expiry.
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as desired.

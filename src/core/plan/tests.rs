@@ -213,3 +213,101 @@ fn a_mass_deletion_is_refused() {
     let refused = planned(world);
     assert_snapshot!(refused.lines().filter(|line| line.starts_with("refused")).collect::<Vec<_>>().join("\n"), @"refused (TY0408) the plan deletes 20 resources; the limit is 10");
 }
+
+/// Billing.
+#[test]
+fn what_waits_for_something_shared_is_not_billed_either() {
+    assert_snapshot!(planned(json!({
+        "wanted": {
+            "estate/pool": {"name": "p"},
+            "acme/db": {"name": "d", "needs": ["estate/pool"]},
+            "acme/plan": {"kind": "test.bill", "name": "b"},
+            "acme/seat": {"name": "s", "needs": ["acme/plan"]},
+            "bolt/plan": {"kind": "test.bill", "name": "c"},
+        },
+        "there": [{"name": "p"}],
+    })), @r#"
+        create bolt/plan (pending, wanted)
+        blocked estate/pool (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
+        blocked acme/db (TY0404) {"code":"needsBlocked","needed":"estate/pool"}
+        blocked acme/plan (TY0420) {"code":"notBilled","blocked":"acme/db"}
+        blocked acme/seat (TY0404) {"code":"needsBlocked","needed":"acme/plan"}
+    "#);
+}
+
+#[test]
+fn a_tenant_that_shrinks_is_billed_less_first_whatever_is_blocked() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "suspended"},
+        "wanted": {
+            "acme/a-role": {"name": "r", "size": 2},
+            "acme/b-db": {"name": "d"},
+            "acme/plan": {"kind": "test.bill", "name": "b", "paused": true},
+            "acme/extra": {"kind": "test.bill", "name": "e"},
+        },
+        "recorded": {"acme/a-role": {"name": "r", "size": 1}, "acme/plan": {"kind": "test.bill", "name": "b"}},
+        "there": [
+            {"name": "r", "size": 1, "mark": "acme/a-role"},
+            {"name": "d"},
+            {"kind": "test.bill", "name": "b", "mark": "acme/plan"},
+        ],
+    })), @r#"
+        update acme/plan (pending, changedInRepository) /paused: none → true
+        update acme/a-role (pending, changedInRepository) /size: 1 → 2
+        blocked acme/b-db (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
+        blocked acme/extra (TY0420) {"code":"notBilled","blocked":"acme/b-db"}
+    "#);
+}
+
+#[test]
+fn nothing_is_taken_away_that_is_still_billed() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "active"},
+        "recorded": {"acme/db": {"name": "d"}, "acme/plan": {"kind": "test.bill", "name": "b"}},
+        "there": [{"name": "d", "mark": "acme/db"}, {"kind": "test.bill", "name": "b", "mark": "bank:acme/plan"}],
+    })), @r#"
+        blocked acme/db (TY0404) {"code":"stillBilled","bill":"acme/plan"}
+        blocked acme/plan (TY0415) {"code":"unwantedNotOurs","cause":{"code":"ofOtherEstate","scope":"bank"}}
+    "#);
+}
+
+/// What an interrupted run left.
+#[test]
+fn what_was_made_and_never_put_on_record_is_ended_once_nobody_asks_for_it() {
+    assert_snapshot!(planned(json!({
+        "phases": {"acme": "active"},
+        "wanted": {"acme/kept": {"kind": "test.note", "name": "k"}},
+        "unfinished": {
+            "acme/kept": {"kind": "test.note", "name": "k"},
+            "acme/note": {"kind": "test.note", "name": "n"},
+            "acme/never": {"kind": "test.note", "name": "m"},
+            "acme/other": {"kind": "test.note", "name": "o", "size": 1},
+            "acme/thing": {"name": "t"},
+            "gone/note": {"kind": "test.note", "name": "g"},
+        },
+        "there": [
+            {"kind": "test.note", "name": "k"},
+            {"kind": "test.note", "name": "n"},
+            {"kind": "test.note", "name": "o", "size": 2},
+            {"kind": "test.note", "name": "g"},
+            {"name": "t", "mark": "acme/thing"},
+        ],
+    })), @r#"
+        adopt acme/kept (pending, recordMissing)
+        delete acme/thing (pending, notWanted)
+        delete acme/note (pending, notWanted)
+        forget acme/never (pending, gone)
+        blocked acme/other (TY0415) {"code":"unwantedNotOurs","cause":{"code":"another"}}
+        blocked gone/note (TY0407) {"code":"tenantVanished"}
+        refused (TY0407) tenant gone has no document any more, but 1 resource is still there
+    "#);
+}
+
+#[test]
+fn what_is_on_record_itself_does_not_hide_what_it_is_said_to_have_been() {
+    assert_snapshot!(planned(json!({
+        "wanted": {"acme/a": {"name": "x", "was": ["acme/b"]}},
+        "recorded": {"acme/a": {"name": "x"}, "acme/b": {"name": "y"}},
+        "there": [{"name": "x", "mark": "acme/a"}, {"name": "y", "mark": "acme/b"}],
+    })), @"delete acme/b (pending, notWanted)");
+}

@@ -96,7 +96,13 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
 fn lost_secrets(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes {
         let Reason::SecretLost { secret } = &change.reason else { continue };
-        let message = format!("{} exists, but its secret `{secret}` is not in the secret store", change.address);
+        let message = match change.action() {
+            Action::Create => format!(
+                "{} is to be created with the secret `{secret}`, which other resources have and the secret store has not",
+                change.address
+            ),
+            _ => format!("{} exists, but its secret `{secret}` is not in the secret store", change.address),
+        };
         let help = format!(
             "restore the secret store that this environment was applied with (see the table [secrets]). To generate a new secret instead, add an Approval with `allow: [rotateSecret]` and `addresses: ['{}']`",
             change.address

@@ -259,11 +259,10 @@ impl<'a> Run<'a> {
                 return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
             }
         }
+        // It stays on record under its old name until the target says that this is gone.
         let mut ended = vec![self.record(change, &identity, applied)];
         ended.extend(self.old_address(change, &identity));
-        if let Err(error) = self.request.store.finish(&self.fence(owner), &ended).await {
-            self.store_failed(error, std::iter::once(change));
-        }
+        locked(&self.replaced).insert(&change.address, ended);
     }
 }
 

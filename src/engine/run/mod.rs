@@ -29,7 +29,7 @@ use tenantry_core::model::resource::{Inventory, TargetName};
 use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
-use tenantry_core::plan::passes::billing::shrinks;
+use tenantry_core::plan::passes::billing::is_growth;
 use tenantry_core::plan::{Action, Change, Task, TaskId, Transition};
 use tenantry_secret::Masker;
 use tenantry_store::contract::{
@@ -63,7 +63,11 @@ pub struct Run<'a> {
     tasks: HashMap<&'a Address, TaskId>,
     /// What was deleted by this run. It stays on record until the target says that it is gone.
     deleted: Mutex<HashSet<&'a Address>>,
+    /// What is put on record of what has another name, once the old one is gone.
+    replaced: Mutex<HashMap<&'a Address, Vec<StepEnded>>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
+    /// Of each tenant, the changes of what it is billed by.
+    bills: HashMap<&'a Owner, Vec<&'a Change>>,
     blocked: HashSet<&'a Owner>,
 }
 
@@ -98,7 +102,12 @@ impl<'a> Run<'a> {
         let now: HashMap<&Address, &Address> =
             ending().filter_map(|change| Some((change.renamed_from.as_ref()?, &change.address))).collect();
         let mut by_owner: HashMap<&Owner, Vec<&Change>> = HashMap::new();
+        let mut bills: HashMap<&Owner, Vec<&Change>> = HashMap::new();
         for change in &plan.changes {
+            let is_billed = request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills);
+            if is_billed && change.address.owner.tenant().is_some() {
+                bills.entry(&change.address.owner).or_default().push(change);
+            }
             by_owner.entry(&change.address.owner).or_default().push(change);
             for needed in needed_before(inventory, change) {
                 if let Some(users) = needed_by.get_mut(now.get(needed).copied().unwrap_or(needed)) {
@@ -129,7 +138,9 @@ impl<'a> Run<'a> {
                 })
                 .collect(),
             deleted: Mutex::default(),
+            replaced: Mutex::default(),
             by_owner,
+            bills,
             blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
         }
     }
@@ -220,22 +231,28 @@ impl<'a> Run<'a> {
         }
         let outcomes = locked(&self.outcomes);
         let undone = |address: &Address| outcomes.get(address).filter(|(_, outcome)| !outcome.is_done());
+        let bills = self.bills.get(&change.address.owner).map_or(&[][..], Vec::as_slice);
+        let is_bill = bills.iter().any(|bill| bill.address == change.address);
         if change.action() == Action::Delete {
             let mut users = self.needed_by.get(&change.address).into_iter().flatten();
-            let user = users.find(|address| undone(address).is_some());
-            return user.map(|user| Outcome::Skipped(Skip::NeededByUndone { user: (*user).clone() }));
+            if let Some(user) = users.find(|address| undone(address).is_some()) {
+                return Some(Outcome::Skipped(Skip::NeededByUndone { user: (*user).clone() }));
+            }
+            // Nothing is taken away that is still billed.
+            let is_unsettled = |bill: &&&Change| bill.action() != Action::Create && undone(&bill.address).is_some();
+            let bill = bills.iter().find(is_unsettled).filter(|_| !is_bill);
+            return bill.map(|bill| Outcome::Skipped(Skip::StillBilled { bill: bill.address.clone() }));
         }
         let needed = change.depends_on.iter().find(|needed| undone(needed).is_some());
         if let Some(needed) = needed {
             return Some(Outcome::Skipped(Skip::NeedsUndone { needed: needed.clone() }));
         }
         // A customer pays for nothing that is not there.
-        let is_billed = matches!(change.action(), Action::Create | Action::Update | Action::Replace)
-            && change.address.owner.tenant().is_some()
-            && self.request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills)
-            && !shrinks(&self.request.plan.transitions, &change.address.owner);
+        let tenant = change.address.owner.tenant();
+        let shrinks = tenant.is_some_and(|tenant| self.request.plan.shrinking.contains(tenant));
         let mut others = self.by_owner.get(&change.address.owner).into_iter().flatten();
-        let undone_other = others.find(|other| is_billed && undone(&other.address).is_some());
+        let grows = is_bill && is_growth(change, shrinks);
+        let undone_other = grows.then(|| others.find(|other| undone(&other.address).is_some())).flatten();
         undone_other.map(|other| Outcome::Skipped(Skip::NotBilled { undone: other.address.clone() }))
     }
 
@@ -272,14 +289,18 @@ impl<'a> Run<'a> {
     /// written is open again, so that the next run finishes it and nobody calls it drift.
     pub async fn close(&self, outcomes: &Outcomes) {
         let deleted = std::mem::take(&mut *locked(&self.deleted));
+        let mut replaced = std::mem::take(&mut *locked(&self.replaced));
         let written = |change: &Change| change.action() != Action::Forget && !deleted.contains(&change.address);
         for (owner, changes) in &self.by_owner {
-            let gone: Vec<StepEnded> = changes
-                .iter()
+            let settled = || {
+                let is_settled = |at: &Address| outcomes.get(at).is_some_and(|(_, outcome)| outcome.is_settled());
+                changes.iter().filter(move |change| is_settled(&change.address))
+            };
+            let mut gone: Vec<StepEnded> = settled()
                 .filter(|change| deleted.contains(&change.address))
-                .filter(|change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled()))
                 .filter_map(|change| Some(self.record(change, change.work.identity()?, StepResult::Removed)))
                 .collect();
+            gone.extend(settled().filter_map(|change| replaced.remove(&change.address)).flatten());
             let wrong: Vec<StepBegun> = changes
                 .iter()
                 .filter(|change| written(change))

@@ -70,6 +70,12 @@ fn folder(settings: &Settings) -> Result<Option<PathBuf>, ProviderError> {
         let cause = "`directory` cannot be combined with `kubeconfig` or `context`";
         return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy("declare two targets"));
     }
+    if let Some(taken) = folder.as_ref().and_then(|folder| files::taken_by_estate(&settings.folder, folder)) {
+        let attempted = format!("reading the settings of target \"{}\"", settings.target);
+        let cause = format!("`directory` would put objects among the files of the estate, in `{taken}`");
+        let remedy = "name a folder of its own, such as `deploy`";
+        return Err(ProviderError::new(ErrorClass::Fatal, attempted, cause).with_remedy(remedy));
+    }
     Ok(folder)
 }
 

@@ -57,6 +57,9 @@ impl Answer {
             let kind = self.header(header::CONTENT_TYPE.as_str());
             let kind = match kind {
                 _ if self.body.is_empty() => "empty".to_owned(),
+                Some(kind) if kind.to_ascii_lowercase().contains("json") => {
+                    "not valid JSON; it may be cut short".to_owned()
+                }
                 Some(kind) => format!("not JSON but {}", kind.chars().take(60).collect::<String>()),
                 None => "not JSON".to_owned(),
             };

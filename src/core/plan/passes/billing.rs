@@ -1,33 +1,46 @@
 //! Blocks billing changes: a customer pays only for resources that exist.
 //!
 //! Kinds say whether they charge a customer. While a resource of a tenant is blocked, its bill does not grow; when the tenant
-//! shrinks (it is suspended, or leaves), its bill changes first.
+//! shrinks (it is suspended, or leaves), its bill changes first, whatever happens to its other resources. While the bill is
+//! blocked, no resource of the tenant is deleted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::super::build::Inputs;
 use super::super::draft::Draft;
-use super::super::{Action, Change, Hindrance, Transition};
+use super::super::{Action, Blocked, Change, Hindrance};
 use crate::model::address::{Address, Owner};
 use crate::model::document::Phase;
 
+/// Runs after it is known what waits for something blocked: a tenant lacks that as well.
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
-    let mut blocked: HashMap<Owner, Address> = HashMap::new();
-    for one in &draft.blocked {
-        if one.address.owner.tenant().is_some() && !bills(inputs, &one.kind) {
-            blocked.entry(one.address.owner.clone()).or_insert_with(|| one.address.clone());
-        }
+    let lacking = by_tenant(draft, |one| !bills(inputs, &one.kind));
+    if !lacking.is_empty() {
+        draft.block_changes(|change| {
+            let blocked = lacking.get(&change.address.owner)?;
+            let grows = bills(inputs, &change.kind) && is_growth(change, shrinks(inputs, &change.address.owner));
+            grows.then(|| Hindrance::NotBilled { blocked: blocked.clone() })
+        });
     }
-    if blocked.is_empty() {
-        return;
+    // What is not on record is not billed yet.
+    let still = by_tenant(draft, |one| bills(inputs, &one.kind) && inputs.inventory.contains_key(&one.address));
+    if !still.is_empty() {
+        draft.block_changes(|change| {
+            let bill = still.get(&change.address.owner)?;
+            let takes = change.action() == Action::Delete && !bills(inputs, &change.kind);
+            takes.then(|| Hindrance::StillBilled { bill: bill.clone() })
+        });
     }
-    let transitions = std::mem::take(&mut draft.transitions);
-    draft.block_changes(|change| {
-        let blocked = blocked.get(&change.address.owner)?;
-        let is_growth = is_billed(inputs, change) && !shrinks(&transitions, &change.address.owner);
-        is_growth.then(|| Hindrance::NotBilled { blocked: blocked.clone() })
-    });
-    draft.transitions = transitions;
+}
+
+/// The first of what is blocked, of each tenant.
+fn by_tenant(draft: &Draft, counts: impl Fn(&Blocked) -> bool) -> HashMap<Owner, Address> {
+    let mut found: HashMap<Owner, Address> = HashMap::new();
+    for one in draft.blocked.iter().filter(|one| one.address.owner.tenant().is_some() && counts(one)) {
+        found.entry(one.address.owner.clone()).or_insert_with(|| one.address.clone());
+    }
+    found
 }
 
 /// Whether a kind charges a customer.
@@ -35,13 +48,27 @@ pub fn bills(inputs: &Inputs<'_>, kind: &str) -> bool {
     inputs.catalogue.get(kind).is_some_and(|kind| kind.bills)
 }
 
-/// Whether a change affects what a customer is billed.
-fn is_billed(inputs: &Inputs<'_>, change: &Change) -> bool {
-    matches!(change.action(), Action::Create | Action::Update | Action::Replace) && bills(inputs, &change.kind)
+/// Whether a change of a kind that bills may increase the bill. `shrinks` is whether its tenant shrinks with its phase: then only
+/// a new resource increases it.
+pub fn is_growth(change: &Change, shrinks: bool) -> bool {
+    match change.action() {
+        Action::Create => true,
+        Action::Update | Action::Replace => !shrinks,
+        Action::Adopt => !shrinks && !change.work.fields().is_empty(),
+        Action::Move | Action::Delete | Action::Forget => false,
+    }
 }
 
-/// Whether a tenant shrinks with its phase.
-pub fn shrinks(transitions: &[Transition], owner: &Owner) -> bool {
-    let entered = transitions.iter().find(|transition| owner.tenant() == Some(&transition.tenant));
-    entered.is_some_and(|entered| matches!(entered.to, Phase::Suspended | Phase::Deleting | Phase::Deleted))
+/// Whether a tenant shrinks with the phase that the repository asks for. This holds for every run in that phase, not only for the
+/// one that enters it, because a blocked resource may delay the transition for long.
+pub fn shrinks(inputs: &Inputs<'_>, owner: &Owner) -> bool {
+    let phase = owner.tenant().and_then(|tenant| inputs.phases.get(tenant));
+    phase.is_some_and(|phase| matches!(phase, Phase::Suspended | Phase::Deleting | Phase::Deleted))
+}
+
+/// The tenants of some changes whose bill shrinks with their phase.
+pub fn shrinking(inputs: &Inputs<'_>, changes: &[Change]) -> BTreeSet<Arc<str>> {
+    let billed = changes.iter().filter(|change| bills(inputs, &change.kind));
+    let owners = billed.map(|change| &change.address.owner).filter(|owner| shrinks(inputs, owner));
+    owners.filter_map(|owner| owner.tenant().cloned()).collect()
 }

@@ -5,13 +5,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::build::Inputs;
-use super::super::{Action, Change, Transition};
-use super::billing::{bills, shrinks};
+use super::super::{Action, Change};
+use super::billing::{bills, is_growth, shrinks};
 use crate::desired::topological;
 use crate::model::address::Address;
 
 /// Puts changes in their order.
-pub fn run(inputs: &Inputs<'_>, transitions: &[Transition], changes: Vec<Change>) -> Vec<Change> {
+pub fn run(inputs: &Inputs<'_>, changes: Vec<Change>) -> Vec<Change> {
     let (deletions, mut writes): (Vec<Change>, Vec<Change>) =
         changes.into_iter().partition(|change| matches!(change.action(), Action::Delete | Action::Forget));
     writes.sort_by(|a, b| a.address.owner.cmp(&b.address.owner));
@@ -28,17 +28,13 @@ pub fn run(inputs: &Inputs<'_>, transitions: &[Transition], changes: Vec<Change>
             ordered.extend(of_owner);
             continue;
         }
-        let (before, after) = match shrinks(transitions, &owner) {
-            true => {
-                let first = with_needs(&of_owner, is_billed);
-                part(of_owner, |change| first.contains(&change.address))
-            }
-            false => {
-                let last = with_users(&of_owner, is_billed);
-                part(of_owner, |change| !last.contains(&change.address))
-            }
-        };
+        let shrinks = shrinks(inputs, &owner);
+        let first = with_needs(&of_owner, |change| is_billed(change) && !is_growth(change, shrinks));
+        let last = with_users(&of_owner, |change| is_billed(change) && is_growth(change, shrinks));
+        let (before, rest) = part(of_owner, |change| first.contains(&change.address));
+        let (between, after) = part(rest, |change| !last.contains(&change.address));
         ordered.extend(before);
+        ordered.extend(between);
         ordered.extend(after);
     }
     ordered.extend(in_reverse(deletions, is_billed));

@@ -17,7 +17,7 @@ use crate::model::kind::{Kind, MarkPlace};
 use crate::model::resource::{Applied, BegunWrite, Identity, KindObservation, Observed, Present, TargetName};
 use crate::model::unknown::Unknown;
 use crate::model::value::Map;
-use crate::ownership::{self, Claim, Ownership};
+use crate::ownership::{self, Claim, NotOurs, Ownership};
 use crate::policy;
 
 /// Adds to the draft every resource with a record or a mark that the repository no longer has, except those that are desired at
@@ -35,7 +35,21 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
             draft.blocked.push(blocked(applied, Hindrance::TenantVanished));
             continue;
         }
-        orphan(inputs, applied, true, draft);
+        orphan(inputs, applied, Source::Inventory, draft);
+    }
+    // A run was interrupted after it created a resource and before it could record it, and the repository no longer has it.
+    for made in inputs.unfinished {
+        let Applied { address, .. } = made;
+        let is_kept = index.desired.contains_key(address) || index.earlier.contains(address) || index.wants(made);
+        if is_kept || inputs.inventory.contains_key(address) || !(inputs.selected)(&address.owner) {
+            continue;
+        }
+        if has_vanished(inputs, &address.owner) {
+            *vanished.entry(address.owner.clone()).or_default() += 1;
+            draft.blocked.push(blocked(made, Hindrance::TenantVanished));
+            continue;
+        }
+        orphan(inputs, made, Source::OpenStep, draft);
     }
     // Marks that the inventory does not know: it was lost, or a backup copied them.
     for ((target, kind), observation) in inputs.observed {
@@ -56,7 +70,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
                 *vanished.entry(address.owner.clone()).or_default() += 1;
                 draft.blocked.push(blocked(&found, Hindrance::TenantVanished));
             } else {
-                orphan(inputs, &found, false, draft);
+                orphan(inputs, &found, Source::Mark, draft);
             }
         }
     }
@@ -81,12 +95,17 @@ fn unknown_marks<'o>(
     observation: &'o KindObservation,
 ) -> Vec<(&'o Identity, &'o Present, Address)> {
     let scope = inputs.scope();
+    let is_unfinished = |identity: &Identity, address: &Address| {
+        let is_it = |made: &Applied| made.address == *address && made.identity == *identity && made.target == *target;
+        inputs.unfinished.iter().any(is_it)
+    };
     let is_unknown = |identity: &Identity, address: &Address| {
         let recorded = inputs.inventory.get(address);
         recorded.is_none_or(|applied| applied.identity != *identity || applied.target != *target)
             && !draft.replaced.contains(&(target.clone(), kind, identity.clone()))
             && !index.wanted.contains_key(&(target, kind, identity))
             && !index.earlier.contains(address)
+            && !is_unfinished(identity, address)
             && (inputs.selected)(&address.owner)
     };
     let mut found: Vec<(&Identity, &Present, Address)> = observation
@@ -147,8 +166,18 @@ struct Stop {
     help: &'static str,
 }
 
-/// Plans the deletion of one resource. `is_recorded` is whether the inventory has it; otherwise it has only a mark.
-fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut Draft) {
+/// What a resource that is no longer desired is known by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Inventory,
+    /// A step that was begun to create it and whose end is not known.
+    OpenStep,
+    /// Only its mark in the target.
+    Mark,
+}
+
+/// Plans the deletion of one resource.
+fn orphan(inputs: &Inputs<'_>, applied: &Applied, source: Source, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, .. } = applied;
     let stop = |draft: &mut Draft, Stop { hindrance, message, help }: Stop| {
         let finding = Finding::new(hindrance.code(), Severity::Error, format!("{address}: {message}"));
@@ -177,7 +206,7 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, is_recorded: bool, draft: &mut
     };
     let begun = inputs.begun.get(&(address.clone(), identity.clone()));
     if let Some(present) = &present {
-        if let Some(found) = stands_against(inputs, applied, kind, is_recorded, begun.is_some(), present) {
+        if let Some(found) = stands_against(inputs, applied, kind, source, begun.is_some(), present) {
             return stop(draft, found);
         }
         // Its deletion goes on by itself. It stays on record until the target says that it is gone.
@@ -196,7 +225,7 @@ fn stands_against(
     inputs: &Inputs<'_>,
     applied: &Applied,
     kind: &Kind,
-    is_recorded: bool,
+    source: Source,
     begun: bool,
     present: &Present,
 ) -> Option<Stop> {
@@ -204,7 +233,11 @@ fn stands_against(
     let scope = inputs.scope();
     let claim = Claim { scope: &scope, kind, address, earlier: &[], recorded: Some(applied), begun };
     let cause = match ownership::of(&claim, present) {
-        Ownership::Ours { .. } | Ownership::Moved { .. } if is_recorded => return None,
+        // The step may not have been carried out, and what exists may be somebody else's.
+        _ if source == Source::OpenStep && present.mark.is_none() && !is_as_begun(kind, applied, present) => {
+            NotOurs::Another
+        }
+        Ownership::Ours { .. } | Ownership::Moved { .. } if source != Source::Mark => return None,
         Ownership::Ours { .. } | Ownership::Moved { .. } => {
             if policy::allows(inputs.approvals, inputs.now, Allowance::Delete, address) {
                 return None;
@@ -225,6 +258,12 @@ fn stands_against(
         _ => "delete it by hand, or restore its mark; once it is deleted, the next apply removes it from the inventory",
     };
     Some(Stop { hindrance: Hindrance::UnwantedNotOurs { cause }, message, help })
+}
+
+/// Whether a resource without a mark is what a step was to create.
+fn is_as_begun(kind: &Kind, begun: &Applied, present: &Present) -> bool {
+    let spec = begun.spec_value();
+    spec.is_some_and(|spec| diff::compare(kind, &kind.normal(&spec), &present.spec, None).is_empty())
 }
 
 /// The change that deletes a resource, or removes it from the inventory if it is already gone.

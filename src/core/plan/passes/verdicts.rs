@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::build::Inputs;
-use super::super::draft::{Draft, Index};
+use super::super::draft::{Draft, Index, is_on_record};
 use super::super::from_verdict::{
     adopted_on_record, conflict, conflict_help, created, put_on_record, replace_identity, updated,
 };
@@ -55,6 +55,9 @@ fn is_it(applied: &Applied, desired: &Desired) -> bool {
 
 /// What was applied at the address of a desired resource under another name and is no longer desired.
 fn old_identity<'a>(inputs: &Inputs<'a>, index: &Index<'_>, desired: &'a Desired) -> Option<&'a Applied> {
+    if is_on_record(inputs, desired) {
+        return None;
+    }
     records(inputs, desired).find(|applied| {
         Some(&applied.identity) != desired.identity.as_ref()
             && applied.target == desired.target
@@ -148,7 +151,7 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         }
         (Verdict::Create { cause }, _) => {
             warn_of_lost_data(desired, cause, draft);
-            created(desired, applied, cause)
+            created(desired, applied, begun, cause)
         }
         (Verdict::Update(update), Some(identity)) => updated(inputs, desired, applied, identity, false, update),
         (Verdict::Replace(update), Some(identity)) => updated(inputs, desired, applied, identity, true, update),
