@@ -299,7 +299,7 @@ fn what_was_made_and_never_put_on_record_is_ended_once_nobody_asks_for_it() {
         forget acme/never (pending, gone)
         blocked acme/other (TY0415) {"code":"unwantedNotOurs","cause":{"code":"another"}}
         blocked gone/note (TY0407) {"code":"tenantVanished"}
-        refused (TY0407) tenant gone has no document any more, but 1 resource is still there
+        refused (TY0407) tenant gone no longer has a document, but 1 resource is left
     "#);
 }
 
