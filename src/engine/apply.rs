@@ -78,8 +78,8 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let (outcomes, notices) = (writing.take_outcomes(), writing.take_notices());
         let mut report = Report { run, outcomes, notices, interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
-            verify(request, &inventory, &mut report.outcomes).await?;
-            writing.close(&report.outcomes).await;
+            let renamed = verify(request, &inventory, &mut report.outcomes).await?;
+            writing.close(&report.outcomes, &renamed).await;
             writing.enter_phases(&report.outcomes).await;
         }
         let failure = writing.store_failure();

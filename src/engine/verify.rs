@@ -1,6 +1,6 @@
 //! Observes what was written: it must be as it was written, and finally ready or gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,14 @@ pub enum Sight {
 }
 
 /// Observes everything that was written until all of it is ready, or until a time limit. A resource that differs from what was
-/// written is wrong; one that is not ready is pending. `before` is the inventory when the run began.
-pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Outcomes) -> Result<(), EngineError> {
+/// written is wrong; one that is not ready is pending. `before` is the inventory when the run began. Returns the resources whose
+/// name changed and whose old one is gone.
+pub async fn verify<'p>(
+    request: &Request<'p>,
+    before: &Inventory,
+    outcomes: &mut Outcomes,
+) -> Result<HashSet<&'p Address>, EngineError> {
+    let mut renamed = HashSet::new();
     let is_done = |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, how)| *how == Outcome::Done);
     let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
     let patience = Duration::from_secs(request.targets.environment.limits.ready_seconds.into());
@@ -47,6 +53,11 @@ pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Ou
         let fresh = look(request, before, &looked_at).await?;
         let mut pending: Vec<(&Change, Arc<str>)> = Vec::new();
         for change in looked_at {
+            if let Some(old) = change.work.replaces()
+                && matches!(sight_of_end(&fresh, change, old, &fresh.observed(change, old)), Sight::Settled)
+            {
+                renamed.insert(&change.address);
+            }
             match sight(&fresh, change) {
                 Sight::Settled => {}
                 Sight::Pending(reason) => pending.push((change, reason)),
@@ -59,14 +70,14 @@ pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Ou
                 }
             }
         }
-        let Some((_, reason)) = pending.first() else { return Ok(()) };
+        let Some((_, reason)) = pending.first() else { return Ok(renamed) };
         let now = Instant::now();
         if now >= deadline || request.cancel.is_cancelled() {
             for (change, message) in pending {
                 let outcome = Outcome::Pending(Pending::NotReady { message });
                 outcomes.insert(change.address.clone(), (change.action(), outcome));
             }
-            return Ok(());
+            return Ok(renamed);
         }
         request.progress.event(&Event::Waiting { resources: pending.len(), reason });
         tokio::select! {
@@ -76,7 +87,7 @@ pub async fn verify(request: &Request<'_>, before: &Inventory, outcomes: &mut Ou
         pause = (pause * 2).min(LONGEST_PAUSE);
         looked_at = pending.into_iter().map(|(change, _)| change).collect();
     }
-    Ok(())
+    Ok(renamed)
 }
 
 async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) -> Result<Fresh, EngineError> {

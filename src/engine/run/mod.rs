@@ -286,8 +286,9 @@ impl<'a> Run<'a> {
     }
 
     /// Puts on record what verification told: what was deleted and is gone leaves the inventory; what did not come out as
-    /// written is open again, so that the next run finishes it and nobody calls it drift.
-    pub async fn close(&self, outcomes: &Outcomes) {
+    /// written is open again, so that the next run finishes it and nobody calls it drift. `renamed` are those whose name changed
+    /// and whose old one is gone.
+    pub async fn close(&self, outcomes: &Outcomes, renamed: &HashSet<&Address>) {
         let deleted = std::mem::take(&mut *locked(&self.deleted));
         let mut replaced = std::mem::take(&mut *locked(&self.replaced));
         let written = |change: &Change| change.action() != Action::Forget && !deleted.contains(&change.address);
@@ -300,7 +301,9 @@ impl<'a> Run<'a> {
                 .filter(|change| deleted.contains(&change.address))
                 .filter_map(|change| Some(self.record(change, change.work.identity()?, StepResult::Removed)))
                 .collect();
-            gone.extend(settled().filter_map(|change| replaced.remove(&change.address)).flatten());
+            // Whether the new one is ready is another question.
+            let renamed = changes.iter().filter(|change| renamed.contains(&change.address));
+            gone.extend(renamed.filter_map(|change| replaced.remove(&change.address)).flatten());
             let wrong: Vec<StepBegun> = changes
                 .iter()
                 .filter(|change| written(change))
