@@ -138,7 +138,7 @@ fn what_has_another_name_stays_on_record_until_the_old_one_is_gone() {
     write("third");
     let applied = run(path, &["apply", "--auto-approve"]);
     assert_eq!(applied.exit, 5, "{applied:#?}");
-    assert!(applied.out.contains("was deleted, but it is still there"), "{}", applied.out);
+    assert!(applied.out.contains("was deleted, but it still exists"), "{}", applied.out);
     wait(execute_in_world(path, "DROP TRIGGER kept"));
     let again = run(path, &["apply", "--auto-approve"]);
     assert_eq!(again.exit, 0, "{again:#?}");

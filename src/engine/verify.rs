@@ -44,7 +44,12 @@ pub async fn verify<'p>(
     outcomes: &mut Outcomes,
 ) -> Result<HashSet<&'p Address>, EngineError> {
     let mut renamed = HashSet::new();
-    let is_done = |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, how)| *how == Outcome::Done);
+    // Of what was written by an earlier run, only the old name is a question.
+    let is_done = |change: &&Change| match outcomes.get(&change.address) {
+        Some((_, Outcome::Done)) => true,
+        Some((_, Outcome::AlreadyDone)) => change.work.replaces().is_some(),
+        _ => false,
+    };
     let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
     let patience = Duration::from_secs(request.targets.environment.limits.ready_seconds.into());
     let deadline = Instant::now() + patience;
@@ -97,10 +102,11 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
         .iter()
         .filter_map(|change| Some((change.address.clone(), desired_of(change, &targets.catalogue)?)))
         .collect();
-    // What was deleted is looked for by the name that it had. The rest is asked for as well: what is there may be judged by
-    // what else the estate has, such as privileges in a schema that is to be exclusive.
-    let deleted = changes.iter().filter(|change| change.work.after().is_none());
-    let known = deleted.filter_map(|change| {
+    // What was deleted, also for another name, is looked for by the name that it had, whatever is recorded by now. The rest is
+    // asked for as well: what is there may be judged by what else the estate has, such as privileges in a schema that is to be
+    // exclusive.
+    let is_deleted = |change: &&&Change| change.work.after().is_none() || change.work.replaces().is_some();
+    let known = changes.iter().filter(is_deleted).filter_map(|change| {
         std::iter::once(&change.address).chain(&change.renamed_from).find_map(|address| before.get(address))
     });
     // What was never put on record is known by its step, which stays open until it is seen to be gone.

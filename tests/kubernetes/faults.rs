@@ -205,7 +205,7 @@ fn settings_that_lead_nowhere_say_so_and_quote_nothing() {
         let error = |settings| Kubernetes.reader(&settings).err().expect("refused").to_string();
         let mut settings = world.settings_at(9);
         settings.values.insert("context".to_owned(), "elsewhere".into());
-        assert!(error(settings.clone()).contains("no context `elsewhere`; it has: here"));
+        assert!(error(settings.clone()).contains("no context `elsewhere`; its contexts are: here"));
         settings.secrets.insert("kubeconfig".to_owned(), "users:\n- hunter2: [".to_owned().into());
         assert!(!error(settings.clone()).contains("hunter2"));
         settings.secrets.clear();

@@ -185,7 +185,7 @@ fn namespaces_become_tenants_and_are_only_taken_over() {
         };
         let names: Vec<String> = left_out("Secrets with values");
         assert_eq!(names, [format!("Secret {alpha} credentials")]);
-        let names: Vec<String> = left_out("of another estate");
+        let names: Vec<String> = left_out("by another estate");
         assert_eq!(names, [format!("ConfigMap {alpha} foreign")]);
         let names: Vec<String> = left_out("ownerReferences");
         assert!(names.contains(&format!("ConfigMap {alpha} owned")), "{names:?}");
