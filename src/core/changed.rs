@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::desired::OwnerResources;
 use crate::model::address::{Address, Owner};
 use crate::model::document::{ApprovalSpec, Document, Estate};
+use crate::model::names::Name;
 use crate::model::resource::Desired;
 use crate::policy;
 
@@ -45,7 +46,7 @@ pub fn between(before: Side<'_>, after: Side<'_>) -> Changed {
         let tenants = side.estate.tenants.iter();
         tenants
             .map(|tenant| {
-                let previously = tenant.metadata.previously.iter().map(|name| name.shared()).collect();
+                let previously = tenant.metadata.previously.iter().map(Name::shared).collect();
                 (Owner::Tenant(tenant.metadata.name.shared()), (tenant.spec.phase, previously))
             })
             .collect()

@@ -14,7 +14,7 @@ fn hostile() -> Estate {
     estate
 }
 
-/// The lines of a comment that are not in a fenced block, by the rules of CommonMark.
+/// The lines of a comment that are not in a fenced block, by the rules of `CommonMark`.
 fn outside_of_fences(comment: &str) -> Vec<&str> {
     let mut open: Option<usize> = None;
     let mut outside = Vec::new();

@@ -195,7 +195,7 @@ fn report_unknown_placements(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnost
             let place = tenant.positions.origin(&format!("/spec/placement/{key}"));
             diagnostics.push(
                 Diagnostic::error(codes::UNKNOWN_TARGET, format!("`{key}` is not a placement key of any provider"))
-                    .at(place, format!("used as a placement key here"))
+                    .at(place, "used as a placement key here")
                     .help(super::resolve::suggest(key, known.clone(), "keys are", "remove it")),
             );
         }

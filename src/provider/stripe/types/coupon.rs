@@ -103,7 +103,7 @@ fn check(spec: &Map) -> Vec<Problem> {
         (false, false) => problems.add("", "a coupon needs `percentOff` or `amountOff`"),
         (false, true) if !spec.contains("currency") => problems.add("/amountOff", "`amountOff` needs a `currency`"),
         (true, false) if spec.contains("currency") => {
-            problems.add("/currency", "`percentOff` cannot have a `currency`")
+            problems.add("/currency", "`percentOff` cannot have a `currency`");
         }
         _ => {}
     }
