@@ -6,7 +6,7 @@
 //! signature.rs        an HMAC of what is sent
 //! ```
 //!
-//! The signer of AWS is [`transport`]'s own: storage needs it too.
+//! The signer of AWS is `transport`'s own: storage needs it too.
 
 mod service_account;
 mod signature;
