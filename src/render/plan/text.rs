@@ -39,7 +39,7 @@ fn heading(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
         writeln!(out, "{}", Label::Quiet.paint(text))?;
     }
     for (target, system) in &view.systems {
-        writeln!(out, "{}", Label::Quiet.paint(format!("Writes to target {target}: {system}")))?;
+        writeln!(out, "{}", Label::Quiet.paint(format!("Target {target} is {system}")))?;
     }
     for (approval, until) in &view.plan.approvals {
         writeln!(out, "{}", Label::Quiet.paint(format!("Uses the Approval {approval}, which expires at {until}")))?;

@@ -30,7 +30,7 @@ pub struct PlanView<'p> {
     pub plan: &'p Plan,
     /// What it is a plan for.
     pub title: String,
-    /// The systems that are written to, by the names of their targets, as far as they tell what they are.
+    /// The systems with changes, by the names of their targets, if the targets reveal which system they are.
     pub systems: Vec<(&'p str, &'p str)>,
     pub groups: Vec<Group<'p>>,
     /// Addresses at which nothing is done, by the reason for it.
