@@ -1,7 +1,7 @@
-//! Which owners a change of the repository can touch: those of which something else is asked for than before.
+//! Finds the owners that a change of the repository can touch: their desired resources, or their phase, differ.
 //!
-//! Both sides are expanded and compared resource by resource. So a value that no blueprint uses touches nobody, a tier its
-//! tenants, and a file that was only moved nothing.
+//! Both versions are expanded and compared resource by resource. A value that no blueprint uses touches no owner, a tier touches
+//! its tenants, and a moved file touches nothing.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use crate::model::names::Name;
 use crate::model::resource::Desired;
 use crate::policy;
 
-/// An estate with what it asks for.
+/// A version of an estate with its desired resources.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
     pub estate: &'a Estate,
@@ -27,7 +27,7 @@ pub enum Changed {
     Owners(BTreeSet<Owner>),
 }
 
-/// What the way from one side to the other can touch.
+/// The owners that the change from one version to the other can touch.
 pub fn between(before: Side<'_>, after: Side<'_>) -> Changed {
     let config = |side: Side<'_>| serde_json::to_value(&side.estate.config).ok();
     if config(before) != config(after) {

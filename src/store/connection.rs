@@ -259,7 +259,7 @@ impl Work<'_> {
         rows: &[[Cell<'_>; N]],
     ) -> Result<(), StoreError> {
         let mut rest = rows;
-        while let Some(portion) = portions(rest.len()).next() {
+        for portion in portions(rows.len()) {
             let (rows, after) = rest.split_at(portion);
             rest = after;
             let done = match &mut self.transaction {

@@ -213,8 +213,8 @@ pub fn target_accepted(accepted: &TargetAccepted) -> Result<Draft, serde_json::E
     })
 }
 
-/// JSON with the fields of every object in order of name. What is journalled declares its fields in that order, because to sort
-/// them would take a quarter of an apply's time.
+/// JSON with the fields of every object in order of name. Journalled structures declare their fields in that order, so that
+/// nothing has to be sorted; a debug build checks it.
 pub fn canonical(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let text = serde_json::to_string(value)?;
     debug_assert_eq!(text, serde_json::to_value(value)?.to_string(), "fields are declared in order of name");

@@ -1,8 +1,8 @@
 //! Tables that are written many rows at a time, and the statements that do it.
 //!
 //! A statement for each row would cost a round trip to the server, or a hand-over to the thread of SQLite. PostgreSQL takes all
-//! rows as one JSON text. SQLite would parse such a text again for each cell of each row, which took a third of its time, so
-//! there each cell has a placeholder.
+//! rows as one JSON text. SQLite would parse such a text again for each cell of each row, so there
+//! each cell has a placeholder.
 
 use serde::Serialize;
 

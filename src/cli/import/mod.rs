@@ -43,7 +43,7 @@ struct Existing {
     originals: Vec<Original>,
     files: SourceFiles,
     diagnostics: Vec<Diagnostic>,
-    /// Names of what was left out, by reason, if there is too much for single messages.
+    /// The names of the objects that were left out, by reason.
     left_out: BTreeMap<&'static str, BTreeSet<String>>,
     /// Settings of the target, for an estate that has none yet.
     settings: Vec<(&'static str, String)>,

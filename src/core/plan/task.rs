@@ -8,8 +8,7 @@ use super::{Change, Plan, Transition};
 
 /// Number of a task within its run, counted from 1 in the order of the plan.
 ///
-/// It is the plan's, and not that of the order in which tasks happen to be begun: whoever has the plan knows what each entry of
-/// the journal belongs to.
+/// The order in which tasks are begun may differ. With the plan, a reader of the journal can find the change of each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(u64);

@@ -39,7 +39,7 @@ impl Environment {
 /// Merges one environment's tables over the estate's own.
 ///
 /// # Errors
-/// If there is no environment of that name, or a target in it is not valid.
+/// If the environment does not exist, or one of its targets is not valid.
 pub fn environment(
     config: &EstateConfig,
     positions: &Positions,

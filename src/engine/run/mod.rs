@@ -63,7 +63,7 @@ pub struct Run<'a> {
     tasks: HashMap<&'a Address, TaskId>,
     /// What was deleted by this run. It stays on record until the target says that it is gone.
     deleted: Mutex<HashSet<&'a Address>>,
-    /// What is put on record of what has another name, once the old one is gone.
+    /// The records of resources whose name changed. They are written once the old resource is gone.
     replaced: Mutex<HashMap<&'a Address, Vec<StepEnded>>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
     /// Of each tenant, the changes of what it is billed by.

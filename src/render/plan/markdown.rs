@@ -18,8 +18,9 @@ use tenantry_core::plan::{Action, Blocked, Finding};
 pub const LIMIT: usize = 65_000;
 /// What the names of those owners take at most whose changes have no room.
 const NAMES_LIMIT: usize = 20_000;
-/// Lines of a list that is not folded.
+/// Lines of a list that is not folded, and what they take at most: the five lists leave room for the changes.
 const LISTED: usize = 30;
+const LIST_LIMIT: usize = 7_000;
 /// Names before a line only counts.
 const NAMES: usize = 6;
 
@@ -39,7 +40,7 @@ pub fn comment(view: &PlanView<'_>) -> String {
         }
     }
     if !left_out.is_empty() {
-        text.push_str(&without_room(&left_out, LIMIT - text.len()));
+        text.push_str(&without_room(&left_out, LIMIT.saturating_sub(text.len())));
     }
     text
 }
@@ -113,11 +114,14 @@ fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
         return;
     }
     let _ = writeln!(text, "#### {heading}\n");
-    for line in lines.iter().take(LISTED) {
-        let _ = writeln!(text, "- {}", cut(line));
-    }
-    if lines.len() > LISTED {
-        let _ = writeln!(text, "- … and {} more", lines.len() - LISTED);
+    let begin = text.len();
+    for (at, line) in lines.iter().enumerate() {
+        let line = format!("- {}\n", cut(line));
+        if at == LISTED || text.len() - begin + line.len() > LIST_LIMIT {
+            let _ = writeln!(text, "- … and {} more", lines.len() - at);
+            break;
+        }
+        text.push_str(&line);
     }
     text.push('\n');
 }
@@ -309,6 +313,15 @@ mod tests {
     fn a_fence_is_longer_than_every_row_of_backticks() {
         assert_eq!(fence("no backtick"), "```");
         assert_eq!(fence("a ``` b"), "````");
+    }
+
+    #[test]
+    fn a_list_of_long_lines_leaves_room_for_the_rest() {
+        let mut text = String::new();
+        list(&mut text, "Findings", std::iter::repeat_n("x".repeat(900), 40));
+        assert!(text.len() < LIST_LIMIT + 100, "{}", text.len());
+        let shown = text.matches("\n- x").count();
+        assert!(text.ends_with(&format!("- … and {} more\n\n", 40 - shown)) && shown > 5, "{shown}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is said of a plan, before anybody decides what it looks like.
+//! The content of a rendered plan, independent of its format.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, 
 pub struct View<'a> {
     /// Whether personal and other sensitive values are shown. References to secrets never hold one.
     pub reveal: bool,
-    /// Whether it is shown what is in each resource that is created, and not only who may do what and what it costs.
+    /// Whether all fields of new resources are shown, and not only those that grant rights or cost money.
     pub contents: bool,
     /// Pointers of the fields of a kind that are shown of every new resource.
     pub reviewed: &'a dyn Fn(&str) -> &'static [&'static str],
@@ -25,7 +25,7 @@ pub struct View<'a> {
     pub sql: &'a dyn Fn(&str) -> Vec<String>,
 }
 
-/// All that is said of a plan.
+/// The content of a rendered plan.
 pub struct PlanView<'p> {
     pub plan: &'p Plan,
     /// What it is a plan for.
@@ -37,7 +37,7 @@ pub struct PlanView<'p> {
     pub blocked: Vec<(String, Vec<&'p Blocked>)>,
     /// Whether one of them is blocked because its target did not answer.
     pub is_unknown: bool,
-    /// Those that are not said by what is blocked.
+    /// Findings that the blocked resources do not show already.
     pub findings: Vec<&'p Finding>,
     /// Counts of everything, in one sentence.
     pub counts: String,
@@ -129,7 +129,7 @@ impl Group<'_> {
     }
 }
 
-/// Findings besides those that what is blocked says already.
+/// The findings that the list of blocked resources does not show already.
 pub fn said(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings.iter().filter(|finding| *finding.code != *codes::UNKNOWN_STATE.0)
 }
@@ -292,7 +292,7 @@ fn script<'p>(change: &'p Change, path: &str, is_alone: bool, is_hidden: bool) -
     })
 }
 
-/// What is in a resource that is created. Of a group, where its members agree.
+/// The fields of a new resource. In a group, a value is shown if all members have it.
 fn contents(
     change: &Change,
     alike: &[&Change],
@@ -345,7 +345,7 @@ fn is_within(path: &str, pointer: &str) -> bool {
     path.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// A value that gives nobody anything.
+/// A value that grants no rights.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

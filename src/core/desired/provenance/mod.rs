@@ -1,7 +1,7 @@
 //! Which line of the estate a user has to edit, for a change or a finding of a plan.
 //!
-//! The estate says what is desired now, the inventory what was desired last; there is no record of which document was edited in
-//! between. So the cause is concluded, from the nearest to the farthest:
+//! The estate has the present specs, and the inventory has those of the last apply. Which document was edited in between is not
+//! recorded, so it is concluded, from the nearest to the farthest:
 //!
 //! - a value that the tenant's document has itself comes from there;
 //! - a value of the tier comes from the tier's document, unless the tenant was on another tier before ([`evidence`]): then

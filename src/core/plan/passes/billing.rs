@@ -34,7 +34,7 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     }
 }
 
-/// The first of what is blocked, of each tenant.
+/// The first blocked resource of each tenant that counts.
 fn by_tenant(draft: &Draft, counts: impl Fn(&Blocked) -> bool) -> HashMap<Owner, Address> {
     let mut found: HashMap<Owner, Address> = HashMap::new();
     for one in draft.blocked.iter().filter(|one| one.address.owner.tenant().is_some() && counts(one)) {

@@ -32,7 +32,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// `None` if the field is none of the three.
+    /// `None` if the value has another form.
     pub fn of(expire: Option<&Value>) -> Option<Self> {
         match expire {
             None | Some(Value::Null) => Some(Self::Never),
