@@ -222,7 +222,7 @@ impl Trial<'_> {
     async fn life(&mut self, case: &Case) {
         let desired = self.desired("conformance/subject", case.kind, &case.spec);
         let updated = self.desired("conformance/subject", case.kind, &case.updated);
-        let again = (desired.kind.normalise)(&desired.spec);
+        let again = desired.kind.canonical(&desired.spec);
         self.expect(again == *desired.spec, "normalising twice is normalising once", again);
         self.expect(desired.identity == updated.identity, "an edit keeps the identity", &updated.identity);
         let observed = self.observe(self.subject.reader, &desired).await;
@@ -296,7 +296,7 @@ impl Trial<'_> {
         };
         let differences = compare(&desired.kind, &desired.spec, &present.spec, Some(&desired.spec));
         self.expect(differences.is_empty(), &format!("after {after} it plans empty"), &differences);
-        let again = (desired.kind.normalise)(&present.spec);
+        let again = desired.kind.canonical(&present.spec);
         self.expect(again == *present.spec, "what is observed is normalised", (&again, &present.spec));
         if desired.kind.mark != MarkPlace::Inventory {
             let mark = present.mark.as_ref().map(|mark| (mark.estate.to_string(), mark.address.to_string()));

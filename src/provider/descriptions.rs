@@ -28,6 +28,28 @@ pub fn assert_samples(kinds: &[Kind], samples: &[(&'static str, Json)]) {
     }
 }
 
+/// The schema says of every field what it is when it is absent: required, null, or a default.
+#[track_caller]
+pub fn assert_defaults(kinds: &[Kind]) {
+    for kind in kinds {
+        let schema = kind.schema.as_value();
+        let validator = |property: &Json| {
+            let mut alone = property.clone();
+            if let Some(definitions) = schema.get("$defs") {
+                alone["$defs"] = definitions.clone();
+            }
+            jsonschema::validator_for(&alone).expect("a valid schema")
+        };
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            let is_required = required.iter().any(|required| required == name.as_str());
+            let has_default = property.get("default").is_some_and(|default| !default.is_null());
+            let told = is_required || has_default || validator(property).is_valid(&Json::Null);
+            assert!(told, "{}: {name} has no default in the schema", kind.name);
+        }
+    }
+}
+
 /// Whatever a description points at is a field of the spec.
 #[track_caller]
 pub fn assert_pointers(kinds: &[Kind]) {

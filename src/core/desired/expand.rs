@@ -16,7 +16,7 @@ use crate::model::address::{Address, Owner};
 use crate::model::kind::{self, Problem};
 use crate::model::normal::Normal;
 use crate::model::resource::{Desired, TargetName};
-use crate::model::value::{Map, Value, with_article};
+use crate::model::value::{Map, Value, is_within, with_article};
 use crate::resolve::{ResolvedTenant, suggest};
 
 /// What every owner's expansion shares.
@@ -230,9 +230,7 @@ impl<'e> Context<'_, 'e> {
         let sensitive = form::as_normal(&written, &spec.value(), &resource.sensitive);
         let personal = kind.identity.iter().find(|field| {
             let at = format!("/{field}");
-            sensitive
-                .iter()
-                .any(|pointer| pointer.strip_prefix(&*at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+            sensitive.iter().any(|pointer| is_within(pointer, &at))
         });
         if let Some(field) = personal {
             let message = format!(

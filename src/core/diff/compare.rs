@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::kind::Kind;
 use crate::model::normal::Normal;
 use crate::model::resource::Present;
-use crate::model::value::{Map, Value, push_token};
+use crate::model::value::{Map, Value, is_within, push_token};
 
 /// A field that differs between desired and observed.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,9 +63,7 @@ fn same_field(kind: &Kind, pointer: &str, desired: &Value, observed: Option<&Val
 }
 
 fn owned_by_key(kind: &Kind, pointer: &str) -> bool {
-    kind.owned_by_key
-        .iter()
-        .any(|owned| pointer.strip_prefix(owned).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    kind.owned_by_key.iter().any(|owned| is_within(pointer, owned))
 }
 
 /// Every owned field that differs, in order of pointer.

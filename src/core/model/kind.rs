@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::normal::Normal;
+use super::spec::Fields;
 use super::text::Identity;
-use super::value::{Map, Value, unescape_token};
+use super::value::{Map, Value, is_within, unescape_token};
 use crate::diagnostics::Severity;
 
 /// A type of resource of a provider, such as `postgres.schema`.
@@ -46,9 +47,11 @@ pub struct Kind {
     pub mark: MarkPlace,
     /// How writes of one tenant are batched.
     pub batch: Batch,
-    /// Brings a spec, desired or observed, to its one canonical form: server defaults filled in, equal spellings made
-    /// the same, unordered lists sorted. Pure; applied to both sides before they are compared.
-    pub normalise: fn(&Map) -> Map,
+    /// Values of absent fields, by name. The schema has them, so that they are written once.
+    pub defaults: Map,
+    /// Brings a spec, desired or observed, to its one canonical form: equal spellings made the same, unordered lists sorted.
+    /// The defaults are filled in before. Pure; applied to both sides before they are compared.
+    pub normalise: fn(&mut Fields<'_>),
     /// Checks that the schema cannot express: problems of one spec, found without the target. Pointers are those of the normal
     /// form.
     pub check: fn(&Normal) -> Vec<Problem>,
@@ -86,14 +89,9 @@ impl Capture {
 
     /// Whether a change at `pointer` causes a new one.
     pub fn is_renewed_by(&self, pointer: &str) -> bool {
-        let is_field = |field: &str| covers(pointer, field) || covers(field, pointer);
-        covers(&self.pointer(), pointer) || self.field.is_some_and(is_field)
+        let is_field = |field: &str| is_within(field, pointer) || is_within(pointer, field);
+        is_within(pointer, &self.pointer()) || self.field.is_some_and(is_field)
     }
-}
-
-/// Whether `pointer` is `at` or points to a part of it.
-fn covers(at: &str, pointer: &str) -> bool {
-    pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The value at a JSON pointer of a spec.
@@ -353,8 +351,10 @@ impl Kind {
 
     /// Whether a change at `pointer` needs a new resource.
     pub fn is_immutable(&self, spec: &Normal, pointer: &str) -> bool {
-        self.immutable.iter().any(|fixed| covers(fixed, pointer))
-            || self.by_spec.is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| covers(fixed, pointer)))
+        self.immutable.iter().any(|fixed| is_within(pointer, fixed))
+            || self
+                .by_spec
+                .is_some_and(|by_spec| (by_spec.immutable)(spec).iter().any(|fixed| is_within(pointer, fixed)))
     }
 
     /// Names of the outputs of a resource of this spec.

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::kind::Kind;
+use super::spec::Fields;
 use super::value::{Map, Value};
 
 /// A spec in its kind's canonical form: defaults filled in, equal spellings the same, unordered lists sorted.
@@ -14,14 +15,21 @@ use super::value::{Map, Value};
 pub struct Normal(Arc<Map>);
 
 impl Kind {
+    /// The fields of a spec in their canonical form.
+    pub fn canonical(&self, spec: &Map) -> Map {
+        let mut fields = Fields::of(spec, &self.defaults);
+        (self.normalise)(&mut fields);
+        fields.build()
+    }
+
     /// The canonical form of a spec, whether it is wanted, observed or was applied.
     pub fn normal(&self, spec: &Map) -> Normal {
-        Normal(Arc::new((self.normalise)(spec)))
+        Normal(Arc::new(self.canonical(spec)))
     }
 
     /// The same of a spec that is held already. One that is canonical is not held twice.
     pub fn normal_shared(&self, spec: &Arc<Map>) -> Normal {
-        let normal = (self.normalise)(spec);
+        let normal = self.canonical(spec);
         Normal(if normal == **spec { spec.clone() } else { Arc::new(normal) })
     }
 }

@@ -1,7 +1,6 @@
 //! What the kinds of every provider do with a spec: parse it, normalise it, and check it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 
@@ -16,41 +15,74 @@ pub fn parse<T: DeserializeOwned>(spec: &Map) -> Result<T, serde_json::Error> {
     serde_json::from_value(Value::from(spec.clone()).to_json())
 }
 
-/// The fields of a spec while it is normalised. A field that is null counts as absent.
-pub struct Fields(BTreeMap<Arc<str>, Value>);
+/// The fields of a spec while it is normalised. A field that is null counts as absent, and one that is absent has its default.
+pub struct Fields<'a> {
+    /// Sorted by name.
+    fields: Vec<(Arc<str>, Value)>,
+    defaults: &'a Map,
+}
 
-impl Fields {
-    pub fn of(spec: &Map) -> Self {
+impl<'a> Fields<'a> {
+    /// The fields of a spec, with defaults for those that are absent.
+    pub fn of(spec: &Map, defaults: &'a Map) -> Self {
         let fields = spec.iter().filter(|(_, value)| !value.is_null());
-        Self(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut fields = Self { fields, defaults };
+        fields.fill();
+        fields
+    }
+
+    /// The fields of a part of a spec, which has no defaults.
+    pub fn within(spec: &Map) -> Fields<'static> {
+        static NONE: LazyLock<Map> = LazyLock::new(Map::default);
+        Fields::of(spec, &NONE)
+    }
+
+    fn fill(&mut self) {
+        for (name, value) in self.defaults.iter() {
+            if let Err(at) = self.find(name) {
+                self.fields.insert(at, (name.clone(), value.clone()));
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.fields.binary_search_by(|(key, _)| (**key).cmp(name))
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.find(name).ok().map(|at| &self.fields[at].1)
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
     }
 
-    /// Sets a field that is absent.
+    /// Sets a field that is absent, where the default depends on other fields.
     pub fn default(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.entry(name.into()).or_insert_with(|| value.into());
+        if let Err(at) = self.find(name) {
+            self.fields.insert(at, (name.into(), value.into()));
+        }
     }
 
     /// Sets a field that the normaliser computes.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(name.into(), value.into());
+        match self.find(name) {
+            Ok(at) => self.fields[at].1 = value.into(),
+            Err(at) => self.fields.insert(at, (name.into(), value.into())),
+        }
     }
 
     pub fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        if let Ok(at) = self.find(name) {
+            self.fields.remove(at);
+        }
     }
 
     /// Changes a field that is there.
     pub fn map(&mut self, name: &str, change: impl FnOnce(&Value) -> Value) {
-        if let Some(value) = self.0.get_mut(name) {
-            *value = change(value);
+        if let Ok(at) = self.find(name) {
+            self.fields[at].1 = change(&self.fields[at].1);
         }
     }
 
@@ -62,13 +94,20 @@ impl Fields {
         });
     }
 
+    /// Changes all of them together.
+    pub fn replace(&mut self, change: impl FnOnce(&Map) -> Map) {
+        let all = Map::from_fields(std::mem::take(&mut self.fields));
+        self.fields = change(&all).iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    }
+
     /// For a target that has an empty text in place of an absent field.
     pub fn drop_empty(&mut self) {
-        self.0.retain(|_, value| value.as_str() != Some(""));
+        self.fields.retain(|(_, value)| value.as_str() != Some(""));
+        self.fill();
     }
 
     pub fn build(self) -> Map {
-        self.0.into_iter().collect()
+        Map::from_fields(self.fields)
     }
 }
 
@@ -108,15 +147,27 @@ mod tests {
 
     #[test]
     fn what_is_null_is_absent_and_only_what_is_there_is_changed() {
-        let mut fields = Fields::of(&spec(json!({"a": null, "b": "B", "c": 1, "d": ""})));
-        assert_eq!((fields.get("a"), fields.text("b"), fields.text("c")), (None, Some("B"), None));
-        fields.default("a", "x");
-        fields.default("b", "x");
+        let defaults = spec(json!({"a": "x", "b": "x", "d": "x"}));
+        let mut fields = Fields::of(&spec(json!({"a": null, "b": "B", "c": 1, "d": "", "f": ""})), &defaults);
+        assert_eq!((fields.get("a"), fields.text("b"), fields.text("c")), (Some(&"x".into()), Some("B"), None));
         for name in ["b", "c", "e"] {
             fields.map_text(name, str::to_lowercase);
         }
         fields.drop_empty();
-        assert_eq!(fields.build(), spec(json!({"a": "x", "b": "b", "c": 1})));
+        fields.default("b", "y");
+        fields.default("e", "y");
+        assert_eq!(fields.build(), spec(json!({"a": "x", "b": "b", "c": 1, "d": "x", "e": "y"})));
+    }
+
+    #[test]
+    fn a_part_has_no_defaults_and_is_set_field_by_field() {
+        let mut fields = Fields::within(&spec(json!({"a": 1, "c": null})));
+        fields.set("b", 2);
+        fields.set("a", 3);
+        fields.replace(|all| all.with("z", true.into()));
+        fields.remove("b");
+        fields.remove("c");
+        assert_eq!(fields.build(), spec(json!({"a": 3, "z": true})));
     }
 
     #[test]

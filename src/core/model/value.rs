@@ -242,27 +242,38 @@ impl Value {
 
     /// Calls `visit` with every value that is neither a list nor a map, and its JSON pointer.
     pub fn for_each_leaf(&self, visit: &mut impl FnMut(&str, &Value)) {
-        fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &Value)) {
+        self.for_each(&|value| !matches!(value, Self::Map(_) | Self::List(_)), visit);
+    }
+
+    /// Calls `visit` with every value that `is_leaf` takes for one or that is neither a list nor a map, and its JSON pointer.
+    pub fn for_each(&self, is_leaf: &impl Fn(&Value) -> bool, visit: &mut impl FnMut(&str, &Value)) {
+        fn walk(
+            value: &Value,
+            pointer: &mut String,
+            is_leaf: &impl Fn(&Value) -> bool,
+            visit: &mut impl FnMut(&str, &Value),
+        ) {
             let length = pointer.len();
             match value {
+                leaf if is_leaf(leaf) => visit(pointer, leaf),
                 Value::Map(map) => {
                     for (key, value) in map.iter() {
                         push_token(pointer, key);
-                        walk(value, pointer, visit);
+                        walk(value, pointer, is_leaf, visit);
                         pointer.truncate(length);
                     }
                 }
                 Value::List(items) => {
                     for (index, value) in items.iter().enumerate() {
                         push_token(pointer, &index.to_string());
-                        walk(value, pointer, visit);
+                        walk(value, pointer, is_leaf, visit);
                         pointer.truncate(length);
                     }
                 }
                 leaf => visit(pointer, leaf),
             }
         }
-        walk(self, &mut String::new(), visit);
+        walk(self, &mut String::new(), is_leaf, visit);
     }
 
     /// Whether any part is deferred.
@@ -358,6 +369,11 @@ impl Value {
             other => other.clone(),
         }
     }
+}
+
+/// Whether a pointer is `at`, or points to a part of it.
+pub fn is_within(pointer: &str, at: &str) -> bool {
+    pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Appends one reference token to a JSON pointer.

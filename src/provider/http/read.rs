@@ -211,7 +211,7 @@ impl HttpReader {
         };
         let seen = |object: Json, spec: &Map| {
             let mut found = present(&definition, object, spec);
-            found.spec = Arc::new((kind.normalise)(&found.spec));
+            found.spec = Arc::new(kind.canonical(&found.spec));
             Observed::Present(found)
         };
         let answers = subjects.iter().map(async |(identity, spec)| {

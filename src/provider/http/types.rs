@@ -65,7 +65,8 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         bills: false,
         mark,
         batch: Batch::Single,
-        normalise,
+        defaults: Map::default(),
+        normalise: |spec| spec.replace(normalise),
         check: match mark {
             MarkPlace::Inventory => |spec| check_unmarked(spec),
             _ => |spec| check_marked(spec),

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use crate::Obstacle;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace};
 use tenantry_core::model::spec::Fields;
+use tenantry_core::model::value::{Map, Value};
 
 /// The kinds of one provider. Implemented by [`kinds!`](crate::kinds!).
 pub trait ProviderKind: Copy + Eq + Send + Sync + 'static {
@@ -101,17 +102,19 @@ pub struct Stakes {
 }
 
 /// A kind with nothing but its name, its spec, its identity and its stakes: no mark on the resource, each written by itself,
-/// nothing hidden, and only nulls to normalise. A kind says with `..describe(…)` what is different.
+/// nothing hidden, and nothing to normalise but the defaults of its schema. A kind says with `..describe(…)` what is different.
 pub fn describe<Spec: JsonSchema>(
     name: &'static str,
     summary: &'static str,
     identity: &'static [&'static str],
     Stakes { loses_data, bills }: Stakes,
 ) -> Kind {
+    let schema = schemars::schema_for!(Spec);
     Kind {
         name,
         summary,
-        schema: schemars::schema_for!(Spec),
+        defaults: defaults(&schema),
+        schema,
         identity,
         immutable: &[],
         write_only: &[],
@@ -126,11 +129,34 @@ pub fn describe<Spec: JsonSchema>(
         bills,
         mark: MarkPlace::Inventory,
         batch: Batch::Single,
-        normalise: |spec| Fields::of(spec).build(),
+        normalise: |_| {},
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
     }
+}
+
+/// The defaults of a type that is a part of a spec, by field.
+pub fn defaults_of<Part: JsonSchema>() -> Map {
+    defaults(&schemars::schema_for!(Part))
+}
+
+/// A part of a spec without nulls and with its defaults. What is no map stays as it is.
+pub fn filled(part: &Value, defaults: &Map) -> Value {
+    match part {
+        Value::Map(fields) => Fields::of(fields, defaults).build().into(),
+        other => other.clone(),
+    }
+}
+
+/// What the schema says of absent fields.
+fn defaults(schema: &schemars::Schema) -> Map {
+    let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+    let default = |(name, property): (&String, &serde_json::Value)| {
+        let default = property.get("default").filter(|default| !default.is_null())?;
+        Some((name.as_str().into(), Value::from(default)))
+    };
+    properties.into_iter().flatten().filter_map(default).collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod spec;
 mod write;
 
 pub use failure::{Failed, Obstacle};
-pub use kinds::{Kinds, ProviderKind, Stakes, describe};
+pub use kinds::{Kinds, ProviderKind, Stakes, defaults_of, describe, filled};
 pub use pool::{Pool, Session};
 pub use read::{Answers, Asked, KindReader, Subject, by_key, in_turn, known, side_by_side, subjects, unknown};
 pub use spec::parse;

@@ -21,6 +21,7 @@ mod quota;
 pub mod sorts;
 
 use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace};
+use tenantry_core::model::value::Map;
 
 pub use needs::needs;
 pub use normal::{FILLED, normalise};
@@ -53,7 +54,8 @@ pub fn kind() -> Kind {
         bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
-        normalise,
+        defaults: Map::default(),
+        normalise: |object| object.replace(normalise),
         check: |spec| check::check(spec),
         check_together: Some(capacity::check_together),
         by_spec: Some(BySpec {

@@ -62,7 +62,7 @@ impl Scope<'_> {
 /// A spec of fields, in its canonical form.
 fn spec_of(kind: &Kind, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Arc<Map> {
     let fields: Map = fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect();
-    Arc::new((kind.normalise)(&fields))
+    Arc::new(kind.canonical(&fields))
 }
 
 fn identity_of_user(kind: &Kind, name: &str, host: &str) -> Option<Identity> {

@@ -45,9 +45,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("charset", utf8mb4());
+fn normalise(fields: &mut Fields<'_>) {
     // `utf8` is what the three-byte character set was called, and is so still when it is written.
     fields.map_text("charset", |charset| match charset.to_ascii_lowercase() {
         charset if charset == "utf8" => "utf8mb3".to_owned(),
@@ -57,7 +55,6 @@ fn normalise(spec: &Map) -> Map {
         let collation = collation.to_ascii_lowercase();
         collation.strip_prefix("utf8_").map(|rest| format!("utf8mb3_{rest}")).unwrap_or(collation)
     });
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

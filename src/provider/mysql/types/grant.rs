@@ -66,11 +66,8 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("host", "%");
+fn normalise(fields: &mut Fields<'_>) {
     fields.map_text("host", str::to_lowercase);
-    fields.default("withGrantOption", false);
     fields.map("privileges", |privileges| match privileges.as_list() {
         Some(items) => Value::list(items.iter().map(|item| match item {
             Value::Text(text) => Value::from(canonical_privilege(text)),
@@ -79,7 +76,6 @@ fn normalise(spec: &Map) -> Map {
         .as_set(),
         None => privileges.clone(),
     });
-    fields.build()
 }
 
 /// In upper case, with one space between words.

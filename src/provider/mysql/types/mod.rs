@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use tenantry_core::model::value::Value;
     use tenantry_kit::ProviderKind as _;
-    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_defaults, assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -88,6 +88,11 @@ mod tests {
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
         assert_pointers(&MySqlKind::descriptions());
+    }
+
+    #[test]
+    fn the_schema_says_what_an_absent_field_is() {
+        assert_defaults(&MySqlKind::descriptions());
     }
 
     fn pointers(kind: &str, spec: serde_json::Value) -> Vec<String> {

@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use super::{check_names, name_limit, reference};
 use tenantry_core::model::kind::{Kind, Problem};
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
@@ -34,7 +33,6 @@ pub fn kind() -> Kind {
         owned_by_key: &["/columns"],
         name_limits: const { &[name_limit("/table"), name_limit("/database")] },
         references: const { &[reference("/database", "mysql.database")] },
-        normalise,
         check: |spec| check(spec),
         ..describe::<RowSpec>(
             NAME,
@@ -43,12 +41,6 @@ pub fn kind() -> Kind {
             Stakes { loses_data: true, bills: false },
         )
     }
-}
-
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("columns", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

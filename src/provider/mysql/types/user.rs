@@ -1,7 +1,7 @@
 //! `mysql.user`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::check_names;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, NameLimit, Problem};
@@ -44,7 +44,7 @@ pub struct UserSpec {
 }
 
 /// The protection that connections need.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Tls {
     /// Nothing.
@@ -59,8 +59,6 @@ pub enum Tls {
 fn anywhere() -> String {
     "%".to_owned()
 }
-
-pub const LIMITS: [&str; 4] = ["maxUserConnections", "maxConnectionsPerHour", "maxQueriesPerHour", "maxUpdatesPerHour"];
 
 pub const NAME: &str = "mysql.user";
 
@@ -83,17 +81,9 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("host", "%");
+fn normalise(fields: &mut Fields<'_>) {
     // The server keeps hosts without case.
     fields.map_text("host", str::to_lowercase);
-    fields.default("locked", false);
-    fields.default("tls", "none");
-    for limit in LIMITS {
-        fields.default(limit, 0);
-    }
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

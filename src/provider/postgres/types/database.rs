@@ -54,11 +54,8 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("connectionLimit", i64::from(unlimited()));
+fn normalise(fields: &mut Fields<'_>) {
     fields.map_text("encoding", canonical_encoding);
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

@@ -141,7 +141,11 @@ pub fn kind() -> Kind {
 }
 
 fn on_of(spec: &Map) -> Option<On> {
-    serde_json::from_value(spec.get("on")?.to_json()).ok()
+    spec.get("on").and_then(on_named)
+}
+
+fn on_named(name: &Value) -> Option<On> {
+    serde_json::from_value(name.to_json()).ok()
 }
 
 /// `PUBLIC` is a word of SQL and has no case.
@@ -152,11 +156,9 @@ pub fn canonical_role(role: &Value) -> Value {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("withGrantOption", false);
+fn normalise(fields: &mut Fields<'_>) {
     fields.map("role", canonical_role);
-    let all = on_of(spec).map_or(&[][..], |on| on.class().privileges());
+    let all = fields.get("on").and_then(on_named).map_or(&[][..], |on| on.class().privileges());
     fields.map("privileges", |privileges| {
         let Value::List(items) = privileges else { return privileges.clone() };
         let mut canonical = Vec::with_capacity(items.len());
@@ -170,7 +172,6 @@ fn normalise(spec: &Map) -> Map {
         }
         Value::from(canonical).as_set()
     });
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
@@ -277,11 +278,11 @@ mod tests {
         let grant = spec(
             serde_json::json!({"role": "Public", "on": "database", "privileges": ["temp", "CONNECT", "TEMPORARY"]}),
         );
-        let normalised = normalise(&grant);
+        let normalised = kind().canonical(&grant);
         assert_eq!(normalised.get("privileges"), Some(&Value::list(["CONNECT".into(), "TEMPORARY".into()])));
         assert_eq!(normalised.get("role"), Some(&"public".into()));
         let all = spec(serde_json::json!({"role": "r", "on": "allSequences", "privileges": ["all"]}));
-        assert_eq!(normalise(&all).get("privileges").and_then(Value::as_list).map(<[_]>::len), Some(3));
+        assert_eq!(kind().canonical(&all).get("privileges").and_then(Value::as_list).map(<[_]>::len), Some(3));
     }
 
     #[test]

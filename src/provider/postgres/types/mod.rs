@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use tenantry_core::model::value::Value;
     use tenantry_kit::ProviderKind as _;
-    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_defaults, assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -96,10 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_says_what_an_absent_field_is() {
+        assert_defaults(&PostgresKind::descriptions());
+    }
+
+    #[test]
     fn a_deferred_value_survives_normalising() {
         use tenantry_core::model::value::{Deferred, Part};
         let deferred = Value::Deferred(Arc::new(Deferred { parts: vec![Part::Text("x".into())] }));
         let spec = Map::from_fields([("name".into(), "r".into()), ("password".into(), deferred.clone())]);
-        assert_eq!((role::kind().normalise)(&spec).get("password"), Some(&deferred));
+        assert_eq!(role::kind().canonical(&spec).get("password"), Some(&deferred));
     }
 }

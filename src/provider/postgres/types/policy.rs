@@ -1,7 +1,7 @@
 //! `postgres.rls_policy`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::grant::canonical_role;
 use super::{check_name, name_limit, reference};
@@ -45,7 +45,7 @@ pub struct PolicySpec {
 }
 
 /// The command that a policy applies to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Command {
     #[default]
@@ -102,20 +102,13 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("command", "all");
-    fields.default("permissive", true);
-    fields.default("roles", Value::list(["public".into()]));
+fn normalise(fields: &mut Fields<'_>) {
     fields.map("roles", |roles| match roles {
         Value::List(items) => Value::list(items.iter().map(canonical_role)).as_set(),
         other => other.clone(),
     });
-    fields.default("enable", true);
-    fields.default("force", true);
     fields.map_text("using", |text| text.trim().to_owned());
     fields.map_text("withCheck", |text| text.trim().to_owned());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

@@ -99,25 +99,15 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    for attribute in ["login", "createdb", "createrole", "bypassrls", "superuser", "replication"] {
-        fields.default(attribute, false);
-    }
-    fields.default("inherit", true);
-    fields.default("connectionLimit", i64::from(unlimited()));
-    fields.default("validUntil", "infinity");
+fn normalise(fields: &mut Fields<'_>) {
     fields.map_text("validUntil", canonical_time);
-    fields.default("memberOf", Vec::new());
     fields.map("memberOf", Value::as_set);
-    fields.default("settings", Map::default());
     fields.map("settings", |settings| match settings {
         Value::Map(settings) => {
             Value::from(settings.iter().map(|(name, value)| canonical_setting(name, value)).collect::<Map>())
         }
         other => other.clone(),
     });
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

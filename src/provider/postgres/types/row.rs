@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, Kind, Problem};
-use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
@@ -44,7 +44,6 @@ pub fn kind() -> Kind {
         name_limits: const { &[name_limit("/table"), name_limit("/schema"), name_limit("/database")] },
         references: const { &[reference("/schema", "postgres.schema"), reference("/database", "postgres.database")] },
         batch: Batch::Transaction { within: Some("/database") },
-        normalise,
         check: |spec| check(spec),
         ..describe::<RowSpec>(
             NAME,
@@ -53,13 +52,6 @@ pub fn kind() -> Kind {
             Stakes { loses_data: true, bills: false },
         )
     }
-}
-
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("schema", "public");
-    fields.default("columns", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
@@ -101,6 +93,6 @@ mod tests {
     #[test]
     fn a_column_may_be_wanted_null() {
         let spec = Map::from_fields([("columns".into(), Value::map([("note", Value::Null)]))]);
-        assert_eq!(normalise(&spec).get("columns"), Some(&Value::map([("note", Value::Null)])));
+        assert_eq!(kind().canonical(&spec).get("columns"), Some(&Value::map([("note", Value::Null)])));
     }
 }

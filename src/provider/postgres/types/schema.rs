@@ -49,14 +49,11 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("exclusive", false);
+fn normalise(fields: &mut Fields<'_>) {
     if fields.get("exclusive") == Some(&Value::Bool(true)) {
         fields.default("foreignGrants", Vec::new());
         fields.map("foreignGrants", Value::as_set);
     }
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
@@ -79,9 +76,9 @@ mod tests {
     #[test]
     fn foreign_grants_appear_only_where_they_are_looked_for() {
         let spec = Map::from_fields([("name".into(), "s".into())]);
-        assert_eq!(normalise(&spec).get("foreignGrants"), None);
+        assert_eq!(kind().canonical(&spec).get("foreignGrants"), None);
         let exclusive = spec.with("exclusive", true.into());
-        assert_eq!(normalise(&exclusive).get("foreignGrants"), Some(&Value::list([])));
+        assert_eq!(kind().canonical(&exclusive).get("foreignGrants"), Some(&Value::list([])));
     }
 
     #[test]

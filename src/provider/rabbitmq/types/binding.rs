@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::unmarked::{Current, Unmarked, list};
@@ -10,7 +10,6 @@ use super::{check_names, reference, spec_of};
 use crate::client::Client;
 use crate::error::Failure;
 use tenantry_core::model::kind::{FieldReference, Kind};
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 use tenantry_provider::contract::Step;
@@ -33,7 +32,7 @@ pub struct BindingSpec {
     pub arguments: serde_json::Map<String, Json>,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DestinationType {
     Queue,
@@ -60,13 +59,6 @@ pub fn kind() -> Kind {
                 optional("/destination", "rabbitmq.queue"),
                 optional("/destination", "rabbitmq.exchange"),
             ]
-        },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("destinationType", "queue");
-            fields.default("routingKey", "");
-            fields.default("arguments", Map::default());
-            fields.build()
         },
         check: |spec| check_names(spec, &["vhost", "source", "destination"]),
         ..describe::<BindingSpec>(

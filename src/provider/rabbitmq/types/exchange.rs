@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 use super::unmarked::Unmarked;
 use super::{check_names, check_reserved, name_limit, reference, spec_of};
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
@@ -48,15 +47,6 @@ pub fn kind() -> Kind {
         immutable: &["/type", "/durable", "/autoDelete", "/internal", "/arguments"],
         name_limits: const { &[name_limit("/name")] },
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("type", "direct");
-            fields.default("durable", true);
-            fields.default("autoDelete", false);
-            fields.default("internal", false);
-            fields.default("arguments", Map::default());
-            fields.build()
-        },
         check: |spec| {
             let mut problems = check_names(spec, &["vhost", "name", "type"]);
             problems.extend(check_reserved(spec, "name"));

@@ -11,7 +11,6 @@ use super::unmarked::{Current, Unmarked, list};
 use crate::client::Client;
 use crate::error::Failure;
 use tenantry_core::model::kind::Problem;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_provider::contract::Step;
 
@@ -41,14 +40,6 @@ pub trait Limits: DeserializeOwned + Send + Sync {
     fn body(&self) -> Json;
 }
 
-pub fn normalise<Spec: Limits>(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    for (field, _) in Spec::KNOWN {
-        fields.default(field, UNLIMITED);
-    }
-    fields.build()
-}
-
 pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
     let mut problems = check_names(spec, &[Spec::OWNER]);
     if Spec::KNOWN.iter().all(|(field, _)| spec.get(field).and_then(Value::as_integer) == Some(UNLIMITED)) {
@@ -60,13 +51,12 @@ pub fn check<Spec: Limits>(spec: &Map) -> Vec<Problem> {
 
 /// The limits that are set, as a spec; `None` if none of those that are known is.
 fn spec_of<Spec: Limits>(owner: &str, limits: &Json) -> Option<Map> {
-    let set = Spec::KNOWN.iter().filter_map(|(field, of_api)| {
-        let limit = limits.get(of_api)?.as_i64().filter(|limit| *limit > UNLIMITED)?;
-        Some((Arc::from(*field), Value::from(limit)))
-    });
-    let set: Vec<_> = set.collect();
+    let limit = |of_api: &str| limits.get(of_api).and_then(Json::as_i64).filter(|limit| *limit > UNLIMITED);
+    let is_limited = Spec::KNOWN.iter().any(|(_, of_api)| limit(of_api).is_some());
+    let known =
+        Spec::KNOWN.iter().map(|(field, of_api)| (Arc::from(*field), Value::from(limit(of_api).unwrap_or(UNLIMITED))));
     let owner = (Arc::from(Spec::OWNER), Value::from(owner));
-    (!set.is_empty()).then(|| normalise::<Spec>(&set.into_iter().chain([owner]).collect()))
+    is_limited.then(|| known.chain([owner]).collect())
 }
 
 #[async_trait]

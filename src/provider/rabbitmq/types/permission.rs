@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 use super::unmarked::Unmarked;
 use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
@@ -34,13 +33,6 @@ pub const NAME: &str = "rabbitmq.permission";
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost"), reference("/user", "rabbitmq.user")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            for field in ["configure", "write", "read"] {
-                fields.default(field, "");
-            }
-            fields.build()
-        },
         check: |spec| check_names(spec, &["vhost", "user"]),
         reviewed: &["/configure", "/write", "/read"],
         ..describe::<PermissionSpec>(

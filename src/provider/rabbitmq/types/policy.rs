@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 use super::unmarked::Unmarked;
 use super::{check_names, reference, spec_of};
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
@@ -50,12 +49,6 @@ pub const NAME: &str = "rabbitmq.policy";
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("applyTo", "all");
-            fields.default("priority", 0);
-            fields.build()
-        },
         check: |spec| check_names(spec, &["vhost", "name"]),
         ..describe::<PolicySpec>(
             NAME,

@@ -8,7 +8,6 @@ use super::unmarked::Unmarked;
 use super::{check_names, check_reserved, name_limit, reference, spec_of, text};
 use tenantry_core::model::kind::{Kind, Problem};
 use tenantry_core::model::normal::Normal;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
@@ -51,14 +50,6 @@ pub fn kind() -> Kind {
         immutable: &["/type", "/durable", "/autoDelete", "/arguments"],
         name_limits: const { &[name_limit("/name")] },
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("type", "classic");
-            fields.default("durable", true);
-            fields.default("autoDelete", false);
-            fields.default("arguments", Map::default());
-            fields.build()
-        },
         check,
         ..describe::<QueueSpec>(
             NAME,

@@ -10,7 +10,6 @@ use super::{check_names, reference, spec_of};
 use crate::client::Client;
 use crate::error::Failure;
 use tenantry_core::model::kind::Kind;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe, parse};
 use tenantry_provider::contract::Step;
@@ -36,13 +35,6 @@ pub const NAME: &str = "rabbitmq.topic_permission";
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost"), reference("/user", "rabbitmq.user")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            for field in ["write", "read"] {
-                fields.default(field, "");
-            }
-            fields.build()
-        },
         check: |spec| check_names(spec, &["vhost", "user", "exchange"]),
         reviewed: &["/write", "/read"],
         ..describe::<TopicPermissionSpec>(

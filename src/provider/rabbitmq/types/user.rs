@@ -10,7 +10,6 @@ use crate::password;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::normal::Normal;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
@@ -36,12 +35,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         name_limits: const { &[name_limit("/name")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("tags", Vec::new());
-            fields.map("tags", Value::as_set);
-            fields.build()
-        },
+        normalise: |fields| fields.map("tags", Value::as_set),
         check,
         reviewed: &["/tags"],
         ..describe::<UserSpec>(

@@ -29,7 +29,6 @@ pub const NAME: &str = "rabbitmq.user_limits";
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/user", "rabbitmq.user")] },
-        normalise: limits::normalise::<UserLimitsSpec>,
         check: |spec| limits::check::<UserLimitsSpec>(spec),
         ..describe::<UserLimitsSpec>(
             NAME,

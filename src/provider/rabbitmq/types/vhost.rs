@@ -8,7 +8,6 @@ use super::{check_names, name_limit};
 use crate::mark::parse_description;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace};
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
@@ -30,11 +29,6 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         batch: Batch::Sequence,
         name_limits: const { &[name_limit("/name")] },
-        normalise: |spec| {
-            let mut fields = Fields::of(spec);
-            fields.default("description", "");
-            fields.build()
-        },
         check: |spec| check_names(spec, &["name"]),
         ..describe::<VhostSpec>(
             NAME,

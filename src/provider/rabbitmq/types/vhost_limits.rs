@@ -28,7 +28,6 @@ pub const NAME: &str = "rabbitmq.vhost_limits";
 pub fn kind() -> Kind {
     Kind {
         references: const { &[reference("/vhost", "rabbitmq.vhost")] },
-        normalise: limits::normalise::<VhostLimitsSpec>,
         check: |spec| limits::check::<VhostLimitsSpec>(spec),
         ..describe::<VhostLimitsSpec>(
             NAME,

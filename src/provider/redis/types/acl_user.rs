@@ -10,7 +10,7 @@ use crate::acl::canonical_commands;
 use tenantry_core::model::kind::{Batch, Kind, MarkPlace, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::value::Value;
 use tenantry_kit::{Stakes, describe};
 
 /// A user with its permissions on keys, channels and commands.
@@ -77,24 +77,16 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("enabled", true);
-    fields.default("nopass", false);
-    fields.default("selectors", Vec::new());
-    fields.default("commands", Vec::new());
-    for field in PATTERNS {
-        fields.default(field, Vec::new());
-    }
+fn normalise(fields: &mut Fields<'_>) {
     fields.map("commands", |rules| match texts(rules) {
         Some(rules) => canonical_commands(rules).into_iter().map(Value::from).collect::<Vec<_>>().into(),
         None => rules.clone(),
     });
-    let patterns = |fields: &Fields, field: &str| -> Option<BTreeSet<String>> {
+    let patterns = |fields: &Fields<'_>, field: &str| -> Option<BTreeSet<String>> {
         Some(texts(fields.get(field)?)?.into_iter().map(str::to_owned).collect())
     };
     if let (Some(mut keys), Some(mut read), Some(mut write)) =
-        (patterns(&fields, "keys"), patterns(&fields, "readKeys"), patterns(&fields, "writeKeys"))
+        (patterns(fields, "keys"), patterns(fields, "readKeys"), patterns(fields, "writeKeys"))
     {
         // The server joins what may be read with what may be written, and has no pattern beside the one for all.
         keys.extend(read.intersection(&write).cloned().collect::<Vec<_>>());
@@ -107,11 +99,10 @@ fn normalise(spec: &Map) -> Map {
             fields.set(field, patterns.into_iter().map(Value::from).collect::<Vec<_>>());
         }
     }
-    if let Some(channels) = patterns(&fields, "channels") {
+    if let Some(channels) = patterns(fields, "channels") {
         let channels = if channels.contains("*") { ["*".to_owned()].into() } else { channels };
         fields.set("channels", channels.into_iter().map(Value::from).collect::<Vec<_>>());
     }
-    fields.build()
 }
 
 fn texts(value: &Value) -> Option<Vec<&str>> {

@@ -21,6 +21,10 @@ pub enum ExpireField {
     Seconds(#[schemars(range(min = 1, max = 3_153_600_000_u64))] i64),
 }
 
+pub fn never() -> Value {
+    "never".into()
+}
+
 /// When a key is to end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expiry {
@@ -47,7 +51,7 @@ impl Expiry {
     /// -1 is never. `asked` is the spec that somebody wants, if anybody does.
     pub fn observed(asked: Option<&Map>, found: i64, left: i64) -> Value {
         if found < 0 {
-            return "never".into();
+            return never();
         }
         match asked.and_then(|spec| Self::of(spec.get("expire"))) {
             Some(Self::After(seconds)) if left.max(0).saturating_add(999) / 1000 <= seconds => Value::Integer(seconds),

@@ -26,9 +26,9 @@ pub struct HashSpec {
     #[serde(default)]
     pub create_only: bool,
     /// When it expires: `never`, a time, or a number of seconds after the write.
-    #[serde(default)]
+    #[serde(default = "expiry::never")]
     #[schemars(with = "ExpireField")]
-    pub expire: Option<Value>,
+    pub expire: Value,
 }
 
 pub const NAME: &str = "redis.hash";

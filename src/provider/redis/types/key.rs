@@ -26,9 +26,9 @@ pub struct KeySpec {
     #[serde(default)]
     pub create_only: bool,
     /// When it expires: `never`, a time, or a number of seconds after the write.
-    #[serde(default)]
+    #[serde(default = "expiry::never")]
     #[schemars(with = "ExpireField")]
-    pub expire: Option<Value>,
+    pub expire: Value,
 }
 
 pub const NAME: &str = "redis.key";
@@ -62,12 +62,8 @@ pub fn is_create_only(spec: &Map) -> bool {
     spec.get("createOnly").and_then(Value::as_bool) == Some(true)
 }
 
-pub fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("createOnly", false);
-    fields.default("expire", "never");
+pub fn normalise(fields: &mut Fields<'_>) {
     fields.map("expire", expiry::canonical);
-    fields.build()
 }
 
 fn check(spec: &Normal) -> Vec<Problem> {

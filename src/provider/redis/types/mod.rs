@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use tenantry_kit::ProviderKind as _;
-    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_defaults, assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -105,6 +105,11 @@ mod tests {
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
         assert_pointers(&RedisKind::descriptions());
+    }
+
+    #[test]
+    fn the_schema_says_what_an_absent_field_is() {
+        assert_defaults(&RedisKind::descriptions());
     }
 
     #[test]

@@ -44,8 +44,8 @@ async fn execute(connection: &mut MultiplexedConnection, mut pipeline: Pipeline)
     answers.ok_or_else(|| Failure::busy("the key was changed at the same moment"))
 }
 
-fn expiry_of(expire: Option<&Value>) -> Result<Expiry, Failure> {
-    Expiry::of(expire).ok_or_else(|| Failure::invalid("its `expire` is not a valid time"))
+fn expiry_of(expire: &Value) -> Result<Expiry, Failure> {
+    Expiry::of(Some(expire)).ok_or_else(|| Failure::invalid("its `expire` is not a valid time"))
 }
 
 /// Adds the command that makes a key end as wanted, and one that tells whether it is still there then.
@@ -95,7 +95,7 @@ pub async fn write_key(connection: &mut MultiplexedConnection, step: &Step) -> R
         return delete(connection, &key, "string").await;
     }
     let text = text_of(&value).ok_or_else(|| Failure::invalid("it has no value"))?;
-    let expiry = expiry_of(expire.as_ref())?;
+    let expiry = expiry_of(&expire)?;
     let exists = watch(connection, &key, "string").await?;
     match &step.action {
         StepAction::Create { .. } if exists => {
@@ -128,7 +128,7 @@ pub async fn write_hash(connection: &mut MultiplexedConnection, step: &Step) -> 
         StepAction::Create { .. } => &[][..],
         StepAction::Update { removed, .. } => removed.as_slice(),
     };
-    let expiry = expiry_of(expire.as_ref())?;
+    let expiry = expiry_of(&expire)?;
     let (mut set, mut unset): (Vec<(&str, String)>, Vec<String>) = (Vec::new(), Vec::new());
     for (name, value) in &fields {
         match text_of(value) {

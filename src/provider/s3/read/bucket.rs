@@ -37,7 +37,7 @@ pub async fn observe(api: &Api, kind: &Kind, estate: &str, subjects: &[Subject<'
                         && listed.as_ref().is_ok_and(|names| !names.iter().any(|listed| listed == name)) =>
                 {
                     let spec: Map = [("name".into(), Value::from(name))].into_iter().collect();
-                    Observed::Present(Present { spec: Arc::new((kind.normalise)(&spec)), ..Present::default() })
+                    Observed::Present(Present { spec: Arc::new(kind.canonical(&spec)), ..Present::default() })
                 }
                 Err(failure) => {
                     let attempted = format!("reading bucket \"{}\" of {}", subject.identity, api.location());
@@ -188,7 +188,7 @@ pub async fn one(api: &Api, kind: &Kind, name: &str, spec: Option<&Map>) -> Resu
     let mark: Option<Mark> = mark::read(&tags);
     let outputs: Map = [("arn".into(), Value::from(format!("arn:aws:s3:::{name}")))].into_iter().collect();
     Ok(Some(Present {
-        spec: Arc::new((kind.normalise)(&observed)),
+        spec: Arc::new(kind.canonical(&observed)),
         mark,
         outputs: Arc::new(outputs),
         ..Present::default()

@@ -155,7 +155,7 @@ async fn one(api: &Api, kind: &Kind, spec: &Map, listed: Option<&str>) -> Result
         }
     }
     let observed: Map = fields.into_iter().collect();
-    Ok(Some(Present { spec: Arc::new((kind.normalise)(&observed)), ..Present::default() }))
+    Ok(Some(Present { spec: Arc::new(kind.canonical(&observed)), ..Present::default() }))
 }
 
 /// Whether an object was written with a content of this hash, where the server's own hash tells nothing of the content: with

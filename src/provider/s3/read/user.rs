@@ -82,7 +82,7 @@ async fn present(api: &Api, kind: &Kind, user: &User, spec: Option<&Map>) -> Res
     }
     let observed: Map = fields.into_iter().collect();
     Ok(Present {
-        spec: Arc::new((kind.normalise)(&observed)),
+        spec: Arc::new(kind.canonical(&observed)),
         mark: mark::read(&user.tags),
         outputs: Arc::new(outputs.into_iter().collect()),
         ..Present::default()

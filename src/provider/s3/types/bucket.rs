@@ -1,6 +1,7 @@
 //! `s3.bucket`.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use tenantry_core::model::kind::{Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::{Stakes, describe};
+use tenantry_kit::{Stakes, defaults_of, describe, filled};
 
 /// A bucket. A setting that is left out is not read, and stays as the server has it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -137,34 +138,17 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("public", false);
-    fields.default("tags", Map::default());
+static ENCRYPTION: LazyLock<Map> = LazyLock::new(defaults_of::<Encryption>);
+static PUBLIC_ACCESS_BLOCK: LazyLock<Map> = LazyLock::new(defaults_of::<PublicAccessBlock>);
+static OBJECT_LOCK: LazyLock<Map> = LazyLock::new(defaults_of::<ObjectLock>);
+
+fn normalise(fields: &mut Fields<'_>) {
     fields.map("policy", policy::normalise);
     fields.map("lifecycle", lifecycle::normalise);
     fields.map("cors", cors::normalise);
-    fields.map("encryption", |encryption| match encryption {
-        Value::Map(map) => {
-            let mut fields = Fields::of(map);
-            fields.default("bucketKey", false);
-            fields.build().into()
-        }
-        other => other.clone(),
-    });
-    fields.map("publicAccessBlock", |block| match block {
-        Value::Map(map) => {
-            let mut fields = Fields::of(map);
-            SWITCHES.iter().for_each(|(switch, _)| fields.default(switch, true));
-            fields.build().into()
-        }
-        other => other.clone(),
-    });
-    fields.map("objectLock", |lock| match lock {
-        Value::Map(map) => Fields::of(map).build().into(),
-        other => other.clone(),
-    });
-    fields.build()
+    fields.map("encryption", |encryption| filled(encryption, &ENCRYPTION));
+    fields.map("publicAccessBlock", |block| filled(block, &PUBLIC_ACCESS_BLOCK));
+    fields.map("objectLock", |lock| filled(lock, &OBJECT_LOCK));
 }
 
 fn check(spec: &Normal) -> Vec<Problem> {

@@ -1,5 +1,7 @@
 //! Rules for pages of other origins.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::each;
 use crate::xml::Element;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::defaults_of;
 
 /// What origins may do. The server applies the first rule that matches.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -48,11 +51,12 @@ const LISTS: [(&str, &str); 4] = [
     ("exposeHeaders", "ExposeHeader"),
 ];
 
+static RULE: LazyLock<Map> = LazyLock::new(defaults_of::<Rule>);
+
 pub fn normalise(rules: &Value) -> Value {
     each(rules, |rule| {
-        let mut fields = Fields::of(rule);
+        let mut fields = Fields::of(rule, &RULE);
         for (list, _) in LISTS {
-            fields.default(list, Value::list([]));
             fields.map(list, Value::as_set);
         }
         fields.drop_empty();

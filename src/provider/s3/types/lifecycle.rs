@@ -1,6 +1,7 @@
 //! What ends when: current versions, older ones, and uploads that were never finished, told apart.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use crate::xml::Element;
 use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
+use tenantry_kit::defaults_of;
 
 /// One rule of a bucket's lifecycle.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -62,15 +64,12 @@ fn yes() -> bool {
     true
 }
 
+static RULE: LazyLock<Map> = LazyLock::new(defaults_of::<Rule>);
+
 pub fn normalise(rules: &Value) -> Value {
     let rules = each(rules, |rule| {
-        let mut fields = Fields::of(rule);
+        let mut fields = Fields::of(rule, &RULE);
         fields.drop_empty();
-        fields.default("enabled", true);
-        fields.default("tags", Map::default());
-        fields.default("removeExpiredDeleteMarkers", false);
-        fields.default("expiresLiveObjects", false);
-        fields.default("transitions", Value::list([]));
         fields.map("transitions", Value::as_set);
         // Where nothing current ends there is nothing to be said about it.
         if fields.get("expireAfterDays").is_none() && fields.get("unsupported").is_none() {

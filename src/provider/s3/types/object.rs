@@ -82,8 +82,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     let by_name = default_type(fields.text("key").unwrap_or_default());
     fields.default("contentType", by_name);
     // One spelling, whoever has written it.
@@ -91,7 +90,6 @@ fn normalise(spec: &Map) -> Map {
         Some(content) => STANDARD.encode(content).into(),
         None => text.clone(),
     });
-    fields.build()
 }
 
 fn check(spec: &Normal) -> Vec<Problem> {

@@ -60,7 +60,7 @@ pub fn normalise(policy: &Value) -> Value {
         },
         _ => return policy.clone(),
     };
-    let mut fields = Fields::of(document);
+    let mut fields = Fields::within(document);
     fields.default("Version", OLDEST);
     fields.map("Statement", |statements| {
         let statements = as_list(statements);
@@ -87,7 +87,7 @@ fn set(value: &Value) -> Value {
 
 fn statement(statement: &Value) -> Value {
     let Value::Map(statement) = statement else { return statement.clone() };
-    let mut fields = Fields::of(statement);
+    let mut fields = Fields::within(statement);
     fields.drop_empty();
     for list in ["Action", "NotAction", "Resource", "NotResource"] {
         fields.map(list, set);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use tenantry_core::model::kind::{Capture, Kind, MarkPlace, NameLimit, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_kit::{Stakes, describe};
+use tenantry_kit::{Stakes, defaults_of, describe, filled};
 
 /// The inline policy that a user's spec stands for. Others are left alone.
 pub const POLICY: &str = "tenantry";
@@ -92,21 +93,11 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("path", "/");
-    fields.default("tags", Map::default());
+static ACCESS_KEY: LazyLock<Map> = LazyLock::new(defaults_of::<AccessKey>);
+
+fn normalise(fields: &mut Fields<'_>) {
     fields.map("policy", policy::normalise);
-    fields.map("accessKey", |key| match key {
-        Value::Map(map) => {
-            let mut fields = Fields::of(map);
-            fields.default("rotation", 1);
-            fields.default("keepPrevious", true);
-            fields.build().into()
-        }
-        other => other.clone(),
-    });
-    fields.build()
+    fields.map("accessKey", |key| filled(key, &ACCESS_KEY));
 }
 
 fn check(spec: &Normal) -> Vec<Problem> {

@@ -138,7 +138,7 @@ fn present(
     let outputs =
         if kind.outputs.is_empty() { Map::default() } else { Map::from_fields([("id".into(), entry.id().into())]) };
     Observed::Present(Present {
-        spec: Arc::new((kind.normalise)(&observed)),
+        spec: Arc::new(kind.canonical(&observed)),
         mark: entry.mark.clone().filter(|_| kind.mark == MarkPlace::Target),
         outputs: Arc::new(outputs),
         pending: objects::pending(variant, &entry.object).map(Into::into),

@@ -77,8 +77,7 @@ pub fn percentage(text: &str) -> String {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
     fields.map_text("currency", str::to_ascii_lowercase);
     let currency = fields.text("currency").unwrap_or_default().to_owned();
@@ -87,9 +86,6 @@ fn normalise(spec: &Map) -> Map {
         canonical.map_or_else(|| value.clone(), Value::from)
     });
     fields.map("percentOff", |value| value.as_str().map_or_else(|| value.clone(), |text| percentage(text).into()));
-    fields.default("duration", "once");
-    fields.default("metadata", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

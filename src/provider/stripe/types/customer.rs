@@ -1,7 +1,7 @@
 //! `stripe.customer`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
@@ -47,7 +47,7 @@ pub struct Address {
 }
 
 /// Whether tax is charged.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum TaxExempt {
     #[default]
@@ -76,10 +76,8 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
-    fields.default("taxExempt", "none");
     fields.map("address", |address| match address {
         Value::Map(parts) => {
             let given = parts.iter().filter(|(_, part)| !part.is_null() && part.as_str() != Some(""));
@@ -93,8 +91,6 @@ fn normalise(spec: &Map) -> Map {
     if fields.get("preferredLocales").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
         fields.remove("preferredLocales");
     }
-    fields.default("metadata", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, check_name};
 use tenantry_core::model::kind::{Kind, NameLimit, Problem};
-use tenantry_core::model::spec::{Fields, Problems};
+use tenantry_core::model::spec::Problems;
 use tenantry_core::model::value::Map;
 use tenantry_kit::{Stakes, describe};
 
@@ -53,7 +53,6 @@ pub fn kind() -> Kind {
         immutable: &["/aggregation", "/customerKey", "/valueKey"],
         outputs: ID,
         name_limits: const { &[NameLimit { pointer: "/eventName", bytes: 100, source: "Stripe's names of meter events" }] },
-        normalise,
         check: |spec| check(spec),
         ..describe::<MeterSpec>(
             NAME,
@@ -62,14 +61,6 @@ pub fn kind() -> Kind {
             Stakes { loses_data: false, bills: false },
         )
     }
-}
-
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
-    fields.default("aggregation", "sum");
-    fields.default("customerKey", default_customer_key());
-    fields.default("valueKey", default_value_key());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

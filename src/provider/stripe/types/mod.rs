@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use tenantry_kit::ProviderKind as _;
-    use tenantry_provider::descriptions::{assert_pointers, assert_samples};
+    use tenantry_provider::descriptions::{assert_defaults, assert_pointers, assert_samples};
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
@@ -130,6 +130,11 @@ mod tests {
     #[test]
     fn pointers_of_a_description_lead_to_fields() {
         assert_pointers(&StripeKind::descriptions());
+    }
+
+    #[test]
+    fn the_schema_says_what_an_absent_field_is() {
+        assert_defaults(&StripeKind::descriptions());
     }
 
     #[test]

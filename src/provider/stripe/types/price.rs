@@ -129,8 +129,7 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
     fields.map_text("currency", str::to_ascii_lowercase);
     let currency = fields.text("currency").unwrap_or_default().to_owned();
@@ -174,10 +173,7 @@ fn normalise(spec: &Map) -> Map {
         let usage = if fields.get("meter").is_some() { "metered" } else { "licensed" };
         fields.default("usage", usage);
     }
-    fields.default("taxBehavior", "unspecified");
     fields.default("superseded", Vec::new());
-    fields.default("metadata", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {
@@ -251,7 +247,7 @@ mod tests {
         spec["lookupKey"] = "k".into();
         spec["product"] = "p".into();
         let Value::Map(spec) = Value::from(spec) else { panic!("a map") };
-        check(&normalise(&spec))
+        check(&kind().canonical(&spec))
             .into_iter()
             .map(|problem| format!("{}: {}", problem.pointer, problem.message))
             .collect()
@@ -279,7 +275,7 @@ mod tests {
             let Value::Map(spec) = Value::from(json!({"currency": "usd", "interval": "month", "tiers": [tier]})) else {
                 panic!("a map")
             };
-            normalise(&spec)
+            kind().canonical(&spec)
         };
         assert_eq!(normal(json!({"amount": "0", "flatAmount": "7"})), normal(json!({"flatAmount": "7.00"})));
         assert_ne!(normal(json!({"amount": "0.01", "flatAmount": "7"})), normal(json!({"flatAmount": "7.00"})));

@@ -138,19 +138,9 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
-    fields.default("addOns", Vec::new());
     fields.map("addOns", Value::as_set);
-    fields.default("collectionMethod", "chargeAutomatically");
-    fields.default("prorationBehavior", "createProrations");
-    fields.default("onDowngrade", "periodEnd");
-    fields.default("cancelAtPeriodEnd", false);
-    fields.default("pauseCollection", "none");
-    fields.default("onDelete", "cancelNow");
-    fields.default("metadata", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

@@ -62,13 +62,9 @@ pub fn kind() -> Kind {
     }
 }
 
-fn normalise(spec: &Map) -> Map {
-    let mut fields = Fields::of(spec);
+fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
     fields.map("enabledEvents", Value::as_set);
-    fields.default("disabled", false);
-    fields.default("metadata", Map::default());
-    fields.build()
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

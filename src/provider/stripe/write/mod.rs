@@ -32,7 +32,7 @@ use super::types::StripeKind;
 use parameters::Changed;
 use tenantry_core::diff::compare;
 use tenantry_core::model::kind::MarkPlace;
-use tenantry_core::model::value::{Map, Value, readable_pointer};
+use tenantry_core::model::value::{Map, Value, is_within, readable_pointer};
 use tenantry_kit::{ProviderKind as _, Steps, failed, write_in_turn};
 use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction, WriteError, Writer, Written};
 use tenantry_transport::traced;
@@ -277,15 +277,10 @@ impl StripeWriter {
             | StripeKind::WebhookEndpoint => {}
         }
         let observed = spec_of(kind, &object, &meters, Some(spec), &step.mark.estate);
-        let observed = (step.kind.normalise)(&observed.map_err(Failure::Unreadable)?);
+        let observed = step.kind.canonical(&observed.map_err(Failure::Unreadable)?);
         let spec = step.kind.normal(spec);
         let differences = compare(&step.kind, &spec, &observed, Some(&spec));
-        let is_fixed = |pointer: &str| {
-            step.kind
-                .immutable
-                .iter()
-                .any(|fixed| pointer.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-        };
+        let is_fixed = |pointer: &str| step.kind.immutable.iter().any(|fixed| is_within(pointer, fixed));
         let fields: Vec<String> = differences
             .iter()
             .filter(|difference| is_fixed(&difference.pointer))
