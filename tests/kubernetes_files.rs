@@ -29,7 +29,7 @@ fn config(namespace: &str, name: &str, data: Json) -> Json {
 
 fn spec(json: Json) -> Map {
     let Value::Map(spec) = Value::from(json) else { panic!("a map") };
-    (kind().normalise)(&spec)
+    kind().canonical(&spec)
 }
 
 fn kind() -> Arc<Kind> {

@@ -8,6 +8,7 @@ mod command;
 mod conformance;
 mod crash;
 mod documents;
+mod drift;
 mod estates;
 mod fingerprint;
 mod guides;

@@ -116,8 +116,8 @@ pub enum Command {
     Plan(Plan),
     /// Bring the targets to what the repository asks for.
     Apply(Apply),
-    /// Show what was changed outside Tenantry. Writes nothing; ends with 2 if something was changed.
-    Drift(Selection),
+    /// Show what was changed outside Tenantry. Writes nothing to any target; ends with 2 if something was changed.
+    Drift(Drift),
     /// Show a tenant, a resource, or a saved plan.
     Show(Show),
     /// List tenants, with their tier, their phase and the number of applied resources.
@@ -195,6 +195,33 @@ pub struct Apply {
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| "write a number and a unit, such as 90s or 10m")?;
     parsed.try_into().map_err(|_| "it cannot be negative".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct Drift {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Also write a JUnit report to a file, with a case for each tenant.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Also write metrics to a file, for the textfile collector of Prometheus.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Send a message to the webhook of tenantry.toml if the drift is not what the last message was about. Only what was sent
+    /// is recorded in the store; the targets are only read.
+    #[cfg(feature = "notify")]
+    #[arg(long, conflicts_with_all = ["tenant", "tier"])]
+    pub notify: bool,
+}
+
+impl Drift {
+    /// Whether a message may be sent, which is recorded.
+    pub fn notifies(&self) -> bool {
+        #[cfg(feature = "notify")]
+        return self.notify;
+        #[cfg(not(feature = "notify"))]
+        return false;
+    }
 }
 
 #[derive(Debug, Args)]

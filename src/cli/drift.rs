@@ -1,24 +1,123 @@
 //! `tenantry drift`: what was changed outside.
 
-use super::arguments::{Global, Selection};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::arguments::{self, Format, Global};
 use super::error::{Exit, Failure};
+#[cfg(feature = "notify")]
+use super::notice;
 use super::output::Output;
 use super::plan;
 use super::session::Session;
+use super::system;
+use tenantry_core::drift::{self, Drift, json};
+use tenantry_core::model::address::Owner;
+use tenantry_core::model::document::Phase;
+use tenantry_core::plan::Plan;
+use tenantry_render::drift::view::DriftView;
+use tenantry_render::drift::{junit, markdown, metrics, text};
 use tenantry_store::OpenMode;
+use tenantry_store::contract::JournalEvent;
 
-pub async fn run(global: &Global, selection: &Selection, output: &Output) -> Result<Exit, Failure> {
-    let session = Session::open(global, OpenMode::ReadOnly, output)?;
+pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -> Result<Exit, Failure> {
+    let begin = system::now();
+    let mode = if command.notifies() { OpenMode::ReadWrite } else { OpenMode::ReadOnly };
+    let session = Session::open(global, mode, output)?;
     session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets()?;
-    let mut found = plan::make(&session, &*store, &*secrets, selection, output).await?;
-    // What is merely pending is the business of `plan`.
-    found.changes.retain(|change| change.cause.is_drift());
-    found.transitions.clear();
-    plan::show(&found, &session.catalogue, output)?;
-    Ok(match plan::exit(&found) {
-        Exit::Done if !found.changes.is_empty() => Exit::Changes,
-        exit => exit,
-    })
+    let plan = plan::make(&session, &*store, &*secrets, &command.selection, output).await?;
+    let drift = drift::of(&plan, &session.environment.drift.ignore, session.now);
+    for rule in &drift.expired {
+        let text = format!(
+            "The rule of {} for `{}` expired after {} and no longer counts: {}",
+            rule.owner, rule.field, rule.expires, rule.reason
+        );
+        output.say(&text);
+    }
+    show(&plan, &drift, &session, output)?;
+    let end = system::now();
+    let seconds = end.duration_since(begin).as_secs_f64();
+    if let Some(path) = &command.junit {
+        let selected = session.selected(&command.selection)?;
+        let owners: Vec<Owner> = owners(&session).filter(|owner| selected(owner)).collect();
+        save(path, &junit::report(&DriftView::new(&drift, false), &owners, seconds))?;
+    }
+    if let Some(path) = &command.metrics {
+        let run = metrics::Run {
+            at: seconds_of(end),
+            seconds,
+            tenants: &tenants(&session),
+            applied: store.last(JournalEvent::RunEnded).await?.map(|entry| seconds_of(entry.at)),
+        };
+        save(path, &metrics::file(&drift, &run))?;
+    }
+    #[cfg(feature = "notify")]
+    if command.notify {
+        notice::send(&session, &*store, &drift, output).await?;
+    }
+    Ok(exit(&drift))
+}
+
+/// Writes drift to stdout. Sensitive values are shown only on a terminal.
+fn show(plan: &Plan, drift: &Drift<'_>, session: &Session, output: &Output) -> Result<(), Failure> {
+    let view = |reveal| DriftView::new(drift, reveal);
+    match output.format() {
+        Format::Json => output.json(&json::document(drift)),
+        Format::Human => output.data(|out| text::write(out, &view(output.is_seen_only()))),
+        Format::Markdown => output.document(&markdown::report(&view(false))),
+        Format::Html => {
+            // The page shows what apply would restore.
+            let drifted = |change: &tenantry_core::plan::Change| change.cause.is_drift();
+            let changes = plan.changes.iter().filter(|change| drifted(change)).cloned().collect();
+            let drifted = Plan { changes, transitions: Vec::new(), ..plan.clone() };
+            plan::show(&drifted, &session.catalogue, output)
+        }
+    }
+}
+
+/// Drift, pending changes and unfinished runs are told apart: only drift and what could not be judged is worth an alarm.
+fn exit(drift: &Drift<'_>) -> Exit {
+    if drift.findings.iter().any(|finding| finding.refuses) {
+        Exit::Refused
+    } else if !drift.unknown.is_empty() || !drift.blocked.is_empty() {
+        Exit::Partly
+    } else if !drift.drifted.is_empty() {
+        Exit::Changes
+    } else {
+        Exit::Done
+    }
+}
+
+fn owners(session: &Session) -> impl Iterator<Item = Owner> {
+    let estate = &session.estate;
+    let tiers = estate.tiers.iter().map(|tier| Owner::Tier(tier.metadata.name.shared()));
+    let tenants = estate.tenants.iter().map(|tenant| Owner::Tenant(tenant.metadata.name.shared()));
+    std::iter::once(Owner::Estate).chain(tiers).chain(tenants)
+}
+
+/// The number of tenants by tier and phase.
+fn tenants(session: &Session) -> BTreeMap<(String, Phase), usize> {
+    let mut tenants = BTreeMap::new();
+    for tenant in &session.estate.tenants {
+        *tenants.entry((tenant.spec.tier.to_string(), tenant.spec.phase)).or_default() += 1;
+    }
+    tenants
+}
+
+fn seconds_of(time: Timestamp) -> f64 {
+    time.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
+}
+
+/// Replaces a file as a whole: whoever collects it never reads half of one.
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(format!("writing {}", path.display()), &error);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    std::fs::write(&new, text).map_err(failed)?;
+    std::fs::rename(&new, path).map_err(failed)
 }

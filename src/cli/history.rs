@@ -122,6 +122,9 @@ fn row(entry: &JournalEntry) -> [String; 5] {
             let fingerprint = non_empty(text("/fingerprint"), "a system that does not reveal its identity");
             format!("{} is {fingerprint}{instead}, accepted by {}", text("/target"), text("/actor"))
         }
+        JournalEvent::DriftReported => {
+            format!("{} drifted, told by {}", text("/resources"), text("/actor"))
+        }
         JournalEvent::Migrated => format!("from format {}, {} entries", text("/format"), text("/length")),
     };
     let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();

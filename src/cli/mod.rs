@@ -18,6 +18,8 @@ mod init;
 mod inventory;
 mod list;
 mod lock;
+#[cfg(feature = "notify")]
+mod notice;
 mod output;
 mod plan;
 mod progress;

@@ -233,6 +233,15 @@ impl Session {
             .help("use a build with the feature `kubernetes`"))
     }
 
+    /// The value that a setting of the estate refers to; `None` if it is no reference.
+    ///
+    /// # Errors
+    /// If the variable is not set or the file cannot be read.
+    #[cfg(feature = "notify")]
+    pub fn lookup(&self, reference: &str) -> Result<Option<secrecy::SecretString>, String> {
+        settings::lookup(reference, &self.folder, &system::variable)
+    }
+
     /// The owners of a selection; all owners without one.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod collections;
 pub mod desired;
 pub mod diagnostics;
 pub mod diff;
+pub mod drift;
 pub mod expression;
 pub mod fingerprint;
 #[cfg(test)]

@@ -38,7 +38,8 @@ fn catalogue() -> Catalogue {
         bills: false,
         mark: MarkPlace::Target,
         batch: Batch::Single,
-        normalise: Map::clone,
+        defaults: Map::default(),
+        normalise: |_| {},
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
@@ -76,8 +77,13 @@ fn change(work: Work) -> Change {
 }
 
 fn update(before: u32, after: u32) -> Change {
-    let field =
-        FieldChange { path: "/size".into(), before: Some(json!(before).into()), after: Some(json!(after).into()) };
+    let field = FieldChange {
+        path: "/size".into(),
+        before: Some(json!(before).into()),
+        after: Some(json!(after).into()),
+        outside: false,
+        by: None,
+    };
     change(Work::Update { identity: "a".into(), before: size(before), after: size(after), fields: vec![field] })
 }
 

@@ -39,6 +39,16 @@ pub fn done(action: Action) -> &'static str {
     }
 }
 
+/// How many names a list shows.
+const NAMES: usize = 6;
+
+/// The first names, and how many more there are.
+pub fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let first = names.take(NAMES).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
+}
+
 /// `1 change`, `2 changes`.
 pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

@@ -19,6 +19,8 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 pub const CONFIG_FILE: &str = "tenantry.v1.schema.json";
 /// The schema of a plan.
 const PLAN_FILE: &str = "plan.v1.schema.json";
+/// The schema of what `drift` found.
+const DRIFT_FILE: &str = "drift.v1.schema.json";
 
 /// The file that describes a document of any kind.
 const ANY_DOCUMENT_FILE: &str = "document.v1.schema.json";
@@ -79,7 +81,8 @@ pub fn schemas(targets: &TargetForms) -> Vec<(&'static str, Value)> {
     let mut schemas: Vec<_> = DocumentKind::ALL.into_iter().map(|kind| (kind.file(), document(kind))).collect();
     schemas.push((ANY_DOCUMENT_FILE, any_document()));
     schemas.push((CONFIG_FILE, config_with(targets)));
-    schemas.push((PLAN_FILE, plan()));
+    schemas.push((PLAN_FILE, written(tenantry_core::plan::json::schema(), PLAN_FILE)));
+    schemas.push((DRIFT_FILE, written(tenantry_core::drift::json::schema(), DRIFT_FILE)));
     schemas
 }
 
@@ -130,11 +133,10 @@ fn any_document() -> Value {
     })
 }
 
-/// The schema of a plan, shown or saved.
-fn plan() -> Value {
-    let mut schema = tenantry_core::plan::json::schema();
+/// The schema of what a command writes.
+fn written(mut schema: Value, file: &str) -> Value {
     schema["$schema"] = DIALECT.into();
-    schema["$id"] = format!("{BASE}{PLAN_FILE}").into();
+    schema["$id"] = format!("{BASE}{file}").into();
     schema
 }
 

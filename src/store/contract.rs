@@ -87,6 +87,9 @@ pub trait Store: Send + Sync {
     /// Journals that a target is this system, and records it in place of any other.
     async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError>;
 
+    /// Journals that people were told of drift.
+    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError>;
+
     /// Opens a run and returns its number.
     ///
     /// # Errors
@@ -141,6 +144,9 @@ pub trait Store: Send + Sync {
 
     /// The journal, newest first.
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError>;
+
+    /// The newest entry of one type.
+    async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError>;
 
     /// Follows the hash chain through the whole journal and returns the number of entries.
     ///
@@ -209,6 +215,19 @@ pub struct TargetAccepted {
     #[serde(skip)]
     pub run: Option<RunId>,
     pub target: TargetName,
+}
+
+/// A message about drift that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftReported {
+    /// Who ran it: user@host.
+    pub actor: Arc<str>,
+    pub at: Timestamp,
+    /// Of the set of drifted resources and of what was done to them; `None` if there was none left.
+    pub digest: Option<Arc<str>>,
+    /// The number of drifted resources.
+    pub resources: u64,
 }
 
 /// A lock that a write depends on.
@@ -406,6 +425,8 @@ pub enum JournalEvent {
     Unlocked,
     /// A target is another system than before, or is seen for the first time.
     TargetAccepted,
+    /// People were told of drift.
+    DriftReported,
     /// The records were migrated to a new format.
     Migrated,
 }
@@ -421,6 +442,7 @@ impl JournalEvent {
             Self::RunEnded => "runEnded",
             Self::Unlocked => "unlocked",
             Self::TargetAccepted => "targetAccepted",
+            Self::DriftReported => "driftReported",
             Self::Migrated => "migrated",
         }
     }

@@ -17,8 +17,9 @@ use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::Records;
 use crate::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
-    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
+    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 
 /// Passes everything on until the chosen point.
@@ -73,6 +74,10 @@ impl Store for Halting {
         let result = self.store.accept_target(accepted).await;
         self.point().await;
         result
+    }
+
+    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
+        self.store.report_drift(report).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
@@ -136,6 +141,10 @@ impl Store for Halting {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
         self.store.history(query).await
+    }
+
+    async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {
+        self.store.last(event).await
     }
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {

@@ -18,8 +18,8 @@ use tenantry_core::model::address::Owner;
 
 use crate::changes::Effect;
 use crate::contract::{
-    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, PhaseTransition, RunBegun, RunId, RunOutcome,
-    StepBegun, StepEnded, StoreError, TargetAccepted,
+    DriftReported, Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, PhaseTransition, RunBegun, RunId,
+    RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
 };
 use crate::rows::Cell;
 
@@ -210,6 +210,18 @@ pub fn target_accepted(accepted: &TargetAccepted) -> Result<Draft, serde_json::E
         owner: None,
         detail: canonical(accepted)?,
         effect: Some(Effect::Accepted { target: target.clone(), known }),
+    })
+}
+
+/// What a message about drift leaves in the journal.
+pub fn drift_reported(report: &DriftReported) -> Result<Draft, serde_json::Error> {
+    Ok(Draft {
+        run: None,
+        at: report.at,
+        event: JournalEvent::DriftReported,
+        owner: None,
+        detail: canonical(report)?,
+        effect: None,
     })
 }
 

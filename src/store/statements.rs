@@ -96,6 +96,8 @@ pub const HISTORY: &str = "SELECT sequence, run, at, event, owner, detail, hash 
      WHERE scope = $1 ORDER BY sequence DESC LIMIT $2";
 pub const HISTORY_OF_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 AND owner = $3 ORDER BY sequence DESC LIMIT $2";
+pub const HISTORY_OF_EVENT: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
+     WHERE scope = $1 AND event = $3 ORDER BY sequence DESC LIMIT $2";
 pub const HISTORY_OF_RUN: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 AND run = $3 ORDER BY sequence DESC LIMIT $2";
 pub const HISTORY_OF_RUN_AND_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \

@@ -17,8 +17,9 @@ use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
 use crate::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
-    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
+    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 use crate::journal::{self, Draft, Tip, number};
 use crate::records::{self, JOURNAL_ROWS, Records, line};
@@ -203,6 +204,10 @@ impl<D> Store for SqlStore<D> {
         self.append(None, [journal::target_accepted(accepted)]).await
     }
 
+    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
+        self.append(None, [journal::drift_reported(report)]).await
+    }
+
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
         let scope = Scope { estate: run.estate.clone(), environment: run.environment.clone() };
         if scope != self.scope {
@@ -282,6 +287,16 @@ impl<D> Store for SqlStore<D> {
         };
         let lines = self.read(read).await?;
         lines.into_iter().map(|line| line.into_entry().map_err(|cause| self.failed(attempted, cause))).collect()
+    }
+
+    async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {
+        let attempted = "reading the journal";
+        let read = async |work: &mut Work<'_>| {
+            let parameters = [work.scope(), 1.into(), Parameter::Text(event.as_str().to_owned())];
+            work.fetch(attempted, statements::HISTORY_OF_EVENT, parameters, line).await
+        };
+        let line = self.read(read).await?.into_iter().next();
+        line.map(|line| line.into_entry().map_err(|cause| self.failed(attempted, cause))).transpose()
     }
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {

@@ -47,6 +47,18 @@ fn deployment(namespace: &str, spec: Json) -> Json {
     with(object("apps/v1", "Deployment", Some(namespace), "web"), json!({"spec": whole}))
 }
 
+/// Who is named for which field, with a time for each.
+fn edited_by(present: &Present) -> Vec<String> {
+    let authors = present.authors.iter();
+    authors
+        .map(|(field, author)| {
+            let at = author.at.as_deref().expect("a time");
+            assert!(at.parse::<jiff::Timestamp>().is_ok(), "{at}");
+            format!("{field} by {}", author.name)
+        })
+        .collect()
+}
+
 #[test]
 fn an_edit_shows_as_the_fields_that_were_edited_and_is_repaired() {
     on_server("an_edit_shows_as_the_fields_that_were_edited_and_is_repaired", async |world| {
@@ -59,7 +71,9 @@ fn an_edit_shows_as_the_fields_that_were_edited_and_is_repaired() {
         let edit = json!({"spec": {"replicas": 5, "paused": true}});
         world.by_hand("PATCH", &format!("{path}?fieldManager=kubectl-edit"), edit).await;
         // `paused` is nobody's business but that of who set it.
-        assert_eq!(differing(&desired, &observed(world, &desired).await), ["/spec/replicas"]);
+        let edited = observed(world, &desired).await;
+        assert_eq!(differing(&desired, &edited), ["/spec/replicas"]);
+        assert_eq!(edited_by(&edited), ["/spec/replicas by kubectl-edit"]);
         repair(world, &desired, &desired, &[]).await.expect("what was ours is put right");
         world.assert_settled(&[&desired]).await;
         assert_eq!(world.get(&path).await["spec"]["paused"], true);
@@ -71,9 +85,12 @@ fn an_edit_shows_as_the_fields_that_were_edited_and_is_repaired() {
         containers[0]["env"][0]["value"] = "debug".into();
         let edit = json!({"spec": {"template": {"spec": {"containers": containers}}}});
         world.by_hand("PATCH", &format!("{path}?fieldManager=kubectl-edit"), edit).await;
-        assert_eq!(differing(&desired, &observed(world, &desired).await), ["/spec/template/spec/containers"]);
+        let edited = observed(world, &desired).await;
+        assert_eq!(differing(&desired, &edited), ["/spec/template/spec/containers"]);
+        assert_eq!(edited_by(&edited), ["/spec/template/spec/containers by kubectl-edit"]);
         repair(world, &desired, &desired, &[]).await.expect("what was ours is put right");
         world.assert_settled(&[&desired]).await;
+        assert_eq!(edited_by(&observed(world, &desired).await), [""; 0], "nobody is named for what is as desired");
     });
 }
 

@@ -15,8 +15,9 @@ use tenantry_core::outcome::Outcome;
 use tenantry_engine::EngineError;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
-    Fence, FencingToken, HistoryQuery, JournalEntry, JournalHead, KnownTarget, Lock, LockRequest, PhaseTransition,
-    RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError, TargetAccepted, Unlock,
+    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
@@ -96,6 +97,10 @@ impl Store for Watched {
         self.store.accept_target(accepted).await
     }
 
+    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
+        self.store.report_drift(report).await
+    }
+
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
         let number = self.store.begin_run(run).await?;
         self.mine.lock().expect("no panic").0 = number;
@@ -162,6 +167,10 @@ impl Store for Watched {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
         self.store.history(query).await
+    }
+
+    async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {
+        self.store.last(event).await
     }
 
     async fn verify_journal(&self) -> Result<u64, StoreError> {

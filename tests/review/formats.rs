@@ -118,7 +118,7 @@ fn only_plans_have_these_formats() {
         assert_eq!(output.status.code(), Some(64), "{command:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("only plans have the formats"), "{command:?}");
     }
-    assert!(estate.stdout(&["drift", "--format", "markdown"]).starts_with("<!-- tenantry:plan:shop: -->"));
+    assert!(estate.stdout(&["drift", "--format", "markdown"]).starts_with("<!-- tenantry:drift:shop: -->"));
 }
 
 #[test]

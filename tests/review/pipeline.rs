@@ -146,5 +146,5 @@ fn a_merge_applies_and_the_night_finds_no_drift() {
     let said = runner.job("drift");
     assert_eq!(exits(&said), [("Drift", 0)], "{said:#?}");
     let summary = fs::read_to_string(estate.path().join(".tenantry/summary.md")).expect("the summary");
-    assert!(summary.contains("**nothing to do, 10 unchanged.**"), "{summary}");
+    assert!(summary.contains("**No drift, 10 as desired.**"), "{summary}");
 }

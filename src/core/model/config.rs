@@ -20,6 +20,8 @@ pub struct EstateConfig {
     pub secrets: SecretsTable,
     #[serde(default)]
     pub limits: LimitsTable,
+    #[serde(default)]
+    pub drift: DriftTable,
     /// The systems that resources live in, by name.
     #[serde(default)]
     pub targets: BTreeMap<Name, TargetTable>,
@@ -79,6 +81,40 @@ pub struct LimitsTable {
     /// Seconds that `apply` waits at its end until everything that it wrote is ready or gone. After that it is pending.
     #[schemars(range(min = 0, max = 86_400))]
     pub ready_seconds: u32,
+}
+
+/// What `drift` reports, and whom it tells.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftTable {
+    /// Fields that others may change for a while.
+    pub ignore: Vec<IgnoreRule>,
+    /// Where `drift --notify` sends a message: a URL that takes what Slack's incoming webhooks take, as `env:NAME` or
+    /// `file:PATH`.
+    pub webhook: Option<String>,
+}
+
+/// A field that others may change for a while. `drift` does not report it; `apply` still restores it, because the repository
+/// asks for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IgnoreRule {
+    /// Only resources whose address matches, such as `*/web`; `*` matches any characters.
+    pub address: Option<Arc<str>>,
+    /// Only resources of this kind.
+    pub kind: Option<Arc<str>>,
+    /// The field, as a plan shows it, such as `spec.replicas`. Everything below it is included.
+    #[schemars(length(min = 1))]
+    pub field: Arc<str>,
+    /// Who answers for it.
+    #[schemars(length(min = 1))]
+    pub owner: Arc<str>,
+    /// Why.
+    #[schemars(length(min = 1))]
+    pub reason: Arc<str>,
+    /// The last day on which it counts, in UTC, such as `2027-01-31`.
+    #[schemars(extend("format" = "date"))]
+    pub expires: Arc<str>,
 }
 
 /// A number of resources, or a share of those that exist.

@@ -60,12 +60,24 @@ pub struct Present {
     /// Pointers of fields that the target itself records as set by Tenantry (managed fields). They are removed when the
     /// repository no longer names them, even if the inventory does not have them.
     pub claimed: Arc<[Arc<str>]>,
+    /// Who last wrote fields that are not as desired, by pointer, if the target tells.
+    pub authors: Arc<[(Arc<str>, Author)]>,
     /// Whether a field is as desired but recorded by the target as somebody else's. It is written again so that Tenantry takes
     /// it over; otherwise it would stay when the repository no longer names it.
     pub unclaimed: bool,
     /// A change that the target makes by itself on a later day, such as a price that changes with the next period: reported,
     /// but not waited for.
     pub scheduled: Option<Arc<str>>,
+}
+
+/// Who wrote a field, as the target tells it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Author {
+    /// A user, or the name of a program.
+    pub name: Arc<str>,
+    /// When, as RFC 3339 writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Arc<str>>,
 }
 
 /// Everything that one target has of one kind.

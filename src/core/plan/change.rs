@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Place, Reason};
 use crate::model::address::Address;
-use crate::model::resource::{Applied, Identity, Inventory, TargetName};
+use crate::model::resource::{Applied, Author, Identity, Inventory, TargetName};
 use crate::model::value::{Map, Value};
 
 /// What is done to a resource.
@@ -27,6 +27,10 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every action, in the order in which they are counted.
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::Update, Self::Replace, Self::Delete, Self::Adopt, Self::Move, Self::Forget];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -230,4 +234,8 @@ pub struct FieldChange {
     pub before: Option<Value>,
     /// `None` if the field is removed.
     pub after: Option<Value>,
+    /// Whether the target changed since it was applied, and not the repository alone.
+    pub outside: bool,
+    /// Who changed the target, if the target tells.
+    pub by: Option<Author>,
 }

@@ -9,7 +9,7 @@ use crate::diff::{self, Update};
 use crate::model::kind::{self, Capture, readable_identity};
 use crate::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Observed, Present};
 use crate::model::unknown::Unknown;
-use crate::model::value::{Map, readable_pointer};
+use crate::model::value::{self, Map, readable_pointer};
 use crate::ownership::{self, Claim};
 
 /// The message about an existing resource that conflicts with a desired one.
@@ -59,7 +59,10 @@ pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, c
         old: Some(old.identity.clone()),
         before: Arc::new(diff::owned_before(&desired.kind, &present, old)),
         after: desired.spec.shared(),
-        fields: diff::compare(&desired.kind, &desired.spec, &present.spec, None).into_iter().map(field).collect(),
+        fields: diff::compare(&desired.kind, &desired.spec, &present.spec, None)
+            .into_iter()
+            .map(|difference| field(difference, &present))
+            .collect(),
     };
     draft.replaced.insert((desired.target.clone(), desired.kind.name, old.identity.clone()));
 }
@@ -124,8 +127,11 @@ fn recorded(inputs: &Inputs<'_>, desired: &Desired, applied: Option<&Applied>, w
     change
 }
 
-fn field(difference: diff::Difference) -> FieldChange {
-    FieldChange { path: difference.pointer, before: difference.before, after: difference.after }
+fn field(difference: diff::Difference, present: &Present) -> FieldChange {
+    let diff::Difference { pointer, before, after, drift, pending: _ } = difference;
+    let author = present.authors.iter().find(|(field, _)| value::is_within(&pointer, field));
+    let by = author.filter(|_| drift).map(|(_, author)| author.clone());
+    FieldChange { path: pointer, before, after, outside: drift, by }
 }
 
 /// The change for an existing resource.
@@ -144,7 +150,7 @@ pub fn updated(
     let first = differences.first().map_or("", |difference| &*difference.pointer);
     let origin = (inputs.place)(&desired.address, first);
     let (identity, after) = (identity.clone(), desired.spec.shared());
-    let fields: Vec<FieldChange> = differences.into_iter().map(field).collect();
+    let fields: Vec<FieldChange> = differences.into_iter().map(|difference| field(difference, &present)).collect();
     let work = match &moved_from {
         _ if replaces && !fields.is_empty() => {
             Work::Replace { identity: Some(identity), old: None, before, after, fields }

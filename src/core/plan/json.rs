@@ -21,7 +21,7 @@ use super::{
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
 use crate::model::names::hex;
-use crate::model::resource::{Identity, TargetName};
+use crate::model::resource::{Author, Identity, TargetName};
 use crate::model::value::{Deferred, Map, Value};
 
 /// Why a saved plan cannot be used.
@@ -142,6 +142,12 @@ struct FieldJson {
     before: Option<Value>,
     /// As desired; null if it is removed.
     after: Option<Value>,
+    /// Whether the target changed since it was applied, and not the repository alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    outside: bool,
+    /// Who changed the target, if the target tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Author>,
 }
 
 /// The JSON Schema of a plan.
@@ -346,6 +352,8 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
                 path: field.path.clone(),
                 before: value(&field.path, &field.before),
                 after: value(&field.path, &field.after),
+                outside: field.outside,
+                by: field.by.clone(),
             })
             .collect(),
         depends_on: change.depends_on.clone(),
@@ -371,7 +379,8 @@ fn change(form: ChangeJson) -> Result<Change, InvalidPlan> {
         .map(|field| {
             // JSON tells neither what is deferred in it nor a field that is wanted null from one that goes away.
             let desired = after.as_ref().and_then(|after| after.pointer(&field.path)).cloned();
-            FieldChange { path: field.path, before: field.before, after: desired.or(field.after) }
+            let FieldJson { path, before, after, outside, by } = field;
+            FieldChange { path, before, after: desired.or(after), outside, by }
         })
         .collect();
     let (action, address, identity, old) = (form.action, form.address, form.identity, form.replaces);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::model::kind::Kind;
 use crate::model::resource::Desired;
-use crate::model::value::{Map, Value, push_token};
+use crate::model::value::{Map, Value, is_within, push_token};
 
 /// The text in place of a masked value.
 pub const MASK: &str = "(sensitive)";
@@ -40,9 +40,14 @@ pub fn unless_recorded(kind: Option<&Kind>, spec: &Map) -> Vec<Arc<str>> {
 
 /// Whether the field at a pointer is sensitive, lies within a sensitive field, or contains one.
 pub fn covers(sensitive: &[Arc<str>], pointer: &str) -> bool {
-    sensitive.iter().any(|sensitive| {
-        pointer.strip_prefix(&**sensitive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            || sensitive.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'))
+    sensitive.iter().any(|sensitive| is_within(pointer, sensitive) || is_within(sensitive, pointer))
+}
+
+/// A value that is not shown. A reference to a secret shows nothing of it.
+pub fn masked(value: Option<&Value>) -> Option<Value> {
+    value.map(|value| match value {
+        Value::Deferred(_) => value.clone(),
+        _ => MASK.into(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, codes};
-use crate::model::config::{EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
+use crate::model::config::{DriftTable, EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
 use crate::model::document::Positions;
 use crate::model::mark;
 use crate::model::names::Name;
@@ -21,6 +21,7 @@ pub struct Environment {
     pub store: StoreTable,
     pub secrets: SecretsTable,
     pub limits: LimitsTable,
+    pub drift: DriftTable,
     pub targets: BTreeMap<TargetName, TargetTable>,
 }
 
@@ -91,6 +92,7 @@ pub fn environment(
         store: over.and_then(|table| table.store.clone()).unwrap_or_else(|| config.store.clone()),
         secrets: over.and_then(|table| table.secrets.clone()).unwrap_or_else(|| config.secrets.clone()),
         limits: config.limits.clone(),
+        drift: config.drift.clone(),
         targets,
     })
 }

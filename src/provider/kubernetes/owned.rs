@@ -4,6 +4,8 @@
 //! `k:{"name":"web"}` an item of a list by its keys, `v:"x"` a value of a set, `.` the place itself. A place without
 //! anything below it is owned whole.
 
+use std::borrow::Cow;
+
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::mark::MANAGER;
@@ -42,6 +44,24 @@ pub fn is_applied(entry: &Json) -> bool {
 /// Whether a manager has its fields because it wrote them, and not by server-side apply.
 pub fn is_written(entry: &Json) -> bool {
     text(entry, "operation") == "Update" && is_of_object(entry)
+}
+
+/// A manager other than Tenantry, with its part of an object and when it last wrote it.
+pub struct Writer<'a> {
+    pub manager: &'a str,
+    /// As RFC 3339 writes it.
+    pub time: Option<&'a str>,
+    pub part: Owned<'a>,
+}
+
+/// Everybody else who has written fields of an object, its subresource `scale` included.
+pub fn writers(object: &Json) -> impl Iterator<Item = Writer<'_>> {
+    let is_ours = |entry: &&Json| is_applied(entry) && text(entry, "manager") == MANAGER;
+    entries(object).filter(move |entry| !is_ours(entry) && text(entry, "subresource") != "status").map(|entry| Writer {
+        manager: text(entry, "manager"),
+        time: entry.get("time").and_then(Json::as_str),
+        part: Owned::tree(entry),
+    })
 }
 
 /// An item of a list in a tree.
@@ -112,6 +132,23 @@ impl<'a> Owned<'a> {
     /// The parts that others have by server-side apply.
     pub fn applied_by_others(object: &'a Json) -> impl Iterator<Item = Self> {
         entries(object).filter(|entry| is_applied(entry) && text(entry, "manager") != MANAGER).map(Self::tree)
+    }
+
+    /// Whether a manager whose part this is has the place at the tokens of a pointer into `value`, or something below it.
+    pub fn has(self, value: &Value, tokens: &[Cow<'_, str>]) -> bool {
+        let Self::Ours(_) = self else { return false };
+        let Some((token, below)) = tokens.split_first() else { return true };
+        if self.is_whole() {
+            return true;
+        }
+        match value {
+            Value::List(items) => {
+                let Some(item) = token.parse().ok().and_then(|at: usize| items.get(at)) else { return false };
+                let parts = self.items().unwrap_or_default();
+                parts.iter().any(|(part, theirs)| part.is(item) && theirs.has(item, below))
+            }
+            other => self.field(token).has(other.get(token).unwrap_or(&Value::Null), below),
+        }
     }
 
     fn tree(entry: &'a Json) -> Self {
@@ -195,5 +232,30 @@ mod tests {
         assert!(unclaimed(&desired, &desired, &ours, &set));
         let same = json!({"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:value": {}}}});
         assert!(!unclaimed(&desired, &desired, &ours, &same));
+    }
+
+    #[test]
+    fn a_field_has_writers_beside_us() {
+        let object = json!({
+            "spec": {"replicas": 5, "containers": [{"name": "b", "image": "x"}, {"name": "a", "image": "y"}]},
+            "metadata": {"managedFields": [
+                {"manager": MANAGER, "operation": "Apply", "time": "2026-11-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+                {"manager": "kubectl-edit", "operation": "Update", "time": "2026-11-02T00:00:00Z",
+                 "fieldsV1": {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {"f:image": {}}}}}},
+                {"manager": "scaler", "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+                {"manager": "controller", "operation": "Update", "subresource": "status", "fieldsV1": {"f:spec": {}}},
+            ]},
+        });
+        let value = Value::from(&object);
+        let who = |pointer: &str| -> Vec<&str> {
+            let tokens: Vec<_> = pointer.split('/').skip(1).map(Cow::Borrowed).collect();
+            writers(&object).filter(|writer| writer.part.has(&value, &tokens)).map(|writer| writer.manager).collect()
+        };
+        assert_eq!(who("/spec/replicas"), ["scaler"]);
+        assert_eq!(who("/spec/containers/1/image"), ["kubectl-edit"]);
+        assert_eq!(who("/spec/containers"), ["kubectl-edit"]);
+        assert_eq!(who("/spec/containers/0/image"), [""; 0]);
+        assert_eq!(who("/spec/containers/7/image"), [""; 0]);
+        assert_eq!(who("/spec/paused"), [""; 0]);
     }
 }

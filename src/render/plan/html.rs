@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::difference::{Difference, Sign};
 use super::view::{ChangeView, Group, PlanView, Script};
+use crate::difference::{Difference, Sign};
 use crate::visible::visible;
 use crate::words;
 use tenantry_core::diagnostics::Severity;
@@ -112,7 +112,7 @@ fn tools(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
         "<nav id=\"tools\" aria-label=\"Search and filters\" hidden>\n<input id=\"search\" type=\"search\" \
          placeholder=\"Search tenants, kinds, names, values\" aria-label=\"Search\">\n",
     );
-    for action in ACTIONS {
+    for action in Action::ALL {
         let changes = view.groups.iter().flat_map(|group| group.changes.iter().map(move |change| (group, change)));
         let count: usize =
             changes.filter(|(_, change)| change.action == action).map(|(group, _)| group.owners.len()).sum();
@@ -131,9 +131,6 @@ fn tools(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
     Ok(())
 }
 
-const ACTIONS: [Action; 7] =
-    [Action::Create, Action::Update, Action::Replace, Action::Delete, Action::Adopt, Action::Move, Action::Forget];
-
 fn group(html: &mut String, group: &Group<'_>) -> fmt::Result {
     let destroys = group.changes.iter().any(|change| change.action.destroys());
     write!(html, "<details class=\"group\"{}>\n<summary>", if destroys { " open" } else { "" })?;
@@ -149,7 +146,7 @@ fn group(html: &mut String, group: &Group<'_>) -> fmt::Result {
     if let Some(phase) = group.phase() {
         write!(html, " <span class=\"phase\">{}</span>", escaped(&phase))?;
     }
-    for action in ACTIONS {
+    for action in Action::ALL {
         let count = group.changes.iter().filter(|change| change.action == action).count();
         if count > 0 {
             write!(html, " <span class=\"badge {0}\">{count} {0}</span>", action.as_str())?;

@@ -6,17 +6,14 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::difference::{Difference, Sign};
 use super::view::{self, ChangeView, Group, PlanView, Script};
+use crate::difference::{Difference, Sign};
 use crate::page::Page;
 use crate::style::Label;
 use crate::words;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::plan::sensitive::MASK;
 use tenantry_core::plan::{Action, Blocked, Finding};
-
-/// Names that a line lists before it only counts.
-const NAMES: usize = 6;
 
 /// Writes a plan.
 ///
@@ -51,7 +48,7 @@ fn group(out: &mut Page<'_>, group: &Group<'_>) -> io::Result<()> {
     let heading = match group.owners.as_slice() {
         [owner] => owner.to_string(),
         owners => {
-            let names = listed(owners.iter().map(ToString::to_string));
+            let names = words::listed(owners.iter().map(ToString::to_string));
             format!("{} {} with the same changes: {names}", owners.len(), group.noun())
         }
     };
@@ -74,17 +71,14 @@ fn records(out: &mut Page<'_>, records: &[String]) -> io::Result<()> {
     if records.is_empty() {
         return Ok(());
     }
-    let what =
-        format!("{} {:<7} {}", words::symbol(Action::Update), Action::Update.as_str(), listed(records.iter().cloned()));
+    let what = format!(
+        "{} {:<7} {}",
+        words::symbol(Action::Update),
+        Action::Update.as_str(),
+        words::listed(records.iter().cloned())
+    );
     let why = "the inventory is brought up to date; the targets stay as they are";
     writeln!(out, "  {}  {}", words::label(Action::Update).paint(what), Label::Quiet.paint(why))
-}
-
-/// The first names, and how many more there are.
-fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMES);
-    let first = names.take(NAMES).collect::<Vec<_>>().join(", ");
-    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 fn change(out: &mut Page<'_>, change: &ChangeView<'_>) -> io::Result<()> {
@@ -106,27 +100,37 @@ fn change(out: &mut Page<'_>, change: &ChangeView<'_>) -> io::Result<()> {
         writeln!(out, "      {field}: {value}")?;
     }
     for (field, difference) in &change.fields {
-        match difference {
-            Difference::Values { before, after } => writeln!(out, "      {field}: {before} → {after}")?,
-            Difference::Lines(lines) => {
-                writeln!(out, "      {field}:")?;
-                for line in lines {
-                    let text = format!("{} {}", line.sign.symbol(), line.text);
-                    let text = match line.sign {
-                        Sign::Removed => Label::Destroy.paint(text),
-                        Sign::Added => Label::Create.paint(text),
-                        Sign::Moved => Label::Adopt.paint(text),
-                        Sign::Same | Sign::Gap => Label::Quiet.paint(text),
-                    };
-                    writeln!(out, "        {text}")?;
-                }
-            }
-        }
+        self::difference(out, field, difference, None)?;
     }
     for script in &change.scripts {
         self::script(out, script)?;
     }
     Ok(())
+}
+
+/// A field that differs, with who changed it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn difference(out: &mut Page<'_>, field: &str, difference: &Difference, by: Option<&str>) -> io::Result<()> {
+    let by = by.map(|by| format!("  {}", Label::Quiet.paint(by))).unwrap_or_default();
+    match difference {
+        Difference::Values { before, after } => writeln!(out, "      {field}: {before} → {after}{by}"),
+        Difference::Lines(lines) => {
+            writeln!(out, "      {field}:{by}")?;
+            for line in lines {
+                let text = format!("{} {}", line.sign.symbol(), line.text);
+                let text = match line.sign {
+                    Sign::Removed => Label::Destroy.paint(text),
+                    Sign::Added => Label::Create.paint(text),
+                    Sign::Moved => Label::Adopt.paint(text),
+                    Sign::Same | Sign::Gap => Label::Quiet.paint(text),
+                };
+                writeln!(out, "        {text}")?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// What would run, line by line.
@@ -145,7 +149,7 @@ fn blocked(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
     }
     writeln!(out, "{}", Label::Heading.paint("Blocked: nothing is done about these"))?;
     for (reason, members) in &view.blocked {
-        let names = listed(members.iter().map(|Blocked { address, .. }| address.to_string()));
+        let names = words::listed(members.iter().map(|Blocked { address, .. }| address.to_string()));
         writeln!(out, "  {} {names}: {reason}", Label::Warning.paint("!"))?;
     }
     if view.is_unknown {
@@ -158,25 +162,34 @@ fn findings(out: &mut Page<'_>, findings: &[Finding]) -> io::Result<()> {
     // One reason that blocks a thousand resources is one thing to know.
     let mut seen = 0;
     for finding in view::said(findings) {
-        let Finding { code, severity, refuses, message, help, origin, .. } = finding;
-        if !refuses && seen >= 20 {
+        if !finding.refuses && seen >= 20 {
             continue;
         }
         seen += 1;
-        let word = match (severity, refuses) {
-            (_, true) => Label::Error.paint(format!("refused[{code}]")),
-            (Severity::Error, _) => Label::Error.paint(format!("error[{code}]")),
-            (Severity::Warning, _) => Label::Warning.paint(format!("warning[{code}]")),
-        };
-        let place = origin.as_ref().map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default();
-        writeln!(out, "{word}: {message}{place}")?;
-        if let Some(help) = help {
-            writeln!(out, "  help: {help}")?;
-        }
+        self::finding(out, finding)?;
     }
     let hidden = view::said(findings).count() - seen;
     if hidden > 0 {
         writeln!(out, "… and {hidden} more findings; --format json has them all")?;
     }
     if seen == 0 { Ok(()) } else { writeln!(out) }
+}
+
+/// A finding with its place and its remedy.
+///
+/// # Errors
+/// Those of `out`.
+pub fn finding(out: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
+    let Finding { code, severity, refuses, message, help, origin, .. } = finding;
+    let word = match (severity, refuses) {
+        (_, true) => Label::Error.paint(format!("refused[{code}]")),
+        (Severity::Error, _) => Label::Error.paint(format!("error[{code}]")),
+        (Severity::Warning, _) => Label::Warning.paint(format!("warning[{code}]")),
+    };
+    let place = origin.as_ref().map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default();
+    writeln!(out, "{word}: {message}{place}")?;
+    if let Some(help) = help {
+        writeln!(out, "  help: {help}")?;
+    }
+    Ok(())
 }

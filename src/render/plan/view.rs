@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::difference::{self, Difference};
+use crate::difference::{self, Difference};
 use crate::{hindrance, reason, words};
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::{at, readable_identity};
-use tenantry_core::model::value::{Value, push_token, readable_pointer};
-use tenantry_core::plan::sensitive::{self, MASK};
+use tenantry_core::model::value::{Value, is_within, readable_pointer};
+use tenantry_core::plan::sensitive::{self, MASK, masked};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
 /// How a plan is looked at.
@@ -270,14 +270,6 @@ fn change<'p>(change: &'p Change, alike: &[&Change], view: View<'_>) -> ChangeVi
     }
 }
 
-/// A reference to a secret shows nothing of it.
-fn masked(value: Option<&Value>) -> Option<Value> {
-    value.map(|value| match value {
-        Value::Deferred(_) => value.clone(),
-        _ => MASK.into(),
-    })
-}
-
 /// What would run, if anything would.
 fn script<'p>(change: &'p Change, path: &str, is_alone: bool, is_hidden: bool) -> Option<Script<'p>> {
     let is_new = matches!(change.action(), Action::Create | Action::Replace);
@@ -301,7 +293,7 @@ fn contents(
 ) -> Vec<(String, String)> {
     let Some(after) = change.work.after() else { return Vec::new() };
     let mut contents = Vec::new();
-    each_field(&Value::Map(after.clone()), &mut String::new(), &mut |pointer, value| {
+    Value::Map(after.clone()).for_each(&is_in_one_line, &mut |pointer, value| {
         if value.is_null() || !is_shown(pointer, value) {
             return;
         }
@@ -318,31 +310,14 @@ fn contents(
     contents
 }
 
-/// Calls `visit` with every value that is shown in one line: a list without maps or lists in it is one.
-fn each_field(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &Value)) {
-    let length = pointer.len();
+/// Whether a value is shown in one line: a list without maps or lists in it is.
+fn is_in_one_line(value: &Value) -> bool {
+    let is_nested = |item: &Value| matches!(item, Value::Map(_) | Value::List(_));
     match value {
-        Value::Map(map) => {
-            for (key, value) in map.iter() {
-                push_token(pointer, key);
-                each_field(value, pointer, visit);
-                pointer.truncate(length);
-            }
-        }
-        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_))) => {
-            for (index, item) in items.iter().enumerate() {
-                push_token(pointer, &index.to_string());
-                each_field(item, pointer, visit);
-                pointer.truncate(length);
-            }
-        }
-        leaf => visit(pointer, leaf),
+        Value::Map(_) => false,
+        Value::List(items) => !items.iter().any(is_nested),
+        _ => true,
     }
-}
-
-/// Whether a field is at a pointer or below it.
-fn is_within(path: &str, pointer: &str) -> bool {
-    path.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A value that grants no rights.

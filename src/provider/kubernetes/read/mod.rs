@@ -28,17 +28,18 @@ use super::client::{Cluster, JSON, METADATA_LIST};
 use super::discovery::{Discovery, Resource};
 use super::error::{Failed as _, Failure};
 use super::mark::{selector, unmarked};
-use super::owned::{Owned, is_unclaimed};
+use super::owned::{Owned, is_unclaimed, writers};
 use super::ready;
 use super::types::{self, OBJECT, object};
 pub use list::list;
 pub use project::left_behind;
 use project::{Projection, project};
+use tenantry_core::diff;
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Desired, Identity, KindObservation, Observed, Present};
-use tenantry_core::model::value::{Map, Value};
+use tenantry_core::model::resource::{Author, Desired, Identity, KindObservation, Observed, Present};
+use tenantry_core::model::value::{Map, Value, unescape_token};
 use tenantry_core::ownership;
 use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 
@@ -101,6 +102,25 @@ impl Found {
         let owned = Owned::of(record.as_ref().unwrap_or(&self.raw), &resource.api_version);
         let found = project(&self.live, spec, owned);
         Projection { spec: types::normalise(&found.spec), ..found }
+    }
+
+    /// Who wrote the fields of `spec`, which is what is there, that are not as desired.
+    fn authors(&self, desired: &Desired, spec: &Map, resource: &Resource) -> Arc<[(Arc<str>, Author)]> {
+        if *spec == **desired.spec.fields() {
+            return Arc::default();
+        }
+        let record = owned_record(&self.raw, &resource.kind);
+        let record = record.as_ref().unwrap_or(&self.raw);
+        let found = Value::from(spec.clone());
+        let differences = diff::compare(&desired.kind, &desired.spec, spec, None);
+        let author = |difference: diff::Difference| {
+            let tokens: Vec<_> = difference.pointer.split('/').skip(1).map(unescape_token).collect();
+            let writers = writers(record).filter(|writer| writer.part.has(&found, &tokens));
+            let last = writers.max_by(|a, b| a.time.cmp(&b.time))?;
+            let author = Author { name: last.manager.into(), at: last.time.map(Into::into) };
+            Some((difference.pointer, author))
+        };
+        differences.into_iter().filter_map(author).collect()
     }
 
     /// Whether something that `spec` asks for is there as asked for, and not on the server's record as ours.
@@ -263,7 +283,9 @@ impl KubernetesReader {
         };
         let pending = ready::pending(&found.raw, of).map(Into::into);
         let unclaimed = is_ours && found.is_unclaimed(&desired.spec, resource);
-        let present = Present { spec: Arc::new(spec), mark, pending, claimed, unclaimed, ..Present::default() };
+        let authors = if is_ours { found.authors(desired, &spec, resource) } else { Arc::default() };
+        let present =
+            Present { spec: Arc::new(spec), mark, pending, claimed, authors, unclaimed, ..Present::default() };
         (identity, Observed::Present(present))
     }
 }

@@ -1,0 +1,215 @@
+//! `drift` as it runs every night: what it tells apart, its reports, and whom it tells how often.
+
+use std::fs;
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value as Json, json};
+use sqlx::{Connection as _, Executor as _};
+
+use crate::command::tenantry;
+use crate::review::Estate;
+use crate::support::server::{Asked, Reply, Server};
+
+/// Does to the simulated targets what somebody would do by hand.
+async fn by_hand(estate: &Estate, sql: &'static str) {
+    let path = estate.path().join(".tenantry/default/sandbox.db");
+    let mut world = sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("a world");
+    world.execute(sql).await.expect("SQL");
+    world.close().await.expect("closes");
+}
+
+const HIGHER: &str =
+    "UPDATE resources SET spec = json_set(spec, '$.connectionLimit', 99) WHERE identity IN ('ant', 'bee')";
+const GONE: &str = "DELETE FROM resources WHERE identity = 'cat'";
+
+fn exit(output: &Output) -> i32 {
+    output.status.code().expect("it ended by itself")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn addresses(list: &Json) -> Vec<String> {
+    let address = |entry: &Json| entry["address"].as_str().or(entry.as_str()).expect("an address").to_owned();
+    list.as_array().expect("a list").iter().map(address).collect()
+}
+
+async fn drifted() -> Estate {
+    let estate = Estate::new();
+    estate.apply();
+    by_hand(&estate, HIGHER).await;
+    by_hand(&estate, GONE).await;
+    // Not drift: the repository asks for something else now.
+    estate.tenant("dog", "large", "another title");
+    estate
+}
+
+#[tokio::test]
+async fn an_estate_that_nobody_touched_has_none() {
+    let estate = Estate::new();
+    estate.apply();
+    for _ in 0..2 {
+        let output = estate.run(&["drift"]);
+        assert_eq!(exit(&output), 0, "{}", err(&output));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("\nNo drift, 10 as desired.\n"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn drift_is_told_apart_from_what_is_pending() {
+    let estate = drifted().await;
+    let output = estate.run(&["drift"]);
+    assert_eq!(exit(&output), 2);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let shown: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        shown[3..],
+        [
+            "2 owners with the same drift: ant, bee",
+            "  ~ changed role postgres.role",
+            "      connectionLimit: -1 → 99",
+            "",
+            "cat",
+            "  - deleted role postgres.role cat  (tenants/blueprints.yaml:15)",
+            "",
+            "2 resources changed and 1 deleted outside Tenantry, 1 pending in the repository, 6 as desired.",
+        ],
+        "{text}"
+    );
+    let json: Json = serde_json::from_str(&estate.stdout(&["drift", "--format", "json"])).expect("JSON");
+    assert_eq!(addresses(&json["drifted"]), ["ant/role", "bee/role", "cat/role"]);
+    assert_eq!(addresses(&json["pending"]), ["dog/row"]);
+    let field = &json["drifted"][0]["fields"][0];
+    assert_eq!(
+        (&field["path"], &field["wanted"], &field["found"]),
+        (&json!("/connectionLimit"), &json!(-1), &json!(99))
+    );
+    let schema = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/drift.v1.schema.json"));
+    let schema: Json = serde_json::from_str(&schema.expect("the schema is there")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert_eq!(validator.iter_errors(&json).map(|error| error.to_string()).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[tokio::test]
+async fn rules_leave_out_what_others_may_change_for_a_while() {
+    let estate = drifted().await;
+    let rule = "\n[[drift.ignore]]\nkind = \"postgres.role\"\naddress = \"ant/*\"\nfield = \"connectionLimit\"\n\
+        owner = \"sre\"\nreason = \"load test\"\nexpires = \"2030-06-30\"\n";
+    let config = fs::read_to_string(estate.path().join("tenantry.toml")).expect("reads");
+    estate.write("tenantry.toml", &format!("{config}{rule}"));
+    let run = |now: &str| estate.run(&["drift", "--now", now, "--format", "json"]);
+    let json: Json = serde_json::from_slice(&run("2030-06-30T23:00:00Z").stdout).expect("JSON");
+    assert_eq!(addresses(&json["drifted"]), ["bee/role", "cat/role"]);
+    assert_eq!((&json["ignored"][0]["address"], &json["ignored"][0]["owner"]), (&json!("ant/role"), &json!("sre")));
+    let expired = run("2030-07-01T01:00:00Z");
+    assert!(
+        err(&expired).contains("The rule of sre for `connectionLimit` expired after 2030-06-30"),
+        "{}",
+        err(&expired)
+    );
+    let json: Json = serde_json::from_slice(&expired.stdout).expect("JSON");
+    assert_eq!(addresses(&json["drifted"]), ["ant/role", "bee/role", "cat/role"]);
+    // The repository still asks for the field: a rule is about reports.
+    assert!(estate.stdout(&["plan", "--now", "2030-06-30T23:00:00Z"]).contains("connectionLimit"));
+
+    for (wrong, told) in [
+        (rule.replace("2030-06-30", "2030-06-31"), "expires"),
+        (rule.replace("owner = \"sre\"\n", ""), "owner"),
+        (rule.replace("field", "feild"), "feild"),
+    ] {
+        estate.write("tenantry.toml", &format!("{config}{wrong}"));
+        let output = estate.run(&["validate"]);
+        assert_eq!(exit(&output), 1, "{wrong}");
+        assert!(err(&output).contains(told) && err(&output).contains("tenantry.toml:"), "{}", err(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_gets_a_report_and_a_monitor_its_metrics() {
+    let estate = drifted().await;
+    estate.tenant("ant", "small", "<ant> & \"sons\"");
+    let (junit, metrics) = (estate.path().join("drift.xml"), estate.path().join("tenantry.prom"));
+    let (junit, metrics) = (junit.to_str().expect("a path"), metrics.to_str().expect("a path"));
+    let output = estate.run(&["drift", "--quiet", "--junit", junit, "--metrics", metrics]);
+    assert_eq!(exit(&output), 2, "{}", err(&output));
+    let xml = fs::read_to_string(junit).expect("a report");
+    assert!(xml.contains("tests=\"7\" failures=\"3\" errors=\"0\""), "{xml}");
+    assert!(xml.contains("<testcase classname=\"shop\" name=\"dog\"/>"), "{xml}");
+    assert!(xml.contains("name=\"bee\">\n      <failure message=\"changed outside Tenantry\">"), "{xml}");
+    assert!(xml.contains("  connectionLimit: -1 → 99\n"), "{xml}");
+
+    let text = fs::read_to_string(metrics).expect("metrics");
+    let has = |line: &str| assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    let kind = "estate=\"shop\",environment=\"\",target=\"main\",kind=\"postgres.role\"";
+    has(&format!("tenantry_drift_resources{{{kind},state=\"changed\"}} 2"));
+    has(&format!("tenantry_drift_resources{{{kind},state=\"deleted\"}} 1"));
+    has("tenantry_drifted{estate=\"shop\",environment=\"\"} 3");
+    has("tenantry_pending_resources{estate=\"shop\",environment=\"\"} 2");
+    has("tenantry_tenants{estate=\"shop\",environment=\"\",tier=\"small\",phase=\"active\"} 3");
+    assert!(text.contains("tenantry_last_apply_timestamp_seconds{"), "{text}");
+    assert!(!fs::exists(format!("{metrics}.new")).expect("the folder is there"), "nothing is left beside the file");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_told_once_and_again_when_it_is_another_drift() {
+    let estate = drifted().await;
+    let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+    let status = Arc::new(Mutex::new(500));
+    let server = {
+        let (asked, status) = (asked.clone(), status.clone());
+        Server::start(move |request| {
+            asked.lock().expect("nobody panics").push(request);
+            let status = *status.lock().expect("nobody panics");
+            async move { Reply { status, body: b"no /services/T0/B0/secret here".to_vec(), ..Reply::default() } }
+        })
+        .await
+    };
+    let config = fs::read_to_string(estate.path().join("tenantry.toml")).expect("reads");
+    estate.write("tenantry.toml", &format!("{config}\n[drift]\nwebhook = \"env:CHAT\"\n"));
+    let chat = format!("{}/services/T0/B0/secret?key=hidden", server.url);
+    let notify = |chat: Option<&str>| {
+        let mut command = tenantry(estate.path());
+        command.args(["drift", "--notify"]).env_remove("CHAT");
+        if let Some(chat) = chat {
+            command.env("CHAT", chat);
+        }
+        // The server answers on this runtime meanwhile.
+        tokio::task::block_in_place(|| command.output().expect("the command runs"))
+    };
+    let count = || asked.lock().expect("nobody panics").len();
+
+    let without = notify(None);
+    assert_eq!(exit(&without), 1);
+    assert!(err(&without).contains("CHAT is not set"), "{}", err(&without));
+    let refused = notify(Some(&chat));
+    assert_eq!((exit(&refused), count()), (1, 1));
+    assert!(err(&refused).contains("127.0.0.1: it answered 500"), "{}", err(&refused));
+    assert!(!err(&refused).contains("T0/B0") && !err(&refused).contains("hidden"), "{}", err(&refused));
+
+    *status.lock().expect("nobody panics") = 200;
+    assert_eq!((exit(&notify(Some(&chat))), count()), (2, 2), "what did not arrive is sent again");
+    let message = asked.lock().expect("nobody panics")[1].clone();
+    assert_eq!((message.path.as_str(), message.query.as_str()), ("/services/T0/B0/secret", "key=hidden"));
+    let text = message.json()["text"].as_str().expect("a text").to_owned();
+    assert!(text.contains("*ant, bee*\n• changed role postgres.role: connectionLimit\n"), "{text}");
+    assert!(!text.contains("99"), "values stay out of a chat: {text}");
+    assert_eq!((exit(&notify(Some(&chat))), count()), (2, 2), "the same every night is told once");
+    by_hand(&estate, "UPDATE resources SET spec = json_set(spec, '$.connectionLimit', 5) WHERE identity = 'ant'").await;
+    assert_eq!((exit(&notify(Some(&chat))), count()), (2, 3), "another value is another drift");
+    estate.apply();
+    assert_eq!((exit(&notify(Some(&chat))), count()), (0, 4), "that it is over is told");
+    assert_eq!((exit(&notify(Some(&chat))), count()), (0, 4));
+    let history = estate.stdout(&["history"]);
+    assert_eq!(history.matches("driftReported").count(), 3, "{history}");
+    assert!(estate.run(&["history", "--verify"]).status.success());
+}
+
+#[test]
+fn a_message_is_about_the_whole_estate() {
+    let estate = Estate::new();
+    let output = estate.run(&["drift", "--notify", "--tenant", "ant"]);
+    assert_eq!(exit(&output), 64, "{}", err(&output));
+}
