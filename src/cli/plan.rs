@@ -25,12 +25,12 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     session.tell_simulated(output);
     let store = session.store().await?;
-    let secrets = session.secrets()?;
+    let secrets = session.secrets_at_hand()?;
     let touched = touched(global, command, &session, output)?;
     let selected = session.selected(&command.selection)?;
     let is_asked_for =
         |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
-    let plan = make_for(&session, &*store, &*secrets, &is_asked_for, output).await?;
+    let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
     show(&plan, &session.catalogue, output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
@@ -82,13 +82,13 @@ pub async fn make(
     selection: &Selection,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    make_for(session, store, secrets, &session.selected(selection)?, output).await
+    make_for(session, store, Some(secrets), &session.selected(selection)?, output).await
 }
 
 async fn make_for(
     session: &Session,
     store: &dyn Store,
-    secrets: &dyn SecretStore,
+    secrets: Option<&dyn SecretStore>,
     selected: &(dyn Fn(&Owner) -> bool + Sync),
     output: &Output,
 ) -> Result<Plan, Failure> {

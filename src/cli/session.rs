@@ -188,6 +188,21 @@ impl Session {
         Ok(Box::new(SqliteStore::open(&path, &scope, self.mode).await?))
     }
 
+    /// The secret store of the environment for a command that only looks: nothing if its identity is not at hand, as on a pull
+    /// request.
+    ///
+    /// # Errors
+    /// If it is at hand and does not open the store.
+    pub fn secrets_at_hand(&self) -> Result<Option<Box<dyn SecretStore>>, Failure> {
+        let table = &self.environment.secrets;
+        let is_kept_in_file = table.target.is_none() && !(self.environment.is_simulated() && table.identity.is_none());
+        let identity = || settings::lookup(table.identity.as_deref()?, &self.folder, &system::variable).ok();
+        match is_kept_in_file && !self.rehearsal && identity().is_none() {
+            true => Ok(None),
+            false => self.secrets().map(Some),
+        }
+    }
+
     /// The secret store of the environment.
     ///
     /// # Errors

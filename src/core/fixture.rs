@@ -17,7 +17,7 @@ use super::model::resource::{
     Applied, Begun, BegunWrite, Desired, Identity, Inventory, KindObservation, Observed, Present,
 };
 use super::model::value::{Map, Value};
-use super::plan::build::{Inputs, build};
+use super::plan::build::{Inputs, Secrets, build};
 use super::plan::{Plan, passes};
 
 const TARGET: &str = "main";
@@ -209,8 +209,10 @@ pub fn plan(world: &Json) -> Plan {
         begun: &begun,
         unfinished: &unfinished,
         observed: &observed,
-        secret_hashes: &HashMap::new(),
-        missing_secrets: &BTreeSet::new(),
+        secrets: match world["secrets"].as_str() {
+            Some("unread") => Secrets::Unread,
+            _ => Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
+        },
         systems: &Systems::default(),
         selected: &|_| true,
         threads: 1,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::desired::OwnerResources;
-use crate::diff::{self, Known, Verdict};
+use crate::diff::{self, Known, Secret, Verdict};
 use crate::model::address::{Address, Owner};
 use crate::model::document::Phase;
 use crate::model::kind::{Catalogue, Kind, MarkPlace, at};
@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
             observed,
             applied,
             begun: None,
-            secret_hash: self.inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
+            secret: Secret::Hash(self.inputs.secret_hashes.get(&desired.address).map(|hash| &**hash)),
         })
     }
 

@@ -122,6 +122,9 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
     if plan.is_refused() {
         return Err(EngineError::Refused);
     }
+    if plan.secrets_unread {
+        return Err(EngineError::SecretsUnread);
+    }
     for (name, expires) in &plan.approvals {
         if policy::expiry(expires).is_none_or(|until| now >= until) {
             return Err(EngineError::ApprovalExpired { name: name.to_string(), expires: expires.to_string() });

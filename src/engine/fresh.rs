@@ -9,7 +9,7 @@ use super::plan::{begun, unfinished};
 use super::targets::Targets;
 use tenantry_core::collections;
 use tenantry_core::diagnostics::{FileId, Origin, Span};
-use tenantry_core::diff::{self, Known, Verdict};
+use tenantry_core::diff::{self, Known, Secret, Verdict};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::{Catalogue, MarkPlace};
@@ -232,9 +232,9 @@ impl Fresh {
             MarkPlace::Inventory => Some(""),
             _ => mark.and_then(|mark| mark.secret_hash.as_deref()),
         };
-        let secret_hash = told.filter(|_| !writes_secret);
+        let secret = Secret::Hash(told.filter(|_| !writes_secret));
         let scope = &self.scope;
-        diff::diff(&Known { scope, desired, earlier: &desired.previously, observed, applied, begun, secret_hash })
+        diff::diff(&Known { scope, desired, earlier: &desired.previously, observed, applied, begun, secret })
     }
 }
 

@@ -34,6 +34,8 @@ pub enum EngineError {
     Setting { place: String, setting: String, cause: String },
     #[error("the plan is refused by a guard")]
     Refused,
+    #[error("the plan was made without the secret store, so it is not known which secrets were changed or lost")]
+    SecretsUnread,
     #[error("the plan was made for {made}, but this is {here}")]
     OtherEstate { made: String, here: String },
     #[error("the journal of the store at {location} does not have the {length} entries that the plan was made with")]

@@ -1,6 +1,6 @@
 //! `plan`: everything before the first write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase};
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity, Inventory};
-use tenantry_core::plan::build::{self, Inputs};
+use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
 use tenantry_core::resolve::{self, Resolved};
@@ -29,7 +29,8 @@ pub struct Request<'a> {
     pub estate: &'a Estate,
     pub targets: &'a Targets<'a>,
     pub store: &'a dyn Store,
-    pub secrets: &'a dyn SecretStore,
+    /// `None` if the secret store cannot be opened here: then values of secrets are not compared, and the plan cannot be applied.
+    pub secrets: Option<&'a dyn SecretStore>,
     pub now: Timestamp,
     /// Which owners the plan is for.
     pub selected: &'a (dyn Fn(&Owner) -> bool + Sync),
@@ -177,9 +178,13 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         let systems = Systems::new(told, &accepted);
         systems.distrust(&mut observed);
         // Read after the targets: whatever a run at the same time has written was in the secret store before.
-        let values = SecretValues::read(*secrets, all().map(|desired| desired.spec.fields()), &earlier).await?;
-        let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
-        let missing_secrets = values.missing(all().map(|desired| desired.spec.fields()));
+        let specs = || all().map(|desired| desired.spec.fields());
+        let (mut hashes, mut missing) = (HashMap::new(), BTreeSet::new());
+        if let Some(secrets) = secrets {
+            let values = SecretValues::read(*secrets, specs(), &earlier).await?;
+            hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
+            missing = values.missing(specs());
+        }
         let (keys, time) = (targets.placement_keys(), now.to_string());
         let inputs = desired::Inputs {
             estate,
@@ -210,8 +215,10 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             unfinished: &unfinished,
             observed: &observed,
             systems: &systems,
-            secret_hashes: &secret_hashes,
-            missing_secrets: &missing_secrets,
+            secrets: match secrets {
+                Some(_) => Secrets::Read { hashes: &hashes, missing: &missing },
+                None => Secrets::Unread,
+            },
             selected: *selected,
             threads: *threads,
             place: &|address, pointer| place(estate, &provenance, address, pointer),

@@ -46,8 +46,8 @@ fn verdict(desired: &Desired, present: &Present, applied: Option<&Applied>, begu
     let write = Begun { generation: 1, write: BegunWrite::Write, spec: None };
     let begun = begun.then_some(&write);
     // Every secret is to be had.
-    let secret_hash = Some("hash");
-    diff(&Known { scope: ESTATE, desired, earlier: &[], observed: &observed, applied, begun, secret_hash })
+    let secret = tenantry_core::diff::Secret::Hash(Some("hash"));
+    diff(&Known { scope: ESTATE, desired, earlier: &[], observed: &observed, applied, begun, secret })
 }
 
 fn version(data: Value) -> Desired {

@@ -35,7 +35,15 @@ fn on_record(desired: &Desired, data: &Json) -> Applied {
 
 fn verdict(desired: &Desired, present: Present, applied: Option<&Applied>) -> Verdict {
     let observed = Observed::Present(present);
-    diff(&Known { scope: ESTATE, desired, earlier: &[], observed: &observed, applied, begun: None, secret_hash: None })
+    diff(&Known {
+        scope: ESTATE,
+        desired,
+        earlier: &[],
+        observed: &observed,
+        applied,
+        begun: None,
+        secret: tenantry_core::diff::Secret::Hash(None),
+    })
 }
 
 fn update(verdict: Verdict) -> Update {

@@ -191,7 +191,7 @@ impl Opened<'_> {
             estate: self.estate,
             targets: self.targets,
             store: self.store,
-            secrets: self.secrets,
+            secrets: Some(self.secrets),
             now: now(),
             selected: &|_: &Owner| true,
             threads: 1,

@@ -164,7 +164,7 @@ impl Bed {
             estate: &opened.estate,
             targets: &opened.targets(),
             store: &*store,
-            secrets: &secrets,
+            secrets: Some(&secrets),
             now: self.now(),
             selected,
             threads,

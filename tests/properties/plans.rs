@@ -65,7 +65,7 @@ async fn assert_same_is_unchanged(bed: &Bed) {
             observed: &observed,
             applied: Some(&applied),
             begun: None,
-            secret_hash: None,
+            secret: tenantry_core::diff::Secret::Hash(None),
         };
         assert_eq!(diff::diff(&known), Verdict::Unchanged, "{}", desired.address);
         assert_eq!(diff::compare(&desired.kind, &desired.spec, &desired.spec, None), []);

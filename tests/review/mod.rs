@@ -2,6 +2,7 @@
 
 mod formats;
 mod pipeline;
+mod secrets;
 mod since;
 
 use std::fs;

@@ -10,7 +10,7 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use compare::{Difference, compare, compare_owned};
+pub use compare::{Difference, compare, compare_owned, has_secret};
 
 use super::model::address::Address;
 use super::model::kind::{self, Capture, Instance, Kind, MarkPlace};
@@ -31,8 +31,16 @@ pub struct Known<'a> {
     pub applied: Option<&'a Applied>,
     /// A write that was begun at its address and identity and never seen to end.
     pub begun: Option<&'a Begun>,
-    /// Keyed hash of the secret values that should be written; `None` if there are none or they do not exist yet.
-    pub secret_hash: Option<&'a str>,
+    pub secret: Secret<'a>,
+}
+
+/// What is known of the secret values that should be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret<'a> {
+    /// Their keyed hash; `None` if there are none or they do not exist yet.
+    Hash(Option<&'a str>),
+    /// The secret store was not read: a change of a value does not show, only another version of one.
+    Unread,
 }
 
 impl<'a> Known<'a> {
@@ -351,18 +359,21 @@ fn secret_is_same(known: &Known<'_>, present: &Present) -> bool {
     if !compare::has_secret(&known.desired.spec) {
         return true;
     }
+    let is_same_version = || {
+        let applied = known.applied.and_then(Applied::spec_value);
+        applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied))
+    };
+    let Secret::Hash(hash) = known.secret else { return !is_overwritten(known, present) && is_same_version() };
     // Where the target has no room for a mark there is no hash to compare: then only a rotation shows, and that the secret
     // is not to be had any more.
     if known.desired.kind.mark == MarkPlace::Inventory {
-        if known.secret_hash.is_none() && known.applied.is_some() {
+        if hash.is_none() && known.applied.is_some() {
             return false;
         }
-        let applied = known.applied.and_then(Applied::spec_value);
-        return !is_overwritten(known, present)
-            && applied.is_none_or(|applied| compare::same_references(&known.desired.spec, &applied));
+        return !is_overwritten(known, present) && is_same_version();
     }
     let written = present.mark.as_ref().and_then(|mark| mark.secret_hash.as_deref());
-    known.secret_hash.is_some() && written == known.secret_hash
+    hash.is_some() && written == hash
 }
 
 /// Whether everything that was applied is still desired; only then may extra fields of the target be ignored without reading

@@ -19,7 +19,7 @@ fn verdict(wanted: Json, there: Option<Json>, recorded: Option<Json>, begun: Opt
         observed: &there.map_or(Observed::Absent, |json| Observed::Present(present(&json))),
         applied: applied.as_ref(),
         begun: begun.as_ref(),
-        secret_hash: None,
+        secret: Secret::Hash(None),
     });
     let show = |word: &str, Update { differences, cause, adopts, moved_from, marks, present: _ }: &Update| {
         let fields: Vec<&str> = differences.iter().map(|difference| &*difference.pointer).collect();

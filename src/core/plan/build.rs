@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Index};
 use super::{Place, Plan, passes};
 use crate::desired::OwnerResources;
+use crate::diff::{self, Secret};
 use crate::fingerprint::Systems;
 use crate::model::address::{Address, Owner};
 use crate::model::config::LimitsTable;
@@ -48,15 +49,44 @@ pub struct Inputs<'a> {
     pub observed: &'a Observations,
     /// Which systems the targets are.
     pub systems: &'a Systems,
-    pub secret_hashes: &'a HashMap<Address, Arc<str>>,
-    /// References to generated secrets that the secret store does not have.
-    pub missing_secrets: &'a BTreeSet<SecretReference>,
+    pub secrets: Secrets<'a>,
     /// Which owners the plan is for.
     pub selected: &'a (dyn Fn(&Owner) -> bool + Sync),
     /// Where a user would edit a field of a desired resource: address, pointer.
     pub place: &'a (dyn Fn(&Address, &str) -> Option<Place> + Sync),
     /// How many threads may be used. It affects only the speed.
     pub threads: usize,
+}
+
+/// What is known of the secrets that desired resources have.
+#[derive(Clone, Copy)]
+pub enum Secrets<'a> {
+    Read {
+        /// Keyed hashes of their values, by address.
+        hashes: &'a HashMap<Address, Arc<str>>,
+        /// References to generated secrets that the secret store does not have.
+        missing: &'a BTreeSet<SecretReference>,
+    },
+    /// The secret store was not read. What was lost there is not known, so that nothing may be applied.
+    Unread,
+}
+
+impl<'a> Secrets<'a> {
+    pub fn of(&self, address: &Address) -> Secret<'a> {
+        match self {
+            Self::Read { hashes, .. } => Secret::Hash(hashes.get(address).map(|hash| &**hash)),
+            Self::Unread => Secret::Unread,
+        }
+    }
+
+    /// References to generated secrets that are known not to exist.
+    pub fn missing(&self) -> impl Iterator<Item = &'a SecretReference> {
+        let missing = match self {
+            Self::Read { missing, .. } => Some(missing.iter()),
+            Self::Unread => None,
+        };
+        missing.into_iter().flatten()
+    }
 }
 
 impl Inputs<'_> {
@@ -127,6 +157,13 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
         targets: inputs.systems.told(),
+        secrets_unread: matches!(inputs.secrets, Secrets::Unread) && uses_secrets(inputs),
         journal: None,
     }
+}
+
+/// Whether any resource that the plan is for has a secret.
+fn uses_secrets(inputs: &Inputs<'_>) -> bool {
+    let mut selected = inputs.desired.iter().filter(|owner| (inputs.selected)(&owner.owner));
+    selected.any(|owner| owner.resources.iter().any(|desired| diff::has_secret(&desired.spec)))
 }

@@ -68,6 +68,9 @@ struct PlanJson<C = Vec<ChangeJson>> {
     /// system now is not the one that the plan was made for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     targets: BTreeMap<TargetName, Fingerprint>,
+    /// Whether resources have secrets and the secret store was not read, so that it cannot be applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    secrets_unread: bool,
     /// Where the store's journal ended when the plan was made. Only in the saved form: a journal that does not begin with
     /// this is not the one that the plan was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -263,6 +266,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         approvals: form.approvals,
         unchanged,
         targets: form.targets,
+        secrets_unread: form.secrets_unread,
         journal: form.journal,
     })
 }
@@ -283,6 +287,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         approvals,
         unchanged: _,
         targets,
+        secrets_unread,
         journal,
     } = plan;
     PlanJson {
@@ -303,6 +308,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },
+        secrets_unread: *secrets_unread,
         journal: journal.clone().filter(|_| !masked),
         masked,
     }

@@ -58,6 +58,9 @@ pub struct Plan {
     pub unchanged: usize,
     /// The fingerprint of each target that returned one when the plan was made.
     pub targets: BTreeMap<TargetName, Fingerprint>,
+    /// Whether resources have secrets and the secret store was not read: then it is not known which values changed and which
+    /// were lost, and the plan cannot be applied.
+    pub secrets_unread: bool,
     /// The head of the store's journal when the plan was made; `None` for a plan without a store.
     pub journal: Option<JournalHead>,
 }

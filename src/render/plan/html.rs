@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::view::{ChangeView, Group, PlanView, Script};
+use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
 use crate::difference::{Difference, Sign};
 use crate::visible::visible;
 use crate::words;
@@ -35,6 +35,9 @@ fn write_page(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
          <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p class=\"counts\">{}</p>\n",
         escaped(&view.counts)
     )?;
+    if view.plan.secrets_unread {
+        writeln!(html, "<p>{}</p>", escaped(SECRETS_UNREAD))?;
+    }
     if view.plan.simulated {
         html.push_str(
             "<p class=\"quiet\">Simulated: every target is the sandbox; no real system is looked at or changed.</p>\n",

@@ -4,7 +4,9 @@
 //! was written by others is inside of a fenced block or has its special characters as entities, so that it can neither format
 //! the comment nor mention anybody.
 
-use super::view::{ChangeView, Group, PlanView, Script};
+use std::fmt::Write as _;
+
+use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
 pub use crate::markdown::LIMIT;
 use crate::markdown::{self, code, fence, list, listed, plain};
 use crate::visible::visible;
@@ -67,6 +69,9 @@ fn head(view: &PlanView<'_>) -> String {
     let mut text = format!("{}\n### {}\n\n**{}**\n\n", marker(view), plain(&view.title), view.counts);
     if view.plan.is_refused() {
         text.push_str("> [!CAUTION]\n> A guard refuses this plan. Nothing of it can be applied.\n\n");
+    }
+    if view.plan.secrets_unread {
+        let _ = writeln!(text, "{SECRETS_UNREAD}\n");
     }
     if view.plan.simulated {
         text.push_str("Simulated: every target is the sandbox; no real system is looked at or changed.\n\n");

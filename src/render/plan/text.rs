@@ -35,6 +35,9 @@ fn heading(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
         let text = "Simulated: every target is the sandbox; no real system is looked at or changed.";
         writeln!(out, "{}", Label::Quiet.paint(text))?;
     }
+    if view.plan.secrets_unread {
+        writeln!(out, "{}", Label::Warning.paint(view::SECRETS_UNREAD))?;
+    }
     for (target, system) in &view.systems {
         writeln!(out, "{}", Label::Quiet.paint(format!("Target {target} is {system}")))?;
     }

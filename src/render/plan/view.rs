@@ -12,6 +12,10 @@ use tenantry_core::model::value::{Value, is_within, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK, masked};
 use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
 
+/// What is said of a plan that was made without the secret store.
+pub const SECRETS_UNREAD: &str = "Values of secrets were not compared, because the identity of the secret store is not at hand. \
+    This plan cannot be applied.";
+
 /// How a plan is looked at.
 #[derive(Clone, Copy)]
 pub struct View<'a> {

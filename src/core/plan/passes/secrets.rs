@@ -17,7 +17,7 @@ use crate::model::value::{Map, Part, Value};
 
 pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
     let missing: HashMap<String, &SecretReference> =
-        inputs.missing_secrets.iter().map(|reference| (reference.to_string(), reference)).collect();
+        inputs.secrets.missing().map(|reference| (reference.to_string(), reference)).collect();
     let users = if missing.is_empty() { HashMap::new() } else { users(inputs, draft) };
     for change in &mut draft.changes {
         let Some(after) = change.work.after() else { continue };

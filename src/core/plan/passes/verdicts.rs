@@ -125,7 +125,7 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         observed: &observed,
         applied,
         begun,
-        secret_hash: inputs.secret_hashes.get(&desired.address).map(|hash| &**hash),
+        secret: inputs.secrets.of(&desired.address),
     });
     let mut change = match (verdict, &desired.identity) {
         (Verdict::Unchanged, _) => {
