@@ -57,7 +57,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     if output.is_json() {
         output.json_line(&Planned { event: "planned", plan: Written::masked(&made) })?;
     } else {
-        plan::show(&made, &session.catalogue, output)?;
+        plan::show(&made, &session.catalogue, session.folder(), output)?;
     }
     if made.is_refused() {
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::error::{Exit, Failure};
+
 /// Plans and applies the tenants of a SaaS product from versioned YAML.
 ///
 /// Compares what a tenants repository asks for with what exists, shows a plan, and applies it idempotently.
@@ -96,6 +98,35 @@ impl Color {
     }
 }
 
+impl Arguments {
+    /// Most formats are those of some commands only.
+    ///
+    /// # Errors
+    /// If the command does not have the format.
+    pub fn check_format(&self) -> Result<(), Failure> {
+        let command = &self.command;
+        let (has_it, what, commands) = match self.global.format {
+            Format::Human | Format::Json => return Ok(()),
+            Format::Markdown | Format::Html => (
+                matches!(command, Command::Plan(_) | Command::Drift(_) | Command::Show(_)),
+                "only plans have the formats `markdown` and `html`",
+                "use them with `plan`, `drift` or `show FILE`",
+            ),
+            Format::Github | Format::Sarif => (
+                matches!(command, Command::Validate | Command::Plan(_) | Command::Show(_)),
+                "only problems and findings have the formats `github` and `sarif`",
+                "use them with `validate`, `plan` or `show FILE`",
+            ),
+            Format::Junit => (
+                matches!(command, Command::Validate),
+                "only problems of an estate have the format `junit`",
+                "use it with `validate`; for drift there is `drift --junit FILE`",
+            ),
+        };
+        if has_it { Ok(()) } else { Err(Failure::new(Exit::Usage, what).help(commands)) }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Human,
@@ -104,6 +135,12 @@ pub enum Format {
     Markdown,
     /// A plan as one file for a browser.
     Html,
+    /// Problems of an estate, or findings of a plan, as annotations of a GitHub workflow.
+    Github,
+    /// The same in SARIF, for code scanning.
+    Sarif,
+    /// Problems of an estate as a JUnit report with a case for each file.
+    Junit,
 }
 
 #[derive(Debug, Subcommand)]

@@ -74,8 +74,9 @@ fn show(plan: &Plan, drift: &Drift<'_>, session: &Session, output: &Output) -> R
             let drifted = |change: &tenantry_core::plan::Change| change.cause.is_drift();
             let changes = plan.changes.iter().filter(|change| drifted(change)).cloned().collect();
             let drifted = Plan { changes, transitions: Vec::new(), ..plan.clone() };
-            plan::show(&drifted, &session.catalogue, output)
+            plan::show(&drifted, &session.catalogue, session.folder(), output)
         }
+        Format::Github | Format::Sarif | Format::Junit => unreachable!("drift does not have these formats"),
     }
 }
 

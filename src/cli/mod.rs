@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use arguments::{Arguments, Command, Format};
+use arguments::{Arguments, Command};
 use error::{Exit, Failure};
 use output::{Output, Stderr};
 
@@ -74,11 +74,7 @@ pub fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
     let global = &arguments.global;
-    let shows_plans = matches!(arguments.command, Command::Plan(_) | Command::Drift(_) | Command::Show(_));
-    if matches!(global.format, Format::Markdown | Format::Html) && !shows_plans {
-        return Err(Failure::new(Exit::Usage, "only plans have the formats `markdown` and `html`")
-            .help("use them with `plan`, `drift` or `show FILE`"));
-    }
+    arguments.check_format()?;
     match &arguments.command {
         Command::Init(command) => init::run(global, command, output),
         Command::Validate => validate::run(global, output),

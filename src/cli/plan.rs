@@ -14,6 +14,7 @@ use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
 use tenantry_core::plan::{Plan, json};
+use tenantry_render::issues::{self, github, sarif};
 use tenantry_render::plan::view::{PlanView, View};
 use tenantry_render::plan::{html, markdown, text};
 use tenantry_render::words;
@@ -31,7 +32,7 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let is_asked_for =
         |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
     let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
-    show(&plan, &session.catalogue, output)?;
+    show(&plan, &session.catalogue, session.folder(), output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
         output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
@@ -112,8 +113,8 @@ async fn make_for(
     }
 }
 
-/// Writes a plan to stdout. Sensitive values are shown only on a terminal.
-pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), Failure> {
+/// Writes a plan of the estate in a folder to stdout. Sensitive values are shown only on a terminal.
+pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) -> Result<(), Failure> {
     let view = |contents| {
         let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
         let sql = |kind: &str| sql(catalogue, kind);
@@ -124,6 +125,9 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, output: &Output) -> Result<(), F
         Format::Human => output.data(|out| text::write(out, &view(output.is_verbose()))),
         Format::Markdown => output.document(&markdown::comment(&view(true))),
         Format::Html => output.document(&html::page(&view(true))),
+        Format::Github => output.document(&github::annotations(&issues::of_plan(plan, estate))),
+        Format::Sarif => output.json(&sarif::log(&issues::of_plan(plan, estate), env!("CARGO_PKG_VERSION"))),
+        Format::Junit => unreachable!("a plan does not have this format"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! An estate that is opened for a command: its documents, environment, store, secrets and targets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -128,6 +128,11 @@ impl Session {
         if !simulated.is_empty() && simulated.len() < self.environment.targets.len() {
             output.note(&format!("Simulated in this environment: {}. Everything else is real.", simulated.join(", ")));
         }
+    }
+
+    /// The folder of the estate, as it was given.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Opens everything for writing from now on.

@@ -28,8 +28,9 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     if Path::new(subject).is_file() {
         let saved = plan::read(Path::new(subject))?;
         let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
-        plan::show(&saved, &catalogue, output)?;
-        return Ok(plan::exit(&saved));
+        plan::show(&saved, &catalogue, &global.estate, output)?;
+        // What would come of it is the business of `apply`.
+        return Ok(Exit::Done);
     }
     if matches!(output.format(), Format::Markdown | Format::Html) {
         return Err(Failure::new(Exit::Usage, "only plans have the formats `markdown` and `html`")

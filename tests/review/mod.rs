@@ -1,6 +1,8 @@
 //! A plan where it is reviewed: narrowed to what a branch changes, and as the comment and the page that people read.
 
 mod formats;
+mod gitlab;
+mod machines;
 mod pipeline;
 mod secrets;
 mod since;
