@@ -10,6 +10,7 @@ mod crash;
 mod documents;
 mod drift;
 mod estates;
+mod explain;
 mod fingerprint;
 mod guides;
 mod http;

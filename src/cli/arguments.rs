@@ -157,6 +157,8 @@ pub enum Command {
     Drift(Drift),
     /// Show a tenant, a resource, or a saved plan.
     Show(Show),
+    /// Show where each value of a resource comes from: the lines of the estate, and who last changed them.
+    Explain(Explain),
     /// List tenants, with their tier, their phase and the number of applied resources.
     List(Selection),
     /// Show the journal, newest first.
@@ -265,6 +267,13 @@ impl Drift {
 pub struct Show {
     /// A tenant's name, an address such as acme-corp/schema, or a saved plan's file.
     #[arg(value_name = "TENANT|ADDRESS|FILE")]
+    pub subject: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// An address, perhaps with a field, such as acme-corp/app_role or acme-corp/app_role.connectionLimit.
+    #[arg(value_name = "ADDRESS[.FIELD]")]
     pub subject: String,
 }
 

@@ -11,6 +11,7 @@ mod completions;
 mod doctor;
 mod drift;
 mod error;
+mod explain;
 mod history;
 #[cfg(feature = "kubernetes")]
 mod import;
@@ -82,6 +83,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Apply(command) => apply::run(global, command, output).await,
         Command::Drift(command) => drift::run(global, command, output).await,
         Command::Show(command) => show::run(global, command, output).await,
+        Command::Explain(command) => explain::run(global, command, output).await,
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
         Command::Import(command) => import_from(global, command, output).await,

@@ -32,8 +32,8 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         // What would come of it is the business of `apply`.
         return Ok(Exit::Done);
     }
-    if matches!(output.format(), Format::Markdown | Format::Html) {
-        return Err(Failure::new(Exit::Usage, "only plans have the formats `markdown` and `html`")
+    if !matches!(output.format(), Format::Human | Format::Json) {
+        return Err(Failure::new(Exit::Usage, "only plans have the formats `markdown`, `html`, `github` and `sarif`")
             .help("use `--format json`, or name a file that `plan --out FILE` has saved"));
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;

@@ -125,6 +125,36 @@ pub fn desired_beside(
     (owners, diagnostics)
 }
 
+/// Looks at where the values of an estate come from.
+///
+/// # Errors
+/// If the estate cannot be expanded: its diagnostics.
+pub fn explain<T>(
+    estate: &Estate,
+    targets: &Targets<'_>,
+    inventory: &Inventory,
+    now: Timestamp,
+    threads: usize,
+    look: impl FnOnce(&Provenance<'_, '_>) -> T,
+) -> Result<T, Vec<Diagnostic>> {
+    let outputs = outputs_of(inventory, &targets.catalogue);
+    let Expanded { resolved, blueprints, owners, diagnostics } = expand(estate, targets, now, threads, &outputs);
+    if diagnostics::has_errors(&diagnostics) {
+        return Err(diagnostics);
+    }
+    let (keys, time) = (targets.placement_keys(), now.to_string());
+    let inputs = desired::Inputs {
+        estate,
+        environment: targets.environment,
+        catalogue: &targets.catalogue,
+        placement_keys: &keys,
+        outputs: &outputs,
+        now: &time,
+        threads,
+    };
+    Ok(look(&Provenance::new(&inputs, &blueprints, &resolved, &owners, inventory)))
+}
+
 /// What the way from one estate to another can touch. Nothing is read but the two; the diagnostics are those of an estate that
 /// has errors.
 ///

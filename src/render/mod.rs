@@ -12,6 +12,7 @@
 pub mod diagnostics;
 pub mod difference;
 pub mod drift;
+pub mod explain;
 pub mod hindrance;
 pub mod issues;
 pub mod json;

@@ -8,6 +8,7 @@
 //! all files (of each the first two hundred) are reported at once, each with its place and a remedy; the order never
 //! depends on the number of cores.
 
+mod blame;
 mod checkout;
 mod config;
 mod directory;
@@ -33,6 +34,7 @@ mod wanted;
 mod words;
 mod yaml;
 
+pub use blame::{Blame, Commit};
 pub use load::{Loaded, Options, Place, load};
 pub use manifests::{Manifest, Manifests, manifests};
 pub use revision::left;

@@ -31,7 +31,7 @@ pub use blueprint::Blueprints;
 use dependencies::Shared;
 pub use order::topological;
 use problems::Problems;
-pub use provenance::Provenance;
+pub use provenance::{Explained, Explanation, Provenance};
 pub use sql_fields::sql_fields;
 
 /// Outputs of resources that exist, by address: what expressions may use before the run has ended.

@@ -55,7 +55,7 @@ impl<'e> Provenance<'_, 'e> {
 /// The part of a spec that has a pointer's value, and the steps that lead on below it.
 ///
 /// Nothing is left below a field that is not there any more: the mapping around it has to be edited.
-fn part_at<'c>(spec: &'c Compiled, pointer: &str) -> (&'c Compiled, Vec<Arc<str>>) {
+pub(super) fn part_at<'c>(spec: &'c Compiled, pointer: &str) -> (&'c Compiled, Vec<Arc<str>>) {
     static NOTHING: Compiled = Compiled::Literal(Value::Null);
     let mut part = spec;
     let mut tokens = pointer.split('/').skip(1).map(unescape_token);

@@ -13,6 +13,7 @@
 //! Pure, and only used for changes: it costs nothing in a plan without changes.
 
 mod evidence;
+mod explain;
 mod fields;
 #[cfg(test)]
 mod fixture;
@@ -22,6 +23,8 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+
+pub use self::explain::{Explained, Explanation};
 
 use self::evidence::Evidence;
 use super::blueprint::{Blueprints, CompiledResource};
@@ -105,6 +108,11 @@ impl<'a, 'e> Provenance<'a, 'e> {
             }
         };
         Some(line_of_key(&self.inputs.estate.files, origin))
+    }
+
+    /// Everything that is asked for.
+    pub fn owners(&self) -> &'a [OwnerResources] {
+        self.owners
     }
 
     fn subject<'s>(&'s self, address: &'s Address) -> Option<Subject<'s, 'e>> {
