@@ -13,6 +13,7 @@ mod estates;
 mod explain;
 mod fingerprint;
 mod guides;
+mod history;
 mod http;
 mod import;
 mod inventory;

@@ -161,7 +161,7 @@ pub enum Command {
     Explain(Explain),
     /// List tenants, with their tier, their phase and the number of applied resources.
     List(Selection),
-    /// Show the journal, newest first.
+    /// Show the journal or the runs in it, newest first.
     History(History),
     /// Create an estate from tenants that already exist, or restore a lost store.
     Import(Import),
@@ -282,10 +282,13 @@ pub struct History {
     /// Only this tenant, tier (`tier:NAME`) or `estate`.
     #[arg(value_name = "OWNER")]
     pub owner: Option<String>,
+    /// A line for each run instead of each entry: who ran what, from which commit, how long, and with which Approvals.
+    #[arg(long, conflicts_with_all = ["owner", "run", "verify"])]
+    pub runs: bool,
     /// Only this run.
     #[arg(long, value_name = "N")]
     pub run: Option<u64>,
-    /// The maximum number of entries to show.
+    /// The maximum number of entries or runs to show.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub limit: u64,
     /// Verify the hash chain of the whole journal.

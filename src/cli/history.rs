@@ -7,6 +7,7 @@ use super::error::{Exit, Failure};
 use super::list::table;
 use super::output::Output;
 use super::session::Session;
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
@@ -14,13 +15,18 @@ use tenantry_core::model::value::Value;
 use tenantry_core::plan::sensitive;
 use tenantry_render::words::count;
 use tenantry_store::OpenMode;
-use tenantry_store::contract::{HistoryQuery, JournalEntry, JournalEvent, JournalHead, RunId, Store};
+use tenantry_store::contract::{
+    HistoryQuery, JournalEntry, JournalEvent, JournalHead, RunId, RunOutcome, RunRecord, Store,
+};
 
 pub async fn run(global: &Global, command: &arguments::History, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let store = session.store().await?;
     if command.verify {
         return verify(&*store, command.head.as_deref(), output).await;
+    }
+    if command.runs {
+        return runs(&store.runs(command.limit).await?, output);
     }
     let query = HistoryQuery {
         owner: command.owner.as_deref().map(Owner::from),
@@ -36,6 +42,53 @@ pub async fn run(global: &Global, command: &arguments::History, output: &Output)
     let rows: Vec<[String; 5]> = entries.iter().map(row).collect();
     table(output, ["AT", "RUN", "EVENT", "OWNER", "WHAT"], &rows)?;
     Ok(Exit::Done)
+}
+
+/// A line for each run.
+fn runs(runs: &[RunRecord], output: &Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(&runs)?;
+        return Ok(Exit::Done);
+    }
+    let row = |record: &RunRecord| {
+        let RunRecord { run, begun, ended, outcome, actor, command, revision, approvals, owners, steps } = record;
+        let took = ended.map(|ended| duration(begun.duration_until(ended)));
+        let outcome = match outcome {
+            Some(RunOutcome::Done) => "done",
+            Some(RunOutcome::Partly) => "partly done",
+            Some(RunOutcome::Interrupted) => "interrupted",
+            Some(RunOutcome::Failed) => "failed",
+            None => "not ended",
+        };
+        let revision = revision.as_deref().unwrap_or("-");
+        [
+            run.to_string(),
+            begun.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            took.unwrap_or_else(|| "-".to_owned()),
+            command.to_string(),
+            outcome.to_owned(),
+            format!(
+                "{} of {}",
+                count(usize::try_from(*steps).unwrap_or(usize::MAX), "step"),
+                count(usize::try_from(*owners).unwrap_or(usize::MAX), "owner")
+            ),
+            actor.to_string(),
+            revision.get(..12).unwrap_or(revision).to_owned(),
+            approvals.join(", "),
+        ]
+    };
+    let rows: Vec<[String; 9]> = runs.iter().map(row).collect();
+    table(output, ["RUN", "BEGUN", "TOOK", "COMMAND", "OUTCOME", "WHAT", "WHO", "COMMIT", "APPROVALS"], &rows)?;
+    Ok(Exit::Done)
+}
+
+/// Seconds with a decimal, or minutes and hours.
+fn duration(time: SignedDuration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{:.1}s", time.as_secs_f64()),
+        seconds @ 60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        seconds => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
 }
 
 /// Masks what the plan does not show either, whatever the format: the journal is kept wherever it is piped to.

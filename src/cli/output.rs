@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
+use serde_json::json;
 
 use super::arguments::{Format, Global};
 use super::error::{Exit, Failure};
@@ -107,9 +108,19 @@ impl Output {
         self.stderr(|page| render::diagnostics::write_text(page, diagnostics, files, true));
     }
 
-    /// Writes why a command failed.
+    /// Writes why a command failed: for people to stderr, and for a program that reads JSON as the last line of stdout.
     pub fn failure(&self, failure: &Failure) -> ExitCode {
         let Failure { exit, message, details, help, diagnostics } = failure;
+        if self.is_json() {
+            let list = diagnostics.as_ref().map_or_else(Vec::new, |(diagnostics, files)| {
+                diagnostics.iter().map(|diagnostic| render::diagnostics::to_json(diagnostic, files)).collect()
+            });
+            let error = json!({
+                "message": message, "details": details, "help": help, "exitCode": *exit as u8, "diagnostics": list,
+            });
+            // It is on stderr in any case.
+            let _ = self.json_line(&json!({"error": error}));
+        }
         if let Some((diagnostics, files)) = diagnostics {
             self.diagnostics(diagnostics, files);
         }

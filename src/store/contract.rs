@@ -145,6 +145,9 @@ pub trait Store: Send + Sync {
     /// The journal, newest first.
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError>;
 
+    /// The newest runs, newest first.
+    async fn runs(&self, limit: u64) -> Result<Vec<RunRecord>, StoreError>;
+
     /// The newest entry of one type.
     async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError>;
 
@@ -466,6 +469,27 @@ pub struct JournalEntry {
     pub detail: serde_json::Value,
     /// SHA-256 over the hash of the entry before and this entry's canonical JSON, in hexadecimal.
     pub hash: Arc<str>,
+}
+
+/// A run, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    pub run: RunId,
+    pub begun: Timestamp,
+    /// `None` if it was interrupted before it could say so, or goes on.
+    pub ended: Option<Timestamp>,
+    pub outcome: Option<RunOutcome>,
+    pub actor: Arc<str>,
+    pub command: Arc<str>,
+    /// The commit of the repository, if it was one.
+    pub revision: Option<Arc<str>>,
+    /// Names of the approvals that its plan used.
+    pub approvals: Vec<Arc<str>>,
+    /// The number of owners of which something was written.
+    pub owners: u64,
+    /// The number of steps that ended, well or not.
+    pub steps: u64,
 }
 
 /// A failure of the store.

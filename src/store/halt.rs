@@ -18,8 +18,8 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::Records;
 use crate::contract::{
     DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
 
 /// Passes everything on until the chosen point.
@@ -141,6 +141,10 @@ impl Store for Halting {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
         self.store.history(query).await
+    }
+
+    async fn runs(&self, limit: u64) -> Result<Vec<RunRecord>, StoreError> {
+        self.store.runs(limit).await
     }
 
     async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {

@@ -18,10 +18,10 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
 use crate::contract::{
     DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
-use crate::journal::{self, Draft, Tip, number};
+use crate::journal::{self, Draft, Line, Tip, number};
 use crate::records::{self, JOURNAL_ROWS, Records, line};
 use crate::writer::{Command, Reply, Writer};
 use crate::{OpenMode, locks, postgres, sqlite, statements};
@@ -287,6 +287,53 @@ impl<D> Store for SqlStore<D> {
         };
         let lines = self.read(read).await?;
         lines.into_iter().map(|line| line.into_entry().map_err(|cause| self.failed(attempted, cause))).collect()
+    }
+
+    async fn runs(&self, limit: u64) -> Result<Vec<RunRecord>, StoreError> {
+        let attempted = "reading the runs";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = async |work: &mut Work<'_>| {
+            let event = Parameter::Text(JournalEvent::RunBegun.as_str().to_owned());
+            let parameters = [work.scope(), limit.into(), event];
+            let begun = work.fetch(attempted, statements::HISTORY_OF_EVENT, parameters, line).await?;
+            let oldest = begun.iter().filter_map(|line| line.run).min().unwrap_or_default();
+            let since = |work: &Work<'_>| [work.scope(), oldest.into()];
+            let parameters = since(work);
+            let ended = work.fetch(attempted, statements::ENDS_OF_RUNS, parameters, line).await?;
+            let parameters = since(work);
+            let size = |row: Row<'_>| Ok((row.integer(0)?, (row.integer(1)?, row.integer(2)?)));
+            let sizes = work.fetch(attempted, statements::SIZES_OF_RUNS, parameters, size).await?;
+            Ok((begun, ended, sizes))
+        };
+        let (begun, ended, sizes) = self.read(read).await?;
+        let entry = |line: Line| line.into_entry().map_err(|cause| self.failed(attempted, cause));
+        let ended = ended.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let mut ended: BTreeMap<Option<RunId>, JournalEntry> =
+            ended.into_iter().map(|entry| (entry.run, entry)).collect();
+        let sizes: BTreeMap<u64, (u64, u64)> =
+            sizes.into_iter().map(|(run, (steps, owners))| (number(run), (number(steps), number(owners)))).collect();
+        let record = |line: Line| {
+            let entry = entry(line)?;
+            let run = entry.run.unwrap_or_default();
+            let begun: RunBegun =
+                serde_json::from_value(entry.detail).map_err(|error| self.failed(attempted, error))?;
+            let end = ended.remove(&Some(run));
+            let outcome = end.as_ref().and_then(|end| serde_json::from_value(end.detail.get("outcome")?.clone()).ok());
+            let (steps, owners) = sizes.get(&run.0).copied().unwrap_or_default();
+            Ok(RunRecord {
+                run,
+                begun: entry.at,
+                ended: end.map(|end| end.at),
+                outcome,
+                actor: begun.actor,
+                command: begun.command,
+                revision: begun.revision,
+                approvals: begun.approvals,
+                owners,
+                steps,
+            })
+        };
+        begun.into_iter().map(record).collect()
     }
 
     async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {

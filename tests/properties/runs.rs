@@ -16,8 +16,8 @@ use tenantry_engine::EngineError;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
     DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
 use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
@@ -167,6 +167,10 @@ impl Store for Watched {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
         self.store.history(query).await
+    }
+
+    async fn runs(&self, limit: u64) -> Result<Vec<RunRecord>, StoreError> {
+        self.store.runs(limit).await
     }
 
     async fn last(&self, event: JournalEvent) -> Result<Option<JournalEntry>, StoreError> {

@@ -3,7 +3,7 @@
 use super::*;
 use tenantry_core::model::document::Phase;
 
-use crate::contract::{HistoryQuery, PhaseTransition, RunOutcome};
+use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RunOutcome};
 
 on_both!(
     an_empty_store_holds_nothing,
@@ -13,6 +13,7 @@ on_both!(
     a_failed_step_is_closed_and_changes_nothing,
     tenants_have_the_phase_that_they_entered,
     history_is_newest_first_and_filtered,
+    a_run_is_told_with_its_end_and_what_it_wrote,
     everything_is_there_after_opening_again,
     sixteen_tasks_write_at_once,
     two_handles_write_at_once,
@@ -122,6 +123,24 @@ async fn history_is_newest_first_and_filtered(place: &Place) {
     assert_eq!((entries[0].run, &entries[0].owner, entries[0].at), (Some(acme.run), &None, time(9)));
     assert_eq!(entries[6].detail["approvals"][0], "drop-acme");
     assert_eq!((entries[1].run, entries[1].owner.clone()), (Some(other.run), Some(Owner::from("other"))));
+}
+
+async fn a_run_is_told_with_its_end_and_what_it_wrote(place: &Place) {
+    let store = place.writing().await;
+    assert_eq!(store.runs(10).await.expect("reads"), []);
+    let first = fence(&*store, "acme").await;
+    apply(&*store, &first, "acme/schema", 1).await;
+    apply(&*store, &first, "acme/role", 1).await;
+    store.end_run(first.run, time(7), &RunOutcome::Partly).await.expect("ends");
+    let second = fence(&*store, "beta").await;
+    let runs = store.runs(10).await.expect("reads");
+    let told: Vec<_> = runs.iter().map(|run| (run.run, run.outcome, run.ended, run.steps, run.owners)).collect();
+    let expected = [(second.run, None, None, 0, 0), (first.run, Some(RunOutcome::Partly), Some(time(7)), 2, 1)];
+    assert_eq!(told, expected);
+    assert_eq!(store.runs(1).await.expect("reads"), runs[..1]);
+    let last = store.last(JournalEvent::RunEnded).await.expect("reads").expect("a run has ended");
+    assert_eq!((last.run, last.at), (Some(first.run), time(7)));
+    assert!(store.last(JournalEvent::DriftReported).await.expect("reads").is_none());
 }
 
 async fn everything_is_there_after_opening_again(place: &Place) {
