@@ -213,3 +213,46 @@ fn a_message_is_about_the_whole_estate() {
     let output = estate.run(&["drift", "--notify", "--tenant", "ant"]);
     assert_eq!(exit(&output), 64, "{}", err(&output));
 }
+
+/// What would end a code block, a tag, an attribute or a line; mention somebody, load an image, run a workflow's command, or
+/// reorder a text.
+const HOSTILE: &str = "x\\n```\\n</code></details>\\n::error::y\\n# Head @team <!channel> <img src=http://evil.example> \\u001b[31m \\u202etxt";
+
+#[tokio::test]
+async fn no_format_obeys_what_others_wrote() {
+    let estate = Estate::new();
+    estate.apply();
+    let path = estate.path().join(".tenantry/default/sandbox.db");
+    let mut world = sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("a world");
+    let title: String = serde_json::from_str(&format!("\"{HOSTILE}\"")).expect("a text");
+    let sql = "UPDATE resources SET spec = json_set(spec, '$.columns.title', ?) WHERE kind = 'postgres.row'";
+    let changed = sqlx::query(sql).bind(&title).execute(&mut world).await.expect("SQL");
+    assert_eq!(changed.rows_affected(), 4);
+    world.close().await.expect("closes");
+
+    let files =
+        ["drift.xml", "tenantry.prom"].map(|name| estate.path().join(name).to_str().expect("a path").to_owned());
+    let text = estate.stdout(&["drift", "--junit", &files[0], "--metrics", &files[1]]);
+    let markdown = estate.stdout(&["drift", "--format", "markdown"]);
+    let html = estate.stdout(&["drift", "--format", "html"]);
+    let json = estate.stdout(&["drift", "--format", "json"]);
+    let [junit, metrics] = files.map(|file| fs::read_to_string(file).expect("a file"));
+    for (format, written) in
+        [("text", &text), ("markdown", &markdown), ("html", &html), ("junit", &junit), ("json", &json)]
+    {
+        assert!(written.contains("columns.title") || written.contains("/columns/title"), "{format}:\n{written}");
+        assert!(!written.contains(['\u{1b}', '\u{202e}']), "{format}:\n{written}");
+        assert!(!written.lines().any(|line| line.trim_start().starts_with("::error")), "{format}:\n{written}");
+    }
+    assert!(!metrics.contains("team"), "{metrics}");
+    assert!(!junit.contains("<img") && !junit.contains("</code>"), "{junit}");
+    assert!(!html.contains("<img") && !html.contains("<!channel"), "{html}");
+    let mut is_outside = true;
+    for line in markdown.lines() {
+        if line.starts_with("```") {
+            is_outside = !is_outside;
+        }
+        assert!(!is_outside || !(line.contains("@team") || line.contains("<img")), "{markdown}");
+    }
+    assert!(is_outside, "every block is closed: {markdown}");
+}
