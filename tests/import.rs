@@ -303,6 +303,28 @@ fn what_cannot_be_taken_is_named_with_its_place() {
     ");
 }
 
+/// YAML keeps the zero of 49.0, a document of an estate does not, and to a server both are one number.
+#[test]
+fn a_number_with_a_zero_behind_its_point_is_imported() {
+    let folder = TempDir::new().expect("a folder");
+    for tenant in ["ant", "bee"] {
+        let live = folder.path().join("live").join(tenant);
+        std::fs::create_dir_all(&live).expect("a folder");
+        let order = if tenant == "ant" { "49.0" } else { "50.5" };
+        let objects = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {tenant}}}\n---\napiVersion: projectcalico.org/v3\n\
+             kind: NetworkPolicy\nmetadata: {{name: egress, namespace: {tenant}}}\n\
+             spec: {{order: {order}, weights: [1.0, 2.0], types: [Egress]}}\n"
+        );
+        std::fs::write(live.join("objects.yaml"), objects).expect("a file");
+    }
+    let said = run(folder.path(), &["import", "manifests", "live", "--out", "estate", "--name", "platform"]);
+    assert_eq!(said.exit, 0, "{said:#?}");
+    assert!(said.out.starts_with("4 objects of 2 tenants became 1 blueprint"), "{said:#?}");
+    let valid = run(folder.path(), &["validate", "-C", "estate"]);
+    assert_eq!((valid.exit, valid.err.as_str()), (0, ""), "{valid:#?}");
+}
+
 #[test]
 fn nothing_to_take_is_an_error() {
     let folder = TempDir::new().expect("a folder");

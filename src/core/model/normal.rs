@@ -19,6 +19,7 @@ impl Kind {
     pub fn canonical(&self, spec: &Map) -> Map {
         let mut fields = Fields::of(spec, &self.defaults);
         (self.normalise)(&mut fields);
+        fields.whole_numbers();
         fields.build()
     }
 

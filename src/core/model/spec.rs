@@ -100,6 +100,15 @@ impl<'a> Fields<'a> {
         self.fields = change(&all).iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     }
 
+    /// Gives each number its one form.
+    pub fn whole_numbers(&mut self) {
+        for (_, value) in &mut self.fields {
+            if matches!(value, Value::Float(_) | Value::List(_) | Value::Map(_)) {
+                *value = value.with_whole_numbers();
+            }
+        }
+    }
+
     /// For a target that has an empty text in place of an absent field.
     pub fn drop_empty(&mut self) {
         self.fields.retain(|(_, value)| value.as_str() != Some(""));

@@ -276,6 +276,34 @@ impl Value {
         walk(self, &mut String::new(), is_leaf, visit);
     }
 
+    /// This value with each number in its one form: JSON does not tell 49.0 from 49, and a server that is given the one may
+    /// return the other.
+    #[must_use]
+    pub fn with_whole_numbers(&self) -> Self {
+        fn whole(number: f64) -> Option<i64> {
+            // Beyond it, not every integer has a form as a float.
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+            (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+        }
+        fn has_whole(value: &Value) -> bool {
+            match value {
+                Value::Float(number) => whole(*number).is_some(),
+                Value::List(items) => items.iter().any(has_whole),
+                Value::Map(map) => map.iter().any(|(_, value)| has_whole(value)),
+                _ => false,
+            }
+        }
+        match self {
+            Self::Float(number) => whole(*number).map_or_else(|| self.clone(), Self::Integer),
+            Self::List(items) if has_whole(self) => Self::list(items.iter().map(Self::with_whole_numbers)),
+            Self::Map(map) if has_whole(self) => {
+                Self::map(map.iter().map(|(name, value)| (name.clone(), value.with_whole_numbers())))
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Whether any part is deferred.
     pub fn has_deferred(&self) -> bool {
         match self {
@@ -574,6 +602,14 @@ mod tests {
 
     fn sample() -> Value {
         serde_json::json!({"b": [1, {"c": "x"}], "a": {"d/e": true}}).into()
+    }
+
+    #[test]
+    fn a_number_has_one_form() {
+        let written = serde_json::json!({"a": 49.0, "b": [1.5, -2.0, {"c": 0.0}], "d": 1e300, "e": "1.0", "f": 7});
+        let whole = serde_json::json!({"a": 49, "b": [1.5, -2, {"c": 0}], "d": 1e300, "e": "1.0", "f": 7});
+        assert_eq!(Value::from(&written).with_whole_numbers().to_json(), whole);
+        assert_eq!(Value::from(&whole).with_whole_numbers().to_json(), whole);
     }
 
     #[test]

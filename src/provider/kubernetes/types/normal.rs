@@ -28,7 +28,7 @@ pub const FILLED: [&str; 9] = [
 
 /// See the module's page. Normalising twice is normalising once.
 pub fn normalise(spec: &Map) -> Map {
-    let mut object = without_nulls(&Value::from(spec.without("status")));
+    let mut object = without_nulls(&Value::from(spec.without("status"))).with_whole_numbers();
     let filled = |metadata: &Value| {
         let Value::Map(metadata) = metadata else { return metadata.clone() };
         let kept = metadata.iter().filter(|(name, value)| !FILLED.contains(&&***name) && !is_empty_notes(name, value));
