@@ -29,6 +29,7 @@ mod redis;
 mod review;
 mod s3;
 mod sandbox;
+mod secret;
 mod source;
 mod store;
 mod stripe;

@@ -170,6 +170,9 @@ pub enum Command {
     /// Export the store's records of an environment to a file, or import them from one.
     #[command(subcommand)]
     Store(Store),
+    /// List secrets, or show the value of one.
+    #[command(subcommand)]
+    Secret(Secret),
     /// Accept the system that a target is now.
     #[command(subcommand)]
     Target(Target),
@@ -398,6 +401,27 @@ pub enum Store {
     Import {
         /// The file that `store export` wrote.
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// List the secrets that are stored, with their versions. No values.
+    List {
+        /// Only those of this tenant, tier (`tier:NAME`) or `estate`.
+        owner: Option<String>,
+    },
+    /// Show the value of a secret. Who asked for it is recorded in the journal.
+    Show {
+        /// Its owner and name, such as acme-corp/db-password.
+        #[arg(value_name = "OWNER/NAME")]
+        secret: String,
+        /// Another version than the highest.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        secret_version: Option<u32>,
+        /// Write it to a pipe or a file, without a question and without a newline.
+        #[arg(long)]
+        to_pipe: bool,
     },
 }
 

@@ -178,6 +178,9 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         JournalEvent::DriftReported => {
             format!("{} drifted, told by {}", text("/resources"), text("/actor"))
         }
+        JournalEvent::SecretShown => {
+            format!("secret {} v{} shown to {} ({})", text("/name"), text("/version"), text("/actor"), text("/to"))
+        }
         JournalEvent::Migrated => format!("from format {}, {} entries", text("/format"), text("/length")),
     };
     let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();

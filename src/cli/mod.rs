@@ -26,6 +26,7 @@ mod plan;
 mod progress;
 mod report;
 mod schema;
+mod secret;
 mod session;
 mod show;
 mod store;
@@ -89,6 +90,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Import(command) => import_from(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Store(command) => store::run(global, command, output).await,
+        Command::Secret(command) => secret::run(global, command, output).await,
         Command::Target(command) => target::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),

@@ -13,7 +13,7 @@ use tenantry_core::drift::Drift;
 use tenantry_provider::timeouts::Timeouts;
 use tenantry_render::drift::view::DriftView;
 use tenantry_render::drift::webhook;
-use tenantry_store::contract::{DriftReported, JournalEvent, Store};
+use tenantry_store::contract::{DriftReported, JournalEvent, Note, Store};
 use tenantry_transport::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tenantry_transport::{Effect, MOST_BYTES, Method, Options, Request, Transport, Url, base_url};
 
@@ -32,7 +32,8 @@ pub async fn send(session: &Session, store: &dyn Store, drift: &Drift<'_>, outpu
     let text = webhook::message(&DriftView::new(drift, false));
     post(&url, &json!({"text": text})).await?;
     let resources = u64::try_from(drift.drifted.len()).unwrap_or(u64::MAX);
-    store.report_drift(&DriftReported { actor: system::actor(), at: system::now(), digest, resources }).await?;
+    let report = DriftReported { actor: system::actor(), at: system::now(), digest, resources };
+    store.note(&Note::DriftReported(report)).await?;
     output.note(&format!("A message about the drift was sent to {}.", host(&url)));
     Ok(())
 }

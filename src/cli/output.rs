@@ -61,6 +61,11 @@ impl Output {
         self.stdout(|out| Page::new(out).laid_out(text))
     }
 
+    /// Writes bytes as they are, for another program. Nothing of them may reach a terminal.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stdout(|out| out.write_all(bytes))
+    }
+
     /// Writes a JSON document.
     pub fn json(&self, json: &impl serde::Serialize) -> Result<(), Failure> {
         self.stdout(|out| render::json::write_pretty(out, json))

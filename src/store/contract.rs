@@ -24,6 +24,7 @@ use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
+use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::plan::Action;
 pub use tenantry_core::plan::{JournalHead, TaskId};
 
@@ -87,8 +88,8 @@ pub trait Store: Send + Sync {
     /// Journals that a target is this system, and records it in place of any other.
     async fn accept_target(&self, accepted: &TargetAccepted) -> Result<(), StoreError>;
 
-    /// Journals that people were told of drift.
-    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError>;
+    /// Journals something that belongs to no run.
+    async fn note(&self, note: &Note) -> Result<(), StoreError>;
 
     /// Opens a run and returns its number.
     ///
@@ -218,6 +219,35 @@ pub struct TargetAccepted {
     #[serde(skip)]
     pub run: Option<RunId>,
     pub target: TargetName,
+}
+
+/// Something that belongs to no run and is put on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    DriftReported(DriftReported),
+    SecretShown(SecretShown),
+}
+
+/// A secret that was handed to somebody. Its value is not part of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretShown {
+    /// Who asked for it: user@host.
+    pub actor: Arc<str>,
+    pub at: Timestamp,
+    pub name: Arc<str>,
+    pub owner: Owner,
+    pub to: ShownTo,
+    pub version: SecretVersion,
+}
+
+/// Where a secret value was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ShownTo {
+    Terminal,
+    /// A pipe or a file.
+    Pipe,
 }
 
 /// A message about drift that was sent.
@@ -430,6 +460,8 @@ pub enum JournalEvent {
     TargetAccepted,
     /// People were told of drift.
     DriftReported,
+    /// The value of a secret was shown to somebody.
+    SecretShown,
     /// The records were migrated to a new format.
     Migrated,
 }
@@ -446,6 +478,7 @@ impl JournalEvent {
             Self::Unlocked => "unlocked",
             Self::TargetAccepted => "targetAccepted",
             Self::DriftReported => "driftReported",
+            Self::SecretShown => "secretShown",
             Self::Migrated => "migrated",
         }
     }

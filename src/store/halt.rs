@@ -17,9 +17,9 @@ use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::Records;
 use crate::contract::{
-    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
+    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 
 /// Passes everything on until the chosen point.
@@ -76,8 +76,8 @@ impl Store for Halting {
         result
     }
 
-    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
-        self.store.report_drift(report).await
+    async fn note(&self, note: &Note) -> Result<(), StoreError> {
+        self.store.note(note).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {

@@ -18,7 +18,7 @@ use tenantry_core::model::address::Owner;
 
 use crate::changes::Effect;
 use crate::contract::{
-    DriftReported, Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, PhaseTransition, RunBegun, RunId,
+    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, Note, PhaseTransition, RunBegun, RunId,
     RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
 };
 use crate::rows::Cell;
@@ -213,16 +213,13 @@ pub fn target_accepted(accepted: &TargetAccepted) -> Result<Draft, serde_json::E
     })
 }
 
-/// What a message about drift leaves in the journal.
-pub fn drift_reported(report: &DriftReported) -> Result<Draft, serde_json::Error> {
-    Ok(Draft {
-        run: None,
-        at: report.at,
-        event: JournalEvent::DriftReported,
-        owner: None,
-        detail: canonical(report)?,
-        effect: None,
-    })
+/// What a note leaves in the journal.
+pub fn noted(note: &Note) -> Result<Draft, serde_json::Error> {
+    let (at, event, owner, detail) = match note {
+        Note::DriftReported(report) => (report.at, JournalEvent::DriftReported, None, canonical(report)?),
+        Note::SecretShown(shown) => (shown.at, JournalEvent::SecretShown, Some(shown.owner.clone()), canonical(shown)?),
+    };
+    Ok(Draft { run: None, at, event, owner, detail, effect: None })
 }
 
 /// JSON with the fields of every object in order of name. Journalled structures declare their fields in that order, so that

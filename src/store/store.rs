@@ -17,9 +17,9 @@ use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
 use crate::contract::{
-    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
+    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 use crate::journal::{self, Draft, Line, Tip, number};
 use crate::records::{self, JOURNAL_ROWS, Records, line};
@@ -204,8 +204,8 @@ impl<D> Store for SqlStore<D> {
         self.append(None, [journal::target_accepted(accepted)]).await
     }
 
-    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
-        self.append(None, [journal::drift_reported(report)]).await
+    async fn note(&self, note: &Note) -> Result<(), StoreError> {
+        self.append(None, [journal::noted(note)]).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {

@@ -15,9 +15,9 @@ use tenantry_core::outcome::Outcome;
 use tenantry_engine::EngineError;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
-    DriftReported, Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock,
-    LockRequest, PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
+    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
+    TargetAccepted, Unlock,
 };
 use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
@@ -97,8 +97,8 @@ impl Store for Watched {
         self.store.accept_target(accepted).await
     }
 
-    async fn report_drift(&self, report: &DriftReported) -> Result<(), StoreError> {
-        self.store.report_drift(report).await
+    async fn note(&self, note: &Note) -> Result<(), StoreError> {
+        self.store.note(note).await
     }
 
     async fn begin_run(&self, run: &RunBegun) -> Result<RunId, StoreError> {
