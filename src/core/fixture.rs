@@ -209,10 +209,7 @@ pub fn plan(world: &Json) -> Plan {
         begun: &begun,
         unfinished: &unfinished,
         observed: &observed,
-        secrets: match world["secrets"].as_str() {
-            Some("unread") => Secrets::Unread,
-            _ => Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
-        },
+        secrets: Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
         systems: &Systems::default(),
         selected: &|_| true,
         threads: 1,
