@@ -21,6 +21,7 @@ use tenantry_core::plan::build::{self, Inputs};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
 use tenantry_core::resolve::{self, Resolved};
+use tenantry_core::rules::{self, RuleSet};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{StepBegun, Store};
 
@@ -76,6 +77,18 @@ pub(super) fn expand<'e>(
         };
         owners = desired::desired(&inputs, &blueprints, &resolved, &mut diagnostics);
     }
+    let sets: Vec<RuleSet> = targets.providers.iter().filter_map(|provider| provider.rules()).collect();
+    let inputs = rules::Inputs {
+        estate,
+        environment: targets.environment,
+        catalogue: &targets.catalogue,
+        sets: &sets,
+        resolved: &resolved,
+        blueprints: &blueprints,
+        owners: &owners,
+        threads,
+    };
+    rules::check(&inputs, &mut diagnostics);
     diagnostics::sort(&mut diagnostics);
     Expanded { resolved, blueprints, owners, diagnostics }
 }
