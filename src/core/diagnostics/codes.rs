@@ -119,6 +119,7 @@ codes! {
     RETENTION_OUT_OF_RANGE = "TY0610", "The retention of deleted data is shorter or longer than is usual.";
     BILLED_BEFORE = "TY0611", "A resource waits for a bill, so the tenant is billed before it has the resource.";
     AMOUNT_IN_CENTS = "TY0612", "A price is probably written in cents.";
+    UNKNOWN_REGION = "TY0613", "The label `region` of a tenant names a region that is not known.";
     // 062, 063, 064: Kubernetes
     PEER_NOT_OUTSIDE = "TY0620", "A NetworkPolicy allows pods of the cluster where the world outside is meant.";
     PEER_NEVER_MATCHES = "TY0621", "A NetworkPolicy selects namespaces by a label that they do not have.";
@@ -155,4 +156,5 @@ codes! {
     // 069: others
     OTHER_API = "TY0690", "A resource has the form of another API.";
     COUNTER_OVERWRITTEN = "TY0691", "A value that the product counts is written at every apply.";
+    IMAGE_OF_SERVICE_NOT_FIXED = "TY0692", "The image of a service of a REST API has no fixed version.";
 }

@@ -143,11 +143,17 @@ pub fn can_be_secret(text: &str) -> bool {
 /// Whether a text holds a secret by its form, where any text may stand: a private key, a well-known sort of key, or a URL with
 /// a password. [`holds_a_secret`] suspects more.
 pub fn is_secret_by_form(text: &str) -> bool {
+    is_well_known(text) || text.split_whitespace().any(is_url_with_password)
+}
+
+/// Whether a word is a URL with a password, and not with a placeholder for one.
+fn is_url_with_password(word: &str) -> bool {
     const PLACEHOLDERS: [char; 6] = ['$', '<', '{', '*', '%', '('];
-    let has_password = |word: &str| {
-        url_password(word).is_some_and(|range| !word[range].starts_with(PLACEHOLDERS) && !word.contains("${"))
-    };
-    is_well_known(text) || text.split_whitespace().any(has_password)
+    let Some((_, rest)) = word.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or(rest);
+    let password = authority.rsplit_once('@').and_then(|(user, _)| Some(user.split_once(':')?.1));
+    password
+        .is_some_and(|password| !password.is_empty() && !password.starts_with(PLACEHOLDERS) && !password.contains("${"))
 }
 
 #[cfg(test)]
@@ -254,6 +260,7 @@ mod tests {
         assert!(
             is_secret_by_form("url: postgres://app:hunter2@db/app")
                 && !is_secret_by_form("postgres://app:$(PW)@db/app")
+                && !is_secret_by_form("https://logs.example.com/#q=(time:now,sort:'@timestamp')")
         );
     }
 }

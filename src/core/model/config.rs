@@ -127,17 +127,25 @@ impl Default for LimitsTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RulesTable {
-    /// See [`RulesFields`].
+    /// Values that no two tenants may share; if absent, those of well-known names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique: Option<Vec<Arc<str>>>,
+    /// Features that a tenant of any tier may have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add_ons: Vec<Arc<str>>,
+    /// Patterns of what exists without a resource of the estate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<Arc<str>>,
+    /// Where a tenant names the region of its data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residency: Option<Arc<str>>,
+    /// The regions that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<Arc<str>>>,
+    /// Where a tenant's estimates are, by the quotas' names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub estimates: BTreeMap<Arc<str>, Arc<str>>,
+    /// By the rules' codes.
     #[serde(flatten)]
     pub levels: BTreeMap<Arc<str>, Level>,
 }
@@ -157,6 +165,8 @@ struct RulesFields {
     elsewhere: Option<Vec<String>>,
     /// Where a tenant names the region that its data must stay in, such as `values.data_residency`.
     residency: Option<String>,
+    /// The regions that a tenant's label `region` may name.
+    regions: Option<Vec<String>>,
     /// Where a tenant's estimate of a quota is, by the quota's name: `users = "values.expected_users"`.
     estimates: Option<BTreeMap<String, String>>,
 }

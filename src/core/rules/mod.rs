@@ -13,6 +13,7 @@
 mod claims;
 pub mod documents;
 mod findings;
+pub mod image;
 pub mod page;
 mod place;
 mod view;

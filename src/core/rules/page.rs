@@ -27,6 +27,7 @@ may be made outside the estate. Some rules need to be told more:
 unique    = [\"values.domain\"]             # TY0604: no two tenants may share it
 add_ons   = [\"dedicated_support\"]         # TY0602: features that tenants of any tier may have
 residency = \"values.data_residency\"       # TY0605: where a tenant names its region
+regions   = [\"eu-west\", \"us-east\"]      # TY0613: what a tenant's label `region` may be
 elsewhere = [\"Secret/shop/*\", \"stripe.price/legacy_*\"]   # TY0626, TY0680: exists outside the estate
 
 [rules.estimates]

@@ -28,6 +28,9 @@ spec: {values: {deletion_date: \"15.07.2026\"}}   # when: ${now > tenant.values.
 const NAMES: [&str; 11] =
     ["at", "begin", "date", "deadline", "end", "ends", "expires", "expiry", "from", "start", "until"];
 
+/// Words of names of what only looks like a date.
+const VERSIONS: [&str; 6] = ["build", "id", "number", "release", "tag", "version"];
+
 pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
     for tier in &inputs.estate.tiers {
         values("tier", &tier.metadata, &tier.spec.values, &tier.positions, findings);
@@ -73,8 +76,17 @@ fn values(
 
 /// Whether a text is meant as a date by its name and form, and is none.
 fn is_wrong(name: &str, text: &str) -> bool {
-    let is_named = words(name).last().is_some_and(|last| NAMES.contains(&&**last));
-    is_named && looks_like_date(text) && !is_date(text)
+    let words = words(name);
+    let is_named = words.last().is_some_and(|last| NAMES.contains(&&**last));
+    let is_version = words.iter().any(|word| VERSIONS.contains(&&**word));
+    (is_named && looks_like_date(text) || !is_version && is_date_of_day_first(text)) && !is_date(text)
+}
+
+/// `15.07.2026` and `15/07/2026`: a date whatever it is called, but for versions.
+fn is_date_of_day_first(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['.', '/']).collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [2, 2, 4] && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Numbers with the separators of a date between them, such as `15.07.2026`, `7/15/2026` and `2026-02-30`.
@@ -103,6 +115,7 @@ mod tests {
         for text in ["15.07.2026", "07/15/2026", "2026-02-30", "2026/07/15", "15-07-2026"] {
             assert!(is_wrong("deletionDate", text) && is_wrong("trial_ends_at", text), "{text}");
         }
+        assert!(is_wrong("deletion", "15.07.2026") && !is_wrong("deletion", "15-07-2026"));
         assert!(!is_wrong("version", "15.07.2026"));
     }
 }

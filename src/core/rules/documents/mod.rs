@@ -8,6 +8,7 @@ mod date;
 mod estimate;
 mod feature;
 mod rank;
+mod region;
 mod residency;
 mod retention;
 mod shared_value;
@@ -33,6 +34,7 @@ const DOCUMENTS: &[(&Rule, Check)] = &[
     (&retention::RULE, retention::check),
     (&billed::RULE, billed::check),
     (&amount::RULE, amount::check),
+    (&region::RULE, region::check),
 ];
 
 /// Rules that also look at the resources that documents yield.

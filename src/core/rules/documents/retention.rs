@@ -3,6 +3,7 @@
 use crate::diagnostics::codes;
 use crate::model::clear::words;
 use crate::model::config::Level;
+use crate::model::document::Phase;
 use crate::rules::{Findings, Inputs, Rule};
 
 pub const RULE: Rule = Rule {
@@ -17,16 +18,20 @@ spec: {rank: 1, values: {deletion: {retention_days: 7}}}",
 };
 
 pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
-    let tiers =
-        inputs.estate.tiers.iter().map(|tier| ("tier", &tier.metadata.name, &tier.spec.values, &tier.positions));
-    let tenants = inputs.estate.tenants.iter();
-    let tenants = tenants.map(|tenant| ("tenant", &tenant.metadata.name, &tenant.spec.values, &tenant.positions));
-    for (sort, name, values, positions) in tiers.chain(tenants) {
+    let tiers = inputs.estate.tiers.iter();
+    let tiers = tiers.map(|tier| ("tier", &tier.metadata.name, &tier.spec.values, &tier.positions, false));
+    let tenants = inputs.estate.tenants.iter().map(|tenant| {
+        let deleting = matches!(tenant.spec.phase, Phase::Deleting | Phase::Deleted);
+        ("tenant", &tenant.metadata.name, &tenant.spec.values, &tenant.positions, deleting)
+    });
+    for (sort, name, values, positions, deleting) in tiers.chain(tenants) {
         for (key, value) in values {
             value.for_each_leaf(&mut |pointer, leaf| {
                 let whole = format!("/{key}{pointer}");
                 let Some(days) = leaf.as_integer().filter(|days| !(30..=90).contains(days)) else { return };
-                if !is_retention_of_deleted(&whole) {
+                // Of a tenant that is being deleted, retention can only be that.
+                let is_short = deleting && days < 30 && is_retention(&whole);
+                if !is_short && !is_retention_of_deleted(&whole) {
                     return;
                 }
                 let path = whole.replace('/', ".");
@@ -42,6 +47,14 @@ pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
             });
         }
     }
+}
+
+/// Whether a value of the tenant is called retention in days: one in a group of settings may be that of something else.
+fn is_retention(pointer: &str) -> bool {
+    let words = words(pointer);
+    pointer.matches('/').count() == 1
+        && words.iter().any(|word| matches!(&**word, "retention" | "grace"))
+        && words.last().is_some_and(|last| last == "days")
 }
 
 /// Whether a value is days of retention after a deletion: of logs or backups it says nothing.

@@ -4,6 +4,7 @@ use super::objects::Objects;
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::config::Level;
 use tenantry_core::model::value::Value;
+use tenantry_core::rules::image::{Tag, tag};
 use tenantry_core::rules::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -32,46 +33,6 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
                 format!("the image of container `{}` {wrong}", container.name),
                 "write a tag that names one version, such as `:1.4.2`, or a digest",
             );
-        }
-    }
-}
-
-#[derive(Debug, PartialEq)]
-enum Tag {
-    Fixed,
-    Latest,
-    Missing,
-}
-
-/// What fixes the version of an image (<https://pkg.go.dev/github.com/distribution/reference>).
-fn tag(image: &str) -> Tag {
-    if image.is_empty() || image.contains('@') {
-        return Tag::Fixed;
-    }
-    // A colon before the last slash is a port.
-    match image.rsplit('/').next().and_then(|name| name.split_once(':')) {
-        None => Tag::Missing,
-        Some((_, "latest")) => Tag::Latest,
-        Some(_) => Tag::Fixed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_not_a_tag() {
-        for (image, expected) in [
-            ("web:1.2", Tag::Fixed),
-            ("web", Tag::Missing),
-            ("web:latest", Tag::Latest),
-            ("registry:5000/web", Tag::Missing),
-            ("registry:5000/web:latest", Tag::Latest),
-            ("registry:5000/web:1", Tag::Fixed),
-            ("web@sha256:0123", Tag::Fixed),
-        ] {
-            assert_eq!(tag(image), expected, "{image}");
         }
     }
 }

@@ -96,8 +96,7 @@ fn made_by<'a>(object: &Object<'a>) -> Vec<(&'static str, &'a str, Option<BTreeS
                 return Vec::new();
             }
             let tls = object.list(&["spec", "tls"]).iter();
-            // A Certificate of the same name is what cert-manager itself keeps to.
-            tls.filter_map(|tls| Some(("Secret", tls.get("secretName")?.as_str()?, None, true))).collect()
+            tls.filter_map(|tls| Some(("Secret", tls.get("secretName")?.as_str()?, None, false))).collect()
         }
         _ => Vec::new(),
     }

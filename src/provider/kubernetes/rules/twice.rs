@@ -9,7 +9,7 @@ use tenantry_core::rules::{Findings, Rule};
 pub const RULE: Rule = Rule {
     code: codes::SECRET_MADE_TWICE,
     level: Level::Warning,
-    cause: "Each of them writes the Secret as it wants it, so its values change back and forth, and every plan finds drift. An ExternalSecret with the default `creationPolicy: Owner` refuses a Secret that it does not own.",
+    cause: "Each of them writes the Secret as it wants it, so its values change back and forth, and every plan finds drift. An ExternalSecret with the default `creationPolicy: Owner` refuses a Secret that it does not own, and of two Certificates for one Secret each issues it again after the other. An Ingress with an annotation of cert-manager makes a Certificate too.",
     example: "
 kind: Secret
 metadata: {name: db}
@@ -18,12 +18,16 @@ stringData: {password: …}
 kind: ExternalSecret
 metadata: {name: db}
 spec: {target: {name: db}, …}",
-    remedy: "Remove one of them. An ExternalSecret that only adds keys has `creationPolicy: Merge`.",
+    remedy: "Remove one of them, or the annotation. An ExternalSecret that only adds keys has `creationPolicy: Merge`.",
 };
 
 pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
     for Made { kind, name, makers } in objects.makers().iter() {
-        let mut writers = makers.iter().filter(|maker| !maker.adds);
+        // For an annotated Ingress cert-manager makes a Certificate that is called like the Secret, unless there is one.
+        let has_certificate =
+            makers.iter().any(|maker| maker.object.of.kind == "Certificate" && maker.object.name == *name);
+        let mut writers =
+            makers.iter().filter(|maker| !maker.adds && !(has_certificate && maker.object.of.kind == "Ingress"));
         let Some(first) = writers.next() else { continue };
         for other in writers {
             // One object with one identity twice is an error of its own.

@@ -33,10 +33,8 @@ fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
             }
         }
     }
-    for script in view.of(crate::types::script::NAME) {
-        forced::check_script(script, findings);
-        setting::check(script, findings);
-    }
+    forced::check_scripts(view, findings);
+    view.of(crate::types::script::NAME).for_each(|script| setting::check(script, findings));
     if findings.is_on(&quotes::RULE) {
         quotes::check(view, findings);
     }

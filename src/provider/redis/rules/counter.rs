@@ -1,12 +1,14 @@
 //! A counter that every apply sets back.
 
-use crate::types::key::is_create_only;
+use std::collections::BTreeSet;
+
+use crate::types::key;
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::clear::words;
 use tenantry_core::model::config::Level;
 use tenantry_core::model::resource::Desired;
 use tenantry_core::model::value::Value;
-use tenantry_core::rules::{Findings, Rule};
+use tenantry_core::rules::{Findings, OwnerView, Rule};
 
 pub const RULE: Rule = Rule {
     code: codes::COUNTER_OVERWRITTEN,
@@ -39,22 +41,35 @@ const COUNTED: [&str; 14] = [
 /// Words that make a limit of it, which is only read.
 const LIMITS: [&str; 9] = ["cap", "config", "limit", "limits", "max", "maximum", "plan", "rate", "settings"];
 
-pub fn check(key: &Desired, findings: &mut Findings<'_>) {
-    let Some(name) = key.spec.get("key").and_then(Value::as_str) else { return };
-    let is_number = match key.spec.get("value") {
-        Some(Value::Integer(_)) => true,
-        Some(Value::Text(text)) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-        _ => false,
-    };
-    if is_number && !is_create_only(&key.spec) && is_counter(name) {
-        findings.add(
-            &RULE,
-            key,
-            "/value",
-            "if the product counts in this key, every apply sets it back",
-            "write `createOnly: true`, which creates the key and then leaves it alone",
-        );
+pub fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
+    if !findings.is_on(&RULE) {
+        return;
     }
+    // Where the product counts in a key of its own, the one without `createOnly` is the limit.
+    let counters = view.of(key::NAME).filter(|key| key::is_create_only(&key.spec));
+    let counted: BTreeSet<&str> = counters.filter_map(|key| name(key)?.rsplit(':').next()).collect();
+    for key in view.of(key::NAME).filter(|key| !key::is_create_only(&key.spec)) {
+        let Some(name) = name(key) else { continue };
+        let is_number = match key.spec.get("value") {
+            Some(Value::Integer(number)) => *number >= 0,
+            Some(Value::Text(text)) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            _ => false,
+        };
+        let has_counter = name.rsplit(':').next().is_some_and(|last| counted.contains(last));
+        if is_number && !has_counter && is_counter(name) {
+            findings.add(
+                &RULE,
+                key,
+                "/value",
+                "if the product counts in this key, every apply sets it back",
+                "write `createOnly: true`, which creates the key and then leaves it alone",
+            );
+        }
+    }
+}
+
+fn name(key: &Desired) -> Option<&str> {
+    key.spec.get("key").and_then(Value::as_str)
 }
 
 fn is_counter(name: &str) -> bool {

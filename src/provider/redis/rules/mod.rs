@@ -2,15 +2,9 @@
 
 mod counter;
 
-use tenantry_core::rules::{Findings, OwnerView, RuleSet};
-
-use crate::types::key;
+use tenantry_core::rules::RuleSet;
 
 /// The rules of this provider.
 pub fn rules() -> RuleSet {
-    RuleSet { rules: vec![&counter::RULE], check, claims: |_| Vec::new() }
-}
-
-fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
-    view.of(key::NAME).for_each(|key| counter::check(key, findings));
+    RuleSet { rules: vec![&counter::RULE], check: counter::check, claims: |_| Vec::new() }
 }
