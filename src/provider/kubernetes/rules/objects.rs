@@ -1,6 +1,7 @@
 //! One owner's objects of one cluster.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use super::makers::Makers;
 use crate::types::OBJECT;
@@ -89,8 +90,11 @@ pub struct Objects<'a> {
     pub view: &'a OwnerView<'a>,
     pub target: &'a str,
     pub all: Vec<Object<'a>>,
-    /// Whether the name or type of one is only known after apply.
-    is_partial: bool,
+    /// Whether objects of any namespace may come from elsewhere: something deploys them, or the name or type of one is only
+    /// known after apply.
+    is_open: bool,
+    /// Namespaces with a resource from which others may come.
+    open: BTreeSet<&'a str>,
     pods: Vec<Pod<'a>>,
     makers: OnceCell<Makers<'a>>,
 }
@@ -128,9 +132,11 @@ const DEPLOYERS: [&str; 6] = [
 impl<'a> Objects<'a> {
     pub fn new(view: &'a OwnerView<'a>, target: &'a str, objects: &[&'a Desired]) -> Self {
         let all: Vec<Object<'a>> = objects.iter().filter_map(|desired| Object::new(desired)).collect();
-        let is_partial = all.len() < objects.len();
+        let is_open = all.len() < objects.len() || all.iter().any(|object| DEPLOYERS.contains(&object.of.group));
+        let has_children = |object: &&Object<'a>| object.of.is_custom() && !WITHOUT_CHILDREN.contains(&object.of.group);
+        let open = all.iter().filter(has_children).map(|object| object.namespace).collect();
         let pods = all.iter().filter_map(|object| Pod::new(*object)).collect();
-        Self { view, target, all, is_partial, pods, makers: OnceCell::new() }
+        Self { view, target, all, is_open, open, pods, makers: OnceCell::new() }
     }
 
     /// Objects of a type.
@@ -157,13 +163,7 @@ impl<'a> Objects<'a> {
 
     /// Whether objects of a namespace may come from others that the estate has there, or are not known yet.
     pub fn may_have_more(&self, namespace: &str) -> bool {
-        self.is_partial
-            || self.all.iter().any(|object| {
-                DEPLOYERS.contains(&object.of.group)
-                    || (object.namespace == namespace
-                        && object.of.is_custom()
-                        && !WITHOUT_CHILDREN.contains(&object.of.group))
-            })
+        self.is_open || self.open.contains(namespace)
     }
 
     pub fn makers(&self) -> &Makers<'a> {
