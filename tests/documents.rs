@@ -131,6 +131,38 @@ fn the_schemas_in_the_repository_are_current() {
     assert!(stale.is_empty(), "{stale:?} are not current: run `{BLESS}=1 cargo test --test all documents` and commit");
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment to rewrite what they expect")]
+#[test]
+fn the_page_of_findings_is_current() {
+    let path = root().join("docs/findings.md");
+    let text = tenantry_core::rules::page::markdown(&tenantry_registry::rules());
+    if std::env::var_os("TENANTRY_BLESS").is_some() {
+        std::fs::write(&path, &text).expect("the page can be written");
+    }
+    let current = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(current == text, "docs/findings.md is not current: run `TENANTRY_BLESS=1 cargo test --test all documents`");
+}
+
+#[test]
+fn every_code_of_a_rule_has_one_rule_with_its_text_and_a_case() {
+    let rules = tenantry_registry::rules();
+    let codes: Vec<&str> = rules.iter().map(|rule| rule.code.0).collect();
+    let known: Vec<&str> = codes::of_rules().map(|(code, _)| code.0).collect();
+    assert_eq!(codes, known);
+    let cases: BTreeSet<String> = std::fs::read_dir(root().join("tests/cases/rules"))
+        .expect("cases")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().chars().take(6).collect())
+        .collect();
+    for rule in rules {
+        let code = rule.code.0;
+        for text in [rule.cause, rule.example, rule.remedy] {
+            assert!(!text.trim().is_empty() && text.lines().all(|line| line == line.trim_end()), "{code}: {text}");
+        }
+        assert!(rule.cause.ends_with('.') && rule.remedy.ends_with('.'), "{code}");
+        assert!(cases.contains(code), "{code} has no case in tests/cases/rules");
+    }
+}
+
 #[test]
 fn every_schema_is_a_valid_schema_that_describes_every_field() {
     let mut bare = Vec::new();

@@ -20,4 +20,5 @@ pub mod plan;
 pub mod policy;
 pub mod rebuild;
 pub mod resolve;
+pub mod rules;
 pub mod yaml;

@@ -21,6 +21,7 @@ use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
 use tenantry_core::resolve::{self, Resolved};
+use tenantry_core::rules::{self, RuleSet};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{StepBegun, Store};
 
@@ -81,6 +82,25 @@ pub(super) fn expand<'e>(
     Expanded { resolved, blueprints, owners, diagnostics }
 }
 
+impl Expanded<'_> {
+    /// Adds what the rules of the estate and of its providers find.
+    fn check_rules(&mut self, estate: &Estate, targets: &Targets<'_>, threads: usize) {
+        let sets: Vec<RuleSet> = targets.providers.iter().filter_map(|provider| provider.rules()).collect();
+        let inputs = rules::Inputs {
+            estate,
+            environment: targets.environment,
+            catalogue: &targets.catalogue,
+            sets: &sets,
+            resolved: &self.resolved,
+            blueprints: &self.blueprints,
+            owners: &self.owners,
+            threads,
+        };
+        rules::check(&inputs, &mut self.diagnostics);
+        diagnostics::sort(&mut self.diagnostics);
+    }
+}
+
 /// Reports targets whose provider does not exist.
 fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let known = targets.providers.iter().map(|provider| provider.name());
@@ -102,17 +122,19 @@ fn report_unknown_providers(estate: &Estate, targets: &Targets<'_>, diagnostics:
     }
 }
 
-/// Checks an estate without connecting to any target.
+/// Checks an estate without connecting to any target, by its rules too.
 pub fn validate(
     estate: &Estate,
     targets: &Targets<'_>,
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
-    desired_beside(estate, targets, &Inventory::default(), now, threads)
+    let mut expanded = expand(estate, targets, now, threads, &Outputs::new());
+    expanded.check_rules(estate, targets, threads);
+    (expanded.owners, expanded.diagnostics)
 }
 
-/// The same, with the outputs of resources that exist.
+/// What an estate asks for, with the outputs of resources that exist, and what is wrong with it. Rules are not checked.
 pub fn desired_beside(
     estate: &Estate,
     targets: &Targets<'_>,
@@ -168,7 +190,7 @@ pub fn changed(
     threads: usize,
 ) -> Result<Changed, Vec<Diagnostic>> {
     let expanded = |estate: &Estate| {
-        let (owners, diagnostics) = validate(estate, targets, now, threads);
+        let (owners, diagnostics) = desired_beside(estate, targets, &Inventory::default(), now, threads);
         if diagnostics::has_errors(&diagnostics) { Err(diagnostics) } else { Ok(owners) }
     };
     let (old, new) = (expanded(before)?, expanded(after)?);
@@ -196,6 +218,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
         let mut expanded = expand(estate, targets, *now, *threads, &outputs);
+        expanded.check_rules(estate, targets, *threads);
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }

@@ -29,6 +29,7 @@ use tenantry_core::model::mark::{Mark, readable_scope};
 use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present, TargetName};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::ownership;
+use tenantry_core::rules::RuleSet;
 
 /// The log target for the progress of long steps, which is shown by default.
 pub const PROGRESS: &str = "progress";
@@ -42,6 +43,11 @@ pub trait Provider: Send + Sync {
     fn placement_key(&self) -> &'static str;
 
     fn kinds(&self) -> Vec<Kind>;
+
+    /// Rules for the resources of its kinds, which `validate` and `plan` check; `None` if it has none.
+    fn rules(&self) -> Option<RuleSet> {
+        None
+    }
 
     /// The maximum number of writes per second, unless the target's table sets it; `None` for no limit.
     fn default_rate(&self) -> Option<u32> {

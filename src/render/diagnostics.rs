@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::page::Page;
 use super::visible::{self, visible};
 
-use tenantry_core::diagnostics::{Diagnostic, FileId, Label, Origin, Severity, SourceFiles, Span};
+use tenantry_core::diagnostics::{Diagnostic, FileId, Label, Origin, Severity, SourceFiles, Span, codes};
 
 /// Lines between two places of one file that are still shown together. Farther ones get a snippet of their own.
 const NEAR_LINES: usize = 40;
@@ -76,8 +76,14 @@ fn report<'a>(diagnostic: &'a Diagnostic, files: &'a SourceFiles) -> Group<'a> {
     let labels: Vec<_> = label.iter().map(|label| (AnnotationKind::Primary, label)).collect();
     let labels: Vec<_> =
         labels.into_iter().chain(related.iter().map(|label| (AnnotationKind::Context, label))).collect();
-    for excerpt in excerpts(&labels, files) {
-        group = group.element(excerpt);
+    match label {
+        // The line itself would publish what it has.
+        Some(label) if codes::WITH_SECRET.contains(code) => group = group.element(heading(label, files)),
+        _ => {
+            for excerpt in excerpts(&labels, files) {
+                group = group.element(excerpt);
+            }
+        }
     }
     match help {
         Some(help) => group.element(Level::HELP.message(visible(help))),
@@ -121,15 +127,22 @@ fn element<'a>(excerpt: &Excerpt<'a>, files: &'a SourceFiles) -> Element<'a> {
     if file.text.is_empty() {
         return Heading::path(path).into();
     }
-    if shown.lines().any(|line| line.len() > LONGEST_LINE) {
-        let first = excerpt.labels.first().map_or((1, 1), |(_, label)| files.line_column(label.origin));
-        return Heading::path(path).line(first.0).char_column(first.1).into();
+    if let Some((_, first)) = excerpt.labels.first()
+        && shown.lines().any(|line| line.len() > LONGEST_LINE)
+    {
+        return heading(first, files);
     }
     let line = file.text[..excerpt.lines.start].matches('\n').count() + 1;
     let source = Source::new(shown);
     let annotations = excerpt.labels.iter().map(|(kind, label)| annotation(*kind, label, excerpt, shown, &source));
     let annotations: Vec<_> = annotations.collect();
     Snippet::source(source.text).line_start(line).path(path).fold(true).annotations(annotations).into()
+}
+
+/// A place without its line.
+fn heading<'a>(label: &Label, files: &'a SourceFiles) -> Element<'a> {
+    let (line, column) = files.line_column(label.origin);
+    Heading::path(visible(&files.get(label.origin.file).path)).line(line).char_column(column).into()
 }
 
 fn annotation<'a>(
@@ -195,7 +208,6 @@ fn lines_around(text: &str, span: Span) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_core::diagnostics::codes;
 
     fn files() -> SourceFiles {
         let mut files = SourceFiles::default();

@@ -13,6 +13,7 @@ use super::targets::TargetForms;
 use super::words::{Notation, dotted};
 use super::{schemas, toml};
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, Span, codes, has_errors};
+use tenantry_core::model::clear::{holds_a_secret, names_a_secret};
 use tenantry_core::model::config::{EstateConfig, LimitsTable};
 use tenantry_core::model::document::Positions;
 
@@ -148,81 +149,6 @@ fn is_reference(text: &str) -> bool {
     text.starts_with("env:") || text.starts_with("file:")
 }
 
-/// Whether a setting of this name is a secret: `password`, `api_key`, `secretAccessKey`, but not `key_prefix`.
-fn names_a_secret(name: &str) -> bool {
-    const SECRET: [&str; 10] =
-        ["password", "passwd", "pwd", "passphrase", "secret", "token", "key", "apikey", "identity", "credential"];
-    // What is about a secret without being one.
-    const ABOUT: [&str; 16] = [
-        "name",
-        "path",
-        "file",
-        "url",
-        "uri",
-        "prefix",
-        "suffix",
-        "namespace",
-        "type",
-        "field",
-        "label",
-        "version",
-        "length",
-        "algorithm",
-        "ttl",
-        "days",
-    ];
-    let words = words(name);
-    let last = words.last().map(String::as_str).unwrap_or_default();
-    let about = ABOUT.contains(&last)
-        || words.first().is_some_and(|first| first == "public")
-        || (last == "id" && !words.iter().any(|word| word == "secret"));
-    !about
-        && words
-            .iter()
-            .any(|word| SECRET.contains(&word.strip_suffix('s').unwrap_or(word)) || SECRET.contains(&word.as_str()))
-}
-
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut previous_is_lower = false;
-    for character in name.chars() {
-        let begins = !character.is_alphanumeric() || (character.is_uppercase() && previous_is_lower);
-        if begins && words.last().is_some_and(|word| !word.is_empty()) {
-            words.push(String::new());
-        }
-        if let (true, Some(word)) = (character.is_alphanumeric(), words.last_mut()) {
-            word.extend(character.to_lowercase());
-        }
-        previous_is_lower = character.is_lowercase() || character.is_numeric();
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// Whether a text is a secret by its own form: a URL or connection string with a password, or a well-known sort of key.
-fn holds_a_secret(text: &str) -> bool {
-    const BEGINNINGS: [&str; 8] =
-        ["AGE-SECRET-KEY-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "ghp_", "github_pat_"];
-    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
-        || (text.contains("-----BEGIN ") && text.contains("PRIVATE KEY"))
-        || url_password(text).is_some()
-        || text
-            .split(['?', '&', ' ', ';'])
-            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && names_a_secret(name)))
-}
-
-/// Where a URL has its password, in bytes.
-fn url_password(text: &str) -> Option<std::ops::Range<usize>> {
-    let start = text.find("://")? + 3;
-    let authority = &text[start..];
-    let end = authority.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(authority.len());
-    // A password may hold an `@` or a `/` that nobody encoded.
-    let has_port = || authority[..end].rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let at = authority[..end].rfind('@').or_else(|| authority.rfind('@').filter(|_| !has_port()))?;
-    let colon = authority[..at].find(':')?;
-    (colon + 1 < at).then_some(start + colon + 1..start + at)
-}
-
 /// Replaces what stands in a span by asterisks, byte for byte; line breaks stay.
 fn mask(text: &str, span: Span) -> String {
     let (start, end) = (text.floor_char_boundary(span.start as usize), text.ceil_char_boundary(span.end as usize));
@@ -276,56 +202,6 @@ fn to_u32(offset: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_secrets_are_told_from_names_about_them() {
-        for name in [
-            "password",
-            "api_key",
-            "secretAccessKey",
-            "token",
-            "identity",
-            "secret_id",
-            "API-KEY",
-            "tokens",
-            "db_password",
-        ] {
-            assert!(names_a_secret(name), "{name}");
-        }
-        for name in [
-            "host",
-            "key_prefix",
-            "token_url",
-            "access_key_id",
-            "keyspace",
-            "secret_name",
-            "public_key",
-            "monkey",
-            "url",
-        ] {
-            assert!(!names_a_secret(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_known_by_their_form() {
-        for text in [
-            "postgres://admin:hunter2@db/app",
-            "amqp://u:p%40ss@h:5672",
-            "redis://:hunter2@h",
-            "host=db password=hunter2",
-            "https://h/x?api_key=1",
-            "AGE-SECRET-KEY-1QQ",
-            "sk_live_1",
-        ] {
-            assert!(holds_a_secret(text), "{text}");
-        }
-        for text in
-            ["postgres://admin@db:5432/app", "https://h:8443/a@b", "us-east-1", "a=b", "mailto:a@b", "host=db user=x"]
-        {
-            assert!(!holds_a_secret(text), "{text}");
-        }
-    }
 
     #[test]
     fn a_text_that_does_not_parse_is_masked_too() {

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod command;
 mod plan;
+mod rules;
 mod source;
 mod validate;
 
@@ -21,7 +22,8 @@ const BLESS: &str = "TENANTRY_BLESS";
 /// Plays the case of a folder and says what is not as it should be.
 type Play = fn(&Path) -> Result<(), String>;
 
-const SORTS: &[(&str, Play)] = &[("plan", plan::play), ("source", source::play), ("validate", validate::play)];
+const SORTS: &[(&str, Play)] =
+    &[("plan", plan::play), ("rules", rules::play), ("source", source::play), ("validate", validate::play)];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -21,6 +21,7 @@ use tenantry_core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_error
 use tenantry_core::import::documents::{Names, files};
 use tenantry_core::import::{Draft, draft};
 use tenantry_core::model::names::Name;
+use tenantry_core::model::resource::Inventory;
 use tenantry_import::{Found, Original, differences, items, originals};
 use tenantry_kubernetes::Kubernetes;
 use tenantry_kubernetes::types::OBJECT;
@@ -206,8 +207,13 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
         format: global.format,
     };
     let session = Session::open(&of_trial, OpenMode::ReadOnly, output)?;
-    let (owners, found) =
-        tenantry_engine::plan::validate(&session.estate, &session.targets(), session.now, session.threads);
+    let (owners, found) = tenantry_engine::plan::desired_beside(
+        &session.estate,
+        &session.targets(),
+        &Inventory::default(),
+        session.now,
+        session.threads,
+    );
     if has_errors(&found) {
         return Err(Failure::diagnostics(found, session.files));
     }

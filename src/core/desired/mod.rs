@@ -27,10 +27,10 @@ use super::model::resource::{Desired, Identity, TargetName};
 use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
-pub use blueprint::Blueprints;
+pub use blueprint::{Blueprints, CompiledResource};
 use dependencies::Shared;
 pub use order::topological;
-use problems::Problems;
+pub use problems::Problems;
 pub use provenance::{Explained, Explanation, Provenance};
 pub use sql_fields::sql_fields;
 

@@ -22,6 +22,17 @@ impl Problems {
         }
     }
 
+    /// Adds one that may differ from others only in the names that it quotes, because it is about one line of a blueprint.
+    pub fn add_alike(&mut self, diagnostic: Diagnostic, owner: &Owner) {
+        let place = diagnostic.label.as_ref().map(|label| label.origin);
+        let words: String = diagnostic.message.split('`').step_by(2).collect();
+        let key = (place, diagnostic.code, words);
+        let (_, owners) = self.0.entry(key).or_insert_with(|| (diagnostic, Vec::new()));
+        if owners.last() != Some(owner) {
+            owners.push(owner.clone());
+        }
+    }
+
     /// How many different ones there are.
     pub fn len(&self) -> usize {
         self.0.len()

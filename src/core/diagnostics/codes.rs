@@ -19,6 +19,14 @@ macro_rules! codes {
     };
 }
 
+/// Codes of findings whose place has a secret: the line is not shown.
+pub const WITH_SECRET: [Code; 2] = [SECRET_IN_DOCUMENT, SECRET_READABLE];
+
+/// The code and meaning of every rule, in order.
+pub fn of_rules() -> impl Iterator<Item = (Code, &'static str)> {
+    ALL.iter().filter(|(code, _)| code.0.starts_with("TY06")).copied()
+}
+
 codes! {
     // 00: files
     FILE_UNREADABLE = "TY0001", "A file or revision of the estate cannot be read.";
@@ -97,4 +105,56 @@ codes! {
     IMPORT_CHANGED = "TY0502", "An object was imported in another form than it was written in.";
     IMPORT_NOT_NEEDED = "TY0503", "An object was not imported, because the cluster, a controller or another estate manages it.";
     IMPORT_UNREAD = "TY0504", "Objects could not be read, so the new estate may lack them.";
+    // 06: rules, for what is well formed and probably wrong. Each has a level in the table [rules] of `tenantry.toml`.
+    // 060, 061: documents
+    RANK_AND_QUOTA = "TY0601", "A tier of a higher rank has a lower quota than one of a lower rank.";
+    FEATURE_OF_OTHER_TIER = "TY0602", "A tenant has a feature that its own tier does not have.";
+    ESTIMATE_ABOVE_QUOTA = "TY0603", "A tenant expects more than its quota allows.";
+    SHARED_VALUE = "TY0604", "Two tenants have the same value where each needs its own.";
+    OTHER_RESIDENCY = "TY0605", "A tenant is placed in another region than the one that it names.";
+    NOT_AN_ADDRESS = "TY0606", "The e-mail address of a contact is not an e-mail address.";
+    SECRET_IN_DOCUMENT = "TY0607", "A document contains a secret in the clear.";
+    NUMBER_FOR_UNLIMITED = "TY0608", "A number stands where no limit is meant.";
+    NOT_A_DATE = "TY0609", "A value that is called a date is not a date of ISO 8601.";
+    RETENTION_OUT_OF_RANGE = "TY0610", "The retention of deleted data is shorter or longer than is usual.";
+    BILLED_BEFORE = "TY0611", "A resource waits for a bill, so the tenant is billed before it has the resource.";
+    AMOUNT_IN_CENTS = "TY0612", "A price is probably written in cents.";
+    UNKNOWN_REGION = "TY0613", "The label `region` of a tenant names a region that is not known.";
+    // 062, 063, 064: Kubernetes
+    PEER_NOT_OUTSIDE = "TY0620", "A NetworkPolicy allows pods of the cluster where the world outside is meant.";
+    PEER_NEVER_MATCHES = "TY0621", "A NetworkPolicy selects namespaces by a label that they do not have.";
+    DNS_OVER_ONE_PROTOCOL = "TY0622", "A NetworkPolicy allows DNS over UDP or TCP only.";
+    SERVICE_WITHOUT_PODS = "TY0623", "A Service selects no pod of the tenant.";
+    PORT_WITHOUT_CONTAINER = "TY0624", "A Service leads to a port that no container has.";
+    MONITOR_WITHOUT_SERVICE = "TY0625", "A ServiceMonitor or PodMonitor selects nothing, or a port that nothing has.";
+    OBJECT_NOT_MADE = "TY0626", "A pod refers to a Secret or ConfigMap that nothing makes.";
+    KEY_NOT_MADE = "TY0627", "A pod refers to a key that a Secret or ConfigMap does not have.";
+    SECRET_MADE_TWICE = "TY0628", "Two resources make one Secret.";
+    REQUEST_ABOVE_LIMIT = "TY0629", "A container requests more than its limit.";
+    CLAIM_OUTSIDE_LIMITS = "TY0630", "A claim is larger or smaller than a LimitRange allows.";
+    IMAGE_NOT_FIXED = "TY0631", "An image has no fixed version.";
+    SCALED_TWICE = "TY0632", "A workload has a number of replicas and an autoscaler.";
+    SECRET_READABLE = "TY0633", "A secret is written where everybody who may read the workload can read it.";
+    BACKEND_NOT_MADE = "TY0634", "An Ingress leads to a Service or port that does not exist.";
+    HOST_TAKEN_TWICE = "TY0635", "Two tenants claim the same host and path.";
+    // 065: databases
+    USER_NAME_TOO_LONG_FOR_MYSQL = "TY0650", "The name of a MySQL user is longer than MySQL takes.";
+    POLICY_NOT_FORCED = "TY0651", "A row security policy does not apply to the owner of the table.";
+    POLICY_NOT_ENABLED = "TY0652", "A row security policy has no effect, because row security is not enabled.";
+    POLICY_WITHOUT_CONDITION = "TY0653", "A row security policy allows every row.";
+    SETTING_MUST_EXIST = "TY0654", "A row security policy fails while its setting is unset.";
+    NAME_NEEDS_QUOTES = "TY0655", "SQL uses a name without the quotation marks that it needs.";
+    PRIVILEGES_OF_MIGRATION = "TY0656", "A user may create and alter tables, but lacks a privilege that migrations need.";
+    // 067: object storage
+    POLICY_OF_OTHER_BUCKET = "TY0670", "The policy of a bucket names another bucket.";
+    ACTION_WITHOUT_EFFECT = "TY0671", "A policy allows an action on a resource that it does not apply to.";
+    ANY_ACCOUNT = "TY0672", "A policy names a user or role of any account.";
+    // 068: billing
+    PRICE_NOT_MADE = "TY0680", "A subscription names a price that nothing makes.";
+    INTERVALS_DIFFER = "TY0681", "A subscription has prices with different intervals.";
+    PRICE_IN_CENTS = "TY0682", "The amount of a price of Stripe is probably written in cents.";
+    // 069: others
+    OTHER_API = "TY0690", "A resource has the form of another API.";
+    COUNTER_OVERWRITTEN = "TY0691", "A value that the product counts is written at every apply.";
+    IMAGE_OF_SERVICE_NOT_FIXED = "TY0692", "The image of a service of a REST API has no fixed version.";
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::Name;
+use crate::diagnostics::codes;
 
 /// The estate's configuration: the settings of the whole estate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +26,9 @@ pub struct EstateConfig {
     /// The systems that resources live in, by name.
     #[serde(default)]
     pub targets: BTreeMap<Name, TargetTable>,
+    /// How the rules of `validate` and `plan` are applied.
+    #[serde(default)]
+    pub rules: RulesTable,
     /// Overrides by environment, chosen with `--env`.
     #[serde(default)]
     pub environments: BTreeMap<Name, EnvironmentTable>,
@@ -154,6 +158,87 @@ impl Default for LimitsTable {
     }
 }
 
+/// How rules are applied, which `docs/findings.md` lists: what they need to know of the estate, and the level of each by its
+/// code.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RulesTable {
+    /// Values that no two tenants may share; if absent, those of well-known names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Vec<Arc<str>>>,
+    /// Features that a tenant of any tier may have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add_ons: Vec<Arc<str>>,
+    /// Patterns of what exists without a resource of the estate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Arc<str>>,
+    /// Where a tenant names the region of its data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Arc<str>>,
+    /// The regions that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<Arc<str>>>,
+    /// Where a tenant's estimates are, by the quotas' names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub estimates: BTreeMap<Arc<str>, Arc<str>>,
+    /// By the rules' codes.
+    #[serde(flatten)]
+    pub levels: BTreeMap<Arc<str>, Level>,
+}
+
+/// The fields of a [`RulesTable`] that are not codes, for its schema.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct RulesFields {
+    /// Values that no two tenants may share, such as `values.domain`. By default those of well-known names: `domain`,
+    /// `subdomain`, `hostname`, `slug`.
+    unique: Option<Vec<String>>,
+    /// Features that a tenant of any tier may have, for example because they are sold separately.
+    add_ons: Option<Vec<String>>,
+    /// What exists without a resource of the estate, where `*` matches any characters: `Secret/NAMESPACE/NAME`,
+    /// `ConfigMap/NAMESPACE/NAME`, `stripe.price/LOOKUP_KEY`.
+    elsewhere: Option<Vec<String>>,
+    /// Where a tenant names the region that its data must stay in, such as `values.data_residency`.
+    residency: Option<String>,
+    /// The regions that a tenant's label `region` may name.
+    regions: Option<Vec<String>>,
+    /// Where a tenant's estimate of a quota is, by the quota's name: `users = "values.expected_users"`.
+    estimates: Option<BTreeMap<String, String>>,
+}
+
+impl JsonSchema for RulesTable {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RulesTable".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = RulesFields::json_schema(generator);
+        let level = generator.subschema_for::<Level>();
+        schema.insert("description".to_owned(), "How rules are applied, and the level of each by its code.".into());
+        if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            for (code, meaning) in codes::of_rules() {
+                let mut field = level.clone();
+                field.insert("description".to_owned(), meaning.into());
+                properties.insert(code.0.to_owned(), field.into());
+            }
+        }
+        schema
+    }
+}
+
+/// What becomes of the findings of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The rule is not checked.
+    Off,
+    /// Findings are shown.
+    Warning,
+    /// Findings are shown, and nothing is planned or applied.
+    Error,
+}
+
 /// One configured system. Settings beyond these are the provider's own.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TargetTable {
@@ -165,6 +250,10 @@ pub struct TargetTable {
     /// Whether it is used if a tenant's placement names no target and there are several.
     #[serde(default)]
     pub default: bool,
+    /// Where its data is kept, such as `eu`, for tenants whose data must stay in one region. If absent, the target's `region` or
+    /// its name is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Arc<str>>,
     /// The maximum number of concurrent connections or requests.
     #[schemars(range(min = 1, max = 256))]
     pub concurrency: Option<usize>,

@@ -1,6 +1,7 @@
 //! The words of Tenantry as types.
 
 pub mod address;
+pub mod clear;
 pub mod config;
 pub mod document;
 pub mod kind;

@@ -22,6 +22,7 @@ mod failure;
 mod mark;
 mod object;
 mod read;
+mod rules;
 mod types;
 mod write;
 
@@ -32,6 +33,7 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::InTurn;
 use tenantry_kit::settings::invalid;
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
@@ -135,6 +137,10 @@ impl Provider for Http {
 
     fn kinds(&self) -> Vec<Kind> {
         types::kinds()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

@@ -25,6 +25,7 @@ pub mod mark;
 mod owned;
 mod read;
 mod ready;
+mod rules;
 mod secrets;
 pub mod types;
 mod write;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 use client::Cluster;
 pub use secrets::KubernetesSecrets;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::InTurn;
 use tenantry_provider::contract::{ErrorClass, Provider, ProviderError, Reader, Settings, Writer};
 
@@ -90,6 +92,10 @@ impl Provider for Kubernetes {
 
     fn kinds(&self) -> Vec<Kind> {
         types::kinds()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

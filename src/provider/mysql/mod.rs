@@ -16,6 +16,7 @@ mod mark;
 mod password;
 mod quote;
 mod read;
+mod rules;
 mod statements;
 mod types;
 mod write;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::settings::invalid;
 use tenantry_kit::{InTurn, ProviderKind as _};
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
@@ -64,6 +66,10 @@ impl Provider for MySql {
 
     fn kinds(&self) -> Vec<Kind> {
         types::MySqlKind::descriptions()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

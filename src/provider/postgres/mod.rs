@@ -16,6 +16,7 @@ mod heard;
 mod mark;
 mod quote;
 mod read;
+mod rules;
 mod scram;
 mod statements;
 mod types;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::ProviderKind as _;
 use tenantry_kit::settings::invalid;
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
@@ -65,6 +67,10 @@ impl Provider for Postgres {
 
     fn kinds(&self) -> Vec<Kind> {
         types::PostgresKind::descriptions()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

@@ -14,6 +14,7 @@ mod connection;
 mod error;
 mod mark;
 mod read;
+mod rules;
 mod types;
 mod write;
 
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 use connection::Connections;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::{InTurn, ProviderKind as _};
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
 
@@ -57,6 +59,10 @@ impl Provider for Redis {
 
     fn kinds(&self) -> Vec<Kind> {
         types::RedisKind::descriptions()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

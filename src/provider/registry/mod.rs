@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenantry_core::model::kind::Catalogue;
+use tenantry_core::rules::Rule;
 use tenantry_provider::contract::Provider;
 
 /// One line per provider.
@@ -30,4 +31,10 @@ pub fn providers() -> Vec<Arc<dyn Provider>> {
 /// The kinds of all providers.
 pub fn catalogue(providers: &[Arc<dyn Provider>]) -> Catalogue {
     Catalogue::new(providers.iter().flat_map(|provider| provider.kinds()))
+}
+
+/// Every rule, in the order of the codes.
+pub fn rules() -> Vec<&'static Rule> {
+    let sets: Vec<_> = providers().iter().filter_map(|provider| provider.rules()).collect();
+    tenantry_core::rules::all(&sets)
 }

@@ -15,6 +15,7 @@ mod error;
 mod keys;
 mod mark;
 mod read;
+mod rules;
 mod setting;
 mod types;
 mod write;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::settings::invalid;
 use tenantry_kit::{InTurn, ProviderKind as _};
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
@@ -85,6 +87,10 @@ impl Provider for S3 {
 
     fn kinds(&self) -> Vec<Kind> {
         types::S3Kind::descriptions()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

@@ -16,6 +16,7 @@ mod lists;
 mod mark;
 mod money;
 mod read;
+mod rules;
 mod schedule;
 mod types;
 mod write;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 use api::Api;
 use tenantry_core::model::kind::Kind;
+use tenantry_core::rules::RuleSet;
 use tenantry_kit::ProviderKind as _;
 use tenantry_kit::settings::invalid;
 use tenantry_provider::contract::{Provider, ProviderError, Reader, Settings, Writer};
@@ -80,6 +82,10 @@ impl Provider for Stripe {
 
     fn kinds(&self) -> Vec<Kind> {
         types::StripeKind::descriptions()
+    }
+
+    fn rules(&self) -> Option<RuleSet> {
+        Some(rules::rules())
     }
 
     fn settings_schema(&self) -> schemars::Schema {

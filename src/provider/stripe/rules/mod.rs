@@ -1,0 +1,19 @@
+//! Rules for what Stripe takes and bills otherwise than is meant, one file each.
+
+mod amount;
+mod intervals;
+mod lookup;
+mod price;
+
+use tenantry_core::rules::{Findings, OwnerView, RuleSet};
+
+/// The rules of this provider.
+pub fn rules() -> RuleSet {
+    RuleSet { rules: vec![&price::RULE, &intervals::RULE, &amount::RULE], check, claims: |_| Vec::new() }
+}
+
+fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
+    price::check(view, findings);
+    intervals::check(view, findings);
+    amount::check(view, findings);
+}
