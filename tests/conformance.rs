@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::support::kubernetes::{World as Cluster, on_server};
 use crate::support::objects;
-use crate::support::postgres::{World as Database, in_every_database};
+use crate::support::postgres::{Login, World as Database, in_every_database};
 use assert_fs::TempDir;
 use serde_json::json;
 use tenantry_core::model::kind::Catalogue;
@@ -185,7 +185,9 @@ fn postgres_conforms() {
             unreachable: &*unreachable,
         };
         let mut violations = Vec::new();
-        for case in postgres_cases(&database.suffix) {
+        // What a trusted extension makes belongs to the superuser of the server, and so nobody else moves it.
+        let may = |case: &Case| database.login == Login::Superuser || case.kind != "postgres.extension";
+        for case in postgres_cases(&database.suffix).into_iter().filter(may) {
             violations.extend(check(&subject, &case).await);
         }
         assert!(violations.is_empty(), "{}", violations.join("\n"));

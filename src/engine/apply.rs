@@ -90,7 +90,12 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
                 let (changes, seen): (Vec<Change>, Vec<Present>) = unlike.into_iter().map(brought_to_wish).unzip();
                 let changes = again.get_or_init(|| changes);
                 let ready = changes.iter().zip(seen);
-                let ready = ready.map(|(change, present)| Ready { change, present: Some(present), replaced: None, only_record: false });
+                let ready = ready.map(|(change, present)| Ready {
+                    change,
+                    present: Some(present),
+                    replaced: None,
+                    only_record: false,
+                });
                 writing.write_again(ready.collect()).await;
                 report.notices.extend(writing.take_notices());
                 let written: HashSet<&Address> = changes.iter().map(|change| &change.address).collect();
@@ -126,7 +131,11 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
 /// What a target adds by itself, as default privileges do, shows only once the resource is there.
 fn brought_to_wish((change, update): (&Change, Update)) -> (Change, Present) {
     let Update { differences, present, .. } = update;
-    let fields = differences.into_iter().map(|Difference { pointer, before, after, .. }| FieldChange { path: pointer, before, after });
+    let fields = differences.into_iter().map(|Difference { pointer, before, after, .. }| FieldChange {
+        path: pointer,
+        before,
+        after,
+    });
     let work = match (&change.work, change.work.identity()) {
         (Work::Create { after, .. }, Some(identity)) => Work::Update {
             identity: identity.clone(),

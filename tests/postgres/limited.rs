@@ -20,11 +20,27 @@ fn bakery(world: &World) -> Vec<Desired> {
         of("role", "reader", json!({"name": reader, "settings": {"search_path": "oven, public"}})),
         of("schema", "schema", json!({"name": "oven", "owner": owner, "exclusive": true})),
         of("grant", "usage", json!({"role": reader, "on": "schema", "schema": "oven", "privileges": ["USAGE"]})),
-        of("grant", "later", json!({"role": reader, "on": "defaultTables", "schema": "oven", "grantor": owner, "privileges": ["SELECT"]})),
-        of("grant", "anywhere", json!({"role": reader, "on": "defaultSequences", "grantor": owner, "privileges": ["USAGE"]})),
-        of("script", "tables", json!({"name": "loaves", "schema": "oven", "sql": "CREATE TABLE loaves (id int PRIMARY KEY, shop text)"})),
+        of(
+            "grant",
+            "later",
+            json!({"role": reader, "on": "defaultTables", "schema": "oven", "grantor": owner, "privileges": ["SELECT"]}),
+        ),
+        of(
+            "grant",
+            "anywhere",
+            json!({"role": reader, "on": "defaultSequences", "grantor": owner, "privileges": ["USAGE"]}),
+        ),
+        of(
+            "script",
+            "tables",
+            json!({"name": "loaves", "schema": "oven", "sql": "CREATE TABLE loaves (id int PRIMARY KEY, shop text)"}),
+        ),
         of("grant", "all", json!({"role": reader, "on": "allTables", "schema": "oven", "privileges": ["SELECT"]})),
-        of("rls_policy", "own", json!({"schema": "oven", "table": "loaves", "name": "own", "roles": [reader], "using": "shop = 'a'"})),
+        of(
+            "rls_policy",
+            "own",
+            json!({"schema": "oven", "table": "loaves", "name": "own", "roles": [reader], "using": "shop = 'a'"}),
+        ),
         of("row", "row", json!({"schema": "oven", "table": "loaves", "key": {"id": 1}, "columns": {"shop": "a"}})),
         of("grant", "connect", json!({"role": app, "on": "database", "privileges": ["CONNECT"]})),
         of("database", "database", json!({"name": database, "owner": owner, "connectionLimit": 9})),
@@ -32,7 +48,8 @@ fn bakery(world: &World) -> Vec<Desired> {
 }
 
 async fn write_each(world: &World, steps: Vec<tenantry_provider::contract::Step>) {
-    let (databases, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.kind.name == "postgres.database");
+    let (databases, others): (Vec<_>, Vec<_>) =
+        steps.into_iter().partition(|step| step.kind.name == "postgres.database");
     world.write(&others).await;
     for step in databases {
         world.write(&[step]).await;
@@ -62,7 +79,9 @@ fn what_roles_of_the_same_run_own_is_made_drifts_and_goes() {
         world.assert_settled(&all).await;
 
         // A privilege that nobody planned does not stand in the way.
-        world.by_hand(&format!("CREATE TABLE public.menu (); GRANT SELECT ON public.menu TO {}", world.name("auditor"))).await;
+        world
+            .by_hand(&format!("CREATE TABLE public.menu (); GRANT SELECT ON public.menu TO {}", world.name("auditor")))
+            .await;
         if world.login == Login::Limited {
             world.by_hand(&format!("ALTER TABLE public.menu OWNER TO {}", world.admin())).await;
         }
@@ -70,7 +89,8 @@ fn what_roles_of_the_same_run_own_is_made_drifts_and_goes() {
         for desired in wanted.iter().rev() {
             steps.push(delete(desired, &present(world.observe_known(desired).await)));
         }
-        let (databases, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.kind.name == "postgres.database");
+        let (databases, others): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| step.kind.name == "postgres.database");
         world.write(&databases).await;
         world.write(&others).await;
         for desired in &wanted {
@@ -99,7 +119,7 @@ fn a_role_with_something_in_several_databases_goes_at_once() {
     in_every_database("a_role_with_something_in_several_databases_goes_at_once", async |world| {
         let (role, other) = (world.name("temp"), world.name("annex"));
         let wanted = world.desired("role", "acme/temp", json!({"name": role}));
-        world.create(&[&wanted, ]).await;
+        world.create(&[&wanted]).await;
         world.create(&[&world.desired("database", "acme/annex", json!({"name": other}))]).await;
         let grant = world.desired(
             "grant",

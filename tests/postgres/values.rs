@@ -36,7 +36,10 @@ fn every_spelling_that_the_server_takes_is_as_it_was_written() {
         world.by_hand("UPDATE \"Back Office\".shelf SET amount = 12.36, stamps = '{}'").await;
         let found = present(world.observe(&wanted).await);
         let column = |name: &str| found.spec.get("columns").and_then(|columns| columns.get(name)).map(Value::to_json);
-        assert_eq!((column("amount"), column("stamps"), column("day")), (Some(json!("12.36")), Some(json!([])), Some(json!("2031-05-06T00:00:00Z"))));
+        assert_eq!(
+            (column("amount"), column("stamps"), column("day")),
+            (Some(json!("12.36")), Some(json!([])), Some(json!("2031-05-06T00:00:00Z")))
+        );
         world.write(&[update(&wanted, &found, &[])]).await;
         world.assert_settled(&[&wanted]).await;
     });
@@ -61,7 +64,8 @@ fn a_key_that_cannot_be_stops_its_own_row_only() {
             };
             let rows = [row("good", right), row("bad", wrong)];
             let observations = observe(&*world.reader(), &rows.each_ref(), &[]).await;
-            let of = |index: usize| observations["postgres.row"].get(rows[index].identity.as_deref().expect("an identity"));
+            let of =
+                |index: usize| observations["postgres.row"].get(rows[index].identity.as_deref().expect("an identity"));
             assert!(matches!(of(0), Observed::Present(_)), "{column}: {:?}", of(0));
             assert!(matches!(of(1), Observed::Unknown(_)), "{column}: {:?}", of(1));
         }
@@ -126,7 +130,8 @@ fn triggers_of_the_product_find_their_tables() {
                  CREATE TRIGGER note BEFORE INSERT OR UPDATE OR DELETE ON public.seats FOR EACH ROW EXECUTE FUNCTION public.note()",
             )
             .await;
-        let row = |n: i32| world.desired("row", "acme/row", json!({"table": "seats", "key": {"id": 1}, "columns": {"n": n}}));
+        let row =
+            |n: i32| world.desired("row", "acme/row", json!({"table": "seats", "key": {"id": 1}, "columns": {"n": n}}));
         world.create(&[&row(1)]).await;
         let found = present(world.observe(&row(2)).await);
         world.write(&[update(&row(2), &found, &[])]).await;
@@ -158,7 +163,9 @@ fn a_row_that_a_trigger_keeps_is_not_called_deleted() {
 fn a_given_up_object_keeps_what_the_product_put_into_it() {
     in_database("a_given_up_object_keeps_what_the_product_put_into_it", async |world| {
         world.by_hand("CREATE TABLE public.conf (id int PRIMARY KEY, cfg jsonb)").await;
-        let row = |cfg: serde_json::Value| world.desired("row", "acme/row", json!({"table": "conf", "key": {"id": 1}, "columns": {"cfg": cfg}}));
+        let row = |cfg: serde_json::Value| {
+            world.desired("row", "acme/row", json!({"table": "conf", "key": {"id": 1}, "columns": {"cfg": cfg}}))
+        };
         let first = row(json!({"keep": 1, "limits": {"mail": {"daily": 5}, "size": 2}}));
         world.create(&[&first]).await;
         world.by_hand("UPDATE public.conf SET cfg = jsonb_set(cfg, '{limits,mail,theirs}', '{\"x\": 1.50}')").await;

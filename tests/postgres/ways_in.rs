@@ -30,10 +30,9 @@ async fn with_lead(world: &World) -> (String, String) {
 fn a_privilege_that_another_role_granted_is_taken_away_as_that_role() {
     on_both_servers("a_privilege_that_another_role_granted_is_taken_away_as_that_role", async |world| {
         let (lead, clerk) = with_lead(world).await;
-        for spec in [
-            json!({"on": "table", "schema": "depot", "name": "parts"}),
-            json!({"on": "allTables", "schema": "depot"}),
-        ] {
+        for spec in
+            [json!({"on": "table", "schema": "depot", "name": "parts"}), json!({"on": "allTables", "schema": "depot"})]
+        {
             let grant = |privileges: &[&str]| {
                 let mut whole = json!({"role": clerk, "privileges": privileges});
                 whole.as_object_mut().expect("an object").extend(spec.as_object().expect("an object").clone());
@@ -93,8 +92,10 @@ fn all_is_what_the_server_means_by_it() {
             world.create(&[&wanted]).await;
             world.assert_settled(&[&wanted]).await;
         }
-        let number = world.ask("SELECT count(*)::text FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee \
-            WHERE c.oid = 'depot.bins'::regclass AND r.rolname LIKE 'clerk%'");
+        let number = world.ask(
+            "SELECT count(*)::text FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee \
+            WHERE c.oid = 'depot.bins'::regclass AND r.rolname LIKE 'clerk%'",
+        );
         let expected = if world.version().await >= 170_000 { "8" } else { "7" };
         assert_eq!(number.await, expected);
         // By hand the same thing is no drift.
@@ -111,9 +112,18 @@ fn that_a_role_has_nothing_can_be_written() {
         let maker = world.name("maker");
         world.by_hand(&format!("CREATE ROLE {maker}")).await;
         for (spec, by_hand) in [
-            (json!({"role": "PUBLIC", "on": "database"}), format!("GRANT CONNECT ON DATABASE {} TO PUBLIC", world.database)),
-            (json!({"role": clerk, "on": "table", "schema": "depot", "name": "bins"}), format!("GRANT DELETE ON depot.bins TO {clerk}")),
-            (json!({"role": clerk, "on": "allTables", "schema": "depot"}), format!("GRANT DELETE ON depot.bins TO {clerk}")),
+            (
+                json!({"role": "PUBLIC", "on": "database"}),
+                format!("GRANT CONNECT ON DATABASE {} TO PUBLIC", world.database),
+            ),
+            (
+                json!({"role": clerk, "on": "table", "schema": "depot", "name": "bins"}),
+                format!("GRANT DELETE ON depot.bins TO {clerk}"),
+            ),
+            (
+                json!({"role": clerk, "on": "allTables", "schema": "depot"}),
+                format!("GRANT DELETE ON depot.bins TO {clerk}"),
+            ),
             (
                 json!({"role": "public", "on": "defaultFunctions", "grantor": maker}),
                 format!("ALTER DEFAULT PRIVILEGES FOR ROLE {maker} GRANT EXECUTE ON FUNCTIONS TO PUBLIC"),
@@ -139,7 +149,8 @@ fn privileges_on_single_columns_are_seen_written_and_taken_away() {
     on_both_servers("privileges_on_single_columns_are_seen_written_and_taken_away", async |world| {
         let (_, clerk) = with_lead(world).await;
         let grant = |privileges: &[&str]| {
-            let spec = json!({"role": clerk, "on": "table", "schema": "depot", "name": "parts", "privileges": privileges});
+            let spec =
+                json!({"role": clerk, "on": "table", "schema": "depot", "name": "parts", "privileges": privileges});
             world.desired("grant", "acme/grant", spec)
         };
         let first = grant(&["SELECT (id)"]);
@@ -163,7 +174,9 @@ fn default_privileges_of_several_makers_are_never_one_grant() {
         world.by_hand(&format!("CREATE ROLE {one}; CREATE ROLE {two}")).await;
         for (maker, privilege) in [(&one, "SELECT"), (&two, "DELETE")] {
             world
-                .by_hand(&format!("ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA depot GRANT {privilege} ON TABLES TO {clerk}"))
+                .by_hand(&format!(
+                    "ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA depot GRANT {privilege} ON TABLES TO {clerk}"
+                ))
                 .await;
         }
         let spec = json!({"role": clerk, "on": "defaultTables", "schema": "depot", "privileges": ["DELETE", "SELECT"]});
@@ -172,7 +185,8 @@ fn default_privileges_of_several_makers_are_never_one_grant() {
         let found = present(world.observe(&both).await);
         world.write(&[update(&both, &found, &[])]).await;
         world.assert_settled(&[&both]).await;
-        let spec = json!({"role": clerk, "on": "defaultTables", "schema": "depot", "grantor": two, "privileges": ["DELETE"]});
+        let spec =
+            json!({"role": clerk, "on": "defaultTables", "schema": "depot", "grantor": two, "privileges": ["DELETE"]});
         world.assert_settled(&[&world.desired("grant", "acme/two", spec)]).await;
     });
 }
@@ -197,7 +211,8 @@ fn an_exclusive_schema_shows_every_way_in() {
         let wanted: Vec<&Desired> = wanted.iter().collect();
         world.create(&wanted).await;
         world.assert_settled(&wanted).await;
-        let granted_by = if world.login == Login::Limited { format!("SET ROLE {}; ", world.admin()) } else { String::new() };
+        let granted_by =
+            if world.login == Login::Limited { format!("SET ROLE {}; ", world.admin()) } else { String::new() };
         world.by_hand(&format!("{granted_by}CREATE ROLE {spy}")).await;
         let login = if world.login == Login::Limited { world.admin() } else { "postgres".to_owned() };
         for sql in [
@@ -234,7 +249,8 @@ fn an_exclusive_schema_shows_every_way_in() {
 #[test]
 fn memberships_are_compared_with_their_options_and_taken_away_from_every_grantor() {
     on_both_servers("memberships_are_compared_with_their_options_and_taken_away_from_every_grantor", async |world| {
-        let (app, staff, boss, other) = (world.name("app"), world.name("staff"), world.name("boss"), world.name("other"));
+        let (app, staff, boss, other) =
+            (world.name("app"), world.name("staff"), world.name("boss"), world.name("other"));
         world.by_hand(&format!("CREATE ROLE {staff}; CREATE ROLE {other}; CREATE ROLE {boss}; GRANT {other}, {staff} TO {boss} WITH ADMIN OPTION")).await;
         let wanted = world.desired("role", "acme/app", json!({"name": app, "memberOf": [staff]}));
         world.create(&[&wanted]).await;
@@ -292,7 +308,12 @@ fn the_own_login_is_neither_changed_nor_locked_out() {
             assert!(world.try_write(&[step]).await.is_err(), "{own} was changed");
         }
         if world.login == Login::Limited {
-            world.by_hand(&format!("ALTER DATABASE {} OWNER TO postgres; GRANT CONNECT ON DATABASE {} TO {own} WITH GRANT OPTION", world.database, world.database)).await;
+            world
+                .by_hand(&format!(
+                    "ALTER DATABASE {} OWNER TO postgres; GRANT CONNECT ON DATABASE {} TO {own} WITH GRANT OPTION",
+                    world.database, world.database
+                ))
+                .await;
             let spec = json!({"role": own, "on": "database", "privileges": ["CONNECT"]});
             let grant = world.desired("grant", "acme/connect", spec);
             world.by_hand(&format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", world.database)).await;
@@ -307,10 +328,9 @@ fn the_own_login_is_neither_changed_nor_locked_out() {
 fn sessions_end_with_the_access() {
     in_every_database("sessions_end_with_the_access", async |world| {
         let app = world.name("app");
-        let role = |login: bool| world.desired("role", "acme/app", json!({"name": app, "login": login, "password": "x"}));
-        let is_open = async |session: &mut sqlx::PgConnection| {
-            sqlx::raw_sql("SELECT 1").execute(session).await.is_ok()
-        };
+        let role =
+            |login: bool| world.desired("role", "acme/app", json!({"name": app, "login": login, "password": "x"}));
+        let is_open = async |session: &mut sqlx::PgConnection| sqlx::raw_sql("SELECT 1").execute(session).await.is_ok();
         world.create(&[&role(true)]).await;
         let mut session = world.options().username(&app).password("x").connect().await.expect("it logs in");
         let found = present(world.observe(&role(true)).await);

@@ -18,7 +18,7 @@ const VARIABLE: &str = "TENANTRY_POSTGRES_URL";
 const VARIABLE_18: &str = "TENANTRY_POSTGRES18_URL";
 
 /// What the provider logs in as.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     Superuser,
     /// Such a login as services give that are run for their users: it owns the database, and makes roles and databases.
@@ -212,11 +212,12 @@ impl World {
     }
 
     /// Asserts that a plan would be empty.
-    #[expect(clippy::unused_self, reason = "asked of the world, like everything else")]
     #[track_caller]
     pub fn assert_is(&self, desired: &Desired, observed: Observed) -> Present {
-        let found = present(observed);
-        assert_eq!(*found.spec, observable(desired), "{}", desired.address);
+        let Observed::Present(found) = observed else {
+            panic!("{} on {:?}: {observed:?}", desired.address, self.login)
+        };
+        assert_eq!(*found.spec, observable(desired), "{} on {:?}", desired.address, self.login);
         if desired.kind.mark == tenantry_core::model::kind::MarkPlace::Target {
             assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
         } else {

@@ -55,7 +55,8 @@ impl<'a> Index<'a> {
             for (identity, observed) in &observation.resources {
                 let Observed::Present(Present { mark: Some(mark), .. }) = observed else { continue };
                 let recorded = inputs.inventory.get(&mark.address);
-                let is_recorded = recorded.is_some_and(|applied| applied.identity == *identity && applied.target == *target);
+                let is_recorded =
+                    recorded.is_some_and(|applied| applied.identity == *identity && applied.target == *target);
                 if mark.is_of(&self.scope) && !is_recorded && !self.wanted.contains_key(&(target, *kind, identity)) {
                     // In order of identity, whatever order they were told in.
                     let at = elsewhere.entry((target, *kind, &mark.address)).or_insert(identity);

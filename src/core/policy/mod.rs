@@ -101,7 +101,9 @@ fn cascade(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         let along = change.takes_along.join(", ");
         let message = format!("deleting {} would also destroy {along}", change.address);
         if allows(guarded.approvals, guarded.now, Allowance::Cascade, &change.address) {
-            verdict.findings.push(Finding::new(codes::DATA_LOSS, Severity::Warning, message.clone()).of(&change.address));
+            verdict
+                .findings
+                .push(Finding::new(codes::DATA_LOSS, Severity::Warning, message.clone()).of(&change.address));
         }
         let help = format!(
             "remove what depends on it first. If it shall go too, add an Approval with `allow: [cascade]` and `addresses: ['{}']`",

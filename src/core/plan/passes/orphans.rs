@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::build::Inputs;
-use super::verdicts::renamed;
 use super::super::draft::{Draft, Index};
 use super::super::{Blocked, Cause, Change, Finding, Hindrance, Reason, Work, sensitive};
+use super::verdicts::renamed;
 use crate::diagnostics::{Severity, codes};
 use crate::diff;
 use crate::model::address::{Address, Owner};
@@ -66,10 +66,15 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
                 let message = format!(
                     "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
                 );
-                let loses_data = inputs.catalogue.get(kind).is_some_and(|kind| kind.loses_data_of(&kind.normal(&present.spec)));
+                let loses_data =
+                    inputs.catalogue.get(kind).is_some_and(|kind| kind.loses_data_of(&kind.normal(&present.spec)));
                 let help = match loses_data {
-                    true => "it is not changed; a backup or a clone copies marks. Remove the mark by hand, not the resource: its data may be nowhere else",
-                    false => "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand",
+                    true => {
+                        "it is not changed; a backup or a clone copies marks. Remove the mark by hand, not the resource: its data may be nowhere else"
+                    }
+                    false => {
+                        "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand"
+                    }
                 };
                 draft
                     .findings

@@ -192,7 +192,9 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
 /// What is said of a resource that somebody has renamed in its target.
 pub fn renamed(address: &Address, kind: &str, from: &Identity, to: &Identity) -> Finding {
     let (from, to) = (readable_identity(from), readable_identity(to));
-    let message = format!("{address}: {kind} `{from}` is now called `{to}`, which has its mark and its data; it is not made anew");
+    let message = format!(
+        "{address}: {kind} `{from}` is now called `{to}`, which has its mark and its data; it is not made anew"
+    );
     Finding::new(codes::RECREATES_DATA, Severity::Error, message).of(address).help(format!(
         "rename it back to `{from}` in its target, or follow: write the name `{to}` in the repository. If `{to}` is only a copy, remove its mark"
     ))

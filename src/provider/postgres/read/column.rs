@@ -61,8 +61,7 @@ pub async fn fetch(
     let rows = sqlx::query(QUERY).bind(schemas).bind(names).fetch_all(connection).await?;
     let columns = rows.iter().map(|row| {
         let sort = Sort::of(row.try_get(4)?, row.try_get(5)?);
-        let column =
-            Column { name: row.try_get(2)?, sql_type: row.try_get(3)?, rounded_type: row.try_get(6)?, sort };
+        let column = Column { name: row.try_get(2)?, sql_type: row.try_get(3)?, rounded_type: row.try_get(6)?, sort };
         Ok(((row.try_get(0)?, row.try_get(1)?), column))
     });
     Ok(columns.collect::<Result<_, sqlx::Error>>()?)

@@ -326,7 +326,8 @@ impl Foreign {
         let Self { schema, way } = &mut self;
         let is_meant = match way {
             Way::Privileges { object, column, grantee, privileges, .. } => {
-                let mut grants = meant.grants.iter().filter(|grant| grant.role == *grantee && covers(grant, schema, object));
+                let mut grants =
+                    meant.grants.iter().filter(|grant| grant.role == *grantee && covers(grant, schema, object));
                 match column {
                     // On the whole object the grant itself shows what is too much.
                     None => grants.next().is_some(),
@@ -369,7 +370,9 @@ impl Foreign {
                 let objects = format!("{}s", class.sql().to_lowercase());
                 format!("{grantee}: {} on {objects}{place} that {maker} will create", privileges.join(", "))
             }
-            Way::Member { group, member, .. } => format!("{member}: member of {group}, which has the rights of the owner"),
+            Way::Member { group, member, .. } => {
+                format!("{member}: member of {group}, which has the rights of the owner")
+            }
             Way::Owned { object, owner, .. } => format!("{owner}: owner of {}", object.text()),
             Way::Policy { table, name, roles } => format!("{}: policy {name} on table {table}", roles.join(", ")),
         }
@@ -401,7 +404,8 @@ impl Foreign {
                 format!("REVOKE {} ON {object} FROM {} CASCADE", privileges.join(", "), role(grantee)?)
             }
             Way::ToCome { maker, here, class, grantee, privileges } => {
-                let place = if *here { format!("IN SCHEMA {} ", quote_identifier(&self.schema)?) } else { String::new() };
+                let place =
+                    if *here { format!("IN SCHEMA {} ", quote_identifier(&self.schema)?) } else { String::new() };
                 format!(
                     "ALTER DEFAULT PRIVILEGES FOR ROLE {} {place}REVOKE {} ON {}S FROM {} CASCADE",
                     quote_identifier(maker)?,

@@ -95,7 +95,10 @@ fn find(privileges: &Privileges, grant: &GrantSpec, is_wanted: bool, others: &Wa
     }
     let wanted = grant.wanted(privileges.version);
     // The wish that a role has nothing is met where it has nothing.
-    let nothing = || (is_wanted && wanted.is_empty()).then(|| Found { privileges: BTreeSet::new(), grantable: grant.with_grant_option });
+    let nothing = || {
+        (is_wanted && wanted.is_empty())
+            .then(|| Found { privileges: BTreeSet::new(), grantable: grant.with_grant_option })
+    };
     let class = grant.on.class();
     match grant.on.extent() {
         Extent::One => {
@@ -260,13 +263,9 @@ mod tests {
         );
         assert_eq!(found(on_all(2, &[])), None);
         assert_eq!(found(on_all(0, &[])), Some(vec!["INSERT".into(), "SELECT".into()]), "no table, nothing missing");
+        assert_eq!(privileges(on_all_of(&wanted, false, &on_all(0, &[]), &nothing)), None, "and nothing to take away");
         assert_eq!(
-            privileges(on_all_of(&wanted, false, &on_all(0, &[]), &nothing)),
-            None,
-            "and nothing to take away"
-        );
-        assert_eq!(
-            privileges(found_on_all(
+            privileges(on_all_of(
                 &wanted,
                 true,
                 &on_all(2, &[("SELECT", 2), ("INSERT", 2), ("DELETE", 1)]),
@@ -313,10 +312,6 @@ mod tests {
         let nothing = BTreeSet::new();
         assert_eq!(on_one_of(&wanted, true, &held, &nothing).map(|found| found.grantable), Some(true), "too much");
         wanted.with_grant_option = true;
-        assert_eq!(
-            on_one_of(&wanted, true, &held, &nothing).map(|found| found.grantable),
-            Some(false),
-            "too little"
-        );
+        assert_eq!(on_one_of(&wanted, true, &held, &nothing).map(|found| found.grantable), Some(false), "too little");
     }
 }

@@ -193,7 +193,8 @@ pub async fn fetch(connection: &mut PgConnection, grants: &[GrantSpec]) -> Resul
         let rows = sqlx::query(query).bind(&roles).bind(&schemas).fetch_all(&mut *connection).await?;
         privileges.add_one(&rows, |a, _| vec![Object::Schema(a)])?;
     }
-    let in_schemas: BTreeSet<&String> = asked.relations.iter().map(|(schema, _)| schema).chain(&asked.all_relations).collect();
+    let in_schemas: BTreeSet<&String> =
+        asked.relations.iter().map(|(schema, _)| schema).chain(&asked.all_relations).collect();
     let in_schemas: Vec<String> = in_schemas.into_iter().cloned().collect();
     if !asked.relations.is_empty() {
         let (schemas, names): (Vec<String>, Vec<String>) = asked.relations.into_iter().unzip();
@@ -398,7 +399,8 @@ impl Privileges {
                 Err(why) => drop(self.doubtful.insert(Object::Function(schema, signature), why)),
             }
         }
-        let query = sqlx::query(one_query(FUNCTIONS)).bind(roles).bind(schemas).bind(signatures).bind(names).bind(types);
+        let query =
+            sqlx::query(one_query(FUNCTIONS)).bind(roles).bind(schemas).bind(signatures).bind(names).bind(types);
         let rows = query.fetch_all(connection).await?;
         self.add_one(&rows, |schema, signature| vec![Object::Function(schema, signature)])?;
         Ok(())

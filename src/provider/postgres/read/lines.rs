@@ -152,7 +152,9 @@ fn objects(grant: &GrantSpec) -> String {
         }
         (_, Class::Schema) => SCHEMA.to_owned(),
         (_, Class::Database) => DATABASE.to_owned(),
-        (Extent::One, Class::Function) => FUNCTIONS.replace("{which}", "p.oid = $3::text::oid AND $2::text IS NOT NULL"),
+        (Extent::One, Class::Function) => {
+            FUNCTIONS.replace("{which}", "p.oid = $3::text::oid AND $2::text IS NOT NULL")
+        }
         (Extent::All, Class::Function) => FUNCTIONS.replace("{which}", "n.nspname = $2::text::name"),
         (Extent::One, _) => RELATIONS.replace("{which}", "n.nspname = $2::text::name AND c.relname = $3::text::name"),
         (Extent::All, Class::Sequence) => {
@@ -200,7 +202,9 @@ pub async fn owners(
 
 /// Everything that a role holds in this database.
 pub async fn of_role(connection: &mut PgConnection, role: &str) -> Result<Vec<Line>, Failure> {
-    lines(&sqlx::query(sqlx::AssertSqlSafe(LINES.replace("{objects}", OF_ROLE))).bind(role).fetch_all(connection).await?)
+    lines(
+        &sqlx::query(sqlx::AssertSqlSafe(LINES.replace("{objects}", OF_ROLE))).bind(role).fetch_all(connection).await?,
+    )
 }
 
 fn lines(rows: &[PgRow]) -> Result<Vec<Line>, Failure> {
@@ -218,4 +222,3 @@ fn lines(rows: &[PgRow]) -> Result<Vec<Line>, Failure> {
     });
     Ok(lines.collect::<Result<_, sqlx::Error>>()?)
 }
-

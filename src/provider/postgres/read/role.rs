@@ -273,10 +273,18 @@ mod tests {
         let mut state = RoleState { inherit: true, ..RoleState::default() };
         state.memberships = vec![
             membership(serde_json::json!({"group": "old", "grantor": "a", "admin_option": false})),
-            membership(serde_json::json!({"group": "chief", "grantor": "a", "admin_option": true, "inherit_option": true, "set_option": true})),
-            membership(serde_json::json!({"group": "shy", "grantor": "a", "admin_option": false, "inherit_option": false, "set_option": false})),
-            membership(serde_json::json!({"group": "both", "grantor": "a", "admin_option": false, "inherit_option": false, "set_option": true})),
-            membership(serde_json::json!({"group": "both", "grantor": "b", "admin_option": false, "inherit_option": true, "set_option": true})),
+            membership(
+                serde_json::json!({"group": "chief", "grantor": "a", "admin_option": true, "inherit_option": true, "set_option": true}),
+            ),
+            membership(
+                serde_json::json!({"group": "shy", "grantor": "a", "admin_option": false, "inherit_option": false, "set_option": false}),
+            ),
+            membership(
+                serde_json::json!({"group": "both", "grantor": "a", "admin_option": false, "inherit_option": false, "set_option": true}),
+            ),
+            membership(
+                serde_json::json!({"group": "both", "grantor": "b", "admin_option": false, "inherit_option": true, "set_option": true}),
+            ),
         ];
         let groups: Vec<String> = state.groups(true).into_values().collect();
         assert_eq!(groups, ["both", "chief (with admin option)", "old", "shy (without inherit, without set)"]);
@@ -285,7 +293,8 @@ mod tests {
     #[test]
     fn what_is_set_in_one_database_only_is_seen() {
         let mut state = RoleState { settings: vec!["App.Tenant=acme".into()], ..RoleState::default() };
-        state.settings_in_databases = vec![SettingInDatabase { database: "Main".into(), setting: "work_mem=1GB".into() }];
+        state.settings_in_databases =
+            vec![SettingInDatabase { database: "Main".into(), setting: "work_mem=1GB".into() }];
         let expected = serde_json::json!({"app.tenant": "acme", "work_mem in database main": "1GB"});
         assert_eq!(Value::from(state.all_settings()).to_json(), expected);
     }

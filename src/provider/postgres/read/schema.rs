@@ -48,7 +48,8 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
     let states = fetch(connection, &scope.names("name"), Some(scope.estate)).await?;
 
     let ended: Vec<String> = {
-        let wanted: HashSet<&str> = scope.subjects.iter().filter(|s| s.is_wanted()).filter_map(|s| s.text("name")).collect();
+        let wanted: HashSet<&str> =
+            scope.subjects.iter().filter(|s| s.is_wanted()).filter_map(|s| s.text("name")).collect();
         states.iter().filter(|state| !wanted.contains(&*state.name)).map(|state| state.name.clone()).collect()
     };
     let mut beyond = beyond::fetch(connection, &ended).await?;

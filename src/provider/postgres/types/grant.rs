@@ -267,7 +267,10 @@ fn check(spec: &Map) -> Vec<Problem> {
                     continue;
                 }
                 let known = OF_COLUMNS.join(", ");
-                problems.add("/privileges", format!("{name:?}: only {known} can be granted on a column, and only `on: table`"));
+                problems.add(
+                    "/privileges",
+                    format!("{name:?}: only {known} can be granted on a column, and only `on: table`"),
+                );
                 continue;
             }
             let canonical = name.to_uppercase();
@@ -390,7 +393,8 @@ mod tests {
 
     #[test]
     fn all_of_a_table_is_what_the_server_means_by_it() {
-        let all = spec(serde_json::json!({"role": "r", "on": "allTables", "schema": "s", "privileges": ["SELECT", "all"]}));
+        let all =
+            spec(serde_json::json!({"role": "r", "on": "allTables", "schema": "s", "privileges": ["SELECT", "all"]}));
         let normal = normalise(&all);
         assert_eq!(normal.get("privileges"), Some(&Value::list(["ALL".into()])));
         let grant: GrantSpec = serde_json::from_value(Value::from(normal).to_json()).expect("a grant");
@@ -402,7 +406,9 @@ mod tests {
         let grant = |on: &str, privilege: &str| {
             spec(serde_json::json!({"role": "r", "on": on, "schema": "s", "name": "t", "privileges": [privilege]}))
         };
-        for (written, canonical) in [("select (Email)", "SELECT (email)"), ("update(\"E-Mail\")", "UPDATE (\"E-Mail\")")] {
+        for (written, canonical) in
+            [("select (Email)", "SELECT (email)"), ("update(\"E-Mail\")", "UPDATE (\"E-Mail\")")]
+        {
             let normal = normalise(&grant("table", written));
             assert_eq!(normal.get("privileges"), Some(&Value::list([canonical.into()])), "{written}");
             assert_eq!(normalise(&normal), normal);

@@ -124,7 +124,9 @@ fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     check_name(&mut problems, spec, "name", true);
     if let Some(name) = spec.get("name").and_then(Value::as_str)
-        && ["public", "none", "current_user", "session_user", "current_role"].iter().any(|word| name.eq_ignore_ascii_case(word))
+        && ["public", "none", "current_user", "session_user", "current_role"]
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word))
     {
         problems.add("/name", format!("\"{name}\" is a reserved word and cannot be the name of a role"));
     }

@@ -16,8 +16,6 @@ pub const MEMBERSHIP_OPTIONS: i32 = 160_000;
 #[derive(Clone, Debug, Default)]
 pub struct Login {
     pub name: String,
-    /// Whom the server let in, which differs from the above where the login's settings name a role.
-    pub session: String,
     pub is_superuser: bool,
     creates_roles: bool,
     /// As `server_version_num` has it.
@@ -34,7 +32,7 @@ pub enum Standing {
 }
 
 const QUERY: &str = "
-SELECT current_user::text, session_user::text, r.rolsuper, r.rolcreaterole,
+SELECT current_user::text, r.rolsuper, r.rolcreaterole,
        pg_catalog.current_setting('server_version_num')::int4
 FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
@@ -56,16 +54,10 @@ impl Login {
         let row = sqlx::query(QUERY).fetch_one(connection).await?;
         Ok(Self {
             name: row.try_get(0)?,
-            session: row.try_get(1)?,
-            is_superuser: row.try_get(2)?,
-            creates_roles: row.try_get(3)?,
-            version: row.try_get(4)?,
+            is_superuser: row.try_get(1)?,
+            creates_roles: row.try_get(2)?,
+            version: row.try_get(3)?,
         })
-    }
-
-    /// Whether a role is the one that we log in as.
-    pub fn is(&self, role: &str) -> bool {
-        role == self.name || role == self.session
     }
 
     pub fn has_membership_options(&self) -> bool {

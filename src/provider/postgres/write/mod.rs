@@ -78,7 +78,10 @@ impl PostgresWriter {
         if let [step] = batch
             && of(0, step)? == PostgresKind::Database
         {
-            return database::write(&self.connections, &self.login, step, guard).await.map(|()| vec![take()]).of_step(0);
+            return database::write(&self.connections, &self.login, step, guard)
+                .await
+                .map(|()| vec![take()])
+                .of_step(0);
         }
         let database = database_of(batch, self.connections.main_database())?;
         match self.write_within(&database, batch, guard).await {

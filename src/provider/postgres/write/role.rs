@@ -311,7 +311,8 @@ pub async fn clear_elsewhere(
     let rows = sqlx::query(ELSEWHERE_QUERY).bind(names).fetch_all(&mut *connection).await.of_step(first)?;
     let mut elsewhere: Vec<(usize, String, Arc<str>)> = Vec::new();
     for row in &rows {
-        let (name, database): (String, String) = row.try_get(0).and_then(|name| Ok((name, row.try_get(1)?))).of_step(first)?;
+        let (name, database): (String, String) =
+            row.try_get(0).and_then(|name| Ok((name, row.try_get(1)?))).of_step(first)?;
         let index = deleted.get(&name).copied().unwrap_or(first);
         elsewhere.push((index, name, database.into()));
     }
@@ -324,10 +325,9 @@ pub async fn clear_elsewhere(
         steps[index].check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict).of_step(index)?;
     }
     for (index, name, database) in elsewhere {
-        clear_in(connections, login, &steps[index], &name, &database, guard).await.map_err(|failure| StepFailure {
-            step: index,
-            failure: failure.failure,
-        })?;
+        clear_in(connections, login, &steps[index], &name, &database, guard)
+            .await
+            .map_err(|failure| StepFailure { step: index, failure: failure.failure })?;
     }
     Ok(())
 }

@@ -53,11 +53,15 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
 
 /// Refuses to drop what nobody has seen in the plan.
 fn refuse_unseen(found: &BTreeSet<String>, seen: &[Arc<str>]) -> Result<(), Failure> {
-    let unseen: Vec<&str> = found.iter().map(String::as_str).filter(|text| !seen.iter().any(|seen| **seen == **text)).collect();
+    let unseen: Vec<&str> =
+        found.iter().map(String::as_str).filter(|text| !seen.iter().any(|seen| **seen == **text)).collect();
     if unseen.is_empty() {
         return Ok(());
     }
-    Err(Failure::conflict(format!("it would also drop {}, which the plan does not show; plan again", unseen.join(", "))))
+    Err(Failure::conflict(format!(
+        "it would also drop {}, which the plan does not show; plan again",
+        unseen.join(", ")
+    )))
 }
 
 /// Whoever owns the schema and whoever is to own it: both have to agree.

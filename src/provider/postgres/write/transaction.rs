@@ -168,7 +168,11 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// If the server fails.
     pub async fn act_for(&mut self, step: usize, role: &str) -> Result<(), StepFailure> {
-        if self.login.is_superuser || role.is_empty() || *role == *self.login.name || self.memberships.contains_key(role) {
+        if self.login.is_superuser
+            || role.is_empty()
+            || *role == *self.login.name
+            || self.memberships.contains_key(role)
+        {
             return Ok(());
         }
         self.flush().await?;
