@@ -85,7 +85,9 @@ pub async fn verify<'p>(
                 Sight::Unlike(update) => {
                     let wrong = Wrong::Differs { fields: known_fields(&update) };
                     outcomes.insert(change.address.clone(), (change.action(), Outcome::Wrong(wrong)));
-                    if change.action() == Action::Create {
+                    // What a customer is charged for is changed by nobody but a plan.
+                    let bills = request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills);
+                    if change.action() == Action::Create && !bills {
                         verified.unlike.push((change, *update));
                     }
                 }

@@ -7,7 +7,7 @@ use tenantry_postgres::Postgres;
 use tenantry_provider::contract::Provider as _;
 
 use crate::support::postgres::{Login, World, execute, in_every_database};
-use crate::support::{create, delete, present, update};
+use crate::support::{create, delete, observe, present, update};
 
 /// What belongs to roles of the same run: a schema, what is made in it, a database.
 fn bakery(world: &World) -> Vec<Desired> {
@@ -67,15 +67,11 @@ fn what_roles_of_the_same_run_own_is_made_drifts_and_goes() {
             assert_eq!(world.memberships().await, "", "a membership was kept");
         }
         // Whoever it belongs to by hand, it is given back.
-        world.by_hand("ALTER SCHEMA oven OWNER TO pg_monitor; ALTER SCHEMA oven OWNER TO CURRENT_USER").await;
-        if world.login == Login::Superuser {
-            let found = present(world.observe(&wanted[3]).await);
-            world.write(&[update(&wanted[3], &found, &[])]).await;
-        } else {
-            world.by_hand(&format!("ALTER SCHEMA oven OWNER TO {}", world.admin())).await;
-            let found = present(world.observe(&wanted[3]).await);
-            world.write(&[update(&wanted[3], &found, &[])]).await;
-        }
+        let login = if world.login == Login::Limited { world.admin() } else { "postgres".to_owned() };
+        world.by_hand(&format!("ALTER SCHEMA oven OWNER TO {login}")).await;
+        let observations = observe(&*world.reader(), &all, &[]).await;
+        let found = present(observations["postgres.schema"].get("/oven"));
+        world.write(&[update(&wanted[3], &found, &[])]).await;
         world.assert_settled(&all).await;
 
         // A privilege that nobody planned does not stand in the way.

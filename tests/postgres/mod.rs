@@ -1,6 +1,7 @@
 //! The PostgreSQL provider against a real server.
 
 mod access;
+mod applied;
 mod contents;
 mod contract;
 mod fence;

@@ -133,7 +133,7 @@ impl World {
     }
 
     /// As the provider logs in.
-    fn as_login(&self) -> PgConnectOptions {
+    pub fn as_login(&self) -> PgConnectOptions {
         match self.login {
             Login::Superuser => self.options(),
             Login::Limited => self.options().username(&self.admin()).password("x"),
@@ -276,11 +276,13 @@ impl World {
         for database in databases {
             execute(admin, &format!("DROP DATABASE \"{database}\" WITH (FORCE)")).await;
         }
-        let roles: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1")
-            .bind(&like)
-            .fetch_all(&mut *admin)
-            .await
-            .expect("the server answers");
+        let roles: Vec<String> = sqlx::query_scalar(
+            "SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1 ORDER BY rolname LIKE 'admin%', 1",
+        )
+        .bind(&like)
+        .fetch_all(&mut *admin)
+        .await
+        .expect("the server answers");
         for role in roles {
             execute(admin, &format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
         }

@@ -124,7 +124,12 @@ async fn create(
         statements.push(format!("ALTER DATABASE {staging} RENAME TO {database}"));
     }
     guard.check().await?;
-    run_for(connection, login, &roles, statements).await
+    let made = run_for(connection, login, &roles, statements).await;
+    if made.is_err() {
+        // It is empty, and nobody knows its name.
+        run(connection, format!("DROP DATABASE IF EXISTS {staging}")).await?;
+    }
+    made
 }
 
 /// A name that only this resource uses.

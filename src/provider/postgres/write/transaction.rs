@@ -9,7 +9,7 @@ use sqlx::{Either, PgConnection};
 use super::login::{Login, Standing};
 use super::sessions::Ended;
 use super::{OfStep, StepFailure, grant, lock};
-use crate::error::Failure;
+use crate::error::{Failed as _, Failure};
 use crate::read::policy::{self, PolicyState};
 use crate::read::role::{self, RoleState};
 use crate::read::schema::{self, SchemaState};
@@ -178,16 +178,34 @@ impl<'a> Transaction<'a> {
         self.flush().await?;
         let standing = self.login.standing(&mut *self.connection, role).await.of_step(step)?;
         let mut gives_back = None;
-        if let Standing::MayJoin { before } = standing {
-            // Another transaction of ours may need the same role at this moment.
-            let key = lock::key(&format!("member/{role}"));
-            self.push(step, format!("SELECT pg_catalog.pg_advisory_xact_lock({key})"));
-            let join = self.login.join(role).of_step(step)?;
-            self.push(step, join);
+        if let Standing::MayJoin { before } = standing
+            && self.join(step, role).await?
+        {
             gives_back = Some(self.login.leave(role, before).of_step(step)?);
         }
         self.memberships.insert(role.to_owned(), gives_back);
         Ok(())
+    }
+
+    /// Becomes a member of a role. Returns whether the server took it: a service may keep some of its own roles to itself, and
+    /// what is asked for may be possible all the same.
+    async fn join(&mut self, step: usize, role: &str) -> Result<bool, StepFailure> {
+        // Another transaction of ours may need the same role at this moment.
+        let key = lock::key(&format!("member/{role}"));
+        let join = self.login.join(role).of_step(step)?;
+        let sql = format!(
+            "SAVEPOINT membership; SELECT pg_catalog.pg_advisory_xact_lock({key}); {join}; RELEASE SAVEPOINT membership"
+        );
+        let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *self.connection).await else {
+            return Ok(true);
+        };
+        let failure = Failure::from(error);
+        if failure.class().is_transient() {
+            return Err(failure).of_step(step);
+        }
+        let back = "ROLLBACK TO SAVEPOINT membership; RELEASE SAVEPOINT membership";
+        sqlx::raw_sql(back).execute(&mut *self.connection).await.of_step(step)?;
+        Ok(false)
     }
 
     /// As [`Self::act_for`], for whoever owns something. Does nothing where it is not there, or where we are a superuser.
