@@ -93,26 +93,30 @@ fn a_notice_quotes_no_secret() {
     });
 }
 
-/// An estate of one tenant with a script, and how the command is run in it.
-struct Estate {
+/// An estate of one tenant, and how the command is run in it.
+pub struct Estate {
     folder: TempDir,
     url: String,
     identity: String,
 }
 
 impl Estate {
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         let folder = TempDir::new().expect("a folder");
         let identity = tenantry_secret::new_identity().0.expose_secret().to_owned();
-        let config = "[estate]\nname = \"shop\"\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
-            [targets.main]\nprovider = \"postgres\"\nurl = \"env:TENANTRY_POSTGRES_URL\"\n";
+        // Roles belong to the whole server, and so do their marks: no other estate may be called so.
+        let config = format!(
+            "[estate]\nname = \"shop-{}\"\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+             [targets.main]\nprovider = \"postgres\"\nurl = \"env:TENANTRY_POSTGRES_URL\"\n",
+            world.suffix
+        );
         std::fs::create_dir(folder.path().join("tenants")).expect("a folder");
         std::fs::write(folder.path().join("tenantry.toml"), config).expect("writes");
-        let url = world.options().to_url_lossy().to_string();
+        let url = world.as_login().to_url_lossy().to_string();
         Self { folder, url, identity }
     }
 
-    fn write(&self, resources: &str) {
+    pub fn write(&self, resources: &str) {
         let documents = format!(
             "apiVersion: tenantry.dev/v1\nkind: Tier\nmetadata: {{name: standard}}\nspec: {{rank: 1, blueprints: [saas]}}\n---\n\
              apiVersion: tenantry.dev/v1\nkind: Tenant\nmetadata: {{name: acme}}\n\
@@ -123,11 +127,11 @@ impl Estate {
         std::fs::write(self.path().join("tenants/all.yaml"), documents).expect("writes");
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = tenantry(self.path());
         command.env("TENANTRY_POSTGRES_URL", &self.url).env("TENANTRY_AGE_IDENTITY", &self.identity);
         Said::of(command.args(arguments).args(["--now", NOW]).output().expect("the command starts"))

@@ -23,7 +23,7 @@ use super::plan::{Plan, passes};
 const TARGET: &str = "main";
 
 /// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges; `test.login` never gives its `password`
-/// back. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
+/// back; `test.store` has data that cannot be made again. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
 pub fn catalogue() -> Catalogue {
     let thing = |name: &'static str, mark: MarkPlace, bills: bool| Kind {
         name,
@@ -53,6 +53,7 @@ pub fn catalogue() -> Catalogue {
         thing("test.thing", MarkPlace::Target, false),
         thing("test.note", MarkPlace::Inventory, false),
         thing("test.bill", MarkPlace::Target, true),
+        Kind { loses_data: true, ..thing("test.store", MarkPlace::Target, false) },
         Kind { write_only: &["/password"], owned_by_key: &[], ..thing("test.login", MarkPlace::Target, false) },
     ])
 }
@@ -73,9 +74,9 @@ fn fields(json: &Json) -> impl Iterator<Item = (&String, &Json)> {
     json.as_object().into_iter().flatten()
 }
 
-/// A spec without the words that say something about it: `kind`, `needs`, `was`, `adopt`, `mark`, `begun`.
+/// A spec without the words that say something about it: `kind`, `needs`, `was`, `adopt`, `mark`, `takes`.
 fn spec(json: &Json) -> Map {
-    let words = ["kind", "needs", "was", "adopt", "mark"];
+    let words = ["kind", "needs", "was", "adopt", "mark", "takes"];
     let fields: serde_json::Map<String, Json> =
         fields(json).filter(|(name, _)| !words.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     map(&fields.into())
@@ -120,17 +121,18 @@ pub fn applied(catalogue: &Catalogue, at: &str, json: &Json) -> Applied {
     }
 }
 
-/// `mark` is an address of this estate, or `estate:address`; absent for no mark.
+/// `mark` is an address of this estate, or `estate:address`; absent for no mark. `takes` is what goes with it.
 pub fn present(json: &Json) -> Present {
     let mark = json["mark"].as_str().map(|mark| {
         let (estate, at) = mark.split_once(':').unwrap_or(("shop", mark));
         Mark { estate: estate.into(), address: address(at), secret_hash: None }
     });
-    Present { spec: Arc::new(spec(json)), mark, ..Present::default() }
+    let takes_along = json["takes"].as_array().into_iter().flatten().filter_map(Json::as_str).map(Arc::from).collect();
+    Present { spec: Arc::new(spec(json)), mark, takes_along, ..Present::default() }
 }
 
 /// Plans a world: `wanted` and `recorded` by address, `there` as a list (or `unknown`: why it could not be read), `begun` as
-/// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `approved` addresses that may be deleted.
+/// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `approved` addresses that may be deleted, or what `allow` lists.
 pub fn plan(world: &Json) -> Plan {
     let catalogue = catalogue();
     let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
@@ -149,7 +151,7 @@ pub fn plan(world: &Json) -> Plan {
     let unfinished: Vec<Applied> =
         fields(&world["unfinished"]).map(|(at, json)| applied(&catalogue, at, json)).collect();
     let mut observed: BTreeMap<_, KindObservation> = BTreeMap::new();
-    for name in ["test.thing", "test.note", "test.bill", "test.login"] {
+    for name in ["test.thing", "test.note", "test.bill", "test.login", "test.store"] {
         let of_kind = |json: &&Json| kind(&catalogue, json).name == name;
         let there = world["there"].as_array().into_iter().flatten().filter(of_kind).map(|json| {
             let present = present(json);
@@ -200,7 +202,7 @@ pub fn plan(world: &Json) -> Plan {
         simulated: false,
         catalogue: &catalogue,
         limits: &LimitsTable::default(),
-        approvals: &approvals(&world["approved"]),
+        approvals: &approvals(&world["approved"], &world["allow"]),
         desired: &owners,
         phases: &phases,
         renamed: &BTreeMap::new(),
@@ -217,13 +219,13 @@ pub fn plan(world: &Json) -> Plan {
     })
 }
 
-fn approvals(addresses: &Json) -> Vec<Document<ApprovalSpec>> {
+fn approvals(addresses: &Json, allow: &Json) -> Vec<Document<ApprovalSpec>> {
     let addresses: Vec<&Json> = addresses.as_array().into_iter().flatten().collect();
     if addresses.is_empty() {
         return Vec::new();
     }
     let spec = json!({
-        "reason": "agreed", "expires": "1971-01-01T00:00:00Z", "allow": ["delete"], "addresses": addresses,
+        "reason": "agreed", "expires": "1971-01-01T00:00:00Z", "allow": allow.as_array().cloned().unwrap_or_else(|| vec!["delete".into()]), "addresses": addresses,
     });
     vec![Document {
         metadata: serde_json::from_value(json!({"name": "agreed"})).expect("metadata"),

@@ -11,6 +11,9 @@
 //! after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if the store
 //! fails during a run, the run stops before the next write.
 
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +25,11 @@ use super::run::Run;
 use super::secrets::{EarlierOwners, SecretValues};
 use super::systems;
 use super::targets::Targets;
-use super::verify::verify;
-use tenantry_core::plan::{Plan, json};
+use super::verify::{Verified, verify};
+use tenantry_core::diff::{Difference, Update};
+use tenantry_core::model::address::Address;
+use tenantry_core::model::resource::Present;
+use tenantry_core::plan::{Action, Cause, Change, FieldChange, Plan, Reason, Work, json};
 use tenantry_core::policy;
 use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 
@@ -73,12 +79,32 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let values = SecretValues::ensure(*secrets, specs, &earlier_owners(plan)).await?;
         // What was observed is looked at no more, and a large estate has a lot of it.
         let Fresh { inventory, .. } = fresh;
+        // Outlives the run, which writes it last.
+        let again: OnceLock<Vec<Change>> = OnceLock::new();
         let mut writing = Run::new(request, run, &tokens, values, &inventory, outcomes, lost.clone());
         writing.write_all(ready).await;
         let (outcomes, notices) = (writing.take_outcomes(), writing.take_notices());
         let mut report = Report { run, outcomes, notices, interrupted: cancel.is_cancelled() };
         if writing.store_failure().is_none() {
-            let renamed = verify(request, &inventory, &mut report.outcomes).await?;
+            let Verified { renamed, unlike } = verify(request, &inventory, None, &mut report.outcomes).await?;
+            if !unlike.is_empty() && !cancel.is_cancelled() {
+                let (changes, seen): (Vec<Change>, Vec<Present>) = unlike.into_iter().map(brought_to_wish).unzip();
+                let changes = again.get_or_init(|| changes);
+                let ready = changes.iter().zip(seen);
+                let ready = ready.map(|(change, present)| Ready {
+                    change,
+                    present: Some(present),
+                    replaced: None,
+                    only_record: false,
+                });
+                writing.write_again(ready.collect()).await;
+                report.notices.extend(writing.take_notices());
+                let written: HashSet<&Address> = changes.iter().map(|change| &change.address).collect();
+                for (address, (_, outcome)) in writing.take_outcomes() {
+                    report.outcomes.insert(address, (Action::Create, outcome));
+                }
+                verify(request, &inventory, Some(&written), &mut report.outcomes).await?;
+            }
             writing.close(&report.outcomes, &renamed).await;
             writing.enter_phases(&report.outcomes).await;
         }
@@ -99,6 +125,32 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let report = result?;
     released?;
     Ok(report)
+}
+
+/// The change that brings a new resource to what is wanted, where the target has made it with more, and what was seen of it.
+///
+/// What a target adds by itself, as default privileges do, shows only once the resource is there.
+fn brought_to_wish((change, update): (&Change, Update)) -> (Change, Present) {
+    let Update { differences, present, .. } = update;
+    let fields = differences.into_iter().map(|Difference { pointer, before, after, .. }| FieldChange {
+        path: pointer,
+        before,
+        after,
+        // The target added it, and nobody else.
+        outside: false,
+        by: None,
+    });
+    let work = match (&change.work, change.work.identity()) {
+        (Work::Create { after, .. }, Some(identity)) => Work::Update {
+            identity: identity.clone(),
+            before: present.spec.clone(),
+            after: after.clone(),
+            fields: fields.collect(),
+        },
+        (other, _) => other.clone(),
+    };
+    let generation = change.generation + 1;
+    (Change { work, generation, cause: Cause::Unfinished, reason: Reason::WriteUnfinished, ..change.clone() }, present)
 }
 
 fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), EngineError> {

@@ -177,6 +177,10 @@ impl Fresh {
 
     /// Whether the resource to delete has every owned field as the plan saw it.
     fn is_as_planned(&self, change: &Change, present: &Present) -> bool {
+        // Nothing goes with it that nobody has seen.
+        if present.takes_along.iter().any(|taken| !change.takes_along.contains(taken)) {
+            return false;
+        }
         let Some(before) = change.work.before() else { return true };
         match self.catalogue.get(&change.kind) {
             Some(kind) => diff::owned(kind, &present.spec, before, None, &[]) == **before,

@@ -70,6 +70,7 @@ fn change(work: Work) -> Change {
         depends_on: Vec::new(),
         protected: false,
         loses_data: false,
+        takes_along: Arc::default(),
         origin: None,
         renamed_from: None,
         generation: 2,
@@ -145,6 +146,7 @@ fn seen(change: &Change, observed: Observed) -> String {
         Sight::Settled => "settled".to_owned(),
         Sight::Pending(reason) => format!("pending: {reason}"),
         Sight::Unknown(reason) => format!("unknown: {reason:?}"),
+        Sight::Unlike(update) => format!("unlike: {}", update.differences[0].pointer),
         Sight::Wrong(reason) => format!("wrong: {reason:?}"),
     }
 }
@@ -193,9 +195,7 @@ fn what_cannot_be_told_is_skipped() {
 #[test]
 fn what_came_out_as_written_is_settled() {
     assert_snapshot!(seen(&update(1, 2), ours(2)), @"settled");
-    assert_snapshot!(seen(&update(1, 2), ours(1)), @r#"
-        wrong: Differs { fields: ["/size"] }
-    "#);
+    assert_snapshot!(seen(&update(1, 2), ours(1)), @"unlike: /size");
     assert_snapshot!(seen(&update(1, 2), Observed::Absent), @"wrong: Missing");
     assert_snapshot!(seen(&update(1, 2), there(2, None)), @"wrong: NotOurs { cause: MarkGone }");
     let Observed::Present(present) = ours(2) else { panic!("it is there") };
@@ -238,6 +238,7 @@ fn what_has_another_name_is_settled_once_the_old_one_is_gone() {
             Sight::Settled => "settled".to_owned(),
             Sight::Pending(reason) => format!("pending: {reason}"),
             Sight::Unknown(reason) => format!("unknown: {reason:?}"),
+            Sight::Unlike(update) => format!("unlike: {}", update.differences[0].pointer),
             Sight::Wrong(reason) => format!("wrong: {reason:?}"),
         }
     };

@@ -20,7 +20,7 @@ use tenantry_core::model::resource::{Applied, Desired, Identity, Inventory, Obse
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::Value;
 use tenantry_core::outcome::{Outcome, Pending, Wrong};
-use tenantry_core::plan::{Change, Hindrance, Work};
+use tenantry_core::plan::{Action, Change, Hindrance, Work};
 
 /// The first pause between two observations. Most resources are ready within a few seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -32,25 +32,37 @@ pub enum Sight {
     Pending(Arc<str>),
     /// Its state is unknown: a write counts as done, and a deletion is not known to be complete.
     Unknown(Unknown),
+    /// It is there, and not as it was written.
+    Unlike(Box<Update>),
     Wrong(Wrong),
 }
 
+/// What was found of everything that was written.
+#[derive(Default)]
+pub struct Verified<'p> {
+    /// The resources whose name changed and whose old one is gone.
+    pub renamed: HashSet<&'p Address>,
+    /// New resources that came with more, or with something else, than was asked for, as a target's own defaults bring it.
+    pub unlike: Vec<(&'p Change, Update)>,
+}
+
 /// Observes everything that was written until all of it is ready, or until a time limit. A resource that differs from what was
-/// written is wrong; one that is not ready is pending. `before` is the inventory when the run began. Returns the resources whose
-/// name changed and whose old one is gone.
+/// written is wrong; one that is not ready is pending. `before` is the inventory when the run began; `only` narrows it down.
 pub async fn verify<'p>(
     request: &Request<'p>,
     before: &Inventory,
+    only: Option<&HashSet<&Address>>,
     outcomes: &mut Outcomes,
-) -> Result<HashSet<&'p Address>, EngineError> {
-    let mut renamed = HashSet::new();
+) -> Result<Verified<'p>, EngineError> {
+    let mut verified = Verified::default();
     // Of what was written by an earlier run, only the old name is a question.
     let is_done = |change: &&Change| match outcomes.get(&change.address) {
         Some((_, Outcome::Done)) => true,
         Some((_, Outcome::AlreadyDone)) => change.work.replaces().is_some(),
         _ => false,
     };
-    let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_done).collect();
+    let is_asked = |change: &&Change| only.is_none_or(|only| only.contains(&change.address));
+    let mut looked_at: Vec<&Change> = request.plan.changes.iter().filter(is_asked).filter(is_done).collect();
     let patience = Duration::from_secs(request.targets.environment.limits.ready_seconds.into());
     let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
@@ -61,7 +73,7 @@ pub async fn verify<'p>(
             if let Some(old) = change.work.replaces()
                 && matches!(sight_of_end(&fresh, change, old, &fresh.observed(change, old)), Sight::Settled)
             {
-                renamed.insert(&change.address);
+                verified.renamed.insert(&change.address);
             }
             match sight(&fresh, change) {
                 Sight::Settled => {}
@@ -70,19 +82,28 @@ pub async fn verify<'p>(
                     let outcome = Outcome::Pending(Pending::NotVerified { cause });
                     outcomes.insert(change.address.clone(), (change.action(), outcome));
                 }
+                Sight::Unlike(update) => {
+                    let wrong = Wrong::Differs { fields: known_fields(&update) };
+                    outcomes.insert(change.address.clone(), (change.action(), Outcome::Wrong(wrong)));
+                    // What a customer is charged for is changed by nobody but a plan.
+                    let bills = request.targets.catalogue.get(&change.kind).is_some_and(|kind| kind.bills);
+                    if change.action() == Action::Create && !bills {
+                        verified.unlike.push((change, *update));
+                    }
+                }
                 Sight::Wrong(wrong) => {
                     outcomes.insert(change.address.clone(), (change.action(), Outcome::Wrong(wrong)));
                 }
             }
         }
-        let Some((_, reason)) = pending.first() else { return Ok(renamed) };
+        let Some((_, reason)) = pending.first() else { return Ok(verified) };
         let now = Instant::now();
         if now >= deadline || request.cancel.is_cancelled() {
             for (change, message) in pending {
                 let outcome = Outcome::Pending(Pending::NotReady { message });
                 outcomes.insert(change.address.clone(), (change.action(), outcome));
             }
-            return Ok(renamed);
+            return Ok(verified);
         }
         request.progress.event(&Event::Waiting { resources: pending.len(), reason });
         tokio::select! {
@@ -92,7 +113,7 @@ pub async fn verify<'p>(
         pause = (pause * 2).min(LONGEST_PAUSE);
         looked_at = pending.into_iter().map(|(change, _)| change).collect();
     }
-    Ok(renamed)
+    Ok(verified)
 }
 
 async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) -> Result<Fresh, EngineError> {
@@ -160,22 +181,23 @@ pub fn sight(fresh: &Fresh, change: &Change) -> Sight {
         Verdict::Blocked(Hindrance::NotOurs { cause }) => Sight::Wrong(Wrong::NotOurs { cause }),
         Verdict::Blocked(cause) => Sight::Wrong(Wrong::Blocked { cause }),
         Verdict::Create { .. } => Sight::Wrong(Wrong::Missing),
-        Verdict::Update(update) | Verdict::Replace(update) => difference(&update),
+        Verdict::Update(update) | Verdict::Replace(update) if known_fields(&update).is_empty() => Sight::Settled,
+        Verdict::Update(update) => Sight::Unlike(Box::new(update)),
+        Verdict::Replace(update) => Sight::Wrong(Wrong::Differs { fields: known_fields(&update) }),
     }
 }
 
-fn difference(update: &Update) -> Sight {
-    // An output that was not known when the plan was made is compared in the next plan.
+/// What differs. An output that was not known when the plan was made is compared in the next plan.
+fn known_fields(update: &Update) -> Vec<Arc<str>> {
     let is_known = |value: Option<&Value>| !value.is_some_and(Value::has_deferred);
     let known = update.differences.iter().filter(|difference| is_known(difference.after.as_ref()));
-    let fields: Vec<Arc<str>> = known.map(|difference| difference.pointer.clone()).collect();
-    if fields.is_empty() { Sight::Settled } else { Sight::Wrong(Wrong::Differs { fields }) }
+    known.map(|difference| difference.pointer.clone()).collect()
 }
 
 /// A resource whose name changed is done when the one with the old name is gone.
 fn sight_of_replaced(fresh: &Fresh, change: &Change, old: &Identity) -> Sight {
     match sight_of_end(fresh, change, old, &fresh.observed(change, old)) {
-        Sight::Wrong(_) => Sight::Wrong(Wrong::OldStillThere { old: old.clone() }),
+        Sight::Wrong(_) | Sight::Unlike(_) => Sight::Wrong(Wrong::OldStillThere { old: old.clone() }),
         other => other,
     }
 }

@@ -1,5 +1,6 @@
 //! The sentences that say why a change is not made.
 
+use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::unknown::Unknown;
 use tenantry_core::model::value::readable_pointer;
 use tenantry_core::plan::Hindrance;
@@ -19,6 +20,10 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         Hindrance::NotRecorded => {
             "it is no longer wanted, but the store has no record of it, so it is not deleted".into()
         }
+        Hindrance::Renamed { to } => format!(
+            "it was renamed to `{}` outside Tenantry, and would be made anew without its data",
+            readable_identity(to)
+        ),
         Hindrance::PhaseTransition => "its tenant cannot enter the wanted phase".into(),
         Hindrance::NotBilled { blocked } => {
             format!("{blocked} is blocked, and a tenant is billed only for resources that exist")

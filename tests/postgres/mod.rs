@@ -1,9 +1,13 @@
 //! The PostgreSQL provider against a real server.
 
 mod access;
+mod applied;
 mod contents;
 mod contract;
 mod fence;
+mod limited;
 mod quoting;
 mod shared;
 mod systems;
+mod values;
+mod ways_in;

@@ -150,12 +150,22 @@ impl Comparison<'_> {
 
     /// Whether a map has keys that are not ours beside keys that are.
     fn has_others(&self, parent: &str, observed: &Map, applied: Option<&Value>) -> bool {
-        let (ours, others): (Vec<_>, Vec<_>) = observed.iter().partition(|(name, _)| {
+        let at = |name: &str| applied.and_then(Value::as_map).and_then(|applied| applied.get(name));
+        let (mut ours, mut others) = (false, false);
+        for (name, value) in observed.iter() {
             let mut pointer = parent.to_owned();
             push_token(&mut pointer, name);
-            applied.and_then(Value::as_map).is_some_and(|applied| applied.contains(name)) || self.is_claimed(&pointer)
-        });
-        !ours.is_empty() && !others.is_empty()
+            if at(name).is_none() && !self.is_claimed(&pointer) {
+                others = true;
+                continue;
+            }
+            ours = true;
+            // They may also stand further below.
+            if let (Value::Map(below), Some(Value::Map(_))) = (value, at(name)) {
+                others |= self.has_others(&pointer, below, at(name));
+            }
+        }
+        ours && others
     }
 
     /// `applied` is `None` if nothing was applied, and `Some(None)` if the field was not applied.

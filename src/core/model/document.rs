@@ -289,6 +289,8 @@ pub enum Allowance {
     RotateSecret,
     /// Changing what a customer is billed for a resource that the store has no record of.
     Bill,
+    /// Destroying what a target deletes together with a resource though it is no part of it.
+    Cascade,
 }
 
 /// Everything that was read from an estate.

@@ -68,6 +68,9 @@ pub struct Present {
     /// A change that the target makes by itself on a later day, such as a price that changes with the next period: reported,
     /// but not waited for.
     pub scheduled: Option<Arc<str>>,
+    /// What else the target would destroy with it though it is no part of it, such as a view of another schema; in the
+    /// target's own words, sorted. Deleting it needs an Approval that names this.
+    pub takes_along: Arc<[Arc<str>]>,
 }
 
 /// Who wrote a field, as the target tells it.

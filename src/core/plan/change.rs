@@ -83,6 +83,8 @@ pub struct Change {
     pub depends_on: Vec<Address>,
     pub protected: bool,
     pub loses_data: bool,
+    /// What else the target destroys when it deletes this, though it is no part of it.
+    pub takes_along: Arc<[Arc<str>]>,
     /// Where a user would edit it: file and line.
     pub origin: Option<Place>,
     /// The address it had before.

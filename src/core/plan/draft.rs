@@ -7,7 +7,8 @@ use super::build::Inputs;
 use super::{Blocked, Change, Finding, Hindrance, Transition};
 use crate::collections::{HashMap, HashSet};
 use crate::model::address::{Address, Owner};
-use crate::model::resource::{Applied, Desired, Identity, TargetName};
+use crate::model::kind::Kind;
+use crate::model::resource::{Applied, Desired, Identity, Observed, Present, TargetName};
 
 /// What identifies a real resource: target, kind, identity.
 pub type Place<'a> = (&'a TargetName, &'a str, &'a Identity);
@@ -21,12 +22,16 @@ pub struct Index<'a> {
     pub wanted: HashMap<Place<'a>, &'a Desired>,
     /// Addresses that desired resources had before, as far as what is on record there may still be theirs.
     pub earlier: HashSet<&'a Address>,
+    /// What carries the mark of an address and is neither wanted nor recorded there, by target, kind and address: a resource
+    /// that somebody has renamed, or a copy of one.
+    pub elsewhere: HashMap<(&'a TargetName, &'static str, &'a Address), &'a Identity>,
 }
 
 impl<'a> Index<'a> {
     pub fn of(inputs: &Inputs<'a>) -> Self {
         let all = || inputs.desired.iter().flat_map(|owner| &owner.resources);
-        Self {
+        let mut index = Self {
+            elsewhere: HashMap::default(),
             scope: inputs.scope(),
             desired: all().map(|desired| (&desired.address, desired)).collect(),
             wanted: all()
@@ -36,7 +41,35 @@ impl<'a> Index<'a> {
                 .filter(|desired| !is_on_record(inputs, desired))
                 .flat_map(|desired| &desired.previously)
                 .collect(),
+        };
+        index.elsewhere = index.found_elsewhere(inputs);
+        index
+    }
+
+    fn found_elsewhere(
+        &self,
+        inputs: &Inputs<'a>,
+    ) -> HashMap<(&'a TargetName, &'static str, &'a Address), &'a Identity> {
+        let mut elsewhere = HashMap::default();
+        for ((target, kind), observation) in inputs.observed {
+            for (identity, observed) in &observation.resources {
+                let Observed::Present(Present { mark: Some(mark), .. }) = observed else { continue };
+                let recorded = inputs.inventory.get(&mark.address);
+                let is_recorded =
+                    recorded.is_some_and(|applied| applied.identity == *identity && applied.target == *target);
+                if mark.is_of(&self.scope) && !is_recorded && !self.wanted.contains_key(&(target, *kind, identity)) {
+                    // In order of identity, whatever order they were told in.
+                    let at = elsewhere.entry((target, *kind, &mark.address)).or_insert(identity);
+                    *at = (*at).min(identity);
+                }
+            }
         }
+        elsewhere
+    }
+
+    /// What a recorded resource that is gone is called now, if somebody has renamed it.
+    pub fn renamed(&self, kind: &Kind, applied: &Applied) -> Option<&'a Identity> {
+        self.elsewhere.get(&(&applied.target, kind.name, &applied.address)).copied()
     }
 
     /// Whether any desired resource is the recorded one.

@@ -54,6 +54,7 @@ pub fn replace_identity(inputs: &Inputs<'_>, desired: &Desired, old: &Applied, c
         return;
     }
     change.reason = Reason::IdentityChanged { from: old.identity.clone() };
+    change.takes_along = present.takes_along.clone();
     change.work = Work::Replace {
         identity: desired.identity.clone(),
         old: Some(old.identity.clone()),
@@ -160,6 +161,9 @@ pub fn updated(
         _ => Work::Update { identity, before, after, fields },
     };
     let mut change = change(desired, applied, work, cause, reason);
+    if replaces {
+        change.takes_along = present.takes_along.clone();
+    }
     change.origin = origin;
     change.renamed_from = moved_from.or(change.renamed_from);
     change
@@ -221,6 +225,7 @@ fn change(desired: &Desired, applied: Option<&Applied>, work: Work, cause: Cause
         depends_on: desired.depends_on.clone(),
         protected: desired.protect,
         loses_data: desired.kind.loses_data_of(&desired.spec),
+        takes_along: Arc::default(),
         origin: None,
         renamed_from: applied.map(|applied| &applied.address).filter(|old| **old != desired.address).cloned(),
         generation,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Code, codes};
 use crate::model::address::Address;
-use crate::model::resource::TargetName;
+use crate::model::resource::{Identity, TargetName};
 use crate::model::unknown::Unknown;
 use crate::ownership::NotOurs;
 
@@ -53,6 +53,11 @@ pub enum Hindrance {
     },
     /// It is no longer wanted and carries our mark, but the store has no record of it.
     NotRecorded,
+    /// It is gone, and a resource with its mark exists under another name: somebody has renamed it. Made anew it would be empty.
+    Renamed {
+        /// What it is called now.
+        to: Identity,
+    },
     /// Its tenant cannot go from its phase to the wanted one.
     PhaseTransition,
     /// A resource of its tenant is blocked, and a tenant is billed only for resources that exist.
@@ -94,6 +99,7 @@ impl Hindrance {
             Self::TenantVanished => codes::TENANT_VANISHED,
             Self::UnwantedNotOurs { .. } => codes::OWNERSHIP_UNKNOWN,
             Self::NotRecorded => codes::UNRECORDED,
+            Self::Renamed { .. } => codes::RECREATES_DATA,
             Self::PhaseTransition => codes::PHASE_TRANSITION,
             Self::NotBilled { .. } => codes::NOT_BILLED,
             Self::StillBilled { .. }

@@ -121,6 +121,9 @@ struct ChangeJson {
     protected: bool,
     /// Whether deleting it destroys data.
     loses_data: bool,
+    /// What else the target destroys with it though it is no part of it, in the target's own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    takes_along: Vec<Arc<str>>,
     /// Where a user would edit it.
     origin: Option<Place>,
     /// The address it had before.
@@ -365,6 +368,7 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
         depends_on: change.depends_on.clone(),
         protected: change.protected,
         loses_data: change.loses_data,
+        takes_along: change.takes_along.to_vec(),
         origin: change.origin.clone(),
         renamed_from: change.renamed_from.clone(),
         replaces: change.work.replaces().cloned(),
@@ -418,6 +422,7 @@ fn change(form: ChangeJson) -> Result<Change, InvalidPlan> {
         depends_on: form.depends_on,
         protected: form.protected,
         loses_data: form.loses_data,
+        takes_along: form.takes_along.into(),
         origin: form.origin,
         renamed_from: form.renamed_from,
         generation: form.generation,

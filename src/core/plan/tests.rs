@@ -130,6 +130,54 @@ fn what_is_no_longer_wanted_is_deleted_or_forgotten() {
 }
 
 #[test]
+fn what_somebody_has_renamed_is_neither_made_anew_nor_forgotten() {
+    let mut world = json!({
+        "phases": {"acme": "active"},
+        "wanted": {"acme/db": {"kind": "test.store", "name": "a"}},
+        "recorded": {"acme/db": {"kind": "test.store", "name": "a"}},
+        "there": [{"kind": "test.store", "name": "a_old", "mark": "acme/db"}],
+    });
+    assert_snapshot!(planned(world.clone()), @r#"blocked acme/db (TY0413) {"code":"renamed","to":"a_old"}"#);
+    // Nobody wants it any more: its data is still there.
+    world["wanted"] = json!({});
+    assert_snapshot!(planned(world.clone()), @r#"blocked acme/db (TY0413) {"code":"renamed","to":"a_old"}"#);
+    // Followed.
+    world["wanted"] = json!({"acme/db": {"kind": "test.store", "name": "a_old"}});
+    assert_snapshot!(planned(world.clone()), @"adopt acme/db (pending, recordMissing)");
+    // Renamed back, and a copy beside it.
+    world["wanted"] = json!({"acme/db": {"kind": "test.store", "name": "a"}});
+    world["there"] = json!([
+        {"kind": "test.store", "name": "a", "mark": "acme/db"}, {"kind": "test.store", "name": "a_old", "mark": "acme/db"},
+    ]);
+    assert_snapshot!(planned(world.clone()), @"nothing to do, 1 unchanged");
+    let findings = plan(&world).findings;
+    assert!(findings[0].help.as_ref().is_some_and(|help| help.contains("not the resource")), "{findings:?}");
+}
+
+#[test]
+fn what_goes_along_needs_an_approval_of_its_own() {
+    let mut world = json!({
+        "phases": {"acme": "active"},
+        "recorded": {"acme/db": {"kind": "test.store", "name": "a"}},
+        "there": [{"kind": "test.store", "name": "a", "mark": "acme/db", "takes": ["view crm.latest"]}],
+        "approved": ["acme/db"],
+    });
+    assert_snapshot!(planned(world.clone()), @"
+    delete acme/db (pending, notWanted)
+    refused (TY0405) deleting acme/db would also destroy view crm.latest
+    ");
+    world["allow"] = json!(["delete", "cascade"]);
+    assert_snapshot!(planned(world.clone()), @"delete acme/db (pending, notWanted)");
+    let plan = plan(&world);
+    assert_eq!(plan.findings[0].message, "deleting acme/db would also destroy view crm.latest");
+    assert!(!plan.is_refused());
+    // It is saved with the plan: more than that is not taken.
+    let saved = serde_json::to_string(&crate::plan::json::Written::saved(&plan)).expect("JSON");
+    let read = crate::plan::json::from_json(&saved).expect("a plan");
+    assert_eq!(*read.changes[0].takes_along, ["view crm.latest".into()]);
+}
+
+#[test]
 fn a_tenant_without_a_document_loses_nothing() {
     assert_snapshot!(planned(json!({
         "recorded": {"acme/db": {"name": "a"}},

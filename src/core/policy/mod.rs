@@ -48,6 +48,7 @@ pub fn guard(guarded: &Guarded<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     empty_estate(guarded, &mut verdict);
     destruction(guarded, &mut verdict);
+    cascade(guarded, &mut verdict);
     mass_change(guarded, &mut verdict);
     lost_secrets(guarded, &mut verdict);
     unrecorded_bills(guarded, &mut verdict);
@@ -89,6 +90,26 @@ fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
             change.address
         );
         require(guarded, verdict, Allowance::Delete, change, code, message, help);
+    }
+}
+
+/// Shows what a target destroys beside what is deleted, and refuses it without an Approval of its own: whoever allowed the
+/// deletion may not have known of it.
+fn cascade(guarded: &Guarded<'_>, verdict: &mut Verdict) {
+    let takes = |change: &&Change| change.action().destroys() && !change.takes_along.is_empty();
+    for change in guarded.changes.iter().filter(takes) {
+        let along = change.takes_along.join(", ");
+        let message = format!("deleting {} would also destroy {along}", change.address);
+        if allows(guarded.approvals, guarded.now, Allowance::Cascade, &change.address) {
+            verdict
+                .findings
+                .push(Finding::new(codes::DATA_LOSS, Severity::Warning, message.clone()).of(&change.address));
+        }
+        let help = format!(
+            "remove what depends on it first. If it shall go too, add an Approval with `allow: [cascade]` and `addresses: ['{}']`",
+            change.address
+        );
+        require(guarded, verdict, Allowance::Cascade, change, codes::DATA_LOSS, message, help);
     }
 }
 

@@ -187,6 +187,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Writes once more what the target has made otherwise than it was asked for.
+    pub async fn write_again(&self, ready: Vec<Ready<'a>>) {
+        let mut by_owner: BTreeMap<Owner, Vec<Ready<'a>>> = BTreeMap::new();
+        for one in ready {
+            by_owner.entry(one.change.address.owner.clone()).or_default().push(one);
+        }
+        for (owner, writes) in &by_owner {
+            self.owner(owner, writes).await;
+        }
+    }
+
     async fn end_all(&self, owner: &Owner, writes: &[Ready<'a>], endings: &[Ending<'a>]) {
         for ending in endings {
             match ending {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::build::Inputs;
 use super::super::draft::{Draft, Index};
 use super::super::{Blocked, Cause, Change, Finding, Hindrance, Reason, Work, sensitive};
+use super::verdicts::renamed;
 use crate::diagnostics::{Severity, codes};
 use crate::diff;
 use crate::model::address::{Address, Owner};
@@ -35,7 +36,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
             draft.blocked.push(blocked(applied, Hindrance::TenantVanished));
             continue;
         }
-        orphan(inputs, applied, Source::Inventory, draft);
+        orphan(inputs, index, applied, Source::Inventory, draft);
     }
     // A run was interrupted after it created a resource and before it could record it, and the repository no longer has it.
     for made in inputs.unfinished {
@@ -49,17 +50,32 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
             draft.blocked.push(blocked(made, Hindrance::TenantVanished));
             continue;
         }
-        orphan(inputs, made, Source::OpenStep, draft);
+        orphan(inputs, index, made, Source::OpenStep, draft);
     }
     // Marks that the inventory does not know: it was lost, or a backup copied them.
     for ((target, kind), observation) in inputs.observed {
         for (identity, present, address) in unknown_marks(inputs, index, draft, (target, kind), observation) {
+            // Told already, with what can be done about it.
+            let is_it = |blocked: &Blocked| {
+                blocked.address == address && matches!(&blocked.reason, Hindrance::Renamed { to } if *to == *identity)
+            };
+            if draft.blocked.iter().any(is_it) {
+                continue;
+            }
             if index.desired.contains_key(&address) || inputs.inventory.contains_key(&address) {
                 let message = format!(
                     "{kind} `{identity}` in `{target}` carries the mark of {address}, which is another resource"
                 );
-                let help =
-                    "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand";
+                let loses_data =
+                    inputs.catalogue.get(kind).is_some_and(|kind| kind.loses_data_of(&kind.normal(&present.spec)));
+                let help = match loses_data {
+                    true => {
+                        "it is not changed; a backup or a clone copies marks. Remove the mark by hand, not the resource: its data may be nowhere else"
+                    }
+                    false => {
+                        "it is not changed; a backup or a clone copies marks. Remove the mark or the resource by hand"
+                    }
+                };
                 draft
                     .findings
                     .push(Finding::new(codes::COPIED_MARK, Severity::Warning, message).of(&address).help(help));
@@ -70,7 +86,7 @@ pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
                 *vanished.entry(address.owner.clone()).or_default() += 1;
                 draft.blocked.push(blocked(&found, Hindrance::TenantVanished));
             } else {
-                orphan(inputs, &found, Source::Mark, draft);
+                orphan(inputs, index, &found, Source::Mark, draft);
             }
         }
     }
@@ -177,7 +193,7 @@ enum Source {
 }
 
 /// Plans the deletion of one resource.
-fn orphan(inputs: &Inputs<'_>, applied: &Applied, source: Source, draft: &mut Draft) {
+fn orphan(inputs: &Inputs<'_>, index: &Index<'_>, applied: &Applied, source: Source, draft: &mut Draft) {
     let Applied { address, kind: kind_name, target, identity, .. } = applied;
     let stop = |draft: &mut Draft, Stop { hindrance, message, help }: Stop| {
         let finding = Finding::new(hindrance.code(), Severity::Error, format!("{address}: {message}"));
@@ -201,7 +217,18 @@ fn orphan(inputs: &Inputs<'_>, applied: &Applied, source: Source, draft: &mut Dr
             draft.blocked.push(blocked(applied, Hindrance::StateUnknown { cause }));
             return;
         }
-        Observed::Absent => None,
+        Observed::Absent => {
+            let spec = applied.spec_value().unwrap_or_default();
+            // Its data is still there, under another name.
+            if kind.loses_data_of(&kind.normal(&spec))
+                && let Some(to) = index.renamed(kind, applied)
+            {
+                draft.findings.push(renamed(address, kind.name, identity, to));
+                draft.blocked.push(blocked(applied, Hindrance::Renamed { to: to.clone() }));
+                return;
+            }
+            None
+        }
         Observed::Present(present) => Some(present),
     };
     let begun = inputs.begun.get(&(address.clone(), identity.clone()));
@@ -301,6 +328,7 @@ fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&P
         depends_on: depends_on.clone(),
         protected: *protect,
         loses_data: loses_data(kind, applied, present),
+        takes_along: present.map(|present| present.takes_along.clone()).unwrap_or_default(),
         origin,
         renamed_from: None,
         generation: generation + 1,

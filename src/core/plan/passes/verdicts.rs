@@ -12,7 +12,8 @@ use crate::desired::OwnerResources;
 use crate::diagnostics::{Severity, codes};
 use crate::diff::{self, Known, Verdict};
 use crate::model::address::Address;
-use crate::model::resource::{Applied, Begun, Desired, Observed, Present};
+use crate::model::kind::readable_identity;
+use crate::model::resource::{Applied, Begun, Desired, Identity, Observed, Present};
 use crate::model::unknown::Unknown;
 
 pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
@@ -116,6 +117,15 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
             draft.pending.entry(reason).or_default().push(desired.address.clone());
         }
     }
+    // Of what the repository itself has renamed, the old one is known.
+    if matches!(*observed, Observed::Absent)
+        && desired.kind.loses_data_of(&desired.spec)
+        && let Some(recorded) = records(inputs, desired).find(|applied| is_it(applied, desired))
+        && let Some(to) = index.renamed(&desired.kind, recorded)
+    {
+        draft.findings.push(renamed(&desired.address, desired.kind.name, &recorded.identity, to));
+        return draft.block(desired, Hindrance::Renamed { to: to.clone() });
+    }
     let earlier = earlier(inputs, index, desired, &observed);
     let begun = begun_of(inputs, desired);
     let verdict = diff::diff(&Known {
@@ -177,6 +187,17 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         change.origin = (inputs.place)(&desired.address, first_field(&change));
     }
     draft.changes.push(change);
+}
+
+/// What is said of a resource that somebody has renamed in its target.
+pub fn renamed(address: &Address, kind: &str, from: &Identity, to: &Identity) -> Finding {
+    let (from, to) = (readable_identity(from), readable_identity(to));
+    let message = format!(
+        "{address}: {kind} `{from}` is now called `{to}`, which has its mark and its data; it is not made anew"
+    );
+    Finding::new(codes::RECREATES_DATA, Severity::Error, message).of(address).help(format!(
+        "rename it back to `{from}` in its target, or follow: write the name `{to}` in the repository. If `{to}` is only a copy, remove its mark"
+    ))
 }
 
 fn first_field(change: &Change) -> &str {

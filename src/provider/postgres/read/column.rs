@@ -14,6 +14,8 @@ pub struct Column {
     pub name: String,
     /// The type as SQL, without a length: a cast to it cuts nothing off, while storing still refuses what is too long.
     pub sql_type: String,
+    /// The same with the scale and precision to which the column rounds what is stored in it.
+    pub rounded_type: String,
     pub sort: Sort,
 }
 
@@ -40,7 +42,9 @@ pub enum Sort {
 
 const QUERY: &str = "
 SELECT n.nspname::text, c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, -1),
-       COALESCE(b.typname, t.typname)::text, COALESCE(b.typcategory, t.typcategory)::text
+       COALESCE(b.typname, t.typname)::text, COALESCE(b.typcategory, t.typcategory)::text,
+       pg_catalog.format_type(a.atttypid, CASE
+         WHEN pg_catalog.ltrim(t.typname, '_') IN ('varchar', 'bpchar', 'bit', 'varbit') THEN -1 ELSE a.atttypmod END)
 FROM (SELECT DISTINCT * FROM ROWS FROM (pg_catalog.unnest($1::text[]::name[]), pg_catalog.unnest($2::text[]::name[])) AS w (s, t)) w
 JOIN pg_catalog.pg_namespace n ON n.nspname = w.s
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.t AND c.relkind IN ('r', 'p', 'v', 'f', 'm')
@@ -57,7 +61,8 @@ pub async fn fetch(
     let rows = sqlx::query(QUERY).bind(schemas).bind(names).fetch_all(connection).await?;
     let columns = rows.iter().map(|row| {
         let sort = Sort::of(row.try_get(4)?, row.try_get(5)?);
-        Ok(((row.try_get(0)?, row.try_get(1)?), Column { name: row.try_get(2)?, sql_type: row.try_get(3)?, sort }))
+        let column = Column { name: row.try_get(2)?, sql_type: row.try_get(3)?, rounded_type: row.try_get(6)?, sort };
+        Ok(((row.try_get(0)?, row.try_get(1)?), column))
     });
     Ok(columns.collect::<Result<_, sqlx::Error>>()?)
 }
@@ -137,6 +142,19 @@ impl Sort {
             Self::Date => date(&wanted).is_some_and(|value| date(found) == Some(value)),
             Self::Padded => wanted.trim_end_matches(' ') == found.trim_end_matches(' '),
             Self::Json | Self::Text | Self::Array | Self::Other => false,
+        }
+    }
+
+    /// Whether only the server can say that two spellings mean the same.
+    pub fn is_settled_by_server(self) -> bool {
+        !matches!(self, Self::Json | Self::Text | Self::Padded)
+    }
+
+    /// A value that was bound, as SQL prints what a column of the type would hold. `value` is an expression of that type.
+    pub fn printed(self, value: &str) -> String {
+        match self {
+            Self::Array => format!("pg_catalog.to_jsonb({value})::text"),
+            _ => format!("({value})::text"),
         }
     }
 

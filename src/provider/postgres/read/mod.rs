@@ -4,26 +4,30 @@
 //! of the main database are read at the same time; those of another database one after the other over one
 //! connection, because there may be a database for each tenant.
 
+pub mod beyond;
 pub mod column;
 pub mod database;
 pub mod extension;
 pub mod foreign;
 pub mod grant;
 pub mod held;
+pub mod lines;
 pub mod policy;
 pub mod role;
 pub mod row;
 pub mod schema;
 pub mod script;
+pub mod trial;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use foreign::Meant;
 use futures::future::join_all;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Connections, Session};
 use super::error::{Failed as _, Failure};
@@ -42,6 +46,19 @@ use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; \
     SET LOCAL row_security = off; SET LOCAL lock_timeout = '20s'; \
     SET LOCAL bytea_output = 'hex'; SET LOCAL intervalstyle = 'postgres'";
+
+/// The version, and what a login that is no superuser cannot do of what an estate may ask for.
+const PROBE: &str = "
+SELECT pg_catalog.current_setting('server_version'), ARRAY(
+  SELECT l.what FROM (VALUES
+    (r.rolcreaterole, 'CREATEROLE (for roles)'),
+    (r.rolcreatedb, 'CREATEDB (for databases)'),
+    (pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+     pg_catalog.format('CREATE on the database %I (for schemas and the records of scripts)', pg_catalog.current_database())),
+    (pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'), 'pg_read_all_data (for rows, and for checks of scripts in schemas of others)'),
+    (pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'), 'pg_signal_backend (to end sessions of roles that it has not made)')
+  ) AS l (has, what) WHERE NOT l.has AND NOT r.rolsuper)
+FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 /// How many statements one kind of one database takes, those that open it too.
 const STATEMENTS: u32 = 3;
@@ -63,8 +80,8 @@ pub struct Scope<'a> {
     /// As a spec names the database: nothing for the one of the URL.
     pub database: Option<&'a str>,
     pub subjects: Vec<Subject<'a>>,
-    /// Every grant that is wanted in this database.
-    pub grants: &'a [GrantSpec],
+    /// Who is meant to get at what is in this database.
+    pub meant: &'a Meant<'a>,
     pub bookkeeping_schema: &'a str,
 }
 
@@ -233,6 +250,13 @@ impl Reader for PostgresReader {
         }
         let grants: BTreeMap<Option<&str>, Vec<GrantSpec>> =
             parts.iter().map(|(database, kinds)| (*database, wanted_grants(kinds))).collect();
+        let meant: BTreeMap<Option<&str>, Meant<'_>> = parts
+            .iter()
+            .map(|(database, kinds)| {
+                let (memberships, policies) = (wanted_memberships(&subjects), wanted_policies(kinds));
+                (*database, Meant { grants: &grants[database], memberships, policies })
+            })
+            .collect();
 
         let mut observations: BTreeMap<&'static str, KindObservation> = BTreeMap::new();
         let mut tasks = Vec::new();
@@ -251,7 +275,7 @@ impl Reader for PostgresReader {
                     kind,
                     database,
                     subjects,
-                    grants: &grants[&database],
+                    meant: &meant[&database],
                     bookkeeping_schema: &self.bookkeeping_schema,
                 });
             }
@@ -291,15 +315,15 @@ impl Reader for PostgresReader {
         let database = self.connections.main_database().clone();
         let probe = async {
             let mut session = self.connections.acquire(&database).await?;
-            let version: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
-                .fetch_one(&mut session.connection)
-                .await?;
+            let row = sqlx::query(PROBE).fetch_one(&mut session.connection).await?;
+            let (version, lacks): (String, Vec<String>) = (row.try_get(0)?, row.try_get(1)?);
             self.connections.release(session).await;
-            Ok::<_, Failure>(version)
+            Ok::<_, Failure>((version, lacks))
         };
-        let version = within(self.connections.timeouts().request, probe).await;
-        let version = version.map_err(|failure| failure.into_provider_error(attempted()))?;
-        Ok(format!("PostgreSQL {version} at {}", self.connections.location()))
+        let answer = within(self.connections.timeouts().request, probe).await;
+        let (version, lacks) = answer.map_err(|failure| failure.into_provider_error(attempted()))?;
+        let lacks = if lacks.is_empty() { String::new() } else { format!("; the login lacks {}", lacks.join(", ")) };
+        Ok(format!("PostgreSQL {version} at {}{lacks}", self.connections.location()))
     }
 }
 
@@ -323,4 +347,22 @@ fn is_of_database(kind: &str) -> bool {
 fn wanted_grants(kinds: &BTreeMap<&'static str, Vec<Subject<'_>>>) -> Vec<GrantSpec> {
     let subjects = kinds.get(types::grant::NAME).map(Vec::as_slice).unwrap_or_default();
     subjects.iter().filter_map(|subject| parse(subject.spec).ok()).collect()
+}
+
+/// Which roles of the estate are members of which groups.
+fn wanted_memberships<'a>(subjects: &BTreeMap<&'static str, Vec<Subject<'a>>>) -> BTreeSet<(&'a str, &'a str)> {
+    let roles = subjects.get(types::role::NAME).map(Vec::as_slice).unwrap_or_default();
+    let of_role = |subject: &Subject<'a>| {
+        let groups = subject.spec.get("memberOf").and_then(Value::as_list).unwrap_or_default();
+        let name = subject.text("name");
+        groups.iter().filter_map(Value::as_str).filter_map(move |group| Some((name?, group))).collect::<Vec<_>>()
+    };
+    roles.iter().flat_map(of_role).collect()
+}
+
+/// Policies of the estate by schema, table and name.
+fn wanted_policies<'a>(kinds: &BTreeMap<&'static str, Vec<Subject<'a>>>) -> BTreeSet<(&'a str, &'a str, &'a str)> {
+    let policies = kinds.get(types::policy::NAME).map(Vec::as_slice).unwrap_or_default();
+    let name = |subject: &Subject<'a>| Some((subject.text("schema")?, subject.text("table")?, subject.text("name")?));
+    policies.iter().filter_map(name).collect()
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use super::column::{self, Column, Sort};
+use super::column::{self, Column};
+use super::trial::{self, Tried};
 use super::{PAGE, Scope, attempt};
 use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
@@ -24,7 +25,7 @@ struct Group {
     key: Vec<String>,
 }
 
-/// A wanted value that the server has to compare.
+/// A wanted value that the server has to compare: every type has spellings that only its own input knows.
 struct Doubt {
     answer: usize,
     column: String,
@@ -73,8 +74,14 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
             let names: BTreeSet<&str> =
                 subjects.iter().flat_map(|subject| wanted_columns(subject)).map(|(name, _)| name).collect();
             let read = names.into_iter().filter_map(|name| of_table.get(name)).collect();
-            let query = Query { group, subjects, key: key.clone(), read };
-            match attempt(connection, async |connection| query.fetch(connection).await).await? {
+            let mut query = Query { group, subjects, key: key.clone(), read };
+            let mut found = attempt(connection, async |connection| query.fetch(connection).await).await?;
+            if found.is_err() {
+                // A key that is no value of its column's type makes the server refuse the question for all.
+                query.subjects = castable(connection, &query.subjects, &key, &mut answers).await?;
+                found = attempt(connection, async |connection| query.fetch(connection).await).await?;
+            }
+            match found {
                 Ok(rows) => answers.extend(query.answers(connection, &rows).await?),
                 Err(error) => {
                     let (schema, table) = &group.table;
@@ -122,6 +129,7 @@ fn valid_keys<'a>(subjects: &[&'a Subject<'a>], key: &[&Column], answers: &mut A
     for subject in subjects {
         let problem = key.iter().zip(key_texts(subject, key)).find_map(|(column, text)| {
             let problem = match &text {
+                Some(text) if text.contains('\0') => "a text with a NUL character, which PostgreSQL cannot store",
                 Some(text) => column.sort.problem(text)?,
                 None => "missing",
             };
@@ -135,13 +143,42 @@ fn valid_keys<'a>(subjects: &[&'a Subject<'a>], key: &[&Column], answers: &mut A
     valid
 }
 
+/// Subjects whose keys the server takes; the others are answered.
+async fn castable<'a>(
+    connection: &mut PgConnection,
+    subjects: &[&'a Subject<'a>],
+    key: &[&Column],
+    answers: &mut Answers,
+) -> Result<Vec<&'a Subject<'a>>, Failure> {
+    let mut left = subjects.to_vec();
+    for (index, column) in key.iter().enumerate() {
+        let text_of = |subject: &&Subject<'_>| key_texts(subject, key).into_iter().nth(index).flatten();
+        let texts: BTreeSet<String> = left.iter().filter_map(text_of).collect();
+        let texts: Vec<String> = texts.into_iter().collect();
+        let question = format!("SELECT $1::text::{}::text", column.sql_type);
+        let tried = trial::each(connection, &question, &texts).await?;
+        let refused: HashMap<String, String> = texts
+            .into_iter()
+            .zip(tried)
+            .filter_map(|(text, tried)| match tried {
+                Tried::Refused(why) => Some((text, why)),
+                Tried::Is(_) | Tried::Null => None,
+            })
+            .collect();
+        left.retain(|subject| {
+            let Some(why) = text_of(subject).and_then(|text| refused.get(&text)) else { return true };
+            let reason = format!("the value of key column \"{}\" is none that it can hold: {why}", column.name);
+            answers.push((subject.identity.clone(), Observed::Unknown(reason.into())));
+            false
+        });
+    }
+    Ok(left)
+}
+
 /// A column's value as text. Arrays come as JSON, which says what is an element.
 pub fn selected(column: &Column, alias: &str) -> Result<String, Failure> {
     let name = quote_identifier(&column.name)?;
-    Ok(match column.sort {
-        Sort::Array => format!("pg_catalog.to_jsonb({alias}.{name})::text"),
-        _ => format!("{alias}.{name}::text"),
-    })
+    Ok(column.sort.printed(&format!("{alias}.{name}")))
 }
 
 impl Query<'_> {
@@ -202,9 +239,10 @@ impl Query<'_> {
                 let sort = self.read[index].sort;
                 let text: Option<&str> = row.try_get(index + 1)?;
                 let observed = sort.observed(wanted, text);
-                if sort == Sort::Other
+                if sort.is_settled_by_server()
                     && observed != *wanted
                     && let (Some(wanted), Some(found)) = (sort.bind(wanted), text)
+                    && !wanted.contains('\0')
                 {
                     doubts.push(Doubt { answer, column: name.to_owned(), wanted, found: found.to_owned() });
                 }
@@ -242,16 +280,25 @@ impl Query<'_> {
                 continue;
             }
             let wanted: Vec<String> = doubts.iter().map(|doubt| doubt.wanted.clone()).collect();
+            // As the column would hold it, with its own scale.
+            let held = |text: &str| column.sort.printed(&format!("{text}::{}", column.rounded_type));
             let sql = format!(
-                "SELECT w.v::{}::text FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS w (v, i) ORDER BY w.i",
-                column.sql_type
+                "SELECT {} FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS w (v, i) ORDER BY w.i",
+                held("w.v")
             );
             let spelled: Result<Vec<Option<String>>, _> = attempt(connection, async |connection| {
-                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(wanted).fetch_all(connection).await
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(&wanted).fetch_all(connection).await
             })
             .await?;
-            // A text that is no value of the type differs from every value.
-            for (doubt, spelled) in doubts.iter().zip(spelled.unwrap_or_default()) {
+            // A text that is no value of the type differs from every value, and says nothing of the others.
+            let spelled = match spelled {
+                Ok(spelled) => spelled,
+                Err(_) => {
+                    let question = format!("SELECT {}", held("$1::text"));
+                    trial::each(connection, &question, &wanted).await?.into_iter().map(Tried::answer).collect()
+                }
+            };
+            for (doubt, spelled) in doubts.iter().zip(spelled) {
                 if spelled.as_ref() == Some(&doubt.found)
                     && let Some(columns) = &mut specs[doubt.answer]
                     && let Some((_, value)) =

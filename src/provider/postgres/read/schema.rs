@@ -1,14 +1,14 @@
 //! Schemas.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::{PgConnection, Row as _};
 
 use super::foreign::{self, Foreign};
-use super::{Report, Scope, text_set};
+use super::{Report, Scope, beyond, text_set};
 use crate::error::Failure;
 use crate::mark::{self, Comment};
-use crate::types::grant::GrantSpec;
 use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::Answers;
@@ -47,6 +47,12 @@ pub async fn fetch(
 pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result<Answers, Failure> {
     let states = fetch(connection, &scope.names("name"), Some(scope.estate)).await?;
 
+    let ended: Vec<String> = {
+        let wanted: HashSet<&str> =
+            scope.subjects.iter().filter(|s| s.is_wanted()).filter_map(|s| s.text("name")).collect();
+        states.iter().filter(|state| !wanted.contains(&*state.name)).map(|state| state.name.clone()).collect()
+    };
+    let mut beyond = beyond::fetch(connection, &ended).await?;
     let exclusive: Vec<String> = scope
         .subjects
         .iter()
@@ -55,22 +61,21 @@ pub async fn observe(connection: &mut PgConnection, scope: &Scope<'_>) -> Result
         .collect();
     let mut foreign: HashMap<String, Vec<Foreign>> = HashMap::new();
     if !exclusive.is_empty() {
-        let mut grants: HashMap<&str, Vec<&GrantSpec>> = HashMap::new();
-        for grant in scope.grants {
-            grants.entry(&grant.role).or_default().push(grant);
-        }
-        for found in foreign::fetch(connection, &exclusive).await? {
-            let of_grantee = grants.get(found.grantee.as_str()).into_iter().flatten().copied();
-            if !found.is_wanted(of_grantee) {
-                foreign.entry(found.schema.clone()).or_default().push(found);
-            }
+        let Scope { bookkeeping_schema, estate, meant, .. } = scope;
+        for found in foreign::fetch(connection, &exclusive, bookkeeping_schema, estate, meant).await? {
+            foreign.entry(found.schema.clone()).or_default().push(found);
         }
     }
+    let beyond: HashMap<String, Arc<[Arc<str>]>> =
+        beyond.drain().map(|(schema, texts)| (schema, texts.into_iter().map(Arc::from).collect())).collect();
     Ok(scope.answer(
         &states,
         |state| state.name.clone(),
         |subject| subject.text("name").map(str::to_owned),
-        |state, asked| present(state, asked, foreign.get(&state.name).map(Vec::as_slice).unwrap_or_default()),
+        |state, asked| {
+            let found = present(state, asked, foreign.get(&state.name).map(Vec::as_slice).unwrap_or_default());
+            Present { takes_along: beyond.get(&state.name).cloned().unwrap_or_default(), ..found }
+        },
     ))
 }
 

@@ -1,8 +1,11 @@
 //! `postgres.grant`.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::role::minimal_identifier;
 use super::{check_name, name_limit, reference};
 use tenantry_core::model::kind::{Batch, FieldReference, Kind, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
@@ -27,8 +30,8 @@ pub struct GrantSpec {
     /// For default privileges: the role that creates the objects. If absent, the role that applies; a reader with another login
     /// then accepts the default privileges of any role.
     pub grantor: Option<String>,
-    /// Such as `SELECT`, or `ALL`.
-    #[schemars(length(min = 1))]
+    /// Such as `SELECT`, or `ALL`; on a table also on one column, such as `SELECT (email)`. An empty list means that the role
+    /// has none.
     pub privileges: Vec<String>,
     /// Whether the role may grant the privileges to others.
     #[serde(default)]
@@ -91,8 +94,8 @@ impl On {
 }
 
 impl Class {
-    /// What `ALL` stands for (PostgreSQL manual, table 5.1).
-    fn privileges(self) -> &'static [&'static str] {
+    /// What `ALL` stands for (PostgreSQL manual, table 5.1), on a server of a version before 17.
+    pub fn privileges(self) -> &'static [&'static str] {
         match self {
             Self::Schema => &["CREATE", "USAGE"],
             Self::Table => &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
@@ -148,22 +151,72 @@ fn on_named(name: &Value) -> Option<On> {
     serde_json::from_value(name.to_json()).ok()
 }
 
-/// `PUBLIC` is a word of SQL and has no case.
+/// Everybody is written `public`, or `PUBLIC` as in SQL. Any other spelling is the name of a role.
 pub fn canonical_role(role: &Value) -> Value {
     match role {
-        Value::Text(text) if text.eq_ignore_ascii_case("public") => Value::from("public"),
+        Value::Text(text) if &**text == "PUBLIC" => Value::from("public"),
         other => other.clone(),
     }
 }
 
+/// Every privilege on a table. Which ones those are depends on the version of the server.
+pub const ALL: &str = "ALL";
+
+/// The first version in which `ALL` on a table includes `MAINTAIN`.
+const MAINTAIN: i32 = 170_000;
+
+/// What `ALL` means on a server of some version.
+pub fn all_privileges(class: Class, version: i32) -> BTreeSet<String> {
+    let newer = (class == Class::Table && version >= MAINTAIN).then_some("MAINTAIN");
+    class.privileges().iter().copied().chain(newer).map(str::to_owned).collect()
+}
+
+impl GrantSpec {
+    /// The privileges one by one, as a server of some version has them.
+    pub fn wanted(&self, version: i32) -> BTreeSet<String> {
+        if self.privileges.iter().any(|name| name == ALL) {
+            return all_privileges(self.on.class(), version);
+        }
+        self.privileges.iter().cloned().collect()
+    }
+}
+
+/// A privilege on one column.
+pub fn of_column(privilege: &str, column: &str) -> String {
+    format!("{privilege} ({})", minimal_identifier(column))
+}
+
+/// The privilege and the column of a text such as `SELECT (email)`.
+pub fn column_of(text: &str) -> Option<(&str, String)> {
+    let (privilege, rest) = text.split_once('(')?;
+    let column = rest.strip_suffix(')')?.trim();
+    let column = match column.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => column.to_lowercase(),
+    };
+    let privilege = privilege.trim();
+    let is_word = !privilege.is_empty() && privilege.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_word && !column.is_empty() && !column.contains(['\0', ','])).then_some((privilege, column))
+}
+
+/// Privileges that a column may have.
+const OF_COLUMNS: &[&str] = &["INSERT", "REFERENCES", "SELECT", "UPDATE"];
+
 fn normalise(fields: &mut Fields<'_>) {
     fields.map("role", canonical_role);
-    let all = fields.get("on").and_then(on_named).map_or(&[][..], |on| on.class().privileges());
+    let class = fields.get("on").and_then(on_named).map(On::class);
+    let all = class.map_or(&[][..], Class::privileges);
     fields.map("privileges", |privileges| {
         let Value::List(items) = privileges else { return privileges.clone() };
         let mut canonical = Vec::with_capacity(items.len());
         for item in items.iter() {
+            if let Some((privilege, column)) = item.as_str().and_then(column_of) {
+                canonical.push(of_column(&privilege.to_uppercase(), &column).into());
+                continue;
+            }
             match item.as_str().map(str::to_uppercase).as_deref() {
+                // Only the server knows what it means by it.
+                Some("ALL" | "ALL PRIVILEGES") if class == Some(Class::Table) => return Value::list([ALL.into()]),
                 Some("ALL" | "ALL PRIVILEGES") => canonical.extend(all.iter().map(|name| Value::from(*name))),
                 Some("TEMP") => canonical.push("TEMPORARY".into()),
                 Some(name) => canonical.push(name.into()),
@@ -210,6 +263,17 @@ fn check(spec: &Map) -> Vec<Problem> {
     let known = on.class().privileges();
     for privilege in spec.get("privileges").and_then(Value::as_list).unwrap_or_default() {
         if let Some(name) = privilege.as_str() {
+            if let Some((of_column, _)) = column_of(name) {
+                if on == On::Table && OF_COLUMNS.contains(&of_column.to_uppercase().as_str()) {
+                    continue;
+                }
+                let known = OF_COLUMNS.join(", ");
+                problems.add(
+                    "/privileges",
+                    format!("{name:?}: only {known} can be granted on a column, and only `on: table`"),
+                );
+                continue;
+            }
             let canonical = name.to_uppercase();
             let word = ["ALL", "ALL PRIVILEGES"].contains(&canonical.as_str())
                 || (canonical == "TEMP" && on.class() == Class::Database)
@@ -239,27 +303,63 @@ impl<'a> Signature<'a> {
         let (name, rest) = text.split_once('(')?;
         let arguments = rest.strip_suffix(')')?;
         let of_types = |c: char| c.is_alphanumeric() || "_ ,.[]()\"$".contains(c);
-        let mut depth = 0_i32;
+        let (mut depth, mut quoted) = (0_i32, false);
         for character in arguments.chars() {
+            quoted ^= character == '"';
+            // A quoted name may hold anything.
+            if quoted && character != '\0' {
+                continue;
+            }
             depth += i32::from(character == '(') - i32::from(character == ')');
-            if depth < 0 {
+            if depth < 0 || !of_types(character) {
                 return None;
             }
         }
         let name = name.trim();
-        (depth == 0 && !name.is_empty() && arguments.chars().all(of_types)).then_some(Self { name, arguments })
+        (depth == 0 && !quoted && !name.is_empty()).then_some(Self { name, arguments })
     }
 
-    /// The types one by one.
-    pub fn types(&self) -> Vec<&'a str> {
+    /// The arguments that a call gives, one by one as they were written. Those that only come back are left out.
+    pub fn arguments(&self) -> Vec<&'a str> {
         let (mut depth, mut quoted) = (0_i32, false);
-        let types = self.arguments.split(|c: char| {
+        let arguments = self.arguments.split(|c: char| {
             quoted ^= c == '"';
-            depth += i32::from(c == '(') - i32::from(c == ')');
+            if !quoted {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+            }
             c == ',' && depth == 0 && !quoted
         });
-        types.map(str::trim).filter(|name| !name.is_empty()).collect()
+        let given = arguments.map(str::trim).filter(|argument| !argument.is_empty());
+        given.filter(|argument| !first_word(argument).eq_ignore_ascii_case("out")).collect()
     }
+
+    /// What the type of an argument may be, the likeliest first: the server knows whether `n integer` is a type, or a name
+    /// with a type behind it.
+    pub fn types_of(argument: &'a str) -> Vec<&'a str> {
+        let mut rest = argument;
+        if ["in", "inout", "variadic"].iter().any(|mode| first_word(rest).eq_ignore_ascii_case(mode)) {
+            rest = rest[first_word(rest).len()..].trim_start();
+        }
+        let mut candidates = vec![argument];
+        if !rest.is_empty() && rest != argument {
+            candidates.push(rest);
+        }
+        let behind = rest[first_word(rest).len()..].trim_start();
+        if !behind.is_empty() && behind != rest {
+            candidates.push(behind);
+        }
+        candidates
+    }
+}
+
+/// The first word of an argument, quoted or not.
+fn first_word(text: &str) -> &str {
+    let mut quoted = false;
+    let end = text.find(|c: char| {
+        quoted ^= c == '"';
+        c.is_whitespace() && !quoted
+    });
+    &text[..end.unwrap_or(text.len())]
 }
 
 #[cfg(test)]
@@ -276,13 +376,47 @@ mod tests {
     #[test]
     fn privileges_are_a_set_of_upper_case_words() {
         let grant = spec(
-            serde_json::json!({"role": "Public", "on": "database", "privileges": ["temp", "CONNECT", "TEMPORARY"]}),
+            serde_json::json!({"role": "PUBLIC", "on": "database", "privileges": ["temp", "CONNECT", "TEMPORARY"]}),
         );
         let normalised = kind().canonical(&grant);
         assert_eq!(normalised.get("privileges"), Some(&Value::list(["CONNECT".into(), "TEMPORARY".into()])));
         assert_eq!(normalised.get("role"), Some(&"public".into()));
         let all = spec(serde_json::json!({"role": "r", "on": "allSequences", "privileges": ["all"]}));
         assert_eq!(kind().canonical(&all).get("privileges").and_then(Value::as_list).map(<[_]>::len), Some(3));
+    }
+
+    #[test]
+    fn a_role_that_is_called_much_like_everybody_is_not_everybody() {
+        for (written, meant) in [("PUBLIC", "public"), ("public", "public"), ("Public", "Public")] {
+            assert_eq!(canonical_role(&written.into()), meant.into());
+        }
+    }
+
+    #[test]
+    fn all_of_a_table_is_what_the_server_means_by_it() {
+        let all =
+            spec(serde_json::json!({"role": "r", "on": "allTables", "schema": "s", "privileges": ["SELECT", "all"]}));
+        let normal = kind().canonical(&all);
+        assert_eq!(normal.get("privileges"), Some(&Value::list(["ALL".into()])));
+        let grant: GrantSpec = serde_json::from_value(Value::from(normal).to_json()).expect("a grant");
+        assert_eq!((grant.wanted(150_000).len(), grant.wanted(180_000).len()), (7, 8));
+    }
+
+    #[test]
+    fn a_privilege_may_be_on_one_column() {
+        let grant = |on: &str, privilege: &str| {
+            spec(serde_json::json!({"role": "r", "on": on, "schema": "s", "name": "t", "privileges": [privilege]}))
+        };
+        for (written, canonical) in
+            [("select (Email)", "SELECT (email)"), ("update(\"E-Mail\")", "UPDATE (\"E-Mail\")")]
+        {
+            let normal = kind().canonical(&grant("table", written));
+            assert_eq!(normal.get("privileges"), Some(&Value::list([canonical.into()])), "{written}");
+            assert_eq!(kind().canonical(&normal), normal);
+            assert_eq!(check(&grant("table", written)), []);
+        }
+        assert_eq!(check(&grant("table", "DELETE (email)")).len(), 1);
+        assert_eq!(check(&grant("sequence", "SELECT (email)")).len(), 1);
     }
 
     #[test]
@@ -317,9 +451,13 @@ mod tests {
     fn a_signature_has_types_in_parentheses() {
         assert_eq!(Signature::parse("f(numeric(10,2), text[])").map(|s| s.arguments), Some("numeric(10,2), text[]"));
         assert_eq!(Signature::parse("f()").map(|s| s.name), Some("f"));
-        let types = |text| Signature::parse(text).map(|signature| signature.types());
-        assert_eq!(types("f(numeric(10,2), \"a,b\", text[])"), Some(vec!["numeric(10,2)", "\"a,b\"", "text[]"]));
-        assert_eq!(types("f( )"), Some(vec![]));
+        let arguments = |text| Signature::parse(text).map(|signature| signature.arguments());
+        assert_eq!(arguments("f(numeric(10,2), \"a,b\", text[])"), Some(vec!["numeric(10,2)", "\"a,b\"", "text[]"]));
+        assert_eq!(arguments("f( )"), Some(vec![]));
+        assert_eq!(arguments("f(\"my-app\".\"a)b\", OUT total int)"), Some(vec!["\"my-app\".\"a)b\""]));
+        assert_eq!(Signature::types_of("IN n integer"), ["IN n integer", "n integer", "integer"]);
+        assert_eq!(Signature::types_of("double precision"), ["double precision", "precision"]);
+        assert_eq!(Signature::types_of("\"a b\" text"), ["\"a b\" text", "text"]);
         for wrong in ["f", "f(", "(int)", "f(int) TO x; --", "f(int; DROP)", "f(')", "f(int))("] {
             assert_eq!(Signature::parse(wrong), None, "{wrong}");
         }

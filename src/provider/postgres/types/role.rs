@@ -114,7 +114,9 @@ fn check(spec: &Map) -> Vec<Problem> {
     let mut problems = Problems::default();
     check_name(&mut problems, spec, "name", true);
     if let Some(name) = spec.get("name").and_then(Value::as_str)
-        && ["public", "none", "current_user", "session_user", "current_role"].contains(&name)
+        && ["public", "none", "current_user", "session_user", "current_role"]
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word))
     {
         problems.add("/name", format!("\"{name}\" is a reserved word and cannot be the name of a role"));
     }
@@ -203,7 +205,8 @@ pub fn identifier_list(text: &str) -> Vec<String> {
     items.into_iter().filter(|(item, quoted)| *quoted || !item.is_empty()).map(|(item, _)| item).collect()
 }
 
-fn minimal_identifier(name: &str) -> String {
+/// A name as SQL has it, quoted where it would be folded otherwise.
+pub fn minimal_identifier(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, Row as _};
+use tokio::sync::OnceCell;
 
+use super::login::{Login, Standing};
 use crate::connection::Connections;
 use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
@@ -16,9 +18,15 @@ use tenantry_core::model::value::Value;
 use tenantry_kit::parse;
 use tenantry_provider::contract::{CommitGuard, Step, StepAction};
 
-pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGuard) -> Result<(), Failure> {
+pub async fn write(
+    connections: &Connections,
+    login: &OnceCell<Login>,
+    step: &Step,
+    guard: &dyn CommitGuard,
+) -> Result<(), Failure> {
     let mut session = connections.acquire(connections.main_database()).await?;
     let connection = &mut session.connection;
+    let login = login.get_or_try_init(|| Login::fetch(connection)).await?;
     let name = step.spec().get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let existing = database::fetch(connection, std::slice::from_ref(&name), None).await?.pop();
     if let Some(state) = &existing {
@@ -26,12 +34,16 @@ pub async fn write(connections: &Connections, step: &Step, guard: &dyn CommitGua
     }
     guard.check().await?;
     match (&step.action, existing) {
-        (StepAction::Create { spec, .. }, None) => create(connection, step, &parse(spec)?, guard).await?,
+        (StepAction::Create { spec, .. }, None) => create(connection, login, step, &parse(spec)?, guard).await?,
         (StepAction::Create { spec, .. } | StepAction::Update { spec, .. }, Some(state)) => {
-            converge(connection, step, &parse(spec)?, &state).await?;
+            let spec: DatabaseSpec = parse(spec)?;
+            if spec.connection_limit == 0 && spec.name == **connections.main_database() && !login.is_superuser {
+                return Err(Failure::invalid("nobody could connect to it any more, and Tenantry itself does"));
+            }
+            converge(connection, login, step, &spec, &state).await?;
         }
         (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
-        (StepAction::Delete { .. }, Some(_)) => drop_database(connection, &name).await?,
+        (StepAction::Delete { .. }, Some(state)) => drop_owned(connection, login, &state).await?,
         (StepAction::Delete { .. }, None) => {}
     }
     connections.release(session).await;
@@ -43,10 +55,35 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Fai
     Ok(())
 }
 
+/// Runs statements in one transaction, with the rights of some roles that we may grant ourselves, and that we have only there.
+async fn run_for(
+    connection: &mut PgConnection,
+    login: &Login,
+    roles: &[&str],
+    statements: Vec<String>,
+) -> Result<(), Failure> {
+    let (mut all, mut after) = (vec!["BEGIN".to_owned()], Vec::new());
+    for role in roles.iter().filter(|role| !login.is_superuser && ***role != *login.name) {
+        if let Standing::MayJoin { before } = login.standing(connection, role).await? {
+            all.push(login.join(role)?);
+            after.push(login.leave(role, before)?);
+        }
+    }
+    all.extend(statements);
+    all.extend(after);
+    all.push("COMMIT".to_owned());
+    let done = run(connection, all.join(";\n")).await;
+    if done.is_err() {
+        run(connection, "ROLLBACK".to_owned()).await?;
+    }
+    done
+}
+
 /// Makes the database under a name of its own, marks it, and renames it: whatever crash comes in between, the wanted name
 /// stands for a marked database or for none.
 async fn create(
     connection: &mut PgConnection,
+    login: &Login,
     step: &Step,
     spec: &DatabaseSpec,
     guard: &dyn CommitGuard,
@@ -61,9 +98,6 @@ async fn create(
     }
 
     let mut statement = format!("CREATE DATABASE {staging} CONNECTION LIMIT {}", spec.connection_limit);
-    if let Some(owner) = &spec.owner {
-        statement.push_str(&format!(" OWNER {}", quote_identifier(owner)?));
-    }
     if let Some(encoding) = &spec.encoding {
         statement.push_str(&format!(" ENCODING {}", quote_literal(encoding)?));
     }
@@ -80,9 +114,22 @@ async fn create(
         other => other?,
     }
     let comment = Comment::default().marked(&step.mark, BTreeMap::new());
-    run(connection, format!("COMMENT ON DATABASE {staging} IS {}", quote_literal(&comment.render())?)).await?;
+    let mut statements = vec![format!("COMMENT ON DATABASE {staging} IS {}", quote_literal(&comment.render())?)];
+    let mut roles = Vec::new();
+    if let Some(owner) = &spec.owner {
+        statements.push(format!("ALTER DATABASE {staging} RENAME TO {database}"));
+        statements.push(format!("ALTER DATABASE {database} OWNER TO {}", quote_identifier(owner)?));
+        roles.push(owner.as_str());
+    } else {
+        statements.push(format!("ALTER DATABASE {staging} RENAME TO {database}"));
+    }
     guard.check().await?;
-    run(connection, format!("ALTER DATABASE {staging} RENAME TO {database}")).await
+    let made = run_for(connection, login, &roles, statements).await;
+    if made.is_err() {
+        // It is empty, and nobody knows its name.
+        run(connection, format!("DROP DATABASE IF EXISTS {staging}")).await?;
+    }
+    made
 }
 
 /// A name that only this resource uses.
@@ -93,24 +140,50 @@ fn staging_name(step: &Step, name: &str) -> String {
 
 async fn converge(
     connection: &mut PgConnection,
+    login: &Login,
     step: &Step,
     spec: &DatabaseSpec,
     state: &DatabaseState,
 ) -> Result<(), Failure> {
     let database = quote_identifier(&spec.name)?;
+    let mut statements = Vec::new();
+    let mut roles = vec![state.owner.as_str()];
     if spec.connection_limit != state.connection_limit {
-        run(connection, format!("ALTER DATABASE {database} CONNECTION LIMIT {}", spec.connection_limit)).await?;
+        statements.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", spec.connection_limit));
     }
     let comment = state.comment.marked(&step.mark, BTreeMap::new());
     if comment != state.comment {
-        run(connection, format!("COMMENT ON DATABASE {database} IS {}", quote_literal(&comment.render())?)).await?;
+        statements.push(format!("COMMENT ON DATABASE {database} IS {}", quote_literal(&comment.render())?));
     }
     if let Some(owner) = &spec.owner
         && *owner != state.owner
     {
-        run(connection, format!("ALTER DATABASE {database} OWNER TO {}", quote_identifier(owner)?)).await?;
+        statements.push(format!("ALTER DATABASE {database} OWNER TO {}", quote_identifier(owner)?));
+        roles.push(owner);
     }
-    Ok(())
+    if statements.is_empty() { Ok(()) } else { run_for(connection, login, &roles, statements).await }
+}
+
+/// Drops a database. A login that is no superuser has to own it, and dropping is no part of a transaction; so it becomes the
+/// owner first, and stays it only if the database goes.
+async fn drop_owned(connection: &mut PgConnection, login: &Login, state: &DatabaseState) -> Result<(), Failure> {
+    let DatabaseState { name, owner, .. } = state;
+    let takes_over = !login.is_superuser
+        && *owner != login.name
+        && matches!(login.standing(connection, owner).await?, Standing::MayJoin { .. });
+    let database = quote_identifier(name)?;
+    if takes_over {
+        let statement = format!("ALTER DATABASE {database} OWNER TO CURRENT_USER");
+        run_for(connection, login, &[owner], vec![statement]).await?;
+    }
+    let dropped = drop_database(connection, name).await;
+    if takes_over && dropped.is_err() {
+        let statement = format!("ALTER DATABASE {database} OWNER TO {}", quote_identifier(owner)?);
+        if let Err(error) = run_for(connection, login, &[owner], vec![statement]).await {
+            tracing::warn!("database \"{name}\" stays with the login of Tenantry: {error}");
+        }
+    }
+    dropped
 }
 
 const SESSIONS_QUERY: &str = "

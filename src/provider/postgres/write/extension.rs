@@ -1,6 +1,6 @@
 //! Extensions. Without a mark there is nothing to check: the inventory says whose they are.
 
-use super::transaction::Transaction;
+use super::transaction::{OWN_PATH, Owned, Transaction};
 use super::{OfStep, StepFailure};
 use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_literal};
@@ -20,6 +20,10 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
             if found.is_empty() && matches!(step.action, StepAction::Update { .. }) {
                 return Err(Failure::vanished()).of_step(index);
             }
+            if let Some(schema) = &spec.schema {
+                transaction.act_for_owner(index, Owned::Schema(schema)).await?;
+            }
+            transaction.act_for_owner(index, Owned::Extension(&spec.name)).await?;
             for statement in statements(&spec, found.first()).of_step(index)? {
                 transaction.push(index, statement);
             }
@@ -27,6 +31,7 @@ pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step)
         StepAction::Delete { before } => {
             let spec: ExtensionSpec = parse(&before.spec).of_step(index)?;
             // Without CASCADE: what uses the extension keeps it, and the server names it.
+            transaction.act_for_owner(index, Owned::Extension(&spec.name)).await?;
             let name = quote_identifier(&spec.name).of_step(index)?;
             transaction.push_quietly(index, format!("DROP EXTENSION IF EXISTS {name} RESTRICT"));
         }
@@ -46,7 +51,7 @@ fn statements(spec: &ExtensionSpec, found: Option<&ExtensionState>) -> Result<Ve
             None => vec![
                 "SET LOCAL search_path = public".to_owned(),
                 format!("CREATE EXTENSION {name}{version}"),
-                "SET LOCAL search_path = ''".to_owned(),
+                OWN_PATH.to_owned(),
             ],
         });
     };

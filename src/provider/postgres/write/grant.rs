@@ -1,91 +1,196 @@
 //! Grants.
+//!
+//! Whoever granted a privilege takes it away: the server does nothing, and says so only in a warning, where anybody else
+//! tries. So what is to go is looked up line by line, taken away as the role that granted it, and looked up again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::transaction::Transaction;
 use super::{OfStep, StepFailure};
 use crate::error::{Failed as _, Failure};
-use crate::quote::{quote_identifier, quote_qualified};
-use crate::read::grant::is_held;
+use crate::quote::{NulCharacter, quote_identifier, quote_qualified};
 use crate::read::held;
-use crate::types::grant::{Class, Extent, GrantSpec};
+use crate::read::lines::{self, Line};
+use crate::types::grant::{self, ALL, Class, Extent, GrantSpec, On, column_of};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
+/// Whether a step changes who may connect to a database.
+pub fn is_on_database(step: &Step) -> bool {
+    step.kind.name == grant::NAME && step.spec().get("on").and_then(Value::as_str) == Some("database")
+}
+
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
     let spec: GrantSpec = parse(step.spec()).of_step(index)?;
-    // A function has to be found first, and what is already gone cannot be taken away.
-    let is_function = spec.on.class() == Class::Function && spec.on.extent() == Extent::One;
-    if is_function || step.is_delete() {
-        transaction.flush().await?;
-    }
-    if step.is_delete() && !is_held(&mut *transaction.connection, &spec).await.of_step(index)? {
+    let wanted = spec.wanted(transaction.login.version);
+    let surplus: BTreeSet<String> = match &step.action {
+        StepAction::Create { .. } => BTreeSet::new(),
+        StepAction::Update { before, .. } => {
+            held_before(&spec, &before.spec, transaction.login.version).difference(&wanted).cloned().collect()
+        }
+        StepAction::Delete { before } => held_before(&spec, &before.spec, transaction.login.version),
+    };
+    let gives_up_option = match &step.action {
+        StepAction::Update { before, .. } => {
+            !spec.with_grant_option && before.spec.get("withGrantOption") == Some(&Value::Bool(true))
+        }
+        _ => false,
+    };
+    if step.is_delete() && surplus.is_empty() {
         return Ok(());
     }
+
+    // A function has to be found first, and so has what is to be taken away.
+    let is_function = spec.on == On::Function;
+    let looks = is_function || !surplus.is_empty() || gives_up_option || !transaction.login.is_superuser;
     let mut function = None;
-    if is_function {
-        function = Some(resolve_function(transaction, &spec).await.of_step(index)?);
+    if looks {
+        transaction.flush().await?;
+        if is_function {
+            match function_of(transaction, &spec).await {
+                // What is already gone cannot be taken away.
+                Err(_) if step.is_delete() => return Ok(()),
+                found => function = Some(found.of_step(index)?),
+            }
+        }
+        let number = function.as_ref().map(|(number, _)| number.as_str());
+        if !transaction.login.is_superuser {
+            for owner in lines::owners(&mut *transaction.connection, &spec, number).await.of_step(index)? {
+                transaction.act_for(index, &owner).await?;
+            }
+            transaction.flush().await?;
+        }
+        if !surplus.is_empty() || gives_up_option {
+            let lines = lines::of_grant(&mut *transaction.connection, &spec, number).await.of_step(index)?;
+            let too_much = |line: &Line| surplus.contains(&line.name());
+            let too_free = |line: &Line| gives_up_option && line.grantable && !too_much(line);
+            let gone: Vec<Line> = lines.iter().filter(|line| too_much(line)).cloned().collect();
+            revoke(transaction, index, &spec.role, &gone, false).await?;
+            let bound: Vec<Line> = lines.into_iter().filter(too_free).collect();
+            revoke(transaction, index, &spec.role, &bound, true).await?;
+            if !gone.is_empty() || !bound.is_empty() {
+                transaction.flush().await?;
+                let left = lines::of_grant(&mut *transaction.connection, &spec, number).await.of_step(index)?;
+                refuse_left(&spec.role, left.iter().filter(|line| too_much(line) || too_free(line))).of_step(index)?;
+            }
+        }
     }
-    for statement in statements(&spec, &step.action, transaction.database, function.as_deref()).of_step(index)? {
+    if !step.is_delete() && !wanted.is_empty() {
+        let target = Target::of(&spec, transaction.database, function.as_ref().map(|(_, sql)| sql.as_str()));
+        let statement = target.and_then(|target| target.grant(&spec)).of_step(index)?;
         transaction.push(index, statement);
     }
     Ok(())
 }
 
-/// A function as the server writes it, quoted.
-async fn resolve_function(transaction: &mut Transaction<'_>, spec: &GrantSpec) -> Result<String, Failure> {
+/// The number of a function, and the function as the server writes it, quoted.
+async fn function_of(transaction: &mut Transaction<'_>, spec: &GrantSpec) -> Result<(String, String), Failure> {
+    let (schema, name) = (spec.schema.as_deref().unwrap_or_default(), spec.name.as_deref().unwrap_or_default());
+    let number = held::function(&mut *transaction.connection, schema, name).await?;
     let query = "SELECT pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) \
-        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-        WHERE p.oid = pg_catalog.to_regprocedure($1)";
-    let name = spec.name.as_deref().unwrap_or_default();
-    let signature = held::signature(spec.schema.as_deref().unwrap_or_default(), name)?;
-    let found: Option<String> =
-        sqlx::query_scalar(query).bind(&signature).fetch_optional(&mut *transaction.connection).await?;
-    found.ok_or_else(|| Failure::invalid(format!("there is no function {signature}")))
+        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = $1::text::oid";
+    let sql: String = sqlx::query_scalar(query).bind(&number).fetch_one(&mut *transaction.connection).await?;
+    Ok((number, sql))
 }
 
-fn statements(
-    spec: &GrantSpec,
-    action: &StepAction,
-    database: &str,
-    function: Option<&str>,
-) -> Result<Vec<String>, Failure> {
-    let wanted = privileges(spec.privileges.iter().map(String::as_str));
-    if wanted.is_empty() {
-        return Err(Failure::invalid("it names no privilege"));
+/// The privileges that were seen, one by one.
+fn held_before(grant: &GrantSpec, seen: &Map, version: i32) -> BTreeSet<String> {
+    let items = seen.get("privileges").and_then(Value::as_list).unwrap_or_default();
+    let names = items.iter().filter_map(Value::as_str);
+    names
+        .flat_map(|name| match name {
+            ALL => grant::all_privileges(grant.on.class(), version),
+            other => BTreeSet::from([other.to_owned()]),
+        })
+        .collect()
+}
+
+/// Takes away lines of access control lists, each as the role that granted it; `option_only` leaves the privilege and takes
+/// the right to give it on.
+pub async fn revoke(
+    transaction: &mut Transaction<'_>,
+    index: usize,
+    role: &str,
+    lines: &[Line],
+    option_only: bool,
+) -> Result<(), StepFailure> {
+    // An owner's grants are taken away by whoever has the owner's rights.
+    let mut by_grantor: BTreeMap<Option<&str>, Vec<&Line>> = BTreeMap::new();
+    for line in lines {
+        by_grantor.entry((!line.is_of_owner()).then_some(&*line.grantor)).or_default().push(line);
     }
-    let target = Target::of(spec, database, function)?;
-    Ok(match action {
-        StepAction::Create { .. } => vec![target.grant(&wanted, spec.with_grant_option)],
-        StepAction::Update { before, .. } => {
-            let held = held(&before.spec);
-            let surplus: BTreeSet<&str> = held.difference(&wanted).copied().collect();
-            let mut statements = Vec::new();
-            if !surplus.is_empty() {
-                statements.push(target.revoke(&surplus, false));
-            }
-            if !spec.with_grant_option && before.spec.get("withGrantOption") == Some(&Value::Bool(true)) {
-                statements.push(target.revoke(&wanted, true));
-            }
-            statements.push(target.grant(&wanted, spec.with_grant_option));
-            statements
+    for (grantor, lines) in by_grantor {
+        if let Some(grantor) = grantor {
+            transaction.act_for(index, grantor).await?;
+            let grantor = quote_identifier(grantor).of_step(index)?;
+            transaction.push(index, format!("SET LOCAL ROLE {grantor}"));
         }
-        StepAction::Delete { before } => match held(&before.spec) {
-            held if held.is_empty() => Vec::new(),
-            held => vec![target.revoke(&held, false)],
-        },
+        for statement in revocations(role, &lines, option_only).of_step(index)? {
+            // The server warns where it does nothing; that is found by looking again.
+            transaction.push_quietly(index, statement);
+        }
+        if grantor.is_some() {
+            transaction.push(index, "RESET ROLE");
+        }
+    }
+    Ok(())
+}
+
+/// The fewest statements that take away the lines of one grantor: objects that lose the same privileges go together.
+fn revocations(role: &str, lines: &[&Line], option_only: bool) -> Result<Vec<String>, NulCharacter> {
+    let role = role_name(role)?;
+    let option = if option_only { "GRANT OPTION FOR " } else { "" };
+    let mut by_object: BTreeMap<(&str, &str, &str), BTreeSet<String>> = BTreeMap::new();
+    for line in lines {
+        let privilege = sql_of(&line.name())?;
+        by_object.entry((&line.before, &line.word, &line.object)).or_default().insert(privilege);
+    }
+    let mut together: BTreeMap<(&str, &str, BTreeSet<String>), Vec<&str>> = BTreeMap::new();
+    for ((before, word, object), privileges) in by_object {
+        together.entry((before, word, privileges)).or_default().push(object);
+    }
+    let statement = |((before, word, privileges), objects): ((&str, &str, BTreeSet<String>), Vec<&str>)| {
+        let privileges = privileges.into_iter().collect::<Vec<_>>().join(", ");
+        let objects = objects.join(", ");
+        let objects = if objects.is_empty() { String::new() } else { format!(" {objects}") };
+        format!("{before}REVOKE {option}{privileges} ON {word}{objects} FROM {role} CASCADE")
+    };
+    Ok(together.into_iter().map(statement).collect())
+}
+
+/// Names what could not be taken away, and who could.
+fn refuse_left<'a>(role: &str, left: impl Iterator<Item = &'a Line>) -> Result<(), Failure> {
+    let left: BTreeSet<String> = left
+        .map(|line| {
+            let object = format!("{} {}", line.word.to_lowercase(), line.object);
+            format!("{} on {} was granted by \"{}\"", line.name(), object.trim(), line.grantor)
+        })
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left = left.into_iter().collect::<Vec<_>>().join("; ");
+    Err(Failure::conflict(format!(
+        "\"{role}\" still has privileges that the login of Tenantry may not revoke: {left}. Revoke them as that role, or make \
+         the login a member of it"
+    )))
+}
+
+/// A privilege as SQL. It goes into statements as it is: nothing but a keyword passes, and the name of a column in quotes.
+fn sql_of(privilege: &str) -> Result<String, NulCharacter> {
+    Ok(match column_of(privilege) {
+        Some((word, column)) => format!("{} ({})", keyword(word), quote_identifier(&column)?),
+        None => keyword(privilege),
     })
 }
 
-fn held(spec: &Map) -> BTreeSet<&str> {
-    let items = spec.get("privileges").and_then(Value::as_list).unwrap_or_default();
-    privileges(items.iter().filter_map(Value::as_str))
+fn keyword(name: &str) -> String {
+    name.chars().filter(char::is_ascii_uppercase).collect()
 }
 
-/// Privileges go into statements as they are: nothing but a keyword passes.
-fn privileges<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
-    names.filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase())).collect()
+fn role_name(role: &str) -> Result<String, NulCharacter> {
+    if role == "public" { Ok("PUBLIC".to_owned()) } else { quote_identifier(role) }
 }
 
 /// What stands around the privileges.
@@ -99,7 +204,7 @@ struct Target {
 impl Target {
     /// `database` is the one of the connection.
     fn of(spec: &GrantSpec, database: &str, function: Option<&str>) -> Result<Self, Failure> {
-        let role = if spec.role == "public" { "PUBLIC".to_owned() } else { quote_identifier(&spec.role)? };
+        let role = role_name(&spec.role)?;
         let schema = spec.schema.as_deref();
         let class = spec.on.class();
         let plural = format!("{}S", class.sql());
@@ -129,61 +234,70 @@ impl Target {
         Ok(Self { before, object, role })
     }
 
-    fn grant(&self, privileges: &BTreeSet<&str>, with_grant_option: bool) -> String {
+    fn grant(&self, spec: &GrantSpec) -> Result<String, Failure> {
         let Self { before, object, role } = self;
-        let option = if with_grant_option { " WITH GRANT OPTION" } else { "" };
-        format!("{before}GRANT {} ON {object} TO {role}{option}", list(privileges))
+        let option = if spec.with_grant_option { " WITH GRANT OPTION" } else { "" };
+        let privileges = match spec.privileges.iter().any(|name| name == ALL) {
+            true => "ALL PRIVILEGES".to_owned(),
+            false => {
+                let privileges: Result<BTreeSet<String>, _> = spec.privileges.iter().map(|name| sql_of(name)).collect();
+                let privileges = privileges?;
+                if privileges.iter().any(String::is_empty) {
+                    return Err(Failure::invalid("it names what is no privilege"));
+                }
+                privileges.into_iter().collect::<Vec<_>>().join(", ")
+            }
+        };
+        Ok(format!("{before}GRANT {privileges} ON {object} TO {role}{option}"))
     }
-
-    fn revoke(&self, privileges: &BTreeSet<&str>, option_only: bool) -> String {
-        let Self { before, object, role } = self;
-        let option = if option_only { "GRANT OPTION FOR " } else { "" };
-        format!("{before}REVOKE {option}{} ON {object} FROM {role} CASCADE", list(privileges))
-    }
-}
-
-fn list(privileges: &BTreeSet<&str>) -> String {
-    privileges.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_core::model::resource::Present;
 
-    fn map(json: serde_json::Value) -> Map {
-        match Value::from(json) {
-            Value::Map(map) => Map::clone(&map),
-            _ => Map::default(),
+    fn grant_of(json: serde_json::Value) -> String {
+        let spec: GrantSpec = serde_json::from_value(json).expect("a grant");
+        Target::of(&spec, "main", None).and_then(|target| target.grant(&spec)).expect("a statement")
+    }
+
+    fn line(object: &str, privilege: &str, column: Option<&str>) -> Line {
+        Line {
+            before: String::new(),
+            word: "TABLE".to_owned(),
+            object: object.to_owned(),
+            owner: "o".to_owned(),
+            grantor: "o".to_owned(),
+            privilege: privilege.to_owned(),
+            column: column.map(str::to_owned),
+            grantable: false,
         }
     }
 
-    fn update(before: serde_json::Value, wanted: serde_json::Value) -> Vec<String> {
-        let spec: GrantSpec = parse(&map(wanted.clone())).expect("a grant");
-        let before = Present { spec: std::sync::Arc::new(map(before)), ..Present::default() };
-        let action = StepAction::Update {
-            spec: map(wanted),
-            before,
-            applied: None,
-            changed: vec![],
-            removed: vec![],
-            secrets: vec![],
-        };
-        statements(&spec, &action, "main", None).expect("statements")
+    #[test]
+    fn objects_that_lose_the_same_go_together() {
+        let lines = [line("s.a", "DELETE", None), line("s.b", "DELETE", None), line("s.c", "SELECT", Some("E-Mail"))];
+        let lines: Vec<&Line> = lines.iter().collect();
+        assert_eq!(
+            revocations("r\"", &lines, false).expect("no NUL"),
+            [
+                r#"REVOKE DELETE ON TABLE s.a, s.b FROM "r""" CASCADE"#,
+                r#"REVOKE SELECT ("E-Mail") ON TABLE s.c FROM "r""" CASCADE"#
+            ]
+        );
+        assert_eq!(
+            revocations("public", &lines[..1], true).expect("no NUL"),
+            ["REVOKE GRANT OPTION FOR DELETE ON TABLE s.a FROM PUBLIC CASCADE"]
+        );
     }
 
     #[test]
-    fn an_update_takes_away_what_is_too_much() {
-        let wanted = serde_json::json!({"role": "r\"", "on": "allTables", "schema": "s", "privileges": ["SELECT"]});
-        let before = serde_json::json!({"privileges": ["DELETE", "SELECT"], "withGrantOption": true});
-        assert_eq!(
-            update(before, wanted),
-            [
-                r#"REVOKE DELETE ON ALL TABLES IN SCHEMA "s" FROM "r""" CASCADE"#,
-                r#"REVOKE GRANT OPTION FOR SELECT ON ALL TABLES IN SCHEMA "s" FROM "r""" CASCADE"#,
-                r#"GRANT SELECT ON ALL TABLES IN SCHEMA "s" TO "r""""#,
-            ]
-        );
+    fn what_stays_is_named_with_who_granted_it() {
+        let mut left = line("s.a", "SELECT", None);
+        left.grantor = "lead".to_owned();
+        let error = refuse_left("r", [&left].into_iter()).expect_err("it stays").to_string();
+        assert!(error.contains(r#"SELECT on table s.a was granted by "lead""#), "{error}");
+        assert!(refuse_left("r", std::iter::empty()).is_ok());
     }
 
     #[test]
@@ -191,15 +305,21 @@ mod tests {
         let wanted = serde_json::json!({"role": "public", "on": "defaultFunctions", "schema": "s", "grantor": "g",
             "privileges": ["EXECUTE"], "withGrantOption": true});
         assert_eq!(
-            update(serde_json::json!({"privileges": []}), wanted),
-            [
-                r#"ALTER DEFAULT PRIVILEGES FOR ROLE "g" IN SCHEMA "s" GRANT EXECUTE ON ROUTINES TO PUBLIC WITH GRANT OPTION"#
-            ]
+            grant_of(wanted),
+            r#"ALTER DEFAULT PRIVILEGES FOR ROLE "g" IN SCHEMA "s" GRANT EXECUTE ON ROUTINES TO PUBLIC WITH GRANT OPTION"#
         );
     }
 
     #[test]
+    fn all_is_what_the_server_means_by_it() {
+        let wanted = serde_json::json!({"role": "r", "on": "allTables", "schema": "s", "privileges": ["ALL"]});
+        assert_eq!(grant_of(wanted), r#"GRANT ALL PRIVILEGES ON ALL TABLES IN SCHEMA "s" TO "r""#);
+    }
+
+    #[test]
     fn only_keywords_pass_as_privileges() {
-        assert!(privileges(["SELECT; DROP", "", "select"].into_iter()).is_empty());
+        assert_eq!(sql_of("SELECT; DROP x").expect("no NUL"), "SELECTDROP");
+        assert_eq!(sql_of("select").expect("no NUL"), "");
+        assert_eq!(sql_of("UPDATE (a\"b)").expect("no NUL"), r#"UPDATE ("a""b")"#);
     }
 }

@@ -14,17 +14,21 @@ mod database;
 mod extension;
 mod grant;
 mod lock;
+mod login;
 mod policy;
 mod role;
 mod row;
 mod schema;
 mod script;
+mod sessions;
 mod transaction;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+
+use login::Login;
 
 use super::connection::Connections;
 use super::error::{Failed as _, Failure};
@@ -34,11 +38,14 @@ use tenantry_core::model::value::Value;
 use tenantry_kit::{ProviderKind as _, failed};
 use tenantry_provider::contract::{CommitGuard, Step, WriteError, Writer, Written};
 use tenantry_provider::notices::{heard, take, without_secrets};
-use transaction::Transaction;
+use tokio::sync::OnceCell;
+use transaction::{Committed, Transaction};
 
 pub struct PostgresWriter {
     connections: Arc<Connections>,
     bookkeeping_schema: Arc<str>,
+    /// What we may do, asked once.
+    login: OnceCell<Login>,
     /// Databases whose table of scripts was seen.
     prepared: Mutex<HashSet<Arc<str>>>,
 }
@@ -63,7 +70,7 @@ impl<T, E: Into<Failure>> OfStep<T> for Result<T, E> {
 
 impl PostgresWriter {
     pub fn new(connections: Arc<Connections>, bookkeeping_schema: Arc<str>) -> Self {
-        Self { connections, bookkeeping_schema, prepared: Mutex::default() }
+        Self { connections, bookkeeping_schema, login: OnceCell::new(), prepared: Mutex::default() }
     }
 
     /// Returns what the server said of each step beside success.
@@ -71,7 +78,10 @@ impl PostgresWriter {
         if let [step] = batch
             && of(0, step)? == PostgresKind::Database
         {
-            return database::write(&self.connections, step, guard).await.map(|()| vec![take()]).of_step(0);
+            return database::write(&self.connections, &self.login, step, guard)
+                .await
+                .map(|()| vec![take()])
+                .of_step(0);
         }
         let database = database_of(batch, self.connections.main_database())?;
         match self.write_within(&database, batch, guard).await {
@@ -99,8 +109,10 @@ impl PostgresWriter {
                 }
             }
         }
+        let login = self.login.get_or_try_init(|| Login::fetch(&mut session.connection)).await.of_step(0)?.clone();
+        role::clear_elsewhere(&self.connections, &mut session.connection, &login, steps, guard).await?;
         let schema = &self.bookkeeping_schema;
-        let began = Transaction::begin(&mut session.connection, database, schema, steps, guard.grace());
+        let began = Transaction::begin(&mut session.connection, database, schema, &login, steps, guard.grace());
         let mut transaction = began.await.of_step(0)?;
         for (index, step) in steps.iter().enumerate() {
             match of(index, step)? {
@@ -109,7 +121,7 @@ impl PostgresWriter {
                 PostgresKind::Extension => extension::write(&mut transaction, index, step).await,
                 PostgresKind::Script => script::write(&mut transaction, index, step).await,
                 PostgresKind::Grant => grant::write(&mut transaction, index, step).await,
-                PostgresKind::Policy => policy::write(&mut transaction, index, step).of_step(index),
+                PostgresKind::Policy => policy::write(&mut transaction, index, step).await,
                 PostgresKind::Row => row::write(&mut transaction, index, step).await,
                 PostgresKind::Database => {
                     Err(Failure::invalid("a database cannot be part of a transaction")).of_step(index)
@@ -117,7 +129,10 @@ impl PostgresWriter {
             }?;
             transaction.hear(index);
         }
-        let (is_clean, notices) = transaction.commit(guard).await?;
+        let Committed { is_clean, mut notices, login, ended } = transaction.commit(guard).await?;
+        for (step, notice) in sessions::end(&mut session.connection, &login, &ended).await {
+            notices[step].push(notice);
+        }
         if is_clean {
             self.connections.release(session).await;
         }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::transaction::Transaction;
+use super::transaction::{EMPTY_PATH, OWN_PATH, Owned, Transaction};
+use super::{OfStep, StepFailure};
 use crate::error::{Failed as _, Failure};
 use crate::mark::Comment;
 use crate::quote::{NulCharacter, quote_identifier, quote_literal, quote_qualified};
@@ -12,8 +13,17 @@ use crate::types::policy::PolicySpec;
 use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
-pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), Failure> {
-    let spec: PolicySpec = parse(step.spec())?;
+pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
+    let spec: PolicySpec = parse(step.spec()).of_step(index)?;
+    transaction.act_for_owner(index, Owned::Table(&spec.schema, &spec.table)).await?;
+    for statement in statements(transaction, step, &spec).of_step(index)? {
+        transaction.push(index, statement);
+    }
+    Ok(())
+}
+
+fn statements(transaction: &mut Transaction<'_>, step: &Step, spec: &PolicySpec) -> Result<Vec<String>, Failure> {
+    let mut statements = Vec::new();
     let existing = transaction.policies.remove(&(spec.schema.clone(), spec.table.clone(), spec.name.clone()));
     if let Some(state) = &existing {
         step.check_owner(state.comment.mark.as_ref()).map_err(Failure::conflict)?;
@@ -22,35 +32,33 @@ pub fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Re
     let drop = format!("DROP POLICY {} ON {table}", quote_identifier(&spec.name)?);
     match (&step.action, &existing) {
         // The table keeps row security: without a policy it shows nobody anything.
-        (StepAction::Delete { .. }, Some(_)) => {
-            transaction.push(index, drop);
-            return Ok(());
-        }
-        (StepAction::Delete { .. }, None) => return Ok(()),
+        (StepAction::Delete { .. }, Some(_)) => return Ok(vec![drop]),
+        (StepAction::Delete { .. }, None) => return Ok(statements),
         (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
         _ => {}
     }
 
     if existing.is_some() {
         // Made anew: ALTER POLICY cannot take a condition away. Nobody sees the moment in between.
-        transaction.push(index, drop);
+        statements.push(drop);
     }
     for (wanted, found, on, off) in [
         (spec.enable, existing.as_ref().map(|state| state.enabled), "ENABLE", "DISABLE"),
         (spec.force, existing.as_ref().map(|state| state.forced), "FORCE", "NO FORCE"),
     ] {
         if found != Some(wanted) {
-            transaction
-                .push(index, format!("ALTER TABLE {table} {} ROW LEVEL SECURITY", if wanted { on } else { off }));
+            statements.push(format!("ALTER TABLE {table} {} ROW LEVEL SECURITY", if wanted { on } else { off }));
         }
     }
     // Names in the conditions are looked up in the table's own schema.
-    transaction.push(index, format!("SET LOCAL search_path = {}", quote_identifier(&spec.schema)?));
-    transaction.push(index, create(&spec, &table)?);
-    transaction.push(index, "SET LOCAL search_path = ''");
+    statements.push(format!("SET LOCAL search_path = {}", quote_identifier(&spec.schema)?));
+    statements.push(create(spec, &table)?);
+    // As the reader will see them printed.
+    statements.push(EMPTY_PATH.to_owned());
     let text = existing.map(|state| state.comment).unwrap_or_default();
-    transaction.push(index, comment(&spec, step, &text, &table)?);
-    Ok(())
+    statements.push(comment(spec, step, &text, &table)?);
+    statements.push(OWN_PATH.to_owned());
+    Ok(statements)
 }
 
 fn create(spec: &PolicySpec, table: &str) -> Result<String, Failure> {

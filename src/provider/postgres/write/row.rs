@@ -74,13 +74,18 @@ async fn write_row(transaction: &mut Transaction<'_>, step: &Step) -> Result<(),
     if step.is_delete() {
         let mut bound = Bound::default();
         let sql = format!("DELETE FROM {} t WHERE {}", target.table, bound.key(&target)?);
-        bound.query(sql).execute(&mut *transaction.connection).await?;
+        let done = bound.query(sql).execute(&mut *transaction.connection).await?;
+        if done.rows_affected() == 0 && target.current(transaction).await?.is_some() {
+            return Err(Failure::invalid("the row is still there: a trigger or rule kept it from being deleted"));
+        }
         return Ok(());
     }
     match (target.current(transaction).await?, &step.action) {
         (None, StepAction::Update { .. }) => Err(Failure::vanished()),
         (None, _) => target.insert(transaction).await,
-        (Some(current), StepAction::Update { removed, .. }) => target.update(transaction, &current, removed).await,
+        (Some(current), StepAction::Update { removed, applied, .. }) => {
+            target.update(transaction, &current, removed, applied.as_ref()).await
+        }
         // Without a mark, a repetition of our own write is known by its result only.
         (Some(current), _) if current.iter().all(|found| found.is_equal) => Ok(()),
         (Some(_), _) => Err(Failure::conflict("a row with this key has other values")),
@@ -120,11 +125,12 @@ impl Target {
         let mut columns = vec!["1".to_owned()];
         for (column, value) in &self.columns {
             columns.push(selected(column, "t")?);
-            // Types that only the server understands are compared there.
-            columns.push(match (column.sort, column.sort.bind(value)) {
-                (Sort::Other, wanted @ Some(_)) => {
-                    let placeholder = bound.bind(wanted, &column.sql_type);
-                    format!("COALESCE(t.{}::text = {placeholder}::text, false)", quote_identifier(&column.name)?)
+            // Whether two spellings mean the same is what the server makes of them, with the column's own scale.
+            columns.push(match column.sort.bind(value) {
+                wanted @ Some(_) if column.sort.is_settled_by_server() => {
+                    let placeholder = bound.bind(wanted, &column.rounded_type);
+                    let (found, wanted) = (selected(column, "t")?, column.sort.printed(&placeholder));
+                    format!("COALESCE({found} = {wanted}, false)")
                 }
                 _ => "false".to_owned(),
             });
@@ -168,12 +174,14 @@ impl Target {
         transaction: &mut Transaction<'_>,
         current: &[Found],
         removed: &[String],
+        applied: Option<&Map>,
     ) -> Result<(), Failure> {
         let mut bound = Bound::default();
         let mut assignments = Vec::new();
         for ((column, wanted), found) in self.columns.iter().zip(current) {
             let name = quote_identifier(&column.name)?;
-            let removed = removed_below(removed, &column.name);
+            let applied = applied.and_then(|applied| applied.get("columns")?.get(&column.name));
+            let removed = removed_below(removed, &column.name, &found.value, applied);
             let assigned = match (&found.value, wanted) {
                 (Value::Map(_), Value::Map(_)) if column.sort == Sort::Json => {
                     let mut expression = format!("t.{name}::jsonb");
@@ -238,17 +246,53 @@ fn differences(found: &Value, wanted: &Value) -> Vec<(Value, Value)> {
     differences
 }
 
-/// Paths within a column that are no longer asked for, of pointers such as `/columns/settings/theme`.
-fn removed_below(removed: &[String], column: &str) -> Vec<Value> {
-    let paths = removed.iter().filter_map(|pointer| {
-        let mut tokens = pointer.strip_prefix("/columns/")?.split('/').map(unescape_token);
-        if tokens.next()? != column {
-            return None;
+/// Paths within a column that are no longer asked for, of pointers such as `/columns/settings/theme`. Of an object only the
+/// keys go that were ours, and the object itself if nothing else is in it: others may have put theirs beside them.
+fn removed_below(removed: &[String], column: &str, found: &Value, applied: Option<&Value>) -> Vec<Value> {
+    let mut paths = Vec::new();
+    for pointer in removed {
+        let Some(rest) = pointer.strip_prefix("/columns/") else { continue };
+        let mut tokens = rest.split('/').map(unescape_token);
+        if tokens.next().is_none_or(|name| name != column) {
+            continue;
         }
-        let path: Vec<Value> = tokens.map(|token| Value::from(&*token)).collect();
-        (!path.is_empty()).then(|| Value::from(path))
-    });
-    paths.collect()
+        let tokens: Vec<String> = tokens.map(|token| token.into_owned()).collect();
+        if tokens.is_empty() {
+            continue;
+        }
+        let (mut found, mut applied) = (Some(found), applied);
+        for token in &tokens {
+            found = found.and_then(|value| value.get(token));
+            applied = applied.and_then(|value| value.get(token));
+        }
+        let path: Vec<Value> = tokens.iter().map(|token| Value::from(token.as_str())).collect();
+        ours(path, found, applied, &mut paths);
+    }
+    paths
+}
+
+/// Adds what is ours of an object at a path. Returns whether nothing is left there.
+fn ours(path: Vec<Value>, found: Option<&Value>, applied: Option<&Value>, paths: &mut Vec<Value>) -> bool {
+    let (Some(Value::Map(found)), Some(Value::Map(applied))) = (found, applied) else {
+        paths.push(Value::from(path));
+        return true;
+    };
+    let mut below = Vec::new();
+    let mut is_whole = true;
+    for (key, value) in found.iter() {
+        let Some(applied) = applied.get(key) else {
+            is_whole = false;
+            continue;
+        };
+        let path = path.iter().cloned().chain([Value::Text(key.clone())]).collect();
+        is_whole &= ours(path, Some(value), Some(applied), &mut below);
+    }
+    if is_whole {
+        paths.push(Value::from(path));
+    } else {
+        paths.extend(below);
+    }
+    is_whole
 }
 
 #[cfg(test)]
@@ -271,7 +315,24 @@ mod tests {
     #[test]
     fn removed_pointers_become_paths() {
         let removed = ["/columns/settings/a~1b/c", "/columns/settings", "/columns/other/x", "/key"].map(str::to_owned);
-        assert_eq!(Value::from(removed_below(&removed, "settings")).to_json(), serde_json::json!([["a/b", "c"]]));
+        let paths = removed_below(&removed, "settings", &value(serde_json::json!({})), None);
+        assert_eq!(Value::from(paths).to_json(), serde_json::json!([["a/b", "c"]]));
+    }
+
+    #[test]
+    fn what_others_have_put_into_our_object_stays() {
+        let removed = ["/columns/cfg/limits".to_owned()];
+        let paths = |found: serde_json::Value, applied: serde_json::Value| {
+            Value::from(removed_below(&removed, "cfg", &value(found), Some(&value(applied)))).to_json()
+        };
+        let applied = || serde_json::json!({"limits": {"a": {"users": 5}, "b": 1}});
+        assert_eq!(paths(applied(), applied()), serde_json::json!([["limits"]]));
+        let with_theirs = serde_json::json!({"limits": {"a": {"users": 5, "theirs": 1}, "b": 1}});
+        assert_eq!(paths(with_theirs, applied()), serde_json::json!([["limits", "a", "users"], ["limits", "b"]]));
+        let beside = serde_json::json!({"limits": {"a": {"users": 5}, "b": 1, "theirs": {}}});
+        assert_eq!(paths(beside, applied()), serde_json::json!([["limits", "a"], ["limits", "b"]]));
+        // What is no object was ours as it was.
+        assert_eq!(paths(serde_json::json!({"limits": [1]}), applied()), serde_json::json!([["limits"]]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::lock;
-use super::transaction::Transaction;
+use super::transaction::{OWN_PATH, Owned, Transaction};
 use super::{OfStep, StepFailure};
 use crate::error::{Failed as _, Failure};
 use crate::quote::{quote_identifier, quote_qualified};
@@ -39,11 +39,18 @@ pub async fn prepare(connection: &mut PgConnection, bookkeeping_schema: &str, st
 }
 
 pub async fn write(transaction: &mut Transaction<'_>, index: usize, step: &Step) -> Result<(), StepFailure> {
-    transaction.flush().await?;
     match &step.action {
-        StepAction::Create { spec, .. } => run(transaction, step, &parse(spec).of_step(index)?).await.of_step(index),
-        StepAction::Update { spec, .. } => run(transaction, step, &parse(spec).of_step(index)?).await.of_step(index),
+        StepAction::Create { spec, .. } | StepAction::Update { spec, .. } => {
+            let spec: ScriptSpec = parse(spec).of_step(index)?;
+            // What it makes in a schema needs what the owner of the schema may do there.
+            if let Some(schema) = &spec.schema {
+                transaction.act_for_owner(index, Owned::Schema(schema)).await?;
+            }
+            transaction.flush().await?;
+            run(transaction, step, &spec).await.of_step(index)
+        }
         StepAction::Delete { before } => {
+            transaction.flush().await?;
             let text = |field: &str| before.spec.get(field).and_then(|value| value.as_str()).unwrap_or_default();
             forget(transaction, step, text("schema"), text("name")).await.of_step(index)
         }
@@ -74,13 +81,13 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
     let wanted = checksum(&spec.sql);
     let has_run = existing.is_some_and(|record| record.checksum == wanted);
     let holds = match (&spec.check, has_run) {
-        (Some(check), true) => check_holds(&mut Server(transaction.connection), check).await?,
+        (Some(check), true) => check_of(transaction, check).await?,
         _ => true,
     };
     if !has_run || !holds {
         execute(transaction, spec).await?;
         if let Some(check) = &spec.check
-            && !check_holds(&mut Server(transaction.connection), check).await?
+            && !check_of(transaction, check).await?
         {
             return Err(Failure::invalid("it ran, but its check does not hold afterwards; it was rolled back"));
         }
@@ -90,6 +97,11 @@ async fn run(transaction: &mut Transaction<'_>, step: &Step, spec: &ScriptSpec) 
         remove(transaction, &other.estate, &other.address, &name.0, &name.1).await?;
     }
     record(transaction, step, spec, &schema, &wanted).await
+}
+
+/// Whether a check holds for the reader, which has no search path.
+async fn check_of(transaction: &mut Transaction<'_>, check: &str) -> Result<bool, Failure> {
+    transaction.looking(async |connection| check_holds(&mut Server(connection), check).await).await
 }
 
 /// Runs the user's statements with the settings that the user would expect.
@@ -104,8 +116,8 @@ async fn execute(transaction: &mut Transaction<'_>, spec: &ScriptSpec) -> Result
     // It may change settings of the session for good.
     transaction.is_clean = false;
     sqlx::raw_sql(sqlx::AssertSqlSafe(spec.sql.clone())).execute(&mut *transaction.connection).await?;
-    let after = "RESET ROLE; SET LOCAL search_path TO ''; SET LOCAL row_security TO off";
-    sqlx::raw_sql(after).execute(&mut *transaction.connection).await?;
+    let after = format!("RESET ROLE; {OWN_PATH}; SET LOCAL row_security TO off");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(after)).execute(&mut *transaction.connection).await?;
     Ok(())
 }
 
