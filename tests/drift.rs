@@ -87,6 +87,8 @@ async fn drift_is_told_apart_from_what_is_pending() {
         (&field["path"], &field["wanted"], &field["found"]),
         (&json!("/connectionLimit"), &json!(-1), &json!(99))
     );
+    let html = estate.stdout(&["drift", "--format", "html"]);
+    assert!(html.contains("<title>Drift of estate shop</title>") && html.contains("2 resources changed and 1 deleted"));
     let schema = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/drift.v1.schema.json"));
     let schema: Json = serde_json::from_str(&schema.expect("the schema is there")).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
@@ -114,6 +116,16 @@ async fn rules_leave_out_what_others_may_change_for_a_while() {
     assert_eq!(addresses(&json["drifted"]), ["ant/role", "bee/role", "cat/role"]);
     // The repository still asks for the field: a rule is about reports.
     assert!(estate.stdout(&["plan", "--now", "2030-06-30T23:00:00Z"]).contains("connectionLimit"));
+
+    // As a pointer, and until the last day that there is.
+    let pointer = rule.replace("\"connectionLimit\"", "\"/connectionLimit\"").replace("2030-06-30", "9999-12-31");
+    estate.write("tenantry.toml", &format!("{config}{pointer}"));
+    let json: Json = serde_json::from_slice(&run("2030-07-01T01:00:00Z").stdout).expect("JSON");
+    assert_eq!(addresses(&json["drifted"]), ["bee/role", "cat/role"]);
+    estate.write("tenantry.toml", &format!("{config}{}", rule.replace("postgres.role", "postgres.rol")));
+    let unknown = run("2030-06-30T23:00:00Z");
+    assert_eq!(exit(&unknown), 1);
+    assert!(err(&unknown).contains("did you mean `postgres.role`?"), "{}", err(&unknown));
 
     for (wrong, told) in [
         (rule.replace("2030-06-30", "2030-06-31"), "expires"),

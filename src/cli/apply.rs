@@ -101,7 +101,8 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         secrets: &*secrets,
         holder,
         actor,
-        now: session.now,
+        // A rehearsed day revives no Approval that has expired.
+        now: if made.simulated { session.now } else { session.now.max(system::now()) },
         clock: &system::now,
         cancel,
         progress: &*progress,

@@ -13,12 +13,15 @@ use super::output::Output;
 use super::plan;
 use super::session::Session;
 use super::system;
-use tenantry_core::drift::{self, Drift, json};
+use tenantry_core::diagnostics::nearest;
+use tenantry_core::drift::{self, Drift, Drifted, json};
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::Phase;
-use tenantry_core::plan::Plan;
+use tenantry_core::plan::{Plan, Work};
 use tenantry_render::drift::view::DriftView;
 use tenantry_render::drift::{junit, markdown, metrics, text};
+use tenantry_render::plan::html;
+use tenantry_render::plan::view::PlanView;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::JournalEvent;
 
@@ -30,6 +33,7 @@ pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -
     let store = session.store().await?;
     let secrets = session.secrets()?;
     let plan = plan::make(&session, &*store, &*secrets, &command.selection, output).await?;
+    check_rules(&session)?;
     let drift = drift::of(&plan, &session.environment.drift.ignore, session.now);
     for rule in &drift.expired {
         let text = format!(
@@ -70,13 +74,48 @@ fn show(plan: &Plan, drift: &Drift<'_>, session: &Session, output: &Output) -> R
         Format::Human => output.data(|out| text::write(out, &view(output.is_seen_only()))),
         Format::Markdown => output.document(&markdown::report(&view(false))),
         Format::Html => {
-            // The page shows what apply would restore.
-            let drifted = |change: &tenantry_core::plan::Change| change.cause.is_drift();
-            let changes = plan.changes.iter().filter(|change| drifted(change)).cloned().collect();
-            let drifted = Plan { changes, transitions: Vec::new(), ..plan.clone() };
-            plan::show(&drifted, &session.catalogue, session.folder(), output)
+            let drifted = restoring(plan, drift);
+            let DriftView { title, counts, .. } = view(false);
+            output.document(&html::page(&PlanView {
+                title,
+                counts,
+                ..plan::view(&drifted, &session.catalogue, false, true)
+            }))
         }
         Format::Github | Format::Sarif | Format::Junit => unreachable!("drift does not have these formats"),
+    }
+}
+
+/// A rule for a kind that does not exist would leave nothing out, and nobody would know.
+fn check_rules(session: &Session) -> Result<(), Failure> {
+    for rule in &session.environment.drift.ignore {
+        let Some(kind) = rule.kind.as_deref().filter(|kind| session.catalogue.get(kind).is_none()) else { continue };
+        let message = format!("a rule in [[drift.ignore]] names the kind `{kind}`, which does not exist");
+        let known = session.catalogue.iter().map(|kind| kind.name);
+        return Err(Failure::new(Exit::Error, message).help(match nearest(kind, known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "`tenantry schema` lists the kinds".to_owned(),
+        }));
+    }
+    Ok(())
+}
+
+/// The part of a plan that would restore what drifted, and nothing else of it.
+fn restoring(plan: &Plan, drift: &Drift<'_>) -> Plan {
+    let change = |drifted: &Drifted<'_>| {
+        let mut change = drifted.change.clone();
+        if let Work::Update { fields, .. } | Work::Replace { fields, .. } | Work::Adopt { fields, .. } =
+            &mut change.work
+        {
+            *fields = drifted.fields.iter().map(|field| (*field).clone()).collect();
+        }
+        change
+    };
+    Plan {
+        changes: drift.drifted.iter().map(change).collect(),
+        findings: drift.findings.iter().map(|finding| (*finding).clone()).collect(),
+        transitions: Vec::new(),
+        ..plan.clone()
     }
 }
 

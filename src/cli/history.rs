@@ -127,8 +127,10 @@ async fn verify(store: &dyn Store, noted: Option<&str>, output: &Output) -> Resu
         return Ok(Exit::Done);
     }
     let entries = count(usize::try_from(head.length).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
-    let text = format!("the journal is complete: {entries} in one chain\nhead {}:{}", head.length, head.hash);
-    output.data(|out| writeln!(out, "{text}"))?;
+    output.data(|out| {
+        writeln!(out, "the journal is complete: {entries} in one chain")?;
+        writeln!(out, "head {}:{}", head.length, head.hash)
+    })?;
     Ok(Exit::Done)
 }
 

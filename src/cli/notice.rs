@@ -26,7 +26,13 @@ pub async fn send(session: &Session, store: &dyn Store, drift: &Drift<'_>, outpu
     let before = before.and_then(|entry| entry.detail.get("digest")?.as_str().map(Arc::<str>::from));
     let is_judged = drift.unknown.is_empty();
     if digest == before || (digest.is_none() && !is_judged) {
-        output.note("The drift is as it was when the last message was sent, so none is sent.");
+        output.note(match (&digest, &before) {
+            (None, None) => "There is no drift, so no message is sent.",
+            (None, Some(_)) => {
+                "Not everything could be read, so it is not known whether the drift is over. No message is sent."
+            }
+            _ => "The drift is as it was when the last message was sent, so none is sent.",
+        });
         return Ok(());
     }
     let text = webhook::message(&DriftView::new(drift, false));

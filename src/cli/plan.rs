@@ -115,11 +115,7 @@ async fn make_for(
 
 /// Writes a plan of the estate in a folder to stdout. Sensitive values are shown only on a terminal.
 pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) -> Result<(), Failure> {
-    let view = |contents| {
-        let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
-        let sql = |kind: &str| sql(catalogue, kind);
-        PlanView::new(plan, View { reveal: output.is_seen_only(), contents, reviewed: &reviewed, sql: &sql })
-    };
+    let view = |contents| self::view(plan, catalogue, output.is_seen_only(), contents);
     match output.format() {
         Format::Json => output.json(&json::Written::masked(plan)),
         Format::Human => output.data(|out| text::write(out, &view(output.is_verbose()))),
@@ -129,6 +125,13 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) 
         Format::Sarif => output.json(&sarif::log(&issues::of_plan(plan, estate), env!("CARGO_PKG_VERSION"))),
         Format::Junit => unreachable!("a plan does not have this format"),
     }
+}
+
+/// What is shown of a plan.
+pub fn view<'p>(plan: &'p Plan, catalogue: &Catalogue, reveal: bool, contents: bool) -> PlanView<'p> {
+    let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
+    let sql = |kind: &str| sql(catalogue, kind);
+    PlanView::new(plan, View { reveal, contents, reviewed: &reviewed, sql: &sql })
 }
 
 /// Pointers of the fields of a kind that are SQL.

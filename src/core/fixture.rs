@@ -45,6 +45,7 @@ pub fn catalogue() -> Catalogue {
         batch: Batch::Single,
         defaults: Map::default(),
         normalise: |_| {},
+        told: None,
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,

@@ -40,6 +40,7 @@ fn catalogue() -> Catalogue {
         batch: Batch::Single,
         defaults: Map::default(),
         normalise: |_| {},
+        told: None,
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,

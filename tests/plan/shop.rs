@@ -61,6 +61,7 @@ impl Provider for Shop {
             batch: Batch::Transaction { within: None },
             defaults: tenantry_core::model::value::Map::default(),
             normalise: |_| {},
+            told: None,
             check: |_| Vec::new(),
             check_together: None,
             by_spec: None,

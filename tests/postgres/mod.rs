@@ -2,6 +2,7 @@
 
 mod access;
 mod applied;
+mod cause;
 mod contents;
 mod contract;
 mod fence;

@@ -39,6 +39,7 @@ fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'stat
         batch: Batch::Single,
         defaults: tenantry_core::model::value::Map::default(),
         normalise: |_| {},
+        told: None,
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,

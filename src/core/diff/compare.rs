@@ -180,18 +180,21 @@ impl Comparison<'_> {
         after: Option<&Value>,
         applied: Option<Option<&Value>>,
     ) {
+        // What is told in place of the value that was applied, where the target does not return it.
+        let told = applied.flatten().and_then(|applied| (self.kind.told?)(&pointer, applied));
+        let before = match (&told, before) {
+            (Some(told), Some(before)) if told == before => applied.flatten(),
+            (_, before) => before,
+        };
         let (drift, pending) = match applied {
             None => (false, true),
             // A reference to a secret, or to an output, is kept as the text that describes it.
             Some(applied) => {
-                let texts_differ = |a: Option<&Value>, b: Option<&Value>| {
-                    a.filter(|a| !a.is_null()).map(Value::to_json) != b.filter(|b| !b.is_null()).map(Value::to_json)
-                };
                 // What was a secret is not compared with what is there: only its reference is on record.
                 let was_secret = applied.and_then(Value::as_str).is_some_and(names_secret);
                 // Of a field that the repository newly names nobody can say that it was changed: a server has its defaults.
                 let is_new = applied.is_none() && after.is_some();
-                let drift = !was_secret && !is_new && texts_differ(applied, before);
+                let drift = !was_secret && !is_new && is_changed(applied, before, after);
                 let pending = texts_differ(applied, after);
                 if drift || pending { (drift, pending) } else { (false, true) }
             }
@@ -204,6 +207,30 @@ impl Comparison<'_> {
             drift,
             pending,
         });
+    }
+}
+
+/// Whether two values differ as the inventory has them; null is as good as nothing.
+fn texts_differ(a: Option<&Value>, b: Option<&Value>) -> bool {
+    a.filter(|a| !a.is_null()).map(Value::to_json) != b.filter(|b| !b.is_null()).map(Value::to_json)
+}
+
+/// Whether somebody else has changed a value since it was applied. In an element of a list, as everywhere, a field that the
+/// repository newly names is there as the server's default.
+fn is_changed(applied: Option<&Value>, observed: Option<&Value>, desired: Option<&Value>) -> bool {
+    match (applied, observed) {
+        (Some(Value::List(applied)), Some(Value::List(observed))) if applied.len() == observed.len() => {
+            let at = |index: usize| desired.and_then(|desired| desired.as_list()?.get(index));
+            let mut pairs = applied.iter().zip(observed.iter()).enumerate();
+            pairs.any(|(index, (applied, observed))| is_changed(Some(applied), Some(observed), at(index)))
+        }
+        (Some(Value::Map(applied)), Some(Value::Map(observed))) => {
+            let at = |name: &str| desired.and_then(|desired| desired.get(name));
+            let is_default = |name: &str| applied.get(name).is_none() && at(name).is_some();
+            applied.iter().any(|(name, value)| is_changed(Some(value), observed.get(name), at(name)))
+                || observed.iter().any(|(name, _)| applied.get(name).is_none() && !is_default(name))
+        }
+        (applied, observed) => texts_differ(applied, observed),
     }
 }
 
@@ -263,8 +290,9 @@ pub fn same_references(desired: &Map, applied: &Map) -> bool {
 }
 
 /// The differences of a resource whose secrets are not the ones that were written: those that the repository changed, or
-/// else all of them, since only their common hash is known.
-pub fn secret_differences(desired: &Map, applied: Option<&Map>) -> Vec<Difference> {
+/// else all of them, since only their common hash is known. Where the values are not to be had (`is_known`), nobody can say
+/// that somebody has changed them.
+pub fn secret_differences(desired: &Map, applied: Option<&Map>, is_known: bool) -> Vec<Difference> {
     let mut differences = Vec::new();
     let applied = applied.map(|applied| Value::from(applied.clone()));
     Value::from(desired.clone()).for_each_leaf(&mut |pointer, value| {
@@ -273,7 +301,7 @@ pub fn secret_differences(desired: &Map, applied: Option<&Map>) -> Vec<Differenc
             return;
         }
         let known = applied.as_ref().map(|applied| applied.pointer(pointer).map(Value::to_json));
-        let pending = known != Some(Some(value.to_json()));
+        let pending = !is_known || known != Some(Some(value.to_json()));
         differences.push(Difference {
             pointer: pointer.into(),
             before: known.flatten().map(Value::from),

@@ -168,7 +168,11 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     let applied_spec = known.written();
     let mut differences = compare_owned(&desired.kind, &desired.spec, present, applied_spec.as_ref());
     if !secret_is_same(known, present) {
-        differences.extend(compare::secret_differences(&desired.spec, applied_spec.as_ref()));
+        differences.extend(compare::secret_differences(
+            &desired.spec,
+            applied_spec.as_ref(),
+            known.secret != Secret::Hash(None),
+        ));
     }
     let is_new = |difference: &Difference| !differences.iter().any(|known| known.pointer == difference.pointer);
     let rewritten: Vec<Difference> = rewritten(known, present).into_iter().filter(is_new).collect();

@@ -8,6 +8,7 @@ pub mod json;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -142,9 +143,14 @@ impl<'p> Drift<'p> {
 fn is_about(rule: &IgnoreRule, change: &Change, field: &FieldChange) -> bool {
     let is_one =
         |pattern: &Option<Arc<str>>, text: &str| pattern.as_ref().is_none_or(|pattern| policy::matches(pattern, text));
-    let readable = readable_pointer(&field.path);
-    let is_it = readable.strip_prefix(&*rule.field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let (readable, asked) = (readable_pointer(&field.path), readable(&rule.field));
+    let is_it = readable.strip_prefix(&*asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     is_one(&rule.kind, &change.kind) && is_one(&rule.address, &change.address.to_string()) && is_it
+}
+
+/// A field as reports show it, also if it is given as a JSON pointer.
+fn readable(field: &str) -> Cow<'_, str> {
+    if field.starts_with('/') { readable_pointer(field).into() } else { field.into() }
 }
 
 /// Findings about what is in the targets. Others are about what `apply` would do.

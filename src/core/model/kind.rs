@@ -52,6 +52,9 @@ pub struct Kind {
     /// Brings a spec, desired or observed, to its one canonical form: equal spellings made the same, unordered lists sorted.
     /// The defaults are filled in before. Pure; applied to both sides before they are compared.
     pub normalise: fn(&mut Fields<'_>),
+    /// What an observation has in place of a value that was written and that the target does not return: pointer and value. With
+    /// it, what the repository has changed is told apart from what somebody else has.
+    pub told: Option<fn(&str, &Value) -> Option<Value>>,
     /// Checks that the schema cannot express: problems of one spec, found without the target. Pointers are those of the normal
     /// form.
     pub check: fn(&Normal) -> Vec<Problem>,

@@ -207,8 +207,8 @@ fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, updat
 /// The field whose change asks for a new one-time secret, if the repository has changed it.
 fn renewed_by(capture: &Capture, desired: &Desired, applied: Option<&Applied>) -> Option<&'static str> {
     let (field, before) = capture.field.zip(applied?.spec_value())?;
-    let written = kind::at(&before, field)?;
-    (kind::at(&desired.spec, field) != Some(written)).then_some(field)
+    // It may not have been asked for before.
+    (kind::at(&desired.spec, field) != kind::at(&before, field)).then_some(field)
 }
 
 /// A change with everything that does not depend on the observed state.

@@ -359,3 +359,18 @@ fn what_is_on_record_itself_does_not_hide_what_it_is_said_to_have_been() {
         "there": [{"name": "x", "mark": "acme/a"}, {"name": "y", "mark": "acme/b"}],
     })), @"delete acme/b (pending, notWanted)");
 }
+
+#[test]
+fn a_default_of_a_field_newly_named_in_an_element_is_nobodys_change() {
+    let ports = |ports: Json| json!({"name": "a", "ports": ports});
+    let world = |there: Json| {
+        json!({
+            "wanted": {"acme/db": ports(json!([{"port": 80, "target": 8080}, {"port": 81}]))},
+            "recorded": {"acme/db": ports(json!([{"port": 80}, {"port": 81}]))},
+            "there": [{"name": "a", "ports": there, "mark": "acme/db"}],
+        })
+    };
+    assert!(planned(world(json!([{"port": 80, "target": 80}, {"port": 81}]))).starts_with("update acme/db (pending,"));
+    assert!(planned(world(json!([{"port": 80, "target": 80}, {"port": 99}]))).starts_with("update acme/db (both,"));
+    assert!(planned(world(json!([{"port": 80, "target": 80}]))).starts_with("update acme/db (both,"));
+}

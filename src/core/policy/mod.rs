@@ -240,8 +240,9 @@ pub fn expiry(text: &str) -> Option<Timestamp> {
         return Some(time);
     }
     let date: Date = text.parse().ok()?;
-    let end = date.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(end.timestamp())
+    // The last day of the calendar has none after it.
+    let end = date.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    Some(end.map_or(Timestamp::MAX, |end| end.timestamp()))
 }
 
 /// Whether a text matches a pattern in which `*` matches any characters.

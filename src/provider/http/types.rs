@@ -67,6 +67,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
         batch: Batch::Single,
         defaults: Map::default(),
         normalise: |spec| spec.replace(normalise),
+        told: None,
         check: match mark {
             MarkPlace::Inventory => |spec| check_unmarked(spec),
             _ => |spec| check_marked(spec),

@@ -130,6 +130,7 @@ pub fn describe<Spec: JsonSchema>(
         mark: MarkPlace::Inventory,
         batch: Batch::Single,
         normalise: |_| {},
+        told: None,
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,

@@ -71,11 +71,21 @@ pub fn ran(record: &Record, asked: Option<&Map>, holds: Option<bool>) -> Vec<(&'
     let (checksum, check) = (checksum.as_str(), check.as_deref());
     let is_asked = asked.and_then(|spec| spec.get("checksum")?.as_str()) == Some(checksum);
     let sql = asked.and_then(|spec| spec.get("sql")).filter(|_| is_asked).cloned();
-    let sql = sql.unwrap_or_else(|| format!("(ran with checksum {checksum})").into());
+    let sql = sql.unwrap_or_else(|| ran_with(checksum));
     let mut fields = vec![("checksum", Value::from(checksum)), ("sql", sql)];
     fields.extend(check.map(|check| ("check", check.into())));
     fields.extend(holds.map(|holds| ("checked", holds.into())));
     fields
+}
+
+/// In place of a text that ran and is not at hand.
+fn ran_with(checksum: &str) -> Value {
+    format!("(ran with checksum {checksum})").into()
+}
+
+/// See [`Kind::told`].
+pub fn told(pointer: &str, written: &Value) -> Option<Value> {
+    written.as_str().filter(|_| pointer == "/sql").map(|sql| ran_with(&checksum(sql)))
 }
 
 /// The record of a script that ran.

@@ -56,6 +56,7 @@ pub fn kind() -> Kind {
         batch: Batch::Sequence,
         defaults: Map::default(),
         normalise: |object| object.replace(normalise),
+        told: None,
         check: |spec| check::check(spec),
         check_together: Some(capacity::check_together),
         by_spec: Some(BySpec {

@@ -45,6 +45,7 @@ pub fn kind() -> Kind {
         mark: MarkPlace::Target,
         // Only the record goes.
         normalise: script::normalise,
+        told: Some(script::told),
         check: |spec| check(spec),
         ..describe::<ScriptSpec>(
             NAME,

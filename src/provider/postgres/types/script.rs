@@ -49,6 +49,7 @@ pub fn kind() -> Kind {
         batch: Batch::Transaction { within: Some("/database") },
         // Only the record goes.
         normalise: script::normalise,
+        told: Some(script::told),
         check: |spec| check(spec),
         ..describe::<ScriptSpec>(
             NAME,

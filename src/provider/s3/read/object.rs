@@ -139,7 +139,7 @@ async fn one(api: &Api, kind: &Kind, spec: &Map, listed: Option<&str>) -> Result
         match (wanted, is_same) {
             (Some(wanted), Some(true)) => fields.push((field.into(), wanted.clone())),
             (Some(_), Some(false)) => {
-                fields.push((field.into(), format!("(another content, with the hash {etag})").into()));
+                fields.push((field.into(), object::another(etag)));
             }
             // It holds a secret: whether that has changed is told by the mark alone.
             _ => {}
