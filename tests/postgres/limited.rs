@@ -39,7 +39,7 @@ fn bakery(world: &World) -> Vec<Desired> {
         of(
             "rls_policy",
             "own",
-            json!({"schema": "oven", "table": "loaves", "name": "own", "roles": [reader], "using": "shop = 'a'"}),
+            json!({"schema": "oven", "table": "loaves", "name": "own", "roles": [reader], "using": "shop = 'a'", "force": false}),
         ),
         of("row", "row", json!({"schema": "oven", "table": "loaves", "key": {"id": 1}, "columns": {"shop": "a"}})),
         of("grant", "connect", json!({"role": app, "on": "database", "privileges": ["CONNECT"]})),
