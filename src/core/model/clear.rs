@@ -114,7 +114,8 @@ pub fn is_name_of_secret(name: &str) -> bool {
 
 /// Whether a text can be a secret itself, and not a reference to one, a placeholder or nothing.
 pub fn can_be_secret(text: &str) -> bool {
-    const REFERENCES: [&str; 16] = [
+    const REFERENCES: [&str; 17] = [
+        "/",
         "$",
         "<",
         "{",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::codes;
+use crate::model::clear::words;
 use crate::model::config::Level;
 use crate::model::document::{Document, TierSpec};
 use crate::model::quantity::Quota;
@@ -23,6 +24,10 @@ spec: {rank: 3, quotas: {users: 0}}   # meant: unlimited",
     remedy: "Raise the quota, write `unlimited` if there is no limit, or change the ranks.",
 };
 
+/// Words of names of quotas of which less is better, such as the hours until an answer.
+const LESS_IS_BETTER: [&str; 11] =
+    ["cooldown", "delay", "interval", "latency", "min", "minimum", "notice", "response", "timeout", "ttl", "window"];
+
 pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
     let mut tiers: Vec<&Document<TierSpec>> = inputs.estate.tiers.iter().collect();
     tiers.sort_by_key(|tier| tier.spec.rank);
@@ -31,6 +36,9 @@ pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
     for of_one_rank in tiers.chunk_by(|one, other| one.spec.rank == other.spec.rank) {
         for tier in of_one_rank {
             for (name, quota) in &tier.spec.quotas {
+                if words(name).iter().any(|word| LESS_IS_BETTER.contains(&&**word)) {
+                    continue;
+                }
                 let Some((most, lower)) = highest.get(&**name).filter(|(most, _)| is_less(quota, most)) else {
                     continue;
                 };

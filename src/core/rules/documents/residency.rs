@@ -20,7 +20,7 @@ metadata: {name: acme}
 spec:
   placement: {database: us-1}
   values: {data_residency: EU}",
-    remedy: "Change the placement or the value. A tenant names its region as `values.residency`, `values.data_residency` or the label `region`, or as `rules.residency` says; that of a target is its `residency` in `tenantry.toml`, its `region`, or the beginning of its name.",
+    remedy: "Change the placement or the value. A tenant names its region as `values.residency`, `values.data_residency` or the label `data-residency`, or as `rules.residency` says; the label `region` and `values.region` count where a target of that region exists; that of a target is its `residency` in `tenantry.toml`, its `region`, or the beginning of its name.",
 };
 
 /// Where a tenant may name its region, unless the estate says where.
@@ -28,10 +28,13 @@ const NAMED: [&str; 6] = [
     "values.residency",
     "values.data_residency",
     "values.dataResidency",
-    "values.region",
     "labels.data-residency",
+    "values.region",
     "labels.region",
 ];
+
+/// Those that may as well say where the customer is: they count only where another target would be right.
+const OF_CUSTOMER: [&str; 2] = ["values.region", "labels.region"];
 
 /// Regions by the words that names of regions begin with.
 const REGIONS: [(&str, &[&str]); 9] = [
@@ -65,12 +68,19 @@ pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
         let tenants = &inputs.resolved.tenants;
         let Ok(at) = tenants.binary_search_by(|tenant| (*tenant.name()).cmp(name)) else { continue };
         let tenant = tenants[at].document;
-        let Some((wanted, origin)) = residency(tenant, named) else { continue };
+        let Some((wanted, origin, path)) = residency(tenant, named) else { continue };
         let mut elsewhere: Vec<(&str, &str)> = Vec::new();
         for desired in &owner.resources {
             let Some(region) = regions.get(&*desired.target).filter(|region| region.differs_from(wanted)) else {
                 continue;
             };
+            let is_better = |(target, region): (&&str, &Region)| {
+                let provider = inputs.environment.targets.get(*target).map(|table| &*table.provider);
+                provider == Some(desired.kind.provider()) && !region.differs_from(wanted)
+            };
+            if named.is_none() && OF_CUSTOMER.contains(&path) && !regions.iter().any(is_better) {
+                continue;
+            }
             if !elsewhere.iter().any(|(target, _)| *target == &*desired.target) {
                 elsewhere.push((&desired.target, &region.text));
             }
@@ -134,10 +144,10 @@ fn common(text: &str) -> Option<&'static str> {
 }
 
 /// The region that a tenant names, and where.
-fn residency<'a>(tenant: &'a Document<TenantSpec>, named: Option<&str>) -> Option<(&'a str, Origin)> {
+fn residency<'a>(tenant: &'a Document<TenantSpec>, named: Option<&'a str>) -> Option<(&'a str, Origin, &'a str)> {
     let own = named.map(|path| vec![path]).unwrap_or_else(|| NAMED.to_vec());
-    own.into_iter().find_map(|path| {
-        let (kind, path) = path.split_once('.')?;
+    own.into_iter().find_map(|whole| {
+        let (kind, path) = whole.split_once('.')?;
         let (text, pointer) = match kind {
             "labels" => (&**tenant.metadata.labels.get(path)?, format!("/metadata/labels/{path}")),
             "values" => {
@@ -148,7 +158,7 @@ fn residency<'a>(tenant: &'a Document<TenantSpec>, named: Option<&str>) -> Optio
             }
             _ => return None,
         };
-        (!text.is_empty()).then(|| (text, tenant.positions.origin(&pointer)))
+        (!text.is_empty()).then(|| (text, tenant.positions.origin(&pointer), whole))
     })
 }
 

@@ -40,6 +40,11 @@ impl<'a> Object<'a> {
         self.at(path).and_then(Value::as_str)
     }
 
+    /// Whether an operator may make pods, Services, Secrets or ConfigMaps of it.
+    pub fn has_children(&self) -> bool {
+        self.of.is_custom() && !WITHOUT_CHILDREN.contains(&self.of.group)
+    }
+
     pub fn labels(&self) -> Option<&'a Map> {
         self.at(&["metadata", "labels"]).and_then(Value::as_map)
     }
@@ -133,8 +138,7 @@ impl<'a> Objects<'a> {
     pub fn new(view: &'a OwnerView<'a>, target: &'a str, objects: &[&'a Desired]) -> Self {
         let all: Vec<Object<'a>> = objects.iter().filter_map(|desired| Object::new(desired)).collect();
         let is_open = all.len() < objects.len() || all.iter().any(|object| DEPLOYERS.contains(&object.of.group));
-        let has_children = |object: &&Object<'a>| object.of.is_custom() && !WITHOUT_CHILDREN.contains(&object.of.group);
-        let open = all.iter().filter(has_children).map(|object| object.namespace).collect();
+        let open = all.iter().filter(|object| object.has_children()).map(|object| object.namespace).collect();
         let pods = all.iter().filter_map(|object| Pod::new(*object)).collect();
         Self { view, target, all, is_open, open, pods, makers: OnceCell::new() }
     }

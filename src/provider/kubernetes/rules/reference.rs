@@ -71,7 +71,7 @@ fn is_shared(objects: &Objects<'_>, kind: &'static str, namespace: &str, name: &
         objects.view.shared.iter().filter(|desired| desired.kind.name == OBJECT && *desired.target == *objects.target);
     let shared: Vec<Object<'_>> =
         of_cluster.filter_map(|desired| Object::new(desired)).filter(|object| object.namespace == namespace).collect();
-    !Makers::of(&shared).find(kind, namespace, name).is_empty()
+    !Makers::of(&shared).find(kind, namespace, name).is_empty() || shared.iter().any(Object::has_children)
 }
 
 /// Every Secret and ConfigMap without which a pod does not start.
