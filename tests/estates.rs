@@ -186,7 +186,7 @@ async fn drifts(estate: &Checkout, admin: &mut PgConnection) {
     ] {
         execute(admin, sql).await;
         let found = estate.expect(2, &["drift"]);
-        assert!(found.contains(address) && found.contains("1 drifted"), "{sql}\n{found}");
+        assert!(found.contains(address) && found.contains(" outside Tenantry, "), "{sql}\n{found}");
         estate.expect(2, &["plan", "--detailed-exitcode"]);
         estate.expect(0, &["apply", "--auto-approve"]);
         let after = estate.expect(0, &["plan", "--detailed-exitcode"]);

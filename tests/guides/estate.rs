@@ -108,7 +108,7 @@ impl Estate {
         stdout.into_owned()
     }
 
-    /// The changes of a `plan` or `drift` that blocks nothing.
+    /// The changes of a `plan` that blocks nothing.
     #[track_caller]
     fn changes(&self, code: i32, arguments: &[&str]) -> Vec<Json> {
         let text = self.expect(code, &[arguments, &["--format", "json"]].concat());
@@ -153,13 +153,31 @@ impl Estate {
     #[track_caller]
     pub fn repairs(&mut self, drifted: &[&str], following: &[&str]) {
         let mut expected: BTreeSet<String> = drifted.iter().map(|change| format!("{change} drift")).collect();
-        assert_eq!(told(&self.changes(2, &["drift"])), expected);
+        self.drifts(drifted);
         expected.extend(following.iter().map(|address| format!("{address} update pending")));
         assert_eq!(told(&self.changes(2, &["plan", "--detailed-exitcode"])), expected);
         self.expect(0, &["apply", "--auto-approve"]);
         self.is_settled();
         let address = |change: &&str| change.rsplit_once(' ').expect("an action").0.to_owned();
         self.drifted.extend(drifted.iter().map(address));
+    }
+
+    /// Asserts what `drift` finds: what `create` would bring back is deleted, everything else changed.
+    #[track_caller]
+    fn drifts(&self, drifted: &[&str]) {
+        let text = self.expect(2, &["drift", "--format", "json"]);
+        let drift: Json = serde_json::from_str(&text).expect("drift");
+        for list in ["blocked", "unknown", "unfinished"] {
+            assert_eq!(drift[list], serde_json::json!([]), "{text}");
+        }
+        let found = drift["drifted"].as_array().expect("a list").iter().map(|found| {
+            format!("{} {}", found["address"].as_str().expect("an address"), found["state"].as_str().expect("a state"))
+        });
+        let state = |change: &&str| {
+            let (address, action) = change.rsplit_once(' ').expect("an action");
+            format!("{address} {}", if action == "create" { "deleted" } else { "changed" })
+        };
+        assert_eq!(found.collect::<BTreeSet<_>>(), drifted.iter().map(state).collect::<BTreeSet<_>>());
     }
 
     /// Asserts that there was drift of every kind.
