@@ -103,7 +103,7 @@ fn field(desired: &Desired, explained: &Explained, output: &Output, line: &mut i
                 let mut line = line(*origin);
                 // The line has the value too.
                 if is_hidden {
-                    line.text = MASK.to_owned();
+                    MASK.clone_into(&mut line.text);
                 }
                 line
             })

@@ -180,9 +180,9 @@ impl<'e> Context<'_, 'e> {
             problems.add(wrong_type(resource, "/spec", "a mapping", spec), owner);
             return None;
         };
-        let before = problems.len();
+        let before = problems.count();
         self.check_schema(resource, spec, owner, problems);
-        if problems.len() > before {
+        if problems.count() > before {
             return None;
         }
         // From here on nothing depends on how it was written.

@@ -34,7 +34,7 @@ impl Problems {
     }
 
     /// How many different ones there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -145,7 +145,7 @@ fn common(text: &str) -> Option<&'static str> {
 
 /// The region that a tenant names, and where.
 fn residency<'a>(tenant: &'a Document<TenantSpec>, named: Option<&'a str>) -> Option<(&'a str, Origin, &'a str)> {
-    let own = named.map(|path| vec![path]).unwrap_or_else(|| NAMED.to_vec());
+    let own = named.map_or_else(|| NAMED.to_vec(), |path| vec![path]);
     own.into_iter().find_map(|whole| {
         let (kind, path) = whole.split_once('.')?;
         let (text, pointer) = match kind {

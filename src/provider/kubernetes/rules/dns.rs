@@ -3,7 +3,7 @@
 use super::objects::Objects;
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::config::Level;
-use tenantry_core::model::value::Value;
+use tenantry_core::model::value::{Map, Value};
 use tenantry_core::rules::{Findings, Rule};
 
 pub const RULE: Rule = Rule {
@@ -55,7 +55,7 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
 fn leads_everywhere(rule: &Value) -> bool {
     let peers = rule.get("to").and_then(Value::as_list).unwrap_or_default();
     let is_every_namespace = |peer: &Value| {
-        peer.get("namespaceSelector").and_then(Value::as_map).is_some_and(|selector| selector.is_empty())
+        peer.get("namespaceSelector").and_then(Value::as_map).is_some_and(Map::is_empty)
             && peer.get("podSelector").is_none()
     };
     peers.is_empty() || peers.iter().any(is_every_namespace)

@@ -23,7 +23,7 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
     for policy in objects.of("networking.k8s.io", "NetworkPolicy") {
         let rules = policy.list(&["spec", "egress"]);
         let peers = |rule: &'_ Value| rule.get("to").and_then(Value::as_list).unwrap_or_default().to_vec();
-        let is_web = |rule: &&Value| ports(rule).is_some_and(|ports| ports.iter().all(|port| is_web_port(port)));
+        let is_web = |rule: &&Value| ports(rule).is_some_and(|ports| ports.iter().all(is_web_port));
         let leads_outside = |rule: &Value| {
             let peers = peers(rule);
             peers.is_empty() || peers.iter().any(|peer| peer.get("ipBlock").is_some())

@@ -27,7 +27,7 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
         let has_certificate =
             makers.iter().any(|maker| maker.object.of.kind == "Certificate" && maker.object.name == *name);
         let mut writers =
-            makers.iter().filter(|maker| !maker.adds && !(has_certificate && maker.object.of.kind == "Ingress"));
+            makers.iter().filter(|maker| !(maker.adds || has_certificate && maker.object.of.kind == "Ingress"));
         let Some(first) = writers.next() else { continue };
         for other in writers {
             // One object with one identity twice is an error of its own.

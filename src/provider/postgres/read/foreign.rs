@@ -478,9 +478,9 @@ mod tests {
             serde_json::json!({"role": "r", "on": "function", "schema": "s", "name": "f(int)", "privileges": ["EXECUTE"]}),
         );
         let t = || foreign(Class::Table, Some("t"), None);
-        assert_eq!((left(t(), &[table.clone()]), left(t(), &[tables.clone()])), (None, None));
-        assert!(left(t(), &[usage.clone()]).is_some());
-        assert!(left(foreign(Class::Table, Some("u"), None), &[table.clone()]).is_some());
+        assert_eq!((left(t(), std::slice::from_ref(&table)), left(t(), std::slice::from_ref(&tables))), (None, None));
+        assert!(left(t(), std::slice::from_ref(&usage)).is_some());
+        assert!(left(foreign(Class::Table, Some("u"), None), std::slice::from_ref(&table)).is_some());
         assert!(left(foreign(Class::Sequence, Some("t"), None), &[table.clone(), tables]).is_some());
         assert_eq!(left(foreign(Class::Schema, None, None), &[usage]), None);
         assert_eq!(left(foreign(Class::Function, Some("f"), None), &[function]), None);

@@ -156,7 +156,7 @@ fn statements(
     }
     let is_kept = |group: &String| {
         let is_it = |membership: &&Membership| membership.group == *group;
-        state.memberships.iter().any(|membership| is_it(&membership)) && !removed.iter().any(|gone| is_it(gone))
+        state.memberships.iter().any(|membership| is_it(&membership)) && !removed.iter().any(is_it)
     };
     for group in spec.member_of.iter().filter(|group| !is_kept(group)) {
         statements.push(format!("GRANT {} TO {role}", quote_identifier(group)?));

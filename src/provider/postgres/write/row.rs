@@ -1,5 +1,6 @@
 //! Rows. Every value is bound, as text that the server casts to the column's type.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlx::Row as _;
@@ -256,7 +257,7 @@ fn removed_below(removed: &[String], column: &str, found: &Value, applied: Optio
         if tokens.next().is_none_or(|name| name != column) {
             continue;
         }
-        let tokens: Vec<String> = tokens.map(|token| token.into_owned()).collect();
+        let tokens: Vec<String> = tokens.map(Cow::into_owned).collect();
         if tokens.is_empty() {
             continue;
         }
