@@ -117,6 +117,7 @@ const RULES: &[Rule] = &[
             "secret",
             "source",
             "store",
+            "transport",
         ],
         must_not: &[REQUESTS],
     },

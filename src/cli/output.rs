@@ -51,6 +51,11 @@ impl Output {
         self.format == Format::Human && io::stdout().is_terminal()
     }
 
+    /// Whether stdout is a terminal, whatever is written to it.
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Writes data, line by line.
     pub fn data(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> Result<(), Failure> {
         self.stdout(|out| write(&mut Page::new(out)))

@@ -10,10 +10,15 @@ use sqlx::ConnectOptions as _;
 use crate::command::{Said, tenantry};
 use crate::support::postgres::in_database;
 
-const CONFIG: &str = "[estate]\nname = \"shop\"\n[secrets]\nidentity = \"env:IDENTITY\"\n[targets.main]\nprovider = \"postgres\"\nurl = \"env:URL\"\n";
+/// An estate's configuration. Its name is its own: roles belong to the server, where other tests have some with their marks.
+fn config(estate: &str) -> String {
+    format!(
+        "[estate]\nname = \"{estate}\"\n[secrets]\nidentity = \"env:IDENTITY\"\n[targets.main]\nprovider = \"postgres\"\nurl = \"env:URL\"\n"
+    )
+}
 
-fn write(folder: &Path, resources: &str) {
-    std::fs::write(folder.join("tenantry.toml"), CONFIG).expect("a file");
+fn write(estate: &str, folder: &Path, resources: &str) {
+    std::fs::write(folder.join("tenantry.toml"), config(estate)).expect("a file");
     std::fs::create_dir_all(folder.join("tenants")).expect("a folder");
     let text = format!(
         "apiVersion: tenantry.dev/v1\nkind: Tier\nmetadata: {{name: std}}\nspec: {{rank: 1, blueprints: [bp]}}\n---\n\
@@ -58,9 +63,9 @@ fn an_edited_script_is_pending_and_one_that_somebody_else_ran_is_drift() {
         let url = world.options().to_url_lossy().to_string();
         let estate = Estate { folder, url, identity };
         let script = |sql: &str| format!("    - {{id: s, kind: postgres.script, spec: {{name: s, sql: \"{sql}\"}}}}\n");
-        write(estate.folder.path(), &script("SELECT 1"));
+        write("edited-script", estate.folder.path(), &script("SELECT 1"));
         estate.apply();
-        write(estate.folder.path(), &script("SELECT 2"));
+        write("edited-script", estate.folder.path(), &script("SELECT 2"));
         let (exit, summary) = estate.drift();
         assert_eq!((exit, &summary["changed"], &summary["pending"]), (0, &0.into(), &1.into()), "{summary}");
         let plan = estate.run(&["plan"]);
@@ -83,7 +88,7 @@ fn a_secret_store_that_is_not_there_is_nobodys_change() {
             "    - {{id: r, kind: postgres.role, spec: {{name: {}, login: true, password: \"${{secret('p')}}\"}}}}\n",
             world.name("lost")
         );
-        write(estate.folder.path(), &role);
+        write("lost-secrets", estate.folder.path(), &role);
         estate.apply();
         std::fs::remove_file(estate.folder.path().join(".tenantry/default/secrets.age")).expect("the file was there");
         let (exit, summary) = estate.drift();
