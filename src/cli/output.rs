@@ -48,12 +48,7 @@ impl Output {
 
     /// Whether stdout is a terminal, so that personal data may be shown on it.
     pub fn is_seen_only(&self) -> bool {
-        self.format == Format::Human && io::stdout().is_terminal()
-    }
-
-    /// Whether stdout is a terminal, whatever is written to it.
-    pub fn is_terminal(&self) -> bool {
-        io::stdout().is_terminal()
+        self.format == Format::Human && is_terminal()
     }
 
     /// Writes data, line by line.
@@ -170,6 +165,11 @@ impl Write for Stderr {
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
     }
+}
+
+/// Whether stdout is a terminal, whatever is written to it.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Whether stderr is a terminal.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::list::table;
-use super::output::{Output, Stderr};
+use super::output::{self, Output, Stderr};
 use super::session::Session;
 use super::system;
 use tenantry_core::diagnostics::nearest;
@@ -51,7 +51,7 @@ async fn show(
     to_pipe: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let to = destination(subject, to_pipe, output)?;
+    let to = destination(subject, to_pipe)?;
     let session = Session::open(global, OpenMode::ReadWrite, output)?;
     let secrets = session.secrets()?;
     let reference = find(&secrets.list().await?, subject, version)?;
@@ -74,8 +74,8 @@ async fn show(
 }
 
 /// A value gets into a file or a log only if somebody says so, and onto a terminal only if nobody meant a pipe.
-fn destination(subject: &str, to_pipe: bool, output: &Output) -> Result<ShownTo, Failure> {
-    match (output.is_terminal(), to_pipe) {
+fn destination(subject: &str, to_pipe: bool) -> Result<ShownTo, Failure> {
+    match (output::is_terminal(), to_pipe) {
         (true, false) => Ok(ShownTo::Terminal),
         (false, true) => Ok(ShownTo::Pipe),
         (false, false) => Err(Failure::new(
