@@ -320,6 +320,131 @@ fn a_run_that_was_stopped_in_a_transaction_commits_nothing_when_it_goes_on() {
     });
 }
 
+/// Each tenant has one of three schemas, and a grant of a role that all share. `shift` says who has which.
+fn write_rotation(folder: &Path, shift: usize) {
+    let config = "[estate]\nname = \"rotation\"\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+         [targets.main]\nprovider = \"postgres\"\nsandbox = true\nurl = \"env:TENANTRY_POSTGRES_URL\"\n";
+    let mut documents = r#"apiVersion: tenantry.dev/v1
+kind: Tier
+metadata: {name: standard}
+spec: {rank: 1, blueprints: [space]}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {name: shared}
+spec: {scope: estate, resources: [{id: reader, kind: postgres.role, spec: {name: reader}}]}
+---
+apiVersion: tenantry.dev/v1
+kind: Blueprint
+metadata: {name: space}
+spec:
+  scope: tenant
+  resources:
+    - {id: schema, kind: postgres.schema, spec: {name: "${tenant.values.space}"}}
+    - id: usage
+      kind: postgres.grant
+      dependsOn: [estate/reader]
+      spec: {role: reader, on: schema, schema: "${resources.schema.name}", privileges: [USAGE]}
+"#
+    .to_owned();
+    for (at, tenant) in TENANTS.iter().enumerate() {
+        let space = ["north", "east", "south"][(at + shift) % TENANTS.len()];
+        let _ = write!(
+            documents,
+            "---\napiVersion: tenantry.dev/v1\nkind: Tenant\nmetadata: {{name: {tenant}}}\nspec: {{displayName: {tenant}, tier: standard, phase: active, values: {{space: {space}}}}}\n"
+        );
+    }
+    std::fs::create_dir_all(folder.join("tenants")).expect("a folder");
+    std::fs::write(folder.join("tenantry.toml"), config).expect("the configuration");
+    std::fs::write(folder.join("tenants/all.yaml"), documents).expect("the documents");
+}
+
+/// An estate that is applied, and whose tenants have then changed their places in the repository.
+fn rotated() -> Trial {
+    let trial = Trial { folder: TempDir::new().expect("a folder"), ..Trial::new("rotation", None) };
+    write_rotation(trial.folder.path(), 0);
+    let applied = trial.run(&["apply", "--auto-approve", "--quiet"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", String::from_utf8_lossy(&applied.stderr));
+    write_rotation(trial.folder.path(), 1);
+    trial
+}
+
+/// The schemas carry marks and the grants do not.
+#[test]
+fn killed_at_any_point_resources_that_change_places_all_arrive() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let undisturbed = rotated();
+    let plan = undisturbed.run(&["plan"]);
+    let plan = String::from_utf8_lossy(&plan.stdout);
+    assert!(plan.contains("6 to move") && !plan.contains("to create"), "{plan}");
+    assert_eq!(undisturbed.run(&["apply", "--auto-approve"]).status.code(), Some(0));
+    let end = runtime.block_on(undisturbed.world());
+    let points = at_every_point(|point| {
+        let trial = rotated();
+        let halted = trial.kill_at(point);
+        trial.apply_again(point);
+        let plan = trial.run(&["plan", "--detailed-exitcode"]);
+        assert_eq!(plan.status.code(), Some(0), "at {point}: {}", String::from_utf8_lossy(&plan.stdout));
+        assert_eq!(trial.run(&["history", "--verify"]).status.code(), Some(0), "after a crash at {point}");
+        assert_eq!(runtime.block_on(trial.world()), end, "after a crash at {point}");
+        halted
+    });
+    // Two for the run's beginning and end each, for the records, and for each tenant's two batches, begun and ended.
+    assert!(points >= 2 * (3 + 2 * TENANTS.len() as u64), "only {points} points were seen");
+}
+
+#[test]
+fn resources_that_change_places_may_do_so_one_tenant_at_a_time() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let together = rotated();
+    assert_eq!(together.run(&["apply", "--auto-approve"]).status.code(), Some(0));
+    let end = runtime.block_on(together.world());
+    let trial = rotated();
+    for tenant in TENANTS {
+        let applied = trial.run(&["apply", "--auto-approve", "--tenant", tenant]);
+        let said = String::from_utf8_lossy(&applied.stdout);
+        assert_eq!(applied.status.code(), Some(0), "{tenant}: {said}");
+        assert!(said.contains(" to move") && !said.contains("renamed with its owner"), "{said}");
+    }
+    assert_eq!(trial.run(&["plan", "--detailed-exitcode"]).status.code(), Some(0));
+    assert_eq!(runtime.block_on(trial.world()), end);
+    let history = String::from_utf8_lossy(&trial.run(&["history"]).stdout).into_owned();
+    assert!(
+        history.contains("recordMoved") && history.contains("acme/schema has the record of globex/schema"),
+        "{history}"
+    );
+}
+
+/// Half-way, one of them leaves: what it had been given is its own, and nothing else.
+#[test]
+fn who_leaves_in_the_middle_of_a_change_of_places_takes_its_own_along() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let trial = rotated();
+    assert_eq!(trial.run(&["apply", "--auto-approve", "--tenant", "acme"]).status.code(), Some(0));
+    // globex was to have the third schema and initech the first.
+    let path = trial.folder.path().join("tenants/all.yaml");
+    let text = std::fs::read_to_string(&path).expect("the documents");
+    let deleted = text.replace(
+        "displayName: globex, tier: standard, phase: active",
+        "displayName: globex, tier: standard, phase: deleting",
+    );
+    std::fs::write(&path, &deleted).expect("the documents");
+    let _ = trial.run(&["apply", "--auto-approve"]);
+    std::fs::write(&path, deleted.replace("phase: deleting", "phase: deleted") + APPROVED).expect("the documents");
+    let applied = trial.run(&["apply", "--auto-approve"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", String::from_utf8_lossy(&applied.stdout));
+    let names: Vec<String> =
+        runtime.block_on(trial.world()).into_iter().filter(|row| row.contains("postgres.schema ")).collect();
+    assert!(names.len() == 2 && names[0].contains("acme/schema") && names[1].contains("initech/schema"), "{names:?}");
+}
+
+const APPROVED: &str = r#"---
+apiVersion: tenantry.dev/v1
+kind: Approval
+metadata: {name: leaves}
+spec: {reason: agreed, expires: "2999-01-01T00:00:00Z", allow: [delete], addresses: ["globex/*"]}
+"#;
+
 fn write_level(folder: &Path, level: u32) {
     let config = "[estate]\nname = \"stopped\"\n[limits]\nlease_seconds = 5\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
          [targets.main]\nprovider = \"postgres\"\nurl = \"env:TENANTRY_POSTGRES_URL\"\n";

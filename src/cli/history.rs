@@ -171,6 +171,9 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         }
         JournalEvent::PhaseEntered => format!("{} → {}", non_empty(text("/from"), "new"), text("/to")),
         JournalEvent::RunEnded => text("/outcome"),
+        JournalEvent::RecordMoved => {
+            format!("{} has the record of {}", text("/applied/address"), text("/from"))
+        }
         JournalEvent::Unlocked => format!("lock of {} removed by {}", text("/holder"), text("/actor")),
         JournalEvent::TargetAccepted => {
             let instead = prefixed(" instead of ", &text("/insteadOf"));

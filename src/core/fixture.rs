@@ -112,6 +112,7 @@ pub fn applied(catalogue: &Catalogue, at: &str, json: &Json) -> Applied {
     Applied {
         address: address(at),
         kind: kind.name.into(),
+        marked: json["mark"].as_str().map(|at| Box::new(address(at))),
         target: TARGET.into(),
         identity: kind.identity_of(&kind.normal(&spec)).expect("a name"),
         spec: serde_json::to_string(&spec).expect("JSON").into(),
@@ -214,7 +215,7 @@ pub fn plan(world: &Json) -> Plan {
         observed: &observed,
         secrets: Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
         systems: &Systems::default(),
-        selected: &|_| true,
+        selected: &|owner| world["selected"].as_str().is_none_or(|only| owner.to_string() == only),
         threads: 1,
         place: &|_, _| None,
     })

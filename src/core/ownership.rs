@@ -6,7 +6,7 @@
 //!
 //! A resource is ours by its mark, which names the estate, the environment and the address. If the target has no room for a
 //! mark, it is ours by the record: the inventory, or a write that was begun and whose end is not known. Earlier marks name no
-//! environment; they count, and are rewritten.
+//! environment; they count, and are rewritten. So does the mark of another address, where the record has moved from there.
 
 use std::sync::Arc;
 
@@ -83,7 +83,10 @@ impl Ownership {
 pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
     let Claim { scope, kind, address, earlier, recorded, begun } = *claim;
     match &present.mark {
-        Some(mark) => of_mark(scope, address, earlier, mark),
+        Some(mark) => match recorded.and_then(|applied| applied.marked.as_deref()) {
+            Some(marked) if *marked == mark.address => of_mark(scope, address, std::slice::from_ref(marked), mark),
+            _ => of_mark(scope, address, earlier, mark),
+        },
         None if kind.mark == MarkPlace::Inventory => match recorded {
             Some(applied) if begun || !is_another(kind, applied, present) => match applied.address == *address {
                 true => Ownership::Ours { outdated: false },

@@ -209,6 +209,7 @@ impl<'a> Builder<'a> {
         let as_applied = Applied {
             address,
             kind: desired.kind.name.into(),
+            marked: None,
             target: desired.target.clone(),
             identity: identity.clone(),
             spec: text(&desired.spec),
@@ -384,6 +385,7 @@ impl<'a> Builder<'a> {
         let applied = Applied {
             address: address.clone(),
             kind: kind.name.into(),
+            marked: None,
             target: target.clone(),
             identity: identity.clone(),
             spec: text(&spec),

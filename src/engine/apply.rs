@@ -2,10 +2,10 @@
 //!
 //! Flow: the locks of all owners are taken at once. Everything the plan touches is observed again, and each change is held
 //! against what is there now (`Fresh::judge`); a target that is another system than the plan was made for ends the run before
-//! it begins, and one that is seen for the first time is remembered. Secrets that are missing are generated and stored. Then
-//! the estate's own resources are written, the tiers', and the tenants' side by side; deletions afterwards, in the opposite
-//! order. Everything that was written is observed again, until it is ready or a time limit is over. Then tenants enter their
-//! phases.
+//! it begins, and one that is seen for the first time is remembered. Records move to the addresses that want their resources.
+//! Secrets that are missing are generated and stored. Then the estate's own resources are written, the tiers', and the tenants'
+//! side by side; deletions afterwards, in the opposite order. Everything that was written is observed again, until it is ready
+//! or a time limit is over. Then tenants enter their phases.
 //!
 //! Guaranteed: every write is journalled before it begins; a failure stops its dependents within the tenant and nothing else;
 //! after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if the store
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::EngineError;
 use super::fresh::{Fresh, Ready};
 use super::outcome::{Outcomes, Report};
+use super::records;
 use super::request::{Event, Request};
 use super::run::Run;
 use super::secrets::{EarlierOwners, SecretValues};
@@ -29,6 +30,7 @@ use super::verify::{Verified, verify};
 use tenantry_core::diff::{Difference, Update};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Present;
+use tenantry_core::outcome::{Outcome, Stale};
 use tenantry_core::plan::{Action, Cause, Change, FieldChange, Plan, Reason, Work, json};
 use tenantry_core::policy;
 use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
@@ -50,7 +52,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let tokens = store.lock(&LockRequest { owners: &owners, holder, now: clock(), lease }).await?;
     let lost = CancellationToken::new();
     let locked = async {
-        let fresh = Fresh::read(plan, targets, *store).await?;
+        let mut fresh = Fresh::read(plan, targets, *store).await?;
         let run = store
             .begin_run(&RunBegun {
                 actor: actor.clone(),
@@ -65,10 +67,16 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
             .await?;
         progress.event(&Event::RunBegun { run, changes: plan.changes.len(), simulated: plan.simulated });
         systems::accept(*store, fresh.systems.to_accept(), actor, clock(), Some(run)).await?;
+        let by = (run, &tokens, clock());
+        let others = records::follow(*store, plan, &targets.catalogue, by, &mut fresh.inventory).await?;
         let mut outcomes = Outcomes::new();
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(plan.changes.len());
         for change in &plan.changes {
-            match fresh.judge(change) {
+            let judged = match others.contains(&change.address) {
+                true => Err(Outcome::Stale(Stale::WrittenByAnotherRun)),
+                false => fresh.judge(change),
+            };
+            match judged {
                 Ok(judged) => ready.push(judged),
                 Err(outcome) => {
                     outcomes.insert(change.address.clone(), (change.action(), outcome));

@@ -6,6 +6,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod rebuild;
+mod records;
 pub mod request;
 mod run;
 mod secrets;

@@ -340,6 +340,7 @@ pub fn unfinished(open: &[StepBegun], inventory: &Inventory) -> Vec<Applied> {
     let made = |step: &StepBegun| Applied {
         address: step.address.clone(),
         kind: step.kind.clone(),
+        marked: None,
         target: step.target.clone(),
         identity: step.identity.clone(),
         spec: step.spec.clone().unwrap_or_else(|| "{}".into()),

@@ -114,6 +114,7 @@ fn fresh(change: &Change, observed: Observed, generation: Option<u64>) -> Fresh 
     let applied = generation.map(|generation| Applied {
         address: address(),
         kind: KIND.into(),
+        marked: None,
         target: "main".into(),
         identity: "a".into(),
         spec: r#"{"name":"a","size":1}"#.into(),

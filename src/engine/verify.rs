@@ -154,6 +154,7 @@ fn unrecorded(change: &Change, before: &Inventory) -> Option<Applied> {
     change.record(before).is_none().then(|| Applied {
         address: change.address.clone(),
         kind: change.kind.clone(),
+        marked: None,
         target: change.target.clone(),
         identity: identity.clone(),
         spec: Value::Map(spec.clone()).to_json().to_string().into(),

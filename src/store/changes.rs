@@ -11,6 +11,7 @@ use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::contract::{KnownTarget, StepEnded, StepResult};
+use crate::inventory::{MARKED_ELSEWHERE, PROTECTED};
 use crate::rows::Cell;
 
 /// What one entry does.
@@ -25,6 +26,12 @@ pub enum Effect {
     Ended {
         address: String,
         outcome: Outcome,
+    },
+    /// A record moved to another address. Steps stay as they are.
+    Moved {
+        /// The address that is left without a record, if no other one moves there.
+        vacated: Option<String>,
+        kept: Box<Kept>,
     },
     Phase {
         tenant: Arc<str>,
@@ -93,7 +100,8 @@ impl Kept {
     /// hold is none that was ever counted.
     pub fn cells(&self, sequence: i64) -> [Cell<'_>; 10] {
         let Self { address, applied, depends_on } = self;
-        let Applied { address: _, kind, target, identity, spec, outputs, generation, protect, depends_on: _ } = applied;
+        let Applied { address: _, kind, marked, target, identity, spec, outputs, generation, protect, depends_on: _ } =
+            applied;
         let generation = i64::try_from(*generation).unwrap_or(i64::MAX);
         [
             address.into(),
@@ -103,7 +111,7 @@ impl Kept {
             (&**spec).into(),
             (&**outputs).into(),
             generation.into(),
-            i64::from(*protect).into(),
+            (i64::from(*protect) * PROTECTED + i64::from(marked.is_some()) * MARKED_ELSEWHERE).into(),
             depends_on.into(),
             sequence.into(),
         ]
@@ -127,6 +135,12 @@ impl Changes {
                         self.inventory.insert(address.clone(), None);
                     }
                     Outcome::Nothing => {}
+                }
+            }
+            Effect::Moved { vacated, kept } => {
+                self.inventory.insert(kept.address.clone(), Some((sequence, kept.clone())));
+                if let Some(vacated) = vacated {
+                    self.inventory.insert(vacated.clone(), None);
                 }
             }
             Effect::Phase { tenant, phase } => {
@@ -186,6 +200,7 @@ mod tests {
         let applied = Applied {
             address: address.parse().expect("an address"),
             kind: "k".into(),
+            marked: None,
             target: "t".into(),
             identity: "i".into(),
             spec: "{}".into(),

@@ -140,6 +140,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::LeaseLost`] if the token is not the lock's current one; nothing is journalled then.
     async fn finish(&self, fence: &Fence, steps: &[StepEnded]) -> Result<(), StoreError>;
 
+    /// Journals records that move to other addresses and moves them, all in one transaction. Open steps stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the token is not the lock's current one; nothing is journalled then.
+    async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError>;
+
     /// Journals that a tenant has reached a phase.
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError>;
 
@@ -354,6 +360,19 @@ pub enum StepResult {
     Failed(Arc<str>),
 }
 
+/// A record that moved to the address that wants its resource, before anything was written there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordMoved {
+    /// The record at its new address.
+    pub applied: Applied,
+    pub at: Timestamp,
+    /// The address that had it.
+    pub from: Address,
+    /// Whether that address has no record any more, because no other one moves there.
+    pub vacates: bool,
+}
+
 /// A tenant's phase, as applied.
 ///
 /// Nothing outside the store changes with it, so that the task is begun and ended by one entry.
@@ -454,6 +473,8 @@ pub enum JournalEvent {
     StepEnded,
     PhaseEntered,
     RunEnded,
+    /// The record of a resource moved to the address that wants it.
+    RecordMoved,
     /// A lock was taken away from its holder.
     Unlocked,
     /// A target is another system than before, or is seen for the first time.
@@ -475,6 +496,7 @@ impl JournalEvent {
             Self::StepEnded => "stepEnded",
             Self::PhaseEntered => "phaseEntered",
             Self::RunEnded => "runEnded",
+            Self::RecordMoved => "recordMoved",
             Self::Unlocked => "unlocked",
             Self::TargetAccepted => "targetAccepted",
             Self::DriftReported => "driftReported",

@@ -18,8 +18,8 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::Records;
 use crate::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
 
 /// Passes everything on until the chosen point.
@@ -128,6 +128,13 @@ impl Store for Halting {
     async fn finish(&self, fence: &Fence, steps: &[StepEnded]) -> Result<(), StoreError> {
         self.point().await;
         let result = self.store.finish(fence, steps).await;
+        self.point().await;
+        result
+    }
+
+    async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.move_records(fence, moved).await;
         self.point().await;
         result
     }

@@ -11,6 +11,12 @@ use super::journal::Interner;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Applied;
 
+/// What the column `protect` adds up: the record asks for protection.
+pub const PROTECTED: i64 = 1;
+
+/// The record has moved here and its mark has not followed. Which mark that is, the entry says that the row comes from.
+pub const MARKED_ELSEWHERE: i64 = 2;
+
 /// Takes packed rows apart, keeping texts that occur again and again once.
 #[derive(Default)]
 pub struct Unpacker {
@@ -18,6 +24,8 @@ pub struct Unpacker {
     rows: Vec<Applied>,
     /// For each row, the number of the journal's entry that it comes from.
     sequences: Vec<i64>,
+    /// The rows that are marked elsewhere.
+    marked: Vec<usize>,
 }
 
 impl Unpacker {
@@ -29,11 +37,26 @@ impl Unpacker {
                 let row = self.rows.len() + 1;
                 format!("row {row} of the inventory is damaged")
             })?;
-            let (row, sequence) = row;
+            let (row, sequence, flags) = row;
+            if flags & MARKED_ELSEWHERE != 0 {
+                self.marked.push(self.rows.len());
+            }
             self.rows.push(row);
             self.sequences.push(sequence);
         }
         Ok(())
+    }
+
+    /// The entries that rows come from which are marked elsewhere.
+    pub fn moved(&self) -> Vec<i64> {
+        self.marked.iter().map(|row| self.sequences[*row]).collect()
+    }
+
+    /// Notes the mark of the row that the entry `sequence` has moved.
+    pub fn mark(&mut self, sequence: i64, marked: Option<Box<Address>>) {
+        if let Some(row) = self.marked.iter().find(|row| self.sequences[**row] == sequence) {
+            self.rows[*row].marked = marked;
+        }
     }
 
     /// All rows, in order of address.
@@ -50,7 +73,7 @@ impl Unpacker {
         rows
     }
 
-    fn row(&mut self, rest: &mut &str) -> Option<(Applied, i64)> {
+    fn row(&mut self, rest: &mut &str) -> Option<(Applied, i64, i64)> {
         let address = self.address(text(rest)?)?;
         let kind = self.texts.intern(text(rest)?);
         let target = self.texts.intern(text(rest)?).into();
@@ -59,9 +82,12 @@ impl Unpacker {
         let outputs = self.outputs(text(rest)?);
         let depends_on = self.addresses(text(rest)?)?;
         let generation = number(rest)?;
-        let protect = number::<u64>(rest)? != 0;
+        let flags: i64 = number(rest)?;
         let sequence = number(rest)?;
-        Some((Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on }, sequence))
+        let protect = flags & PROTECTED != 0;
+        let applied =
+            Applied { address, kind, marked: None, target, identity, spec, outputs, generation, protect, depends_on };
+        Some((applied, sequence, flags))
     }
 
     /// Most resources have none.

@@ -16,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use tenantry_core::model::address::Owner;
 
-use crate::changes::Effect;
+use crate::changes::{Effect, Kept};
 use crate::contract::{
-    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, Note, PhaseTransition, RunBegun, RunId,
-    RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
+    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, Note, PhaseTransition, RecordMoved, RunBegun,
+    RunId, RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
 };
 use crate::rows::Cell;
 
@@ -175,6 +175,19 @@ pub fn step_ended(fence: &Fence, step: &StepEnded) -> Result<Draft, serde_json::
     let owner = Some(step.address.owner.clone());
     let detail = canonical(step)?;
     Ok(Draft { run: Some(fence.run), at: step.at, event: JournalEvent::StepEnded, owner, detail, effect: Some(effect) })
+}
+
+/// What a record that moves leaves in the journal.
+pub fn record_moved(fence: &Fence, moved: &RecordMoved) -> Result<Draft, serde_json::Error> {
+    let RecordMoved { applied, at, from, vacates } = moved;
+    Ok(Draft {
+        run: Some(fence.run),
+        at: *at,
+        event: JournalEvent::RecordMoved,
+        owner: Some(applied.address.owner.clone()),
+        detail: canonical(moved)?,
+        effect: Some(Effect::Moved { vacated: vacates.then(|| from.to_string()), kept: Box::new(Kept::new(applied)?) }),
+    })
 }
 
 /// What a tenant's transition leaves in the journal.

@@ -11,7 +11,7 @@ use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::changes::Kept;
 use crate::connection::{Parameter, Row, Work};
-use crate::contract::{JournalEvent, JournalHead, KnownTarget, Lock, Scope, StepBegun, StoreError};
+use crate::contract::{JournalEvent, JournalHead, KnownTarget, Lock, RecordMoved, Scope, StepBegun, StoreError};
 use crate::inventory::Unpacker;
 use crate::journal::{Line, Tip, number};
 use crate::rows::{self, Cell};
@@ -92,10 +92,12 @@ impl Records {
     pub(crate) fn verify(&self) -> Result<(), StoreError> {
         let mut tip = Tip::start();
         self.lines.iter().try_for_each(|line| tip.follow(line))?;
-        let traces = self.inventory.iter().map(|(sequence, _)| (*sequence, JournalEvent::StepEnded));
-        let opened = self.open_steps.iter().map(|sequence| (*sequence, JournalEvent::StepBegun));
-        for (sequence, event) in traces.chain(opened).filter(|(sequence, _)| *sequence != NO_ENTRY) {
-            if self.line(sequence).is_none_or(|line| line.event != event.as_str()) {
+        const WRITES: &[JournalEvent] = &[JournalEvent::StepEnded, JournalEvent::RecordMoved];
+        const OPENS: &[JournalEvent] = &[JournalEvent::StepBegun];
+        let traces = self.inventory.iter().map(|(sequence, _)| (*sequence, WRITES));
+        let opened = self.open_steps.iter().map(|sequence| (*sequence, OPENS));
+        for (sequence, events) in traces.chain(opened).filter(|(sequence, _)| *sequence != NO_ENTRY) {
+            if self.line(sequence).is_none_or(|line| !events.iter().any(|event| line.event == event.as_str())) {
                 return Err(StoreError::Tampered { sequence: number(sequence) });
             }
         }
@@ -279,9 +281,20 @@ pub async fn inventory(work: &mut Work<'_>) -> Result<Unpacker, StoreError> {
             unpacker.add(packed).map_err(|cause| work.failed(attempted, cause))?;
         }
         if parts.iter().all(|(rows, ..)| *rows < INVENTORY_ROWS) {
-            return Ok(unpacker);
+            break;
         }
     }
+    for sequence in unpacker.moved() {
+        let moved = |row: Row<'_>| {
+            serde_json::from_str::<RecordMoved>(row.text(0)?).map_err(|error| sqlx::Error::Decode(error.into()))
+        };
+        let parameters = [work.scope(), sequence.into()];
+        let found = work.fetch(attempted, statements::DETAIL_OF_ENTRY, parameters, moved).await?;
+        // Without it the mark is one of another address, which is refused.
+        let marked = found.into_iter().next().and_then(|moved| moved.applied.marked);
+        unpacker.mark(sequence, marked);
+    }
+    Ok(unpacker)
 }
 
 pub async fn phases(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Phase)>, StoreError> {

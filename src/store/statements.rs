@@ -91,6 +91,7 @@ pub const LAST_TRACE: &str = "SELECT coalesce(max(sequence), 0) FROM (\
 pub const LAST_ENTRY: &str = "SELECT sequence, hash FROM journal WHERE scope = $1 ORDER BY sequence DESC LIMIT 1";
 pub const ENTRIES_AFTER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence LIMIT $4";
+pub const DETAIL_OF_ENTRY: &str = "SELECT detail FROM journal WHERE scope = $1 AND sequence = $2";
 pub const HASH_OF_ENTRY: &str = "SELECT hash FROM journal WHERE scope = $1 AND sequence = $2";
 pub const HISTORY: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 ORDER BY sequence DESC LIMIT $2";

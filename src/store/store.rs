@@ -18,8 +18,8 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
 use crate::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
 use crate::journal::{self, Draft, Line, Tip, number};
 use crate::records::{self, JOURNAL_ROWS, Records, line};
@@ -262,6 +262,10 @@ impl<D> Store for SqlStore<D> {
 
     async fn finish(&self, fence: &Fence, steps: &[StepEnded]) -> Result<(), StoreError> {
         self.append(Some(fence), steps.iter().map(|step| journal::step_ended(fence, step))).await
+    }
+
+    async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError> {
+        self.append(Some(fence), moved.iter().map(|moved| journal::record_moved(fence, moved))).await
     }
 
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {

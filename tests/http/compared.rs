@@ -26,6 +26,7 @@ fn on_record(desired: &Desired, outputs: Json) -> Applied {
     Applied {
         address: desired.address.clone(),
         kind: desired.kind.name.into(),
+        marked: None,
         target: desired.target.clone(),
         identity: desired.identity.clone().expect("an identity"),
         spec: serde_json::to_string(&*desired.spec).expect("JSON").into(),

@@ -23,6 +23,7 @@ fn on_record(desired: &Desired, data: &Json) -> Applied {
     Applied {
         address: desired.address.clone(),
         kind: desired.kind.name.into(),
+        marked: None,
         target: desired.target.clone(),
         identity: desired.identity.clone().expect("an identity"),
         spec: serde_json::to_string(&map(config(data))).expect("a text").into(),

@@ -44,6 +44,7 @@ async fn assert_same_is_unchanged(bed: &Bed) {
         let applied = Applied {
             address: desired.address.clone(),
             kind: desired.kind.name.into(),
+            marked: None,
             target: desired.target.clone(),
             identity: desired.identity.clone().expect("nothing of it is deferred"),
             spec: serde_json::to_string(&*desired.spec).expect("JSON").into(),

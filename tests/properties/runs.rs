@@ -16,8 +16,8 @@ use tenantry_engine::EngineError;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store, StoreError,
-    TargetAccepted, Unlock,
+    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
+    StoreError, TargetAccepted, Unlock,
 };
 use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
@@ -157,6 +157,10 @@ impl Store for Watched {
         self.store.finish(fence, steps).await?;
         self.note(fence.run, &fence.owner, What::Finished);
         Ok(())
+    }
+
+    async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError> {
+        self.store.move_records(fence, moved).await
     }
 
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {

@@ -329,7 +329,9 @@ fn is_on_record(desired: &Desired, applied: &Applied) -> bool {
         };
         applied.depends_on == desired.depends_on || sorted(&applied.depends_on) == sorted(&desired.depends_on)
     };
-    let same_name = applied.address == desired.address && Some(&applied.identity) == desired.identity.as_ref();
+    let same_name = applied.address == desired.address
+        && applied.marked.is_none()
+        && Some(&applied.identity) == desired.identity.as_ref();
     same_name && applied.protect == desired.protect && same_needs() && is_text_of(&desired.spec, &applied.spec)
 }
 

@@ -152,6 +152,10 @@ pub struct Applied {
     pub generation: u64,
     pub identity: Identity,
     pub kind: Arc<str>,
+    /// The address that its mark names, if that is still another one: the record has moved to the address that wants the
+    /// resource, and the mark has not followed yet. In a box, because nearly every record has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Box<Address>>,
     /// Outputs as JSON text.
     pub outputs: Arc<str>,
     /// Whether the blueprint asked for protection when it was written, for when the blueprint no longer says.

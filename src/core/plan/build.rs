@@ -138,6 +138,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     let mut changes = passes::order::run(inputs, draft.changes);
     changes.shrink_to_fit();
     let shrinking = passes::billing::shrinking(inputs, &changes);
+    let record_moves = passes::records::run(inputs, &index, &changes);
     draft.blocked.sort_by(|a, b| a.address.cmp(&b.address));
     draft.findings.sort_by(|a, b| {
         (!a.refuses, a.severity, &a.code, &a.address, &a.message)
@@ -154,6 +155,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         findings: draft.findings,
         transitions,
         shrinking,
+        record_moves,
         approvals: verdict.approvals,
         unchanged: draft.unchanged,
         targets: inputs.systems.told(),

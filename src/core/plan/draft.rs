@@ -22,6 +22,8 @@ pub struct Index<'a> {
     pub wanted: HashMap<Place<'a>, &'a Desired>,
     /// Addresses that desired resources had before, as far as what is on record there may still be theirs.
     pub earlier: HashSet<&'a Address>,
+    /// Recorded resources whose mark has not followed their record.
+    pub marked_elsewhere: HashSet<Place<'a>>,
     /// What carries the mark of an address and is neither wanted nor recorded there, by target, kind and address: a resource
     /// that somebody has renamed, or a copy of one.
     pub elsewhere: HashMap<(&'a TargetName, &'static str, &'a Address), &'a Identity>,
@@ -32,6 +34,12 @@ impl<'a> Index<'a> {
         let all = || inputs.desired.iter().flat_map(|owner| &owner.resources);
         let mut index = Self {
             elsewhere: HashMap::default(),
+            marked_elsewhere: inputs
+                .inventory
+                .values()
+                .filter(|applied| applied.marked.is_some())
+                .map(|applied| (&applied.target, &*applied.kind, &applied.identity))
+                .collect(),
             scope: inputs.scope(),
             desired: all().map(|desired| (&desired.address, desired)).collect(),
             wanted: all()
@@ -57,7 +65,10 @@ impl<'a> Index<'a> {
                 let recorded = inputs.inventory.get(&mark.address);
                 let is_recorded =
                     recorded.is_some_and(|applied| applied.identity == *identity && applied.target == *target);
-                if mark.is_of(&self.scope) && !is_recorded && !self.wanted.contains_key(&(target, *kind, identity)) {
+                let place = (target, *kind, identity);
+                let is_known =
+                    is_recorded || self.wanted.contains_key(&place) || self.marked_elsewhere.contains(&place);
+                if mark.is_of(&self.scope) && !is_known {
                     // In order of identity, whatever order they were told in.
                     let at = elsewhere.entry((target, *kind, &mark.address)).or_insert(identity);
                     *at = (*at).min(identity);

@@ -6,6 +6,7 @@ use super::build::Inputs;
 use super::draft::Draft;
 use super::{Cause, Change, FieldChange, Hindrance, Reason, Work, sensitive};
 use crate::diff::{self, Update};
+use crate::model::address::Owner;
 use crate::model::kind::{self, Capture, readable_identity};
 use crate::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Observed, Present};
 use crate::model::unknown::Unknown;
@@ -144,7 +145,8 @@ pub fn updated(
     replaces: bool,
     update: Update,
 ) -> Change {
-    let reason = reason_of(desired, applied, replaces, &update);
+    let is_renamed = |old: &Owner| inputs.renamed.get(old) == Some(&desired.address.owner);
+    let reason = reason_of(desired, applied, replaces, &update, is_renamed);
     let Update { differences, cause, adopts, moved_from, marks: _, present } = update;
     let besides: Vec<Arc<str>> = differences.iter().map(|difference| difference.pointer.clone()).collect();
     let before = Arc::new(diff::owned(&desired.kind, &present.spec, &desired.spec, applied, &besides));
@@ -169,7 +171,13 @@ pub fn updated(
     change
 }
 
-fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, update: &Update) -> Reason {
+fn reason_of(
+    desired: &Desired,
+    applied: Option<&Applied>,
+    replaces: bool,
+    update: &Update,
+    is_renamed: impl Fn(&Owner) -> bool,
+) -> Reason {
     let Update { differences, cause, adopts, moved_from, marks, present } = update;
     let immutable = differences.iter().find(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
     let captures = desired.kind.captures_of(&desired.spec);
@@ -189,9 +197,7 @@ fn reason_of(desired: &Desired, applied: Option<&Applied>, replaces: bool, updat
     match (cause, moved_from) {
         _ if *adopts => Reason::Adopted,
         // Of a tenant's new name every one of its resources tells.
-        (_, Some(old))
-            if differences.is_empty() && old.owner != desired.address.owner && old.id == desired.address.id =>
-        {
+        (_, Some(old)) if differences.is_empty() && old.id == desired.address.id && is_renamed(&old.owner) => {
             Reason::MovedWithOwner { from: old.owner.clone() }
         }
         (_, Some(old)) if differences.is_empty() => Reason::Moved { from: old.clone() },

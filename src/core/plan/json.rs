@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
-    Transition, Work, sensitive,
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, RecordMove,
+    Summary, Transition, Work, sensitive,
 };
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
@@ -61,6 +61,9 @@ struct PlanJson<C = Vec<ChangeJson>> {
     /// Tenants whose bill shrinks with their phase: it changes first, and whatever becomes of the rest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     shrinking: BTreeSet<Arc<str>>,
+    /// Records that move to the address that wants their resource, all at once and before anything is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    record_moves: Vec<RecordMove>,
     approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether anything is blocked or refused, so that the plan is incomplete.
     errored: bool,
@@ -266,6 +269,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         findings: form.findings,
         transitions: form.transitions,
         shrinking: form.shrinking,
+        record_moves: form.record_moves,
         approvals: form.approvals,
         unchanged,
         targets: form.targets,
@@ -287,6 +291,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         findings,
         transitions,
         shrinking,
+        record_moves,
         approvals,
         unchanged: _,
         targets,
@@ -308,6 +313,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         findings: findings.clone(),
         transitions: transitions.clone(),
         shrinking: shrinking.clone(),
+        record_moves: record_moves.clone(),
         approvals: approvals.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },

@@ -52,6 +52,9 @@ pub struct Plan {
     pub transitions: Vec<Transition>,
     /// Tenants whose bill shrinks with their phase: it changes first, whatever happens to their other resources.
     pub shrinking: BTreeSet<Arc<str>>,
+    /// Records that move to the address that wants their resource, all at once and before anything is written, because
+    /// another resource is about to be recorded where they are.
+    pub record_moves: Vec<RecordMove>,
     /// Names of the Approvals that were needed, with their expiry.
     pub approvals: BTreeMap<Arc<str>, Arc<str>>,
     /// Resources that are as desired.
@@ -138,6 +141,20 @@ pub struct Transition {
     pub from: Option<Phase>,
     /// The phase that is asked for.
     pub to: Phase,
+}
+
+/// A record of the inventory that moves to another address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordMove {
+    pub from: Address,
+    pub to: Address,
+    /// The kind of the recorded resource.
+    pub kind: Arc<str>,
+    /// The target that it is in.
+    pub target: TargetName,
+    /// Its name in the target.
+    pub identity: Identity,
 }
 
 /// The counts of a plan.
@@ -232,6 +249,7 @@ impl Plan {
         let mut owners: Vec<Owner> = self.changes.iter().map(|change| change.address.owner.clone()).collect();
         // What moves is taken from the owner that had it.
         owners.extend(self.changes.iter().filter_map(|change| Some(change.renamed_from.as_ref()?.owner.clone())));
+        owners.extend(self.record_moves.iter().flat_map(|record| [record.from.owner.clone(), record.to.owner.clone()]));
         owners.extend(self.transitions.iter().map(|transition| Owner::Tenant(transition.tenant.clone())));
         owners.sort();
         owners.dedup();

@@ -374,3 +374,61 @@ fn a_default_of_a_field_newly_named_in_an_element_is_nobodys_change() {
     assert!(planned(world(json!([{"port": 80, "target": 80}, {"port": 99}]))).starts_with("update acme/db (both,"));
     assert!(planned(world(json!([{"port": 80, "target": 80}]))).starts_with("update acme/db (both,"));
 }
+
+#[test]
+fn records_that_would_be_displaced_move_first() {
+    let moves = |world: Json| {
+        let plan = plan(&world);
+        let moves =
+            plan.record_moves.iter().map(|record| format!("{} → {} {}", record.from, record.to, record.identity));
+        moves.collect::<Vec<_>>().join(", ")
+    };
+    let swapped = json!({
+        "wanted": {"acme/db": {"name": "b"}, "beta/db": {"name": "a"}},
+        "recorded": {"acme/db": {"name": "a"}, "beta/db": {"name": "b"}},
+        "there": [{"name": "a", "mark": "acme/db"}, {"name": "b", "mark": "beta/db"}],
+    });
+    assert_eq!(moves(swapped.clone()), "acme/db → beta/db a, beta/db → acme/db b");
+    let mut half = swapped.clone();
+    half["selected"] = "beta".into();
+    assert_eq!(moves(half), "beta/db → acme/db b, acme/db → beta/db a", "also that of an owner who is not selected");
+    let mut renamed = swapped.clone();
+    renamed["wanted"] = json!({"acme/other": {"name": "a"}, "beta/db": {"name": "b"}});
+    assert_eq!(moves(renamed), "", "nothing is recorded where it goes");
+    // What is new comes to an address that hands its resource on.
+    let chain = json!({
+        "wanted": {"acme/db": {"name": "new"}, "beta/db": {"name": "a"}, "gamma/db": {"name": "b"}},
+        "recorded": {"acme/db": {"name": "a"}, "beta/db": {"name": "b"}},
+        "there": [{"name": "a", "mark": "acme/db"}, {"name": "b", "mark": "beta/db"}],
+    });
+    assert_eq!(moves(chain), "acme/db → beta/db a, beta/db → gamma/db b");
+    // Where the last one deletes what it had, its record stays.
+    let ends = json!({
+        "wanted": {"acme/db": {"name": "new"}, "beta/db": {"name": "a"}},
+        "recorded": {"acme/db": {"name": "a"}, "beta/db": {"name": "b"}},
+        "there": [{"name": "a", "mark": "acme/db"}, {"name": "b", "mark": "beta/db"}],
+    });
+    assert_eq!(moves(ends), "");
+}
+
+#[test]
+fn a_mark_follows_its_record() {
+    // The records have changed places, and neither mark has.
+    let world = json!({
+        "wanted": {"acme/db": {"name": "b"}, "beta/db": {"name": "a"}},
+        "recorded": {"acme/db": {"name": "b", "mark": "beta/db"}, "beta/db": {"name": "a", "mark": "acme/db"}},
+        "there": [{"name": "a", "mark": "acme/db"}, {"name": "b", "mark": "beta/db"}],
+    });
+    let both = planned(world.clone());
+    assert!(both.contains("move acme/db from beta/db") && both.contains("move beta/db from acme/db"), "{both}");
+    // The mark of another one than the record came from is a copy, as ever.
+    let mut copied = world.clone();
+    copied["recorded"]["beta/db"]["mark"] = "gamma/db".into();
+    let copied = planned(copied);
+    assert!(copied.contains("blocked beta/db") && copied.contains("ofOtherAddress"), "{copied}");
+    // What is no longer wanted goes, though its mark names another.
+    let mut left = world;
+    left["wanted"] = json!({"acme/db": {"name": "b"}, "beta/other": {"name": "c"}});
+    let left = planned(left);
+    assert!(left.contains("move acme/db from beta/db") && left.contains("delete beta/db"), "{left}");
+}

@@ -7,7 +7,7 @@ use super::prepare::{NAMELESS, Prepared};
 use super::{Run, locked};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::Batch;
-use tenantry_core::model::resource::Identity;
+use tenantry_core::model::resource::{Applied, Identity};
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::{Action, Change};
@@ -147,8 +147,15 @@ impl<'a> Run<'a> {
         ended.outcomes.push((ready.change, if ready.only_record { Outcome::AlreadyDone } else { Outcome::Done }));
     }
 
-    /// The end of the record at the address that something moved from, unless something else is written there.
+    /// The end of the record at the address that something moved from, unless something else is written there, or the record
+    /// has moved before.
     fn old_address(&self, change: &Change, identity: &Identity) -> Option<StepEnded> {
+        let own = self.inventory.get(&change.address);
+        let has_moved =
+            |own: &Applied| (&own.target, &own.kind, &own.identity) == (&change.target, &change.kind, identity);
+        if own.is_some_and(has_moved) {
+            return None;
+        }
         let old = change.renamed_from.as_ref().filter(|old| !self.tasks.contains_key(old))?;
         Some(StepEnded { address: old.clone(), ..self.record(change, identity, StepResult::Removed) })
     }

@@ -257,6 +257,7 @@ impl<'a> Run<'a> {
         }
         StepResult::Applied(Applied {
             address: change.address.clone(),
+            marked: None,
             kind: change.kind.clone(),
             target: change.target.clone(),
             identity: identity.clone(),

@@ -77,7 +77,8 @@ impl Earlier {
 
     /// A row of the inventory, whether or not the journal says where it comes from.
     pub fn hold(&mut self, applied: &Applied) {
-        let Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on } = applied;
+        let Applied { address, kind, target, identity, spec, outputs, generation, protect, depends_on, marked: _ } =
+            applied;
         let depends_on = serde_json::to_string(depends_on).expect("JSON");
         let texts = [&address.to_string(), &**kind, target, identity, spec, outputs].map(text).join(", ");
         let row = format!("{texts}, {generation}, {}, {}", i32::from(*protect), text(&depends_on));

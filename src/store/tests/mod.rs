@@ -225,6 +225,7 @@ pub fn applied(address: &str, generation: u64) -> Applied {
     Applied {
         address: address.parse().expect("an address"),
         kind: "postgres.schema".into(),
+        marked: None,
         target: "main".into(),
         identity: format!("identity of {address}").into(),
         spec: format!(r#"{{"name":"tenant \"ü\" {generation}","n":1}}"#).into(),

@@ -1,9 +1,11 @@
 //! Runs, steps, phases and what they leave.
 
 use super::*;
+use tenantry_core::model::address::Address;
 use tenantry_core::model::document::Phase;
 
-use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RunOutcome};
+use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RecordMoved, RunOutcome};
+use crate::records::Records;
 
 on_both!(
     an_empty_store_holds_nothing,
@@ -11,6 +13,7 @@ on_both!(
     a_large_inventory_comes_in_order_of_address,
     unfinished_steps_stay_open,
     a_failed_step_is_closed_and_changes_nothing,
+    records_move_with_the_mark_that_they_leave_behind,
     tenants_have_the_phase_that_they_entered,
     history_is_newest_first_and_filtered,
     a_run_is_told_with_its_end_and_what_it_wrote,
@@ -84,6 +87,48 @@ async fn a_failed_step_is_closed_and_changes_nothing(place: &Place) {
     assert_eq!(store.inventory().await.expect("reads"), [applied("acme/schema", 1)]);
     let last = &store.history(&HistoryQuery { limit: Some(1), ..Default::default() }).await.expect("reads")[0];
     assert_eq!(last.detail["result"]["failed"], "denied: \u{0} \"ü\"");
+}
+
+async fn records_move_with_the_mark_that_they_leave_behind(place: &Place) {
+    let store = place.writing().await;
+    let fence = fence(&*store, "acme").await;
+    for address in ["acme/db", "beta/db", "gamma/log"] {
+        apply(&*store, &fence, address, 1).await;
+    }
+    let open = begun("acme/db", 2);
+    store.begin(&fence, std::slice::from_ref(&open)).await.expect("begins");
+    let moved = |from: &str, to: &str, vacates: bool, marked: bool| {
+        let from: Address = from.parse().expect("an address");
+        let marked = marked.then(|| Box::new(from.clone()));
+        let applied = Applied { marked, protect: true, ..applied(to, 3) };
+        RecordMoved { applied, at: time(1), from, vacates }
+    };
+    let swap = [
+        moved("acme/db", "beta/db", false, true),
+        moved("beta/db", "acme/db", false, true),
+        moved("gamma/log", "gamma/logs", true, false),
+    ];
+    store.move_records(&fence, &swap).await.expect("moves");
+    let mut expected: Vec<Applied> = swap.iter().map(|moved| moved.applied.clone()).collect();
+    expected.sort_by(|a, b| a.address.cmp(&b.address));
+    assert_eq!(store.inventory().await.expect("reads"), expected);
+    assert_eq!(store.open_steps().await.expect("reads"), [open], "what was begun is still in doubt");
+    let exported = store.export().await.expect("exports");
+    assert_eq!(exported.resources(), 3);
+    let mut lines = Vec::new();
+    exported.write_lines(&mut lines).expect("writes");
+    assert_eq!(Records::read_lines(&*lines).expect("reads"), exported);
+    exported.verify().expect("every record comes from an entry");
+
+    // Written again, it has the mark of its own address.
+    apply(&*store, &fence, "acme/db", 4).await;
+    expected[0] = applied("acme/db", 4);
+    assert_eq!(store.inventory().await.expect("reads"), expected);
+
+    let fallen = Fence { token: FencingToken(0), ..fence.clone() };
+    let refused = store.move_records(&fallen, &swap).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost(_))), "{refused:?}");
+    assert_eq!(store.inventory().await.expect("reads"), expected);
 }
 
 async fn tenants_have_the_phase_that_they_entered(place: &Place) {

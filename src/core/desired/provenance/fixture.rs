@@ -158,6 +158,7 @@ fn applied(files: &Files) -> Inventory {
             let applied = Applied {
                 address: desired.address.clone(),
                 kind: desired.kind.name.into(),
+                marked: None,
                 target: desired.target.clone(),
                 identity: desired.identity.clone().expect("a name"),
                 spec: serde_json::to_string(&*desired.spec).expect("JSON").into(),

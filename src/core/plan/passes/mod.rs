@@ -13,6 +13,7 @@
 //! | [`dependents`] | changes that depend on something blocked |
 //! | [`reports`] | one finding for many resources that share a reason |
 //! | [`order`] | the order of execution |
+//! | [`records`] | records that move before anything is written |
 
 pub mod billing;
 pub mod dependents;
@@ -20,6 +21,7 @@ pub mod moves;
 pub mod order;
 pub mod orphans;
 pub mod phases;
+pub mod records;
 pub mod reports;
 pub mod secrets;
 pub mod selection;

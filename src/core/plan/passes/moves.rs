@@ -9,10 +9,18 @@ use crate::desired::OwnerResources;
 use crate::model::address::Address;
 use crate::model::resource::{Applied, Desired, Inventory};
 
-/// Adds to every desired resource the address at which the inventory has it, if it is another address.
+/// Adds to every desired resource the address at which the inventory has it, and that which its mark still names, if it is
+/// another address.
 pub fn add(owners: &mut [OwnerResources], inventory: &Inventory) {
     for (owner, at, from) in find(owners, inventory) {
         owners[owner].resources[at].previously.push(from);
+    }
+    if inventory.values().all(|applied| applied.marked.is_none()) {
+        return;
+    }
+    for desired in owners.iter_mut().flat_map(|owner| &mut owner.resources) {
+        let recorded = inventory.get(&desired.address).filter(|applied| Some(place_of(applied)) == wanted_by(desired));
+        desired.previously.extend(recorded.and_then(|applied| applied.marked.as_deref()).cloned());
     }
 }
 

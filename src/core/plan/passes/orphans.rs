@@ -120,6 +120,7 @@ fn unknown_marks<'o>(
         recorded.is_none_or(|applied| applied.identity != *identity || applied.target != *target)
             && !draft.replaced.contains(&(target.clone(), kind, identity.clone()))
             && !index.wanted.contains_key(&(target, kind, identity))
+            && !index.marked_elsewhere.contains(&(target, kind, identity))
             && !index.earlier.contains(address)
             && !is_unfinished(identity, address)
             && (inputs.selected)(&address.owner)
@@ -143,6 +144,7 @@ fn found(target: &TargetName, kind: &str, identity: &Identity, present: &Present
     Applied {
         address: address.clone(),
         kind: kind.into(),
+        marked: None,
         target: target.clone(),
         identity: identity.clone(),
         spec: serde_json::to_string(&*present.spec).expect("a spec has texts for keys").into(),
@@ -295,8 +297,7 @@ fn is_as_begun(kind: &Kind, begun: &Applied, present: &Present) -> bool {
 
 /// The change that deletes a resource, or removes it from the inventory if it is already gone.
 fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&Present>) -> Change {
-    let Applied { address, kind: kind_name, target, identity, spec: _, outputs: _, generation, protect, depends_on } =
-        applied;
+    let Applied { address, kind: kind_name, target, identity, generation, protect, depends_on, .. } = applied;
     let is_deleted = address
         .owner
         .tenant()
