@@ -1,10 +1,12 @@
 //! Promise 3: a saved plan is applied exactly or refused, where the world changed meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tenantry_core::model::address::Address;
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::outcome::Outcome;
 use tenantry_core::plan::passes::billing::is_growth;
@@ -13,7 +15,7 @@ use tenantry_core::plan::{Action, Change, Plan, json};
 use super::bank::CATALOGUE;
 use super::bed::{Bed, WorldRow, assert_all_done, block_on, cases, undone};
 use super::edits::{Edit, Place, Tampering, edited, edits, tamper, tampering};
-use super::model::{Model, model};
+use super::model::{Model, Parts, model, plain};
 
 /// Saves a plan and reads it again.
 fn saved(plan: &Plan) -> Plan {
@@ -185,4 +187,48 @@ proptest! {
     ) {
         block_on(check(&model, &changes, &at, what));
     }
+}
+
+/// A plan does not know the name of a card whose account is replaced. Where an earlier run has made the new account already,
+/// the name stays, and with it the card and its record.
+#[test]
+fn what_turns_out_to_keep_its_name_is_kept() {
+    let mut model = plain(&["bolt-two"]);
+    model.parts = Parts { account: Some(0), card: true, note: true, row: true, ..model.parts };
+    // Of a tenant who pays for nothing new, the account does not wait for the row.
+    model.tenants[0].phase = Phase::Suspended;
+    block_on(async {
+        let bed = Bed::new(&model);
+        bed.settle().await;
+        let mut renamed = model.clone();
+        renamed.tenants[0].previously =
+            Some(std::mem::replace(&mut renamed.tenants[0].name, "new-bolt-two".to_owned()));
+        bed.write(&renamed);
+        let plan = bed.plan().await;
+        let row = Place {
+            target: "main".to_owned(),
+            kind: "postgres.row".to_owned(),
+            identity: r#"/control/tenants/{"id":"bolt-two"}"#.to_owned(),
+        };
+        assert!(tamper(&bed, &row, Tampering::Owned).await);
+        let report = bed.apply(&plan).await;
+        let account = Address::from_str("new-bolt-two/account").expect("an address");
+        assert!(
+            matches!(report.outcomes[&account].1, Outcome::Failed(_)),
+            "the old account is needed by the row that stays: {:#?}",
+            report.outcomes
+        );
+
+        let nameless = |change: &&Change| change.work.identity().is_none();
+        let plan = bed.plan().await;
+        assert_eq!(plan.changes.iter().filter(nameless).count(), 2, "card and note have a name that is not known");
+        let before = bed.rows().await;
+        let cards = |rows: &[WorldRow]| {
+            let of_card = |row: &&WorldRow| row[1] == "bank.card" || row[1] == "bank.note";
+            rows.iter().filter(of_card).map(|row| row[2].clone()).collect::<Vec<_>>()
+        };
+        assert!(bed.settle().await);
+        assert_eq!(cards(&bed.rows().await), cards(&before));
+        bed.assert_settled().await;
+    });
 }

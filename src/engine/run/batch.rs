@@ -6,7 +6,7 @@ use super::super::fresh::Ready;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::{Batch, Kind, at};
 use tenantry_core::model::value::{Part, Value};
-use tenantry_core::plan::{Action, Change};
+use tenantry_core::plan::{Action, Change, Work};
 
 /// The most steps in one batch: enough for any sane tenant, and a transaction that still ends soon.
 const MOST: usize = 200;
@@ -96,7 +96,9 @@ impl<'a> Way<'a> {
 
 /// Whether the old one of a replacement is deleted first, and stays where the new one would be refused.
 fn is_proven(ready: &Ready<'_>, way: &Way<'_>) -> bool {
-    !matches!(way, Way::Transaction(_)) && ready.present.is_some() && ready.change.action() == Action::Replace
+    let Work::Replace { identity, .. } = &ready.change.work else { return false };
+    // A name that is not known yet may turn out to be the old one's.
+    !matches!(way, Way::Transaction(_)) && (ready.present.is_some() || identity.is_none())
 }
 
 fn needs_output_of(change: &Change, batch: &[Ready<'_>]) -> bool {

@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
         let applied = self.applied(change, identity, outputs);
         if change.action() == Action::Delete && ready.present.is_some() {
             locked(&self.deleted).insert(&change.address);
-        } else if ready.replaced.is_none() {
+        } else if ready.replaced.is_none() || self.kept(ready).is_some() {
             ended.records.push(self.record(change, identity, applied));
             ended.records.extend(self.old_address(change, identity));
         }
@@ -227,6 +227,9 @@ impl<'a> Run<'a> {
     pub(super) async fn replaced(&self, owner: &Owner, ready: &Ready<'a>) {
         let (Some(old), Some(before)) = (ready.change.work.replaces(), &ready.replaced) else { return };
         let change = ready.change;
+        if self.kept(ready).is_some() {
+            return;
+        }
         let user = {
             let outcomes = locked(&self.outcomes);
             let is_done = |address: &Address| outcomes.get(address).is_none_or(|(_, outcome)| outcome.is_done());
@@ -242,29 +245,15 @@ impl<'a> Run<'a> {
             return self.end(change, Outcome::Failed(NAMELESS.into()));
         };
         let applied = self.applied(change, &identity, outputs);
-        // A name that the plan did not know may have turned out to be the old one.
-        let is_same = identity == *old;
-        let step = match user {
-            _ if is_same => Ok(None),
-            Some(user) => Err(format!("{user}, which needs it, was not done")),
-            None => {
-                Ok(Some(self.step_at(change, kind, old.clone(), None, StepAction::Delete { before: before.clone() })))
-            }
-        };
-        let deleted = match step {
-            Ok(step) => {
-                let steps: Vec<Step> = step.into_iter().collect();
-                self.write(&self.guard(owner), &change.target, &steps)
-                    .await
-                    .map_err(|failure| self.mask(&failure.error.to_string()))
-            }
-            Err(reason) => Err(reason),
-        };
-        match deleted {
+        let stays =
+            |why: String| self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {why}")));
+        if let Some(user) = user {
+            return stays(format!("{user}, which needs it, was not done"));
+        }
+        let delete = self.step_at(change, kind, old.clone(), None, StepAction::Delete { before: before.clone() });
+        match self.write(&self.guard(owner), &change.target, &[delete]).await {
             Ok(told) => self.hear(change, &told),
-            Err(reason) => {
-                return self.end(change, Outcome::Failed(format!("the old one, `{old}`, was not deleted: {reason}")));
-            }
+            Err(failure) => return stays(self.mask(&failure.error.to_string())),
         }
         // It stays on record under its old name until the target says that this is gone.
         let mut ended = vec![self.record(change, &identity, applied)];

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::fresh::Ready;
 use super::{Run, locked};
-use tenantry_core::diff;
+use tenantry_core::diff::{self, Difference};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
@@ -58,23 +58,16 @@ impl<'a> Run<'a> {
                 Ok(vec![self.step(change, kind, None, StepAction::Delete { before: before.clone() })?])
             }
             (Work::Create { after, .. } | Work::Replace { after, .. }, None) => {
+                if let Some(before) = self.kept(ready) {
+                    return self.in_its_place(change, kind, after, before, self.applied_before(change));
+                }
                 let (after, create) = self.creation(after)?;
                 Ok(vec![self.step(change, kind, Some(&after), create)?])
             }
             (Work::Replace { old: None, after, .. }, Some(before)) => self.anew(change, kind, after, before),
             (Work::Replace { old: Some(_), after, .. }, Some(before)) => {
-                // The new one is there already, and not as it should be: what differs from the old one says nothing of it.
-                let Clear { after: settled, spec, secrets } = self.clear(after)?;
-                let normal = kind.normal(&spec);
-                let differences = diff::compare(kind, &normal, &before.spec, None);
-                let changed: Vec<String> =
-                    differences.iter().map(|difference| difference.pointer.to_string()).collect();
-                if changed.iter().any(|pointer| kind.is_immutable(&normal, pointer)) {
-                    return self.anew(change, kind, after, before);
-                }
-                let before = before.clone();
-                let action = StepAction::Update { spec, before, applied: None, changed, removed: Vec::new(), secrets };
-                Ok(vec![self.step(change, kind, Some(&settled), action)?])
+                // The new one is there already, and not as it should be: what was written to the old one says nothing of it.
+                self.in_its_place(change, kind, after, before, None)
             }
             (Work::Update { after, .. } | Work::Adopt { after, .. } | Work::Move { after, .. }, Some(before)) => {
                 let Clear { after, spec, secrets } = self.clear(after)?;
@@ -96,6 +89,45 @@ impl<'a> Run<'a> {
                 Err("it is not there any more".into())
             }
         }
+    }
+
+    /// The old one of a replacement whose name the plan did not know, if what it depends on has turned out such that the name
+    /// stays: nothing of it ends.
+    pub(super) fn kept<'r>(&self, ready: &'r Ready<'_>) -> Option<&'r Present> {
+        let Work::Replace { identity: None, old: Some(old), .. } = &ready.change.work else { return None };
+        let before = ready.replaced.as_ref()?;
+        (self.identity_of(ready.change)? == *old).then_some(before)
+    }
+
+    /// A resource that has its name already brought to what is asked for, made anew where that is the only way.
+    fn in_its_place(
+        &self,
+        change: &Change,
+        kind: &Arc<Kind>,
+        after: &Arc<Map>,
+        before: &Present,
+        applied: Option<Map>,
+    ) -> Result<Vec<Step>, String> {
+        let Clear { after: settled, spec, secrets } = self.clear(after)?;
+        let normal = kind.normal(&spec);
+        let differences = diff::compare(kind, &normal, &before.spec, applied.as_ref());
+        if differences.iter().any(|difference| kind.is_immutable(&normal, &difference.pointer)) {
+            return self.anew(change, kind, after, before);
+        }
+        let (removed, changed) =
+            differences.into_iter().partition::<Vec<_>, _>(|difference| difference.after.is_none());
+        let pointers = |differences: Vec<Difference>| {
+            differences.iter().map(|difference| difference.pointer.to_string()).collect()
+        };
+        let action = StepAction::Update {
+            spec,
+            before: before.clone(),
+            applied,
+            changed: pointers(changed),
+            removed: pointers(removed),
+            secrets,
+        };
+        Ok(vec![self.step(change, kind, Some(&settled), action)?])
     }
 
     /// The old one deleted and the new one made under the same name.
