@@ -23,7 +23,8 @@ use super::plan::{Plan, passes};
 const TARGET: &str = "main";
 
 /// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges; `test.login` never gives its `password`
-/// back; `test.store` has data that cannot be made again. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
+/// back; `test.store` has data that cannot be made again. The mark of `test.user` and of
+/// `test.space`, which has data, goes with what is set by hand. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
 pub fn catalogue() -> Catalogue {
     let thing = |name: &'static str, mark: MarkPlace, bills: bool| Kind {
         name,
@@ -55,6 +56,8 @@ pub fn catalogue() -> Catalogue {
         thing("test.note", MarkPlace::Inventory, false),
         thing("test.bill", MarkPlace::Target, true),
         Kind { loses_data: true, ..thing("test.store", MarkPlace::Target, false) },
+        thing("test.user", MarkPlace::TargetShared, false),
+        Kind { loses_data: true, ..thing("test.space", MarkPlace::TargetShared, false) },
         Kind { write_only: &["/password"], owned_by_key: &[], ..thing("test.login", MarkPlace::Target, false) },
     ])
 }
@@ -153,7 +156,7 @@ pub fn plan(world: &Json) -> Plan {
     let unfinished: Vec<Applied> =
         fields(&world["unfinished"]).map(|(at, json)| applied(&catalogue, at, json)).collect();
     let mut observed: BTreeMap<_, KindObservation> = BTreeMap::new();
-    for name in ["test.thing", "test.note", "test.bill", "test.login", "test.store"] {
+    for name in ["test.thing", "test.note", "test.bill", "test.login", "test.store", "test.user", "test.space"] {
         let of_kind = |json: &&Json| kind(&catalogue, json).name == name;
         let there = world["there"].as_array().into_iter().flatten().filter(of_kind).map(|json| {
             let present = present(json);

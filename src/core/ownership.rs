@@ -98,8 +98,28 @@ pub fn of(claim: &Claim<'_>, present: &Present) -> Ownership {
         },
         // It was made, and the run was cut short before it could be marked.
         None if kind.mark == MarkPlace::TargetAfterwards && begun => Ownership::Ours { outdated: true },
-        None if recorded.is_some() => Ownership::NotOurs(NotOurs::MarkGone),
-        None => Ownership::NotOurs(NotOurs::Unmarked),
+        None => match recorded {
+            Some(applied) if kind.mark == MarkPlace::TargetShared => match applied.address == *address {
+                true => Ownership::Ours { outdated: true },
+                false => Ownership::Moved { from: applied.address.clone() },
+            },
+            Some(_) => Ownership::NotOurs(NotOurs::MarkGone),
+            None => Ownership::NotOurs(NotOurs::Unmarked),
+        },
+    }
+}
+
+/// Determines who owns a resource that is to be deleted. Data is never deleted by the record alone where a mark could tell whose
+/// it is: somebody else may have made another resource of that name.
+pub fn of_deleted(claim: &Claim<'_>, present: &Present) -> Ownership {
+    let is_shared = claim.kind.mark == MarkPlace::TargetShared;
+    match of(claim, present) {
+        Ownership::Ours { .. } | Ownership::Moved { .. }
+            if is_shared && present.mark.is_none() && claim.kind.loses_data_of(&claim.kind.normal(&present.spec)) =>
+        {
+            Ownership::NotOurs(NotOurs::MarkGone)
+        }
+        ownership => ownership,
     }
 }
 

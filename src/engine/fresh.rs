@@ -188,7 +188,7 @@ impl Fresh {
         }
     }
 
-    /// Whether the existing resource with an identity of a change is ours.
+    /// Whether the existing resource with an identity of a change is ours to delete.
     pub fn owns(&self, change: &Change, identity: &str, present: &Present) -> bool {
         let Some(kind) = self.catalogue.get(&change.kind) else { return false };
         let earlier: Vec<Address> = change.renamed_from.iter().cloned().collect();
@@ -203,7 +203,7 @@ impl Fresh {
             recorded: recorded.into_iter().find(is_it),
             begun: addresses.any(|address| self.begun.contains_key(&(address.clone(), identity.into()))),
         };
-        ownership::of(&claim, present).is_ours()
+        ownership::of_deleted(&claim, present).is_ours()
     }
 
     /// The record of a desired resource, or the one at its address.

@@ -32,6 +32,7 @@ pub fn sentence(reason: &Reason) -> String {
         Reason::RecordMissing => "already managed, but missing from the inventory".into(),
         Reason::RecordOutdated => "the inventory is brought up to date; the target stays as it is".into(),
         Reason::MarkOutdated => "its mark is rewritten with the environment".into(),
+        Reason::MarkRemoved => "its mark was removed outside Tenantry, and is written again".into(),
         Reason::WrittenByOthers => "fields of its spec were written by somebody else; Tenantry takes them over".into(),
         Reason::Moved { from } => format!("was {from}"),
         Reason::MovedWithOwner { from } => format!("renamed with its owner, which was {from}"),

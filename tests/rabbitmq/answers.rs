@@ -98,6 +98,26 @@ fn an_internal_exchange_is_there_though_the_definitions_leave_it_out() {
     });
 }
 
+/// Definitions without anything in them.
+const NOTHING: &str = r#"{"users": [], "vhosts": [], "permissions": [], "topic_permissions": [], "parameters": [],
+    "policies": [], "queues": [], "exchanges": [], "bindings": []}"#;
+
+/// Every broker has a user, or a virtual host: an answer without any is of something else, or of a moment in its start.
+#[test]
+fn definitions_without_anything_in_them_are_no_end_of_everything() {
+    on_rabbitmq("definitions_without_anything_in_them_are_no_end_of_everything", async |target| {
+        let wanted = tenant(target, "acme");
+        let port = serving(&[("/api/definitions", NOTHING), ("/api/vhosts", "[]")]).await;
+        let reader = target.reader_at(&format!("http://a:b@127.0.0.1:{port}"));
+        let asked: Vec<&Desired> = wanted.iter().collect();
+        let observations = observe(&*reader, &asked, &[]).await;
+        for desired in wanted {
+            let found = observations[desired.kind.name].get(desired.identity.as_deref().expect("one"));
+            assert!(matches!(found, Observed::Unknown(_)), "{}: {found:?}", desired.address);
+        }
+    });
+}
+
 /// What stands in front of a server that is starting, or that throttles, answers with a page for people.
 #[test]
 fn a_page_of_a_balancer_says_whether_to_try_again() {

@@ -97,6 +97,9 @@ fn drift_of_every_kind_shows_and_is_repaired() {
         for (index, method, path, body) in [
             (0, "PUT", format!("vhosts/{own}"), description),
             (1, "PUT", format!("users/{own}"), json!({"password": "y", "tags": tags_of(target, &own).await})),
+            // The mark goes with what is set by hand.
+            (0, "PUT", format!("vhosts/{own}"), json!({"description": "Ask Ben."})),
+            (1, "PUT", format!("users/{own}"), json!({"password": "hunter2", "tags": "monitoring"})),
             (2, "PUT", format!("vhost-limits/{own}/max-queues"), json!({"value": 9})),
             (3, "PUT", format!("user-limits/{own}/max-channels"), json!({"value": 9})),
             (4, "PUT", format!("permissions/{own}/{own}"), permission),

@@ -60,6 +60,26 @@ fn a_new_amount_takes_the_lookup_key_over_and_archives_the_old() {
     });
 }
 
+/// The new one is made first: where it is refused, nothing was deleted, and nobody is told so.
+#[test]
+fn a_new_amount_that_is_refused_leaves_the_old_price_as_it_was() {
+    in_account("a_new_amount_that_is_refused_leaves_the_old_price_as_it_was", async |world| {
+        product(world).await;
+        let (old, new) = (price(world, "49.90"), price(world, "59.90"));
+        world.create(&[&old]).await;
+        let found = present(world.observe(&old).await);
+        world.fail(|asked| match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", "/v1/prices") => Fault::Refuse(402),
+            _ => Fault::None,
+        });
+        let failure = world.try_write(&[delete(&old, &found), create(&new)]).await.expect_err("it is refused");
+        world.heal();
+        assert_eq!(failure.step, 0, "{failure}");
+        world.assert_is(&old, world.observe(&old).await);
+        assert_eq!(by_active(world).await, (1, 0));
+    });
+}
+
 #[test]
 fn what_was_cut_short_between_the_two_is_seen_and_archived() {
     in_account("what_was_cut_short_between_the_two_is_seen_and_archived", async |world| {

@@ -199,7 +199,7 @@ impl Target {
         let found = present(observed);
         let differences = compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
         assert_eq!(differences, [], "{}", desired.address);
-        if desired.kind.mark == MarkPlace::Target {
+        if desired.kind.mark != MarkPlace::Inventory {
             assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
         } else {
             assert_eq!(found.mark, None);
@@ -219,7 +219,7 @@ impl Target {
     pub async fn assert_repairs(&self, desired: &Desired, drift: &str) {
         let drifted = present(self.observe(desired).await);
         let differences = compare(&desired.kind, &desired.spec, &drifted.spec, Some(&desired.spec));
-        let secret = desired.kind.mark == MarkPlace::Target && drifted.mark != Some(mark(desired));
+        let secret = desired.kind.mark != MarkPlace::Inventory && drifted.mark != Some(mark(desired));
         assert!(!differences.is_empty() || secret, "drift by {drift} does not show: {drifted:?}");
         self.write(&[update(desired, &drifted, &[])]).await;
         self.assert_settled(&[desired]).await;

@@ -139,7 +139,8 @@ pub fn diff(known: &Known<'_>) -> Verdict {
         Observed::Present(present) => present,
     };
     let (adopts, moved_from, marks) = match ownership::of(&known.claim(), present) {
-        Ownership::Ours { outdated } => (false, None, outdated && present.mark.is_some()),
+        // What was made and never marked gets its mark with the write that ends what was begun.
+        Ownership::Ours { outdated } => (false, None, outdated && (present.mark.is_some() || known.begun.is_none())),
         Ownership::Moved { from } => (false, Some(from), false),
         Ownership::NotOurs(NotOurs::Unmarked | NotOurs::NotOnRecord | NotOurs::MarkGone | NotOurs::Another)
             if desired.adopt =>
@@ -181,11 +182,13 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     if differences.is_empty() && !rewrites {
         return settled(known, present);
     }
-    let drift = differences.iter().any(|difference| difference.drift);
+    let is_unmarked = marks && present.mark.is_none();
+    let outdated = marks && !is_unmarked;
+    let drift = is_unmarked || differences.iter().any(|difference| difference.drift);
     let pending = match differences.is_empty() {
-        true => rewrites,
+        true => rewrites && !is_unmarked,
         // Whose a field is that does not differ says nothing of those that do.
-        false => adopts || marks || moved_from.is_some() || differences.iter().any(|difference| difference.pending),
+        false => adopts || outdated || moved_from.is_some() || differences.iter().any(|difference| difference.pending),
     };
     let cause = match (drift, pending) {
         // Nobody can tell what the write did that was never seen to end: it is finished, not called somebody's doing.

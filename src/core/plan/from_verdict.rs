@@ -201,6 +201,7 @@ fn reason_of(
             Reason::MovedWithOwner { from: old.owner.clone() }
         }
         (_, Some(old)) if differences.is_empty() => Reason::Moved { from: old.clone() },
+        (_, None) if differences.is_empty() && *marks && present.mark.is_none() => Reason::MarkRemoved,
         (_, None) if differences.is_empty() && *marks => Reason::MarkOutdated,
         (_, None) if differences.is_empty() && present.unclaimed => Reason::WrittenByOthers,
         (Cause::Drift, _) => Reason::ChangedOutside,

@@ -63,6 +63,8 @@ pub enum Reason {
     RecordOutdated,
     /// Its mark names no environment.
     MarkOutdated,
+    /// Its mark was removed outside Tenantry, with a field that holds other things too.
+    MarkRemoved,
     /// It is as desired, but the target records some of its fields as somebody else's.
     WrittenByOthers,
     /// Its address in the estate changed.

@@ -85,6 +85,43 @@ fn what_is_not_ours_is_left_alone() {
     "#);
 }
 
+/// Who sets the tags of a user, or the description of a virtual host, takes the mark away with the others. That is drift; data
+/// is not deleted on it.
+#[test]
+fn a_mark_that_goes_with_what_is_set_by_hand_is_drift() {
+    assert_snapshot!(planned(json!({
+        "wanted": {
+            "acme/a": {"kind": "test.user", "name": "a", "size": 1},
+            "acme/b": {"kind": "test.space", "name": "b", "size": 1},
+            "acme/c": {"kind": "test.user", "name": "c", "size": 1},
+            "acme/d": {"kind": "test.user", "name": "d"},
+        },
+        "recorded": {
+            "acme/a": {"kind": "test.user", "name": "a", "size": 1},
+            "acme/b": {"kind": "test.space", "name": "b", "size": 1},
+            "acme/c": {"kind": "test.user", "name": "c", "size": 1},
+            "acme/e": {"kind": "test.user", "name": "e"},
+            "acme/f": {"kind": "test.space", "name": "f"},
+        },
+        "there": [
+            {"kind": "test.user", "name": "a", "size": 2},
+            {"kind": "test.space", "name": "b", "size": 2},
+            {"kind": "test.user", "name": "c", "size": 1},
+            {"kind": "test.user", "name": "d"},
+            {"kind": "test.user", "name": "e"},
+            {"kind": "test.space", "name": "f"},
+        ],
+        "approved": ["acme/e", "acme/f"],
+    })), @r#"
+        update acme/a (drift, changedOutside) /size: 2 → 1
+        update acme/b (drift, changedOutside) /size: 2 → 1
+        update acme/c (drift, markRemoved)
+        delete acme/e (pending, notWanted)
+        blocked acme/d (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
+        blocked acme/f (TY0415) {"code":"unwantedNotOurs","cause":{"code":"markGone"}}
+    "#);
+}
+
 /// Moves.
 #[test]
 fn an_id_that_was_renamed_moves_what_is_there() {

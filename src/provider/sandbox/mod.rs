@@ -20,6 +20,8 @@ pub use write::SandboxWriter;
 
 use faults::{Faults, NoFaults};
 use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::value::Map;
+use tenantry_provider::contract::{ProviderError, Step};
 use write::Validators;
 
 /// The simulated world, and what goes wrong in it.
@@ -45,6 +47,15 @@ impl Sandbox {
 
     pub fn reader(&self, target: &str) -> SandboxReader {
         SandboxReader { world: self.world.clone(), target: target.into(), faults: self.faults.clone() }
+    }
+
+    /// Puts resources into a target of the world as they are said to be, with what it told of each: nothing is checked, as what
+    /// is on record was written once.
+    ///
+    /// # Errors
+    /// If the world cannot be written.
+    pub async fn seed(&self, target: &str, seeds: &[(Step, Map)]) -> Result<(), ProviderError> {
+        self.writer(target).seed(seeds).await
     }
 
     pub fn writer(&self, target: &str) -> SandboxWriter {

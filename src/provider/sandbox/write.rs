@@ -100,6 +100,23 @@ fn failed(attempted: impl Into<String>, error: sqlx::Error) -> ProviderError {
 }
 
 impl SandboxWriter {
+    pub(super) async fn seed(&self, seeds: &[(Step, Map)]) -> Result<(), ProviderError> {
+        let failed = |error| failed("filling the sandbox", error);
+        let Some(mut connection) = self.world.connection().await.map_err(failed)? else {
+            let cause = "it was opened for reading only";
+            return Err(ProviderError::new(ErrorClass::Fatal, "filling the sandbox", cause));
+        };
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut part = Part::read(&mut transaction, &self.target, &[]).await.map_err(failed)?;
+        for (step, outputs) in seeds {
+            if let StepAction::Create { spec, secrets } = &step.action {
+                store(&mut part, step, &step.kind.normal(spec), secrets, outputs);
+            }
+        }
+        part.write(&mut transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
     fn step(&self, part: &mut Part<'_>, step: &Step) -> Result<Written, ProviderError> {
         let Step { kind, identity, action, mark: _, idempotency_key } = step;
         let attempted = |verb: &str| format!("{verb} {} `{identity}` in the sandbox", kind.name);
@@ -228,7 +245,7 @@ impl SandboxWriter {
 fn store(part: &mut Part<'_>, step: &Step, spec: &Normal, secrets: &[String], outputs: &Map) {
     let Step { kind, identity, mark, .. } = step;
     let mark = match kind.mark {
-        MarkPlace::Target | MarkPlace::TargetAfterwards => Some(mark.clone()),
+        MarkPlace::Target | MarkPlace::TargetAfterwards | MarkPlace::TargetShared => Some(mark.clone()),
         MarkPlace::Inventory => None,
     };
     let name = kind.name_of(spec).unwrap_or_default().into_owned();

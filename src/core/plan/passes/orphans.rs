@@ -261,7 +261,7 @@ fn stands_against(
     let Applied { address, kind: kind_name, identity, .. } = applied;
     let scope = inputs.scope();
     let claim = Claim { scope: &scope, kind, address, earlier: &[], recorded: Some(applied), begun };
-    let cause = match ownership::of(&claim, present) {
+    let cause = match ownership::of_deleted(&claim, present) {
         // The step may not have been carried out, and what exists may be somebody else's.
         _ if source == Source::OpenStep && present.mark.is_none() && !is_as_begun(kind, applied, present) => {
             NotOurs::Another

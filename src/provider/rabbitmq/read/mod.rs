@@ -77,6 +77,20 @@ impl RabbitMqReader {
     }
 }
 
+/// The definitions, unless they are an answer without anything in it: every broker has the user who asks, or at least a
+/// virtual host, and whoever answers so for whatever is asked would have everything made again.
+fn believed(definitions: Json) -> Result<Json, Arc<str>> {
+    let mut lists = ["users", "vhosts", "permissions"].into_iter().map(|name| definitions.get(name));
+    match lists.all(|list| list.and_then(Json::as_array).is_some_and(Vec::is_empty)) {
+        true => Err(
+            "the definitions that RabbitMQ returned have no user and no virtual host, but a broker has at least one; \
+                     check that the target's `url` is the address of the management API"
+                .into(),
+        ),
+        false => Ok(definitions),
+    }
+}
+
 /// The tags of whom the API shows every virtual host (the manual's "Management plugin", permissions).
 const SEE_ALL: [&str; 2] = ["administrator", "monitoring"];
 
@@ -147,7 +161,7 @@ fn answer(kind: &Kind, estate: &str, subjects: &[Subject<'_>], found: Vec<Found>
 fn is_named(kind: &Kind, spec: &Map) -> bool {
     kind.identity.iter().all(|field| match *field {
         "vhost" | "user" => spec.get(field).and_then(Value::as_str).is_some_and(|name| !name.is_empty()),
-        "name" if kind.mark == MarkPlace::Target => !text(spec, field).is_empty(),
+        "name" if kind.mark == MarkPlace::TargetShared => !text(spec, field).is_empty(),
         _ => spec.contains(field),
     })
 }
@@ -178,7 +192,9 @@ impl Reader for RabbitMqReader {
         let needs_vhosts = asked.contains_key(vhost::NAME);
         let needs_definitions = asked.keys().any(|kind| *kind != vhost::NAME);
         let vhosts = async { if needs_vhosts { self.fetch(&["vhosts"]).await } else { Ok(Json::Null) } };
-        let definitions = async { if needs_definitions { self.fetch(&["definitions"]).await } else { Ok(Json::Null) } };
+        let definitions = async {
+            if needs_definitions { self.fetch(&["definitions"]).await.and_then(believed) } else { Ok(Json::Null) }
+        };
         let (mut vhosts, mut definitions) = futures::join!(vhosts, definitions);
         if definitions.is_err() && vhosts.is_ok() {
             // Whoever may see the definitions sees every virtual host; anybody else perhaps only their own.

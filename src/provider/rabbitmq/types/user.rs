@@ -32,7 +32,7 @@ pub fn kind() -> Kind {
     Kind {
         write_only: &["/password"],
         sensitive: &["/password"],
-        mark: MarkPlace::Target,
+        mark: MarkPlace::TargetShared,
         batch: Batch::Sequence,
         name_limits: const { &[name_limit("/name")] },
         normalise: |fields| fields.map("tags", Value::as_set),

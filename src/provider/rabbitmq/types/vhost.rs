@@ -26,7 +26,7 @@ pub const NAME: &str = "rabbitmq.vhost";
 pub fn kind() -> Kind {
     Kind {
         // Everything in it.
-        mark: MarkPlace::Target,
+        mark: MarkPlace::TargetShared,
         batch: Batch::Sequence,
         name_limits: const { &[name_limit("/name")] },
         check: |spec| check_names(spec, &["name"]),

@@ -383,7 +383,8 @@ impl Writer for StripeWriter {
             (Err(failure), is_written) => {
                 let (failure, is_in_doubt) = self.failed(after, failure, is_written).await;
                 let error = failure.into_provider_error(self.attempted(after));
-                let mut failed = failed(error, 1, Vec::new(), after.secret_values());
+                // Nothing was deleted before it.
+                let mut failed = failed(error, 0, Vec::new(), after.secret_values());
                 failed.error.is_in_doubt = is_in_doubt;
                 Err(failed)
             }
