@@ -26,6 +26,7 @@ mod postgres;
 mod properties;
 mod rabbitmq;
 mod redis;
+mod rehearse;
 mod review;
 mod s3;
 mod sandbox;

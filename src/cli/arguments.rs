@@ -211,6 +211,10 @@ pub struct Plan {
     /// Save the plan to a file; `apply FILE` applies exactly this plan.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Ask no target: plan against what was last recorded, play the plan through in a sandbox that begins with it, and say how
+    /// it would end. Needs read access to the store, and no other credentials.
+    #[arg(long, conflicts_with_all = ["out", "sandbox"])]
+    pub rehearse: bool,
     /// End with 2 if there are changes.
     #[arg(long)]
     pub detailed_exitcode: bool,

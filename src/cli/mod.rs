@@ -24,6 +24,7 @@ mod notice;
 mod output;
 mod plan;
 mod progress;
+mod rehearse;
 mod report;
 mod schema;
 mod secret;

@@ -102,7 +102,7 @@ impl Output {
         self.stderr(|page| page.laid_out(&page::shown(question)));
     }
 
-    fn stderr(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) {
+    pub fn stderr(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) {
         let mut stream = BufWriter::new(AutoStream::new(io::stderr(), self.choice));
         // There is nobody to tell that stderr does not work.
         let _ = write(&mut Page::new(&mut stream)).and_then(|()| stream.flush());

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::arguments::{self, Format, Global, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::rehearse;
 use super::session::Session;
 use tenantry_core::changed::Changed;
 use tenantry_core::desired::sql_fields;
@@ -24,23 +25,43 @@ use tenantry_store::contract::Store;
 
 pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    if command.rehearse {
+        return rehearse::run(global, command, session, output).await;
+    }
     session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets_at_hand()?;
-    let touched = touched(global, command, &session, output)?;
-    let selected = session.selected(&command.selection)?;
-    let is_asked_for =
-        |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
+    let is_asked_for = asked_for(global, command, &session, output)?;
     let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
     show(&plan, &session.catalogue, session.folder(), output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
         output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
     }
-    Ok(match exit(&plan) {
+    Ok(exit_of(&plan, command))
+}
+
+/// The exit code for a plan that was asked for.
+pub fn exit_of(plan: &Plan, command: &arguments::Plan) -> Exit {
+    match exit(plan) {
         Exit::Done if command.detailed_exitcode && !plan.is_empty() => Exit::Changes,
         exit => exit,
-    })
+    }
+}
+
+/// The owners that a plan is asked for.
+///
+/// # Errors
+/// Those of [`Session::selected`], and if the revision to compare with does not exist.
+pub fn asked_for(
+    global: &Global,
+    command: &arguments::Plan,
+    session: &Session,
+    output: &Output,
+) -> Result<impl Fn(&Owner) -> bool + Sync + use<>, Failure> {
+    let touched = touched(global, command, session, output)?;
+    let selected = session.selected(&command.selection)?;
+    Ok(move |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner)))
 }
 
 /// The owners that the changes since a revision can touch; nothing if that is not asked for, or if it can be everything.
@@ -86,7 +107,8 @@ pub async fn make(
     make_for(session, store, Some(secrets), &session.selected(selection)?, output).await
 }
 
-async fn make_for(
+/// [`make`] for some owners, and where need be without the secret store.
+pub async fn make_for(
     session: &Session,
     store: &dyn Store,
     secrets: Option<&dyn SecretStore>,

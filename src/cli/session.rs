@@ -135,6 +135,14 @@ impl Session {
         &self.folder
     }
 
+    /// Simulates every target from now on, with store, secrets and sandbox in a folder of their own.
+    pub fn simulate_in(&mut self, folder: &Path) {
+        self.environment.targets.values_mut().for_each(|target| target.sandbox = true);
+        folder.clone_into(&mut self.state);
+        self.rehearsal = true;
+        self.mode = OpenMode::ReadWrite;
+    }
+
     /// Opens everything for writing from now on.
     pub fn open_for_writing(&mut self) {
         self.mode = OpenMode::ReadWrite;

@@ -7,6 +7,7 @@ pub mod outcome;
 pub mod plan;
 pub mod rebuild;
 mod records;
+pub mod rehearsal;
 pub mod request;
 mod run;
 mod secrets;
