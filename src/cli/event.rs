@@ -23,6 +23,8 @@ const MOST_BYTES: u64 = 1 << 20;
 pub fn run(global: &Global, command: &arguments::Event, output: &Output) -> Result<Exit, Failure> {
     change::check_is_folder(global)?;
     let bytes = read(&command.file)?;
+    let body = Body::parse(&bytes).map_err(refused)?;
+    check_is_signed(command, body.form)?;
     let now = match global.now {
         Some(now) => now,
         None => system::clock()?,
@@ -31,8 +33,9 @@ pub fn run(global: &Global, command: &arguments::Event, output: &Output) -> Resu
     let place = Place::on(global, branch);
     let session = place.open(output)?;
     let table = &session.estate.config.events;
-    let body = Body::parse(&bytes).map_err(refused)?;
-    check_signature(&session, table, command, &body, &bytes)?;
+    if let Some(header) = &command.signature {
+        check_signature(&session, table, header, body.form, &bytes)?;
+    }
     let event = match body.read(table).map_err(refused)? {
         Read::Event(event) => event,
         Read::Other { id, sort } => {
@@ -48,7 +51,7 @@ pub fn run(global: &Global, command: &arguments::Event, output: &Output) -> Resu
     }
     let meaning = event::meaning(&session.estate, table, &event).map_err(refused)?;
     let tenant = meaning.tenant();
-    if let Some(newer) = past.newer(tenant, event.time) {
+    if let Some(newer) = meaning.names().find_map(|name| past.newer(name, event.time)) {
         let id = &event.id;
         output.note(&format!("{id} is older than {newer}, which was already taken for {tenant}; nothing was written."));
         return told(&place, Some(tenant.as_str()), id, "outdated", output);
@@ -102,31 +105,32 @@ fn edits(session: &Session, meaning: &Meaning<'_>) -> Result<Edits, Failure> {
     Ok(edits)
 }
 
+/// Whether an event has a signature, unless it need not have one: before anything else is done with it.
+fn check_is_signed(command: &arguments::Event, form: Form) -> Result<(), Failure> {
+    let (message, help) = match (form, &command.signature, command.unsigned) {
+        (_, Some(_), _) | (Form::Generic, None, true) => return Ok(()),
+        (Form::Stripe, None, _) => {
+            let help = "give the value of the header `Stripe-Signature` with `--signature`";
+            ("an event of Stripe is not taken without its signature", help)
+        }
+        (Form::Generic, None, false) => {
+            ("the event has no signature", "give it with `--signature`; `--unsigned` takes the event without one")
+        }
+    };
+    Err(Failure::new(Exit::Refused, message).help(help))
+}
+
 /// Nobody but its sender can make us edit anything.
 fn check_signature(
     session: &Session,
     table: &EventsTable,
-    command: &arguments::Event,
-    body: &Body,
+    header: &str,
+    form: Form,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    let (reference, place) = match body.form {
+    let (reference, place) = match form {
         Form::Stripe => (table.stripe.as_ref().and_then(|stripe| stripe.secret.as_ref()), "[events.stripe]"),
         Form::Generic => (table.secret.as_ref(), "[events]"),
-    };
-    if command.unsigned {
-        return match body.form {
-            Form::Generic => Ok(()),
-            Form::Stripe => Err(Failure::new(Exit::Refused, "an event of Stripe is not taken without its signature")
-                .help("give the value of the header `Stripe-Signature` with `--signature`")),
-        };
-    }
-    let Some(header) = &command.signature else {
-        let help = match body.form {
-            Form::Stripe => "give the value of the header `Stripe-Signature` with `--signature`",
-            Form::Generic => "give its signature with `--signature`; `--unsigned` takes it without one",
-        };
-        return Err(Failure::new(Exit::Refused, "the event has no signature").help(help));
     };
     let wrong = |why: String| {
         Failure::new(Exit::Error, format!("setting `secret` in the table {place} of tenantry.toml: {why}"))

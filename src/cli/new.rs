@@ -51,16 +51,17 @@ fn given(estate: &Estate, id: &str) -> Result<Name, Failure> {
 
 /// An id of a company's name.
 fn made(estate: &Estate, company: &str) -> Result<Name, Failure> {
-    let Some(readable) = tenant_id::readable(company) else {
-        return Err(Failure::new(Exit::Usage, format!("no id can be made of the name `{company}`"))
-            .help("choose one of Latin letters, digits and hyphens with `--id`"));
-    };
     // Half a million suffixes: one that is free is found soon.
-    let ids = std::iter::repeat_with(|| format!("{readable}-{}", tenant_id::suffix(rand::random()))).take(1000);
-    let free = ids.into_iter().find(|id| !new::is_taken(estate, id)).and_then(|id| Name::new(&id).ok());
-    free.ok_or_else(|| {
-        Failure::new(Exit::Error, format!("no id of `{company}` is free")).help("choose one with `--id`")
-    })
+    for _ in 0..1000 {
+        let Some(id) = new::id(company, rand::random()) else {
+            return Err(Failure::new(Exit::Usage, format!("no id can be made of the name `{company}`"))
+                .help("choose one of Latin letters, digits and hyphens with `--id`"));
+        };
+        if !new::is_taken(estate, &id) {
+            return Name::new(&id).map_err(|error| Failure::new(Exit::Error, format!("`{id}` is not an id: {error}")));
+        }
+    }
+    Err(Failure::new(Exit::Error, format!("no id of `{company}` is free")).help("choose one with `--id`"))
 }
 
 fn tier<'a>(estate: &'a Estate, asked: Option<&'a str>) -> Result<&'a str, Failure> {

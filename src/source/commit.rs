@@ -189,11 +189,17 @@ impl Branch {
         let repository = &self.located.repository;
         self.signature(Timestamp::UNIX_EPOCH)?;
         let file = self.path(path);
-        if let Ok(tree) = repository.find_commit(self.base).and_then(|commit| commit.tree())
-            && tree.get_path(&file).is_ok_and(|entry| entry.filemode() == LINK_MODE)
-        {
-            let help = "edit the file that it leads to by hand; nothing was written";
-            return Err(failed(format!("{path} is a symbolic link"), help));
+        let tree = repository.find_commit(self.base).and_then(|commit| commit.tree());
+        let tree = tree.map_err(|error| of_git("reading the commit", &error))?;
+        // A link, and what lies behind one or in a submodule, is not a file of this tree.
+        let folders = file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        let is_elsewhere = tree.get_path(&file).is_ok_and(|entry| entry.filemode() == LINK_MODE)
+            || folders
+                .into_iter()
+                .any(|folder| tree.get_path(folder).is_ok_and(|entry| entry.kind() != Some(git2::ObjectType::Tree)));
+        if is_elsewhere {
+            let help = "edit it without `--branch` and `--commit`, and commit with `git`; nothing was written";
+            return Err(failed(format!("{path} is a symbolic link, or lies behind one or in a submodule"), help));
         }
         if !self.is_checked_out {
             return Ok(());

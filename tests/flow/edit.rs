@@ -130,6 +130,23 @@ fn an_estate_below_the_top_of_a_repository_is_committed_at_its_place() {
     assert_eq!(flow.status(), []);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_lies_behind_a_link_is_edited_but_not_committed_in_its_place() {
+    let flow = Flow::new();
+    flow.estate.write("more/fox.yaml", &DOG.replace("name: dog", "name: fox"));
+    std::os::unix::fs::symlink("../more", flow.path().join("tenants/more")).expect("a link");
+    flow.commit_all("Link");
+    for into in [&["--commit"][..], &["--branch", "fox"]] {
+        let arguments: Vec<&str> = ["edit", "fox", "tier=small"].iter().chain(into).copied().collect();
+        flow.run(&arguments).fails(1, "is a symbolic link, or lies behind one");
+    }
+    assert_eq!(flow.status(), []);
+    flow.run(&["edit", "fox", "tier=small"]).ok();
+    assert_eq!(flow.status(), [("more/fox.yaml".to_owned(), Status::WT_MODIFIED)]);
+    assert!(fs::symlink_metadata(flow.path().join("tenants/more")).expect("it is there").is_symlink());
+}
+
 #[test]
 fn line_endings_and_a_byte_order_mark_stay() {
     let flow = Flow::new();

@@ -77,6 +77,10 @@ fn subscription(customer: &str, price: &str) -> Json {
     json!({"customer": customer, "status": "active", "metadata": {}, "items": {"data": [{"price": price}]}})
 }
 
+fn updated_of(flow: &Flow, id: &str, second: i64, price: &str) -> Said {
+    flow.stripe(&stripe(id, "customer.subscription.updated", second, &subscription("cus_dog", price)))
+}
+
 #[test]
 fn an_event_of_stripe_becomes_a_commit_on_a_branch() {
     let flow = flow();
@@ -122,15 +126,27 @@ fn a_history_that_was_cut_off_is_not_taken_for_the_whole() {
 #[test]
 fn an_older_event_does_not_undo_a_newer_one() {
     let flow = flow();
-    let updated = |id: &str, second, price: &str| {
-        flow.stripe(&stripe(id, "customer.subscription.updated", second, &subscription("cus_dog", price)))
-    };
+    let updated = |id: &str, second, price: &str| updated_of(&flow, id, second, price);
     updated("evt_2", 20, "small-monthly").ok();
     let late = updated("evt_1", 10, "large-monthly");
     assert!(late.err.contains("evt_1 is older than evt_2, which was already taken for dog"), "{}", late.err);
     late.ok();
     assert!(flow.read_at(BRANCH, "tenants/dog.yaml").contains("tier: small"));
-    // One that asks for nothing new counts too.
+    // Under another name too.
+    let flow = self::flow();
+    updated_of(&flow, "evt_2", 20, "small-monthly").ok();
+    let text = flow.read_at(BRANCH, "tenants/dog.yaml").replace("name: dog", "name: wolf\n  previously: [dog]");
+    flow.estate.write("tenants/dog.yaml", &text);
+    flow.commit_all(&format!("Rename\n\n{}", flow.tip(BRANCH).message().expect("UTF-8")));
+    flow.repository.find_branch(BRANCH, git2::BranchType::Local).expect("it is there").delete().expect("deleted");
+    assert!(updated_of(&flow, "evt_1", 10, "large-monthly").err.contains("evt_1 is older than evt_2"));
+}
+
+#[test]
+fn an_event_that_asks_for_nothing_new_counts_too() {
+    let flow = flow();
+    let updated = |id: &str, second, price: &str| updated_of(&flow, id, second, price);
+    updated("evt_2", 20, "small-monthly").ok();
     let same = updated("evt_4", 40, "small-monthly");
     assert!(same.err.contains("only the event was recorded"), "{}", same.err);
     same.ok();
@@ -160,13 +176,13 @@ fn only_signed_events_are_taken() {
     let event = stripe("evt_1", "customer.subscription.updated", 1, &subscription("cus_dog", "small-monthly"));
     let body = event.to_string();
     let signed = |secret: &str, at: i64| signature(secret, at, &body);
-    flow.event(&body, &[]).fails(3, "the event has no signature");
+    flow.event(&body, &[]).fails(3, "not taken without its signature");
     flow.event(&body, &["--unsigned"]).fails(3, "not taken without its signature");
     flow.event(&body, &["--signature", &signed("whsec_b", 0)]).fails(3, "the signature does not fit the event");
     flow.event(&body, &["--signature", &signed("whsec_a", -301)]).fails(3, "more than 300 seconds from now");
     flow.event(&body.replace("small", "large"), &["--signature", &signed("whsec_a", 0)]).fails(3, "does not fit");
     let generic = json!({"id": "e", "time": NOW, "type": "payment.failed", "tenant": "dog"}).to_string();
-    flow.event(&generic, &[]).fails(3, "`--unsigned` takes it without one");
+    flow.event(&generic, &[]).fails(3, "`--unsigned` takes the event without one");
     flow.event(&generic, &["--signature", &signature("whsec_a", 0, &generic)]).fails(3, "does not fit");
     assert!(flow.repository.find_branch(BRANCH, git2::BranchType::Local).is_err(), "nothing was written");
     flow.event(&generic, &["--signature", &signature("b", 0, &generic)]).ok();

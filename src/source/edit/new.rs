@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Change, set};
 use tenantry_core::model::document::{API_VERSION, Estate, Phase};
 use tenantry_core::model::names::Name;
+use tenantry_core::model::tenant_id;
 use tenantry_core::model::value::Value;
 use tenantry_core::yaml::{self, Entry, Yaml};
 
@@ -35,6 +36,19 @@ pub fn path(estate: &Estate, name: &Name) -> String {
     let most = folders.iter().rev().max_by_key(|(_, count)| **count);
     let (folder, extension) = most.map_or((FOLDER, "yaml"), |(place, _)| *place);
     format!("{folder}/{name}.{extension}")
+}
+
+/// An id of a company's name and of chance; `None` if nothing of the name can be written in Latin letters. It is never one that is
+/// reserved: `pg-tools-x7np` would be a schema that PostgreSQL refuses.
+pub fn id(company: &str, random: [u8; tenant_id::SUFFIX_CHARACTERS]) -> Option<String> {
+    let readable = tenant_id::readable(company)?;
+    let with_suffix = |readable: &str| format!("{readable}-{}", tenant_id::suffix(random));
+    let id = with_suffix(&readable);
+    if !tenant_id::is_reserved(&id) {
+        return Some(id);
+    }
+    let rest: String = readable.chars().take(tenant_id::MOST_CHARACTERS - 2).collect();
+    Some(with_suffix(&format!("t-{}", rest.trim_end_matches('-'))))
 }
 
 /// Whether a tenant has or had a name.
@@ -76,4 +90,17 @@ pub fn text(estate: &Estate, path: &str, tenant: &Tenant<'_>) -> String {
         Entry::new("spec", entries(&document["spec"], fixed, &super::write::ORDER)),
     ]);
     format!("{}{}", schema.unwrap_or_default(), yaml::text(&yaml, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_company_gets_an_id_that_a_system_keeps_for_itself() {
+        let id = |company: &str| id(company, [0, 1, 2, 3]).unwrap_or_default();
+        let ids = ["Acme", "PG Tools", "Kube", "Kube-Container-Werke AG", "株式会社"].map(id);
+        assert_eq!(ids, ["acme-bcdf", "t-pg-tools-bcdf", "t-kube-bcdf", "t-kube-container-wer-bcdf", ""]);
+        assert!(ids.iter().all(|id| !tenant_id::is_reserved(id)));
+    }
 }

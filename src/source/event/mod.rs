@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::generic::schema;
 pub use self::past::{Past, trailers};
 
-use super::edit::new::is_taken;
+use super::edit::new::{id, is_taken};
 use super::edit::{Change, field};
 use tenantry_core::diagnostics::nearest;
 use tenantry_core::model::config::EventsTable;
@@ -174,6 +174,15 @@ impl Meaning<'_> {
             Self::New { name, .. } => name,
         }
     }
+
+    /// The names that the tenant has and had.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let previously = match self {
+            Self::Edit { tenant, .. } => &tenant.metadata.previously[..],
+            Self::New { .. } => &[],
+        };
+        std::iter::once(self.tenant()).chain(previously)
+    }
 }
 
 /// The edit that an event means in an estate.
@@ -315,15 +324,15 @@ fn new<'e>(estate: &'e Estate, table: &EventsTable, event: &Event) -> Result<Mea
     let name = match &event.tenant {
         Some(name) => name.clone(),
         None => {
-            let readable = tenant_id::readable(&display_name).unwrap_or_else(|| "tenant".to_owned());
             // Of the event's id, so that the same event makes the same tenant.
             let hash = Sha256::digest(event.id.as_bytes());
-            let names = hash.windows(tenant_id::SUFFIX_CHARACTERS).map(|bytes| {
+            let ids = hash.windows(tenant_id::SUFFIX_CHARACTERS).filter_map(|bytes| {
                 let mut random = [0; tenant_id::SUFFIX_CHARACTERS];
                 random.copy_from_slice(bytes);
-                format!("{readable}-{}", tenant_id::suffix(random))
+                // A name without Latin letters is one that a person may choose later.
+                id(&display_name, random).or_else(|| id("tenant", random))
             });
-            names.into_iter().find(|name| !is_taken(estate, name)).unwrap_or(readable)
+            ids.into_iter().find(|id| !is_taken(estate, id)).unwrap_or_default()
         }
     };
     let invalid =
