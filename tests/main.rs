@@ -12,6 +12,7 @@ mod drift;
 mod estates;
 mod explain;
 mod fingerprint;
+mod flow;
 mod guides;
 mod history;
 mod http;

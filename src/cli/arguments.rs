@@ -22,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do · 1 error · 2 ch
 3 refused by a guard · 4 stale plan or lock held · 5 partly done or blocked · 64 usage";
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Folder of the estate.
     #[arg(
@@ -147,6 +147,12 @@ pub enum Format {
 pub enum Command {
     /// Create a new estate in the folder, with a tier, a blueprint and a tenant to begin with.
     Init(Init),
+    /// Write the document of a new tenant, with an id from the company's name.
+    New(New),
+    /// Set or remove fields of a tenant in its document. Comments, order and notation of everything else stay.
+    Edit(Edit),
+    /// Make the edit that an event about a subscription means, on a branch, and commit it.
+    Event(Event),
     /// Check every document without connecting to any target.
     Validate,
     /// Show what apply would do. Writes nothing.
@@ -188,6 +194,70 @@ pub enum Command {
 pub struct Init {
     /// Name of the estate, a DNS label that is part of every mark. The folder's name if absent.
     pub name: Option<String>,
+}
+
+/// Where an edit is written.
+#[derive(Debug, Args)]
+pub struct EditInto {
+    /// Commit it to this branch, which is created if it does not exist. Work tree and index stay as they are.
+    #[arg(long, value_name = "NAME", conflicts_with = "commit")]
+    pub branch: Option<String>,
+    /// Commit it to the branch that is checked out. The file must have no uncommitted changes.
+    #[arg(long)]
+    pub commit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// The company's name as people write it.
+    #[arg(value_name = "NAME")]
+    pub company: String,
+    /// Further fields, such as quotas.users=200 or values.region=eu.
+    #[arg(value_name = "FIELD=VALUE")]
+    pub fields: Vec<String>,
+    /// The tenant's id; by default made of the company's name and a random suffix.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Its tier; may be left out if there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub tier: Option<String>,
+    /// Its phase: trial, active or suspended.
+    #[arg(long, value_name = "PHASE", default_value = "active", value_parser = phase)]
+    pub phase: tenantry_core::model::document::Phase,
+    #[command(flatten)]
+    pub into: EditInto,
+}
+
+/// A phase that a tenant can begin in.
+fn phase(text: &str) -> Result<tenantry_core::model::document::Phase, String> {
+    let phase = tenantry_core::model::document::Phase::named(text).filter(|phase| phase.may_follow(None));
+    phase.ok_or_else(|| "a tenant begins in the phase trial, active or suspended".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct Edit {
+    /// The tenant's name.
+    pub tenant: String,
+    /// FIELD=VALUE sets a field, FIELD- removes it: tier=enterprise, quotas.users=200, values.regions=[eu, us], features-.
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    pub fields: Vec<String>,
+    #[command(flatten)]
+    pub into: EditInto,
+}
+
+#[derive(Debug, Args)]
+pub struct Event {
+    /// The file with the event as it was received; `-` for stdin.
+    pub file: PathBuf,
+    /// The value of the request's header `Stripe-Signature`, or a signature of the same form of an event in the generic form.
+    #[arg(long, value_name = "HEADER", env = "TENANTRY_EVENT_SIGNATURE", conflicts_with = "unsigned")]
+    pub signature: Option<String>,
+    /// Take an event in the generic form without a signature.
+    #[arg(long)]
+    pub unsigned: bool,
+    /// The branch to commit to, which is created if it does not exist. It must not be checked out.
+    #[arg(long, value_name = "NAME", default_value = "tenantry/events")]
+    pub branch: String,
 }
 
 /// The tenants that a command is applied to.
@@ -247,6 +317,9 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 pub struct Drift {
     #[command(flatten)]
     pub selection: Selection,
+    /// Write what is there into the documents of the estate, for this resource. May be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub accept: Vec<String>,
     /// Also write a JUnit report to a file, with a case for each tenant.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -443,7 +516,7 @@ pub enum Target {
 
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// A document's kind (tenant, tier, blueprint, approval), `tenantry.toml`, or a kind of resource such as
+    /// A document's kind (tenant, tier, blueprint, approval), `tenantry.toml`, `event`, or a kind of resource such as
     /// postgres.schema. A list of all if absent.
     pub subject: Option<String>,
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::accept;
 use super::arguments::{self, Format, Global};
+use super::change;
 use super::error::{Exit, Failure};
 #[cfg(feature = "notify")]
 use super::notice;
@@ -27,6 +29,9 @@ use tenantry_store::contract::JournalEvent;
 
 pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -> Result<Exit, Failure> {
     let begin = system::now();
+    if !command.accept.is_empty() {
+        change::check_is_folder(global)?;
+    }
     let mode = if command.notifies() { OpenMode::ReadWrite } else { OpenMode::ReadOnly };
     let session = Session::open(global, mode, output)?;
     session.tell_simulated(output);
@@ -41,6 +46,9 @@ pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -
             rule.owner, rule.field, rule.expires, rule.reason
         );
         output.say(&text);
+    }
+    if !command.accept.is_empty() {
+        return accept::run(global, &command.accept, &session, &*store, &drift, output).await;
     }
     show(&plan, &drift, &session, output)?;
     let end = system::now();

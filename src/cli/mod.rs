@@ -3,14 +3,18 @@
 //! stdout is data, stderr is everything else. Only [`error`] turns failures into messages and exit codes; only [`system`] reads
 //! time, variables and names from the operating system.
 
+mod accept;
 mod apply;
 mod arguments;
+mod change;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod completions;
 mod doctor;
 mod drift;
+mod edit;
 mod error;
+mod event;
 mod explain;
 mod history;
 #[cfg(feature = "kubernetes")]
@@ -19,6 +23,7 @@ mod init;
 mod inventory;
 mod list;
 mod lock;
+mod new;
 #[cfg(feature = "notify")]
 mod notice;
 mod output;
@@ -80,6 +85,9 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
     arguments.check_format()?;
     match &arguments.command {
         Command::Init(command) => init::run(global, command, output),
+        Command::New(command) => new::run(global, command, output),
+        Command::Edit(command) => edit::run(global, command, output),
+        Command::Event(command) => event::run(global, command, output),
         Command::Validate => validate::run(global, output),
         Command::Plan(command) => plan::run(global, command, output).await,
         Command::Apply(command) => apply::run(global, command, output).await,

@@ -1,5 +1,6 @@
 //! An estate that is opened for a command: its documents, environment, store, secrets and targets.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +70,19 @@ impl Session {
     /// # Errors
     /// With every problem of the estate.
     pub fn open(global: &Global, mode: OpenMode, output: &Output) -> Result<Self, Failure> {
+        Self::open_edited(global, mode, output, &BTreeMap::new())
+    }
+
+    /// The same for the estate as it would be with other texts in some of its files, by path.
+    ///
+    /// # Errors
+    /// With every problem of the estate.
+    pub fn open_edited(
+        global: &Global,
+        mode: OpenMode,
+        output: &Output,
+        edited: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
         let clock = system::clock()?;
         let place = match &global.rev {
             Some(rev) => tenantry_source::Place::Revision { directory: global.estate.clone(), rev: rev.clone() },
@@ -76,10 +90,10 @@ impl Session {
         };
         let providers = tenantry_registry::providers();
         let targets = target_forms(&providers);
-        let options = tenantry_source::Options { targets: &targets, ..tenantry_source::Options::default() };
+        let options = tenantry_source::Options { targets: &targets, edited, ..tenantry_source::Options::default() };
         let tenantry_source::Loaded { files, estate, diagnostics } = tenantry_source::load(&place, options);
         let Some(estate) = estate else { return Err(Failure::diagnostics(diagnostics, files)) };
-        if !output.is_quiet() {
+        if !output.is_quiet() && edited.is_empty() {
             output.diagnostics(&diagnostics, &files);
         }
         let configured = resolve::environment(&estate.config, &estate.config_positions, global.environment.as_deref());
@@ -265,7 +279,6 @@ impl Session {
     ///
     /// # Errors
     /// If the variable is not set or the file cannot be read.
-    #[cfg(feature = "notify")]
     pub fn lookup(&self, reference: &str) -> Result<Option<secrecy::SecretString>, String> {
         settings::lookup(reference, &self.folder, &system::variable)
     }

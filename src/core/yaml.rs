@@ -86,6 +86,28 @@ pub fn text(yaml: &Yaml, width: usize) -> String {
     writer.out
 }
 
+/// A value on one line, with lists and maps in brackets.
+pub fn in_one_line(value: &Value) -> String {
+    match value {
+        Value::List(items) => format!("[{}]", items.iter().map(within_brackets).collect::<Vec<_>>().join(", ")),
+        Value::Map(map) => {
+            let field = |(key, value): (&std::sync::Arc<str>, &Value)| {
+                format!("{}: {}", within_brackets(&Value::Text(key.clone())), within_brackets(value))
+            };
+            format!("{{{}}}", map.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        leaf => self::leaf(leaf),
+    }
+}
+
+/// A value within brackets, on one line.
+pub fn within_brackets(value: &Value) -> String {
+    match value {
+        Value::Text(text) if text.contains([',', '[', ']', '{', '}', ':']) => quoted(text),
+        other => in_one_line(other),
+    }
+}
+
 struct Writer {
     out: String,
     width: usize,
@@ -240,7 +262,7 @@ fn literal(text: &str) -> Option<&'static str> {
 }
 
 /// A text, in quotes where it could be anything else without.
-fn scalar(text: &str) -> String {
+pub fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
@@ -268,7 +290,8 @@ fn must_escape(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-fn quoted(text: &str) -> String {
+/// A text in double quotes.
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
@@ -347,6 +370,12 @@ mod tests {
           - bbbbbbbbbbbbb
         verbs: [get, "a, b"]
         "#);
+    }
+
+    #[test]
+    fn a_value_fits_on_one_line_whatever_is_in_it() {
+        let value = Value::from(json!({"a": [1, {"b": "x, y", "c:d": null}], "e": "line\nline", "f": {}, "g": "no"}));
+        insta::assert_snapshot!(in_one_line(&value), @r#"{a: [1, {b: "x, y", "c:d": null}], e: "line\nline", f: {}, g: "no"}"#);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The files of an estate, from a directory or a revision.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tenantry_core::diagnostics::{Code, Diagnostic, Origin, codes};
@@ -41,6 +42,8 @@ pub struct Entry {
 pub enum Content {
     File(PathBuf),
     Blob(git2::Oid),
+    /// In place of what the file has.
+    Text(String),
 }
 
 /// What is wrong with a file, before it has a place in [`SourceFiles`](tenantry_core::diagnostics::SourceFiles).
@@ -105,6 +108,18 @@ impl Problem {
 impl Listing {
     pub fn add(&mut self, path: impl Into<String>, content: Result<Content, Problem>) {
         self.entries.push(Entry { path: path.into(), content });
+    }
+
+    /// Exchanges the content of some files, and adds those that are not there.
+    pub fn edited(mut self, texts: &BTreeMap<String, String>) -> Self {
+        for (path, text) in texts {
+            let content = Ok(Content::Text(text.clone()));
+            match self.entries.iter_mut().find(|entry| entry.path == *path) {
+                Some(entry) => entry.content = content,
+                None => self.add(path, content),
+            }
+        }
+        self.sorted()
     }
 
     /// Puts the entries into the order of their paths.

@@ -48,14 +48,19 @@ pub struct Options<'a> {
     pub threads: usize,
     /// The settings of each provider's targets. Targets of other providers are not checked.
     pub targets: &'a TargetForms,
+    /// Texts by path, relative to the estate, in place of what the files have: the estate as it would be after an edit. A path
+    /// without a file is a new file.
+    pub edited: &'a BTreeMap<String, String>,
 }
 
 static NO_PROVIDERS: LazyLock<TargetForms> = LazyLock::new(TargetForms::default);
+static NOT_EDITED: BTreeMap<String, String> = BTreeMap::new();
 
 impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             targets: &NO_PROVIDERS,
+            edited: &NOT_EDITED,
             // Ten times the largest estate that is planned for; a folder with more is not an estate.
             max_files: 100_000,
             threads: thread::available_parallelism().map_or(1, usize::from).min(16),
@@ -112,12 +117,18 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
     }
 }
 
+/// An estate of texts, by path.
+#[cfg(test)]
+pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
+    read(Listing::default(), None, Options { edited: texts, ..Options::default() })
+}
+
 fn failed(diagnostic: Diagnostic) -> Loaded {
     Loaded { files: SourceFiles::default(), estate: None, diagnostics: vec![diagnostic] }
 }
 
 fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) -> Loaded {
-    let Listing { entries, mut diagnostics, linked: _ } = listing;
+    let Listing { entries, mut diagnostics, linked: _ } = listing.edited(options.edited);
     let config_index = entries.iter().position(|entry| entry.path == CONFIG_PATH);
     let mut texts: BTreeMap<usize, FileRead> = BTreeMap::new();
     let mut read_config = None;
@@ -308,6 +319,7 @@ impl Opener {
     fn open(&self, entry: &Entry, id: FileId, limit: u64) -> FileRead {
         let bytes = match &entry.content {
             Ok(Content::File(path)) => read_bytes(path, limit),
+            Ok(Content::Text(text)) => Ok(text.clone().into_bytes()),
             Ok(Content::Blob(blob)) => match &self.repository {
                 Some(Ok(repository)) => revision::read(repository, *blob, limit),
                 Some(Err(why)) => Err(Problem::unreadable(why)),

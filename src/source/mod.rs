@@ -10,10 +10,13 @@
 
 mod blame;
 mod checkout;
+pub mod commit;
 mod config;
 mod directory;
 mod document;
+pub mod edit;
 mod estate;
+pub mod event;
 mod listing;
 mod load;
 mod manifests;

@@ -21,6 +21,8 @@ pub const CONFIG_FILE: &str = "tenantry.v1.schema.json";
 const PLAN_FILE: &str = "plan.v1.schema.json";
 /// The schema of what `drift` found.
 const DRIFT_FILE: &str = "drift.v1.schema.json";
+/// The schema of an event that `event` takes.
+const EVENT_FILE: &str = "event.v1.schema.json";
 
 /// The file that describes a document of any kind.
 const ANY_DOCUMENT_FILE: &str = "document.v1.schema.json";
@@ -83,6 +85,7 @@ pub fn schemas(targets: &TargetForms) -> Vec<(&'static str, Value)> {
     schemas.push((CONFIG_FILE, config_with(targets)));
     schemas.push((PLAN_FILE, written(tenantry_core::plan::json::schema(), PLAN_FILE)));
     schemas.push((DRIFT_FILE, written(tenantry_core::drift::json::schema(), DRIFT_FILE)));
+    schemas.push((EVENT_FILE, written(super::event::schema(), EVENT_FILE)));
     schemas
 }
 
@@ -133,7 +136,7 @@ fn any_document() -> Value {
     })
 }
 
-/// The schema of what a command writes.
+/// The schema of what a command writes or takes.
 fn written(mut schema: Value, file: &str) -> Value {
     schema["$schema"] = DIALECT.into();
     schema["$id"] = format!("{BASE}{file}").into();

@@ -10,7 +10,8 @@ pub struct Decoded {
     pub problem: Option<(Problem, Span)>,
 }
 
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// What some editors write before the text of a file.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Decodes UTF-8, with or without a byte order mark, and refuses control characters and what is no content of a file.
 ///

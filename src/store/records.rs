@@ -90,10 +90,10 @@ impl Records {
     /// # Errors
     /// [`StoreError::Tampered`] at the first entry that does not fit.
     pub(crate) fn verify(&self) -> Result<(), StoreError> {
-        let mut tip = Tip::start();
-        self.lines.iter().try_for_each(|line| tip.follow(line))?;
         const WRITES: &[JournalEvent] = &[JournalEvent::StepEnded, JournalEvent::RecordMoved];
         const OPENS: &[JournalEvent] = &[JournalEvent::StepBegun];
+        let mut tip = Tip::start();
+        self.lines.iter().try_for_each(|line| tip.follow(line))?;
         let traces = self.inventory.iter().map(|(sequence, _)| (*sequence, WRITES));
         let opened = self.open_steps.iter().map(|sequence| (*sequence, OPENS));
         for (sequence, events) in traces.chain(opened).filter(|(sequence, _)| *sequence != NO_ENTRY) {

@@ -45,7 +45,17 @@ pub struct CompiledResource<'e> {
 impl CompiledResource<'_> {
     /// Where something of this resource stands; `pointer` is relative to the resource.
     pub fn origin(&self, pointer: &str) -> Origin {
-        self.blueprint.positions.origin(&format!("/spec/resources/{}{pointer}", self.index))
+        self.blueprint.positions.origin(&self.pointer(pointer))
+    }
+
+    /// The same as a pointer in the blueprint's document.
+    pub fn pointer(&self, pointer: &str) -> String {
+        format!("/spec/resources/{}{pointer}", self.index)
+    }
+
+    /// The blueprint's document as a whole.
+    pub fn document(&self) -> Origin {
+        self.blueprint.positions.origin("")
     }
 
     /// Where the resource as a whole is declared: its id, which is shorter than its text.

@@ -31,7 +31,7 @@ pub use blueprint::{Blueprints, CompiledResource};
 use dependencies::Shared;
 pub use order::topological;
 pub use problems::Problems;
-pub use provenance::{Explained, Explanation, Provenance};
+pub use provenance::{Explained, Explanation, Provenance, Written};
 pub use sql_fields::sql_fields;
 
 /// Outputs of resources that exist, by address: what expressions may use before the run has ended.

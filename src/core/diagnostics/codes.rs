@@ -55,6 +55,7 @@ codes! {
     VALUES_SCHEMA = "TY0111", "A tenant's values do not follow the estate's own schema, or that schema is not valid.";
     NESTED_TOO_DEEPLY = "TY0112", "A document is nested more deeply than the limit.";
     TOO_MANY_PROBLEMS = "TY0113", "A file has more problems than are shown.";
+    EDIT_REFUSED = "TY0114", "A document cannot be edited in the way that was asked for.";
     // 02: references between documents
     UNKNOWN_TIER = "TY0201", "A tenant names a tier that does not exist.";
     UNKNOWN_BLUEPRINT = "TY0202", "A tier or the estate names a blueprint that does not exist.";

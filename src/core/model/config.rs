@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::document::Phase;
 use super::names::Name;
 use crate::diagnostics::codes;
 
@@ -23,6 +24,8 @@ pub struct EstateConfig {
     pub limits: LimitsTable,
     #[serde(default)]
     pub drift: DriftTable,
+    #[serde(default)]
+    pub events: EventsTable,
     /// The systems that resources live in, by name.
     #[serde(default)]
     pub targets: BTreeMap<Name, TargetTable>,
@@ -119,6 +122,87 @@ pub struct IgnoreRule {
     /// The last day on which it counts, in UTC, such as `2027-01-31`.
     #[schemars(extend("format" = "date"))]
     pub expires: Arc<str>,
+}
+
+/// What `event` makes of events, which tell of customers of another system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsTable {
+    /// Where a tenant's document has the id by which the sender of events knows it, such as `values.crm_id`.
+    pub external: Option<Arc<str>>,
+    /// The key of the signature of events in the generic form, as `env:NAME` or `file:PATH`. Without it they are only taken with
+    /// `--unsigned`.
+    pub secret: Option<String>,
+    /// Seconds that the time of a signature may differ from the clock. 300 by default, as Stripe's own libraries have it.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub tolerance_seconds: Option<u32>,
+    pub phases: EventPhases,
+    /// Events of Stripe. Without this table they are refused.
+    pub stripe: Option<StripeEvents>,
+}
+
+/// The phase that a tenant enters with an event. Without one, the event leaves the tenant's phase as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventPhases {
+    /// Of a tenant that an event creates; `active` by default.
+    pub created: Option<Phase>,
+    /// When the subscription ended.
+    pub cancelled: Option<Phase>,
+    /// When a payment failed.
+    pub payment_failed: Option<Phase>,
+}
+
+/// How an event of Stripe is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StripeEvents {
+    /// The signing secret of the webhook's endpoint, as `env:NAME` or `file:PATH`.
+    pub secret: Option<String>,
+    /// The entry of a subscription's metadata that has the tenant's name.
+    pub metadata: Option<Arc<str>>,
+    /// Where a tenant's document has the id of its customer at Stripe, such as `values.stripe_customer`.
+    pub customer: Option<Arc<str>>,
+    /// The entry of a subscription's metadata that has the company's name. With it, a subscription that is created for nobody
+    /// known makes a new tenant.
+    pub display_name: Option<Arc<str>>,
+    /// The phase by the subscription's status. A status without a phase leaves the tenant's phase as it is.
+    #[serde(default)]
+    pub phases: StripePhases,
+    /// Which tier a price is.
+    #[serde(default)]
+    pub prices: Vec<TierPrice>,
+}
+
+/// The phase by the status of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StripePhases {
+    /// The first payment has not succeeded yet.
+    pub incomplete: Option<Phase>,
+    /// The first payment did not succeed in time.
+    pub incomplete_expired: Option<Phase>,
+    /// Within the trial.
+    pub trialing: Option<Phase>,
+    /// Paid.
+    pub active: Option<Phase>,
+    /// A payment failed and is tried again.
+    pub past_due: Option<Phase>,
+    /// Payments failed and are not tried again.
+    pub unpaid: Option<Phase>,
+    /// The trial ended without a way to pay.
+    pub paused: Option<Phase>,
+}
+
+/// A price of Stripe and the tier that is sold at it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TierPrice {
+    /// The price's id, its lookup key, or the id of its product.
+    #[schemars(length(min = 1))]
+    pub price: Arc<str>,
+    /// The tier's name.
+    pub tier: Name,
 }
 
 /// A number of resources, or a share of those that exist.

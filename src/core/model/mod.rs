@@ -12,6 +12,7 @@ pub mod quantity;
 pub mod resource;
 pub mod secret;
 pub mod spec;
+pub mod tenant_id;
 mod text;
 pub mod unknown;
 pub mod value;

@@ -193,6 +193,16 @@ fn expanded(estate: &Estate, then: impl FnOnce(&Inputs<'_>, &Blueprints<'_>, &[O
     then(&inputs, &blueprints, &owners, &resolved);
 }
 
+/// Looks at where the values of an estate come from that was never applied.
+pub fn look<T>(files: &Files, look: impl FnOnce(&Provenance<'_, '_>) -> T) -> T {
+    let (estate, inventory) = (estate(files), Inventory::default());
+    let mut looked = None;
+    expanded(&estate, |inputs, blueprints, owners, resolved| {
+        looked = Some(look(&Provenance::new(inputs, blueprints, resolved, owners, &inventory)));
+    });
+    looked.expect("it was looked at")
+}
+
 /// The lines that are named for fields of addresses, once the estate is `after` and what was applied is `before`.
 pub fn lines(before: &Files, after: &Files, asked: &[(&str, &str)]) -> String {
     let inventory = applied(before);

@@ -20,11 +20,13 @@ mod fixture;
 mod removal;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 pub use self::explain::{Explained, Explanation};
+pub use self::written::Written;
 
 use self::evidence::Evidence;
 use super::blueprint::{Blueprints, CompiledResource};
