@@ -7,7 +7,9 @@ mod apply;
 mod arguments;
 #[cfg(feature = "kubernetes")]
 mod cluster;
+mod complete;
 mod completions;
+mod console;
 mod doctor;
 mod drift;
 mod error;
@@ -22,6 +24,7 @@ mod lock;
 #[cfg(feature = "notify")]
 mod notice;
 mod output;
+mod outputs;
 mod plan;
 mod progress;
 mod report;
@@ -34,6 +37,7 @@ mod system;
 mod target;
 mod unlock;
 mod validate;
+mod version;
 
 use std::process::ExitCode;
 
@@ -46,6 +50,14 @@ use output::{Output, Stderr};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    match complete::answer() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done.into(),
+        Err(error) => {
+            Stderr::line(&error.to_string());
+            return Exit::Usage.into();
+        }
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -94,7 +106,11 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Target(command) => target::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),
+        Command::Output(command) => outputs::run(global, command, output).await,
+        Command::Console(command) => console::run(global, command, output).await,
         Command::Completions(command) => completions::run(command, output),
+        Command::Man(command) => completions::man(command, output),
+        Command::Version => version::run(output),
     }
 }
 

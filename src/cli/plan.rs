@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::arguments::{self, Format, Global, Selection};
 use super::error::{Exit, Failure};
@@ -13,7 +14,7 @@ use tenantry_core::desired::sql_fields;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
-use tenantry_core::plan::{Plan, json};
+use tenantry_core::plan::{Narrowing, Plan, json};
 use tenantry_render::issues::{self, github, sarif};
 use tenantry_render::plan::view::{PlanView, View};
 use tenantry_render::plan::{html, markdown, text};
@@ -31,8 +32,13 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let selected = session.selected(&command.selection)?;
     let is_asked_for =
         |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
-    let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
-    show(&plan, &session.catalogue, session.folder(), output)?;
+    let narrowing = Narrowing {
+        changed_since: command.changed_since.as_deref().filter(|_| touched.is_some()).map(Arc::from),
+        ..narrowing(&command.selection)
+    };
+    let plan = make_for(&session, &*store, secrets.as_deref(), (narrowing, &is_asked_for), output).await?;
+    show(&plan, &session.catalogue, session.folder(), Look { expand: command.expand, paged: true }, output)?;
+    output.took("Planned");
     if let Some(file) = &command.out {
         save(&plan, file)?;
         output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
@@ -83,14 +89,25 @@ pub async fn make(
     selection: &Selection,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    make_for(session, store, Some(secrets), &session.selected(selection)?, output).await
+    let asked_for = session.selected(selection)?;
+    make_for(session, store, Some(secrets), (narrowing(selection), &asked_for), output).await
+}
+
+/// What a selection restricts a plan to.
+fn narrowing(selection: &Selection) -> Narrowing {
+    let Selection { tenant, tier } = selection;
+    Narrowing {
+        tenants: tenant.iter().map(|glob| Arc::from(&**glob)).collect(),
+        tier: tier.as_deref().map(Arc::from),
+        changed_since: None,
+    }
 }
 
 async fn make_for(
     session: &Session,
     store: &dyn Store,
     secrets: Option<&dyn SecretStore>,
-    selected: &(dyn Fn(&Owner) -> bool + Sync),
+    (narrowing, selected): (Narrowing, &(dyn Fn(&Owner) -> bool + Sync)),
     output: &Output,
 ) -> Result<Plan, Failure> {
     let targets = session.targets();
@@ -107,17 +124,28 @@ async fn make_for(
     match outcome.plan {
         Some(plan) => {
             output.diagnostics(&outcome.diagnostics, &session.files);
-            Ok(plan)
+            Ok(Plan { narrowed: Some(narrowing).filter(|narrowing| *narrowing != Narrowing::default()), ..plan })
         }
         None => Err(Failure::diagnostics(outcome.diagnostics, session.files.clone())),
     }
 }
 
+/// How a plan is shown.
+#[derive(Clone, Copy, Default)]
+pub struct Look {
+    /// Each owner, even if others have the same changes.
+    pub expand: bool,
+    /// Through the pager, where nothing is asked afterwards.
+    pub paged: bool,
+}
+
 /// Writes a plan of the estate in a folder to stdout. Sensitive values are shown only on a terminal.
-pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) -> Result<(), Failure> {
-    let view = |contents| self::view(plan, catalogue, output.is_seen_only(), contents);
+pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, look: Look, output: &Output) -> Result<(), Failure> {
+    let Look { expand, paged } = look;
+    let view = |contents| self::view(plan, catalogue, Seen { reveal: output.is_seen_only(), contents, expand });
     match output.format() {
         Format::Json => output.json(&json::Written::masked(plan)),
+        Format::Human if paged => output.paged(|out| text::write(out, &view(output.is_verbose()))),
         Format::Human => output.data(|out| text::write(out, &view(output.is_verbose()))),
         Format::Markdown => output.document(&markdown::comment(&view(true))),
         Format::Html => output.document(&html::page(&view(true))),
@@ -127,11 +155,20 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) 
     }
 }
 
-/// What is shown of a plan.
-pub fn view<'p>(plan: &'p Plan, catalogue: &Catalogue, reveal: bool, contents: bool) -> PlanView<'p> {
+/// What is shown of a plan: see [`View`].
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    pub reveal: bool,
+    pub contents: bool,
+    pub expand: bool,
+}
+
+/// The content of a plan, for a renderer.
+pub fn view<'p>(plan: &'p Plan, catalogue: &Catalogue, seen: Seen) -> PlanView<'p> {
+    let Seen { reveal, contents, expand } = seen;
     let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
     let sql = |kind: &str| sql(catalogue, kind);
-    PlanView::new(plan, View { reveal, contents, reviewed: &reviewed, sql: &sql })
+    PlanView::new(plan, View { reveal, expand, contents, reviewed: &reviewed, sql: &sql })
 }
 
 /// Pointers of the fields of a kind that are SQL.

@@ -179,7 +179,7 @@ pub fn step_ended(fence: &Fence, step: &StepEnded) -> Result<Draft, serde_json::
 
 /// What a tenant's transition leaves in the journal.
 pub fn phase_entered(fence: &Fence, transition: &PhaseTransition) -> Result<Draft, serde_json::Error> {
-    let PhaseTransition { at, tenant, to, from: _, task: _ } = transition;
+    let PhaseTransition { at, tenant, to, from: _, task: _, terms: _ } = transition;
     Ok(Draft {
         run: Some(fence.run),
         at: *at,

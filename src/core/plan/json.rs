@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, Summary,
-    Transition, Work, sensitive,
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Granted, JournalHead, Narrowing, Place, Plan,
+    Reason, Summary, Transition, Work, sensitive,
 };
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
@@ -61,7 +61,14 @@ struct PlanJson<C = Vec<ChangeJson>> {
     /// Tenants whose bill shrinks with their phase: it changes first, and whatever becomes of the rest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     shrinking: BTreeSet<Arc<str>>,
+    /// The Approvals that were needed: name and expiry.
     approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// Why each of these Approvals was given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    approval_reasons: BTreeMap<Arc<str>, Arc<str>>,
+    /// What the plan is restricted to; absent if it is about everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    narrowed: Option<Narrowing>,
     /// Whether anything is blocked or refused, so that the plan is incomplete.
     errored: bool,
     /// The fingerprint of each target that told it when the plan was made. Only in the saved form: a target that is another
@@ -266,12 +273,24 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         findings: form.findings,
         transitions: form.transitions,
         shrinking: form.shrinking,
-        approvals: form.approvals,
+        approvals: granted(form.approvals, &form.approval_reasons),
+        narrowed: form.narrowed,
         unchanged,
         targets: form.targets,
         secrets_unread: form.secrets_unread,
         journal: form.journal,
     })
+}
+
+fn granted(
+    approvals: BTreeMap<Arc<str>, Arc<str>>,
+    reasons: &BTreeMap<Arc<str>, Arc<str>>,
+) -> BTreeMap<Arc<str>, Granted> {
+    let granted = |(name, expires): (Arc<str>, Arc<str>)| {
+        let reason = reasons.get(&name).cloned().unwrap_or_default();
+        (name, Granted { expires, reason })
+    };
+    approvals.into_iter().map(granted).collect()
 }
 
 /// The form without digest and time.
@@ -288,6 +307,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         transitions,
         shrinking,
         approvals,
+        narrowed,
         unchanged: _,
         targets,
         secrets_unread,
@@ -308,7 +328,9 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         findings: findings.clone(),
         transitions: transitions.clone(),
         shrinking: shrinking.clone(),
-        approvals: approvals.clone(),
+        approvals: approvals.iter().map(|(name, granted)| (name.clone(), granted.expires.clone())).collect(),
+        approval_reasons: approvals.iter().map(|(name, granted)| (name.clone(), granted.reason.clone())).collect(),
+        narrowed: narrowed.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },
         secrets_unread: *secrets_unread,

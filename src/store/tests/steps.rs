@@ -1,7 +1,7 @@
 //! Runs, steps, phases and what they leave.
 
 use super::*;
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 
 use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RunOutcome};
 
@@ -12,6 +12,7 @@ on_both!(
     unfinished_steps_stay_open,
     a_failed_step_is_closed_and_changes_nothing,
     tenants_have_the_phase_that_they_entered,
+    tenants_have_the_terms_of_their_last_entry_that_names_them,
     history_is_newest_first_and_filtered,
     a_run_is_told_with_its_end_and_what_it_wrote,
     everything_is_there_after_opening_again,
@@ -90,11 +91,26 @@ async fn tenants_have_the_phase_that_they_entered(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
     for (from, to) in [(None, Phase::Trial), (Some(Phase::Trial), Phase::Active)] {
-        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), to };
+        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), terms: None, to };
         store.enter_phase(&fence, &transition).await.expect("enters");
     }
     let phases = store.phases().await.expect("reads");
     assert_eq!(phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect::<Vec<_>>(), [("acme", Phase::Active)]);
+}
+
+async fn tenants_have_the_terms_of_their_last_entry_that_names_them(place: &Place) {
+    let store = place.writing().await;
+    for (tenant, tiers) in [("acme", vec![Some("small"), Some("large"), None]), ("bee", vec![None])] {
+        let fence = fence(&*store, tenant).await;
+        for tier in tiers {
+            let terms = tier.map(|tier: &str| Terms { tier: tier.into(), price: None });
+            let (from, to) = (Some(Phase::Active), Phase::Active);
+            let transition = PhaseTransition { at: time(1), from, task: None, tenant: tenant.into(), terms, to };
+            store.enter_phase(&fence, &transition).await.expect("enters");
+        }
+    }
+    let terms = store.terms().await.expect("reads");
+    assert_eq!(terms.iter().map(|(tenant, terms)| (&**tenant, &*terms.tier)).collect::<Vec<_>>(), [("acme", "large")]);
 }
 
 async fn history_is_newest_first_and_filtered(place: &Place) {
