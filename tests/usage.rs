@@ -43,14 +43,19 @@ fn a_mistyped_name_is_bad_input_and_has_a_suggestion() {
     assert!(text.contains("[environments.NAME]"), "{text}");
 }
 
+const FAREWELL: &str = "apiVersion: tenantry.dev/v1\nkind: Approval\nmetadata: {name: farewell}\nspec:\n  reason: it moved on\n  \
+    expires: \"2100-01-01\"\n  allow: [delete, massDelete]\n  addresses: [\"bee/*\"]\n";
+
 #[test]
 fn the_history_of_what_is_gone_is_still_shown() {
     let estate = Estate::new();
     estate.apply();
-    estate.edit("tenants/bee.yaml", "phase: active", "phase: deleting");
-    estate.apply();
-    estate.edit("tenants/bee.yaml", "phase: deleting", "phase: deleted");
-    estate.apply();
+    // As a tenant that left: nothing of it is asked for, and nothing is there any more.
+    estate.write("tenants/approvals.yaml", FAREWELL);
+    for (from, to) in [("active", "deleting"), ("deleting", "deleted")] {
+        estate.edit("tenants/bee.yaml", &format!("phase: {from}"), &format!("phase: {to}"));
+        estate.apply();
+    }
     estate.remove("tenants/bee.yaml");
     let output = estate.run(&["history", "bee"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -193,22 +198,26 @@ fn the_console_answers_expressions_of_arguments_and_of_stdin() {
 #[test]
 fn personal_data_does_not_get_through_the_console_into_a_file() {
     let estate = Estate::new();
-    estate.edit("tenants/ant.yaml", "phase: active}", "phase: active, contacts: {email: ann@example.com}}");
+    estate.edit(
+        "tenants/ant.yaml",
+        "phase: active}",
+        "phase: active, contacts: {main: {name: Ann, email: ann@example.com}}}",
+    );
     estate.edit(
         "tenants/blueprints.yaml",
         "title: \"${tenant.displayName}\"",
-        "title: \"to ${tenant.contacts.email}\"",
+        "title: \"to ${tenant.contacts.main.email}\"",
     );
     for tenant in ["bee", "cat", "dog"] {
-        let contact = "phase: active, contacts: {email: x@example.com}}";
+        let contact = "phase: active, contacts: {main: {name: X, email: x@example.com}}}";
         estate.edit(&format!("tenants/{tenant}.yaml"), "phase: active}", contact);
     }
     for expression in [
-        "tenant.contacts.email",
+        "tenant.contacts.main.email",
         "tenant",
         "resources.row.columns.title",
         "resources.row",
-        "\"x\" + tenant.contacts.email",
+        "\"x\" + tenant.contacts.main.email",
     ] {
         let output = estate.run(&["console", "ant", expression]);
         assert_eq!(output.status.code(), Some(0), "{expression}: {output:?}");
@@ -282,4 +291,34 @@ fn one_is_said_in_the_singular() {
     let text = estate.stdout(&["doctor"]);
     assert!(text.contains("shop, 1 tenant\n"), "{text}");
     assert!(text.contains("0 secrets"), "{text}");
+}
+
+#[test]
+fn an_interrupted_run_has_one_line_for_each_tenant() {
+    let estate = Estate::new();
+    for number in 0..60 {
+        estate.tenant(&format!("t{number:02}"), "large", "Many");
+    }
+    let mut command = tenantry(estate.path());
+    command.args(["apply", "--auto-approve", "--parallelism", "1"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command runs");
+    // Once the first tenants are being written, most are not.
+    let mut said = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("ant/") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut said, &mut line).expect("it says something") > 0, "it ended");
+    }
+    let signal =
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    assert!(signal.success());
+    let rest = std::io::read_to_string(&mut said).expect("it ends");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(5), "{text}\n{rest}");
+    let report = text.split("phase changes").nth(1).expect("a report");
+    assert!(report.contains("\nt59: 0 of 3 changes done, 3 not begun\n"), "{report}");
+    assert!(!report.contains("t59/") && !rest.contains("t59/"), "not one for each change: {report}\n{rest}");
+    assert!(report.contains("Interrupted: "), "{report}");
+    assert!(estate.run(&["apply", "--auto-approve", "-q"]).status.success(), "the next one continues");
 }

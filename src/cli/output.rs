@@ -232,7 +232,7 @@ fn page_through(command: &str, text: &[u8]) -> io::Result<bool> {
     // Ctrl-C is for the pager as long as it runs: without it, the terminal would stay as the pager left it.
     #[cfg(unix)]
     let _interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
-    let mut pager = pager.spawn()?;
+    let Ok(mut pager) = pager.spawn() else { return Ok(false) };
     if let Some(mut stdin) = pager.stdin.take() {
         // Somebody who has seen enough does not read to the end.
         match stdin.write_all(text) {

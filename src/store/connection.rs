@@ -319,7 +319,7 @@ impl Work<'_> {
         };
         // Of what was read only how much: the rows have the values.
         if let Ok(rows) = &read {
-            tracing::debug!("store: {attempted}: {} rows in {} ms", rows.len(), began.elapsed().as_millis());
+            tracing::debug!("store: {attempted}: {} found in {} ms", rows.len(), began.elapsed().as_millis());
         }
         read.map_err(|error| self.broke(attempted, &error))
     }

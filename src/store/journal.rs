@@ -185,7 +185,8 @@ pub fn phase_entered(fence: &Fence, transition: &PhaseTransition) -> Result<Draf
         at: *at,
         event: JournalEvent::PhaseEntered,
         owner: Some(Owner::Tenant(tenant.clone())),
-        detail: canonical(transition)?,
+        // A price is a part of a document, whose fields have an order of their own.
+        detail: canonical(&serde_json::to_value(transition)?)?,
         effect: Some(Effect::Phase { tenant: tenant.clone(), phase: *to }),
     })
 }

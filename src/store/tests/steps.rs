@@ -103,7 +103,9 @@ async fn tenants_have_the_terms_of_their_last_entry_that_names_them(place: &Plac
     for (tenant, tiers) in [("acme", vec![Some("small"), Some("large"), None]), ("bee", vec![None])] {
         let fence = fence(&*store, tenant).await;
         for tier in tiers {
-            let terms = tier.map(|tier: &str| Terms { tier: tier.into(), price: None });
+            let price = serde_json::json!({"currency": "eur", "amount": "49.00", "interval": "month"});
+            let price = serde_json::from_value(price).expect("a price");
+            let terms = tier.map(|tier: &str| Terms { tier: tier.into(), price });
             let (from, to) = (Some(Phase::Active), Phase::Active);
             let transition = PhaseTransition { at: time(1), from, task: None, tenant: tenant.into(), terms, to };
             store.enter_phase(&fence, &transition).await.expect("enters");
