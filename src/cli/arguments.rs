@@ -57,7 +57,7 @@ pub struct Global {
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Color,
-    /// Write long output to the terminal itself, without the pager of TENANTRY_PAGER or PAGER.
+    /// Write long output to the terminal itself, without the pager of `TENANTRY_PAGER` or `PAGER`.
     #[arg(long, global = true)]
     pub no_pager: bool,
     /// Show less.

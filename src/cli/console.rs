@@ -50,11 +50,10 @@ fn lines(console: &Console<'_>, owner: &str, output: &Output) -> Result<Exit, Fa
 /// Answers each expression. One that fails ends nothing, but is not forgotten at the end.
 fn each(
     console: &Console<'_>,
-    expressions: impl Iterator<Item = std::io::Result<String>>,
+    mut expressions: impl Iterator<Item = std::io::Result<String>>,
     is_typed: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let mut expressions = expressions;
     let mut has_failed = false;
     loop {
         if is_typed {
