@@ -57,7 +57,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     if output.is_json() {
         output.json_line(&Planned { event: "planned", plan: Written::masked(&made) })?;
     } else {
-        plan::show(&made, &session.catalogue, session.folder(), output)?;
+        plan::show(&made, &session.catalogue, session.folder(), plan::Look::default(), output)?;
     }
     if made.is_refused() {
         return Err(Failure::new(Exit::Refused, "a guard refuses the plan; nothing was written")
@@ -88,7 +88,8 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         Box::new(JsonLines(output))
     } else if output.is_quiet() {
         Box::new(Plain::quiet())
-    } else if is_watched() {
+    } else if is_watched() && !output.is_verbose() {
+        // The log would be written across the bar.
         Box::new(Live::new(made.changes.len()))
     } else {
         Box::new(Plain::new())
@@ -113,6 +114,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
     let applied = applied?;
     if !output.is_json() {
         output.data(|out| report::write(out, &applied, &made))?;
+        output.took("Applied");
     }
     Ok(exit(&applied, &made))
 }

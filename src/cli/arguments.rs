@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
 
+use super::complete;
 use super::error::{Exit, Failure};
 
 /// Plans and applies the tenants of a SaaS product from versioned YAML.
@@ -35,7 +37,13 @@ pub struct Global {
     )]
     pub estate: PathBuf,
     /// Environment of tenantry.toml to use.
-    #[arg(long = "env", value_name = "NAME", global = true, env = "TENANTRY_ENV")]
+    #[arg(
+        long = "env",
+        value_name = "NAME",
+        global = true,
+        env = "TENANTRY_ENV",
+        add = ArgValueCompleter::new(complete::environments)
+    )]
     pub environment: Option<String>,
     /// Read the estate from a Git revision instead of the folder.
     #[arg(long, value_name = "GITREV", global = true)]
@@ -49,10 +57,13 @@ pub struct Global {
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Color,
+    /// Write long output to the terminal itself, without the pager of `TENANTRY_PAGER` or `PAGER`.
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// Show less.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show more; twice for everything.
+    /// Say what is read and written, and how long it takes; twice for each request.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Format of the output.
@@ -171,6 +182,10 @@ pub enum Command {
     History(History),
     /// Create an estate from tenants that already exist, or restore a lost store.
     Import(Import),
+    /// Show what an application needs of a tenant: names and outputs of its resources, and references to its secrets.
+    Output(Outputs),
+    /// Evaluate expressions on a tenant, as its blueprints could have them: arguments, or lines of stdin.
+    Console(Console),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
     /// Export the store's records of an environment to a file, or import them from one.
@@ -186,8 +201,12 @@ pub enum Command {
     Doctor,
     /// Print the JSON Schema of documents, tenantry.toml or a kind of resource.
     Schema(Schema),
-    /// Print a completion script for a shell, or the manual page.
+    /// Print a completion script for a shell, or the manual page of all commands together.
     Completions(Completions),
+    /// Write the manual pages, one for each command, to a folder.
+    Man(Man),
+    /// Show the version, and the providers of this build.
+    Version,
 }
 
 #[derive(Debug, Args)]
@@ -264,10 +283,10 @@ pub struct Event {
 #[derive(Debug, Default, Args)]
 pub struct Selection {
     /// Only tenants whose name matches; `*` matches any characters. May be repeated.
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", add = ArgValueCompleter::new(complete::tenants))]
     pub tenant: Vec<String>,
     /// Only tenants of this tier.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::tiers))]
     pub tier: Option<String>,
 }
 
@@ -278,8 +297,11 @@ pub struct Plan {
     /// Only what the changes since this Git revision can touch, such as `origin/main`: since the commit where the branch left it.
     #[arg(long, value_name = "GITREV")]
     pub changed_since: Option<String>,
+    /// Show each tenant, even if others have the same changes.
+    #[arg(long)]
+    pub expand: bool,
     /// Save the plan to a file; `apply FILE` applies exactly this plan.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub out: Option<PathBuf>,
     /// Ask no target: plan against what was last recorded, play the plan through in a sandbox that begins with it, and say how
     /// it would end. Needs read access to the store, and no other credentials.
@@ -321,10 +343,10 @@ pub struct Drift {
     #[arg(long, value_name = "ADDRESS")]
     pub accept: Vec<String>,
     /// Also write a JUnit report to a file, with a case for each tenant.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub junit: Option<PathBuf>,
     /// Also write metrics to a file, for the textfile collector of Prometheus.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub metrics: Option<PathBuf>,
     /// Send a message to the webhook of tenantry.toml if the drift is not what the last message was about. Only what was sent
     /// is recorded in the store; the targets are only read.
@@ -346,21 +368,47 @@ impl Drift {
 #[derive(Debug, Args)]
 pub struct Show {
     /// A tenant's name, an address such as acme-corp/schema, or a saved plan's file.
-    #[arg(value_name = "TENANT|ADDRESS|FILE")]
+    #[arg(value_name = "TENANT|ADDRESS|FILE", add = ArgValueCompleter::new(complete::subjects))]
     pub subject: String,
+    /// Of a saved plan: show each tenant, even if others have the same changes.
+    #[arg(long)]
+    pub expand: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Explain {
     /// An address, perhaps with a field, such as acme-corp/app_role or acme-corp/app_role.connectionLimit.
-    #[arg(value_name = "ADDRESS[.FIELD]")]
+    #[arg(value_name = "ADDRESS[.FIELD]", add = ArgValueCompleter::new(complete::addresses))]
     pub subject: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Outputs {
+    /// A tenant's name, a tier (`tier:NAME`) or `estate`.
+    #[arg(value_name = "TENANT", add = ArgValueCompleter::new(complete::owners))]
+    pub owner: String,
+    /// Also show the values of the secrets. Who asked for them is recorded in the journal.
+    #[arg(long)]
+    pub secrets: bool,
+    /// Write the values of secrets to a pipe or a file, without a question.
+    #[arg(long, requires = "secrets")]
+    pub to_pipe: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Console {
+    /// A tenant's name, a tier (`tier:NAME`) or `estate`.
+    #[arg(value_name = "TENANT", add = ArgValueCompleter::new(complete::owners))]
+    pub owner: String,
+    /// Expressions, such as `tenant.tier`; the lines of stdin if there are none.
+    #[arg(value_name = "EXPRESSION")]
+    pub expressions: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct History {
     /// Only this tenant, tier (`tier:NAME`) or `estate`.
-    #[arg(value_name = "OWNER")]
+    #[arg(value_name = "OWNER", add = ArgValueCompleter::new(complete::owners))]
     pub owner: Option<String>,
     /// A line for each run instead of each entry: who ran what, from which commit, how long, and with which Approvals.
     #[arg(long, conflicts_with_all = ["owner", "run", "verify"])]
@@ -460,7 +508,7 @@ pub struct ImportInto {
 #[derive(Debug, Args)]
 pub struct Unlock {
     /// Tenants, tiers (`tier:NAME`) or `estate`; every lock if none is named.
-    #[arg(value_name = "OWNER")]
+    #[arg(value_name = "OWNER", add = ArgValueCompleter::new(complete::owners))]
     pub owners: Vec<String>,
     /// Do not ask.
     #[arg(long)]
@@ -472,6 +520,7 @@ pub enum Store {
     /// Export journal, inventory, phases, open steps and accepted targets to a new file.
     Export {
         /// The file, with one JSON document per line. It must not exist yet.
+        #[arg(value_parser = file)]
         file: PathBuf,
     },
     /// Restore an export of the same estate and environment into a store without records of them.
@@ -486,6 +535,7 @@ pub enum Secret {
     /// List the secrets that are stored, with their versions. No values.
     List {
         /// Only those of this tenant, tier (`tier:NAME`) or `estate`.
+        #[arg(add = ArgValueCompleter::new(complete::owners))]
         owner: Option<String>,
     },
     /// Show the value of a secret. Who asked for it is recorded in the journal.
@@ -525,6 +575,22 @@ pub struct Schema {
 pub struct Completions {
     /// The shell, or `man` for the manual page.
     pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder, such as ~/.local/share/man/man1. It is created if it does not exist.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// A file to write. What other programs call `-` is not one: stdout has what the command says already.
+fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("write the name of a file".to_owned()),
+        "-" => Err("stdout has the command's own output; write the name of a file".to_owned()),
+        name => Ok(PathBuf::from(name)),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,18 +1,21 @@
-//! `tenantry completions`: scripts for shells, and the manual page.
+//! `tenantry completions` and `tenantry man`: scripts for shells, and manual pages.
 
 use clap::CommandFactory as _;
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
 use super::arguments::{self, Arguments, Shell};
+use super::complete;
 use super::error::{Exit, Failure};
 use super::output::Output;
 
+/// The script only asks the command again, which knows the names of the estate.
 pub fn run(command: &arguments::Completions, output: &Output) -> Result<Exit, Failure> {
-    let shell = match command.shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Elvish => clap_complete::Shell::Elvish,
-        Shell::Fish => clap_complete::Shell::Fish,
-        Shell::Powershell => clap_complete::Shell::PowerShell,
-        Shell::Zsh => clap_complete::Shell::Zsh,
+    let shell: &dyn EnvCompleter = match command.shell {
+        Shell::Bash => &Bash,
+        Shell::Elvish => &Elvish,
+        Shell::Fish => &Fish,
+        Shell::Powershell => &Powershell,
+        Shell::Zsh => &Zsh,
         Shell::Man => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Arguments::command())
@@ -23,7 +26,19 @@ pub fn run(command: &arguments::Completions, output: &Output) -> Result<Exit, Fa
         }
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "tenantry", &mut script);
+    shell
+        .write_registration(complete::VARIABLE, "tenantry", "tenantry", "tenantry", &mut script)
+        .map_err(|error| Failure::io("writing the script", &error))?;
     output.data(|out| out.laid_out(&String::from_utf8_lossy(&script)))?;
+    Ok(Exit::Done)
+}
+
+/// A manual page for each command.
+pub fn man(command: &arguments::Man, output: &Output) -> Result<Exit, Failure> {
+    let folder = &command.folder;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
+        .map_err(|error| Failure::io(format!("writing manual pages to {}", folder.display()), &error))?;
+    output.note(&format!("The manual pages are in {}; `man tenantry-plan` shows one of them.", folder.display()));
     Ok(Exit::Done)
 }

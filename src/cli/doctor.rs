@@ -13,6 +13,7 @@ use tenantry_core::fingerprint::{Other, Standing, Told, standing};
 use tenantry_core::model::resource::TargetName;
 use tenantry_engine::observe::{self, describe};
 use tenantry_render::style::Label;
+use tenantry_render::words::count;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{KnownTarget, StoreError};
 
@@ -50,7 +51,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let mut checks = vec![Check {
         what: "estate".into(),
-        result: Ok(format!("{}, {} tenants", session.environment.estate, session.estate.tenants.len())),
+        result: Ok(format!("{}, {}", session.environment.estate, count(session.estate.tenants.len(), "tenant"))),
     }];
     let mut known = BTreeMap::new();
     checks.push(match session.store().await {
@@ -60,7 +61,8 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
                 let entries = store.verify_journal().await?;
                 known = store.targets().await?;
                 let (location, scope) = (store.location(), store.scope());
-                Ok::<_, StoreError>(format!("{location}, {scope}: the journal of {entries} entries is complete"))
+                let entries = count(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
+                Ok::<_, StoreError>(format!("{location}, {scope}: the journal of {entries} is complete"))
             };
             Check { what: "store".into(), result: looked.await.map_err(|error| error.to_string()) }
         }
@@ -69,7 +71,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
         Err(failure) => Check { what: "secrets".into(), result: Err(failure.message) },
         Ok(secrets) => {
             let result = match secrets.list().await {
-                Ok(all) => Ok(format!("{}, {} secrets", secrets.location(), all.len())),
+                Ok(all) => Ok(format!("{}, {}", secrets.location(), count(all.len(), "secret"))),
                 Err(error) => Err(error.to_string()),
             };
             Check { what: "secrets".into(), result }

@@ -87,7 +87,7 @@ fn show(plan: &Plan, drift: &Drift<'_>, session: &Session, output: &Output) -> R
             output.document(&html::page(&PlanView {
                 title,
                 counts,
-                ..plan::view(&drifted, &session.catalogue, false, true)
+                ..plan::view(&drifted, &session.catalogue, plan::Seen { contents: true, ..plan::Seen::default() })
             }))
         }
         Format::Github | Format::Sarif | Format::Junit => unreachable!("drift does not have these formats"),

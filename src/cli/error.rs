@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use tenantry_core::diagnostics::{Diagnostic, SourceFiles};
+use tenantry_core::diagnostics::{Diagnostic, SourceFiles, nearest};
 use tenantry_core::plan::json::InvalidPlan;
 use tenantry_engine::EngineError;
 use tenantry_engine::observe::describe;
@@ -59,6 +59,20 @@ impl Failure {
             errors => format!("the estate has {errors} errors"),
         };
         Self { diagnostics: Some((diagnostics, files)), ..Self::new(Exit::Error, message) }
+    }
+
+    /// Somebody named something that does not exist. Offers the name that was probably meant, and `otherwise` if none is near.
+    pub fn unknown<'k>(
+        message: impl Into<String>,
+        name: &str,
+        known: impl IntoIterator<Item = &'k str>,
+        otherwise: impl Into<String>,
+    ) -> Self {
+        let help = match nearest(name, known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => otherwise.into(),
+        };
+        Self::new(Exit::Usage, message).help(help)
     }
 
     #[must_use]

@@ -5,7 +5,7 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
 use tenantry_core::desired::{Explained, OwnerResources};
-use tenantry_core::diagnostics::{Origin, nearest};
+use tenantry_core::diagnostics::Origin;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::Desired;
 use tenantry_core::model::value::{Value, readable_pointer};
@@ -68,20 +68,15 @@ fn find<'s, 'o>(subject: &'s str, owners: &'o [OwnerResources]) -> Result<(&'o D
 fn unknown(subject: &str, owners: &[OwnerResources]) -> Failure {
     let addresses: Vec<String> =
         owners.iter().flat_map(|owner| &owner.resources).map(|desired| desired.address.to_string()).collect();
-    let help = match nearest(subject, addresses.iter().map(String::as_str)) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "write an address such as acme-corp/schema; `tenantry show TENANT` lists those of a tenant".to_owned(),
-    };
-    Failure::new(Exit::Usage, format!("the estate has no resource `{subject}`")).help(help)
+    let otherwise = "write an address such as acme-corp/schema; `tenantry show TENANT` lists those of a tenant";
+    let message = format!("the estate has no resource `{subject}`");
+    Failure::unknown(message, subject, addresses.iter().map(String::as_str), otherwise)
 }
 
 fn no_field(desired: &Desired, field: &str) -> Failure {
     let names: Vec<&str> = desired.spec.iter().map(|(name, _)| &**name).collect();
     let message = format!("{} has no field `{field}`", desired.address);
-    Failure::new(Exit::Usage, message).help(match nearest(field, names.iter().copied()) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("its fields are {}", names.join(", ")),
-    })
+    Failure::unknown(message, field, names.iter().copied(), format!("its fields are {}", names.join(", ")))
 }
 
 fn is_at_or_below(field: &str, asked: &str) -> bool {

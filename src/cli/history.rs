@@ -34,6 +34,10 @@ pub async fn run(global: &Global, command: &arguments::History, output: &Output)
         limit: Some(command.limit),
     };
     let mut entries = store.history(&query).await?;
+    // A tenant that is gone may have a history; one that is in neither is a slip.
+    if let (Some(owner), true) = (&command.owner, entries.is_empty()) {
+        session.owner(owner)?;
+    }
     entries.iter_mut().for_each(|entry| mask(&mut entry.detail, &session.catalogue));
     if output.is_json() {
         output.json(&entries)?;
@@ -126,7 +130,7 @@ async fn verify(store: &dyn Store, noted: Option<&str>, output: &Output) -> Resu
         output.json(&head)?;
         return Ok(Exit::Done);
     }
-    let entries = count(usize::try_from(head.length).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
+    let entries = count(usize::try_from(head.length).unwrap_or(usize::MAX), "entry");
     output.data(|out| {
         writeln!(out, "the journal is complete: {entries} in one chain")?;
         writeln!(out, "head {}:{}", head.length, head.hash)
@@ -169,7 +173,14 @@ fn row(entry: &JournalEntry) -> [String; 5] {
             };
             format!("{} {} {result}", text("/action"), text("/address"))
         }
-        JournalEvent::PhaseEntered => format!("{} → {}", non_empty(text("/from"), "new"), text("/to")),
+        JournalEvent::PhaseEntered => {
+            let tier = prefixed("tier ", &text("/terms/tier"));
+            match (text("/from") == text("/to"), tier.is_empty()) {
+                (true, false) => tier,
+                (_, true) => format!("{} → {}", non_empty(text("/from"), "new"), text("/to")),
+                _ => format!("{} → {}, {tier}", non_empty(text("/from"), "new"), text("/to")),
+            }
+        }
         JournalEvent::RunEnded => text("/outcome"),
         JournalEvent::RecordMoved => {
             format!("{} has the record of {}", text("/applied/address"), text("/from"))

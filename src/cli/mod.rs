@@ -9,7 +9,9 @@ mod arguments;
 mod change;
 #[cfg(feature = "kubernetes")]
 mod cluster;
+mod complete;
 mod completions;
+mod console;
 mod doctor;
 mod drift;
 mod edit;
@@ -27,6 +29,7 @@ mod new;
 #[cfg(feature = "notify")]
 mod notice;
 mod output;
+mod outputs;
 mod plan;
 mod progress;
 mod rehearse;
@@ -40,6 +43,7 @@ mod system;
 mod target;
 mod unlock;
 mod validate;
+mod version;
 
 use std::process::ExitCode;
 
@@ -52,6 +56,14 @@ use output::{Output, Stderr};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    match complete::answer() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done.into(),
+        Err(error) => {
+            Stderr::line(&error.to_string());
+            return Exit::Usage.into();
+        }
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -103,7 +115,11 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Target(command) => target::run(global, command, output).await,
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),
+        Command::Output(command) => outputs::run(global, command, output).await,
+        Command::Console(command) => console::run(global, command, output).await,
         Command::Completions(command) => completions::run(command, output),
+        Command::Man(command) => completions::man(command, output),
+        Command::Version => version::run(output),
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anstream::{AutoStream, ColorChoice};
 use serde_json::json;
 
 use super::arguments::{Format, Global};
 use super::error::{Exit, Failure};
+use super::system;
 use tenantry_core::diagnostics::{Diagnostic, SourceFiles};
 use tenantry_render as render;
 use tenantry_render::page::{self, Page};
@@ -18,15 +20,24 @@ use tenantry_render::style::Label;
 
 /// Where a command writes to.
 pub struct Output {
+    began: Instant,
     choice: ColorChoice,
     format: Format,
+    pager: bool,
     quiet: bool,
     verbose: bool,
 }
 
 impl Output {
     pub fn new(global: &Global) -> Self {
-        Self { choice: global.color.choice(), format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
+        Self {
+            began: Instant::now(),
+            choice: global.color.choice(),
+            format: global.format,
+            pager: !global.no_pager,
+            quiet: global.quiet,
+            verbose: global.verbose > 0,
+        }
     }
 
     pub fn is_json(&self) -> bool {
@@ -53,7 +64,34 @@ impl Output {
 
     /// Writes data, line by line.
     pub fn data(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> Result<(), Failure> {
-        self.stdout(|out| write(&mut Page::new(out)))
+        self.stdout(|out| write(&mut Page::new(out).within(columns())))
+    }
+
+    /// Writes data that may be long: on a terminal that is too small for it, through the pager.
+    pub fn paged(&self, write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> Result<(), Failure> {
+        let is_read_by_people = self.format == Format::Human && self.pager && is_terminal();
+        let Some(command) = pager().filter(|_| is_read_by_people) else { return self.data(write) };
+        let choice = match self.choice {
+            ColorChoice::Auto => AutoStream::choice(&io::stdout()),
+            choice => choice,
+        };
+        let mut text = AutoStream::new(Vec::new(), choice);
+        let failed = |error: io::Error| Failure::io("writing to the pager", &error);
+        write(&mut Page::new(&mut text).within(columns())).map_err(failed)?;
+        let text = text.into_inner();
+        let lines = text.iter().filter(|byte| **byte == b'\n').count();
+        let fits = terminal_size::terminal_size().is_none_or(|(_, height)| lines < usize::from(height.0));
+        if !fits && page_through(&command, &text).map_err(failed)? {
+            return Ok(());
+        }
+        self.stdout(|out| out.write_all(&text))
+    }
+
+    /// Says on a terminal how long the command took. Nowhere else: what is kept in files and logs is the same for the same plan.
+    pub fn took(&self, what: &str) {
+        if is_watched() && self.format == Format::Human {
+            self.note(&Label::Quiet.paint(format!("{what} in {:.1} s.", self.began.elapsed().as_secs_f64())));
+        }
     }
 
     /// Writes what was laid out as a whole, in which everything that came from others is visible already.
@@ -165,6 +203,44 @@ impl Write for Stderr {
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
     }
+}
+
+/// How wide the terminal is that stdout is; `None` if it is none.
+fn columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(width.0))
+}
+
+/// The command of the pager; `None` if the user wants none.
+fn pager() -> Option<String> {
+    let command = system::variable("TENANTRY_PAGER").or_else(|| system::variable("PAGER"));
+    let command = command.unwrap_or_else(|| "less".to_owned());
+    let is_dumb = system::variable("TERM").is_none_or(|terminal| terminal == "dumb");
+    (!is_dumb && !matches!(command.trim(), "" | "cat")).then_some(command)
+}
+
+/// Shows a text in the pager, and waits until its user is done. False if there is no such command.
+fn page_through(command: &str, text: &[u8]) -> io::Result<bool> {
+    /// What a shell ends with if it does not find a command.
+    const NOT_FOUND: i32 = 127;
+    let mut pager = std::process::Command::new("sh");
+    pager.args(["-c", command]).stdin(std::process::Stdio::piped());
+    if system::variable("LESS").is_none() {
+        // Colours as they are; the screen stays as it is afterwards.
+        pager.env("LESS", "FRX");
+    }
+    // Ctrl-C is for the pager as long as it runs: without it, the terminal would stay as the pager left it.
+    #[cfg(unix)]
+    let _interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
+    let Ok(mut pager) = pager.spawn() else { return Ok(false) };
+    if let Some(mut stdin) = pager.stdin.take() {
+        // Somebody who has seen enough does not read to the end.
+        match stdin.write_all(text) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(pager.wait()?.code() != Some(NOT_FOUND))
 }
 
 /// Whether stdout is a terminal, whatever is written to it.

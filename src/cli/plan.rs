@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::arguments::{self, Format, Global, Selection};
 use super::error::{Exit, Failure};
@@ -14,7 +15,7 @@ use tenantry_core::desired::sql_fields;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
-use tenantry_core::plan::{Plan, json};
+use tenantry_core::plan::{Narrowing, Plan, json};
 use tenantry_render::issues::{self, github, sarif};
 use tenantry_render::plan::view::{PlanView, View};
 use tenantry_render::plan::{html, markdown, text};
@@ -31,9 +32,10 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets_at_hand()?;
-    let is_asked_for = asked_for(global, command, &session, output)?;
-    let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
-    show(&plan, &session.catalogue, session.folder(), output)?;
+    let (narrowing, is_asked_for) = asked_for(global, command, &session, output)?;
+    let plan = make_for(&session, &*store, secrets.as_deref(), (narrowing, &is_asked_for), output).await?;
+    show(&plan, &session.catalogue, session.folder(), Look { expand: command.expand, paged: true }, output)?;
+    output.took("Planned");
     if let Some(file) = &command.out {
         save(&plan, file)?;
         output.note(&format!("saved to {}; apply it with `tenantry apply {}`", file.display(), file.display()));
@@ -49,7 +51,7 @@ pub fn exit_of(plan: &Plan, command: &arguments::Plan) -> Exit {
     }
 }
 
-/// The owners that a plan is asked for.
+/// The owners that a plan is asked for, and how that is said.
 ///
 /// # Errors
 /// Those of [`Session::selected`], and if the revision to compare with does not exist.
@@ -58,10 +60,16 @@ pub fn asked_for(
     command: &arguments::Plan,
     session: &Session,
     output: &Output,
-) -> Result<impl Fn(&Owner) -> bool + Sync + use<>, Failure> {
+) -> Result<(Narrowing, impl Fn(&Owner) -> bool + Sync + use<>), Failure> {
     let touched = touched(global, command, session, output)?;
     let selected = session.selected(&command.selection)?;
-    Ok(move |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner)))
+    let narrowing = Narrowing {
+        changed_since: command.changed_since.as_deref().filter(|_| touched.is_some()).map(Arc::from),
+        ..narrowing(&command.selection)
+    };
+    let is_asked_for =
+        move |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
+    Ok((narrowing, is_asked_for))
 }
 
 /// The owners that the changes since a revision can touch; nothing if that is not asked for, or if it can be everything.
@@ -104,7 +112,18 @@ pub async fn make(
     selection: &Selection,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    make_for(session, store, Some(secrets), &session.selected(selection)?, output).await
+    let asked_for = session.selected(selection)?;
+    make_for(session, store, Some(secrets), (narrowing(selection), &asked_for), output).await
+}
+
+/// What a selection restricts a plan to.
+fn narrowing(selection: &Selection) -> Narrowing {
+    let Selection { tenant, tier } = selection;
+    Narrowing {
+        tenants: tenant.iter().map(|glob| Arc::from(&**glob)).collect(),
+        tier: tier.as_deref().map(Arc::from),
+        changed_since: None,
+    }
 }
 
 /// [`make`] for some owners, and where need be without the secret store.
@@ -112,7 +131,7 @@ pub async fn make_for(
     session: &Session,
     store: &dyn Store,
     secrets: Option<&dyn SecretStore>,
-    selected: &(dyn Fn(&Owner) -> bool + Sync),
+    (narrowing, selected): (Narrowing, &(dyn Fn(&Owner) -> bool + Sync)),
     output: &Output,
 ) -> Result<Plan, Failure> {
     let targets = session.targets();
@@ -129,17 +148,28 @@ pub async fn make_for(
     match outcome.plan {
         Some(plan) => {
             output.diagnostics(&outcome.diagnostics, &session.files);
-            Ok(plan)
+            Ok(Plan { narrowed: Some(narrowing).filter(|narrowing| *narrowing != Narrowing::default()), ..plan })
         }
         None => Err(Failure::diagnostics(outcome.diagnostics, session.files.clone())),
     }
 }
 
+/// How a plan is shown.
+#[derive(Clone, Copy, Default)]
+pub struct Look {
+    /// Each owner, even if others have the same changes.
+    pub expand: bool,
+    /// Through the pager, where nothing is asked afterwards.
+    pub paged: bool,
+}
+
 /// Writes a plan of the estate in a folder to stdout. Sensitive values are shown only on a terminal.
-pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) -> Result<(), Failure> {
-    let view = |contents| self::view(plan, catalogue, output.is_seen_only(), contents);
+pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, look: Look, output: &Output) -> Result<(), Failure> {
+    let Look { expand, paged } = look;
+    let view = |contents| self::view(plan, catalogue, Seen { reveal: output.is_seen_only(), contents, expand });
     match output.format() {
         Format::Json => output.json(&json::Written::masked(plan)),
+        Format::Human if paged => output.paged(|out| text::write(out, &view(output.is_verbose()))),
         Format::Human => output.data(|out| text::write(out, &view(output.is_verbose()))),
         Format::Markdown => output.document(&markdown::comment(&view(true))),
         Format::Html => output.document(&html::page(&view(true))),
@@ -149,11 +179,20 @@ pub fn show(plan: &Plan, catalogue: &Catalogue, estate: &Path, output: &Output) 
     }
 }
 
-/// What is shown of a plan.
-pub fn view<'p>(plan: &'p Plan, catalogue: &Catalogue, reveal: bool, contents: bool) -> PlanView<'p> {
+/// What is shown of a plan: see [`View`].
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    pub reveal: bool,
+    pub contents: bool,
+    pub expand: bool,
+}
+
+/// The content of a plan, for a renderer.
+pub fn view<'p>(plan: &'p Plan, catalogue: &Catalogue, seen: Seen) -> PlanView<'p> {
+    let Seen { reveal, contents, expand } = seen;
     let reviewed = |kind: &str| catalogue.get(kind).map(|kind| kind.reviewed).unwrap_or_default();
     let sql = |kind: &str| sql(catalogue, kind);
-    PlanView::new(plan, View { reveal, contents, reviewed: &reviewed, sql: &sql })
+    PlanView::new(plan, View { reveal, expand, contents, reviewed: &reviewed, sql: &sql })
 }
 
 /// Pointers of the fields of a kind that are SQL.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Output, Stderr};
+use tenantry_core::outcome::Outcome;
 use tenantry_engine::request::{Event, Progress};
 use tenantry_render::outcome;
 use tenantry_render::page::shown;
@@ -13,6 +14,8 @@ use tenantry_render::words;
 /// The line for an event, if it has one.
 fn line(event: &Event<'_>) -> Option<String> {
     match event {
+        // How many were not begun is in the report: after Ctrl-C, that is most of them.
+        Event::StepEnded { result: Outcome::Interrupted, .. } => None,
         Event::StepEnded { address, action, result } => {
             Some(format!("{address}: {}", outcome::sentence(*action, result)))
         }
@@ -20,6 +23,7 @@ fn line(event: &Event<'_>) -> Option<String> {
             Some(format!("waiting for {}: {reason}", words::count(*resources, "resource")))
         }
         Event::PhaseEntered { tenant, phase } => Some(format!("{tenant}: now {phase}")),
+        Event::TierEntered { tenant, tier } => Some(format!("{tenant}: now on tier {tier}")),
         Event::Retrying { target, reason, after_milliseconds } => {
             let after = std::time::Duration::from_millis(*after_milliseconds);
             Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))
@@ -91,7 +95,11 @@ impl Progress for Live {
                     self.bar.set_message(shown(&line));
                 }
             }
-            Event::RunBegun { .. } | Event::Noticed { .. } | Event::PhaseEntered { .. } | Event::RunEnded { .. } => {}
+            Event::RunBegun { .. }
+            | Event::Noticed { .. }
+            | Event::PhaseEntered { .. }
+            | Event::TierEntered { .. }
+            | Event::RunEnded { .. } => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
 use super::{plan, report, system};
+use tenantry_core::model::address::Owner;
 use tenantry_core::plan::Plan;
 use tenantry_engine::request::{Event, Progress, Request};
 use tenantry_engine::{apply, rehearsal};
@@ -50,7 +51,7 @@ pub async fn run(
     mut session: Session,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let is_asked_for = plan::asked_for(global, command, &session, output)?;
+    let (narrowing, is_asked_for) = plan::asked_for(global, command, &session, output)?;
     let records = session.store().await?.export().await?;
     let folder = Folder::new()?;
     session.simulate_in(folder.path());
@@ -63,8 +64,10 @@ pub async fn run(
         words::count(records.resources(), "resource")
     ));
 
-    let made = plan::make_for(&session, &*store, Some(&*secrets), &is_asked_for, output).await?;
-    plan::show(&made, &session.catalogue, session.folder(), output)?;
+    let asked_for = || (narrowing.clone(), &is_asked_for as &(dyn Fn(&Owner) -> bool + Sync));
+    let made = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), output).await?;
+    let look = plan::Look { expand: command.expand, paged: true };
+    plan::show(&made, &session.catalogue, session.folder(), look, output)?;
     if made.is_refused() || made.is_empty() {
         return Ok(plan::exit_of(&made, command));
     }
@@ -74,7 +77,7 @@ pub async fn run(
         output.note("The rehearsal did not come to its end; an apply would not either.");
         return Ok(Exit::Partly);
     }
-    let again = plan::make_for(&session, &*store, Some(&*secrets), &is_asked_for, output).await?;
+    let again = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), output).await?;
     if !again.is_empty() {
         output.note(&format!(
             "The rehearsal was carried out, but a second plan still finds {}; an apply would have to be repeated.",

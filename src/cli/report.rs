@@ -20,15 +20,22 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
     }
     for (owner, outcomes) in &owners {
         let done = outcomes.iter().filter(|(_, _, outcome)| outcome.is_done()).count();
-        let is_settled = outcomes.iter().all(|(_, _, outcome)| outcome.is_settled());
+        let is_unbegun = |outcome: &Outcome| matches!(outcome, Outcome::Interrupted);
+        let is_calm = outcomes.iter().all(|(_, _, outcome)| outcome.is_settled() || is_unbegun(outcome));
         let notices = |address: &Address| report.notices.get(address).into_iter().flatten();
-        // Of what went as it should only that is told of which there is something to say.
-        let shown = outcomes.iter().filter(|(address, ..)| !is_settled || notices(address).next().is_some());
+        // Of what went as it should only that is told of which there is something to say, and what was not begun is counted.
+        let shown = outcomes
+            .iter()
+            .filter(|(address, _, outcome)| !is_calm && !is_unbegun(outcome) || notices(address).next().is_some());
         let mut shown = shown.peekable();
-        if shown.peek().is_none() {
+        let unbegun = outcomes.iter().filter(|(_, _, outcome)| is_unbegun(outcome)).count();
+        let has_details = shown.peek().is_some();
+        if !has_details && unbegun == 0 {
             continue;
         }
-        writeln!(out, "{}: {done} of {} done", Label::Heading.paint(owner), words::count(outcomes.len(), "change"))?;
+        let rest = if unbegun > 0 { format!(", {unbegun} not begun") } else { String::new() };
+        let changes = words::count(outcomes.len(), "change");
+        writeln!(out, "{}: {done} of {changes} done{rest}", Label::Heading.paint(owner))?;
         for (address, action, outcome) in shown {
             let label = match outcome {
                 Outcome::Done | Outcome::AlreadyDone => Label::Good,
@@ -41,7 +48,9 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
                 writeln!(out, "      {}", Label::Warning.paint(notice))?;
             }
         }
-        writeln!(out)?;
+        if has_details {
+            writeln!(out)?;
+        }
     }
     let done = report.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
     let not_done = report.outcomes.len() - done;

@@ -4,7 +4,6 @@ use super::arguments;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::target_forms;
-use tenantry_core::diagnostics::nearest;
 use tenantry_source::schemas::schemas;
 
 pub fn run(command: &arguments::Schema, output: &Output) -> Result<Exit, Failure> {
@@ -38,8 +37,6 @@ pub fn run(command: &arguments::Schema, output: &Output) -> Result<Exit, Failure
         return Ok(Exit::Done);
     }
     let known = documents.iter().map(|(name, _)| name.as_str()).chain(catalogue.iter().map(|kind| kind.name));
-    Err(Failure::new(Exit::Usage, format!("there is no schema `{subject}`")).help(match nearest(&wanted, known) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "`tenantry schema` lists them".into(),
-    }))
+    let message = format!("there is no schema `{subject}`");
+    Err(Failure::unknown(message, &wanted, known, "`tenantry schema` lists them"))
 }

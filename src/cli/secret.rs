@@ -1,8 +1,9 @@
 //! `tenantry secret`: which secrets there are, and what one of them is.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _};
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::arguments::{self, Global};
@@ -11,9 +12,9 @@ use super::list::table;
 use super::output::{self, Output, Stderr};
 use super::session::Session;
 use super::system;
-use tenantry_core::diagnostics::nearest;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::secret::SecretReference;
+use tenantry_secret::contract::SecretStore;
 use tenantry_store::OpenMode;
 use tenantry_store::contract::{Note, SecretShown, ShownTo};
 
@@ -29,8 +30,13 @@ pub async fn run(global: &Global, command: &arguments::Secret, output: &Output) 
 async fn list(global: &Global, owner: Option<&str>, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let mut all = session.secrets()?.list().await?;
-    if let Some(owner) = owner.map(Owner::from) {
+    if let Some(name) = owner {
+        let owner = Owner::from(name);
         all.retain(|reference| reference.owner == owner);
+        // The secrets of a tenant may outlive it.
+        if all.is_empty() {
+            session.owner(name)?;
+        }
     }
     if output.is_json() {
         output.json(&all)?;
@@ -51,19 +57,12 @@ async fn show(
     to_pipe: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let to = destination(subject, to_pipe)?;
+    let to = destination(&format!("tenantry secret show {subject}"), to_pipe)?;
     let session = Session::open(global, OpenMode::ReadWrite, output)?;
     let secrets = session.secrets()?;
     let reference = find(&secrets.list().await?, subject, version)?;
-    if to == ShownTo::Terminal {
-        confirm(&reference)?;
-    }
-    let value = secrets.get(std::slice::from_ref(&reference)).await?.remove(&reference);
+    let value = reveal(&session, &*secrets, std::slice::from_ref(&reference), to).await?.remove(&reference);
     let Some(value) = value else { return Err(unknown(subject, &[])) };
-    // First the record: a value that somebody has seen is never without one.
-    let SecretReference { owner, name, version } = reference.clone();
-    let shown = SecretShown { actor: system::actor(), at: system::now(), name, owner, to, version };
-    session.store().await?.note(&Note::SecretShown(shown)).await?;
     let text = value.expose_secret();
     match (to, output.is_json()) {
         (_, true) => output.json(&json!({"secret": reference, "value": text}))?,
@@ -73,8 +72,29 @@ async fn show(
     Ok(Exit::Done)
 }
 
+/// The values of secrets, for somebody who is asked first if they are shown on a terminal. Those that the store does not have
+/// are not among them.
+pub async fn reveal(
+    session: &Session,
+    secrets: &dyn SecretStore,
+    references: &[SecretReference],
+    to: ShownTo,
+) -> Result<BTreeMap<SecretReference, SecretString>, Failure> {
+    if to == ShownTo::Terminal {
+        confirm(references)?;
+    }
+    let values = secrets.get(references).await?;
+    let store = session.store().await?;
+    // First the record: a value that somebody has seen is never without one.
+    for SecretReference { owner, name, version } in references.iter().filter(|one| values.contains_key(*one)).cloned() {
+        let shown = SecretShown { actor: system::actor(), at: system::now(), name, owner, to, version };
+        store.note(&Note::SecretShown(shown)).await?;
+    }
+    Ok(values)
+}
+
 /// A value gets into a file or a log only if somebody says so, and onto a terminal only if nobody meant a pipe.
-fn destination(subject: &str, to_pipe: bool) -> Result<ShownTo, Failure> {
+pub fn destination(command: &str, to_pipe: bool) -> Result<ShownTo, Failure> {
     match (output::is_terminal(), to_pipe) {
         (true, false) => Ok(ShownTo::Terminal),
         (false, true) => Ok(ShownTo::Pipe),
@@ -82,7 +102,7 @@ fn destination(subject: &str, to_pipe: bool) -> Result<ShownTo, Failure> {
             Exit::Usage,
             "stdout is not a terminal, and a secret is not written to a file or pipe by accident",
         )
-        .help(format!("if another program is meant to read it, use `tenantry secret show {subject} --to-pipe`"))),
+        .help(format!("if another program is meant to read it, use `{command} --to-pipe`"))),
         (true, true) => Err(Failure::new(Exit::Usage, "`--to-pipe` is given, but stdout is a terminal")
             .help("send the output to the program that is meant to read it, or leave the option out")),
     }
@@ -111,18 +131,21 @@ fn unknown(subject: &str, all: &[SecretReference]) -> Failure {
             .help(format!("it has version {}", versions.join(", ")));
     }
     let names: Vec<String> = of_owner().map(named).collect();
-    failure(format!("there is no secret `{subject}`")).help(match nearest(subject, names.iter().map(String::as_str)) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "`tenantry secret list` shows the secrets and their versions".to_owned(),
-    })
+    let otherwise = "`tenantry secret list` shows the secrets and their versions";
+    Failure::unknown(format!("there is no secret `{subject}`"), subject, names.iter().map(String::as_str), otherwise)
 }
 
-fn confirm(reference: &SecretReference) -> Result<(), Failure> {
+fn confirm(references: &[SecretReference]) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was shown"));
     }
-    let SecretReference { owner, name, version } = reference;
-    Stderr::line(&format!("{owner}/{name}, version {version}, will be shown here. Type `yes` to show it:"));
+    let named =
+        |SecretReference { owner, name, version }: &SecretReference| format!("{owner}/{name}, version {version}");
+    let (names, it) = (
+        references.iter().map(named).collect::<Vec<_>>().join("; "),
+        if references.len() == 1 { "it" } else { "them" },
+    );
+    Stderr::line(&format!("{names}, will be shown here. Type `yes` to show {it}:"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading the answer", &error))?;
     match answer.trim() {

@@ -39,6 +39,9 @@ fn say_halted() {
     Stderr::line("halted");
 }
 
+/// How owners are found.
+pub const OWNERS: &str = "`tenantry list` shows the tenants; a tier is written `tier:NAME`";
+
 /// The namespace of a cluster that keeps secrets, unless configured otherwise.
 const SECRETS_NAMESPACE: &str = "tenantry";
 
@@ -95,6 +98,9 @@ impl Session {
         let Some(estate) = estate else { return Err(Failure::diagnostics(diagnostics, files)) };
         if !output.is_quiet() && edited.is_empty() {
             output.diagnostics(&diagnostics, &files);
+        }
+        if let Some(name) = global.environment.as_deref() {
+            check_environment(&estate, name)?;
         }
         let configured = resolve::environment(&estate.config, &estate.config_positions, global.environment.as_deref());
         let mut environment = configured.map_err(|diagnostic| Failure::diagnostics(vec![diagnostic], files.clone()))?;
@@ -283,6 +289,21 @@ impl Session {
         settings::lookup(reference, &self.folder, &system::variable)
     }
 
+    /// An owner in the estate.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn owner(&self, name: &str) -> Result<Owner, Failure> {
+        let tenants = self.estate.tenants.iter().map(|tenant| tenant.metadata.name.to_string());
+        let tiers = self.estate.tiers.iter().map(|tier| format!("tier:{}", tier.metadata.name));
+        let known: Vec<String> = tenants.chain(tiers).chain(["estate".to_owned()]).collect();
+        if known.iter().any(|known| known == name) {
+            return Ok(Owner::from(name));
+        }
+        let message = format!("there is no tenant or tier `{name}` in the estate");
+        Err(Failure::unknown(message, name, known.iter().map(String::as_str), OWNERS))
+    }
+
     /// The owners of a selection; all owners without one.
     ///
     /// # Errors
@@ -293,7 +314,15 @@ impl Session {
         if let Some(tier) = tier
             && !self.estate.tiers.iter().any(|document| document.metadata.name.as_str() == tier)
         {
-            return Err(Failure::new(Exit::Usage, format!("there is no tier `{tier}`")));
+            let known = self.estate.tiers.iter().map(|tier| tier.metadata.name.as_str());
+            let message = format!("there is no tier `{tier}`");
+            return Err(Failure::unknown(message, tier, known, "`tenantry list` shows the tiers of the tenants"));
+        }
+        // A mistyped name beside others would be left out without a word.
+        let names = || self.estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
+        if let Some(glob) = globs.iter().find(|glob| !names().any(|name| policy::matches(glob, name))) {
+            let message = format!("no tenant matches `{glob}`");
+            return Err(Failure::unknown(message, glob, names(), "`tenantry list` shows the tenants"));
         }
         let fits = |name: &str| globs.is_empty() || globs.iter().any(|glob| policy::matches(glob, name));
         let names: std::collections::HashSet<Arc<str>> = self
@@ -311,6 +340,19 @@ impl Session {
         }
         Ok(move |owner: &Owner| all || owner.tenant().is_some_and(|tenant| names.contains(tenant)))
     }
+}
+
+/// An environment that is not declared is a slip on the command line, and no error of the estate.
+fn check_environment(estate: &Estate, name: &str) -> Result<(), Failure> {
+    let known: Vec<&str> = estate.config.environments.keys().map(Name::as_str).collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let otherwise = match known.as_slice() {
+        [] => "leave the option out, or add a table [environments.NAME] to tenantry.toml".to_owned(),
+        known => format!("environments are {}", known.join(", ")),
+    };
+    Err(Failure::unknown(format!("there is no environment `{name}`"), name, known.iter().copied(), otherwise))
 }
 
 #[cfg(feature = "age")]

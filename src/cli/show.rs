@@ -15,7 +15,7 @@ use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::{Applied, Desired};
 use tenantry_core::model::value::{Map, Value};
-use tenantry_core::plan::sensitive::{self, MASK};
+use tenantry_core::plan::sensitive;
 use tenantry_core::resolve;
 use tenantry_engine::observe::by_address;
 use tenantry_render::page::Page;
@@ -28,7 +28,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     if Path::new(subject).is_file() {
         let saved = plan::read(Path::new(subject))?;
         let catalogue = tenantry_registry::catalogue(&tenantry_registry::providers());
-        plan::show(&saved, &catalogue, &global.estate, output)?;
+        plan::show(&saved, &catalogue, &global.estate, plan::Look { expand: command.expand, paged: true }, output)?;
         // What would come of it is the business of `apply`.
         return Ok(Exit::Done);
     }
@@ -65,13 +65,15 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let mut ignored = Vec::new();
     let resolved = resolve::resolve(&session.estate, &mut ignored);
     let Some(tenant) = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject) else {
-        let names = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
-        let nearest = tenantry_core::diagnostics::nearest(subject, names);
-        return Err(Failure::new(Exit::Error, format!("there is no tenant, resource or saved plan `{subject}`")).help(
-            nearest.map_or_else(
-                || "`tenantry list` shows every tenant".into(),
-                |nearest| format!("did you mean `{nearest}`?"),
-            ),
+        let tenants = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.to_string());
+        let addresses = owners.iter().flat_map(|owner| &owner.resources).map(|desired| desired.address.to_string());
+        // An address is near to many names, and a name to none that is as long.
+        let known: Vec<String> = if subject.contains('/') { addresses.collect() } else { tenants.collect() };
+        return Err(Failure::unknown(
+            format!("there is no tenant, resource or saved plan `{subject}`"),
+            subject,
+            known.iter().map(String::as_str),
+            "`tenantry list` shows every tenant, and `tenantry show TENANT` its resources",
         ));
     };
     let owner = Owner::Tenant(tenant.name());
@@ -79,7 +81,7 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     let mut value = tenant.value.clone();
     // Contacts are personal: a terminal keeps nothing, a file does.
     if !output.is_seen_only() {
-        value = mask_contacts(value);
+        value = sensitive::mask_contacts(value);
     }
     if output.is_json() {
         let resources: Vec<_> = resources
@@ -120,16 +122,6 @@ fn value_lines(out: &mut Page<'_>, value: &Value, depth: usize) -> std::io::Resu
         }
     }
     Ok(())
-}
-
-fn mask_contacts(value: Value) -> Value {
-    let mut pointers = Vec::new();
-    value.for_each_leaf(&mut |pointer, _| {
-        if pointer.starts_with("/contacts/") {
-            pointers.push(pointer.to_owned());
-        }
-    });
-    pointers.iter().fold(value, |value, pointer| value.with_pointer(pointer, MASK.into()))
 }
 
 /// The spec that was written. It may have sensitive fields that the desired spec does not have.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tenantry_provider::contract::PROGRESS;
 use tenantry_store::contract::{Holder, Process};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::arguments::Global;
 use super::error::{Exit, Failure};
@@ -47,6 +51,16 @@ fn is_in_calendar(time: &Timestamp) -> bool {
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// What the process was started with, its own name first.
+pub fn arguments() -> impl Iterator<Item = std::ffi::OsString> {
+    std::env::args_os()
+}
+
+/// The folder that the process was started in; `None` if it is gone.
+pub fn folder() -> Option<std::path::PathBuf> {
+    std::env::current_dir().ok()
 }
 
 /// Who runs the command: `user@host`, if the system reveals it.
@@ -108,20 +122,34 @@ pub fn has_ended(holder: &Process) -> bool {
 }
 
 /// Sends the log to stderr: warnings, or more with -v. `TENANTRY_LOG` chooses in detail.
+///
+/// Only what Tenantry itself says is written, whatever is asked for: libraries log requests and statements with their values,
+/// among them secrets.
 pub fn log(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "off",
-        (_, 0) => "tenantry=warn,progress=info",
-        (_, 1) => "tenantry=info,progress=info",
-        (_, 2) => "tenantry=debug,progress=debug",
+        (_, 0) => "warn,progress=info",
+        (_, 1) => "info",
+        (_, 2) => "debug",
         _ => "trace",
     };
-    let filter = variable("TENANTRY_LOG")
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new(level));
+    let asked = variable("TENANTRY_LOG").filter(|text| !text.is_empty()).map(|text| (EnvFilter::try_new(&text), text));
+    let filter = match asked {
+        Some((Ok(filter), _)) => filter,
+        Some((Err(error), text)) => {
+            Stderr::line(&format!(
+                "TENANTRY_LOG is `{text}`, which is not valid ({error}); write a level such as debug, or \
+                 tenantry_engine=debug"
+            ));
+            EnvFilter::new(level)
+        }
+        None => EnvFilter::new(level),
+    };
     // Without colours, which would not be told from what a text brings with it.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).without_time();
-    log.with_ansi(false).init();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(|| Stderr).without_time().with_target(false).with_ansi(false);
+    let is_own = filter_fn(|metadata| metadata.target().starts_with("tenantry") || metadata.target() == PROGRESS);
+    tracing_subscriber::registry().with(lines.with_filter(is_own)).with(filter).init();
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use serde_json::json;
-use tenantry_core::diagnostics::nearest;
 use tenantry_core::fingerprint::{Fingerprint, Other, Standing, standing};
 use tenantry_engine::observe;
 use tenantry_store::OpenMode;
@@ -33,11 +32,9 @@ async fn accept(global: &Global, name: &str, auto_approve: bool, output: &Output
     let session = Session::open(global, OpenMode::ReadWrite, output)?;
     let targets = session.targets();
     let Some(name) = targets.names().find(|target| ***target == *name) else {
-        let failure = Failure::new(Exit::Usage, format!("there is no target `{name}` in this environment"));
-        return Err(match nearest(name, targets.names().map(|target| &**target)) {
-            Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-            None => failure.help("`tenantry doctor` shows the targets"),
-        });
+        let message = format!("there is no target `{name}` in this environment");
+        let known = targets.names().map(|target| &**target);
+        return Err(Failure::unknown(message, name, known, "`tenantry doctor` shows the targets"));
     };
     let store = session.store().await?;
     let accepted = observe::accepted(&*store).await?;

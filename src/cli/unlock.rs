@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use tenantry_core::diagnostics::nearest;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::Estate;
 use tenantry_render::words::count;
@@ -12,7 +11,7 @@ use tenantry_store::contract::{Lock, Unlock};
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
-use super::session::Session;
+use super::session::{OWNERS, Session};
 use super::system;
 
 pub async fn run(global: &Global, command: &arguments::Unlock, output: &Output) -> Result<Exit, Failure> {
@@ -78,9 +77,6 @@ fn not_known(owner: &Owner, estate: &Estate, locks: &[Lock]) -> Failure {
     let tenants = estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str().to_owned());
     let tiers = estate.tiers.iter().map(|tier| format!("tier:{}", tier.metadata.name));
     let known: Vec<String> = tenants.chain(tiers).chain(locks.iter().map(|lock| lock.owner.to_string())).collect();
-    let failure = Failure::new(Exit::Usage, format!("`{owner}` is neither in the estate nor locked"));
-    match nearest(&owner.to_string(), known.iter().map(String::as_str)) {
-        Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-        None => failure.help("`tenantry list` shows the tenants; a tier is written `tier:NAME`"),
-    }
+    let message = format!("`{owner}` is neither in the estate nor locked");
+    Failure::unknown(message, &owner.to_string(), known.iter().map(String::as_str), OWNERS)
 }

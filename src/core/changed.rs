@@ -1,4 +1,5 @@
-//! Finds the owners that a change of the repository can touch: their desired resources, or their phase, differ.
+//! Finds the owners that a change of the repository can touch: their desired resources, their phase, their tier or
+//! its price differ.
 //!
 //! Both versions are expanded and compared resource by resource. A value that no blueprint uses touches no owner, a tier touches
 //! its tenants, and a moved file touches nothing.
@@ -7,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::desired::OwnerResources;
 use crate::model::address::{Address, Owner};
-use crate::model::document::{ApprovalSpec, Document, Estate};
+use crate::model::document::{ApprovalSpec, Document, Estate, Terms};
 use crate::model::names::Name;
 use crate::model::resource::Desired;
 use crate::policy;
@@ -42,12 +43,15 @@ pub fn between(before: Side<'_>, after: Side<'_>) -> Changed {
     }
     touched.extend(new.keys().filter(|address| !old.contains_key(*address)).map(|address| address.owner.clone()));
     // Where nothing is asked for any more, a phase still has to be reached.
-    let phases = |side: Side<'_>| -> HashMap<Owner, (_, Vec<_>)> {
+    let phases = |side: Side<'_>| -> HashMap<Owner, (_, _, Vec<_>)> {
         let tenants = side.estate.tenants.iter();
+        let mut terms = Terms::of(side.estate);
         tenants
             .map(|tenant| {
                 let previously = tenant.metadata.previously.iter().map(Name::shared).collect();
-                (Owner::Tenant(tenant.metadata.name.shared()), (tenant.spec.phase, previously))
+                let name = tenant.metadata.name.shared();
+                let terms = terms.remove(&name);
+                (Owner::Tenant(name), (tenant.spec.phase, terms, previously))
             })
             .collect()
     };

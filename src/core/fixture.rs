@@ -212,6 +212,8 @@ pub fn plan(world: &Json) -> Plan {
         phases: &phases,
         renamed: &BTreeMap::new(),
         applied_phases: &applied_phases,
+        terms: &BTreeMap::new(),
+        applied_terms: &BTreeMap::new(),
         inventory: &inventory,
         begun: &begun,
         unfinished: &unfinished,

@@ -31,7 +31,7 @@ use tenantry_core::diff::{Difference, Update};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Present;
 use tenantry_core::outcome::{Outcome, Stale};
-use tenantry_core::plan::{Action, Cause, Change, FieldChange, Plan, Reason, Work, json};
+use tenantry_core::plan::{Action, Cause, Change, FieldChange, Granted, Plan, Reason, Work, json};
 use tenantry_core::policy;
 use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 
@@ -185,7 +185,7 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
     if plan.secrets_unread {
         return Err(EngineError::SecretsUnread);
     }
-    for (name, expires) in &plan.approvals {
+    for (name, Granted { expires, .. }) in &plan.approvals {
         if policy::expiry(expires).is_none_or(|until| now >= until) {
             return Err(EngineError::ApprovalExpired { name: name.to_string(), expires: expires.to_string() });
         }

@@ -16,6 +16,7 @@ pub mod systems;
 pub mod targets;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod verify;
 
 use tenantry_core::fingerprint::Other;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::targets::Targets;
+use super::trace::timed;
 use tenantry_core::collections::HashSet;
 use tenantry_core::fingerprint::{Accepted, Told};
 use tenantry_core::model::resource::{
@@ -132,9 +133,12 @@ async fn look<'a>(
                 // Each request has its own end; so many of them, or a list without one, have this.
                 let within = targets.timeouts(&target).read;
                 let told = async { if asks { Some(told(&*reader, within).await) } else { None } };
-                let answer = tokio::time::timeout(within, reader.observe(&request));
-                let (answer, told) = futures::join!(answer, told);
-                (answer.unwrap_or_else(|_| unknown(late(within).into())), told)
+                let answer = async {
+                    let answer = tokio::time::timeout(within, reader.observe(&request)).await;
+                    answer.unwrap_or_else(|_| unknown(late(within).into()))
+                };
+                let answer = timed(tracing::info_span!("read", target = &*target), answer, found);
+                futures::join!(answer, told)
             }
             Err(error) => {
                 let reason: Arc<str> = describe(&error).into();
@@ -154,6 +158,13 @@ async fn look<'a>(
         seen.told.extend(told.map(|told| (target, told)));
     }
     seen
+}
+
+/// What was read, in numbers.
+fn found(answer: &BTreeMap<&'static str, KindObservation>) -> String {
+    let resources: usize = answer.values().map(|observation| observation.resources.len()).sum();
+    let kinds = answer.keys().copied().collect::<Vec<_>>().join(", ");
+    format!("{resources} of {kinds} looked at")
 }
 
 fn late(within: Duration) -> String {

@@ -10,11 +10,11 @@ use super::observe::{Seen, accepted, by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
 use tenantry_core::changed::{self, Changed, Side};
-use tenantry_core::desired::{self, Blueprints, Outputs, OwnerResources, Provenance};
+use tenantry_core::desired::{self, Blueprints, Console, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::document::{Estate, Phase};
+use tenantry_core::model::document::{Estate, Phase, Terms};
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity, Inventory};
 use tenantry_core::plan::build::{self, Inputs, Secrets};
@@ -159,10 +159,56 @@ pub fn explain<T>(
     threads: usize,
     look: impl FnOnce(&Provenance<'_, '_>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
+    expanded_beside(
+        estate,
+        targets,
+        inventory,
+        now,
+        threads,
+        |inputs, Expanded { resolved, blueprints, owners, .. }| {
+            look(&Provenance::new(inputs, blueprints, resolved, owners, inventory))
+        },
+    )
+}
+
+/// Evaluates expressions on an owner. If it `masks`, they find a mask in place of each sensitive value. `look` gets `None` if
+/// there is no such owner.
+///
+/// # Errors
+/// If the estate cannot be expanded: its diagnostics.
+pub fn console<T>(
+    estate: &Estate,
+    targets: &Targets<'_>,
+    inventory: &Inventory,
+    (now, threads): (Timestamp, usize),
+    (owner, masks): (&Owner, bool),
+    look: impl FnOnce(Option<&Console<'_>>) -> T,
+) -> Result<T, Vec<Diagnostic>> {
+    expanded_beside(
+        estate,
+        targets,
+        inventory,
+        now,
+        threads,
+        |inputs, Expanded { resolved, blueprints, owners, .. }| {
+            look(Console::new(inputs, blueprints, resolved, owners, owner, masks).as_ref())
+        },
+    )
+}
+
+/// Looks at an estate, expanded with the outputs of resources that exist.
+fn expanded_beside<T>(
+    estate: &Estate,
+    targets: &Targets<'_>,
+    inventory: &Inventory,
+    now: Timestamp,
+    threads: usize,
+    look: impl FnOnce(&desired::Inputs<'_>, &Expanded<'_>) -> T,
+) -> Result<T, Vec<Diagnostic>> {
     let outputs = outputs_of(inventory, &targets.catalogue);
-    let Expanded { resolved, blueprints, owners, diagnostics } = expand(estate, targets, now, threads, &outputs);
-    if diagnostics::has_errors(&diagnostics) {
-        return Err(diagnostics);
+    let expanded = expand(estate, targets, now, threads, &outputs);
+    if diagnostics::has_errors(&expanded.diagnostics) {
+        return Err(expanded.diagnostics);
     }
     let (keys, time) = (targets.placement_keys(), now.to_string());
     let inputs = desired::Inputs {
@@ -174,7 +220,7 @@ pub fn explain<T>(
         now: &time,
         threads,
     };
-    Ok(look(&Provenance::new(&inputs, &blueprints, &resolved, &owners, inventory)))
+    Ok(look(&inputs, &expanded))
 }
 
 /// What the way from one estate to another can touch. Nothing is read but the two; the diagnostics are those of an estate that
@@ -207,6 +253,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let journal = store.head().await?;
     let mut inventory = by_address(store.inventory().await?);
     let applied_phases = store.phases().await?;
+    let applied_terms = store.terms().await?;
     let mut open = store.open_steps().await?;
     let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;
@@ -214,6 +261,8 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let earlier = earlier_owners(estate);
     let phases: BTreeMap<Arc<str>, Phase> =
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
+
+    let terms = Terms::of(estate);
 
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
@@ -263,6 +312,8 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             phases: &phases,
             renamed: &renamed,
             applied_phases: &applied_phases,
+            terms: &terms,
+            applied_terms: &applied_terms,
             inventory: &inventory,
             begun: &begun,
             unfinished: &unfinished,

@@ -234,7 +234,8 @@ async fn record_locked(
     for (place, (tenant, phase)) in (same.len()..).zip(same_phases) {
         let owner = Owner::Tenant(tenant.clone());
         let task = Some(TaskId::at(place));
-        let entered = PhaseTransition { at: clock(), from: None, task, tenant: tenant.clone(), to: *phase };
+        let entered =
+            PhaseTransition { at: clock(), from: None, task, tenant: tenant.clone(), terms: None, to: *phase };
         store.enter_phase(&fence(run, &owner), &entered).await?;
     }
     let is_whole = changed.is_empty() && now.unknown.is_empty();

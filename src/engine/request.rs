@@ -71,6 +71,11 @@ pub enum Event<'a> {
         tenant: &'a str,
         phase: Phase,
     },
+    /// A tenant is on another tier than before.
+    TierEntered {
+        tenant: &'a str,
+        tier: &'a str,
+    },
     /// The target asks to wait, or a request is tried again.
     #[serde(rename_all = "camelCase")]
     Retrying {

@@ -13,11 +13,23 @@ use super::visible::{self, is_hidden};
 /// Lines of text, on their way to a stream.
 pub struct Page<'a> {
     out: &'a mut dyn io::Write,
+    width: Option<usize>,
 }
 
 impl<'a> Page<'a> {
     pub fn new(out: &'a mut dyn io::Write) -> Self {
-        Self { out }
+        Self { out, width: None }
+    }
+
+    /// Breaks lines between words where they are longer than a terminal is wide.
+    #[must_use]
+    pub fn within(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
+
+    /// How wide the terminal is; `None` if lines are not broken.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// What `writeln!` and `write!` call: writes one line and ends it, whichever of the two it was.
@@ -28,6 +40,9 @@ impl<'a> Page<'a> {
         let line = line.to_string();
         // The newline of `writeln!` itself.
         let mut shown = shown(line.strip_suffix('\n').unwrap_or(&line));
+        if let Some(width) = self.width {
+            shown = broken(&shown, width);
+        }
         shown.push('\n');
         self.out.write_all(shown.as_bytes())
     }
@@ -63,6 +78,50 @@ pub fn shown(line: &str) -> String {
     shown
 }
 
+/// The fewest columns behind the indent, below which nobody can read anything.
+const NARROWEST: usize = 20;
+
+/// A line, broken between words so that no part is wider than `width`. A word that is wider stays whole, so that it can be
+/// copied. What follows is indented further than the beginning.
+fn broken(line: &str, width: usize) -> String {
+    let indent = line.chars().take_while(|character| *character == ' ').count() + 4;
+    if width < indent + NARROWEST {
+        return line.to_owned();
+    }
+    let mut text = String::with_capacity(line.len() + 16);
+    let mut column = 0;
+    for (at, word) in line.split(' ').enumerate() {
+        let wide = columns(word);
+        if at > 0 && column + 1 + wide > width && column > indent {
+            let end = text.trim_end_matches(' ').len();
+            text.truncate(end);
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if at > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += wide;
+    }
+    text
+}
+
+/// How many columns a text takes: escape sequences take none.
+fn columns(text: &str) -> usize {
+    let mut columns = 0;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            characters.by_ref().find(|character| *character == 'm');
+        } else {
+            columns += 1;
+        }
+    }
+    columns
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +142,24 @@ mod tests {
         );
         assert_eq!(written(|page| write!(page, "a\n\n")), "a\\n\n");
         assert_eq!(written(|page| writeln!(page)), "\n");
+    }
+
+    #[test]
+    fn a_line_is_broken_between_words_where_the_terminal_ends() {
+        let line =
+            "  + create  schema postgres.schema tenant_acme  the name is a word_that_is_wider_than_the_whole_terminal";
+        let shown = broken(line, 40);
+        assert_eq!(
+            shown,
+            "  + create  schema postgres.schema\n      tenant_acme  the name is a\n      \
+             word_that_is_wider_than_the_whole_terminal"
+        );
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&shown), words(line), "nothing is lost");
+        let red = Label::Error.paint("12345 67890");
+        assert_eq!(columns(&super::shown(&red)), 11, "colours take no room");
+        assert_eq!(broken(line, 200), line);
+        assert_eq!(broken(line, 10), line, "too narrow for anything");
     }
 
     #[test]

@@ -49,12 +49,29 @@ pub fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
     if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
-/// `1 change`, `2 changes`.
+/// `1 change`, `2 changes`, `2 entries`.
 pub fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("{number} {noun}"),
+        (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 /// `1 change is`, `2 changes are`.
 pub fn is_are(number: usize, noun: &str) -> String {
     format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_agree_with_their_number() {
+        let counted = |noun: &str| [0, 1, 2].map(|number| count(number, noun));
+        assert_eq!(counted("tenant"), ["0 tenants", "1 tenant", "2 tenants"]);
+        assert_eq!(counted("entry"), ["0 entries", "1 entry", "2 entries"]);
+        assert_eq!(counted("key"), ["0 keys", "1 key", "2 keys"]);
+    }
 }

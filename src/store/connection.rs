@@ -298,7 +298,8 @@ impl Work<'_> {
         parameters: impl IntoIterator<Item = Parameter>,
         read: impl Fn(Row<'_>) -> Result<T, sqlx::Error> + Send,
     ) -> Result<Vec<T>, StoreError> {
-        let read = match &mut self.transaction {
+        let began = Instant::now();
+        let read: Result<Vec<T>, sqlx::Error> = match &mut self.transaction {
             Transaction::Sqlite(transaction) => {
                 let query = parameters.into_iter().fold(sqlx::query(sql), |query, parameter| match parameter {
                     Parameter::Integer(value) => query.bind(value),
@@ -316,6 +317,10 @@ impl Work<'_> {
                 rows.and_then(|row| std::future::ready(read(Row::Postgres(&row)))).try_collect().await
             }
         };
+        // Of what was read only how much: the rows have the values.
+        if let Ok(rows) = &read {
+            tracing::debug!("store: {attempted}: {} found in {} ms", rows.len(), began.elapsed().as_millis());
+        }
         read.map_err(|error| self.broke(attempted, &error))
     }
 
@@ -330,10 +335,12 @@ impl Work<'_> {
 
     /// Commits the transaction.
     pub async fn commit(self) -> Result<(), StoreError> {
+        let began = Instant::now();
         let done = match self.transaction {
             Transaction::Sqlite(transaction) => transaction.commit().await,
             Transaction::Postgres(transaction) => transaction.commit().await,
         };
+        tracing::debug!("store: committed in {} ms", began.elapsed().as_millis());
         done.map_err(|error| {
             *self.broken = true;
             failure(&self.location, "committing what was written", &error)

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
 use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::plan::Action;
@@ -78,6 +78,10 @@ pub trait Store: Send + Sync {
 
     /// The phase that each tenant was last applied in. Tenants that were never applied are not among them.
     async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError>;
+
+    /// The tier, with its price, that each tenant was last applied with. Tenants of which the journal does not say it are not
+    /// among them.
+    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError>;
 
     /// Steps that any run began and did not finish, for example because of a crash; oldest first.
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError>;
@@ -373,7 +377,7 @@ pub struct RecordMoved {
     pub vacates: bool,
 }
 
-/// A tenant's phase, as applied.
+/// A tenant's phase and tier, as applied. The phase may be the one that it was in before.
 ///
 /// Nothing outside the store changes with it, so that the task is begun and ended by one entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -386,6 +390,10 @@ pub struct PhaseTransition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
     pub tenant: Arc<str>,
+    /// The tier that the tenant is on from now, with its price; `None` in entries of versions that did not record it, and
+    /// where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
     pub to: Phase,
 }
 

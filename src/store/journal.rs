@@ -192,13 +192,14 @@ pub fn record_moved(fence: &Fence, moved: &RecordMoved) -> Result<Draft, serde_j
 
 /// What a tenant's transition leaves in the journal.
 pub fn phase_entered(fence: &Fence, transition: &PhaseTransition) -> Result<Draft, serde_json::Error> {
-    let PhaseTransition { at, tenant, to, from: _, task: _ } = transition;
+    let PhaseTransition { at, tenant, to, from: _, task: _, terms: _ } = transition;
     Ok(Draft {
         run: Some(fence.run),
         at: *at,
         event: JournalEvent::PhaseEntered,
         owner: Some(Owner::Tenant(tenant.clone())),
-        detail: canonical(transition)?,
+        // A price is a part of a document, whose fields have an order of their own.
+        detail: canonical(&serde_json::to_value(transition)?)?,
         effect: Some(Effect::Phase { tenant: tenant.clone(), phase: *to }),
     })
 }

@@ -6,12 +6,14 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use tenantry_core::fingerprint::Fingerprint;
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::changes::Kept;
 use crate::connection::{Parameter, Row, Work};
-use crate::contract::{JournalEvent, JournalHead, KnownTarget, Lock, RecordMoved, Scope, StepBegun, StoreError};
+use crate::contract::{
+    JournalEvent, JournalHead, KnownTarget, Lock, PhaseTransition, RecordMoved, Scope, StepBegun, StoreError,
+};
 use crate::inventory::Unpacker;
 use crate::journal::{Line, Tip, number};
 use crate::rows::{self, Cell};
@@ -301,6 +303,21 @@ pub async fn phases(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Phase)>, Store
     let phase = |row: Row<'_>| Ok((row.text(0)?.into(), word(row.text(1)?)?));
     let parameters = [work.scope()];
     work.fetch("reading phases", statements::PHASES, parameters, phase).await
+}
+
+/// The terms that tenants were last applied with, where the journal says it.
+pub async fn terms(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Terms)>, StoreError> {
+    let attempted = "reading tiers";
+    let entry = |row: Row<'_>| Ok((row.text(0)?.into(), row.optional_text(1)?.map(str::to_owned)));
+    let parameters = [work.scope()];
+    let entries: Vec<(Arc<str>, Option<String>)> = work.fetch(attempted, statements::TERMS, parameters, entry).await?;
+    let mut terms = Vec::with_capacity(entries.len());
+    for (tenant, detail) in entries {
+        let Some(detail) = detail else { continue };
+        let entered: PhaseTransition = serde_json::from_str(&detail).map_err(|error| work.failed(attempted, error))?;
+        terms.extend(entered.terms.map(|terms| (tenant, terms)));
+    }
+    Ok(terms)
 }
 
 pub async fn targets(work: &mut Work<'_>) -> Result<Vec<(TargetName, KnownTarget)>, StoreError> {

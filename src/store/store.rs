@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Mutex;
 
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
@@ -185,6 +185,10 @@ impl<D> Store for SqlStore<D> {
 
     async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
         Ok(self.read(async |work: &mut Work<'_>| records::phases(work).await).await?.into_iter().collect())
+    }
+
+    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError> {
+        Ok(self.read(async |work: &mut Work<'_>| records::terms(work).await).await?.into_iter().collect())
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {

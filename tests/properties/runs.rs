@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_core::outcome::Outcome;
 use tenantry_engine::EngineError;
@@ -83,6 +83,10 @@ impl Store for Watched {
 
     async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
         self.store.phases().await
+    }
+
+    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError> {
+        self.store.terms().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {

@@ -125,7 +125,7 @@ fn only_plans_have_these_formats() {
 fn what_is_created_is_shown_when_more_is_asked_for() {
     let estate = Estate::new();
     let (brief, verbose) = (estate.stdout(&["plan"]), estate.stdout(&["plan", "-v"]));
-    assert!(!brief.contains("columns.title"), "{brief}");
+    assert!(!brief.contains("columns.title:"), "{brief}");
     assert!(verbose.contains("      columns.title: dog\n"), "{verbose}");
     assert!(
         verbose.contains("      columns.title: (differs)\n"),

@@ -202,6 +202,7 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
         sandbox: global.sandbox,
         now: global.now,
         color: global.color,
+        no_pager: global.no_pager,
         quiet: true,
         verbose: global.verbose,
         format: global.format,

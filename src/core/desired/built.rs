@@ -6,9 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Outputs;
+use super::blueprint::CompiledResource;
 use crate::expression::{ExpressionError, Failure, Resources, field_of};
 use crate::model::resource::Desired;
 use crate::model::value::{Deferred, Map, Part, Value};
+use crate::plan::sensitive;
 
 /// The resources of one owner during expansion.
 pub struct Built<'a> {
@@ -18,6 +20,8 @@ pub struct Built<'a> {
     by_id: RefCell<HashMap<Arc<str>, Entry>>,
     /// Places of the resources of a `forEach` that expressions have looked at since this was last taken.
     seen: RefCell<BTreeSet<usize>>,
+    /// Whether expressions find a mask in place of sensitive values.
+    masks: bool,
 }
 
 /// The result for a blueprint's resource, with indexes into the list of resources.
@@ -55,7 +59,33 @@ impl<'a> Built<'a> {
             resources: RefCell::new(Vec::with_capacity(capacity)),
             by_id: RefCell::new(HashMap::with_capacity(capacity)),
             seen: RefCell::default(),
+            masks: false,
         }
+    }
+
+    /// Of resources that were expanded before, by ids in their blueprints.
+    pub fn again(
+        outputs: &'a Outputs,
+        resources: &[Desired],
+        composition: &[Arc<CompiledResource<'_>>],
+        masks: bool,
+    ) -> Self {
+        let built = Self { masks, ..Self::new(outputs, resources.len()) };
+        for resource in composition {
+            let entry = if resource.for_each.is_some() { Entry::Each(Instances::default()) } else { Entry::Left };
+            built.insert(resource.template.id.clone(), entry);
+        }
+        for desired in resources {
+            let at = built.push(desired.clone());
+            let mut by_id = built.by_id.borrow_mut();
+            match (by_id.get_mut(&desired.address.id), &desired.address.each) {
+                (Some(Entry::Each(instances)), Some(each)) => instances.insert(each.clone(), at),
+                _ => {
+                    by_id.insert(desired.address.id.clone(), Entry::One(at));
+                }
+            }
+        }
+        built
     }
 
     /// How many resources there are.
@@ -82,9 +112,16 @@ impl<'a> Built<'a> {
         (self.resources.into_inner(), self.by_id.into_inner())
     }
 
+    fn spec(&self, desired: &Desired) -> Value {
+        match self.masks {
+            true => sensitive::mask(desired.spec.value(), &sensitive::of(desired)),
+            false => desired.spec.value(),
+        }
+    }
+
     fn of(&self, desired: &Desired, path: &[Arc<str>]) -> Result<Value, ExpressionError> {
         let [field, rest @ ..] = path else {
-            return Ok(desired.spec.value());
+            return Ok(self.spec(desired));
         };
         let name = format!("resources.{}", desired.address.id);
         if !desired.spec.contains(field)
@@ -108,7 +145,7 @@ impl<'a> Built<'a> {
                 }
             };
         }
-        field_of(&desired.spec.value(), &name, path)
+        field_of(&self.spec(desired), &name, path)
     }
 }
 
@@ -163,9 +200,9 @@ impl Resources for Built<'_> {
                 let value = self.of(desired, std::slice::from_ref(&name)).ok()?;
                 Some((name, value))
             });
-            Value::from(
-                desired.spec.iter().map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>(),
-            )
+            let spec = self.spec(desired);
+            let fields = spec.as_map().into_iter().flat_map(|spec| spec.iter());
+            Value::from(fields.map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>())
         };
         match self.by_id.borrow().get(id)? {
             Entry::One(at) => Some(with_outputs(&resources[*at])),

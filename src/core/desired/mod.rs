@@ -7,6 +7,7 @@
 mod blueprint;
 mod built;
 mod clock;
+mod console;
 mod dependencies;
 mod expand;
 mod form;
@@ -28,6 +29,7 @@ use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
 pub use blueprint::{Blueprints, CompiledResource};
+pub use console::Console;
 use dependencies::Shared;
 pub use order::topological;
 pub use problems::Problems;

@@ -31,6 +31,16 @@ impl Phase {
         Self::ALL.into_iter().find(|phase| phase.as_str() == name)
     }
 
+    /// Whether a tenant in this phase has the price of its tier: until it leaves.
+    pub fn pays(self) -> bool {
+        !matches!(self, Self::Deleting | Self::Deleted)
+    }
+
+    /// Whether users of a tenant in this phase are let in.
+    pub fn has_access(self) -> bool {
+        matches!(self, Self::Trial | Self::Active)
+    }
+
     /// The phases that may follow this one.
     pub fn next(self) -> &'static [Self] {
         TRANSITIONS.iter().find(|(from, _)| *from == self).map_or(&[], |(_, to)| to)

@@ -161,7 +161,7 @@ pub struct TierSpec {
 }
 
 /// What a tier costs.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Price {
     /// The currency's code of ISO 4217, in lower case: `usd`.
@@ -177,11 +177,43 @@ pub struct Price {
 }
 
 /// How often a price is charged.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Interval {
     Month,
     Year,
+}
+
+impl Interval {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// What a tenant is on: its tier, and what that costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Terms {
+    /// The tier's name.
+    pub tier: Arc<str>,
+    /// As the tier's document has it; absent if it names no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+}
+
+impl Terms {
+    /// The terms that each tenant of an estate asks for. A tenant whose tier does not exist has none.
+    pub fn of(estate: &Estate) -> BTreeMap<Arc<str>, Self> {
+        let prices: BTreeMap<&str, &Option<Price>> =
+            estate.tiers.iter().map(|tier| (tier.metadata.name.as_str(), &tier.spec.price)).collect();
+        let terms = estate.tenants.iter().filter_map(|tenant| {
+            let price = (*prices.get(tenant.spec.tier.as_str())?).clone();
+            Some((tenant.metadata.name.shared(), Self { tier: tenant.spec.tier.shared(), price }))
+        });
+        terms.collect()
+    }
 }
 
 /// The resources of each tenant, each tier or the estate.

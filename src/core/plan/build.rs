@@ -14,7 +14,7 @@ use crate::diff::{self, Secret};
 use crate::fingerprint::Systems;
 use crate::model::address::{Address, Owner};
 use crate::model::config::LimitsTable;
-use crate::model::document::{ApprovalSpec, Document, Phase};
+use crate::model::document::{ApprovalSpec, Document, Phase, Terms};
 use crate::model::kind::Catalogue;
 use crate::model::mark;
 use crate::model::resource::{Applied, Begun, Identity, Inventory, Observations};
@@ -40,6 +40,10 @@ pub struct Inputs<'a> {
     pub renamed: &'a BTreeMap<Owner, Owner>,
     /// The phase that each tenant was last applied in.
     pub applied_phases: &'a BTreeMap<Arc<str>, Phase>,
+    /// The tier in each tenant's document, with its price.
+    pub terms: &'a BTreeMap<Arc<str>, Terms>,
+    /// The terms that each tenant was last applied with, as far as they are on record.
+    pub applied_terms: &'a BTreeMap<Arc<str>, Terms>,
     pub inventory: &'a Inventory,
     /// Writes that were begun and whose end is not known, by address and identity.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
@@ -157,6 +161,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         shrinking,
         record_moves,
         approvals: verdict.approvals,
+        narrowed: None,
         unchanged: draft.unchanged,
         targets: inputs.systems.told(),
         secrets_unread: matches!(inputs.secrets, Secrets::Unread) && uses_secrets(inputs),

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, JournalHead, Place, Plan, Reason, RecordMove,
-    Summary, Transition, Work, sensitive,
+    Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Granted, JournalHead, Narrowing, Place, Plan,
+    Reason, RecordMove, Summary, Transition, Work, sensitive,
 };
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
@@ -64,7 +64,14 @@ struct PlanJson<C = Vec<ChangeJson>> {
     /// Records that move to the address that wants their resource, all at once and before anything is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     record_moves: Vec<RecordMove>,
+    /// The Approvals that were needed: name and expiry.
     approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// Why each of these Approvals was given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    approval_reasons: BTreeMap<Arc<str>, Arc<str>>,
+    /// What the plan is restricted to; absent if it is about everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    narrowed: Option<Narrowing>,
     /// Whether anything is blocked or refused, so that the plan is incomplete.
     errored: bool,
     /// The fingerprint of each target that told it when the plan was made. Only in the saved form: a target that is another
@@ -270,12 +277,24 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         transitions: form.transitions,
         shrinking: form.shrinking,
         record_moves: form.record_moves,
-        approvals: form.approvals,
+        approvals: granted(form.approvals, &form.approval_reasons),
+        narrowed: form.narrowed,
         unchanged,
         targets: form.targets,
         secrets_unread: form.secrets_unread,
         journal: form.journal,
     })
+}
+
+fn granted(
+    approvals: BTreeMap<Arc<str>, Arc<str>>,
+    reasons: &BTreeMap<Arc<str>, Arc<str>>,
+) -> BTreeMap<Arc<str>, Granted> {
+    let granted = |(name, expires): (Arc<str>, Arc<str>)| {
+        let reason = reasons.get(&name).cloned().unwrap_or_default();
+        (name, Granted { expires, reason })
+    };
+    approvals.into_iter().map(granted).collect()
 }
 
 /// The form without digest and time.
@@ -293,6 +312,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         shrinking,
         record_moves,
         approvals,
+        narrowed,
         unchanged: _,
         targets,
         secrets_unread,
@@ -314,7 +334,9 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         transitions: transitions.clone(),
         shrinking: shrinking.clone(),
         record_moves: record_moves.clone(),
-        approvals: approvals.clone(),
+        approvals: approvals.iter().map(|(name, granted)| (name.clone(), granted.expires.clone())).collect(),
+        approval_reasons: approvals.iter().map(|(name, granted)| (name.clone(), granted.reason.clone())).collect(),
+        narrowed: narrowed.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },
         secrets_unread: *secrets_unread,

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::diagnostics::{Code, Severity};
 use super::fingerprint::Fingerprint;
 use super::model::address::{Address, Owner};
-use super::model::document::Phase;
+use super::model::document::{Phase, Price, Terms};
 use super::model::resource::{Identity, TargetName};
 pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use hindrance::Hindrance;
@@ -48,15 +48,17 @@ pub struct Plan {
     pub changes: Vec<Change>,
     pub blocked: Vec<Blocked>,
     pub findings: Vec<Finding>,
-    /// Tenants whose phase changes, or is applied for the first time.
+    /// Tenants whose phase, tier or price changes, or is applied for the first time.
     pub transitions: Vec<Transition>,
     /// Tenants whose bill shrinks with their phase: it changes first, whatever happens to their other resources.
     pub shrinking: BTreeSet<Arc<str>>,
     /// Records that move to the address that wants their resource, all at once and before anything is written, because
     /// another resource is about to be recorded where they are.
     pub record_moves: Vec<RecordMove>,
-    /// Names of the Approvals that were needed, with their expiry.
-    pub approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// The Approvals that were needed, by their names.
+    pub approvals: BTreeMap<Arc<str>, Granted>,
+    /// What the plan is restricted to; `None` if it is about everything.
+    pub narrowed: Option<Narrowing>,
     /// Resources that are as desired.
     pub unchanged: usize,
     /// The fingerprint of each target that returned one when the plan was made.
@@ -66,6 +68,30 @@ pub struct Plan {
     pub secrets_unread: bool,
     /// The head of the store's journal when the plan was made; `None` for a plan without a store.
     pub journal: Option<JournalHead>,
+}
+
+/// What an Approval that a plan uses says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Until when it counts: an RFC 3339 time, or a day, which counts to its end in UTC.
+    pub expires: Arc<str>,
+    /// Why it was given.
+    pub reason: Arc<str>,
+}
+
+/// What somebody restricted a plan to. Only what fits all of it is planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Narrowing {
+    /// Patterns of tenants' names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<Arc<str>>,
+    /// The tier of the tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Arc<str>>,
+    /// The revision since which only what can have changed is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_since: Option<Arc<str>>,
 }
 
 /// The head of a journal.
@@ -131,7 +157,7 @@ pub struct Finding {
     pub origin: Option<Place>,
 }
 
-/// A change of a tenant's phase.
+/// A change of a tenant's phase, its tier, or its tier's price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Transition {
     /// The tenant's name.
@@ -141,6 +167,38 @@ pub struct Transition {
     pub from: Option<Phase>,
     /// The phase that is asked for.
     pub to: Phase,
+    /// The tier and its price when the tenant was last applied; absent for a new tenant, and if the store has no record of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Terms>,
+    /// The tier that is asked for, with its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Terms>,
+}
+
+impl Transition {
+    /// Whether the tenant enters another phase.
+    pub fn enters(&self) -> bool {
+        self.from != Some(self.to)
+    }
+
+    /// Whether only the tenant's name is another.
+    pub fn is_only_renamed(&self) -> bool {
+        !self.enters() && self.before.is_some() && self.before == self.after
+    }
+
+    /// The tiers, if the tenant moves from one to another.
+    pub fn tiers(&self) -> Option<(&str, &str)> {
+        let (before, after) = (self.before.as_ref()?, self.after.as_ref()?);
+        (before.tier != after.tier).then_some((&before.tier, &after.tier))
+    }
+
+    /// What the tenant's tier costs before and after; nothing where no price is named, and where the tenant pays none in its
+    /// phase.
+    pub fn prices(&self) -> (Option<&Price>, Option<&Price>) {
+        let before = self.before.as_ref().and_then(|terms| terms.price.as_ref());
+        let after = self.after.as_ref().and_then(|terms| terms.price.as_ref());
+        (before.filter(|_| self.from.is_some_and(Phase::pays)), after.filter(|_| self.to.pays()))
+    }
 }
 
 /// A record of the inventory that moves to another address.

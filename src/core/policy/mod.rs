@@ -15,7 +15,7 @@ use crate::model::address::Address;
 use crate::model::config::LimitsTable;
 use crate::model::document::{Allowance, ApprovalSpec, Document};
 use crate::model::value::readable_pointer;
-use crate::plan::{Action, Change, Finding, Reason};
+use crate::plan::{Action, Change, Finding, Granted, Reason};
 
 /// The inputs of the guards.
 pub struct Guarded<'a> {
@@ -39,8 +39,8 @@ pub struct Guarded<'a> {
 #[derive(Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
-    /// Approvals that were needed, with the time until which each counts.
-    pub approvals: BTreeMap<Arc<str>, Arc<str>>,
+    /// Approvals that were needed, by their names.
+    pub approvals: BTreeMap<Arc<str>, Granted>,
 }
 
 /// Runs every guard.
@@ -162,8 +162,8 @@ fn require(
     help: String,
 ) {
     let not = match approval(guarded.approvals, guarded.now, allowance, &change.address) {
-        Approved::By(name, expires) => {
-            verdict.approvals.insert(name, expires);
+        Approved::By(name, granted) => {
+            verdict.approvals.insert(name, granted);
             return;
         }
         not => not,
@@ -187,8 +187,8 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut used = BTreeMap::new();
     for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
         match approval(guarded.approvals, guarded.now, Allowance::MassDelete, &change.address) {
-            Approved::By(name, expires) => {
-                used.insert(name, expires);
+            Approved::By(name, granted) => {
+                used.insert(name, granted);
             }
             Approved::No | Approved::Expired(..) => counted += 1,
         }
@@ -199,7 +199,8 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         verdict.approvals.extend(used);
     }
     if counted > limit {
-        let message = format!("the plan deletes {counted} resources; the limit is {limit}");
+        let resources = if counted == 1 { "resource" } else { "resources" };
+        let message = format!("the plan deletes {counted} {resources}; the limit is {limit}");
         verdict.findings.push(Finding::refusal(codes::MASS_CHANGE, message).help(
             "if this is intended, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
         ));
@@ -212,7 +213,7 @@ pub fn allows(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: A
 }
 
 enum Approved {
-    By(Arc<str>, Arc<str>),
+    By(Arc<str>, Granted),
     Expired(Arc<str>, Arc<str>),
     No,
 }
@@ -221,13 +222,15 @@ fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: All
     let address = address.to_string();
     let mut expired = None;
     for document in approvals {
-        let ApprovalSpec { allow, addresses, reason: _, expires } = &document.spec;
+        let ApprovalSpec { allow, addresses, reason, expires } = &document.spec;
         if !allow.contains(&allowance) || !addresses.iter().any(|glob| matches(glob, &address)) {
             continue;
         }
         let name = document.metadata.name.shared();
         match expiry(expires) {
-            Some(until) if now < until => return Approved::By(name, expires.clone()),
+            Some(until) if now < until => {
+                return Approved::By(name, Granted { expires: expires.clone(), reason: reason.clone() });
+            }
             _ => expired = Some((name, expires.clone())),
         }
     }

@@ -355,13 +355,24 @@ impl<'a> Run<'a> {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
-        let Transition { tenant, from, to } = transition;
-        let at = (self.request.clock)();
-        let entered = PhaseTransition { at, from: *from, task: Some(task), tenant: tenant.clone(), to: *to };
+        let Transition { tenant, from, to, before: _, after } = transition;
+        let entered = PhaseTransition {
+            at: (self.request.clock)(),
+            from: *from,
+            task: Some(task),
+            tenant: tenant.clone(),
+            terms: after.clone(),
+            to: *to,
+        };
         let owner = Owner::Tenant(tenant.clone());
         match self.request.store.enter_phase(&self.fence(&owner), &entered).await {
             Ok(()) => {
-                self.request.progress.event(&Event::PhaseEntered { tenant, phase: *to });
+                if transition.enters() || transition.is_only_renamed() {
+                    self.request.progress.event(&Event::PhaseEntered { tenant, phase: *to });
+                }
+                if let Some((_, tier)) = transition.tiers() {
+                    self.request.progress.event(&Event::TierEntered { tenant, tier });
+                }
             }
             Err(error) => self.store_failed(error, std::iter::empty()),
         }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::super::fresh::Ready;
 use super::super::observe::describe;
 use super::super::request::Event;
+use super::super::trace::timed;
 use super::{Run, locked};
 use tenantry_core::model::kind::Batch;
 use tenantry_core::model::resource::TargetName;
@@ -25,6 +26,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
 pub struct Open {
+    target: TargetName,
     writer: Box<dyn Writer>,
     concurrency: Semaphore,
     rate: Option<DefaultDirectRateLimiter>,
@@ -65,7 +67,13 @@ impl Open {
             }
         }
         self.wait_for_quiet_to_end().await;
-        self.writer.write_guarded(steps, guard).await
+        let of = steps.iter().map(|step| step.mark.address.to_string()).collect::<Vec<_>>().join(", ");
+        let told = |result: &Result<Vec<Written>, WriteError>| match result {
+            Ok(_) => "written".to_owned(),
+            Err(failure) => format!("failed ({:?})", failure.error.class),
+        };
+        timed(tracing::info_span!("write", target = &*self.target, of), self.writer.write_guarded(steps, guard), told)
+            .await
     }
 }
 
@@ -81,6 +89,7 @@ impl Run<'_> {
             let concurrency = table.and_then(|table| table.concurrency).unwrap_or(parallelism);
             let rate = table.and_then(|table| table.rate).or_else(|| targets.default_rate(name));
             let open = targets.writer(name).map_err(|error| describe(&error)).map(|writer| Open {
+                target: name.clone(),
                 writer,
                 concurrency: Semaphore::new(concurrency.max(1)),
                 rate: rate

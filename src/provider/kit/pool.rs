@@ -74,7 +74,7 @@ impl<C> Pool<C> {
                 return Ok(Session { connection, _permit: permit });
             }
         }
-        Ok(Session { connection: crate::within(within, open).await?, _permit: permit })
+        Ok(Session { connection: opened(within, open).await?, _permit: permit })
     }
 
     /// A new connection, beside those that lie unused.
@@ -87,7 +87,7 @@ impl<C> Pool<C> {
         open: impl Future<Output = Result<C, F>>,
     ) -> Result<Session<C>, F> {
         let permit = self.permit().await?;
-        Ok(Session { connection: crate::within(within, open).await?, _permit: permit })
+        Ok(Session { connection: opened(within, open).await?, _permit: permit })
     }
 
     /// Gives a connection back that is as it was when it was opened.
@@ -105,6 +105,13 @@ impl<C> Pool<C> {
     fn idle(&self) -> MutexGuard<'_, Vec<(C, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn opened<C, F: Failed>(within: Duration, open: impl Future<Output = Result<C, F>>) -> Result<C, F> {
+    let began = Instant::now();
+    let connection = crate::within(within, open).await?;
+    tracing::debug!("connected in {} ms", began.elapsed().as_millis());
+    Ok(connection)
 }
 
 #[cfg(test)]

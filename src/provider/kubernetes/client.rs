@@ -22,7 +22,7 @@ use super::error::Failure;
 use tenantry_provider::contract::{ErrorClass, ProviderError, Settings};
 use tenantry_provider::timeouts::{Timeouts, seconds};
 use tenantry_transport::body::{MOST_BYTES, Unfinished, collect};
-use tenantry_transport::{Asked, channel, is_this_machine, may_be_done, note_warnings, note_write};
+use tenantry_transport::{Asked, anonymous, channel, is_this_machine, may_be_done, note_warnings, note_write};
 
 /// How often a read that is throttled is tried again, and the longest that it waits for its turn.
 const READ_TRIES: usize = 3;
@@ -228,7 +228,15 @@ impl Cluster {
     pub async fn request<T: DeserializeOwned>(&self, ask: &Ask<'_>, body: Vec<u8>) -> Result<Answer<T>, Failure> {
         let client = self.client.get_or_try_init(|| self.connect()).await?;
         let _permit = self.permits.acquire().await.map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let began = tokio::time::Instant::now();
         let answer = self.exchange(client, ask, body).await;
+        // Without the query and the bodies: they have the values.
+        let path = ask.path.split('?').next().unwrap_or_default();
+        let result = match &answer {
+            Ok((parts, _)) => parts.status.as_str().to_owned(),
+            Err(_) => "no answer".to_owned(),
+        };
+        tracing::debug!("{} {}: {result} in {} ms", ask.method, anonymous(path), began.elapsed().as_millis());
         if ask.is_write() {
             let is_written = match &answer {
                 Ok((parts, _)) => may_be_done(parts.status),

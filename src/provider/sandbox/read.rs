@@ -55,7 +55,7 @@ impl Reader for SandboxReader {
                     .fetch_one(&mut *connection)
                     .await
                     .map_err(failed)?;
-                format!("{count} resources")
+                format!("{count} {}", if count == 1 { "resource" } else { "resources" })
             }
         };
         Ok(format!("simulated, {what}"))

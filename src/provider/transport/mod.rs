@@ -184,7 +184,10 @@ impl Transport {
     async fn follow(&self, request: &Request) -> Result<Answer, Failure> {
         let mut url = request.url.clone();
         for _ in 0..5 {
-            let answer = self.once(request, &url).await?;
+            let began = tokio::time::Instant::now();
+            let answer = self.once(request, &url).await;
+            self.log(&request.method, &url, &answer, began.elapsed());
+            let answer = answer?;
             if !answer.status.is_redirection() || answer.status == StatusCode::NOT_MODIFIED {
                 return Ok(answer);
             }
@@ -200,6 +203,19 @@ impl Transport {
             url = next;
         }
         Err(Failure::Redirecting)
+    }
+
+    /// Says what was asked, without the query, the headers and the body: they have the values.
+    fn log(&self, method: &Method, url: &Url, answer: &Result<Answer, Failure>, took: Duration) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let result = match answer {
+            Ok(answer) => answer.status.to_string(),
+            Err(failure) => self.masked(&failure.to_string()),
+        };
+        let (host, path) = (url.host_str().unwrap_or_default(), self.masked(&anonymous(url.path())));
+        tracing::debug!("{method} {host}{path}: {result} in {} ms", took.as_millis());
     }
 
     async fn once(&self, request: &Request, url: &Url) -> Result<Answer, Failure> {
@@ -239,6 +255,12 @@ impl Transport {
             (false, _) => Failure::Unanswered(chain(&error)),
         }
     }
+}
+
+/// A path without the parts that look like an address of mail.
+pub fn anonymous(path: &str) -> String {
+    let is_personal = |part: &str| part.contains('@') || part.to_ascii_lowercase().contains("%40");
+    path.split('/').map(|part| if is_personal(part) { "…" } else { part }).collect::<Vec<_>>().join("/")
 }
 
 /// Whether a server asks to slow down, and for how long if it says so.
@@ -281,6 +303,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
     use reqwest::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn an_address_of_mail_in_a_path_is_not_logged() {
+        assert_eq!(anonymous("/v1/users/jane@example.com/keys"), "/v1/users/…/keys");
+        assert_eq!(anonymous("/v1/users/jane%40example.com"), "/v1/users/…");
+        assert_eq!(anonymous("/v1/schemas/tenant_acme"), "/v1/schemas/tenant_acme");
+    }
 
     #[test]
     fn a_wait_is_told_in_seconds_or_by_a_date() {

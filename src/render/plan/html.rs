@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+use super::fate::Effect;
 use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
 use crate::difference::{Difference, Sign};
 use crate::visible::visible;
 use crate::words;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::plan::sensitive::MASK;
-use tenantry_core::plan::{Action, Finding};
+use tenantry_core::plan::{Action, Finding, Granted};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -43,17 +44,22 @@ fn write_page(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
             "<p class=\"quiet\">Simulated: every target is the sandbox; no real system is looked at or changed.</p>\n",
         );
     }
+    if let Some(narrowed) = &view.narrowed {
+        writeln!(html, "<p><b>{}.</b></p>", escaped(narrowed))?;
+    }
     if !view.systems.is_empty() || !view.plan.approvals.is_empty() {
         html.push_str("<dl>\n");
         for (target, system) in &view.systems {
             writeln!(html, "<dt>Target {}</dt><dd>{}</dd>", escaped(target), escaped(system))?;
         }
-        for (approval, until) in &view.plan.approvals {
-            writeln!(html, "<dt>Approval {}</dt><dd>expires at {}</dd>", escaped(approval), escaped(until))?;
+        for (approval, Granted { expires, reason }) in &view.plan.approvals {
+            let (approval, expires) = (escaped(approval), escaped(expires));
+            writeln!(html, "<dt>Approval {approval}</dt><dd>{} (expires at {expires})</dd>", escaped(reason))?;
         }
         html.push_str("</dl>\n");
     }
     html.push_str("</header>\n");
+    effects(html, view)?;
     findings(html, view)?;
     blocked(html, view)?;
     tools(html, view)?;
@@ -63,6 +69,22 @@ fn write_page(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
     }
     html.push_str("<p class=\"quiet\" id=\"none\" hidden>No change matches the search and the filters.</p>\n</main>\n");
     write!(html, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
+}
+
+/// What happens to tenants as a whole.
+fn effects(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
+    if view.effects.is_empty() {
+        return Ok(());
+    }
+    html.push_str("<section class=\"effects\">\n<h2>Tenants</h2>\n<ul>\n");
+    for Effect { what, who, is_loss } in &view.effects {
+        let what = if *is_loss { format!("<b>{}</b>", escaped(what)) } else { escaped(what) };
+        let names: Vec<String> = who.iter().map(|name| format!("<code>{}</code>", escaped(name))).collect();
+        let colon = if names.is_empty() { "" } else { ": " };
+        writeln!(html, "<li>{what}{colon}{}</li>", names.join(", "))?;
+    }
+    html.push_str("</ul>\n</section>\n");
+    Ok(())
 }
 
 fn findings(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
@@ -146,8 +168,8 @@ fn group(html: &mut String, group: &Group<'_>) -> fmt::Result {
             write!(html, "<b>{} {}</b> with the same changes: {}{more}", owners.len(), group.noun(), first.join(", "))?;
         }
     }
-    if let Some(phase) = group.phase() {
-        write!(html, " <span class=\"phase\">{}</span>", escaped(&phase))?;
+    for phrase in group.fate() {
+        write!(html, " <span class=\"phase\">{}</span>", escaped(&phrase))?;
     }
     for action in Action::ALL {
         let count = group.changes.iter().filter(|change| change.action == action).count();
@@ -159,6 +181,10 @@ fn group(html: &mut String, group: &Group<'_>) -> fmt::Result {
     if group.owners.len() > 1 {
         let names: Vec<String> = group.owners.iter().map(|owner| escaped(&owner.to_string())).collect();
         writeln!(html, "<p class=\"owners\">{}</p>", names.join(", "))?;
+        if !group.differing.is_empty() {
+            let fields: Vec<String> = group.differing.iter().map(|field| escaped(field)).collect();
+            writeln!(html, "<p class=\"quiet\">They differ in {}.</p>", fields.join(", "))?;
+        }
     }
     for change in &group.changes {
         self::change(html, change)?;

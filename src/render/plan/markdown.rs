@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::fate::Effect;
 use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
 pub use crate::markdown::LIMIT;
 use crate::markdown::{self, code, fence, list, listed, plain};
@@ -13,7 +14,7 @@ use crate::visible::visible;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::model::address::Owner;
 use tenantry_core::plan::sensitive::MASK;
-use tenantry_core::plan::{Action, Blocked, Finding};
+use tenantry_core::plan::{Action, Blocked, Finding, Granted};
 
 /// What the names of those owners take at most whose changes have no room.
 const NAMES_LIMIT: usize = 20_000;
@@ -76,6 +77,10 @@ fn head(view: &PlanView<'_>) -> String {
     if view.plan.simulated {
         text.push_str("Simulated: every target is the sandbox; no real system is looked at or changed.\n\n");
     }
+    if let Some(narrowed) = &view.narrowed {
+        let _ = writeln!(text, "**{}.**\n", plain(narrowed));
+    }
+    list(&mut text, "Tenants", view.effects.iter().map(effect));
     let destroyed = view.groups.iter().flat_map(|group| {
         let destroys = group.changes.iter().filter(|change| change.action.destroys());
         destroys.map(|change| destroyed(group, change))
@@ -90,17 +95,26 @@ fn head(view: &PlanView<'_>) -> String {
             format!("{names}: {}", plain(reason))
         }),
     );
-    let approvals = view.plan.approvals.iter();
-    list(
-        &mut text,
-        "Approvals in use",
-        approvals.map(|(name, until)| format!("{}, until {}", code(name), code(until))),
-    );
+    let approvals = view.plan.approvals.iter().map(|(name, Granted { expires, reason })| {
+        let because = if reason.is_empty() { String::new() } else { format!(": {}", plain(reason)) };
+        format!("{}, until {}{because}", code(name), code(expires))
+    });
+    list(&mut text, "Approvals in use", approvals);
     list(&mut text, "Systems", view.systems.iter().map(|(name, system)| format!("{}: {}", code(name), code(system))));
     if !view.groups.is_empty() {
         text.push_str("#### Changes\n\n");
     }
     text
+}
+
+fn effect(Effect { what, who, is_loss }: &Effect) -> String {
+    let what = if *is_loss { format!("**{}**", plain(what)) } else { plain(what) };
+    match who.is_empty() {
+        true => what,
+        // Whoever loses something is not left out for brevity's sake.
+        false if *is_loss => format!("{what}: {}", who.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ")),
+        false => format!("{what}: {}", listed(who.iter().cloned())),
+    }
 }
 
 fn destroyed(group: &Group<'_>, change: &ChangeView<'_>) -> String {
@@ -138,7 +152,8 @@ fn folded(group: &Group<'_>) -> String {
     }
     let body: String = lines.iter().map(|line| format!("{}\n", visible(line))).collect();
     let fence = fence(&body);
-    format!("\n<details><summary>{heading}</summary>\n\n{fence}diff\n{body}{fence}\n\n</details>\n")
+    let members = members(group);
+    format!("\n<details><summary>{heading}</summary>\n\n{members}{fence}diff\n{body}{fence}\n\n</details>\n")
 }
 
 /// Who is in a group, and how much is done.
@@ -148,17 +163,30 @@ fn summary(group: &Group<'_>) -> String {
         1 => names,
         count => format!("{count} {} with the same changes: {names}", group.noun()),
     };
-    let phase = group.phase().map(|phase| format!(" ({phase})")).unwrap_or_default();
-    let counted: Vec<String> = Action::ALL
-        .into_iter()
-        .map(|action| (group.changes.iter().filter(|change| change.action == action).count(), action))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, action)| format!("{count} to {}", action.as_str()))
-        .collect();
-    match counted.is_empty() {
-        true => format!("{names}{phase}"),
-        false => format!("{names}{phase}: {}", counted.join(", ")),
+    let fate = match group.fate() {
+        fate if fate.is_empty() => String::new(),
+        fate => format!(" ({})", plain(&fate.join(", "))),
+    };
+    match group.counts() {
+        counts if counts.is_empty() => format!("{names}{fate}"),
+        counts => format!("{names}{fate}: {}", counts.join(", ")),
     }
+}
+
+/// Who is in a group of several, and in what they differ.
+fn members(group: &Group<'_>) -> String {
+    if group.owners.len() < 2 {
+        return String::new();
+    }
+    let names: Vec<String> = group.owners.iter().map(|owner| code(&owner.to_string())).collect();
+    let mut text = match names.len() > 6 {
+        true => format!("{}\n\n", names.join(", ")),
+        false => String::new(),
+    };
+    if !group.differing.is_empty() {
+        let _ = write!(text, "They differ in {}.\n\n", listed(group.differing.iter().cloned()));
+    }
+    text
 }
 
 /// The sign in the first column is that of the format `diff`, from which the line gets its colour.

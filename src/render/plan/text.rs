@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::fate::Effect;
 use super::view::{self, ChangeView, Group, PlanView, Script};
 use crate::difference::{Difference, Sign};
 use crate::page::Page;
@@ -13,7 +14,16 @@ use crate::style::Label;
 use crate::words;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::plan::sensitive::MASK;
-use tenantry_core::plan::{Action, Blocked, Finding};
+use tenantry_core::plan::{Action, Blocked, Finding, Granted};
+
+/// Lines of changes from which on a summary comes first.
+const LONG: usize = 1_200;
+
+/// Groups that a summary names.
+const SUMMARIZED: usize = 40;
+
+/// The most characters of a line of names.
+const NAMES_WIDTH: usize = 76;
 
 /// Writes a plan.
 ///
@@ -21,9 +31,18 @@ use tenantry_core::plan::{Action, Blocked, Finding};
 /// Those of `out`.
 pub fn write(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
     heading(out, view)?;
+    effects(out, view)?;
+    let mut lines = Vec::new();
+    let mut page = Page::new(&mut lines).within(out.width());
     for group in &view.groups {
-        self::group(out, group)?;
+        self::group(&mut page, group)?;
     }
+    let lines = String::from_utf8_lossy(&lines);
+    let length = lines.lines().count();
+    if length > LONG {
+        summary(out, view, length)?;
+    }
+    out.laid_out(&lines)?;
     blocked(out, view)?;
     findings(out, &view.plan.findings)?;
     writeln!(out, "{}", Label::Heading.paint(&view.counts))
@@ -41,27 +60,100 @@ fn heading(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
     for (target, system) in &view.systems {
         writeln!(out, "{}", Label::Quiet.paint(format!("Target {target} is {system}")))?;
     }
-    for (approval, until) in &view.plan.approvals {
-        writeln!(out, "{}", Label::Quiet.paint(format!("Uses the Approval {approval}, which expires at {until}")))?;
+    if let Some(narrowed) = &view.narrowed {
+        writeln!(out, "{}", Label::Warning.paint(format!("{narrowed}.")))?;
+    }
+    for (approval, Granted { expires, reason }) in &view.plan.approvals {
+        let text = format!("Uses the Approval {approval}, which expires at {expires}{}", because(reason));
+        writeln!(out, "{}", Label::Quiet.paint(text))?;
+    }
+    writeln!(out)
+}
+
+/// The reason of an Approval; nothing for a plan that was saved without it.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+/// What happens to tenants as a whole.
+fn effects(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
+    for Effect { what, who, is_loss } in &view.effects {
+        let what = match is_loss {
+            true => Label::Error.paint(what),
+            false => what.clone(),
+        };
+        if who.is_empty() {
+            writeln!(out, "{what}")?;
+        } else if *is_loss {
+            // Nobody who loses something is left out.
+            named(out, &format!("{what}:"), "  ", who)?;
+        } else {
+            writeln!(out, "{what}: {}", words::listed(who.iter().cloned()))?;
+        }
+    }
+    if view.effects.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// All names: behind the text if they have room there, and otherwise in lines of their own.
+fn named(out: &mut Page<'_>, text: &str, indent: &str, names: &[String]) -> io::Result<()> {
+    if names.len() <= 6 {
+        return writeln!(out, "{text} {}", names.join(", "));
+    }
+    writeln!(out, "{text}")?;
+    let mut line = String::new();
+    for (at, name) in names.iter().enumerate() {
+        let comma = if at + 1 == names.len() { "" } else { "," };
+        if !line.is_empty() && line.chars().count() + name.chars().count() + 2 > NAMES_WIDTH {
+            writeln!(out, "{indent}{line}")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let _ = write!(line, "{name}{comma}");
+    }
+    writeln!(out, "{indent}{line}")
+}
+
+/// What a plan that is long has in it, before all of it follows.
+fn summary(out: &mut Page<'_>, view: &PlanView<'_>, lines: usize) -> io::Result<()> {
+    writeln!(out, "{}", Label::Heading.paint(format!("Summary of a plan of {lines} lines, which follow")))?;
+    writeln!(out, "  {}", view.counts)?;
+    let (grave, other): (Vec<_>, Vec<_>) = view.groups.iter().partition(|group| group.is_grave());
+    for group in grave.iter().chain(&other).take(SUMMARIZED) {
+        let names = words::listed(group.owners.iter().map(ToString::to_string));
+        let what = group.fate().into_iter().chain(group.counts());
+        writeln!(out, "  {names}: {}", what.collect::<Vec<_>>().join(", "))?;
+    }
+    let more = view.groups.len().saturating_sub(SUMMARIZED);
+    if more > 0 {
+        writeln!(out, "  … and {more} more groups of owners")?;
     }
     writeln!(out)
 }
 
 fn group(out: &mut Page<'_>, group: &Group<'_>) -> io::Result<()> {
-    let heading = match group.owners.as_slice() {
-        [owner] => owner.to_string(),
+    let fate = match group.fate() {
+        fate if fate.is_empty() => String::new(),
+        fate if group.is_grave() => format!("  {}", fate.join(", ")),
+        fate => format!("  {}", Label::Quiet.paint(fate.join(", "))),
+    };
+    match group.owners.as_slice() {
+        [owner] => writeln!(out, "{}{fate}", Label::Heading.paint(owner))?,
         owners => {
-            let names = words::listed(owners.iter().map(ToString::to_string));
-            format!("{} {} with the same changes: {names}", owners.len(), group.noun())
+            let names: Vec<String> = owners.iter().map(ToString::to_string).collect();
+            let heading = Label::Heading.paint(format!("{} {} with the same changes:", owners.len(), group.noun()));
+            named(out, &heading, "  ", &names)?;
+            if !fate.is_empty() {
+                writeln!(out, "{fate}")?;
+            }
+            if !group.differing.is_empty() {
+                let fields = words::listed(group.differing.iter().cloned());
+                let text = format!("they differ in {fields}; --expand shows each of them");
+                writeln!(out, "  {}", Label::Quiet.paint(text))?;
+            }
         }
-    };
-    let is_move = group.transition.is_some_and(|transition| transition.from.is_some_and(|from| from != transition.to));
-    let phase = match group.phase() {
-        Some(phase) if is_move => format!("  {phase}"),
-        Some(phase) => format!("  {}", Label::Quiet.paint(phase)),
-        None => String::new(),
-    };
-    writeln!(out, "{}{phase}", Label::Heading.paint(heading))?;
+    }
     for change in &group.changes {
         self::change(out, change)?;
     }

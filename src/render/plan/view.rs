@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::fate::{self, Effect};
 use crate::difference::{self, Difference};
 use crate::{hindrance, reason, words};
 use tenantry_core::diagnostics::codes;
@@ -10,7 +11,7 @@ use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::{at, readable_identity};
 use tenantry_core::model::value::{Value, is_within, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK, masked};
-use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Place, Plan, Transition};
+use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Narrowing, Place, Plan, Transition};
 
 /// What is said of a plan that was made without the secret store.
 pub const SECRETS_UNREAD: &str = "Values of secrets were not compared, because the identity of the secret store is not at hand. \
@@ -21,6 +22,8 @@ pub const SECRETS_UNREAD: &str = "Values of secrets were not compared, because t
 pub struct View<'a> {
     /// Whether personal and other sensitive values are shown. References to secrets never hold one.
     pub reveal: bool,
+    /// Whether each owner is shown, even if others have the same changes.
+    pub expand: bool,
     /// Whether all fields of new resources are shown, and not only those that grant rights or cost money.
     pub contents: bool,
     /// Pointers of the fields of a kind that are shown of every new resource.
@@ -36,6 +39,10 @@ pub struct PlanView<'p> {
     pub title: String,
     /// The systems with changes, by the names of their targets, if the targets reveal which system they are.
     pub systems: Vec<(&'p str, &'p str)>,
+    /// What the plan is restricted to, as a sentence without its full stop.
+    pub narrowed: Option<String>,
+    /// What happens to tenants as a whole.
+    pub effects: Vec<Effect>,
     pub groups: Vec<Group<'p>>,
     /// Addresses at which nothing is done, by the reason for it.
     pub blocked: Vec<(String, Vec<&'p Blocked>)>,
@@ -55,6 +62,8 @@ pub struct Group<'p> {
     pub changes: Vec<ChangeView<'p>>,
     /// Resources of which only the record changes, where there are several.
     pub records: Vec<String>,
+    /// Fields that are not the same in all members, with the resource that they are of.
+    pub differing: Vec<String>,
 }
 
 /// A change, as the first owner of a group has it.
@@ -103,6 +112,8 @@ impl<'p> PlanView<'p> {
                 .filter(|(target, _)| !plan.simulated && involved(target))
                 .map(|(target, fingerprint)| (&**target, fingerprint.as_str()))
                 .collect(),
+            narrowed: plan.narrowed.as_ref().map(narrowed),
+            effects: fate::effects(plan),
             groups: groups(plan, &of_tenants, view),
             blocked: blocked.into_iter().map(|((_, reason), entries)| (reason, entries)).collect(),
             is_unknown: plan.blocked.iter().any(|blocked| *blocked.code == *codes::UNKNOWN_STATE.0),
@@ -122,14 +133,38 @@ impl Group<'_> {
         }
     }
 
-    /// What happens to a tenant's phase; `None` if nothing does.
-    pub fn phase(&self) -> Option<String> {
-        let transition = self.transition?;
-        Some(match transition.from {
-            Some(from) if from == transition.to => format!("renamed, still {from}"),
-            Some(from) => format!("{from} → {}", transition.to),
-            None => format!("new, {}", transition.to),
-        })
+    /// What happens to the tenants as a whole, in phrases.
+    pub fn fate(&self) -> Vec<String> {
+        let mut phrases = self.transition.map(fate::phrases).unwrap_or_default();
+        let lost: Vec<&str> =
+            self.changes.iter().filter(|change| change.destroys_data()).map(|change| &*change.id).collect();
+        if !lost.is_empty() {
+            phrases.push(format!("loses the data of {}", lost.join(", ")));
+        }
+        phrases
+    }
+
+    /// How many resources of each owner are created, updated and so on.
+    pub fn counts(&self) -> Vec<String> {
+        let counted = Action::ALL
+            .into_iter()
+            .map(|action| (self.changes.iter().filter(|change| change.action == action).count(), action));
+        counted
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, action)| format!("{count} to {}", action.as_str()))
+            .collect()
+    }
+
+    /// Whether more happens than that a tenant is new.
+    pub fn is_grave(&self) -> bool {
+        self.transition.is_some_and(|transition| transition.from.is_some() && !transition.is_only_renamed())
+            || self.changes.iter().any(ChangeView::destroys_data)
+    }
+}
+
+impl ChangeView<'_> {
+    fn destroys_data(&self) -> bool {
+        self.action.destroys() && self.loses_data
     }
 }
 
@@ -149,6 +184,18 @@ fn title(plan: &Plan) -> String {
     text
 }
 
+/// What is left out is said too: somebody who reads the plan did not necessarily choose.
+fn narrowed(narrowing: &Narrowing) -> String {
+    let Narrowing { tenants, tier, changed_since } = narrowing;
+    let mut parts = Vec::new();
+    if !tenants.is_empty() {
+        parts.push(format!("tenants {}", tenants.join(", ")));
+    }
+    parts.extend(tier.as_ref().map(|tier| format!("tenants of tier {tier}")));
+    parts.extend(changed_since.as_ref().map(|rev| format!("what the changes since {rev} can touch")));
+    format!("Narrowed to {}; everything else is left out", parts.join(", and of them "))
+}
+
 fn groups<'p>(plan: &'p Plan, of_tenants: &BTreeMap<Owner, &'p Transition>, view: View<'_>) -> Vec<Group<'p>> {
     let mut owners: BTreeMap<&Owner, Vec<&'p Change>> = BTreeMap::new();
     for change in &plan.changes {
@@ -160,7 +207,10 @@ fn groups<'p>(plan: &'p Plan, of_tenants: &BTreeMap<Owner, &'p Transition>, view
     let mut members: Vec<Vec<&Owner>> = Vec::new();
     let mut by_signature: BTreeMap<String, usize> = BTreeMap::new();
     for (owner, changes) in &owners {
-        let signature = signature(changes, of_tenants.get(owner).copied());
+        let mut signature = signature(changes, of_tenants.get(owner).copied());
+        if view.expand {
+            let _ = write!(signature, "{owner}");
+        }
         let group = *by_signature.entry(signature).or_insert_with(|| {
             members.push(Vec::new());
             members.len() - 1
@@ -181,11 +231,13 @@ fn groups<'p>(plan: &'p Plan, of_tenants: &BTreeMap<Owner, &'p Transition>, view
 fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
     let mut text = String::new();
     if let Some(transition) = transition {
-        let _ = write!(text, "{:?}→{};", transition.from, transition.to);
+        let Transition { tenant: _, from, to, before, after } = transition;
+        let _ = write!(text, "{from:?}→{to} {before:?}→{after:?};");
     }
     for change in changes {
-        let Change { address, kind, work, cause, protected, .. } = change;
-        let _ = write!(text, "{}{:?} {kind} {:?} {cause:?} {protected};", address.id, address.each, work.action());
+        let Change { address, kind, work, cause, protected, loses_data, .. } = change;
+        let action = work.action();
+        let _ = write!(text, "{}{:?} {kind} {action:?} {cause:?} {protected}{loses_data};", address.id, address.each);
         for field in work.fields() {
             let _ = write!(text, "{} {:?} {:?};", field.path, field.before, field.after);
         }
@@ -203,7 +255,8 @@ fn group<'p>(
     let first = changes.first().copied().unwrap_or_default();
     // One that only changes the record says so itself; several are one line.
     let are_told_apart = first.iter().filter(|change| change.is_only_record()).count() >= 2;
-    let mut group = Group { owners, transition, changes: Vec::new(), records: Vec::new() };
+    let differing = if owners.len() > 1 { differing(changes) } else { Vec::new() };
+    let mut group = Group { owners, transition, changes: Vec::new(), records: Vec::new(), differing };
     for (at, change) in first.iter().enumerate() {
         if are_told_apart && change.is_only_record() {
             group.records.push(id(change));
@@ -213,6 +266,23 @@ fn group<'p>(
         }
     }
     group
+}
+
+/// The fields in which members of a group differ, each with the resource that it is of.
+fn differing(changes: &[&[&Change]]) -> Vec<String> {
+    let mut differing = Vec::new();
+    for (at, first) in changes.first().copied().unwrap_or_default().iter().enumerate() {
+        let spec = |change: &Change| change.work.after().or(change.work.before()).cloned();
+        let Some(spec_of_first) = spec(first) else { continue };
+        let others: Vec<_> = changes.iter().skip(1).filter_map(|changes| spec(changes.get(at)?)).collect();
+        // What is not the same object in memory is compared field by field.
+        Value::Map(spec_of_first).for_each(&is_in_one_line, &mut |pointer, value| {
+            if others.iter().any(|other| self::at(other, pointer) != Some(value)) {
+                differing.push(format!("{}.{}", id(first), readable_pointer(pointer)));
+            }
+        });
+    }
+    differing
 }
 
 /// The resource within its owner.
@@ -352,8 +422,16 @@ fn counts(plan: &Plan) -> String {
     if parts.is_empty() && plan.transitions.is_empty() {
         parts.push("nothing to do".into());
     }
-    if !plan.transitions.is_empty() {
-        parts.push(words::count(plan.transitions.len(), "phase change"));
+    let counted = |is_so: &dyn Fn(&Transition) -> bool| plan.transitions.iter().filter(|one| is_so(one)).count();
+    let is_price = |one: &Transition| !one.enters() && one.before.is_some() && one.before != one.after;
+    for (count, noun) in [
+        (counted(&|one| one.enters() || one.is_only_renamed()), "phase change"),
+        (counted(&|one| one.tiers().is_some()), "tier change"),
+        (counted(&|one| is_price(one) && one.tiers().is_none()), "price change"),
+    ] {
+        if count > 0 {
+            parts.push(words::count(count, noun));
+        }
     }
     parts.push(format!("{} unchanged", summary.unchanged));
     if summary.drifted > 0 {

@@ -72,8 +72,14 @@ async fn who_lost_its_lease_can_write_no_more(place: &Place) {
         lost(store.begin(fence, &[begun("acme/role", 1)]).await, "acme");
         let result = StepResult::Applied(applied("acme/schema", 1));
         lost(store.finish(fence, &[ended("acme/schema", 1, result)]).await, "acme");
-        let transition =
-            PhaseTransition { at: time(61), from: None, task: None, tenant: "acme".into(), to: Phase::Trial };
+        let transition = PhaseTransition {
+            at: time(61),
+            from: None,
+            task: None,
+            tenant: "acme".into(),
+            terms: None,
+            to: Phase::Trial,
+        };
         lost(store.enter_phase(fence, &transition).await, "acme");
     }
     lost(store.renew(&format!("run-{}", old.run), time(61), time(120)).await, "acme");

@@ -41,7 +41,7 @@ async fn fill(store: &dyn Store, number: u64) -> Fence {
     apply(store, &fence, &format!("acme/only-{number}"), 1).await;
     store.begin(&fence, &[begun("acme/open", number)]).await.expect("begins");
     let to = [Phase::Trial, Phase::Active, Phase::Suspended][usize::try_from(number).expect("small") - 1];
-    let entered = PhaseTransition { at: time(3), from: None, task: None, tenant: "acme".into(), to };
+    let entered = PhaseTransition { at: time(3), from: None, task: None, tenant: "acme".into(), terms: None, to };
     store.enter_phase(&fence, &entered).await.expect("enters");
     store.accept_target(&accepted("main", &format!("system-{number}"), None)).await.expect("accepts");
     fence

@@ -2,7 +2,7 @@
 
 use super::*;
 use tenantry_core::model::address::Address;
-use tenantry_core::model::document::Phase;
+use tenantry_core::model::document::{Phase, Terms};
 
 use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RecordMoved, RunOutcome};
 use crate::records::Records;
@@ -15,6 +15,7 @@ on_both!(
     a_failed_step_is_closed_and_changes_nothing,
     records_move_with_the_mark_that_they_leave_behind,
     tenants_have_the_phase_that_they_entered,
+    tenants_have_the_terms_of_their_last_entry_that_names_them,
     history_is_newest_first_and_filtered,
     a_run_is_told_with_its_end_and_what_it_wrote,
     everything_is_there_after_opening_again,
@@ -135,11 +136,28 @@ async fn tenants_have_the_phase_that_they_entered(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
     for (from, to) in [(None, Phase::Trial), (Some(Phase::Trial), Phase::Active)] {
-        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), to };
+        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), terms: None, to };
         store.enter_phase(&fence, &transition).await.expect("enters");
     }
     let phases = store.phases().await.expect("reads");
     assert_eq!(phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect::<Vec<_>>(), [("acme", Phase::Active)]);
+}
+
+async fn tenants_have_the_terms_of_their_last_entry_that_names_them(place: &Place) {
+    let store = place.writing().await;
+    for (tenant, tiers) in [("acme", vec![Some("small"), Some("large"), None]), ("bee", vec![None])] {
+        let fence = fence(&*store, tenant).await;
+        for tier in tiers {
+            let price = serde_json::json!({"currency": "eur", "amount": "49.00", "interval": "month"});
+            let price = serde_json::from_value(price).expect("a price");
+            let terms = tier.map(|tier: &str| Terms { tier: tier.into(), price });
+            let (from, to) = (Some(Phase::Active), Phase::Active);
+            let transition = PhaseTransition { at: time(1), from, task: None, tenant: tenant.into(), terms, to };
+            store.enter_phase(&fence, &transition).await.expect("enters");
+        }
+    }
+    let terms = store.terms().await.expect("reads");
+    assert_eq!(terms.iter().map(|(tenant, terms)| (&**tenant, &*terms.tier)).collect::<Vec<_>>(), [("acme", "large")]);
 }
 
 async fn history_is_newest_first_and_filtered(place: &Place) {

@@ -1,4 +1,4 @@
-//! Which tenants enter a phase, and which cannot: the table of transitions decides.
+//! Which tenants enter a phase or another tier, and which cannot: the table of transitions decides about phases.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,39 @@ use super::super::draft::Draft;
 use super::super::{Finding, Hindrance, Transition};
 use crate::diagnostics::codes;
 use crate::model::address::{Address, Owner};
+use crate::model::document::Phase;
 
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     let mut refused: BTreeSet<Owner> = BTreeSet::new();
+    let changing: BTreeSet<Owner> = draft.changes.iter().map(|change| change.address.owner.clone()).collect();
     for (tenant, phase) in inputs.phases {
         let owner = Owner::Tenant(tenant.clone());
         if !(inputs.selected)(&owner) {
             continue;
         }
-        let mut earlier = inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
+        let earlier = || inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
         let own = inputs.applied_phases.get(tenant);
-        let from = own.or_else(|| earlier.find_map(|name| inputs.applied_phases.get(name))).copied();
+        let from = own.or_else(|| earlier().find_map(|name| inputs.applied_phases.get(name))).copied();
+        let after = inputs.terms.get(tenant);
+        let recorded = inputs.applied_terms.get(tenant);
         // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
-        if own == Some(phase) {
+        let is_due = match (own == Some(phase), recorded) {
+            (false, _) => true,
+            (true, Some(recorded)) => *phase != Phase::Deleted && after.is_some_and(|after| after != recorded),
+            // Terms that are not on record are recorded with the tenant's next change, and are no change by themselves.
+            (true, None) => after.is_some() && changing.contains(&owner),
+        };
+        if !is_due {
             continue;
         }
-        if phase.may_follow(from) {
-            draft.transitions.push(Transition { tenant: tenant.clone(), from, to: *phase });
+        if own == Some(phase) || phase.may_follow(from) {
+            let before = recorded.or_else(|| earlier().find_map(|name| inputs.applied_terms.get(name)));
+            let (before, after) = (before.cloned(), after.cloned());
+            draft.transitions.push(Transition { tenant: tenant.clone(), from, to: *phase, before, after });
             continue;
         }
         // A tenant that is gone and was never known here needs nothing, so there is nothing to refuse.
-        if from.is_none() && !draft.changes.iter().any(|change| change.address.owner == owner) {
+        if from.is_none() && !changing.contains(&owner) {
             continue;
         }
         let mut finding = match from {
