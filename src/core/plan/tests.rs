@@ -85,7 +85,12 @@ fn what_the_target_would_refuse_is_blocked_in_its_words() {
             {"name": "d", "size": 1, "refused": "too small", "mark": "acme/updated"},
         ],
         "refused": {"acme/made": "no such region", "acme/replaced": "as a new one"},
-    })), @"");
+    })), @r#"
+        blocked acme/made (TY0423) {"code":"refused","message":"no such region"}
+        blocked acme/replaced (TY0423) {"code":"refused","message":"as a new one"}
+        blocked acme/updated (TY0423) {"code":"refused","message":"too small"}
+        blocked acme/user (TY0404) {"code":"needsBlocked","needed":"acme/made"}
+    "#);
 }
 
 /// Ownership.

@@ -383,7 +383,11 @@ mod tests {
         insta::assert_snapshot!(found(json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"},
             "data": {"plain": "hunter 2!", "urls": "_-8=", "wrapped": "//79\n", "unpadded": "aGVsbG8"},
-        })), @"");
+        })), @"
+        /data/plain `data.plain` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        /data/unpadded `data.unpadded` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        /data/urls `data.urls` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        ");
         let object = |kind: &str, fields: serde_json::Value| {
             let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "c", "namespace": "a"}});
             for (name, value) in fields.as_object().expect("fields") {
@@ -393,8 +397,8 @@ mod tests {
         };
         let half = "x".repeat(1 << 19);
         assert_eq!(object("ConfigMap", json!({"data": {"a": half, "b": half}})), "");
-        insta::assert_snapshot!(object("ConfigMap", json!({"data": {"a": half, "b": half, "c": "1"}})), @"");
-        insta::assert_snapshot!(object("Secret", json!({"stringData": {"a": format!("{half}{half}1")}})), @"");
+        insta::assert_snapshot!(object("ConfigMap", json!({"data": {"a": half, "b": half, "c": "1"}})), @"/data the values of a ConfigMap have 1048577 bytes together; at most 1048576 are allowed (split it into several, or keep the content in a volume or an image)");
+        insta::assert_snapshot!(object("Secret", json!({"stringData": {"a": format!("{half}{half}1")}})), @"/stringData the values of a Secret have 1048577 bytes together; at most 1048576 are allowed (split it into several, or keep the content in a volume or an image)");
         // In base64 it is longer than it is.
         let encoded = format!("{}\n", "//79".repeat((1 << 20) / 3));
         assert_eq!(object("Secret", json!({"data": {"a": encoded}})), "");

@@ -119,7 +119,7 @@ mod tests {
         let at = "/spec/jobTemplate/spec/template/spec/initContainers/0";
         let env =
             json!({"name": "c", "env": [{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A", "value": "2"}]});
-        let expected = "`spec.jobTemplate.spec.template.spec.initContainers[0].env` has two items with `name: A`, and the server refuses that";
+        let expected = "`spec.jobTemplate.spec.template.spec.initContainers.0.env` has two items with `name: A`, and the server refuses that";
         assert_eq!(found(job(env)), [format!("{at}/env/2 {expected}")]);
         let ports = json!({"name": "c", "ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53}]});
         assert_eq!(found(job(ports)), [""; 0], "DNS has one port of two protocols");
