@@ -31,7 +31,7 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let selected = session.selected(&command.selection)?;
     let is_asked_for =
         |owner: &Owner| selected(owner) && touched.as_ref().is_none_or(|touched| touched.contains(owner));
-    let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, output).await?;
+    let plan = make_for(&session, &*store, secrets.as_deref(), &is_asked_for, true, output).await?;
     show(&plan, &session.catalogue, session.folder(), output)?;
     if let Some(file) = &command.out {
         save(&plan, file)?;
@@ -75,15 +75,16 @@ fn touched(
     }
 }
 
-/// Makes a plan, or says what is wrong with the estate.
+/// Makes a plan, which is `to_apply` or only to be looked at, or says what is wrong with the estate.
 pub async fn make(
     session: &Session,
     store: &dyn Store,
     secrets: &dyn SecretStore,
     selection: &Selection,
+    to_apply: bool,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    make_for(session, store, Some(secrets), &session.selected(selection)?, output).await
+    make_for(session, store, Some(secrets), &session.selected(selection)?, to_apply, output).await
 }
 
 async fn make_for(
@@ -91,10 +92,11 @@ async fn make_for(
     store: &dyn Store,
     secrets: Option<&dyn SecretStore>,
     selected: &(dyn Fn(&Owner) -> bool + Sync),
+    to_apply: bool,
     output: &Output,
 ) -> Result<Plan, Failure> {
     let targets = session.targets();
-    let outcome = tenantry_engine::plan::plan(&tenantry_engine::plan::Request {
+    let request = tenantry_engine::plan::Request {
         estate: &session.estate,
         targets: &targets,
         store,
@@ -102,8 +104,11 @@ async fn make_for(
         now: session.now,
         selected,
         threads: session.threads,
-    })
-    .await?;
+    };
+    let outcome = match to_apply {
+        true => tenantry_engine::plan::plan(&request).await?,
+        false => tenantry_engine::plan::look(&request).await?,
+    };
     match outcome.plan {
         Some(plan) => {
             output.diagnostics(&outcome.diagnostics, &session.files);

@@ -216,9 +216,11 @@ pub fn plan(world: &Json) -> Plan {
         begun: &begun,
         unfinished: &unfinished,
         observed: &observed,
-        refused: &fields(&world["refused"])
-            .map(|(at, words)| (address(at), words.as_str().expect("words").into()))
-            .collect(),
+        refused: Some(
+            &fields(&world["refused"])
+                .map(|(at, words)| (address(at), words.as_str().expect("words").into()))
+                .collect(),
+        ),
         secrets: Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
         systems: &Systems::default(),
         selected: &|_| true,

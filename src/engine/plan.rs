@@ -203,6 +203,19 @@ pub fn changed(
 /// # Errors
 /// If the store or the secrets cannot be read. A target that cannot be read is not an error: its resources are blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
+    make(request, true).await
+}
+
+/// As [`plan`], for a plan that is only looked at, such as that of a drift run: what a target would refuse is not blocked, and
+/// targets are not asked what they would refuse to create.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
+    make(request, false).await
+}
+
+async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
     // Before everything else, so that what is read is all there at this point or later.
     let journal = store.head().await?;
@@ -269,7 +282,7 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
                 begun: &begun,
                 unfinished: &unfinished,
                 observed: &observed,
-                refused,
+                refused: to_apply.then_some(refused),
                 systems: &systems,
                 secrets: match secrets {
                     Some(_) => Secrets::Read { hashes: &hashes, missing: &missing },
@@ -303,7 +316,10 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .cloned()
             .collect();
         if stale.is_empty() {
-            let refused = refusals(targets, &plan, &desired_by_address(&expanded.owners)).await;
+            let refused = match to_apply {
+                true => refusals(targets, &plan, &desired_by_address(&expanded.owners)).await,
+                false => HashMap::new(),
+            };
             let plan = if refused.is_empty() { plan } else { built(&refused) };
             let plan = Plan { journal: Some(journal), ..plan };
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });

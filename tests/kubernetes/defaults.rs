@@ -62,7 +62,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
             .edit("          ports: [{port: 7000}]\n", "          clusterIP: None\n          ports: [{port: 7000}]\n");
         estate.edit(
             "          serviceName: peers\n",
-            "          serviceName: peers\n          revisionHistoryLimit: 3\n",
+            "          serviceName: peers\n          updateStrategy: {type: OnDelete}\n",
         );
         let drift = estate.expect(0, &["drift"]);
         assert!(!drift.contains("outside"), "{drift}");
@@ -83,7 +83,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
         // Naming the very default asks for nothing.
         estate.edit("          clusterIP: None\n", "");
         estate.edit("          type: NodePort\n", "          type: ClusterIP\n          sessionAffinity: None\n");
-        estate.edit("          revisionHistoryLimit: 3\n", "          podManagementPolicy: OrderedReady\n");
+        estate.edit("          updateStrategy: {type: OnDelete}\n", "          podManagementPolicy: OrderedReady\n");
         estate.expect(0, &["drift"]);
         let shown = estate.expect(0, &["plan"]);
         assert!(!shown.contains("outside") && !shown.contains("replace"), "{shown}");

@@ -297,3 +297,30 @@ fn base64_with_line_breaks_comes_out_as_it_was_written() {
         assert_eq!(live["data"], json!({"text": "Zmlyc3QgbGluZQpzZWNvbmQgbGluZQo=", "bytes": "//79/Pv6"}));
     });
 }
+
+#[test]
+fn a_field_of_another_manager_is_a_finding_of_the_plan() {
+    on_server("a_field_of_another_manager_is_a_finding_of_the_plan", async |world| {
+        let estate =
+            Checkout::of(world, "owned", &REFUSED.replace("          replicas: 4\n", ""), &[("r9", "standard")]);
+        let tenant = world.name("r9");
+        estate.expect(0, &["apply", "--auto-approve"]);
+        let scaled = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": tenant},
+            "spec": {"replicas": 7},
+        });
+        let path = format!("/apis/apps/v1/namespaces/{tenant}/deployments/web");
+        world.by_hand("PATCH", &format!("{path}?fieldManager=autoscaler&force=true"), scaled).await;
+        estate.edit("          minReadySeconds: 7\n", "          minReadySeconds: 7\n          replicas: 3\n");
+        let told = refusals(&json_plan(&estate));
+        assert!(told.len() == 1 && told[0].contains("`spec.replicas` is managed by `autoscaler`"), "{told:?}");
+        // Also where nothing is on record of what was applied.
+        std::fs::remove_dir_all(estate.folder.path().join(".tenantry")).expect("a store");
+        assert_eq!(refusals(&json_plan(&estate)), told);
+        estate.edit("{name: web, namespace: \"${tenant.name}\", annotations: {tenantry.dev/wait: \"false\"}}", "{name: web, namespace: \"${tenant.name}\", annotations: {tenantry.dev/wait: \"false\", tenantry.dev/force-conflicts: \"true\"}}");
+        assert_eq!(refusals(&json_plan(&estate)), Vec::<String>::new());
+        estate.expect(0, &["apply", "--auto-approve"]);
+        assert_eq!(world.get(&path).await["spec"]["replicas"], 3);
+        assert_eq!(estate.plan(), Vec::<String>::new());
+    });
+}

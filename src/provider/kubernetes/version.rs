@@ -34,6 +34,21 @@ impl Version {
         }
     }
 
+    /// The record without times and without what is of the status.
+    pub fn trees(&self) -> Vec<(&Json, Tree)> {
+        let tree = |entry: &Json| {
+            let mut tree = entry.get("fieldsV1")?.as_object()?.clone();
+            tree.remove("f:status");
+            (!tree.is_empty()).then_some(tree)
+        };
+        self.managed_fields.iter().filter_map(|entry| Some((entry.get("manager")?, tree(entry)?))).collect()
+    }
+
+    /// Whether somebody has made items of ours into others.
+    pub fn has_taken(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     /// As [`Present::version`](tenantry_core::model::resource::Present::version).
     pub fn text(&self) -> Option<Arc<str>> {
         serde_json::to_string(self).ok().map(Into::into)

@@ -200,9 +200,10 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
 
 /// Why the target would refuse what is to be done.
 fn refusal(inputs: &Inputs<'_>, desired: &Desired, verdict: &Verdict) -> Option<Arc<str>> {
+    let refused = inputs.refused?;
     match verdict {
         Verdict::Update(update) => update.present.refused.clone(),
-        Verdict::Create { .. } | Verdict::Replace(_) => inputs.refused.get(&desired.address).cloned(),
+        Verdict::Create { .. } | Verdict::Replace(_) => refused.get(&desired.address).cloned(),
         Verdict::Unchanged | Verdict::Record { .. } | Verdict::Blocked(_) => None,
     }
 }

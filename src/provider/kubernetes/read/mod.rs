@@ -295,11 +295,13 @@ impl KubernetesReader {
         let pending = ready::pending(&found.raw, of).map(Into::into);
         let unclaimed = is_ours && found.is_unclaimed(&desired.spec, resource);
         let authors = if is_ours { found.authors(desired, &spec, resource) } else { Arc::default() };
-        // What is as it should be is not written, and need not be remembered.
-        let version = version.or_else(|| {
-            let is_written = unclaimed || (desired.adopt && !is_ours);
-            is_written.then(|| Version::of(&found.raw, Vec::new()))
-        });
+        // What is as it should be is not written. What has a status is written by its controller all the time: another version
+        // says nothing of it, and it is looked at again.
+        let adopts = desired.adopt && !is_ours;
+        let version = match version {
+            Some(version) => (adopts || version.has_taken() || found.raw.get("status").is_none()).then_some(version),
+            None => (unclaimed || adopts).then(|| Version::of(&found.raw, Vec::new())),
+        };
         let present = Present {
             spec: Arc::new(spec),
             mark,

@@ -39,8 +39,8 @@ pub(super) struct Settled {
     pub version: Option<Version>,
 }
 
-/// What the server answered to dry runs in this process, by a digest of what was asked. One wish for one version of an object
-/// has one answer, and an apply needs it twice: when it plans and when it begins.
+/// What the server answered to dry runs in this process, by a digest of what was asked. One wish for one state of an object has
+/// one answer, whatever its controller has written into its status, and an apply needs it twice: when it plans and when it begins.
 static ANSWERS: Mutex<BTreeMap<[u8; 32], Arc<Json>>> = Mutex::new(BTreeMap::new());
 
 fn answers() -> MutexGuard<'static, BTreeMap<[u8; 32], Arc<Json>>> {
@@ -86,12 +86,18 @@ impl KubernetesReader {
         if Value::from(Map::clone(&desired.spec)).has_deferred() {
             return Settled { spec: observed, version: Some(version), ..Settled::default() };
         }
-        let would_be = match self.dry_run(scope, resource, desired, &version, applied.as_ref(), is_ours).await {
+        let (answer, conflict) =
+            self.dry_run(scope, resource, desired, found, &version, applied.as_ref(), is_ours).await;
+        let why = |failure: &Failure| {
+            let changing = Changing { kind: &|_| true, definition: &|_| scope.is_defined_anew };
+            told(failure, &desired.spec, &changing)
+        };
+        let conflict = conflict.as_ref().and_then(why);
+        let would_be = match answer {
             Ok(would_be) => Found::new(Json::clone(&would_be), resource),
             // Who may only read sees the cheap comparison.
             Err(failure) => {
-                let changing = Changing { kind: &|_| true, definition: &|_| scope.is_defined_anew };
-                let refused = told(&failure, &desired.spec, &changing);
+                let refused = why(&failure).or(conflict);
                 return Settled { spec: observed, refused, version: Some(version), ..Settled::default() };
             }
         };
@@ -124,19 +130,21 @@ impl KubernetesReader {
             }
         }
         let spec = settled.as_map().map(types::normalise).unwrap_or_default();
-        Settled { spec, whole, becomes, refused: None, version: Some(version) }
+        Settled { spec, whole, becomes, refused: conflict, version: Some(version) }
     }
 
-    /// Applies as the writer would, and stores nothing.
+    /// Applies as the writer would, and stores nothing. Where the writer would be refused because others own what differs, also
+    /// answers with that conflict, and with what would come of it by force.
     async fn dry_run(
         &self,
         scope: &Scope<'_>,
         resource: &Resource,
         desired: &Desired,
+        found: &Found,
         version: &Version,
         applied: Option<&Map>,
         is_ours: bool,
-    ) -> Result<Arc<Json>, Failure> {
+    ) -> (Result<Arc<Json>, Failure>, Option<Failure>) {
         let mark = Mark { estate: scope.estate.into(), address: desired.address.clone(), secret_hash: None };
         let request = |force| Apply {
             resource,
@@ -147,29 +155,30 @@ impl KubernetesReader {
             force,
             dry_run: true,
         };
-        // Without a record nobody knows what was ours; then what others own is told when it is applied.
         let force = !is_ours
             || conflict::takes_over(&desired.spec)
-            || applied.is_none_or(|applied| version.is_repair(&desired.spec, applied));
+            || applied.is_some_and(|applied| version.is_repair(&desired.spec, applied));
         let digest = {
             let spec = Value::from(Map::clone(&desired.spec)).to_json();
-            let asked = (self.cluster.server(), &version.uid, &version.resource_version, force, &spec);
+            let asked = (self.cluster.server(), &version.uid, &found.live, version.trees(), force, &spec);
             Sha256::digest(format!("{asked:?}").as_bytes()).into()
         };
         let known = answers().get(&digest).cloned();
         if let Some(known) = known {
-            return Ok(known);
+            return (Ok(known), None);
         }
-        let answer = match apply(&self.cluster, &request(force)).await {
+        let (answer, conflict) = match apply(&self.cluster, &request(force)).await {
             Err(failure) if conflict::is_field_conflict(&failure) => {
-                conflict::check_repair(applied, &failure)?;
-                apply(&self.cluster, &request(true)).await
+                let conflict = conflict::check_repair(applied, &failure).err();
+                (apply(&self.cluster, &request(true)).await, conflict)
             }
-            other => other,
+            other => (other, None),
         };
-        let answer = Arc::new(answer?.object);
-        answers().insert(digest, answer.clone());
-        Ok(answer)
+        let answer = answer.map(|answer| Arc::new(answer.object));
+        if let (Ok(answer), None) = (&answer, &conflict) {
+            answers().insert(digest, answer.clone());
+        }
+        (answer, conflict)
     }
 }
 
