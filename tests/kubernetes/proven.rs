@@ -81,7 +81,7 @@ fn a_replacement_that_the_server_would_refuse_deletes_nothing() {
         };
         assert_eq!(
             (addresses("blocked"), addresses("changes")),
-            (vec!["worker".to_owned(), "auditors".to_owned()], vec!["certificate".to_owned()])
+            (vec!["auditors".to_owned(), "worker".to_owned()], vec!["certificate".to_owned()])
         );
         let output = estate.run(&["apply", "--auto-approve"]);
         let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

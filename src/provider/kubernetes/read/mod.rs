@@ -295,11 +295,12 @@ impl KubernetesReader {
         let pending = ready::pending(&found.raw, of).map(Into::into);
         let unclaimed = is_ours && found.is_unclaimed(&desired.spec, resource);
         let authors = if is_ours { found.authors(desired, &spec, resource) } else { Arc::default() };
-        // What is as it should be is not written. What has a status is written by its controller all the time: another version
-        // says nothing of it, and it is looked at again.
+        // What is as it should be is not written. A controller writes the status of what runs pods, or of a custom
+        // resource, all the time: another version says nothing of it, and it is looked at again.
         let adopts = desired.adopt && !is_ours;
+        let is_busy = found.raw.get("status").is_some() && (of.is_custom() || object::pod_spec_path(of).is_some());
         let version = match version {
-            Some(version) => (adopts || version.has_taken() || found.raw.get("status").is_none()).then_some(version),
+            Some(version) => (adopts || version.has_taken() || !is_busy).then_some(version),
             None => (unclaimed || adopts).then(|| Version::of(&found.raw, Vec::new())),
         };
         let present = Present {

@@ -43,6 +43,9 @@ use tenantry_provider::contract::{CommitGuard, Step, StepAction, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often an object is changed that its controller writes at the same time.
+const MOST_TRIES: usize = 5;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -148,7 +151,7 @@ impl KubernetesWriter {
         if let Some(there) = self.look(subject).await? {
             subject.step.check_owner(there.mark.as_ref()).map_err(Failure::conflict)?;
             if !there.is_leaving() {
-                return self.change(subject, &Version::of(&there.metadata, Vec::new()), None, false).await;
+                return self.change_current(subject, None).await;
             }
             self.wait_until_gone(subject).await?;
         }
@@ -171,6 +174,21 @@ impl KubernetesWriter {
                 other => return other,
             }
         }
+        self.change_current(subject, applied).await
+    }
+
+    /// Reads the object and changes it as it is then; again, if somebody else is faster.
+    async fn change_current(&self, subject: &Subject<'_>, applied: Option<&Map>) -> Result<Json, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.change_found(subject, applied).await {
+                Err(failure) if failure.is_outdated() && tries < MOST_TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn change_found(&self, subject: &Subject<'_>, applied: Option<&Map>) -> Result<Json, Failure> {
         let found: Json = match self.cluster.get(&subject.path(), JSON).await {
             Err(failure) if failure.is_not_found() => return Err(Failure::vanished()),
             other => other?,
