@@ -150,7 +150,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
 fn all_cases(suffix: &str) -> Vec<Case> {
     let apart = [
         postgres_cases(suffix),
-        objects::cases(suffix),
+        objects::cases(suffix, objects::CRON_JOBS),
         mysql::cases(suffix),
         rabbitmq::cases(suffix),
         redis::cases(suffix),
@@ -209,7 +209,7 @@ fn kubernetes_conforms() {
             writer: &*writer,
             unreachable: &*unreachable,
         };
-        let cases = objects::cases(&cluster.suffix);
+        let cases = objects::cases(&cluster.suffix, objects::cron_jobs(cluster).await);
         // Each has a namespace of its own, and most of the time is spent waiting for namespaces to end.
         let violations = futures::future::join_all(cases.iter().map(|case| check(&subject, case))).await.concat();
         assert!(violations.is_empty(), "{}", violations.join("\n"));

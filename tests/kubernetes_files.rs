@@ -1,7 +1,7 @@
 //! The Kubernetes provider's directory mode, on temporary folders.
 
 use crate::support::said;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,7 @@ async fn observe(root: &Path, wanted: &[Desired]) -> KindObservation {
         estate: "shop",
         wanted: BTreeMap::from([(OBJECT, wanted.iter().collect())]),
         known: BTreeMap::new(),
+        recorded: HashMap::new(),
     };
     FilesReader::new(root.to_owned()).observe(&request).await.remove(OBJECT).expect("an answer")
 }

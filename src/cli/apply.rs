@@ -49,7 +49,7 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         Some(file) => (plan::read(file)?, BTreeMap::new()),
         None => {
             let (store, secrets) = (session.store().await?, session.secrets()?);
-            let made = plan::make(&session, &*store, &*secrets, &command.selection, output).await?;
+            let made = plan::make(&session, &*store, &*secrets, &command.selection, true, output).await?;
             let seen_first = systems::seen_first(&made, &*store).await?;
             (made, seen_first)
         }

@@ -37,7 +37,7 @@ pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -
     session.tell_simulated(output);
     let store = session.store().await?;
     let secrets = session.secrets()?;
-    let plan = plan::make(&session, &*store, &*secrets, &command.selection, output).await?;
+    let plan = plan::make(&session, &*store, &*secrets, &command.selection, false, output).await?;
     check_rules(&session)?;
     let drift = drift::of(&plan, &session.environment.drift.ignore, session.now);
     for rule in &drift.expired {

@@ -33,7 +33,7 @@ pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) ->
     let store = session.store().await?;
     let secrets = session.secrets_at_hand()?;
     let (narrowing, is_asked_for) = asked_for(global, command, &session, output)?;
-    let plan = make_for(&session, &*store, secrets.as_deref(), (narrowing, &is_asked_for), output).await?;
+    let plan = make_for(&session, &*store, secrets.as_deref(), (narrowing, &is_asked_for), true, output).await?;
     show(&plan, &session.catalogue, session.folder(), Look { expand: command.expand, paged: true }, output)?;
     output.took("Planned");
     if let Some(file) = &command.out {
@@ -104,16 +104,17 @@ fn touched(
     }
 }
 
-/// Makes a plan, or says what is wrong with the estate.
+/// Makes a plan, which is `to_apply` or only to be looked at, or says what is wrong with the estate.
 pub async fn make(
     session: &Session,
     store: &dyn Store,
     secrets: &dyn SecretStore,
     selection: &Selection,
+    to_apply: bool,
     output: &Output,
 ) -> Result<Plan, Failure> {
     let asked_for = session.selected(selection)?;
-    make_for(session, store, Some(secrets), (narrowing(selection), &asked_for), output).await
+    make_for(session, store, Some(secrets), (narrowing(selection), &asked_for), to_apply, output).await
 }
 
 /// What a selection restricts a plan to.
@@ -132,10 +133,11 @@ pub async fn make_for(
     store: &dyn Store,
     secrets: Option<&dyn SecretStore>,
     (narrowing, selected): (Narrowing, &(dyn Fn(&Owner) -> bool + Sync)),
+    to_apply: bool,
     output: &Output,
 ) -> Result<Plan, Failure> {
     let targets = session.targets();
-    let outcome = tenantry_engine::plan::plan(&tenantry_engine::plan::Request {
+    let request = tenantry_engine::plan::Request {
         estate: &session.estate,
         targets: &targets,
         store,
@@ -143,8 +145,11 @@ pub async fn make_for(
         now: session.now,
         selected,
         threads: session.threads,
-    })
-    .await?;
+    };
+    let outcome = match to_apply {
+        true => tenantry_engine::plan::plan(&request).await?,
+        false => tenantry_engine::plan::look(&request).await?,
+    };
     match outcome.plan {
         Some(plan) => {
             output.diagnostics(&outcome.diagnostics, &session.files);

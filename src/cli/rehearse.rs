@@ -65,7 +65,7 @@ pub async fn run(
     ));
 
     let asked_for = || (narrowing.clone(), &is_asked_for as &(dyn Fn(&Owner) -> bool + Sync));
-    let made = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), output).await?;
+    let made = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), true, output).await?;
     let look = plan::Look { expand: command.expand, paged: true };
     plan::show(&made, &session.catalogue, session.folder(), look, output)?;
     if made.is_refused() || made.is_empty() {
@@ -77,7 +77,7 @@ pub async fn run(
         output.note("The rehearsal did not come to its end; an apply would not either.");
         return Ok(Exit::Partly);
     }
-    let again = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), output).await?;
+    let again = plan::make_for(&session, &*store, Some(&*secrets), asked_for(), true, output).await?;
     if !again.is_empty() {
         output.note(&format!(
             "The rehearsal was carried out, but a second plan still finds {}; an apply would have to be repeated.",

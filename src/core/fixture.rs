@@ -78,9 +78,10 @@ fn fields(json: &Json) -> impl Iterator<Item = (&String, &Json)> {
     json.as_object().into_iter().flatten()
 }
 
-/// A spec without the words that say something about it: `kind`, `needs`, `was`, `adopt`, `mark`, `takes`.
+/// A spec without the words that say something about it: `kind`, `needs`, `was`, `adopt`, `mark`, `takes`, `whole`,
+/// `refused`.
 fn spec(json: &Json) -> Map {
-    let words = ["kind", "needs", "was", "adopt", "mark", "takes"];
+    let words = ["kind", "needs", "was", "adopt", "mark", "takes", "whole", "refused"];
     let fields: serde_json::Map<String, Json> =
         fields(json).filter(|(name, _)| !words.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     map(&fields.into())
@@ -126,18 +127,21 @@ pub fn applied(catalogue: &Catalogue, at: &str, json: &Json) -> Applied {
     }
 }
 
-/// `mark` is an address of this estate, or `estate:address`; absent for no mark. `takes` is what goes with it.
+/// `mark` is an address of this estate, or `estate:address`; absent for no mark. `takes` is what goes with it, `whole` has the
+/// pointers of maps that are replaced whole, and `refused` says why the target would refuse an update.
 pub fn present(json: &Json) -> Present {
     let mark = json["mark"].as_str().map(|mark| {
         let (estate, at) = mark.split_once(':').unwrap_or(("shop", mark));
         Mark { estate: estate.into(), address: address(at), secret_hash: None }
     });
     let takes_along = json["takes"].as_array().into_iter().flatten().filter_map(Json::as_str).map(Arc::from).collect();
-    Present { spec: Arc::new(spec(json)), mark, takes_along, ..Present::default() }
+    let whole = json["whole"].as_array().into_iter().flatten().filter_map(Json::as_str).map(Arc::from).collect();
+    let refused = json["refused"].as_str().map(Arc::from);
+    Present { spec: Arc::new(spec(json)), mark, takes_along, whole, refused, ..Present::default() }
 }
 
 /// Plans a world: `wanted` and `recorded` by address, `there` as a list (or `unknown`: why it could not be read), `begun` as
-/// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `approved` addresses that may be deleted, or what `allow` lists.
+/// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `refused` by address what the target says, `approved` addresses that may be deleted, or what `allow` lists.
 pub fn plan(world: &Json) -> Plan {
     let catalogue = catalogue();
     let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
@@ -218,6 +222,11 @@ pub fn plan(world: &Json) -> Plan {
         begun: &begun,
         unfinished: &unfinished,
         observed: &observed,
+        refused: Some(
+            &fields(&world["refused"])
+                .map(|(at, words)| (address(at), words.as_str().expect("words").into()))
+                .collect(),
+        ),
         secrets: Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
         systems: &Systems::default(),
         selected: &|owner| world["selected"].as_str().is_none_or(|only| owner.to_string() == only),

@@ -147,6 +147,7 @@ fn brought_to_wish((change, update): (&Change, Update)) -> (Change, Present) {
         // The target added it, and nobody else.
         outside: false,
         by: None,
+        becomes: None,
     });
     let work = match (&change.work, change.work.identity()) {
         (Work::Create { after, .. }, Some(identity)) => Work::Update {

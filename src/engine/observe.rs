@@ -1,6 +1,6 @@
 //! One bulk read per target, all targets at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use futures::future::join_all;
 
 use super::targets::Targets;
 use super::trace::timed;
-use tenantry_core::collections::HashSet;
+use tenantry_core::collections;
 use tenantry_core::fingerprint::{Accepted, Told};
+use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::{
     Applied, Desired, Identity, Inventory, KindObservation, Observations, TargetName,
 };
-use tenantry_provider::contract::{ErrorClass, Known, ObserveRequest, ProviderError, Reader};
+use tenantry_provider::contract::{ErrorClass, Known, ObserveRequest, ProviderError, Reader, Trial, TrialRequest};
 use tenantry_provider::timeouts::seconds;
 use tenantry_store::contract::{Store, StoreError};
 
@@ -21,6 +22,7 @@ use tenantry_store::contract::{Store, StoreError};
 struct Asked<'a> {
     wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
     known: BTreeMap<&'static str, Vec<Known<'a>>>,
+    recorded: HashMap<(&'static str, &'a Identity), &'a Applied>,
 }
 
 /// The observed resources and the fingerprints of the targets.
@@ -48,6 +50,27 @@ pub async fn observe_in<'a>(
     known: impl IntoIterator<Item = &'a Applied>,
 ) -> Observations {
     look(targets, names, desired, known, false).await.observed
+}
+
+/// Asks each target what it would refuse of its trials; beside them stands what else the plan changes there. A target that
+/// does not answer in time refuses nothing: applying tells.
+pub async fn refusals(
+    targets: &Targets<'_>,
+    tried: BTreeMap<&TargetName, (Vec<Trial<'_>>, Vec<&Desired>)>,
+) -> HashMap<Address, Arc<str>> {
+    let scope = targets.environment.scope();
+    let answers =
+        tried.into_iter().filter(|(_, (trials, _))| !trials.is_empty()).map(|(target, (trials, changing))| {
+            let scope = &scope;
+            async move {
+                let Ok(reader) = targets.reader(target) else { return Vec::new() };
+                let request = TrialRequest { estate: scope, trials, changing };
+                let answer = tokio::time::timeout(targets.timeouts(target).read, reader.refusals(&request)).await;
+                let refused = answer.unwrap_or_default().into_iter();
+                refused.filter_map(|(at, why)| Some((request.trials.get(at)?.desired.address.clone(), why))).collect()
+            }
+        });
+    join_all(answers).await.into_iter().flatten().collect()
 }
 
 /// The accepted fingerprints.
@@ -96,11 +119,11 @@ async fn look<'a>(
         let kinds = targets.catalogue.iter().filter(move |kind| *kind.provider() == *provider);
         kinds.map(|kind| (kind.name, Vec::new())).collect()
     };
-    let request = |name: &TargetName| Asked { wanted: empty(name), known: BTreeMap::new() };
+    let request = |name: &TargetName| Asked { wanted: empty(name), known: BTreeMap::new(), recorded: HashMap::new() };
     for name in names {
         requests.insert(name.clone(), request(name));
     }
-    let mut wanted: HashSet<(&TargetName, &'static str, &Identity)> = HashSet::default();
+    let mut wanted: collections::HashSet<(&TargetName, &'static str, &Identity)> = collections::HashSet::default();
     for desired in desired {
         let request = requests.entry(desired.target.clone()).or_insert_with(|| request(&desired.target));
         let of_kind = request.wanted.entry(desired.kind.name).or_default();
@@ -111,19 +134,20 @@ async fn look<'a>(
     }
     for applied in known {
         let Some(kind) = targets.catalogue.get(&applied.kind) else { continue };
-        if wanted.contains(&(&applied.target, kind.name, &applied.identity)) {
-            continue;
-        }
         // A target that is not configured any more is not asked, and so stays unknown.
         let Some(request) = requests.get_mut(&applied.target) else { continue };
+        if wanted.contains(&(&applied.target, kind.name, &applied.identity)) {
+            request.recorded.insert((kind.name, &applied.identity), applied);
+            continue;
+        }
         let spec = applied.spec_value().unwrap_or_default();
         request.known.entry(kind.name).or_default().push(Known { identity: &applied.identity, spec });
     }
     drop(wanted);
     let answers = join_all(requests.into_iter().map(|(target, request)| async move {
-        let Asked { wanted, known } = request;
+        let Asked { wanted, known, recorded } = request;
         let scope = targets.environment.scope();
-        let request = ObserveRequest { estate: &scope, wanted, known };
+        let request = ObserveRequest { estate: &scope, wanted, known, recorded };
         let kinds: BTreeSet<&'static str> = request.wanted.keys().chain(request.known.keys()).copied().collect();
         let unknown = |reason: Arc<str>| -> BTreeMap<_, _> {
             kinds.iter().map(|kind| (*kind, KindObservation::unknown(reason.clone()))).collect()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::EngineError;
-use super::observe::{Seen, accepted, by_address, observe};
+use super::observe::{self, Seen, accepted, by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
 use tenantry_core::changed::{self, Changed, Side};
@@ -16,12 +16,13 @@ use tenantry_core::fingerprint::Systems;
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Phase, Terms};
 use tenantry_core::model::kind::Catalogue;
-use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Identity, Inventory};
+use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Inventory, TargetName};
 use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
 use tenantry_core::resolve::{self, Resolved};
 use tenantry_core::rules::{self, RuleSet};
+use tenantry_provider::contract::Trial;
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::{StepBegun, Store};
 
@@ -248,6 +249,19 @@ pub fn changed(
 /// # Errors
 /// If the store or the secrets cannot be read. A target that cannot be read is not an error: its resources are blocked.
 pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
+    make(request, true).await
+}
+
+/// As [`plan`], for a plan that is only looked at, such as that of a drift run: what a target would refuse is not blocked, and
+/// targets are not asked what they would refuse to create.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
+    make(request, false).await
+}
+
+async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, selected, threads } = request;
     // Before everything else, so that what is read is all there at this point or later.
     let journal = store.head().await?;
@@ -299,34 +313,38 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
         };
         let Expanded { blueprints, resolved, owners, .. } = &expanded;
         let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
-        let plan = build::build(&Inputs {
-            estate: &targets.environment.estate,
-            environment: targets.environment.name.as_ref(),
-            revision: estate.revision.as_ref(),
-            now: *now,
-            simulated: targets.environment.is_simulated(),
-            catalogue: &targets.catalogue,
-            limits: &targets.environment.limits,
-            approvals: &estate.approvals,
-            desired: &expanded.owners,
-            phases: &phases,
-            renamed: &renamed,
-            applied_phases: &applied_phases,
-            terms: &terms,
-            applied_terms: &applied_terms,
-            inventory: &inventory,
-            begun: &begun,
-            unfinished: &unfinished,
-            observed: &observed,
-            systems: &systems,
-            secrets: match secrets {
-                Some(_) => Secrets::Read { hashes: &hashes, missing: &missing },
-                None => Secrets::Unread,
-            },
-            selected: *selected,
-            threads: *threads,
-            place: &|address, pointer| place(estate, &provenance, address, pointer),
-        });
+        let built = |refused: &HashMap<Address, Arc<str>>| {
+            build::build(&Inputs {
+                estate: &targets.environment.estate,
+                environment: targets.environment.name.as_ref(),
+                revision: estate.revision.as_ref(),
+                now: *now,
+                simulated: targets.environment.is_simulated(),
+                catalogue: &targets.catalogue,
+                limits: &targets.environment.limits,
+                approvals: &estate.approvals,
+                desired: &expanded.owners,
+                phases: &phases,
+                renamed: &renamed,
+                applied_phases: &applied_phases,
+                terms: &terms,
+                applied_terms: &applied_terms,
+                inventory: &inventory,
+                begun: &begun,
+                unfinished: &unfinished,
+                observed: &observed,
+                refused: to_apply.then_some(refused),
+                systems: &systems,
+                secrets: match secrets {
+                    Some(_) => Secrets::Read { hashes: &hashes, missing: &missing },
+                    None => Secrets::Unread,
+                },
+                selected: *selected,
+                threads: *threads,
+                place: &|address, pointer| place(estate, &provenance, address, pointer),
+            })
+        };
+        let plan = built(&HashMap::new());
         // What the store did not know may be what a run at the same time has just put there.
         if misses_records(&plan) && looks > 0 {
             let (now, now_open) = (by_address(store.inventory().await?), store.open_steps().await?);
@@ -349,11 +367,38 @@ pub async fn plan(request: &Request<'_>) -> Result<Outcome, EngineError> {
             .cloned()
             .collect();
         if stale.is_empty() {
+            let refused = match to_apply {
+                true => refusals(targets, &plan, &desired_by_address(&expanded.owners)).await,
+                false => HashMap::new(),
+            };
+            let plan = if refused.is_empty() { plan } else { built(&refused) };
             let plan = Plan { journal: Some(journal), ..plan };
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
         }
         stale.iter().for_each(|address| drop(outputs.remove(address)));
     }
+}
+
+/// What the targets would refuse of what a plan creates or replaces.
+async fn refusals(
+    targets: &Targets<'_>,
+    plan: &Plan,
+    desired: &HashMap<&Address, &Desired>,
+) -> HashMap<Address, Arc<str>> {
+    let mut tried: BTreeMap<&TargetName, (Vec<Trial<'_>>, Vec<&Desired>)> = BTreeMap::new();
+    for change in &plan.changes {
+        let Some(desired) = desired.get(&change.address).copied() else { continue };
+        let is_made = matches!(change.action(), Action::Create | Action::Replace);
+        if !is_made && !matches!(change.action(), Action::Update | Action::Adopt) {
+            continue;
+        }
+        let (trials, changing) = tried.entry(&desired.target).or_default();
+        changing.push(desired);
+        if is_made && !desired.spec.iter().any(|(_, value)| value.has_deferred()) {
+            trials.push(Trial { desired, replaces: change.action() == Action::Replace });
+        }
+    }
+    observe::refusals(targets, tried).await
 }
 
 /// How often the store is read again if a resource carries our mark and has no record.

@@ -85,6 +85,7 @@ fn update(before: u32, after: u32) -> Change {
         after: Some(json!(after).into()),
         outside: false,
         by: None,
+        becomes: None,
     };
     change(Work::Update { identity: "a".into(), before: size(before), after: size(after), fields: vec![field] })
 }

@@ -3,7 +3,7 @@
 //! A provider is done when [`check`] finds nothing for each of its kinds. The cases are the provider's; what must hold of
 //! them is written here once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,6 +195,7 @@ impl Trial<'_> {
             estate: ESTATE,
             wanted: BTreeMap::from([(desired.kind.name, vec![desired])]),
             known: BTreeMap::new(),
+            recorded: HashMap::new(),
         };
         let mut answer = reader.observe(&request).await;
         let identity = desired.identity.as_deref().unwrap_or_default();
@@ -277,6 +278,7 @@ impl Trial<'_> {
                 estate: ESTATE,
                 wanted: BTreeMap::from([(desired.kind.name, Vec::new())]),
                 known: BTreeMap::from([(desired.kind.name, vec![known])]),
+                recorded: HashMap::new(),
             };
             let answer = self.subject.reader.observe(&request).await.remove(desired.kind.name);
             match answer.map(|kind| kind.get(&identity)) {
@@ -309,6 +311,7 @@ impl Trial<'_> {
             estate: ESTATE,
             wanted: BTreeMap::from([(desired.kind.name, Vec::new())]),
             known: BTreeMap::from([(desired.kind.name, vec![known])]),
+            recorded: HashMap::new(),
         };
         let answer = self.subject.reader.observe(&request).await.remove(desired.kind.name);
         let found = answer.map(|kind| kind.get(&identity));

@@ -12,7 +12,7 @@
 //! exists" with our own mark and "already gone" are success); an error never contains a secret.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::timeouts::Timeouts;
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::{Mark, readable_scope};
-use tenantry_core::model::resource::{Desired, Identity, KindObservation, Present, TargetName};
+use tenantry_core::model::resource::{Applied, Desired, Identity, KindObservation, Present, TargetName};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::ownership;
 use tenantry_core::rules::RuleSet;
@@ -118,6 +118,26 @@ pub struct ObserveRequest<'a> {
     pub wanted: BTreeMap<&'static str, Vec<&'a Desired>>,
     /// Identities by kind that are in the inventory but no longer in the repository.
     pub known: BTreeMap<&'static str, Vec<Known<'a>>>,
+    /// The records of desired resources: what was last written, by kind and identity. For a provider that has to tell its own
+    /// part of a resource from what somebody put in its place.
+    pub recorded: HashMap<(&'static str, &'a Identity), &'a Applied>,
+}
+
+/// What a plan creates or replaces in one target, to be tried without storing anything.
+pub struct TrialRequest<'a> {
+    /// The estate and environment, as marks name them.
+    pub estate: &'a str,
+    pub trials: Vec<Trial<'a>>,
+    /// Every resource of the target that the plan creates, updates or replaces. What depends on one of them cannot be tried yet.
+    pub changing: Vec<&'a Desired>,
+}
+
+/// A resource that a plan creates or replaces.
+pub struct Trial<'a> {
+    /// Without a deferred value.
+    pub desired: &'a Desired,
+    /// Whether an existing resource of its identity is deleted first.
+    pub replaces: bool,
 }
 
 /// A resource that was applied and is no longer desired: its identity and the spec that was last written.
@@ -132,6 +152,17 @@ pub trait Reader: Send + Sync {
     /// Reads every requested kind in bulk. The result must have an entry for each kind of the request and, within it, for each
     /// desired and known identity, and for every other resource that carries this estate's mark.
     async fn observe(&self, request: &ObserveRequest<'_>) -> BTreeMap<&'static str, KindObservation>;
+
+    /// Asks the target which of the changes of a plan it would refuse, as far as it can tell without storing anything. Returns the
+    /// index of each such trial with the target's own words, in one sentence. What cannot be told, because the user may only read or
+    /// because something it needs is made in the same run, is not refused.
+    ///
+    /// Not bulk: it is called once for each plan, with what the plan creates or replaces. Updates are told by
+    /// [`Present::refused`].
+    async fn refusals(&self, request: &TrialRequest<'_>) -> Vec<(usize, Arc<str>)> {
+        let _ = request;
+        Vec::new()
+    }
 
     /// Reads the fingerprint of the target: a value that identifies the system and stays the same over a restart, an upgrade
     /// and, if possible, a failover. Uses read-only credentials and writes nothing.

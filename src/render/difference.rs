@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use tenantry_core::model::value::{Value, readable_pointer};
+use tenantry_core::plan::FieldChange;
 
 /// Characters of a value before it is shortened.
 pub const VALUE: usize = 72;
@@ -52,6 +53,21 @@ impl Sign {
             Self::Same => " ",
             Self::Gap => "…",
         }
+    }
+}
+
+/// The difference of a field of a plan. Of one that is left out it says what the target will have there.
+pub fn of_field(field: &FieldChange) -> Difference {
+    match (&field.after, &field.becomes) {
+        (None, Some(value)) => {
+            let (before, value) = (shortened(&shown(field.before.as_ref())), shortened(&in_one_line(value)));
+            let after = match field.becomes == field.before {
+                true => "(none), but it stays as it is: others keep it, or it is the default".to_owned(),
+                false => format!("(none), so the target sets {value}"),
+            };
+            Difference::Values { before, after }
+        }
+        (after, _) => of(field.before.as_ref(), after.as_ref()),
     }
 }
 
@@ -306,6 +322,28 @@ mod tests {
                 lines.iter().map(|line| format!("{} {}\n", line.sign.symbol(), line.text)).collect()
             }
         }
+    }
+
+    #[test]
+    fn a_field_that_is_left_out_says_what_the_target_has_then() {
+        let field = |before: Json, becomes: Option<Json>| FieldChange {
+            path: "/spec/replicas".into(),
+            before: Some(before.into()),
+            after: None,
+            outside: false,
+            by: None,
+            becomes: becomes.map(Into::into),
+        };
+        let shown = |field: &FieldChange| match of_field(field) {
+            Difference::Values { before, after } => format!("{before} → {after}"),
+            Difference::Lines(lines) => format!("{lines:?}"),
+        };
+        assert_eq!(shown(&field(json!(4), None)), "4 → (none)");
+        assert_eq!(shown(&field(json!(4), Some(json!(1)))), "4 → (none), so the target sets 1");
+        assert_eq!(
+            shown(&field(json!(1), Some(json!(1)))),
+            "1 → (none), but it stays as it is: others keep it, or it is the default"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub fn sentence(hindrance: &Hindrance) -> String {
             "it was renamed to `{}` outside Tenantry, and would be made anew without its data",
             readable_identity(to)
         ),
+        Hindrance::Refused { message } => format!("the target would refuse it: {message}"),
         Hindrance::PhaseTransition => "its tenant cannot enter the wanted phase".into(),
         Hindrance::NotBilled { blocked } => {
             format!("{blocked} is blocked, and a tenant is billed only for resources that exist")

@@ -1,6 +1,6 @@
 //! Every provider that has a connection, with one resource of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Subject {
         let name = self.desired.kind.name;
         let mut wanted = BTreeMap::from([(name, vec![&self.desired])]);
         wanted.extend(others.iter().map(|other| (*other, Vec::new())));
-        let request = ObserveRequest { estate: ESTATE, wanted, known: BTreeMap::new() };
+        let request = ObserveRequest { estate: ESTATE, wanted, known: BTreeMap::new(), recorded: HashMap::new() };
         let observations = self.reader(port).observe(&request).await;
         observations[name].get(self.desired.identity.as_deref().expect("an identity"))
     }

@@ -90,19 +90,24 @@ fn of_external_secret(object: &Json) -> Option<Json> {
     (!is_said).then(|| json!({"conditions": [ready]}))
 }
 
-/// A Job whose program is of a broken version fails, any other completes.
+/// A Job whose program is of a broken version fails, any other completes. Newer servers take the end of a Job only with its
+/// start, and with the condition that comes before the end (`validateJobStatus`).
 fn of_job(object: &Json) -> Option<Json> {
     let image = object["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
     let ended = object["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
-    let condition = |kind: &str, reason: &str, message: &str| json!([{"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let start = object["metadata"]["creationTimestamp"].clone();
+    let conditions = |kinds: [&str; 2], reason: &str, message: &str| {
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": start});
+        Json::from(kinds.map(condition).to_vec())
+    };
     let status = match image.ends_with("-broken") {
         true => json!({
-            "failed": 4,
-            "conditions": condition("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"),
+            "failed": 4, "startTime": start,
+            "conditions": conditions(["Failed", "FailureTarget"], "BackoffLimitExceeded", "Job has reached the specified backoff limit"),
         }),
         false => json!({
-            "succeeded": 1, "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:00:00Z",
-            "conditions": condition("Complete", "", ""),
+            "succeeded": 1, "startTime": start, "completionTime": start,
+            "conditions": conditions(["Complete", "SuccessCriteriaMet"], "", ""),
         }),
     };
     (!ended).then_some(status)

@@ -60,10 +60,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
         estate.edit("          ports: [{port: 443}]\n", "          type: NodePort\n          ports: [{port: 443}]\n");
         estate
             .edit("          ports: [{port: 7000}]\n", "          clusterIP: None\n          ports: [{port: 7000}]\n");
-        estate.edit(
-            "          serviceName: peers\n",
-            "          serviceName: peers\n          revisionHistoryLimit: 3\n",
-        );
+        estate.edit("          serviceName: peers\n", "          serviceName: peers\n          replicas: 2\n");
         let drift = estate.expect(0, &["drift"]);
         assert!(!drift.contains("outside"), "{drift}");
         let shown = estate.expect(0, &["plan"]);
@@ -83,7 +80,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
         // Naming the very default asks for nothing.
         estate.edit("          clusterIP: None\n", "");
         estate.edit("          type: NodePort\n", "          type: ClusterIP\n          sessionAffinity: None\n");
-        estate.edit("          revisionHistoryLimit: 3\n", "          podManagementPolicy: OrderedReady\n");
+        estate.edit("          replicas: 2\n", "          podManagementPolicy: OrderedReady\n");
         estate.expect(0, &["drift"]);
         let shown = estate.expect(0, &["plan"]);
         assert!(!shown.contains("outside") && !shown.contains("replace"), "{shown}");

@@ -74,7 +74,7 @@ spec:
 
 pub(super) struct Checkout {
     pub folder: TempDir,
-    kubeconfig: String,
+    pub kubeconfig: String,
     identity: String,
 }
 

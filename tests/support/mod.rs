@@ -15,13 +15,13 @@ pub mod tcp;
 pub mod tls;
 pub mod vendors;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tenantry_core::diagnostics::{FileId, Origin, Severity, Span};
 use tenantry_core::model::kind::{Catalogue, Kind};
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Desired, KindObservation, Observed, Present};
+use tenantry_core::model::resource::{Applied, Desired, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::plan::json::Written;
 use tenantry_provider::contract::{Known, ObserveRequest, Provider, Reader, Step, StepAction};
@@ -158,9 +158,14 @@ pub async fn observe(
     desired: &[&Desired],
     known: &[&Desired],
 ) -> BTreeMap<&'static str, KindObservation> {
-    let mut request = ObserveRequest { estate: ESTATE, wanted: BTreeMap::new(), known: BTreeMap::new() };
+    let mut request =
+        ObserveRequest { estate: ESTATE, wanted: BTreeMap::new(), known: BTreeMap::new(), recorded: HashMap::new() };
+    // As if all of it had been written as it is desired.
+    let records: Vec<Applied> = desired.iter().filter_map(|desired| record(desired)).collect();
     for desired in desired {
         request.wanted.entry(desired.kind.name).or_default().push(desired);
+        let record = records.iter().find(|record| record.address == desired.address);
+        request.recorded.extend(record.map(|record| ((desired.kind.name, &record.identity), record)));
     }
     for known in known {
         let identity = known.identity.as_ref().expect("an identity");
@@ -169,6 +174,21 @@ pub async fn observe(
         request.wanted.entry(known.kind.name).or_default();
     }
     reader.observe(&request).await
+}
+
+fn record(desired: &Desired) -> Option<Applied> {
+    Some(Applied {
+        address: desired.address.clone(),
+        depends_on: Vec::new(),
+        marked: None,
+        generation: 1,
+        identity: desired.identity.clone()?,
+        kind: desired.kind.name.into(),
+        outputs: "{}".into(),
+        protect: false,
+        spec: Value::from(Map::clone(&desired.spec)).to_json().to_string().into(),
+        target: desired.target.clone(),
+    })
 }
 
 /// The spec as it is to be observed: without what the target never gives back.

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use tenantry_provider::conformance::Case;
 
-use super::kubernetes::{object, with};
+use super::kubernetes::{World, object, with};
 
 const OBJECT: &str = "kubernetes.object";
 
@@ -40,9 +40,19 @@ fn pod(image: &str, more: Json) -> Json {
     })
 }
 
+/// The API version of CronJobs where nobody asks a server (since 1.21).
+pub const CRON_JOBS: &str = "batch/v1";
+
+/// The version in which the server has CronJobs: `batch/v1beta1` before 1.21.
+pub async fn cron_jobs(world: &World) -> &'static str {
+    let served = world.get("/apis/batch/v1").await;
+    let has = served["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["kind"] == "CronJob"));
+    if has { CRON_JOBS } else { "batch/v1beta1" }
+}
+
 /// One case for each sort; namespaces and definitions end with a suffix, because they belong to the whole server.
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-pub fn cases(suffix: &str) -> Vec<Case> {
+pub fn cases(suffix: &str, cron_jobs: &str) -> Vec<Case> {
     let namespace = |case: &str| format!("{case}-{suffix}");
     let in_namespace = |api_version: &str, kind: &str, first: Json, second: Json| {
         let namespace = namespace(&kind.to_lowercase());
@@ -164,7 +174,7 @@ pub fn cases(suffix: &str) -> Vec<Case> {
             ]}}]}}),
         ),
         in_namespace(
-            "batch/v1beta1",
+            cron_jobs,
             "CronJob",
             json!({"spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": {
                 "restartPolicy": "Never", "containers": [{"name": "backup", "image": "backup:1"}],

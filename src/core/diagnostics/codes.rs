@@ -101,6 +101,7 @@ codes! {
     NOT_BILLED = "TY0420", "A tenant is not billed while one of its resources is blocked.";
     OTHER_SYSTEM = "TY0421", "A target is another system than the one that was accepted.";
     FINGERPRINT_UNTOLD = "TY0422", "A target does not reveal which system it is.";
+    REFUSED_BY_TARGET = "TY0423", "A target would refuse a change: it was asked in a dry run.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "An object was left out of the import.";
     IMPORT_CHANGED = "TY0502", "An object was imported in another form than it was written in.";

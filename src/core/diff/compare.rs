@@ -68,12 +68,12 @@ fn owned_by_key(kind: &Kind, pointer: &str) -> bool {
 
 /// Every owned field that differs, in order of pointer.
 pub fn compare(kind: &Kind, desired: &Normal, observed: &Map, applied: Option<&Map>) -> Vec<Difference> {
-    compare_claimed(kind, desired, observed, applied, &[])
+    compare_claimed(kind, desired, observed, applied, &[], &[])
 }
 
 /// As [`compare`], with the fields that the target itself records as ours.
 pub fn compare_owned(kind: &Kind, desired: &Normal, present: &Present, applied: Option<&Map>) -> Vec<Difference> {
-    compare_claimed(kind, desired, &present.spec, applied, &present.claimed)
+    compare_claimed(kind, desired, &present.spec, applied, &present.claimed, &present.whole)
 }
 
 fn compare_claimed(
@@ -82,8 +82,9 @@ fn compare_claimed(
     observed: &Map,
     applied: Option<&Map>,
     claimed: &[Arc<str>],
+    whole: &[Arc<str>],
 ) -> Vec<Difference> {
-    let mut comparison = Comparison { kind, claimed, differences: Vec::new() };
+    let mut comparison = Comparison { kind, claimed, whole, differences: Vec::new() };
     comparison.fields("", desired, Some(observed), applied, true);
     comparison.differences.sort_by(|a, b| a.pointer.cmp(&b.pointer));
     comparison.differences
@@ -93,6 +94,8 @@ struct Comparison<'a> {
     kind: &'a Kind,
     /// Pointers of fields that the target records as ours.
     claimed: &'a [Arc<str>],
+    /// Pointers of maps that the target replaces whole.
+    whole: &'a [Arc<str>],
     differences: Vec<Difference>,
 }
 
@@ -113,7 +116,9 @@ impl Comparison<'_> {
             match (value, observed) {
                 (Value::Map(map), Some(Value::Map(below))) => {
                     let applied = applied_value.and_then(Value::as_map);
-                    self.fields(&pointer, map, Some(below), applied, owned_by_key(self.kind, &pointer));
+                    let by_key =
+                        owned_by_key(self.kind, &pointer) && !self.whole.iter().any(|whole| **whole == *pointer);
+                    self.fields(&pointer, map, Some(below), applied, by_key);
                 }
                 _ if same_value(value, observed) => {}
                 _ => self.differ(pointer, observed, Some(value), applied.map(|_| applied_value)),

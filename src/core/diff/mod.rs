@@ -159,6 +159,7 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     // The common case first: nothing is allocated and the inventory is not looked into.
     if !rewrites
         && lost.is_empty()
+        && present.whole.is_empty()
         && compare::is_same(&desired.kind, &desired.spec, &present.spec)
         && secret_is_same(known, present)
         && rewritten(known, present).is_empty()

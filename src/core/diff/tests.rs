@@ -90,6 +90,15 @@ fn a_key_that_was_ours_and_is_no_longer_named_goes() {
 }
 
 #[test]
+fn a_map_that_the_target_replaces_whole_is_compared_with_every_key() {
+    let there =
+        |whole: Json| json!({"name": "a", "tags": {"ours": "1", "theirs": "2"}, "whole": whole, "mark": "acme/db"});
+    let tagged = json!({"name": "a", "tags": {"ours": "1"}});
+    assert_snapshot!(verdict(tagged.clone(), Some(there(json!([]))), Some(tagged.clone()), None), @"unchanged");
+    assert_snapshot!(verdict(tagged.clone(), Some(there(json!(["/tags"]))), Some(tagged), None), @"update Drift /tags/theirs");
+}
+
+#[test]
 fn what_is_absent() {
     assert_snapshot!(verdict(thing(1), None, None, None), @"create Pending");
     assert_snapshot!(verdict(thing(1), None, Some(thing(1)), None), @"create Drift");

@@ -71,6 +71,18 @@ pub struct Present {
     /// What else the target would destroy with it though it is no part of it, such as a view of another schema; in the
     /// target's own words, sorted. Deleting it needs an Approval that names this.
     pub takes_along: Arc<[Arc<str>]>,
+    /// Pointers of maps that the target would replace whole, because they are somebody else's now: a key in one that is not
+    /// desired is a difference.
+    pub whole: Arc<[Arc<str>]>,
+    /// What the target will have in a field that is no longer desired, by pointer, if the target tells: its default, or what
+    /// somebody else keeps there.
+    pub becomes: Arc<[(Arc<str>, Value)]>,
+    /// Why the target would refuse the update that makes it as desired, in its own words and one sentence, if it was asked
+    /// without writing anything. It says nothing of a replacement.
+    pub refused: Option<Arc<str>>,
+    /// The target's own version of what was observed, which a writer of the same provider may bind its write to instead of
+    /// looking again.
+    pub version: Option<Arc<str>>,
 }
 
 /// Who wrote a field, as the target tells it.

@@ -51,6 +51,9 @@ pub struct Inputs<'a> {
     pub unfinished: &'a [Applied],
     /// Observations that are in doubt are already unknown: see [`Systems::distrust`].
     pub observed: &'a Observations,
+    /// What targets would refuse to create or to replace, with their own words, as dry runs have shown. `None` if it does not
+    /// matter what a target would refuse, because nothing is to be applied: then what would be refused is not blocked.
+    pub refused: Option<&'a HashMap<Address, Arc<str>>>,
     /// Which systems the targets are.
     pub systems: &'a Systems,
     pub secrets: Secrets<'a>,

@@ -240,4 +240,6 @@ pub struct FieldChange {
     pub outside: bool,
     /// Who changed the target, if the target tells.
     pub by: Option<Author>,
+    /// What the target will have there though the field is removed, if the target tells: a default, or what somebody else keeps.
+    pub becomes: Option<Value>,
 }

@@ -133,7 +133,9 @@ fn field(difference: diff::Difference, present: &Present) -> FieldChange {
     let diff::Difference { pointer, before, after, drift, pending: _ } = difference;
     let author = present.authors.iter().find(|(field, _)| value::is_within(&pointer, field));
     let by = author.filter(|_| drift).map(|(_, author)| author.clone());
-    FieldChange { path: pointer, before, after, outside: drift, by }
+    let becomes = present.becomes.iter().find(|(field, _)| after.is_none() && *field == pointer);
+    let becomes = becomes.map(|(_, value)| value.clone());
+    FieldChange { path: pointer, before, after, outside: drift, by, becomes }
 }
 
 /// The change for an existing resource.

@@ -58,6 +58,11 @@ pub enum Hindrance {
         /// What it is called now.
         to: Identity,
     },
+    /// The target would refuse it, as a dry run has shown.
+    Refused {
+        /// The target's own words, in one sentence.
+        message: Arc<str>,
+    },
     /// Its tenant cannot go from its phase to the wanted one.
     PhaseTransition,
     /// A resource of its tenant is blocked, and a tenant is billed only for resources that exist.
@@ -100,6 +105,7 @@ impl Hindrance {
             Self::UnwantedNotOurs { .. } => codes::OWNERSHIP_UNKNOWN,
             Self::NotRecorded => codes::UNRECORDED,
             Self::Renamed { .. } => codes::RECREATES_DATA,
+            Self::Refused { .. } => codes::REFUSED_BY_TARGET,
             Self::PhaseTransition => codes::PHASE_TRANSITION,
             Self::NotBilled { .. } => codes::NOT_BILLED,
             Self::StillBilled { .. }

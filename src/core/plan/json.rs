@@ -164,6 +164,9 @@ struct FieldJson {
     /// Who changed the target, if the target tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<Author>,
+    /// What the target will have there though the field is removed: its default, or what somebody else keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    becomes: Option<Value>,
 }
 
 /// The JSON Schema of a plan.
@@ -391,6 +394,7 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
                 after: value(&field.path, &field.after),
                 outside: field.outside,
                 by: field.by.clone(),
+                becomes: value(&field.path, &field.becomes),
             })
             .collect(),
         depends_on: change.depends_on.clone(),
@@ -417,8 +421,8 @@ fn change(form: ChangeJson) -> Result<Change, InvalidPlan> {
         .map(|field| {
             // JSON tells neither what is deferred in it nor a field that is wanted null from one that goes away.
             let desired = after.as_ref().and_then(|after| after.pointer(&field.path)).cloned();
-            let FieldJson { path, before, after, outside, by } = field;
-            FieldChange { path, before, after: desired.or(after), outside, by }
+            let FieldJson { path, before, after, outside, by, becomes } = field;
+            FieldChange { path, before, after: desired.or(after), outside, by, becomes }
         })
         .collect();
     let (action, address, identity, old) = (form.action, form.address, form.identity, form.replaces);

@@ -64,6 +64,35 @@ fn what_differs_is_changed_and_whose_doing_that_is_told() {
     "#);
 }
 
+#[test]
+fn what_the_target_would_refuse_is_blocked_in_its_words() {
+    assert_snapshot!(planned(json!({
+        "wanted": {
+            "acme/made": {"name": "a"},
+            "acme/replaced": {"name": "b", "region": "eu"},
+            "acme/same": {"name": "c", "size": 1},
+            "acme/updated": {"name": "d", "size": 2},
+            "acme/user": {"name": "e", "needs": ["acme/made"]},
+        },
+        "recorded": {
+            "acme/replaced": {"name": "b", "region": "us"},
+            "acme/same": {"name": "c", "size": 1},
+            "acme/updated": {"name": "d", "size": 1},
+        },
+        "there": [
+            {"name": "b", "region": "us", "refused": "as an update", "mark": "acme/replaced"},
+            {"name": "c", "size": 1, "refused": "nobody writes it", "mark": "acme/same"},
+            {"name": "d", "size": 1, "refused": "too small", "mark": "acme/updated"},
+        ],
+        "refused": {"acme/made": "no such region", "acme/replaced": "as a new one"},
+    })), @r#"
+        blocked acme/made (TY0423) {"code":"refused","message":"no such region"}
+        blocked acme/replaced (TY0423) {"code":"refused","message":"as a new one"}
+        blocked acme/updated (TY0423) {"code":"refused","message":"too small"}
+        blocked acme/user (TY0404) {"code":"needsBlocked","needed":"acme/made"}
+    "#);
+}
+
 /// Ownership.
 #[test]
 fn what_is_not_ours_is_left_alone() {

@@ -221,6 +221,7 @@ mod tests {
             estate: "shop",
             wanted: BTreeMap::from([("kitchen.cup", Vec::new())]),
             known: BTreeMap::from([("kitchen.jar", known)]),
+            recorded: HashMap::new(),
         };
         let reader = Broken(Kinds::default());
         for observed in [side_by_side(&reader, &request).await, in_turn(&reader, &request).await] {

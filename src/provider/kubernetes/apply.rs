@@ -24,6 +24,8 @@ pub struct Apply<'a> {
     pub mark: Option<&'a Mark>,
     /// Of the object that is to be changed. With it, nothing is made, and no other object of the name is changed.
     pub uid: Option<&'a str>,
+    /// With it, an object that was written since is not changed.
+    pub resource_version: Option<&'a str>,
     /// Fields that other managers own are taken over.
     pub force: bool,
     pub dry_run: bool,
@@ -38,7 +40,7 @@ pub struct Applied {
 /// # Errors
 /// If the server refuses, by 409 with a cause for each field where others own what differs.
 pub async fn apply(cluster: &Cluster, request: &Apply<'_>) -> Result<Applied, Failure> {
-    let Apply { resource, spec, mark, uid, force, dry_run } = request;
+    let Apply { resource, spec, mark, uid, resource_version, force, dry_run } = request;
     let name = object::name(spec).unwrap_or_default();
     let dry_run = if *dry_run { "&dryRun=All" } else { "" };
     let path =
@@ -47,6 +49,9 @@ pub async fn apply(cluster: &Cluster, request: &Apply<'_>) -> Result<Applied, Fa
     let mut body = Value::from(mark.map_or_else(|| written.clone(), |mark| marked(&written, mark))).to_json();
     if let Some(uid) = uid {
         body["metadata"]["uid"] = (*uid).into();
+    }
+    if let Some(version) = resource_version {
+        body["metadata"]["resourceVersion"] = (*version).into();
     }
     let answer = send(cluster, &path, &body).await?;
     Ok(Applied { object: answer.body, is_new: answer.status == StatusCode::CREATED })

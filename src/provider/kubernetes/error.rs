@@ -37,11 +37,17 @@ pub enum Failure {
     Obstacle(#[from] Obstacle),
 }
 
-/// A status as a sentence; the code where the server says nothing.
+/// A status as a sentence; the code where the server says nothing. What follows it on further lines is a dump of the object
+/// in the server's own language, unless it is a list of errors.
 fn words(status: &Status) -> String {
-    match status.message.trim() {
+    let mut lines = status.message.trim().lines().map(str::trim);
+    match lines.next().unwrap_or_default() {
         "" => format!("the server answered {} {}", status.code, status.reason),
-        message => message.to_owned(),
+        first if first.ends_with("errors:") => {
+            let errors: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            format!("{first} {}", errors.join("; "))
+        }
+        first => first.to_owned(),
     }
 }
 
@@ -67,6 +73,12 @@ impl Failure {
     /// The list that is being paged has grown too old (410 Gone).
     pub fn is_expired(&self) -> bool {
         self.code() == Some(410)
+    }
+
+    /// Whether the object is not the one, or not in the version, that the request was bound to.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.code == 409 && status.reason == "Conflict")
+            && self.causes().is_empty()
     }
 
     pub fn is_denied(&self) -> bool {

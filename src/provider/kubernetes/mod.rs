@@ -6,6 +6,8 @@
 //! client      requests to an API server     discovery   which types it knows
 //! read/       lists → observations: a fixed number of requests for each type, whatever the number of tenants
 //! write/      steps → server-side apply, deletion     apply   the one request that both halves send
+//! conflict    fields of other managers      edited    items of lists whose key somebody edited
+//! trial, refused   what a dry run is refused for      version   what a write has to know of what was observed
 //! files/      the same objects as files of a folder, for GitOps
 //! inventory/  everything in a cluster's namespaces, for an import
 //! owned       which fields are ours, as the server has it on record
@@ -17,7 +19,9 @@
 
 mod apply;
 mod client;
+mod conflict;
 mod discovery;
+mod edited;
 mod error;
 pub mod files;
 pub mod inventory;
@@ -25,9 +29,12 @@ pub mod mark;
 mod owned;
 mod read;
 mod ready;
+mod refused;
 mod rules;
 mod secrets;
+mod trial;
 pub mod types;
+mod version;
 mod write;
 
 use std::path::PathBuf;

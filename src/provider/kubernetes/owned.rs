@@ -46,6 +46,11 @@ pub fn is_written(entry: &Json) -> bool {
     text(entry, "operation") == "Update" && is_of_object(entry)
 }
 
+/// Whether an entry is what we apply.
+pub fn is_of_us(entry: &Json) -> bool {
+    is_applied(entry) && text(entry, "manager") == MANAGER
+}
+
 /// A manager other than Tenantry, with its part of an object and when it last wrote it.
 pub struct Writer<'a> {
     pub manager: &'a str,
@@ -56,8 +61,7 @@ pub struct Writer<'a> {
 
 /// Everybody else who has written fields of an object, its subresource `scale` included.
 pub fn writers(object: &Json) -> impl Iterator<Item = Writer<'_>> {
-    let is_ours = |entry: &&Json| is_applied(entry) && text(entry, "manager") == MANAGER;
-    entries(object).filter(move |entry| !is_ours(entry) && text(entry, "subresource") != "status").map(|entry| Writer {
+    entries(object).filter(|entry| !is_of_us(entry) && text(entry, "subresource") != "status").map(|entry| Writer {
         manager: text(entry, "manager"),
         time: entry.get("time").and_then(Json::as_str),
         part: Owned::tree(entry),
@@ -72,16 +76,36 @@ pub enum Item {
 }
 
 impl Item {
-    /// Whether a value is the item. A key that the value does not have counts as the server's default.
+    /// Whether a value is the item.
     pub fn is(&self, value: &Value) -> bool {
         match self {
             Self::Keys(keys) => {
                 value.as_map().is_some()
-                    && keys.iter().all(|(key, wanted)| value.get(key).is_none_or(|found| found.to_json() == *wanted))
+                    && keys.iter().all(|(key, wanted)| match value.get(key) {
+                        Some(found) => found.to_json() == *wanted,
+                        None => default_of(key).is_none_or(|default| *wanted == default),
+                    })
                     && keys.keys().any(|key| value.get(key).is_some())
             }
             Self::Value(wanted) => value.to_json() == *wanted,
         }
+    }
+}
+
+/// What the server has in place of a key that an item does not have. In its own types only ports have such a key
+/// (`x-kubernetes-list-map-keys` of its OpenAPI document, with the defaults); `None` if any value may be it.
+fn default_of(key: &str) -> Option<&'static str> {
+    (key == "protocol").then_some("TCP")
+}
+
+/// Whether a wanted item and one that was found have the same value of a key.
+pub fn is_same_key(key: &str, wanted: Option<&Value>, found: Option<&Value>) -> bool {
+    let is_default = |value: &Value| default_of(key).is_none_or(|default| value.as_str() == Some(default));
+    match (wanted, found) {
+        (Some(wanted), Some(found)) => wanted == found,
+        (None, Some(found)) => is_default(found),
+        (Some(wanted), None) => default_of(key).is_some() && is_default(wanted),
+        (None, None) => true,
     }
 }
 
@@ -115,13 +139,23 @@ pub fn is_unclaimed(desired: &Value, live: &Value, ours: Owned<'_>, theirs: Owne
 impl<'a> Owned<'a> {
     /// Our part of an object, by the record of the API version that it was read in.
     pub fn of(object: &'a Json, api_version: &str) -> Self {
-        let Some(entry) = entries(object).find(|entry| is_applied(entry) && text(entry, "manager") == MANAGER) else {
+        let Some(entry) = entries(object).find(|entry| is_of_us(entry)) else {
             return Self::Unsaid;
         };
         match text(entry, "apiVersion") == api_version {
             true => Self::tree(entry),
             false => Self::Unsaid,
         }
+    }
+
+    /// Our part of an object, in whatever version it was applied.
+    pub fn applied_by_us(object: &'a Json) -> Self {
+        entries(object).find(|entry| is_of_us(entry)).map_or(Self::Unsaid, Self::tree)
+    }
+
+    /// The part of one entry of the record.
+    pub fn of_entry(entry: &'a Json) -> Self {
+        Self::tree(entry)
     }
 
     /// The parts that others wrote without applying them, such as an edit by hand.
@@ -174,6 +208,35 @@ impl<'a> Owned<'a> {
     /// Whether the place is ours and has no parts of its own: a scalar, or a list or map that the server replaces whole.
     pub fn is_whole(self) -> bool {
         matches!(self, Self::Ours(tree) if tree.keys().all(|element| element == "."))
+    }
+
+    /// The part of an item of this list.
+    pub fn item(self, value: &Value) -> Self {
+        match self {
+            Self::Ours(_) => {
+                let items = self.items().unwrap_or_default();
+                items.into_iter().find(|(item, _)| item.is(value)).map_or(Self::Not, |(_, below)| below)
+            }
+            other => other,
+        }
+    }
+
+    /// How this part names an item of the list, if it has it.
+    pub fn element_of(self, value: &Value) -> Option<String> {
+        let Self::Ours(tree) = self else { return None };
+        let is_item = |element: &&String| {
+            let keys = element.strip_prefix("k:").and_then(|keys| serde_json::from_str(keys).ok());
+            keys.is_some_and(|keys| Item::Keys(keys).is(value))
+        };
+        tree.keys().find(is_item).cloned()
+    }
+
+    /// Names of the fields that tell the items of this list apart; `None` if there are none, or no item is in this part.
+    pub fn key_names(self) -> Option<Vec<String>> {
+        self.items()?.into_iter().find_map(|(item, _)| match item {
+            Item::Keys(keys) => Some(keys.keys().cloned().collect()),
+            Item::Value(_) => None,
+        })
     }
 
     /// The items of a list that are ours, with what is ours of each; `None` if the list is not told apart by items.

@@ -320,7 +320,7 @@ fn change<'p>(change: &'p Change, alike: &[&Change], view: View<'_>) -> ChangeVi
         fields: shown_fields
             .map(|field| {
                 let difference = match is_hidden(&field.path) {
-                    false => difference::of(field.before.as_ref(), field.after.as_ref()),
+                    false => difference::of_field(field),
                     true => {
                         difference::of(masked(field.before.as_ref()).as_ref(), masked(field.after.as_ref()).as_ref())
                     }

@@ -1,6 +1,7 @@
 //! What to do about each desired resource.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::build::Inputs;
 use super::super::draft::{Draft, Index, is_on_record};
@@ -137,6 +138,14 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         begun,
         secret: inputs.secrets.of(&desired.address),
     });
+    if let Some(message) = refusal(inputs, desired, &verdict) {
+        let words = format!("{}: `{}` would refuse it: {message}", desired.address, desired.target);
+        let mut finding = Finding::new(codes::REFUSED_BY_TARGET, Severity::Error, words).of(&desired.address);
+        finding = finding.help("correct the resource in the blueprint, or what refuses it in the target");
+        finding.origin = (inputs.place)(&desired.address, "");
+        draft.findings.push(finding);
+        return draft.block(desired, Hindrance::Refused { message });
+    }
     let mut change = match (verdict, &desired.identity) {
         (Verdict::Unchanged, _) => {
             draft.unchanged += 1;
@@ -187,6 +196,16 @@ fn resource(inputs: &Inputs<'_>, index: &Index<'_>, desired: &Desired, draft: &m
         change.origin = (inputs.place)(&desired.address, first_field(&change));
     }
     draft.changes.push(change);
+}
+
+/// Why the target would refuse what is to be done.
+fn refusal(inputs: &Inputs<'_>, desired: &Desired, verdict: &Verdict) -> Option<Arc<str>> {
+    let refused = inputs.refused?;
+    match verdict {
+        Verdict::Update(update) => update.present.refused.clone(),
+        Verdict::Create { .. } | Verdict::Replace(_) => refused.get(&desired.address).cloned(),
+        Verdict::Unchanged | Verdict::Record { .. } | Verdict::Blocked(_) => None,
+    }
 }
 
 /// What is said of a resource that somebody has renamed in its target.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::text;
 use crate::discovery::Resource;
 use crate::mark::ESTATE;
-use crate::types::object::{Type, split_api_version};
+use crate::types::object::{CONFIG_MAPS_EVERYWHERE, Type, split_api_version};
 use tenantry_core::model::mark::is_of;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +80,8 @@ pub fn of(object: &Json, of: Type<'_>, estate: &str) -> Option<Reason> {
         return Some(Reason::OtherEstate);
     }
     match (of.group, of.kind, name) {
-        ("", "ServiceAccount", "default") | ("", "ConfigMap", "kube-root-ca.crt") => Some(Reason::EveryNamespaces),
+        ("", "ServiceAccount", "default") => Some(Reason::EveryNamespaces),
+        ("", "ConfigMap", name) if CONFIG_MAPS_EVERYWHERE.contains(&name) => Some(Reason::EveryNamespaces),
         ("", "Secret", _) if is_token(object) => Some(Reason::Token),
         ("", "Secret", _) if object["data"].as_object().is_some_and(|data| !data.is_empty()) => Some(Reason::Secret),
         _ => None,
@@ -124,7 +125,9 @@ mod tests {
             why("ConfigMap", json!({"name": "c", "labels": {ESTATE: "other"}}), none.clone()),
             Some(Reason::OtherEstate)
         );
-        assert_eq!(why("ConfigMap", json!({"name": "kube-root-ca.crt"}), none.clone()), Some(Reason::EveryNamespaces));
+        for name in ["kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"] {
+            assert_eq!(why("ConfigMap", json!({"name": name}), none.clone()), Some(Reason::EveryNamespaces), "{name}");
+        }
         assert_eq!(why("ServiceAccount", json!({"name": "default"}), none.clone()), Some(Reason::EveryNamespaces));
         assert_eq!(why("ServiceAccount", json!({"name": "ci"}), none.clone()), None);
         let owned = json!({"name": "p", "ownerReferences": [{"kind": "Job"}]});

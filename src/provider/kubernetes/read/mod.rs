@@ -7,6 +7,7 @@
 //!   → what is there without our mark              read in full, by namespace or by type
 //!   → project                                     the part of each object that the estate owns
 //!   → settle                                      what differs is held against a dry run
+//! what a plan makes   → refusals                  tried, as far as it can be before it is written
 //! ```
 //!
 //! Types are read side by side, and what fails in one makes no other unknown. Only the dry runs are one request for each
@@ -14,6 +15,7 @@
 
 mod list;
 mod project;
+mod refusals;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -31,17 +33,21 @@ use super::mark::{selector, unmarked};
 use super::owned::{Owned, is_unclaimed, writers};
 use super::ready;
 use super::types::{self, OBJECT, object};
+use super::version::Version;
 pub use list::list;
 pub use project::left_behind;
 use project::{Projection, project};
+use settle::Settled;
 use tenantry_core::diff;
 use tenantry_core::fingerprint::Fingerprint;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
-use tenantry_core::model::resource::{Author, Desired, Identity, KindObservation, Observed, Present};
+use tenantry_core::model::resource::{Applied, Author, Desired, Identity, KindObservation, Observed, Present};
 use tenantry_core::model::value::{Map, Value, unescape_token};
 use tenantry_core::ownership;
-use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader};
+use tenantry_provider::contract::{ObserveRequest, ProviderError, Reader, TrialRequest};
+
+const CUSTOM_RESOURCE_DEFINITION: &str = "CustomResourceDefinition";
 
 /// The most namespaces that are read one by one when unmarked objects stand in them; with more, the type is read whole.
 const MOST_NAMESPACES: usize = 4;
@@ -73,6 +79,10 @@ struct Scope<'a> {
     asked: &'a HashSet<&'a str>,
     /// The versions of the type that its definition is to serve, if that is among what is asked for.
     defined: Option<&'a [&'a str]>,
+    /// Whether that definition is not there as it is desired.
+    is_defined_anew: bool,
+    /// See [`ObserveRequest`].
+    recorded: &'a HashMap<(&'static str, &'a Identity), &'a Applied>,
 }
 
 type Answers = Vec<(Identity, Observed)>;
@@ -267,8 +277,8 @@ impl KubernetesReader {
         if let Some(reason) = deletion {
             return (identity, Observed::Unknown(reason.into()));
         }
-        let mut projection = found.project(&desired.spec, resource);
-        let claimed: Arc<[Arc<str>]> = std::mem::take(&mut projection.claimed).into_iter().map(Into::into).collect();
+        let projection = found.project(&desired.spec, resource);
+        let claimed: Arc<[Arc<str>]> = projection.claimed.iter().map(|claimed| (&**claimed).into()).collect();
         let mut mark = found.mark.clone();
         if let Some(mark) = mark.as_mut().filter(|_| !projection.lost.is_empty()) {
             // Somebody has written over a secret: what was written last is not what is there.
@@ -277,15 +287,35 @@ impl KubernetesReader {
         let is_ours = mark.as_ref().is_some_and(|mark| {
             ownership::of_mark(scope.estate, &desired.address, &desired.previously, mark).is_ours()
         });
-        let spec = match is_ours || desired.adopt {
-            true => self.settle(scope.estate, resource, desired, &found, projection).await,
-            false => projection.spec,
+        let settled = match is_ours || desired.adopt {
+            true => self.settle(scope, resource, desired, &found, projection, is_ours).await,
+            false => Settled { spec: projection.spec, ..Settled::default() },
         };
+        let Settled { spec, whole, becomes, refused, version } = settled;
         let pending = ready::pending(&found.raw, of).map(Into::into);
         let unclaimed = is_ours && found.is_unclaimed(&desired.spec, resource);
         let authors = if is_ours { found.authors(desired, &spec, resource) } else { Arc::default() };
-        let present =
-            Present { spec: Arc::new(spec), mark, pending, claimed, authors, unclaimed, ..Present::default() };
+        // What is as it should be is not written. A controller writes the status of what runs pods, or of a custom
+        // resource, all the time: another version says nothing of it, and it is looked at again.
+        let adopts = desired.adopt && !is_ours;
+        let is_busy = found.raw.get("status").is_some() && (of.is_custom() || object::pod_spec_path(of).is_some());
+        let version = match version {
+            Some(version) => (adopts || version.has_taken() || !is_busy).then_some(version),
+            None => (unclaimed || adopts).then(|| Version::of(&found.raw, Vec::new())),
+        };
+        let present = Present {
+            spec: Arc::new(spec),
+            mark,
+            pending,
+            claimed,
+            authors,
+            unclaimed,
+            whole: whole.into(),
+            becomes: becomes.into(),
+            refused,
+            version: version.and_then(|version| version.text()),
+            ..Present::default()
+        };
         (identity, Observed::Present(present))
     }
 }
@@ -363,24 +393,45 @@ fn named(live: &Map) -> Map {
 }
 
 /// Group and kind of every definition that is asked for, with the versions that it is to serve.
-fn definitions<'a>(subjects: &[Subject<'a>]) -> HashMap<(&'a str, &'a str), Vec<&'a str>> {
-    let definition = |subject: &Subject<'a>| {
-        if subject.spec.get("kind")?.as_str()? != "CustomResourceDefinition" {
-            return None;
-        }
-        let text = |path: &[&str]| object::at(subject.spec, path).and_then(Value::as_str);
-        let versions = object::at(subject.spec, &["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+fn definitions_of<'a>(specs: impl Iterator<Item = &'a Map>) -> HashMap<(&'a str, &'a str), Vec<&'a str>> {
+    let definition = |spec: &'a Map| {
+        let defined = defined_by(spec)?;
+        let versions = object::at(spec, &["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
         let served = versions.iter().filter(|version| version.get("served") == Some(&Value::Bool(true)));
         let served = served.filter_map(|version| version.get("name")?.as_str()).collect();
-        Some(((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?), served))
+        Some((defined, served))
     };
-    subjects.iter().filter_map(definition).collect()
+    specs.filter_map(definition).collect()
+}
+
+/// Group and kind of the type that an object defines.
+fn defined_by(spec: &Map) -> Option<(&str, &str)> {
+    let text = |path: &[&str]| object::at(spec, path).and_then(Value::as_str);
+    (text(&["kind"])? == CUSTOM_RESOURCE_DEFINITION)
+        .then_some((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?))
+}
+
+/// Group and kind of every definition that is there as it is desired.
+fn settled_definitions<'a>(
+    definers: &[Scope<'a>],
+    read: &[(Answers, Option<Arc<str>>)],
+) -> HashSet<(&'a str, &'a str)> {
+    let answers: HashMap<&str, &Observed> =
+        read.iter().flat_map(|(answers, _)| answers).map(|(identity, observed)| (&**identity, observed)).collect();
+    let subjects = definers.iter().flat_map(|scope| &scope.subjects);
+    let is_settled = |subject: &Subject<'_>| match (subject.desired, answers.get(&**subject.identity)) {
+        (Some(desired), Some(Observed::Present(present))) => {
+            diff::compare_owned(&desired.kind, &desired.spec, present, Some(&desired.spec)).is_empty()
+        }
+        _ => false,
+    };
+    subjects.filter(|subject| is_settled(subject)).filter_map(|subject| defined_by(subject.spec)).collect()
 }
 
 /// `GET /version`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+struct Program {
     git_version: String,
     platform: String,
 }
@@ -396,7 +447,7 @@ impl Reader for KubernetesReader {
         let known = known.iter().map(|known| Subject { identity: known.identity, spec: &known.spec, desired: None });
         let subjects: Vec<Subject<'_>> = wanted.chain(known).collect();
         let asked: HashSet<&str> = subjects.iter().map(|subject| &**subject.identity).collect();
-        let definitions = definitions(&subjects);
+        let definitions = definitions_of(subjects.iter().map(|subject| subject.spec));
 
         let mut answers = Vec::with_capacity(subjects.len());
         let mut by_type: BTreeMap<TypeKey<'_>, Vec<&Subject<'_>>> = BTreeMap::new();
@@ -418,16 +469,32 @@ impl Reader for KubernetesReader {
                 kind,
                 subjects,
                 asked: &asked,
+                recorded: &request.recorded,
+                is_defined_anew: false,
                 defined: definitions.get(&(object::split_api_version(api_version).0, kind)).map(|versions| &**versions),
             })
             .collect();
+        // First the definitions: what their types would be refused depends on whether they change.
+        let (definers, mut others): (Vec<_>, Vec<_>) =
+            scopes.into_iter().partition(|scope| scope.kind == CUSTOM_RESOURCE_DEFINITION);
+        let mut read = join_all(definers.iter().map(|scope| self.read(scope))).await;
+        let settled = settled_definitions(&definers, &read);
+        for scope in &mut others {
+            let of = (object::split_api_version(scope.api_version).0, scope.kind);
+            scope.is_defined_anew = scope.defined.is_some() && !settled.contains(&of);
+        }
+        read.extend(join_all(others.iter().map(|scope| self.read(scope))).await);
         let mut incomplete = None;
-        for (of_type, failed) in join_all(scopes.iter().map(|scope| self.read(scope))).await {
+        for (of_type, failed) in read {
             answers.extend(of_type);
             incomplete = incomplete.or(failed.map(Into::into));
         }
         let observation = KindObservation { resources: answers.into_iter().collect(), incomplete };
         BTreeMap::from([(OBJECT, observation)])
+    }
+
+    async fn refusals(&self, request: &TrialRequest<'_>) -> Vec<(usize, Arc<str>)> {
+        self.try_all(request).await
     }
 
     /// The UID of the namespace `kube-system`, which a cluster has from its beginning and as long as it is one.
@@ -445,9 +512,9 @@ impl Reader for KubernetesReader {
     }
 
     async fn probe(&self) -> Result<String, ProviderError> {
-        let version: Result<Version, Failure> = self.cluster.get("/version", JSON).await;
+        let program: Result<Program, Failure> = self.cluster.get("/version", JSON).await;
         let attempted = || format!("reading the version of {}", self.cluster.server());
-        let Version { git_version, platform } = version.map_err(|failure| failure.into_provider_error(attempted()))?;
+        let Program { git_version, platform } = program.map_err(|failure| failure.into_provider_error(attempted()))?;
         Ok(format!("Kubernetes {git_version} ({platform}) at {}", self.cluster.server()))
     }
 }

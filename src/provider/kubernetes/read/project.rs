@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::owned::{Item, Owned};
+use crate::owned::{Item, Owned, is_same_key};
 use tenantry_core::model::value::{Map, Value, push_token};
 
 /// What [`project`] finds.
@@ -170,13 +170,9 @@ pub fn left_behind(live: &Value, owned: Owned<'_>) -> Option<Value> {
 /// The live item with the same keys as a desired one.
 fn same_item(wanted: &Value, live: &[Value], sibling: Option<&Item>) -> Option<usize> {
     match sibling {
-        Some(Item::Keys(keys)) => live.iter().position(|candidate| {
-            keys.keys().all(|key| match (wanted.get(key), candidate.get(key)) {
-                (Some(a), Some(b)) => a == b,
-                (None, _) => true,
-                (Some(_), None) => false,
-            })
-        }),
+        Some(Item::Keys(keys)) => live
+            .iter()
+            .position(|candidate| keys.keys().all(|key| is_same_key(key, wanted.get(key), candidate.get(key)))),
         _ => live.iter().position(|candidate| candidate == wanted),
     }
 }

@@ -3,6 +3,7 @@
 use super::makers::Makers;
 use super::objects::{Object, Objects, Pod};
 use crate::types::OBJECT;
+use crate::types::object::CONFIG_MAPS_EVERYWHERE;
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::config::Level;
 use tenantry_core::model::value::Value;
@@ -19,9 +20,6 @@ spec: {template: {spec: {containers: [{env: [{name: DB_HOST, valueFrom: {secretK
 # and nothing that makes Secret `db` in namespace `acme`",
     remedy: "Make it in the blueprint: as a Secret, an ExternalSecret, a SealedSecret or a Certificate. If something else makes it, list it in `rules.elsewhere`, such as `Secret/acme/db` or `Secret/*`. The rule is silent where an operator or Argo CD may make it, and about `imagePullSecrets`.",
 };
-
-/// ConfigMaps that clusters have in every namespace.
-const EVERYWHERE: [&str; 3] = ["istio-ca-root-cert", "kube-root-ca.crt", "openshift-service-ca.crt"];
 
 /// What a pod refers to.
 pub struct Reference<'a> {
@@ -42,7 +40,7 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
         }
         let mut missing: Vec<(&str, &str)> = Vec::new();
         for Reference { kind, name, pointer, .. } in references(pod) {
-            let known = kind == "ConfigMap" && EVERYWHERE.contains(&name);
+            let known = kind == "ConfigMap" && CONFIG_MAPS_EVERYWHERE.contains(&name);
             let made = || !objects.makers().find(kind, namespace, name).is_empty();
             let elsewhere = || is_elsewhere(objects.view.settings, &format!("{kind}/{namespace}/{name}"));
             if known

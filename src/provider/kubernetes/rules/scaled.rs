@@ -1,6 +1,7 @@
 //! A number of replicas beside an autoscaler.
 
 use super::objects::Objects;
+use crate::types::object::split_api_version;
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::config::Level;
 use tenantry_core::rules::{Findings, Rule};
@@ -25,18 +26,20 @@ pub fn check(objects: &Objects<'_>, findings: &mut Findings<'_>) {
         .chain(objects.of("keda.sh", "ScaledObject"))
         .map(|scaler| {
             let target = |field: &str| scaler.text(&["spec", "scaleTargetRef", field]);
-            (scaler, target("kind").unwrap_or("Deployment"), target("name"))
+            let group = target("apiVersion").map_or("apps", |api_version| split_api_version(api_version).0);
+            (scaler, group, target("kind").unwrap_or("Deployment"), target("name"))
         })
         .collect::<Vec<_>>();
     if scalers.is_empty() {
         return;
     }
-    for workload in objects.all.iter().filter(|object| object.of.group == "apps") {
+    for workload in &objects.all {
         if workload.at(&["spec", "replicas"]).is_none() {
             continue;
         }
-        let scaler = scalers.iter().find(|(scaler, kind, name)| {
-            scaler.namespace == workload.namespace && *kind == workload.of.kind && *name == Some(workload.name)
+        let scaler = scalers.iter().find(|(scaler, group, kind, name)| {
+            let is_type = *group == workload.of.group && *kind == workload.of.kind;
+            is_type && scaler.namespace == workload.namespace && *name == Some(workload.name)
         });
         if let Some((scaler, ..)) = scaler {
             let message = format!(

@@ -2,13 +2,13 @@
 //!
 //! Only what is certain: a rule that depends on the server's version or on a webhook is left to the server.
 
-use super::fields::{INT_OR_STRING, MODES, QUANTITIES, TEXTS};
+use super::fields::{BYTES, INT_OR_STRING, MODES, QUANTITIES, TEXTS};
 use super::names::{self, key_problem, label_problem, subdomain_problem, value_problem};
-use super::normal::FILLED;
+use super::normal::{FILLED, decoded};
 use super::object::{self, Type, at, pod_spec_path, split_api_version};
 use super::quantity::Quantity;
 use super::sorts::{self, NameForm, Scope};
-use super::{capacity, quota};
+use super::{capacity, quota, unique};
 use crate::mark;
 use tenantry_core::model::kind::Problem;
 use tenantry_core::model::value::{Map, Value, push_token, readable_pointer, with_article};
@@ -18,6 +18,9 @@ const MOST_MODE: i64 = 0o777;
 
 /// "total size limit of 262144 bytes" (`ValidateAnnotationsSize`).
 const ANNOTATION_BYTES: usize = 256 << 10;
+
+/// `MaxSecretSize`, which is that of a ConfigMap too: of the values, in bytes.
+const DATA_BYTES: usize = 1 << 20;
 
 /// Everything that is wrong with one object. Deferred values are not looked at.
 pub fn check(spec: &Map) -> Vec<Problem> {
@@ -30,6 +33,8 @@ pub fn check(spec: &Map) -> Vec<Problem> {
         values(of, spec, &mut problems);
         selector(of, spec, &mut problems);
         job(of, spec, &mut problems);
+        size(of, spec, &mut problems);
+        problems.extend(unique::problems(of, spec));
         problems.extend(quota::problems(of, spec));
         problems.extend(capacity::limit_range_problems(of, spec));
     }
@@ -166,6 +171,18 @@ fn values(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
             problems.push(Problem::error(pointer, message).help(suffix_help(value)));
         }
     });
+    BYTES.visit(of, spec, &mut |pointer, value| {
+        if value.as_str().is_some_and(|text| decoded(text).is_none()) {
+            let help = match of.is("", "Secret") {
+                true => {
+                    "write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end"
+                }
+                false => "encode it with base64, with `+`, `/` and `=` at the end",
+            };
+            let message = format!("`{}` is not base64", readable_pointer(pointer));
+            problems.push(Problem::error(pointer, message).help(help));
+        }
+    });
     TEXTS.visit(of, spec, &mut |pointer, value| {
         if matches!(value, Value::Bool(_) | Value::Integer(_) | Value::Float(_)) {
             let message =
@@ -190,6 +207,34 @@ fn values(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
         let message = format!("`{}` is more than 0o777, the largest file mode", readable_pointer(pointer));
         problems.push(Problem::error(pointer, message).help(help));
     });
+}
+
+/// The values of a ConfigMap or Secret have a limit together. Deferred ones are not counted.
+fn size(of: Type<'_>, spec: &Map, problems: &mut Vec<Problem>) {
+    if !of.is("", "ConfigMap") && !of.is("", "Secret") {
+        return;
+    }
+    let bytes_of = |field: &str| -> usize {
+        let values = spec.get(field).and_then(Value::as_map).into_iter().flat_map(Map::iter);
+        let is_encoded = field == "binaryData" || (field == "data" && of.kind == "Secret");
+        let length = |text: &str| match decoded(text).filter(|_| is_encoded) {
+            Some(bytes) => bytes.len(),
+            None => text.len(),
+        };
+        values.filter_map(|(_, value)| value.as_str()).map(length).sum()
+    };
+    let fields = ["binaryData", "data", "stringData"];
+    let bytes: usize = fields.iter().map(|field| bytes_of(field)).sum();
+    if bytes > DATA_BYTES
+        && let Some(field) = fields.into_iter().max_by_key(|field| bytes_of(field))
+    {
+        let message = format!(
+            "the values of {} have {bytes} bytes together; at most {DATA_BYTES} are allowed",
+            with_article(of.kind)
+        );
+        let help = "split it into several, or keep the content in a volume or an image";
+        problems.push(Problem::error(format!("/{field}"), message).help(help));
+    }
 }
 
 fn suffix_help(value: &Value) -> &'static str {
@@ -331,6 +376,32 @@ mod tests {
         /spec/template/spec/volumes/0/secret/defaultMode `spec.template.spec.volumes.0.secret.defaultMode` is more than 0o777, the largest file mode (YAML reads 644 as a decimal number: write 0o644, or 420)
         /spec/selector/matchLabels/app the pod template does not have the label `app` of the selector (write the same label in spec.template.metadata.labels)
         ");
+    }
+
+    #[test]
+    fn data_that_is_not_base64_or_too_large_is_found() {
+        insta::assert_snapshot!(found(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"},
+            "data": {"plain": "hunter 2!", "urls": "_-8=", "wrapped": "//79\n", "unpadded": "aGVsbG8"},
+        })), @"
+        /data/plain `data.plain` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        /data/unpadded `data.unpadded` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        /data/urls `data.urls` is not base64 (write plain text under `stringData`, or encode it with base64, with `+`, `/` and `=` at the end)
+        ");
+        let object = |kind: &str, fields: serde_json::Value| {
+            let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "c", "namespace": "a"}});
+            for (name, value) in fields.as_object().expect("fields") {
+                object[name] = value.clone();
+            }
+            found(object)
+        };
+        let half = "x".repeat(1 << 19);
+        assert_eq!(object("ConfigMap", json!({"data": {"a": half, "b": half}})), "");
+        insta::assert_snapshot!(object("ConfigMap", json!({"data": {"a": half, "b": half, "c": "1"}})), @"/data the values of a ConfigMap have 1048577 bytes together; at most 1048576 are allowed (split it into several, or keep the content in a volume or an image)");
+        insta::assert_snapshot!(object("Secret", json!({"stringData": {"a": format!("{half}{half}1")}})), @"/stringData the values of a Secret have 1048577 bytes together; at most 1048576 are allowed (split it into several, or keep the content in a volume or an image)");
+        // In base64 it is longer than it is.
+        let encoded = format!("{}\n", "//79".repeat((1 << 20) / 3));
+        assert_eq!(object("Secret", json!({"data": {"a": encoded}})), "");
     }
 
     #[test]

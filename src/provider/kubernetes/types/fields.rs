@@ -79,6 +79,8 @@ pub struct Places {
 }
 
 pub const QUANTITIES: Places = Places { own: quantities, pod: POD_QUANTITIES };
+/// Bytes in base64.
+pub const BYTES: Places = Places { own: bytes, pod: &[] };
 pub const SETS: Places = Places { own: sets, pod: POD_SETS };
 pub const TEXTS: Places = Places { own: texts, pod: POD_TEXTS };
 pub const INT_OR_STRING: Places = Places { own: int_or_string, pod: POD_INT_OR_STRING };
@@ -113,6 +115,22 @@ fn quantities(of: Type<'_>) -> &'static [Place] {
         ],
         ("node.k8s.io", "RuntimeClass") => &[&["overhead", "podFixed", "*"]],
         ("storage.k8s.io", "CSIStorageCapacity") => &[&["capacity"], &["maximumVolumeSize"]],
+        _ => &[],
+    }
+}
+
+fn bytes(of: Type<'_>) -> &'static [Place] {
+    match (of.group, of.kind) {
+        ("", "ConfigMap") => &[&["binaryData", "*"]],
+        ("", "Secret") => &[&["data", "*"]],
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
+            &[&["webhooks", "*", "clientConfig", "caBundle"]]
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            &[&["spec", "conversion", "webhook", "clientConfig", "caBundle"]]
+        }
+        ("apiregistration.k8s.io", "APIService") => &[&["spec", "caBundle"]],
+        ("certificates.k8s.io", "CertificateSigningRequest") => &[&["spec", "request"]],
         _ => &[],
     }
 }
@@ -179,13 +197,18 @@ impl Places {
     /// Calls `visit` with every value at these places and its pointer.
     pub fn visit<'a>(&self, of: Type<'_>, object: &'a Map, visit: &mut dyn FnMut(&str, &'a Value)) {
         for place in self.whole(of) {
-            let Some((first, rest)) = place.split_first() else { continue };
-            if let Some(value) = object.get(first) {
-                let mut pointer = String::new();
-                push_token(&mut pointer, first);
-                visited(value, rest, &mut pointer, visit);
-            }
+            at_places(object, &place, visit);
         }
+    }
+}
+
+/// Calls `visit` with every value at one place of an object, and its pointer.
+pub fn at_places<'a>(object: &'a Map, place: &[&str], visit: &mut dyn FnMut(&str, &'a Value)) {
+    let Some((first, rest)) = place.split_first() else { return };
+    if let Some(value) = object.get(first) {
+        let mut pointer = String::new();
+        push_token(&mut pointer, first);
+        visited(value, rest, &mut pointer, visit);
     }
 }
 

@@ -4,7 +4,7 @@
 //! object     type, name, identity         sorts      what is known of the server's own types
 //! fields     where quantities, sets and texts stand   quantity, names   their forms
 //! normal     the one canonical form       needs      what has to exist first
-//! check      what one object gets wrong   quota, capacity   what a tenant's objects cannot have together
+//! check, unique   what one object gets wrong   quota, capacity   what a tenant's objects cannot have together
 //! ```
 //!
 //! Everything here is a function of specs; what only the server knows is left to it.
@@ -19,6 +19,7 @@ pub mod object;
 pub mod quantity;
 mod quota;
 pub mod sorts;
+mod unique;
 
 use tenantry_core::model::kind::{Batch, BySpec, Kind, MarkPlace};
 use tenantry_core::model::value::Map;

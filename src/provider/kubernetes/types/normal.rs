@@ -6,9 +6,9 @@
 //! Defaults are not filled in: what a blueprint does not say it does not own.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
-use super::fields::{QUANTITIES, SETS, change_resource_lists, changed};
+use super::fields::{BYTES, QUANTITIES, SETS, change_resource_lists, changed};
 use super::object::Type;
 use super::quantity::canonical;
 use tenantry_core::model::value::{Map, Value};
@@ -26,6 +26,10 @@ pub const FILLED: [&str; 9] = [
     "uid",
 ];
 
+/// Base64 as the server reads it.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&base64::alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// See the module's page. Normalising twice is normalising once.
 pub fn normalise(spec: &Map) -> Map {
     let mut object = without_nulls(&Value::from(spec.without("status"))).with_whole_numbers();
@@ -40,6 +44,7 @@ pub fn normalise(spec: &Map) -> Map {
             change_resource_lists(&object, &canonical)
         } else {
             let object = QUANTITIES.change(of, object, &canonical);
+            let object = BYTES.change(of, object, &canonical_bytes);
             SETS.change(of, object, &Value::as_set)
         };
         object = of_type(of, object);
@@ -75,8 +80,27 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
+/// Bytes as the server gives them back. It takes line breaks in base64, and any bits after the last byte (Go's
+/// `base64.StdEncoding`); blanks, which a folded text of YAML has in place of line breaks, it would refuse.
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
+    let joined: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+    LENIENT.decode(joined).ok()
+}
+
+fn canonical_bytes(value: &Value) -> Value {
+    match value.as_str().and_then(decoded) {
+        Some(bytes) => STANDARD.encode(bytes).into(),
+        // For the server to refuse.
+        None => value.clone(),
+    }
+}
+
 fn of_type(of: Type<'_>, object: Value) -> Value {
     match (of.group, of.kind) {
+        ("", "ConfigMap" | "Secret") if object.get("immutable") == Some(&Value::Bool(false)) => {
+            // As good as absent (`ValidateConfigMapUpdate` and `ValidateSecretUpdate` look for true).
+            of_type(of, object.as_map().map_or_else(|| object.clone(), |map| map.without("immutable").into()))
+        }
         ("", "Secret") => match &object {
             Value::Map(secret) => readable_secret(secret).into(),
             _ => object,
@@ -114,10 +138,7 @@ fn sorted_subjects(subjects: &Value) -> Value {
 /// `data` that is text moves to `stringData`, which the server takes but never gives back. So a blueprint may say either.
 fn readable_secret(secret: &Map) -> Map {
     let fields = |name: &str| secret.get(name).and_then(Value::as_map);
-    let readable = |value: &Value| {
-        let bytes = STANDARD.decode(value.as_str()?.as_bytes()).ok()?;
-        String::from_utf8(bytes).ok()
-    };
+    let readable = |value: &Value| String::from_utf8(decoded(value.as_str()?)?).ok();
     let (mut texts, mut rest) = (Vec::new(), Vec::new());
     // Of one key in both the server takes `stringData`.
     let stated = fields("stringData");
@@ -224,6 +245,56 @@ mod tests {
         let normal = normal(object);
         assert_eq!(normal["stringData"], json!({"both": "two", "user": "ann"}));
         assert_eq!(normal["data"], json!({"binary": "/w==", "broken": "?"}));
+    }
+
+    #[test]
+    fn base64_is_compared_by_its_bytes() {
+        let normal = |data: &str| {
+            normal(json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"}, "data": {"k": data},
+            }))
+        };
+        // Lines as base64(1) and YAML's `|` write them, with Windows' line ends, and folded to blanks by YAML's `>`.
+        for text in ["aGVs\nbG8=\n", "aGVs\r\nbG8=\r\n", "aGVs bG8=", " aGVsbG8="] {
+            assert_eq!(normal(text)["stringData"], json!({"k": "hello"}), "{text:?}");
+        }
+        // Bits after the last byte, and bytes that are no text.
+        assert_eq!(normal("YR==")["stringData"], json!({"k": "a"}));
+        assert_eq!(normal("//\n79\n")["data"], json!({"k": "//79"}));
+        // What the server refuses stays as it is.
+        for text in ["aGVsbG8", "aGVs-_8=", "?"] {
+            assert_eq!(normal(text)["data"], json!({"k": text}), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_bytes_is_compared_by_its_bytes() {
+        let wrapped = "AAEC\nAwQF\n";
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "a"},
+            "binaryData": {"k": wrapped}, "data": {"k2": wrapped},
+        });
+        assert_eq!(normal(map.clone())["binaryData"]["k"], "AAECAwQF");
+        assert_eq!(normal(map)["data"]["k2"], wrapped, "a text of a ConfigMap is a text");
+        let service = json!({
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.x.io"},
+            "spec": {"caBundle": wrapped},
+        });
+        assert_eq!(normal(service)["spec"]["caBundle"], "AAECAwQF");
+        let hooks = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "h"}, "webhooks": [{"name": "a.x.io", "clientConfig": {"caBundle": wrapped}}],
+        });
+        assert_eq!(normal(hooks)["webhooks"][0]["clientConfig"]["caBundle"], "AAECAwQF");
+    }
+
+    #[test]
+    fn what_is_not_immutable_does_not_say_so() {
+        for kind in ["ConfigMap", "Secret"] {
+            let object = |immutable: bool| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "c"}, "immutable": immutable});
+            assert_eq!(normal(object(false)).get("immutable"), None);
+            assert_eq!(normal(object(true))["immutable"], true);
+        }
     }
 
     #[test]

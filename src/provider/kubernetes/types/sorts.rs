@@ -237,9 +237,13 @@ pub fn immutable(spec: &Map) -> Vec<Cow<'static, str>> {
     let Some(sort) = Type::of(spec).and_then(of) else { return Vec::new() };
     let mut pointers: Vec<Cow<'static, str>> = sort.immutable.iter().map(|pointer| Cow::Borrowed(*pointer)).collect();
     // ValidateSecretUpdate, ValidateConfigMapUpdate: "field is immutable when `immutable` is set".
-    if matches!(sort.kind, "Secret" | "ConfigMap") && spec.get("immutable") == Some(&Value::Bool(true)) {
-        let fixed = ["/binaryData", "/data", "/stringData"];
-        pointers.extend(fixed.map(Cow::Borrowed));
+    if sort.group.is_empty() && matches!(sort.kind, "Secret" | "ConfigMap") {
+        let fixed: &[&str] = match spec.get("immutable") {
+            Some(Value::Bool(true)) => &["/binaryData", "/data", "/stringData"],
+            // It is set while the object lives, and never taken back.
+            _ => &["/immutable"],
+        };
+        pointers.extend(fixed.iter().copied().map(Cow::Borrowed));
     }
     pointers
 }
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn an_immutable_secret_keeps_its_data() {
         let open = spec(serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}));
-        assert_eq!(immutable(&open), ["/type"]);
+        assert_eq!(immutable(&open), ["/type", "/immutable"]);
         assert_eq!(immutable(&open.with("immutable", true.into())), ["/type", "/binaryData", "/data", "/stringData"]);
     }
 

@@ -1,19 +1,18 @@
 //! The writing half: one step after the other, each safe to repeat.
 //!
 //! ```text
-//! look        the object's metadata: is it there, whose is it, is it being deleted?
-//!   → adopt   what is there without a mark, and only if the plan says so; fields of ours that somebody else wrote first
-//!   → apply   server-side, first without force; a conflict over what is ours is repaired with force
-//!   → remove  what the plan removes and the server kept for another manager
+//! look        is it there, whose is it, is it being deleted? Only of what is not known in its present version
+//!   → record  items of lists whose key somebody edited are taken onto our record, so that the apply takes them away
+//!   → apply   server-side, with force only for what was ours; what is adopted is taken over as a whole
+//!   → tidy    what the plan removes and the server kept for another manager; what others once wrote of ours
 //!   → wait    only for a definition, whose objects come next
 //! ```
 //!
-//! A change is bound to the uid that was looked at, so that an object that somebody else makes in between under the same name
-//! is neither changed nor deleted. Before an object is deleted for another one in its place, the server is asked whether it
+//! A change is bound to the version that was observed or looked at: an object that somebody else made in between under the
+//! same name is neither changed nor deleted, and one that was changed is looked at again. What is as it was observed costs one
+//! request, or two if somebody else has written at it; what is made costs two. Before an object is deleted for another one in its place, the server is asked whether it
 //! would take that one (`prove`).
 
-mod adopt;
-mod conflict;
 mod delete;
 mod prove;
 mod remove;
@@ -25,19 +24,28 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use super::apply::{Applied, Apply, apply, release};
-use super::client::{Cluster, Expected, METADATA};
+use super::client::{Cluster, Expected, JSON, METADATA};
+use super::conflict;
 use super::discovery::{Discovery, Resource};
+use super::edited::edits;
 use super::error::{Failed as _, Failure};
+use super::mark::unmarked;
 use super::ready;
-use super::types::object;
+use super::refused;
+use super::types::{self, object};
+use super::version::Version;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::mark::Mark;
+use tenantry_core::model::resource::Present;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::Steps;
 use tenantry_provider::contract::{CommitGuard, Step, StepAction, Written};
 
 /// How long a write waits for what has to come before it: a definition to be served, an object of the same name to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often an object is changed that its controller writes at the same time.
+const MOST_TRIES: usize = 5;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -128,54 +136,120 @@ impl KubernetesWriter {
     }
 
     async fn put(&self, subject: &Subject<'_>) -> Result<(), Failure> {
-        let is_create = matches!(subject.step.action, StepAction::Create { .. });
-        let mut current = self.look(subject).await?;
-        if let Some(there) = &current {
-            subject.step.check_owner(there.mark.as_ref()).map_err(Failure::conflict)?;
-            if there.is_leaving() {
-                self.wait_until_gone(subject).await?;
-                current = None;
-            }
-        }
-        if current.is_none() && !is_create {
-            return Err(Failure::vanished());
-        }
-        match &current {
-            Some(there) if there.mark.is_none() => self.take_over(subject, &there.uid).await?,
-            Some(there) => self.own_alone(subject, &there.metadata).await?,
-            None => {}
-        }
-        let uid = current.as_ref().map(|there| &*there.uid);
-        // What takes fields over takes none from an object that nobody has seen yet.
-        let force = current.is_some() && conflict::is_forced(subject.step);
-        let request = |force| Apply {
-            resource: &subject.resource,
-            spec: subject.spec,
-            mark: Some(&subject.step.mark),
-            uid,
-            force,
-            dry_run: false,
+        let object = match &subject.step.action {
+            StepAction::Update { before, applied, .. } => self.update(subject, before, applied.as_ref()).await?,
+            StepAction::Create { .. } | StepAction::Delete { .. } => self.create(subject).await?,
         };
-        let applied = match apply(&self.cluster, &request(force)).await {
-            Err(failure) if conflict::is_field_conflict(&failure) => {
-                conflict::check_repair(subject.step, &failure)?;
-                apply(&self.cluster, &request(true)).await
-            }
-            other => other,
-        };
-        let Applied { object, is_new } = applied?;
-        if current.is_none() && !is_new {
-            // An apply cannot be bound to there being nothing.
-            release(&self.cluster, &subject.resource, subject.spec).await?;
-            return Err(Failure::conflict("somebody else created it at the same moment, and it carries no mark"));
-        }
-        if !is_new {
-            self.remove_left(subject, &object).await?;
-        }
         if subject.type_of().is("apiextensions.k8s.io", "CustomResourceDefinition") {
             self.wait_until_served(subject, object).await?;
         }
         Ok(())
+    }
+
+    /// Makes an object, or brings one to its wish that was made before.
+    async fn create(&self, subject: &Subject<'_>) -> Result<Json, Failure> {
+        if let Some(there) = self.look(subject).await? {
+            subject.step.check_owner(there.mark.as_ref()).map_err(Failure::conflict)?;
+            if !there.is_leaving() {
+                return self.change_current(subject, None).await;
+            }
+            self.wait_until_gone(subject).await?;
+        }
+        // What takes fields over takes none from an object that nobody has seen yet.
+        let Applied { object, is_new } = self.apply(subject, None, false).await?;
+        if is_new {
+            return Ok(object);
+        }
+        // An apply cannot be bound to there being nothing.
+        release(&self.cluster, &subject.resource, subject.spec).await?;
+        Err(Failure::conflict("somebody else created it at the same moment, and it carries no mark"))
+    }
+
+    /// Changes the object that was observed, or what has become of it since.
+    async fn update(&self, subject: &Subject<'_>, before: &Present, applied: Option<&Map>) -> Result<Json, Failure> {
+        if let Some(version) = before.version.as_deref().and_then(Version::parse) {
+            subject.step.check_owner(before.mark.as_ref()).map_err(Failure::conflict)?;
+            match self.change(subject, &version, applied, before.mark.is_none()).await {
+                Err(failure) if failure.is_outdated() || failure.is_not_found() => {}
+                other => return other,
+            }
+        }
+        self.change_current(subject, applied).await
+    }
+
+    /// Reads the object and changes it as it is then; again, if somebody else is faster.
+    async fn change_current(&self, subject: &Subject<'_>, applied: Option<&Map>) -> Result<Json, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.change_found(subject, applied).await {
+                Err(failure) if failure.is_outdated() && tries < MOST_TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn change_found(&self, subject: &Subject<'_>, applied: Option<&Map>) -> Result<Json, Failure> {
+        let found: Json = match self.cluster.get(&subject.path(), JSON).await {
+            Err(failure) if failure.is_not_found() => return Err(Failure::vanished()),
+            other => other?,
+        };
+        if !subject.expected().is(&found) {
+            return Err(subject.expected().missed("it is not known whether it exists"));
+        }
+        let (live, mark) = unmarked(&Value::from(&found).as_map().map(types::normalise).unwrap_or_default());
+        subject.step.check_owner(mark.as_ref()).map_err(Failure::conflict)?;
+        if found.pointer("/metadata/deletionTimestamp").is_some() {
+            self.wait_until_gone(subject).await?;
+            return Err(Failure::vanished());
+        }
+        let taken = match applied.filter(|_| mark.is_some()) {
+            Some(applied) => edits(&live, subject.spec, applied, &found).taken,
+            None => Vec::new(),
+        };
+        self.change(subject, &Version::of(&found, taken), applied, mark.is_none()).await
+    }
+
+    /// Changes one version of an object.
+    ///
+    /// # Errors
+    /// If the server refuses; as an outdated one, if the object has changed meanwhile.
+    async fn change(
+        &self,
+        subject: &Subject<'_>,
+        version: &Version,
+        applied: Option<&Map>,
+        adopts: bool,
+    ) -> Result<Json, Failure> {
+        let mut version = version.clone();
+        if let Some(record) = version.record() {
+            version =
+                Version::of(&self.merge(subject, &version, serde_json::json!({}), Some(record)).await?, Vec::new());
+        }
+        let force = adopts
+            || conflict::takes_over(subject.spec)
+            || applied.is_some_and(|applied| version.is_repair(subject.spec, applied));
+        let Applied { object, .. } = match self.apply(subject, Some(&version), force).await {
+            Err(failure) if conflict::is_field_conflict(&failure) => {
+                conflict::check_repair(applied, &failure)?;
+                self.apply(subject, Some(&version), true).await?
+            }
+            other => other?,
+        };
+        self.tidy(subject, &object).await?;
+        Ok(object)
+    }
+
+    async fn apply(&self, subject: &Subject<'_>, version: Option<&Version>, force: bool) -> Result<Applied, Failure> {
+        let request = Apply {
+            resource: &subject.resource,
+            spec: subject.spec,
+            mark: Some(&subject.step.mark),
+            uid: version.map(|version| &*version.uid),
+            resource_version: version.map(|version| &*version.resource_version),
+            force,
+            dry_run: false,
+        };
+        apply(&self.cluster, &request).await
     }
 
     /// The metadata of what is there.
@@ -298,10 +372,8 @@ impl Steps for KubernetesWriter {
 /// Values that stand in no error: a Secret has some that are no secrets of the estate.
 fn secret_values(step: &Step) -> Vec<Arc<str>> {
     let mut values = step.secret_values();
-    let spec = step.spec();
-    if !step.is_delete() && spec.get("kind").and_then(Value::as_str) == Some("Secret") {
-        let fields = ["data", "stringData"].iter().filter_map(|field| spec.get(field)?.as_map());
-        values.extend(fields.flat_map(Map::iter).filter_map(|(_, value)| value.as_str().map(Into::into)));
+    if !step.is_delete() {
+        values.extend(refused::values(step.spec()));
     }
     values
 }

@@ -1,4 +1,4 @@
-//! Fields that the plan removes and the server kept.
+//! Fields that the plan removes and the server kept, and the record of who has which field.
 //!
 //! Server-side apply takes away what we applied and apply no more, unless another manager has the field on record as well.
 //! Who applies it goes on doing so, and keeps it. Who once wrote it by hand, does not: such a field is removed by name, bound
@@ -13,22 +13,48 @@ use crate::client::{Ask, JSON, MERGE};
 use crate::error::Failure;
 use crate::mark::MANAGER;
 use crate::owned::Owned;
+use crate::version::Version;
 use tenantry_core::model::value::{Map, Value, push_token, unescape_token};
 use tenantry_provider::contract::StepAction;
 
 impl KubernetesWriter {
-    /// Removes what is left of the fields that a step removes. `object` is what the apply answered.
+    /// Removes what is left of the fields that a step removes, and what is ours from the record of those who once wrote it. Asks
+    /// nothing if there is neither. `object` is what the apply answered.
     ///
     /// # Errors
     /// If the server refuses, or the object has changed meanwhile.
-    pub(super) async fn remove_left(&self, subject: &Subject<'_>, object: &Json) -> Result<(), Failure> {
-        let StepAction::Update { spec, before, removed, .. } = &subject.step.action else { return Ok(()) };
-        let Some(mut body) = patch(&left(object, &before.spec, spec, removed)) else { return Ok(()) };
-        body["metadata"]["uid"] = object["metadata"]["uid"].clone();
-        body["metadata"]["resourceVersion"] = object["metadata"]["resourceVersion"].clone();
+    pub(super) async fn tidy(&self, subject: &Subject<'_>, object: &Json) -> Result<(), Failure> {
+        let version = Version::of(object, Vec::new());
+        let fields = match &subject.step.action {
+            StepAction::Update { spec, before, removed, .. } => patch(&left(object, &before.spec, spec, removed)),
+            _ => None,
+        };
+        let record = version.record();
+        if fields.is_none() && record.is_none() {
+            return Ok(());
+        }
+        self.merge(subject, &version, fields.unwrap_or_else(|| json!({})), record).await.map(|_| ())
+    }
+
+    /// Merges fields and a record into an object, bound to its version. Answers with the object as it is then.
+    ///
+    /// # Errors
+    /// If the server refuses, or the object has changed meanwhile.
+    pub(super) async fn merge(
+        &self,
+        subject: &Subject<'_>,
+        version: &Version,
+        mut body: Json,
+        record: Option<Vec<Json>>,
+    ) -> Result<Json, Failure> {
+        body["metadata"]["uid"] = version.uid.as_str().into();
+        body["metadata"]["resourceVersion"] = version.resource_version.as_str().into();
+        if let Some(record) = record {
+            body["metadata"]["managedFields"] = record.into();
+        }
         let path = format!("{}?fieldManager={MANAGER}", subject.path());
         let ask = Ask { method: Method::PATCH, path: &path, accept: JSON, content_type: Some(MERGE) };
-        self.cluster.write(&ask, &body, &subject.expected()).await.map(|_| ())
+        Ok(self.cluster.write(&ask, &body, &subject.expected()).await?.body)
     }
 }
 

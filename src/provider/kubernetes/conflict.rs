@@ -5,36 +5,27 @@
 //! for. Any other was never ours, and who owns it may well write it again, so that both would go on for ever: that is for the
 //! user to decide, by [`FORCE_CONFLICTS`] on the object.
 
-use crate::apply::to_write;
-use crate::error::Failure;
-use crate::mark::FORCE_CONFLICTS;
-use tenantry_core::model::value::Value;
-use tenantry_provider::contract::{Step, StepAction};
+use super::apply::to_write;
+use super::error::Failure;
+use super::mark::FORCE_CONFLICTS;
+use tenantry_core::model::value::{Map, Value};
 
 pub fn is_field_conflict(failure: &Failure) -> bool {
     failure.code() == Some(409) && failure.causes().iter().any(|cause| cause.reason == "FieldManagerConflict")
 }
 
-/// Whether a step takes over what others own: the object says so, or it is adopted as a whole.
-pub fn is_forced(step: &Step) -> bool {
-    let (spec, adopts) = match &step.action {
-        StepAction::Create { spec, .. } => (spec, false),
-        StepAction::Update { spec, before, .. } => (spec, before.mark.is_none()),
-        StepAction::Delete { .. } => return false,
-    };
+/// Whether an object says that it takes over what others own.
+pub fn takes_over(spec: &Map) -> bool {
     let annotation = || spec.get("metadata")?.get("annotations")?.get(FORCE_CONFLICTS)?.as_str();
-    adopts || annotation() == Some("true")
+    annotation() == Some("true")
 }
 
-/// Whether all fields in conflict are ours to repair.
+/// Whether all fields in conflict are ours to repair, by what was `applied` before.
 ///
 /// # Errors
 /// A conflict that names every field that is not, and its manager.
-pub fn check_repair(step: &Step, failure: &Failure) -> Result<(), Failure> {
-    let applied = match &step.action {
-        StepAction::Update { applied: Some(applied), .. } => Some(Value::from(to_write(applied))),
-        _ => None,
-    };
+pub fn check_repair(applied: Option<&Map>, failure: &Failure) -> Result<(), Failure> {
+    let applied = applied.map(|applied| Value::from(to_write(applied)));
     let conflicts = failure.causes().iter().filter(|cause| cause.reason == "FieldManagerConflict");
     let theirs: Vec<String> = conflicts
         .filter(|cause| !applied.as_ref().is_some_and(|applied| has(applied, &cause.field)))
