@@ -31,9 +31,11 @@ impl Place {
     pub fn of(global: &Global, into: &EditInto) -> Result<Self, Failure> {
         check_is_folder(global)?;
         match (&into.branch, into.commit) {
-            (Some(name), _) => Ok(Self::on(global, Branch::named(&global.estate, name).map_err(refused)?)),
+            (Some(name), _) => {
+                Ok(Self::on(global, Branch::named(&global.estate, name).map_err(|diagnostic| refused(*diagnostic))?))
+            }
             (None, true) => {
-                let branch = Some(Branch::checked_out(&global.estate).map_err(refused)?);
+                let branch = Some(Branch::checked_out(&global.estate).map_err(|diagnostic| refused(*diagnostic))?);
                 Ok(Self { global: global.clone(), branch })
             }
             (None, false) => Ok(Self::folder(global)),
@@ -68,7 +70,7 @@ impl Place {
     /// With every problem that it would have.
     pub fn check(&self, edits: &Edits, output: &Output) -> Result<Session, Failure> {
         if let Some(branch) = &self.branch {
-            edits.texts.keys().try_for_each(|path| branch.check(path)).map_err(refused)?;
+            edits.texts.keys().try_for_each(|path| branch.check(path)).map_err(|diagnostic| refused(*diagnostic))?;
         }
         let session = Session::open_edited(&self.global, OpenMode::ReadOnly, output, &edits.texts).map_err(would_be)?;
         let (_, diagnostics) =
@@ -90,10 +92,12 @@ impl Place {
             File { path, before, text }
         });
         match &self.branch {
-            Some(branch) => branch.commit(files.next(), message, session.now).map(Some).map_err(refused),
+            Some(branch) => {
+                branch.commit(files.next(), message, session.now).map(Some).map_err(|diagnostic| refused(*diagnostic))
+            }
             None => {
                 let write = |file: File<'_>| replace(&self.global.estate.join(file.path), file.before, file.text);
-                files.try_for_each(write).map_err(refused)?;
+                files.try_for_each(write).map_err(|diagnostic| refused(*diagnostic))?;
                 Ok(None)
             }
         }
@@ -249,7 +253,7 @@ pub fn names(changes: &[Change]) -> String {
     names.join(", ")
 }
 
-fn refused(diagnostic: Box<Diagnostic>) -> Failure {
+fn refused(diagnostic: Diagnostic) -> Failure {
     let failure = Failure::new(Exit::Error, diagnostic.message);
     match diagnostic.help {
         Some(help) => failure.help(help),
@@ -262,7 +266,7 @@ fn refused(diagnostic: Box<Diagnostic>) -> Failure {
 /// # Errors
 /// Those of opening it.
 pub fn opened(branch: Result<Branch, Box<Diagnostic>>) -> Result<Branch, Failure> {
-    branch.map_err(refused)
+    branch.map_err(|diagnostic| refused(*diagnostic))
 }
 
 /// The messages of a branch.
@@ -270,7 +274,7 @@ pub fn opened(branch: Result<Branch, Box<Diagnostic>>) -> Result<Branch, Failure
 /// # Errors
 /// If they cannot be read.
 pub fn messages(branch: &Branch) -> Result<Vec<String>, Failure> {
-    branch.messages().map_err(refused)
+    branch.messages().map_err(|diagnostic| refused(*diagnostic))
 }
 
 fn would_be(mut failure: Failure) -> Failure {

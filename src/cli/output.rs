@@ -79,7 +79,7 @@ impl Output {
         let failed = |error: io::Error| Failure::io("writing to the pager", &error);
         write(&mut Page::new(&mut text).within(columns())).map_err(failed)?;
         let text = text.into_inner();
-        let lines = text.iter().filter(|byte| **byte == b'\n').count();
+        let lines = text.split(|byte| *byte == b'\n').skip(1).count();
         let fits = terminal_size::terminal_size().is_none_or(|(_, height)| lines < usize::from(height.0));
         if !fits && page_through(&command, &text).map_err(failed)? {
             return Ok(());

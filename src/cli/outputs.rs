@@ -14,7 +14,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::Applied;
 use tenantry_core::model::secret::SecretReference;
-use tenantry_core::model::value::{Value, readable_pointer};
+use tenantry_core::model::value::{Map, Value, readable_pointer};
 use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
 
@@ -109,7 +109,7 @@ fn usable(session: &Session, applied: &Applied) -> Usable {
         secrets: BTreeMap::new(),
     };
     let kind = session.catalogue.get(&applied.kind).map(|kind| &**kind);
-    for (name, value) in applied.outputs_value(kind).iter().flat_map(|outputs| outputs.iter()) {
+    for (name, value) in applied.outputs_value(kind).iter().flat_map(Map::iter) {
         match &value {
             // One that the target returned once.
             Value::Deferred(deferred) => {

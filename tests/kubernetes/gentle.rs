@@ -83,7 +83,7 @@ async fn behind_proxy(world: &World, name: &str, tenants: &[(&str, &str)]) -> (C
 }
 
 /// Runs a command without keeping the proxy from its work.
-async fn run(estate: &Checkout, arguments: &[&str]) {
+fn run(estate: &Checkout, arguments: &[&str]) {
     tokio::task::block_in_place(|| estate.expect(0, arguments));
 }
 
@@ -97,27 +97,27 @@ fn nothing_is_asked_of_single_objects_where_there_is_nothing_to_do_and_little_wh
             assert_eq!(asked.len(), objects, "{what}: {asked:#?}");
             assert!(asked.values().all(|requests| requests.len() <= most && is_gentle(requests)), "{what}: {asked:#?}");
         };
-        run(&estate, &["apply", "--auto-approve"]).await;
+        run(&estate, &["apply", "--auto-approve"]);
         check(2, 8, "made with its namespace");
-        run(&estate, &["plan"]).await;
+        run(&estate, &["plan"]);
         check(0, 0, "nothing to do");
-        run(&estate, &["drift"]).await;
+        run(&estate, &["drift"]);
         check(0, 0, "no drift");
-        run(&estate, &["apply", "--auto-approve"]).await;
+        run(&estate, &["apply", "--auto-approve"]);
         check(0, 0, "nothing to apply");
 
         // One dry run, and the write.
         estate.edit("pods: 10", "pods: 12");
-        run(&estate, &["apply", "--auto-approve"]).await;
+        run(&estate, &["apply", "--auto-approve"]);
         check(2, 2, "changed");
         for tenant in ["g1", "g2"].map(|tenant| world.name(tenant)) {
             let path = format!("/apis/apps/v1/namespaces/{tenant}/deployments/web?fieldManager=kubectl-edit");
             world.by_hand("PATCH", &path, json!({"spec": {"replicas": 5}})).await;
         }
-        run(&estate, &["apply", "--auto-approve"]).await;
+        run(&estate, &["apply", "--auto-approve"]);
         // Its controller writes as well, so it is looked at again.
         check(3, 2, "put right");
-        run(&estate, &["plan"]).await;
+        run(&estate, &["plan"]);
         check(0, 0, "nothing to do any more");
     });
 }
@@ -133,7 +133,7 @@ fn an_adoption_takes_two_requests() {
         let theirs = with(object("v1", "ConfigMap", Some(&tenant), "settings"), theirs);
         let path = format!("/api/v1/namespaces/{tenant}/configmaps");
         world.by_hand("POST", &format!("{path}?fieldManager=kubectl-client-side-apply"), theirs).await;
-        run(&estate, &["apply", "--auto-approve"]).await;
+        run(&estate, &["apply", "--auto-approve"]);
         let asked = by_object(&proxy);
         assert!(asked.values().all(|requests| is_gentle(requests)), "{asked:#?}");
         let of_settings = &asked[&format!("{path}/settings")];
@@ -147,7 +147,7 @@ fn an_adoption_takes_two_requests() {
             .collect();
         let theirs = managers.iter().find(|(manager, _)| *manager == "kubectl-client-side-apply").expect("their own");
         assert!(theirs.1.get("f:theirs").is_some() && theirs.1.get("f:mode").is_none(), "{managers:?}");
-        run(&estate, &["plan"]).await;
+        run(&estate, &["plan"]);
         assert!(by_object(&proxy).is_empty());
     });
 }

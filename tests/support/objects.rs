@@ -40,10 +40,10 @@ fn pod(image: &str, more: Json) -> Json {
     })
 }
 
-/// The API version of CronJobs where nobody asks a server (since 1.21).
+/// The API version of `CronJob` where nobody asks a server (since 1.21).
 pub const CRON_JOBS: &str = "batch/v1";
 
-/// The version in which the server has CronJobs: `batch/v1beta1` before 1.21.
+/// The version in which the server has `CronJob`: `batch/v1beta1` before 1.21.
 pub async fn cron_jobs(world: &World) -> &'static str {
     let served = world.get("/apis/batch/v1").await;
     let has = served["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["kind"] == "CronJob"));

@@ -199,11 +199,8 @@ impl Target {
         let found = present(observed);
         let differences = compare(&desired.kind, &desired.spec, &found.spec, Some(&desired.spec));
         assert_eq!(differences, [], "{}", desired.address);
-        if desired.kind.mark != MarkPlace::Inventory {
-            assert_eq!(found.mark.as_ref(), Some(&mark(desired)), "{}", desired.address);
-        } else {
-            assert_eq!(found.mark, None);
-        }
+        let expected = (desired.kind.mark != MarkPlace::Inventory).then(|| mark(desired));
+        assert_eq!(found.mark, expected, "{}", desired.address);
         found
     }
 

@@ -201,7 +201,7 @@ impl Resources for Built<'_> {
                 Some((name, value))
             });
             let spec = self.spec(desired);
-            let fields = spec.as_map().into_iter().flat_map(|spec| spec.iter());
+            let fields = spec.as_map().into_iter().flat_map(Map::iter);
             Value::from(fields.map(|(key, value)| (key.clone(), value.clone())).chain(outputs).collect::<Map>())
         };
         match self.by_id.borrow().get(id)? {

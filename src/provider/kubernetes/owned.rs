@@ -93,7 +93,7 @@ impl Item {
 }
 
 /// What the server has in place of a key that an item does not have. In its own types only ports have such a key
-/// (`x-kubernetes-list-map-keys` of its OpenAPI document, with the defaults); `None` if any value may be it.
+/// (`x-kubernetes-list-map-keys` of its `OpenAPI` document, with the defaults); `None` if any value may be it.
 fn default_of(key: &str) -> Option<&'static str> {
     (key == "protocol").then_some("TCP")
 }

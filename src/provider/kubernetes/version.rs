@@ -15,7 +15,7 @@ type Tree = JsonMap<String, Json>;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Version {
     pub uid: String,
-    pub resource_version: String,
+    pub number: String,
     managed_fields: Vec<Json>,
     /// Items that somebody made of ours, as elements of the record's trees: see [`edits`](super::edited::edits).
     taken: Vec<Vec<String>>,
@@ -28,7 +28,7 @@ impl Version {
         let entries = object.pointer("/metadata/managedFields").and_then(Json::as_array);
         Self {
             uid: text("/metadata/uid"),
-            resource_version: text("/metadata/resourceVersion"),
+            number: text("/metadata/resourceVersion"),
             managed_fields: entries.cloned().unwrap_or_default(),
             taken,
         }

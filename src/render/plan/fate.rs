@@ -200,9 +200,9 @@ mod tests {
 
     use super::*;
 
-    fn terms(tier: &str, amount: &str) -> Option<Terms> {
+    fn terms(tier: &str, amount: &str) -> Terms {
         let price = (!amount.is_empty()).then(|| json!({"currency": "usd", "amount": amount, "interval": "month"}));
-        Some(serde_json::from_value(json!({"tier": tier, "price": price})).expect("terms"))
+        serde_json::from_value(json!({"tier": tier, "price": price})).expect("terms")
     }
 
     fn said(from: Option<Phase>, to: Phase, before: Option<Terms>, after: Option<Terms>) -> String {
@@ -211,13 +211,13 @@ mod tests {
 
     #[test]
     fn a_heading_says_what_happens_to_a_tenant() {
-        let (small, large) = (|| terms("small", "49.00"), || terms("large", "199.00"));
+        let (small, large) = (|| Some(terms("small", "49.00")), || Some(terms("large", "199.00")));
         let active = Some(Phase::Active);
         assert_eq!(said(None, Phase::Trial, None, small()), "new, trial, tier small, 49.00 usd a month");
         assert_eq!(said(active, Phase::Active, small(), large()), "tier small → large, 49.00 → 199.00 usd a month");
-        assert_eq!(said(active, Phase::Active, small(), terms("small", "59.00")), "49.00 → 59.00 usd a month");
+        assert_eq!(said(active, Phase::Active, small(), Some(terms("small", "59.00"))), "49.00 → 59.00 usd a month");
         assert_eq!(
-            said(active, Phase::Active, small(), terms("free", "")),
+            said(active, Phase::Active, small(), Some(terms("free", ""))),
             "tier small → free, 49.00 usd a month → no price"
         );
         assert_eq!(said(active, Phase::Suspended, small(), small()), "active → suspended, loses access");

@@ -86,8 +86,8 @@ impl KubernetesReader {
         if Value::from(Map::clone(&desired.spec)).has_deferred() {
             return Settled { spec: observed, version: Some(version), ..Settled::default() };
         }
-        let (answer, conflict) =
-            self.dry_run(scope, resource, desired, found, &version, applied.as_ref(), is_ours).await;
+        let standing = Standing { version: &version, applied: applied.as_ref(), is_ours };
+        let (answer, conflict) = self.dry_run(scope, resource, desired, found, standing).await;
         let why = |failure: &Failure| {
             let changing = Changing { kind: &|_| true, definition: &|_| scope.is_defined_anew };
             told(failure, &desired.spec, &changing)
@@ -141,9 +141,7 @@ impl KubernetesReader {
         resource: &Resource,
         desired: &Desired,
         found: &Found,
-        version: &Version,
-        applied: Option<&Map>,
-        is_ours: bool,
+        Standing { version, applied, is_ours }: Standing<'_>,
     ) -> (Result<Arc<Json>, Failure>, Option<Failure>) {
         let mark = Mark { estate: scope.estate.into(), address: desired.address.clone(), secret_hash: None };
         let request = |force| Apply {
@@ -180,6 +178,14 @@ impl KubernetesReader {
         }
         (answer, conflict)
     }
+}
+
+/// How an object stands before it is applied.
+struct Standing<'a> {
+    version: &'a Version,
+    /// What was written last.
+    applied: Option<&'a Map>,
+    is_ours: bool,
 }
 
 /// Whether somebody has a field by hand, so that it is removed by name.

@@ -63,7 +63,7 @@ pub fn identity(spec: &Map) -> Option<Identity> {
     Some(identity_of(Type::of(spec)?, namespace, metadata.get("name")?.as_str()?))
 }
 
-/// ConfigMaps that a platform puts into every namespace, and puts back: the cluster itself, OpenShift, Istio.
+/// ConfigMaps that a platform puts into every namespace, and puts back: the cluster itself, `OpenShift`, Istio.
 pub const CONFIG_MAPS_EVERYWHERE: [&str; 3] = ["istio-ca-root-cert", "kube-root-ca.crt", "openshift-service-ca.crt"];
 
 /// The name, if it is known.

@@ -1,6 +1,6 @@
 //! Items of one list that have the same keys: a server-side apply of such a list is refused ("duplicate entries for key").
 //!
-//! Source: `x-kubernetes-list-map-keys` of the server's own OpenAPI document, with the defaults of the keys.
+//! Source: `x-kubernetes-list-map-keys` of the server's own `OpenAPI` document, with the defaults of the keys.
 
 use super::fields::{Place, at_places};
 use super::object::{Type, pod_spec_path};

@@ -245,7 +245,7 @@ impl KubernetesWriter {
             spec: subject.spec,
             mark: Some(&subject.step.mark),
             uid: version.map(|version| &*version.uid),
-            resource_version: version.map(|version| &*version.resource_version),
+            resource_version: version.map(|version| &*version.number),
             force,
             dry_run: false,
         };

@@ -48,7 +48,7 @@ impl KubernetesWriter {
         record: Option<Vec<Json>>,
     ) -> Result<Json, Failure> {
         body["metadata"]["uid"] = version.uid.as_str().into();
-        body["metadata"]["resourceVersion"] = version.resource_version.as_str().into();
+        body["metadata"]["resourceVersion"] = version.number.as_str().into();
         if let Some(record) = record {
             body["metadata"]["managedFields"] = record.into();
         }
