@@ -199,16 +199,20 @@ async fn a_broker_that_answers_200_to_a_write_is_none() {
     }
 }
 
-/// `[]` is what a gateway may answer to anything; a broker without any virtual host says so in its definitions too.
+/// `[]` is what a gateway may answer to anything; a broker without any virtual host says so in its definitions too, and still has
+/// users.
 #[tokio::test]
 async fn no_virtual_host_at_all_is_believed_only_with_the_definitions() {
     let subject = rabbitmq("rabbitmq.vhost", json!({"name": "acme"}));
-    let definitions = |vhosts: Json| {
-        json!({"rabbit_version": "3.10.8", "users": [], "vhosts": vhosts, "permissions": [], "topic_permissions": [],
+    let definitions = |users: Json, vhosts: Json| {
+        json!({"rabbit_version": "3.10.8", "users": users, "vhosts": vhosts, "permissions": [], "topic_permissions": [],
             "parameters": [], "policies": [], "queues": [], "exchanges": [], "bindings": []})
     };
-    for (vhosts, is_absent) in [(json!([]), true), (json!([{"name": "/"}]), false)] {
-        let all = definitions(vhosts);
+    let ann = || json!([{"name": "ann", "password_hash": "", "tags": ["administrator"]}]);
+    for (users, vhosts, is_absent) in
+        [(ann(), json!([]), true), (ann(), json!([{"name": "/"}]), false), (json!([]), json!([]), false)]
+    {
+        let all = definitions(users, vhosts);
         let server = Noting::start(move |_, asked| match asked.path.as_str() {
             "/api/definitions" => Reply::json(200, &all),
             _ => Reply::json(200, &json!([])),
