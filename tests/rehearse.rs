@@ -1,10 +1,12 @@
 //! `plan --rehearse`: a change is judged without asking any target.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use assert_fs::TempDir;
 
-use crate::command::{Said, run};
+use crate::command::{Said, run, tenantry};
 
 const SIMULATED: &str = "[estate]\nname = \"shop\"\n\
     [targets.main]\nprovider = \"postgres\"\nsandbox = true\n\
@@ -120,6 +122,32 @@ fn what_a_target_would_refuse_shows() {
     let rehearsed = bed.run(&["plan", "--rehearse"]);
     assert_eq!(rehearsed.exit, 5, "{rehearsed:#?}");
     assert!(rehearsed.err.contains("elsewhere") && rehearsed.err.contains("does not exist"), "{}", rehearsed.err);
+}
+
+/// What is on record is personal, so nothing of it stays in the system's folder for temporary files.
+#[cfg(unix)]
+#[test]
+fn a_rehearsal_that_is_interrupted_leaves_nothing_behind() {
+    let bed = Bed::new();
+    bed.write(&format!("{}{REST}", ROLE.replace("connectionLimit: 5", "connectionLimit: 9")));
+    let temporary = TempDir::new().expect("a folder");
+    let left = || std::fs::read_dir(temporary.path()).expect("a folder").count();
+    let mut child = tenantry(bed.path())
+        .args(["plan", "--rehearse"])
+        .env("TMPDIR", temporary.path())
+        .env("TENANTRY_HALT_AT", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut said = String::new();
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe"));
+    while !said.contains("halted") && lines.read_line(&mut said).expect("reads") > 0 {}
+    assert_eq!(left(), 1, "it is in the middle of its work: {said}");
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("a signal");
+    assert!(interrupt.success());
+    assert_eq!(child.wait().expect("it has ended").code(), Some(1));
+    assert_eq!(left(), 0);
 }
 
 #[test]

@@ -268,7 +268,7 @@ const PRINTERS: &[(&str, &[&str])] = &[
     // Draws a bar, whose texts it shows as lines are shown.
     ("cli/progress.rs", &["indicatif"]),
     // Only asks what was chosen.
-    ("cli/arguments.rs", &["anstream"]),
+    ("cli/arguments/mod.rs", &["anstream"]),
 ];
 
 /// Every place of a file that prints past the one that may.

@@ -13,7 +13,7 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
 use tenantry_core::desired::{Provenance, Written};
-use tenantry_core::diagnostics::{FileId, Origin, SourceFiles, nearest};
+use tenantry_core::diagnostics::{FileId, Origin, SourceFiles};
 use tenantry_core::drift::{Drift, Drifted, State};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::resource::Inventory;
@@ -87,11 +87,13 @@ fn chosen<'p, 'd>(addresses: &[String], drift: &'d Drift<'p>) -> Result<Vec<&'d 
     let find = |asked: &String| {
         let known: Vec<String> = drift.drifted.iter().map(|drifted| drifted.change.address.to_string()).collect();
         drift.drifted.iter().find(|drifted| drifted.change.address.to_string() == *asked).ok_or_else(|| {
-            let help = match nearest(asked, known.iter().map(String::as_str)) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "`tenantry drift` shows what has drifted".to_owned(),
-            };
-            Failure::new(Exit::Usage, format!("`{asked}` has not drifted; nothing was written")).help(help)
+            let message = format!("`{asked}` has not drifted; nothing was written");
+            Failure::unknown(
+                message,
+                asked,
+                known.iter().map(String::as_str),
+                "`tenantry drift` shows what has drifted",
+            )
         })
     };
     addresses.iter().map(find).collect()

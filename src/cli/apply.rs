@@ -175,7 +175,7 @@ async fn listen(cancel: CancellationToken, store: Arc<dyn Store>, holder: Arc<st
 }
 
 /// Waits for Ctrl-C or a termination signal, which CI systems send first.
-async fn interrupted() -> bool {
+pub async fn interrupted() -> bool {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -8,11 +8,11 @@ use super::arguments::{EditInto, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use tenantry_core::diagnostics::{Diagnostic, FileId, has_errors, nearest};
+use tenantry_core::diagnostics::{Diagnostic, FileId, has_errors};
 use tenantry_core::model::document::{Document, Estate, TenantSpec};
 use tenantry_core::model::value::readable_pointer;
 use tenantry_render::page::Page;
-use tenantry_source::commit::{Branch, File, replace};
+use tenantry_source::commit::{Branch, File, replace_all};
 use tenantry_source::edit::field::{self, Invalid};
 use tenantry_source::edit::{self, Change};
 use tenantry_store::OpenMode;
@@ -82,29 +82,32 @@ impl Place {
         Ok(session)
     }
 
-    /// Writes an edit of one file, and commits it if there is a branch. Returns the commit.
+    /// Writes an edit, and commits it if there is a branch. Returns the commit.
     ///
     /// # Errors
-    /// If the file or the branch was changed meanwhile, or cannot be written. Then nothing was.
+    /// If a file or the branch was changed meanwhile or cannot be written, or if a commit would have several files. Then nothing
+    /// was written.
     pub fn write(&self, edits: &Edits, message: &str, session: &Session) -> Result<Option<String>, Failure> {
         let mut files = edits.texts.iter().map(|(path, text)| {
             let before = edits.before.get(path).map(String::as_str);
             File { path, before, text }
         });
-        match &self.branch {
-            Some(branch) => {
-                branch.commit(files.next(), message, session.now).map(Some).map_err(|diagnostic| refused(*diagnostic))
-            }
-            None => {
-                let write = |file: File<'_>| replace(&self.global.estate.join(file.path), file.before, file.text);
-                files.try_for_each(write).map_err(|diagnostic| refused(*diagnostic))?;
-                Ok(None)
-            }
+        let Some(branch) = &self.branch else {
+            return match replace_all(&self.global.estate, files) {
+                Ok(()) => Ok(None),
+                Err(diagnostic) => Err(refused(*diagnostic)),
+            };
+        };
+        let (first, second) = (files.next(), files.next());
+        if second.is_some() {
+            return Err(Failure::new(Exit::Error, "one commit cannot have an edit of several files")
+                .help("edit them without `--branch` and `--commit`, and commit with `git`; nothing was written"));
         }
+        branch.commit(first, message, session.now).map(Some).map_err(|diagnostic| refused(*diagnostic))
     }
 }
 
-/// Edits only make sense of what is there now.
+/// Makes sure that the folder is to be edited, and no older revision.
 ///
 /// # Errors
 /// If a revision was asked for.
@@ -211,14 +214,11 @@ impl Done<'_> {
 /// The tenant of a name.
 ///
 /// # Errors
-/// If there is none: with the one that was probably meant.
+/// If the estate has no such tenant. The help offers the name that was probably meant.
 pub fn tenant<'e>(estate: &'e Estate, name: &str) -> Result<&'e Document<TenantSpec>, Failure> {
     let known = || estate.tenants.iter().map(|tenant| tenant.metadata.name.as_str());
     estate.tenants.iter().find(|tenant| tenant.metadata.name.as_str() == name).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("there is no tenant `{name}`")).help(match nearest(name, known()) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "`tenantry list` shows the tenants".to_owned(),
-        })
+        Failure::unknown(format!("there is no tenant `{name}`"), name, known(), "`tenantry list` shows the tenants")
     })
 }
 

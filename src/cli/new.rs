@@ -6,7 +6,6 @@ use super::arguments::{self, Global};
 use super::change::{self, Done, Edits, Place};
 use super::error::{Exit, Failure};
 use super::output::Output;
-use tenantry_core::diagnostics::nearest;
 use tenantry_core::model::document::Estate;
 use tenantry_core::model::names::Name;
 use tenantry_core::model::tenant_id;
@@ -69,8 +68,7 @@ fn tier<'a>(estate: &'a Estate, asked: Option<&'a str>) -> Result<&'a str, Failu
     let listed = || format!("the tiers are {}", known().collect::<Vec<_>>().join(", "));
     match (asked, &estate.tiers[..]) {
         (Some(asked), _) if known().any(|tier| tier == asked) => Ok(asked),
-        (Some(asked), _) => Err(Failure::new(Exit::Usage, format!("there is no tier `{asked}`"))
-            .help(nearest(asked, known()).map_or_else(listed, |nearest| format!("did you mean `{nearest}`?")))),
+        (Some(asked), _) => Err(Failure::unknown(format!("there is no tier `{asked}`"), asked, known(), listed())),
         (None, [only]) => Ok(only.metadata.name.as_str()),
         (None, []) => {
             Err(Failure::new(Exit::Error, "the estate has no tier").help("write a document of kind Tier first"))

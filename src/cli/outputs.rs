@@ -14,7 +14,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::Applied;
 use tenantry_core::model::secret::SecretReference;
-use tenantry_core::model::value::{Map, Value, readable_pointer};
+use tenantry_core::model::value::{Deferred, Map, Value, readable_pointer};
 use tenantry_render::style::Label;
 use tenantry_store::OpenMode;
 
@@ -113,10 +113,8 @@ fn usable(session: &Session, applied: &Applied) -> Usable {
         match &value {
             // One that the target returned once.
             Value::Deferred(deferred) => {
-                let references = references(&deferred.to_string());
-                resource
-                    .secrets
-                    .extend(references.into_iter().map(|reference| (name.to_string(), unfilled(reference))));
+                let secrets = deferred.secrets().cloned();
+                resource.secrets.extend(secrets.map(|reference| (name.to_string(), unfilled(reference))));
             }
             value => {
                 resource.outputs.insert(name.to_string(), value.to_json());
@@ -125,12 +123,12 @@ fn usable(session: &Session, applied: &Applied) -> Usable {
     }
     if let Some(spec) = applied.spec_value() {
         Value::from(spec).for_each_leaf(&mut |pointer, value| {
-            let found = references(value.as_str().unwrap_or_default());
-            let is_only_one = found.len() == 1;
-            resource.secrets.extend(found.into_iter().map(|reference| {
+            let Some(found) = value.as_str().and_then(Deferred::from_text) else { return };
+            let is_only_one = found.secrets().count() == 1;
+            resource.secrets.extend(found.secrets().map(|reference| {
                 let field = readable_pointer(pointer);
                 let field = if is_only_one { field } else { format!("{field} ({})", reference.name) };
-                (field, unfilled(reference))
+                (field, unfilled(reference.clone()))
             }));
         });
     }
@@ -139,12 +137,6 @@ fn usable(session: &Session, applied: &Applied) -> Usable {
 
 fn unfilled(reference: SecretReference) -> Secret {
     Secret { reference, value: None }
-}
-
-/// The secrets that a text of the inventory refers to, alone or within a longer text.
-fn references(text: &str) -> Vec<SecretReference> {
-    let starts = text.match_indices("secret(").filter_map(|(start, _)| text.get(start..));
-    starts.filter_map(|rest| SecretReference::from_text(rest.get(..=rest.find(')')?)?)).collect()
 }
 
 fn fill(
@@ -166,22 +158,5 @@ fn within_owner(address: &Address) -> String {
     match &address.each {
         Some(each) => format!("{}[{each:?}]", address.id),
         None => address.id.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_found_within_texts() {
-        let found = |text: &str| references(text).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(found("secret(acme/db, v2)"), ["secret(acme/db, v2)"]);
-        assert_eq!(
-            found("postgres://u:secret(acme/db, v2)@host/?key=secret(acme/key, v1)"),
-            ["secret(acme/db, v2)", "secret(acme/key, v1)"]
-        );
-        assert_eq!(found("secret( of success"), [""; 0]);
-        assert_eq!(found("nothing"), [""; 0]);
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
+use super::apply::interrupted;
 use super::arguments::{self, Global};
 use super::error::{Exit, Failure};
 use super::output::Output;
@@ -40,12 +41,25 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What it held is of no use to anybody: what cannot be removed stays in the system's folder for such things.
+        // Nobody but the user may read it: a rest that cannot be removed is for the system to clear away.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 pub async fn run(
+    global: &Global,
+    command: &arguments::Plan,
+    session: Session,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    tokio::select! {
+        done = rehearse(global, command, session, output) => done,
+        // The records in its folder are personal, and must not be left behind.
+        true = interrupted() => Err(Failure::new(Exit::Error, "interrupted; nothing was changed")),
+    }
+}
+
+async fn rehearse(
     global: &Global,
     command: &arguments::Plan,
     mut session: Session,

@@ -292,7 +292,7 @@ impl Session {
     /// An owner in the estate.
     ///
     /// # Errors
-    /// If there is none of this name.
+    /// If no owner has this name.
     pub fn owner(&self, name: &str) -> Result<Owner, Failure> {
         let tenants = self.estate.tenants.iter().map(|tenant| tenant.metadata.name.to_string());
         let tiers = self.estate.tiers.iter().map(|tier| format!("tier:{}", tier.metadata.name));

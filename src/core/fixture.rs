@@ -23,8 +23,9 @@ use super::plan::{Plan, passes};
 const TARGET: &str = "main";
 
 /// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges; `test.login` never gives its `password`
-/// back; `test.store` has data that cannot be made again. The mark of `test.user` and of
-/// `test.space`, which has data, goes with what is set by hand. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a login's.
+/// back; `test.store` has data that cannot be made again. `test.user` and `test.space`, which has data, lose their mark with what
+/// is set by hand. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a
+/// login's.
 pub fn catalogue() -> Catalogue {
     let thing = |name: &'static str, mark: MarkPlace, bills: bool| Kind {
         name,

@@ -9,15 +9,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::secrets::{EarlierOwners, SecretValues};
+use super::secrets::{EarlierOwners, SecretValues, references};
 use super::targets::{Targets, failed};
 use super::{EngineError, systems};
 use tenantry_core::fingerprint::Accepted;
 use tenantry_core::model::kind::Kind;
 use tenantry_core::model::mark::Mark;
 use tenantry_core::model::resource::{Applied, TargetName};
-use tenantry_core::model::secret::SecretReference;
-use tenantry_core::model::value::{Deferred, Map, Part, Value};
+use tenantry_core::model::value::{Deferred, Map, Value};
 use tenantry_provider::contract::{Step, StepAction};
 use tenantry_secret::contract::SecretStore;
 use tenantry_store::contract::Store;
@@ -46,7 +45,11 @@ pub async fn begin(
         .collect();
     let values =
         SecretValues::ensure(secrets, known.iter().map(|(_, _, spec)| spec), &EarlierOwners::default()).await?;
-    let captured: BTreeSet<_> = known.iter().flat_map(|(applied, kind, _)| captured(applied, kind)).collect();
+    // Those that a target told once.
+    let mut captured = BTreeSet::new();
+    for outputs in known.iter().filter_map(|(applied, kind, _)| applied.outputs_value(Some(kind))) {
+        references(&outputs, &mut captured);
+    }
     let told = captured.into_iter().map(|reference| (reference.clone(), format!("rehearsed {reference}").into()));
     secrets.put(told.collect()).await?;
 
@@ -99,20 +102,6 @@ fn seed(applied: &Applied, kind: &Arc<Kind>, spec: &Arc<Map>, scope: &Arc<str>, 
     let outputs = applied.outputs_value(Some(kind)).unwrap_or_default();
     let told = outputs.iter().filter(|(_, value)| !matches!(value, Value::Deferred(_) | Value::Null));
     (step, Map::from_fields(told.map(|(name, value)| (name.clone(), value.clone()))))
-}
-
-/// The one-time secrets that were told when a resource was made.
-fn captured(applied: &Applied, kind: &Kind) -> Vec<SecretReference> {
-    let outputs = applied.outputs_value(Some(kind)).unwrap_or_default();
-    let parts = outputs.iter().filter_map(|(_, value)| match value {
-        Value::Deferred(deferred) => Some(deferred.parts.clone()),
-        _ => None,
-    });
-    let secrets = parts.flatten().filter_map(|part| match part {
-        Part::Secret(reference) => Some(reference),
-        _ => None,
-    });
-    secrets.collect()
 }
 
 /// A spec of the inventory with the references to secrets that its texts name.

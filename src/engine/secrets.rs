@@ -18,14 +18,11 @@ pub struct SecretValues {
     key: Option<SecretString>,
 }
 
-/// Every reference to a secret in a spec.
-fn references(spec: &Map, found: &mut BTreeSet<SecretReference>) {
+/// Adds every secret that a spec, or what a target returned, refers to.
+pub fn references(spec: &Map, found: &mut BTreeSet<SecretReference>) {
     Value::from(spec.clone()).for_each_leaf(&mut |_, value| {
         if let Value::Deferred(deferred) = value {
-            found.extend(deferred.parts.iter().filter_map(|part| match part {
-                Part::Secret(reference) => Some(reference.clone()),
-                _ => None,
-            }));
+            found.extend(deferred.secrets().cloned());
         }
     });
 }

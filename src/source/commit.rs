@@ -400,6 +400,24 @@ fn bytes(text: &str, marked: bool) -> Vec<u8> {
     [mark, text.as_bytes()].concat()
 }
 
+/// Writes files of a folder. If one of them cannot be written, those before it are as they were.
+///
+/// # Errors
+/// Those of [`replace`].
+pub fn replace_all<'a>(folder: &Path, files: impl Iterator<Item = File<'a>>) -> Result<(), Box<Diagnostic>> {
+    let mut written: Vec<(PathBuf, Option<Vec<u8>>)> = Vec::new();
+    for file in files {
+        let path = folder.join(file.path);
+        let before = std::fs::read(&path).ok();
+        if let Err(diagnostic) = replace(&path, file.before, file.text) {
+            written.iter().rev().for_each(|(path, before)| undo(path, before.as_deref()));
+            return Err(diagnostic);
+        }
+        written.push((path, before));
+    }
+    Ok(())
+}
+
 /// Writes a file as a whole, so that a crash leaves either the old or the new one. Its permissions stay; of a symbolic link, the
 /// file that it leads to is written.
 ///

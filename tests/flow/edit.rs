@@ -4,6 +4,8 @@ use std::fs;
 
 use git2::Status;
 
+use tenantry_source::commit::{File, replace_all};
+
 use super::{DOG, Flow};
 
 #[test]
@@ -208,4 +210,20 @@ fn an_id_that_cannot_be_used_is_refused() {
     flow.run(&["new", "株式会社", "--tier", "small"]).fails(64, "choose one of Latin letters");
     flow.run(&["new", "Fox", "--tier", "small", "quotas.users=many"]).fails(1, "nothing was written");
     assert_eq!(flow.status(), []);
+}
+
+/// Somebody writes the second file at the same time.
+#[test]
+fn of_several_files_all_are_written_or_none() {
+    let flow = Flow::new();
+    fs::write(flow.path().join("one"), "1").expect("writes");
+    fs::write(flow.path().join("two"), "changed").expect("writes");
+    let file = |path, before| File { path, before, text: "new" };
+    let files = [file("added", None), file("one", Some("1")), file("two", Some("2"))];
+    let refused = replace_all(flow.path(), files.into_iter()).expect_err("the second one is not as it was");
+    assert!(refused.message.contains("two was changed meanwhile"), "{}", refused.message);
+    assert!(!flow.path().join("added").exists());
+    assert_eq!((flow.read("one"), flow.read("two")), ("1".to_owned(), "changed".to_owned()));
+    replace_all(flow.path(), files.into_iter().take(2)).expect("both are as they were");
+    assert_eq!((flow.read("added"), flow.read("one")), ("new".to_owned(), "new".to_owned()));
 }

@@ -5,18 +5,7 @@ use serde_json::Value as Json;
 use super::estate::Checkout;
 use crate::support::kubernetes::on_server;
 
-const DEFAULTED: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [defaulted]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: defaulted}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const DEFAULTED: &str = r#"    - id: namespace
       kind: kubernetes.object
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
     - id: gate
@@ -52,10 +41,9 @@ spec:
 #[test]
 fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
     on_server("a_default_that_the_blueprint_newly_names_is_pending_and_no_drift", async |world| {
-        let estate = Checkout::of(world, "named", DEFAULTED, &[("n1", "standard")]);
+        let estate = Checkout::made_of(world, "named", DEFAULTED, &[("n1", "standard")]);
         let tenant = world.name("n1");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
 
         estate.edit("          ports: [{port: 443}]\n", "          type: NodePort\n          ports: [{port: 443}]\n");
         estate
@@ -84,8 +72,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
         estate.expect(0, &["drift"]);
         let shown = estate.expect(0, &["plan"]);
         assert!(!shown.contains("outside") && !shown.contains("replace"), "{shown}");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         estate.edit("          sessionAffinity: None\n", "");
         estate.edit("          podManagementPolicy: OrderedReady\n", "          podManagementPolicy: Parallel\n");
         let shown = estate.expect(3, &["plan"]);
@@ -93,8 +80,7 @@ fn a_default_that_the_blueprint_newly_names_is_pending_and_no_drift() {
         estate.edit("          podManagementPolicy: Parallel\n", "");
         estate
             .edit("          ports: [{port: 7000}]\n", "          clusterIP: None\n          ports: [{port: 7000}]\n");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         let peers = world.get(&format!("/api/v1/namespaces/{tenant}/services/peers")).await;
         assert_eq!(peers["spec"]["clusterIP"], "None");
     });

@@ -46,18 +46,7 @@ fn definitions() -> Json {
 }
 
 /// A tenant's smallest part of a cluster.
-const SMALL: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [small]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: small}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const SMALL: &str = r#"    - id: namespace
       kind: kubernetes.object
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
     - id: settings
@@ -114,6 +103,22 @@ impl Checkout {
         }
         let identity = tenantry_secret::new_identity().0.expose_secret().to_owned();
         Self { folder, kubeconfig: world.kubeconfig.clone(), identity }
+    }
+
+    /// An estate whose tenants are of the tier `standard`, which is made of these resources. They come with the indentation that
+    /// a blueprint has.
+    pub fn made_of(world: &World, name: &str, resources: &str, tenants: &[(&str, &str)]) -> Self {
+        let platform = format!(
+            "apiVersion: tenantry.dev/v1\nkind: Tier\nmetadata: {{name: standard}}\nspec: {{rank: 1, blueprints: [made]}}\n---\n\
+             apiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {{name: made}}\nspec:\n  scope: tenant\n  resources:\n{resources}"
+        );
+        Self::of(world, name, &platform, tenants)
+    }
+
+    /// Applies, and finds nothing to do afterwards.
+    pub fn settle(&self) {
+        self.expect(0, &["apply", "--auto-approve"]);
+        assert_eq!(self.plan(), Vec::<String>::new());
     }
 
     pub fn edit(&self, from: &str, to: &str) {
@@ -196,8 +201,7 @@ fn the_cluster_part_of_a_platform_is_applied_kept_and_changed() {
         let estate = Checkout::new(world);
         let planned = estate.plan();
         assert_eq!(planned.len(), OBJECTS, "{planned:?}");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
 
         // What happens to a cluster: edited, deleted, labelled by another team.
         let (acme, bolt, coop) = (world.name("acme"), world.name("bolt"), world.name("coop"));
@@ -210,8 +214,7 @@ fn the_cluster_part_of_a_platform_is_applied_kept_and_changed() {
         let drifted = [format!("{acme}/web update drift"), format!("{bolt}/isolation create drift")];
         assert_eq!(estate.plan(), drifted);
         estate.expect(2, &["drift"]);
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         estate.expect(0, &["drift"]);
         assert_eq!(world.get(&format!("/api/v1/namespaces/{coop}")).await["metadata"]["labels"]["cost-centre"], "42");
 
@@ -220,8 +223,7 @@ fn the_cluster_part_of_a_platform_is_applied_kept_and_changed() {
         estate.edit("labels: {tier: \"${tier.name}\"}", "labels: {}");
         let planned = estate.plan();
         assert!(planned.len() == 6 && planned.iter().all(|change| change.ends_with(" update pending")), "{planned:?}");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         let live = world.get(&format!("/api/v1/namespaces/{coop}")).await;
         assert_eq!(live["metadata"]["labels"].get("tier"), None);
         let quota = world.get(&format!("/api/v1/namespaces/{coop}/resourcequotas/quota")).await;
@@ -236,8 +238,7 @@ fn the_cluster_part_of_a_platform_is_applied_kept_and_changed() {
         let planned = estate.plan();
         let count = |words: &str| planned.iter().filter(|change| change.ends_with(words)).count();
         assert_eq!((count("/viewers replace pending"), count("/isolation delete pending")), (3, 3), "{planned:?}");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         let policies = format!("/apis/networking.k8s.io/v1/namespaces/{coop}/networkpolicies");
         assert_eq!(world.get(&policies).await["items"], json!([]));
         let binding = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{coop}/rolebindings/viewers");
@@ -254,7 +255,7 @@ fn an_apply_that_is_killed_anywhere_is_finished_by_one_more() {
                 .iter()
                 .map(|(point, tenant)| {
                     scope.spawn(move || {
-                        let estate = Checkout::of(world, tenant, SMALL, &[(tenant, "standard")]);
+                        let estate = Checkout::made_of(world, tenant, SMALL, &[(tenant, "standard")]);
                         let halted = estate.kill_at(*point);
                         if halted {
                             estate.apply_again();
@@ -281,7 +282,7 @@ fn what_cannot_be_read_is_blocked_and_the_rest_goes_on() {
                 true => Fate::Answer("503 Service Unavailable", "", "not now".to_owned()),
                 false => Fate::Pass,
             });
-        let mut estate = Checkout::of(world, "out", SMALL, &[("o1", "standard"), ("o2", "standard")]);
+        let mut estate = Checkout::made_of(world, "out", SMALL, &[("o1", "standard"), ("o2", "standard")]);
         let config = estate.folder.path().join("kubeconfig");
         std::fs::write(&config, world.settings_at(proxy.await.port).text("kubeconfig").expect("a kubeconfig"))
             .expect("a file");
@@ -292,8 +293,7 @@ fn what_cannot_be_read_is_blocked_and_the_rest_goes_on() {
             is_down.store(false, Ordering::Relaxed);
             let left = estate.plan();
             assert!(left.len() == 2 && left.iter().all(|change| change.contains("/settings create")), "{left:?}");
-            estate.expect(0, &["apply", "--auto-approve"]);
-            assert_eq!(estate.plan(), Vec::<String>::new());
+            estate.settle();
         })
         .await
         .expect("no panic");
@@ -306,13 +306,12 @@ fn an_estate_keeps_its_secrets_in_its_cluster() {
         let vault = world.name("vault");
         let namespace = json!({"metadata": {"name": vault}});
         world.by_hand("POST", "/api/v1/namespaces", namespace).await;
-        let estate = Checkout::of(world, "kept", SMALL, &[("k1", "standard")]);
+        let estate = Checkout::made_of(world, "kept", SMALL, &[("k1", "standard")]);
         let path = estate.folder.path().join("tenantry.toml");
         let config = std::fs::read_to_string(&path).expect("a file");
         let here = format!("target = \"here\"\nnamespace = \"{vault}\"");
         std::fs::write(&path, config.replace("identity = \"env:TENANTRY_AGE_IDENTITY\"", &here)).expect("a file");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
 
         let tenant = world.name("k1");
         let kept = world.get(&format!("/api/v1/namespaces/{vault}/secrets")).await;
@@ -328,7 +327,7 @@ fn an_estate_keeps_its_secrets_in_its_cluster() {
 #[test]
 fn the_users_own_kubeconfig_is_not_quoted() {
     on_server("the_users_own_kubeconfig_is_not_quoted", async |world| {
-        let estate = Checkout::of(world, "own", SMALL, &[("u1", "standard")]);
+        let estate = Checkout::made_of(world, "own", SMALL, &[("u1", "standard")]);
         let path = estate.folder.path().join("tenantry.toml");
         let config = std::fs::read_to_string(&path).expect("a file");
         let config = config.replace("kubeconfig = \"env:TENANTRY_KUBECONFIG\"", "context = \"here\"");

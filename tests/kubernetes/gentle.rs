@@ -9,18 +9,7 @@ use super::estate::Checkout;
 use crate::support::api_proxy::{ApiProxy, Fate};
 use crate::support::kubernetes::{World, object, on_server, with};
 
-const GENTLE: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [gentle]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: gentle}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const GENTLE: &str = r#"    - id: namespace
       kind: kubernetes.object
       adopt: true
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
@@ -75,7 +64,7 @@ fn is_gentle(requests: &[String]) -> bool {
 
 async fn behind_proxy(world: &World, name: &str, tenants: &[(&str, &str)]) -> (Checkout, ApiProxy) {
     let proxy = world.proxy(|_| Fate::Pass).await;
-    let mut estate = Checkout::of(world, name, GENTLE, tenants);
+    let mut estate = Checkout::made_of(world, name, GENTLE, tenants);
     let config = estate.folder.path().join("kubeconfig");
     std::fs::write(&config, world.settings_at(proxy.port).text("kubeconfig").expect("a kubeconfig")).expect("a file");
     estate.kubeconfig = config.to_string_lossy().into_owned();

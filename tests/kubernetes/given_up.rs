@@ -9,18 +9,7 @@ use crate::support::kubernetes::{World, object, on_server, with};
 use crate::support::{create, present, update};
 
 /// A tenant with something of every sort that can be given up.
-const SHARED: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [shared]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: shared}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const SHARED: &str = r#"    - id: namespace
       kind: kubernetes.object
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
     - id: firewall
@@ -100,7 +89,7 @@ fn paths(tenant: &str) -> [String; 6] {
 #[test]
 fn what_is_ours_in_the_cluster_and_named_nowhere_goes_away_without_a_store() {
     on_server("what_is_ours_in_the_cluster_and_named_nowhere_goes_away_without_a_store", async |world| {
-        let estate = Checkout::of(world, "lost", SHARED, &[("l1", "standard")]);
+        let estate = Checkout::made_of(world, "lost", SHARED, &[("l1", "standard")]);
         let tenant = world.name("l1");
         estate.expect(0, &["apply", "--auto-approve"]);
         let [firewall, helpers, tokens, quota, settings, web] = paths(&tenant);
@@ -134,8 +123,7 @@ fn what_is_ours_in_the_cluster_and_named_nowhere_goes_away_without_a_store() {
         assert_eq!(fields("web"), ["/spec/template/spec/containers"]);
         assert_eq!(plan["summary"]["drifted"], 0, "{plan}");
 
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         assert_eq!(world.get(&firewall).await["spec"].get("ingress"), None);
         assert_eq!(world.get(&helpers).await.get("subjects"), None);
         assert_eq!(world.get(&tokens).await["data"], json!({"current": "ZnJlc2gtdG9rZW4="}));
@@ -155,7 +143,7 @@ fn what_a_killed_apply_wrote_and_the_next_commit_drops_goes_away() {
                 .iter()
                 .map(|(point, tenant)| {
                     scope.spawn(move || {
-                        let estate = Checkout::of(world, tenant, SHARED, &[(tenant, "standard")]);
+                        let estate = Checkout::made_of(world, tenant, SHARED, &[(tenant, "standard")]);
                         let halted = estate.kill_at(*point);
                         estate.edit("            services: 3\n", "");
                         estate.edit("          leaked: stale-token\n", "");
@@ -179,7 +167,7 @@ fn what_a_killed_apply_wrote_and_the_next_commit_drops_goes_away() {
 #[test]
 fn what_was_mended_by_hand_then_named_and_then_dropped_goes_away() {
     on_server("what_was_mended_by_hand_then_named_and_then_dropped_goes_away", async |world| {
-        let estate = Checkout::of(world, "hand", SHARED, &[("h1", "standard")]);
+        let estate = Checkout::made_of(world, "hand", SHARED, &[("h1", "standard")]);
         let [_, _, tokens, _, settings, web] = paths(&world.name("h1"));
         estate.expect(0, &["apply", "--auto-approve"]);
         // At night, by hand.
@@ -202,8 +190,7 @@ fn what_was_mended_by_hand_then_named_and_then_dropped_goes_away() {
         let shown = estate.expect(0, &["plan"]);
         assert!(shown.contains("written by somebody else"), "{shown}");
         estate.expect(0, &["drift"]);
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         for path in [&settings, &tokens, &web] {
             let object = world.get(path).await;
             let entries = object["metadata"]["managedFields"].as_array().expect("a record");
@@ -217,8 +204,7 @@ fn what_was_mended_by_hand_then_named_and_then_dropped_goes_away() {
         estate.edit("          spare: spare\n", "");
         estate.edit(&format!("{mode}                    - {{name: RETRIES, value: \"5\"}}\n"), mode);
         assert_eq!(estate.plan().len(), 3);
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         assert_eq!(world.get(&settings).await["data"], json!({"mode": "live"}));
         assert_eq!(world.get(&tokens).await["data"].get("spare"), None);
         let env = world.get(&web).await["spec"]["template"]["spec"]["containers"][0]["env"].clone();
@@ -229,7 +215,7 @@ fn what_was_mended_by_hand_then_named_and_then_dropped_goes_away() {
 #[test]
 fn what_another_manager_applies_stays_when_the_blueprint_gives_it_up() {
     on_server("what_another_manager_applies_stays_when_the_blueprint_gives_it_up", async |world| {
-        let estate = Checkout::of(world, "both", SHARED, &[("b1", "standard")]);
+        let estate = Checkout::made_of(world, "both", SHARED, &[("b1", "standard")]);
         let tenant = world.name("b1");
         let [.., settings, _] = paths(&tenant);
         estate.expect(0, &["apply", "--auto-approve"]);
@@ -286,7 +272,7 @@ fn a_field_that_was_written_by_hand_and_never_applied_is_removed_by_name() {
 #[test]
 fn a_field_that_was_changed_away_and_back_by_hand_becomes_ours_again() {
     on_server("a_field_that_was_changed_away_and_back_by_hand_becomes_ours_again", async |world| {
-        let estate = Checkout::of(world, "back", SHARED, &[("a1", "standard")]);
+        let estate = Checkout::made_of(world, "back", SHARED, &[("a1", "standard")]);
         let [.., settings, _] = paths(&world.name("a1"));
         estate.expect(0, &["apply", "--auto-approve"]);
         for mode in ["debug", "live"] {
@@ -294,8 +280,7 @@ fn a_field_that_was_changed_away_and_back_by_hand_becomes_ours_again() {
             world.by_hand("PATCH", &format!("{settings}?fieldManager=kubectl-edit"), edit).await;
         }
         assert_eq!(estate.plan(), [format!("{}/settings update pending", world.name("a1"))]);
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         estate.edit("        data: {mode: live}\n", "");
         estate.expect(0, &["apply", "--auto-approve"]);
         assert_eq!(world.get(&settings).await.get("data"), None);

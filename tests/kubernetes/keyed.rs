@@ -5,18 +5,7 @@ use serde_json::{Value as Json, json};
 use super::estate::Checkout;
 use crate::support::kubernetes::{World, on_server};
 
-const KEYED: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [keyed]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: keyed}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const KEYED: &str = r#"    - id: namespace
       kind: kubernetes.object
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
     - id: dns
@@ -93,7 +82,7 @@ fn of_each(list: &Json, field: &str) -> Vec<Json> {
 #[test]
 fn ports_of_a_service_whose_key_was_edited_are_put_right() {
     on_server("ports_of_a_service_whose_key_was_edited_are_put_right", async |world| {
-        let estate = Checkout::of(world, "ports", KEYED, &[("k1", "standard")]);
+        let estate = Checkout::made_of(world, "ports", KEYED, &[("k1", "standard")]);
         let tenant = world.name("k1");
         estate.expect(0, &["apply", "--auto-approve"]);
         let (dns, plain) = (service(&tenant, "dns"), service(&tenant, "plain"));
@@ -124,15 +113,14 @@ fn ports_of_a_service_whose_key_was_edited_are_put_right() {
         assert_eq!(of_each(&live["spec"]["ports"], "port"), [json!(8000)]);
         // The blueprint can go on.
         estate.edit("{port: 8000}]}", "{name: http, port: 8000}]}");
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
     });
 }
 
 #[test]
 fn containers_and_what_is_in_them_are_put_right() {
     on_server("containers_and_what_is_in_them_are_put_right", async |world| {
-        let estate = Checkout::of(world, "containers", KEYED, &[("k2", "standard")]);
+        let estate = Checkout::made_of(world, "containers", KEYED, &[("k2", "standard")]);
         let tenant = world.name("k2");
         estate.expect(0, &["apply", "--auto-approve"]);
         let web = deployment(&tenant);

@@ -5,18 +5,7 @@ use serde_json::{Value as Json, json};
 use super::estate::Checkout;
 use crate::support::kubernetes::on_server;
 
-const REFUSED: &str = r#"apiVersion: tenantry.dev/v1
-kind: Tier
-metadata: {name: standard}
-spec: {rank: 1, blueprints: [refused]}
----
-apiVersion: tenantry.dev/v1
-kind: Blueprint
-metadata: {name: refused}
-spec:
-  scope: tenant
-  resources:
-    - id: namespace
+const REFUSED: &str = r#"    - id: namespace
       kind: kubernetes.object
       spec: {apiVersion: v1, kind: Namespace, metadata: {name: "${tenant.name}"}}
     - id: disk
@@ -74,7 +63,7 @@ fn refusals(plan: &Json) -> Vec<String> {
 #[test]
 fn an_update_that_the_server_would_refuse_is_a_finding_of_the_plan() {
     on_server("an_update_that_the_server_would_refuse_is_a_finding_of_the_plan", async |world| {
-        let estate = Checkout::of(world, "updates", REFUSED, &[("r1", "standard")]);
+        let estate = Checkout::made_of(world, "updates", REFUSED, &[("r1", "standard")]);
         let tenant = world.name("r1");
         estate.expect(0, &["apply", "--auto-approve"]);
         for size in ["3Gi", "1Gi"] {
@@ -96,9 +85,9 @@ fn an_update_that_the_server_would_refuse_is_a_finding_of_the_plan() {
 fn a_creation_that_the_server_would_refuse_is_a_finding_of_the_plan() {
     on_server("a_creation_that_the_server_would_refuse_is_a_finding_of_the_plan", async |world| {
         // Nothing is there yet: the server cannot be asked, and nothing is said.
-        let estate = Checkout::of(world, "creations", &format!("{REFUSED}{MORE}"), &[("r2", "standard")]);
+        let estate = Checkout::made_of(world, "creations", &format!("{REFUSED}{MORE}"), &[("r2", "standard")]);
         assert_eq!(refusals(&json_plan(&estate)), Vec::<String>::new());
-        let estate = Checkout::of(world, "creations", REFUSED, &[("r2", "standard")]);
+        let estate = Checkout::made_of(world, "creations", REFUSED, &[("r2", "standard")]);
         estate.expect(0, &["apply", "--auto-approve"]);
         // A port without a name, of two.
         estate.edit(
@@ -114,15 +103,14 @@ fn a_creation_that_the_server_would_refuse_is_a_finding_of_the_plan() {
         assert!(shown.contains("spec.ports[0].name: Required value"), "{shown}");
         estate.edit("ports: [{port: 80}, {port: 81}]", "ports: [{name: a, port: 80}, {name: b, port: 81}]");
         assert_eq!(refusals(&json_plan(&estate)), Vec::<String>::new());
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
     });
 }
 
 #[test]
 fn what_is_made_in_the_same_plan_is_not_reported_as_missing() {
     on_server("what_is_made_in_the_same_plan_is_not_reported_as_missing", async |world| {
-        let estate = Checkout::of(world, "together", REFUSED, &[("r3", "standard")]);
+        let estate = Checkout::made_of(world, "together", REFUSED, &[("r3", "standard")]);
         estate.expect(0, &["apply", "--auto-approve"]);
         // Into a namespace of the same plan, and of a type that the same plan defines.
         let (group, space) = (format!("{}.example.com", world.name("new")), world.name("later"));
@@ -156,15 +144,14 @@ fn what_is_made_in_the_same_plan_is_not_reported_as_missing() {
         let last = "            spec: {containers: [{name: web, image: \"web:1\"}]}\n";
         estate.edit(last, &format!("{last}{more}"));
         assert_eq!(refusals(&json_plan(&estate)), Vec::<String>::new());
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
     });
 }
 
 #[test]
 fn what_a_changed_definition_may_allow_is_not_reported() {
     on_server("what_a_changed_definition_may_allow_is_not_reported", async |world| {
-        let estate = Checkout::of(world, "defined", REFUSED, &[("r8", "standard")]);
+        let estate = Checkout::made_of(world, "defined", REFUSED, &[("r8", "standard")]);
         let group = format!("{}.example.com", world.name("cogs"));
         let last = "            spec: {containers: [{name: web, image: \"web:1\"}]}\n";
         let more = format!(
@@ -203,7 +190,7 @@ fn what_a_changed_definition_may_allow_is_not_reported() {
 #[test]
 fn what_is_no_longer_immutable_is_replaced_and_says_so() {
     on_server("what_is_no_longer_immutable_is_replaced_and_says_so", async |world| {
-        let estate = Checkout::of(world, "open", REFUSED, &[("r4", "standard")]);
+        let estate = Checkout::made_of(world, "open", REFUSED, &[("r4", "standard")]);
         let path = format!("/api/v1/namespaces/{}/configmaps/settings", world.name("r4"));
         estate.expect(0, &["apply", "--auto-approve"]);
         estate.edit("        immutable: true\n        data: {mode: live}\n", "        data: {mode: changed}\n");
@@ -224,7 +211,7 @@ fn what_is_no_longer_immutable_is_replaced_and_says_so() {
 #[test]
 fn a_field_that_is_left_out_says_what_the_server_sets() {
     on_server("a_field_that_is_left_out_says_what_the_server_sets", async |world| {
-        let estate = Checkout::of(world, "left-out", REFUSED, &[("r5", "standard")]);
+        let estate = Checkout::made_of(world, "left-out", REFUSED, &[("r5", "standard")]);
         let path = format!("/apis/apps/v1/namespaces/{}/deployments/web", world.name("r5"));
         estate.expect(0, &["apply", "--auto-approve"]);
         estate.edit("          replicas: 4\n          minReadySeconds: 7\n", "");
@@ -244,7 +231,7 @@ fn a_field_that_is_left_out_says_what_the_server_sets() {
 #[test]
 fn a_map_that_is_taken_over_whole_is_shown_by_its_fields() {
     on_server("a_map_that_is_taken_over_whole_is_shown_by_its_fields", async |world| {
-        let estate = Checkout::of(world, "whole", REFUSED, &[("r6", "standard")]);
+        let estate = Checkout::made_of(world, "whole", REFUSED, &[("r6", "standard")]);
         let tenant = world.name("r6");
         let last = "            spec: {containers: [{name: web, image: \"web:1\"}]}\n";
         let policy = r#"    - id: firewall
@@ -276,7 +263,7 @@ fn a_map_that_is_taken_over_whole_is_shown_by_its_fields() {
 #[test]
 fn base64_with_line_breaks_comes_out_as_it_was_written() {
     on_server("base64_with_line_breaks_comes_out_as_it_was_written", async |world| {
-        let estate = Checkout::of(world, "wrapped", REFUSED, &[("r7", "standard")]);
+        let estate = Checkout::made_of(world, "wrapped", REFUSED, &[("r7", "standard")]);
         let last = "            spec: {containers: [{name: web, image: \"web:1\"}]}\n";
         let secret = r#"    - id: pair
       kind: kubernetes.object
@@ -291,8 +278,7 @@ fn base64_with_line_breaks_comes_out_as_it_was_written() {
           bytes: "//79\r\n/Pv6\r\n"
 "#;
         estate.edit(last, &format!("{last}{secret}"));
-        estate.expect(0, &["apply", "--auto-approve"]);
-        assert_eq!(estate.plan(), Vec::<String>::new());
+        estate.settle();
         let live = world.get(&format!("/api/v1/namespaces/{}/secrets/pair", world.name("r7"))).await;
         assert_eq!(live["data"], json!({"text": "Zmlyc3QgbGluZQpzZWNvbmQgbGluZQo=", "bytes": "//79/Pv6"}));
     });
@@ -302,7 +288,7 @@ fn base64_with_line_breaks_comes_out_as_it_was_written() {
 fn a_field_of_another_manager_is_a_finding_of_the_plan() {
     on_server("a_field_of_another_manager_is_a_finding_of_the_plan", async |world| {
         let estate =
-            Checkout::of(world, "owned", &REFUSED.replace("          replicas: 4\n", ""), &[("r9", "standard")]);
+            Checkout::made_of(world, "owned", &REFUSED.replace("          replicas: 4\n", ""), &[("r9", "standard")]);
         let tenant = world.name("r9");
         estate.expect(0, &["apply", "--auto-approve"]);
         let scaled = json!({

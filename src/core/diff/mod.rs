@@ -200,6 +200,13 @@ pub fn diff(known: &Known<'_>) -> Verdict {
     };
     let replaces = lost.iter().any(|capture| capture.replaces)
         || differences.iter().any(|difference| desired.kind.is_immutable(&desired.spec, &difference.pointer));
+    // A replacement deletes what is there.
+    if replaces
+        && !adopts
+        && let Ownership::NotOurs(cause) = ownership::of_deleted(&known.claim(), present)
+    {
+        return Verdict::Blocked(Hindrance::NotOurs { cause });
+    }
     // Taking over what is there is one thing, destroying it another.
     if adopts && replaces {
         let fields = differences.iter().map(|difference| difference.pointer.clone()).collect();

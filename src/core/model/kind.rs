@@ -225,8 +225,8 @@ pub enum MarkPlace {
     /// On the resource itself, but on some servers only by a second request: what a run began to make, and did not mark
     /// before it ended, is its own.
     TargetAfterwards,
-    /// On the resource itself, in a field that its tools replace as a whole: whoever sets tags or a description by hand takes
-    /// the mark away with it, so that what is on record stays ours without one.
+    /// On the resource itself, in a field that other tools replace as a whole, such as tags or a description. Whoever sets the
+    /// field by hand removes the mark, so a recorded resource stays ours without a mark.
     TargetShared,
     /// In the inventory, because the target has no room for one.
     Inventory,

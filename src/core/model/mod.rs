@@ -3,6 +3,7 @@
 pub mod address;
 pub mod clear;
 pub mod config;
+pub mod deferred;
 pub mod document;
 pub mod kind;
 pub mod mark;

@@ -80,8 +80,8 @@ pub struct Present {
     /// Why the target would refuse the update that makes it as desired, in its own words and one sentence, if it was asked
     /// without writing anything. It says nothing of a replacement.
     pub refused: Option<Arc<str>>,
-    /// The target's own version of what was observed, which a writer of the same provider may bind its write to instead of
-    /// looking again.
+    /// The target's own version of what was observed. A writer of the same provider may require this version for its write,
+    /// and then need not read the resource again.
     pub version: Option<Arc<str>>,
 }
 

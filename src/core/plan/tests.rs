@@ -124,6 +124,7 @@ fn a_mark_that_goes_with_what_is_set_by_hand_is_drift() {
             "acme/b": {"kind": "test.space", "name": "b", "size": 1},
             "acme/c": {"kind": "test.user", "name": "c", "size": 1},
             "acme/d": {"kind": "test.user", "name": "d"},
+            "acme/g": {"kind": "test.space", "name": "g", "region": "eu"},
         },
         "recorded": {
             "acme/a": {"kind": "test.user", "name": "a", "size": 1},
@@ -131,6 +132,7 @@ fn a_mark_that_goes_with_what_is_set_by_hand_is_drift() {
             "acme/c": {"kind": "test.user", "name": "c", "size": 1},
             "acme/e": {"kind": "test.user", "name": "e"},
             "acme/f": {"kind": "test.space", "name": "f"},
+            "acme/g": {"kind": "test.space", "name": "g", "region": "us"},
         },
         "there": [
             {"kind": "test.user", "name": "a", "size": 2},
@@ -139,8 +141,9 @@ fn a_mark_that_goes_with_what_is_set_by_hand_is_drift() {
             {"kind": "test.user", "name": "d"},
             {"kind": "test.user", "name": "e"},
             {"kind": "test.space", "name": "f"},
+            {"kind": "test.space", "name": "g", "region": "us"},
         ],
-        "approved": ["acme/e", "acme/f"],
+        "approved": ["acme/e", "acme/f", "acme/g"],
     })), @r#"
         update acme/a (drift, changedOutside) /size: 2 → 1
         update acme/b (drift, changedOutside) /size: 2 → 1
@@ -148,6 +151,7 @@ fn a_mark_that_goes_with_what_is_set_by_hand_is_drift() {
         delete acme/e (pending, notWanted)
         blocked acme/d (TY0401) {"code":"notOurs","cause":{"code":"unmarked"}}
         blocked acme/f (TY0415) {"code":"unwantedNotOurs","cause":{"code":"markGone"}}
+        blocked acme/g (TY0401) {"code":"notOurs","cause":{"code":"markGone"}}
     "#);
 }
 

@@ -114,7 +114,7 @@ impl Finding {
             desired.iter().map(|wanted| live.iter().position(|there| same(wanted, there))).collect();
         let mut free: Vec<bool> = (0..live.len()).map(|at| !found.contains(&Some(at))).collect();
         let is_there = |was: &Value| live.iter().any(|there| same(was, there));
-        // Also of what is no longer desired: it would be taken away, had nobody edited it.
+        // An edited item that is no longer desired counts too: the apply would have removed it under its old key.
         let mut made = vec![None; applied.len()];
         for (index, was) in applied.iter().enumerate().filter(|(_, was)| !is_there(was)) {
             let is_new = |there: &Value| !applied.iter().any(|was| same(was, there));

@@ -7,7 +7,8 @@
 //! read/       lists → observations: a fixed number of requests for each type, whatever the number of tenants
 //! write/      steps → server-side apply, deletion     apply   the one request that both halves send
 //! conflict    fields of other managers      edited    items of lists whose key somebody edited
-//! trial, refused   what a dry run is refused for      version   what a write has to know of what was observed
+//! trial       a dry run of an object under another name      refused   the reasons for which a dry run is refused
+//! version     the observed version of an object, which a write requires
 //! files/      the same objects as files of a folder, for GitOps
 //! inventory/  everything in a cluster's namespaces, for an import
 //! owned       which fields are ours, as the server has it on record

@@ -1,9 +1,17 @@
 //! The command line: commands, arguments and options.
 
+mod edits;
+mod import;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
+
+pub use self::edits::{Edit, EditInto, Event, New};
+pub use self::import::Import;
+#[cfg(feature = "kubernetes")]
+pub use self::import::{ImportFrom, ImportInto, ImportKubernetes, ImportManifests};
 
 use super::complete;
 use super::error::{Exit, Failure};
@@ -215,70 +223,6 @@ pub struct Init {
     pub name: Option<String>,
 }
 
-/// Where an edit is written.
-#[derive(Debug, Args)]
-pub struct EditInto {
-    /// Commit it to this branch, which is created if it does not exist. Work tree and index stay as they are.
-    #[arg(long, value_name = "NAME", conflicts_with = "commit")]
-    pub branch: Option<String>,
-    /// Commit it to the branch that is checked out. The file must have no uncommitted changes.
-    #[arg(long)]
-    pub commit: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct New {
-    /// The company's name as people write it.
-    #[arg(value_name = "NAME")]
-    pub company: String,
-    /// Further fields, such as quotas.users=200 or values.region=eu.
-    #[arg(value_name = "FIELD=VALUE")]
-    pub fields: Vec<String>,
-    /// The tenant's id; by default made of the company's name and a random suffix.
-    #[arg(long, value_name = "ID")]
-    pub id: Option<String>,
-    /// Its tier; may be left out if there is only one.
-    #[arg(long, value_name = "NAME")]
-    pub tier: Option<String>,
-    /// Its phase: trial, active or suspended.
-    #[arg(long, value_name = "PHASE", default_value = "active", value_parser = phase)]
-    pub phase: tenantry_core::model::document::Phase,
-    #[command(flatten)]
-    pub into: EditInto,
-}
-
-/// A phase that a tenant can begin in.
-fn phase(text: &str) -> Result<tenantry_core::model::document::Phase, String> {
-    let phase = tenantry_core::model::document::Phase::named(text).filter(|phase| phase.may_follow(None));
-    phase.ok_or_else(|| "a tenant begins in the phase trial, active or suspended".to_owned())
-}
-
-#[derive(Debug, Args)]
-pub struct Edit {
-    /// The tenant's name.
-    pub tenant: String,
-    /// FIELD=VALUE sets a field, FIELD- removes it: tier=enterprise, quotas.users=200, values.regions=[eu, us], features-.
-    #[arg(value_name = "FIELD=VALUE", required = true)]
-    pub fields: Vec<String>,
-    #[command(flatten)]
-    pub into: EditInto,
-}
-
-#[derive(Debug, Args)]
-pub struct Event {
-    /// The file with the event as it was received; `-` for stdin.
-    pub file: PathBuf,
-    /// The value of the request's header `Stripe-Signature`, or a signature of the same form of an event in the generic form.
-    #[arg(long, value_name = "HEADER", env = "TENANTRY_EVENT_SIGNATURE", conflicts_with = "unsigned")]
-    pub signature: Option<String>,
-    /// Take an event in the generic form without a signature.
-    #[arg(long)]
-    pub unsigned: bool,
-    /// The branch to commit to, which is created if it does not exist. It must not be checked out.
-    #[arg(long, value_name = "NAME", default_value = "tenantry/events")]
-    pub branch: String,
-}
-
 /// The tenants that a command is applied to.
 #[derive(Debug, Default, Args)]
 pub struct Selection {
@@ -426,83 +370,6 @@ pub struct History {
     /// before.
     #[arg(long, value_name = "LENGTH:HASH", requires = "verify")]
     pub head: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-pub struct Import {
-    /// Restore a lost store: record the resources in the targets that carry the mark of this estate and environment. Writes
-    /// nothing to any target.
-    #[arg(long)]
-    pub inventory: bool,
-    /// With `--inventory`: do not ask.
-    #[arg(long, requires = "inventory")]
-    pub auto_approve: bool,
-    #[cfg(feature = "kubernetes")]
-    #[command(subcommand)]
-    pub from: Option<ImportFrom>,
-}
-
-#[cfg(feature = "kubernetes")]
-#[derive(Debug, Subcommand)]
-pub enum ImportFrom {
-    /// From a folder of Kubernetes manifests, with one folder or one namespace for each tenant.
-    Manifests(ImportManifests),
-    /// From a live cluster, which is only read: each namespace becomes a tenant.
-    Kubernetes(ImportKubernetes),
-}
-
-#[cfg(feature = "kubernetes")]
-#[derive(Debug, Args)]
-pub struct ImportManifests {
-    /// The folder of manifests, which is only read.
-    pub folder: PathBuf,
-    #[command(flatten)]
-    pub into: ImportInto,
-}
-
-#[cfg(feature = "kubernetes")]
-#[derive(Debug, Args)]
-pub struct ImportKubernetes {
-    #[command(flatten)]
-    pub cluster: ImportCluster,
-    /// Only namespaces whose name matches; `*` matches any characters. May be repeated. Without it, all namespaces except those
-    /// of the cluster itself (default, kube-…), which must be named.
-    #[arg(long, value_name = "GLOB")]
-    pub namespace: Vec<String>,
-    /// Only namespaces whose labels match, such as `team=red,stage!=test`.
-    #[arg(long, value_name = "LABELS")]
-    pub selector: Option<String>,
-    #[command(flatten)]
-    pub into: ImportInto,
-}
-
-/// The cluster to import from.
-#[cfg(feature = "kubernetes")]
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-pub struct ImportCluster {
-    /// The cluster of a target of the estate, in the environment of `--env`.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["kubeconfig", "context"])]
-    pub target: Option<String>,
-    /// The kubeconfig of the cluster; the user's own if only `--context` is given.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; the current one by default.
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-}
-
-/// Where an import writes the estate.
-#[cfg(feature = "kubernetes")]
-#[derive(Debug, Args)]
-pub struct ImportInto {
-    /// Where to write the estate; the estate's own folder by default. Existing files are not overwritten.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Name of the estate, if there is no tenantry.toml yet. The folder's name if absent.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]
