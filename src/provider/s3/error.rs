@@ -86,11 +86,11 @@ impl Failed for Failure {
             {
                 ErrorClass::Throttled { retry_after: None }
             }
-            // Something else is under way in the bucket.
+            // Something else is under way in the bucket, or a part of the server does not know yet that it was made.
             Self::Refused { code, .. }
                 if matches!(
                     code.as_str(),
-                    "OperationAborted" | "ConditionalRequestConflict" | "ConcurrentModification"
+                    "OperationAborted" | "ConditionalRequestConflict" | "ConcurrentModification" | "NoSuchBucket"
                 ) =>
             {
                 ErrorClass::Retryable
@@ -141,6 +141,7 @@ mod tests {
         assert_eq!(class(503, "SlowDown"), ErrorClass::Throttled { retry_after: None });
         assert_eq!(class(400, "Throttling"), ErrorClass::Throttled { retry_after: None });
         assert_eq!(class(409, "OperationAborted"), ErrorClass::Retryable);
+        assert_eq!(class(404, "NoSuchBucket"), ErrorClass::Retryable);
         assert_eq!(class(409, "BucketAlreadyExists"), ErrorClass::Conflict);
         assert_eq!(class(500, "InternalError"), ErrorClass::Retryable);
         assert_eq!(class(501, "NotImplemented"), ErrorClass::Fatal);
