@@ -322,7 +322,7 @@ fn a_run_that_was_stopped_in_a_transaction_commits_nothing_when_it_goes_on() {
 
 /// Each tenant has one of three schemas, and a grant of a role that all share. `shift` says who has which.
 fn write_rotation(folder: &Path, shift: usize) {
-    let config = "[estate]\nname = \"rotation\"\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
+    let config = "[estate]\nname = \"rotation\"\n[offboarding]\nretention_days = 0\nmin_retention_days = 0\n[secrets]\nidentity = \"env:TENANTRY_AGE_IDENTITY\"\n\
          [targets.main]\nprovider = \"postgres\"\nsandbox = true\nurl = \"env:TENANTRY_POSTGRES_URL\"\n";
     let mut documents = r#"apiVersion: tenantry.dev/v1
 kind: Tier

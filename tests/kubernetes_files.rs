@@ -78,6 +78,7 @@ fn desired(address: &str, spec: Map) -> Desired {
         spec: kind().normal(&spec),
         sensitive: Arc::default(),
         protect: false,
+        optional: false,
         adopt: false,
         depends_on: Vec::new(),
         previously: Vec::new(),

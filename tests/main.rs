@@ -21,6 +21,7 @@ mod import;
 mod inventory;
 mod kubernetes;
 mod kubernetes_files;
+mod lifecycle;
 mod mysql;
 mod notices;
 mod plan;

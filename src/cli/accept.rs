@@ -16,10 +16,9 @@ use tenantry_core::desired::{Provenance, Written};
 use tenantry_core::diagnostics::{FileId, Origin, SourceFiles};
 use tenantry_core::drift::{Drift, Drifted, State};
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::resource::Inventory;
 use tenantry_core::model::value::{Value, readable_pointer};
 use tenantry_core::plan::{Change, FieldChange, sensitive};
-use tenantry_engine::observe::by_address;
+use tenantry_engine::plan::Recorded;
 use tenantry_render::words::count;
 use tenantry_source::edit;
 use tenantry_store::contract::Store;
@@ -51,9 +50,9 @@ pub async fn run(
     drift: &Drift<'_>,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let inventory = by_address(store.inventory().await?);
+    let recorded = Recorded::of(store).await?;
     let chosen = chosen(addresses, drift)?;
-    let (accepted, mut left) = look(session, &inventory, |all| decide(all, session, &chosen))?;
+    let (accepted, mut left) = look(session, &recorded, |all| decide(all, session, &chosen))?;
     let mut edits = Edits::default();
     let mut documents: BTreeMap<(FileId, u32), Vec<edit::Change>> = BTreeMap::new();
     for accepted in &accepted {
@@ -70,7 +69,7 @@ pub async fn run(
     let place = Place::folder(global);
     if !edits.is_empty() {
         let after = place.check(&edits, output)?;
-        prove(&after, &inventory, &accepted)?;
+        prove(&after, &recorded, &accepted)?;
         place.write(&edits, "", session)?;
     }
     left.sort_by(|a, b| (a.address, &a.field).cmp(&(b.address, &b.field)));
@@ -99,13 +98,9 @@ fn chosen<'p, 'd>(addresses: &[String], drift: &'d Drift<'p>) -> Result<Vec<&'d 
     addresses.iter().map(find).collect()
 }
 
-fn look<T>(
-    session: &Session,
-    inventory: &Inventory,
-    look: impl FnOnce(&Provenance<'_, '_>) -> T,
-) -> Result<T, Failure> {
+fn look<T>(session: &Session, recorded: &Recorded, look: impl FnOnce(&Provenance<'_, '_>) -> T) -> Result<T, Failure> {
     let (estate, targets) = (&session.estate, session.targets());
-    tenantry_engine::plan::explain(estate, &targets, inventory, session.now, session.threads, look)
+    tenantry_engine::plan::explain(estate, &targets, recorded, session.now, session.threads, look)
         .map_err(|diagnostics| Failure::diagnostics(diagnostics, session.files.clone()))
 }
 
@@ -200,8 +195,8 @@ fn has_expression(value: Option<&Value>) -> bool {
 }
 
 /// Whether the estate asks, after the edit, for exactly what is there.
-fn prove(after: &Session, inventory: &Inventory, accepted: &[Accepted<'_>]) -> Result<(), Failure> {
-    let wrong = look(after, inventory, |all| {
+fn prove(after: &Session, recorded: &Recorded, accepted: &[Accepted<'_>]) -> Result<(), Failure> {
+    let wrong = look(after, recorded, |all| {
         let wanted = |accepted: &&Accepted<'_>| {
             let desired = all.owners().iter().flat_map(|owner| &owner.resources);
             let desired = desired.into_iter().find(|desired| desired.address == *accepted.address);

@@ -14,8 +14,8 @@ use super::session::target_forms;
 use super::system;
 use tenantry_core::model::document::Estate;
 use tenantry_core::model::names::Name;
-use tenantry_core::model::resource::Inventory;
 use tenantry_core::resolve;
+use tenantry_engine::plan::Recorded;
 use tenantry_engine::targets::Targets;
 use tenantry_sandbox::{Mode, Sandbox, World};
 
@@ -120,6 +120,6 @@ fn all_addresses(estate: &Estate) -> Vec<String> {
     };
     let threads = tenantry_source::Options::default().threads;
     let (owners, _) =
-        tenantry_engine::plan::desired_beside(estate, &targets, &Inventory::default(), system::now(), threads);
+        tenantry_engine::plan::desired_beside(estate, &targets, &Recorded::default(), system::now(), threads);
     owners.iter().flat_map(|owner| &owner.resources).map(|desired| desired.address.to_string()).collect()
 }

@@ -10,19 +10,19 @@ use super::output::{self, Output};
 use super::session::Session;
 use tenantry_core::desired::Console;
 use tenantry_core::model::value::Value;
-use tenantry_engine::observe::by_address;
+use tenantry_engine::plan::Recorded;
 use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, command: &arguments::Console, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let owner = session.owner(&command.owner)?;
-    let inventory = by_address(session.store().await?.inventory().await?);
+    let recorded = Recorded::of(&*session.store().await?).await?;
     let targets = session.targets();
     // A terminal keeps nothing; a file or a log does.
     let masks = !output.is_seen_only();
     let given = (!command.expressions.is_empty()).then_some(command.expressions.as_slice());
     let (time, subject) = ((session.now, session.threads), (&owner, masks));
-    let answered = tenantry_engine::plan::console(&session.estate, &targets, &inventory, time, subject, |console| {
+    let answered = tenantry_engine::plan::console(&session.estate, &targets, &recorded, time, subject, |console| {
         let console = console.ok_or_else(|| session.owner(&command.owner).err());
         match (console, given) {
             (Ok(console), Some(expressions)) => each(console, expressions.iter().cloned().map(Ok), false, output),

@@ -17,6 +17,7 @@ use super::session::Session;
 use super::system;
 use tenantry_core::diagnostics::nearest;
 use tenantry_core::drift::{self, Drift, Drifted, json};
+use tenantry_core::lifecycle::{self, TenantRecords};
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::Phase;
 use tenantry_core::plan::{Plan, Work};
@@ -62,7 +63,7 @@ pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -
         let run = metrics::Run {
             at: seconds_of(end),
             seconds,
-            tenants: &tenants(&session),
+            tenants: &tenants(&session, &store.tenants().await?),
             applied: store.last(JournalEvent::RunEnded).await?.map(|entry| seconds_of(entry.at)),
         };
         save(path, &metrics::file(&drift, &run))?;
@@ -148,10 +149,13 @@ fn owners(session: &Session) -> impl Iterator<Item = Owner> {
 }
 
 /// The number of tenants by tier and phase.
-fn tenants(session: &Session) -> BTreeMap<(String, Phase), usize> {
+fn tenants(session: &Session, records: &TenantRecords) -> BTreeMap<(String, Phase), usize> {
+    let lives = lifecycle::lives(&session.estate, session.times(records));
     let mut tenants = BTreeMap::new();
     for tenant in &session.estate.tenants {
-        *tenants.entry((tenant.spec.tier.to_string(), tenant.spec.phase)).or_default() += 1;
+        let life = lives.get(tenant.metadata.name.as_str());
+        let phase = life.map_or(tenant.spec.phase, |life| life.phase);
+        *tenants.entry((tenant.spec.tier.to_string(), phase)).or_default() += 1;
     }
     tenants
 }

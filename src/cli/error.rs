@@ -151,6 +151,8 @@ impl From<EngineError> for Failure {
                 .help("add an Approval to the repository for what the guard refuses; nothing was written"),
             EngineError::SecretsUnread => Self::new(Exit::Refused, message)
                 .help("plan again where the identity that opens the secret store is at hand; nothing was written"),
+            EngineError::MadeForLater { .. } => Self::new(Exit::Refused, message)
+                .help("plan again without `--now`, or rehearse with `--sandbox`; nothing was written"),
             EngineError::OtherEstate { .. } => Self::new(Exit::Error, message)
                 .help("apply the plan to the estate and environment that it was made for"),
             EngineError::OtherJournal { .. } => Self::new(Exit::Stale, message).help(

@@ -10,7 +10,7 @@ use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::Desired;
 use tenantry_core::model::value::{Value, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK};
-use tenantry_engine::observe::by_address;
+use tenantry_engine::plan::Recorded;
 use tenantry_render::difference::in_one_line;
 use tenantry_render::explain::{self, Commit, Explanation, Field, Line};
 use tenantry_source::Blame;
@@ -18,11 +18,11 @@ use tenantry_store::OpenMode;
 
 pub async fn run(global: &Global, command: &arguments::Explain, output: &Output) -> Result<Exit, Failure> {
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
-    let inventory = by_address(session.store().await?.inventory().await?);
+    let recorded = Recorded::of(&*session.store().await?).await?;
     let targets = session.targets();
     let mut blame = Blame::new(&global.estate, global.rev.as_deref());
     let explanation =
-        tenantry_engine::plan::explain(&session.estate, &targets, &inventory, session.now, session.threads, |all| {
+        tenantry_engine::plan::explain(&session.estate, &targets, &recorded, session.now, session.threads, |all| {
             let (desired, field) = find(&command.subject, all.owners())?;
             let found = all.explain(&desired.address).ok_or_else(|| unknown(&command.subject, all.owners()))?;
             let mut line = |origin: Origin| line(&session, &mut blame, origin);

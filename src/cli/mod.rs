@@ -41,6 +41,7 @@ mod show;
 mod store;
 mod system;
 mod target;
+mod tombstone;
 mod unlock;
 mod validate;
 mod version;

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::output::Stderr;
 use super::system;
 use tenantry_core::diagnostics::SourceFiles;
+use tenantry_core::lifecycle::{TenantRecords, Times};
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::Estate;
 use tenantry_core::model::kind::Catalogue;
@@ -169,6 +170,11 @@ impl Session {
     }
 
     /// The targets of the environment. Nothing is connected yet.
+    /// What the lives of the estate's tenants depend on.
+    pub fn times<'a>(&'a self, records: &'a TenantRecords) -> Times<'a> {
+        Times { records, offboarding: &self.environment.offboarding, now: self.now }
+    }
+
     pub fn targets(&self) -> Targets<'_> {
         Targets {
             environment: &self.environment,

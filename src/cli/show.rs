@@ -10,14 +10,17 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::plan;
 use super::session::Session;
+use super::tombstone::Tombstone;
 use tenantry_core::diagnostics::has_errors;
+use tenantry_core::lifecycle;
 use tenantry_core::model::address::Owner;
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::{Applied, Desired};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_core::plan::sensitive;
 use tenantry_core::resolve;
-use tenantry_engine::observe::by_address;
+use tenantry_engine::plan::Recorded;
 use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;
@@ -38,9 +41,11 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     }
     let session = Session::open(global, OpenMode::ReadOnly, output)?;
     let targets = session.targets();
-    let inventory = by_address(session.store().await?.inventory().await?);
+    let store = session.store().await?;
+    let recorded = Recorded::of(&*store).await?;
+    let inventory = &recorded.inventory;
     let (owners, diagnostics) =
-        tenantry_engine::plan::desired_beside(&session.estate, &targets, &inventory, session.now, session.threads);
+        tenantry_engine::plan::desired_beside(&session.estate, &targets, &recorded, session.now, session.threads);
     if has_errors(&diagnostics) {
         return Err(Failure::diagnostics(diagnostics, session.files));
     }
@@ -63,8 +68,19 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
         return Ok(Exit::Done);
     }
     let mut ignored = Vec::new();
-    let resolved = resolve::resolve(&session.estate, &mut ignored);
-    let Some(tenant) = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject) else {
+    let times = session.times(&recorded.tenants);
+    let resolved = resolve::resolve(&session.estate, times, &mut ignored);
+    let found = resolved.tenants.iter().find(|tenant| tenant.document.metadata.name.as_str() == subject);
+    let is_gone = recorded.tenants.get(subject).is_some_and(|record| record.phase == Phase::Deleted);
+    if is_gone && found.is_none_or(|tenant| tenant.phase() == Phase::Deleted) {
+        let tombstone = Tombstone::of(&subject.into(), &*store).await?;
+        match output.is_json() {
+            true => output.json(&tombstone)?,
+            false => output.data(|out| tombstone.write(out))?,
+        }
+        return Ok(Exit::Done);
+    }
+    let Some(tenant) = found else {
         let tenants = session.estate.tenants.iter().map(|tenant| tenant.metadata.name.to_string());
         let addresses = owners.iter().flat_map(|owner| &owner.resources).map(|desired| desired.address.to_string());
         // An address is near to many names, and a name to none that is as long.
@@ -83,16 +99,28 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
     if !output.is_seen_only() {
         value = sensitive::mask_contacts(value);
     }
+    let record = lifecycle::record_of(tenant.document, &recorded.tenants);
+    let ranks = |name: &str| {
+        let tier = session.estate.tiers.iter().find(|tier| tier.metadata.name.as_str() == name)?;
+        Some(tier.spec.rank)
+    };
+    let state = lifecycle::state(&tenant.life, record, tenant.tier.metadata.name.as_str(), &ranks);
+    let steps = store.open_steps().await?.iter().filter(|step| step.address.owner == owner).count();
+    let waits = lifecycle::waits(&tenant.life, state, steps, session.now);
     if output.is_json() {
         let resources: Vec<_> = resources
             .iter()
             .map(|desired| json!({"address": desired.address, "kind": desired.kind.name, "target": desired.target, "identity": desired.identity, "applied": inventory.contains_key(&desired.address)}))
             .collect();
-        output.json(&json!({"tenant": value, "resources": resources}))?;
+        output.json(&json!({"tenant": value, "state": state, "waitsFor": waits, "resources": resources}))?;
         return Ok(Exit::Done);
     }
     output.data(|out| {
         writeln!(out, "{}", Label::Heading.paint(subject))?;
+        writeln!(out, "  state: {state}")?;
+        if let Some(waits) = &waits {
+            writeln!(out, "  waits for: {}", words::waits(waits))?;
+        }
         value_lines(out, &value, 1)?;
         writeln!(out)?;
         writeln!(out, "{}", Label::Heading.paint(words::count(resources.len(), "resource")))?;
@@ -113,6 +141,7 @@ fn value_lines(out: &mut Page<'_>, value: &Value, depth: usize) -> std::io::Resu
         match value {
             Value::Map(map) if map.is_empty() => {}
             Value::List(items) if items.is_empty() => {}
+            Value::Null => {}
             Value::Map(_) => {
                 writeln!(out, "{indent}{key}:")?;
                 value_lines(out, value, depth + 1)?;

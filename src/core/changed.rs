@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::desired::OwnerResources;
 use crate::model::address::{Address, Owner};
-use crate::model::document::{ApprovalSpec, Document, Estate, Terms};
+use crate::model::document::{ApprovalSpec, Document, Estate, TenantSpec, Terms};
 use crate::model::names::Name;
 use crate::model::resource::Desired;
 use crate::policy;
@@ -43,15 +43,21 @@ pub fn between(before: Side<'_>, after: Side<'_>) -> Changed {
     }
     touched.extend(new.keys().filter(|address| !old.contains_key(*address)).map(|address| address.owner.clone()));
     // Where nothing is asked for any more, a phase still has to be reached.
-    let phases = |side: Side<'_>| -> HashMap<Owner, (_, _, Vec<_>)> {
+    let phases = |side: Side<'_>| -> HashMap<Owner, (_, _, _, Vec<_>)> {
         let tenants = side.estate.tenants.iter();
         let mut terms = Terms::of(side.estate);
+        let ends: HashMap<&str, _> =
+            side.estate.tiers.iter().map(|tier| (tier.metadata.name.as_str(), tier.spec.on_trial_end)).collect();
         tenants
             .map(|tenant| {
                 let previously = tenant.metadata.previously.iter().map(Name::shared).collect();
                 let name = tenant.metadata.name.shared();
                 let terms = terms.remove(&name);
-                (Owner::Tenant(name), (tenant.spec.phase, terms, previously))
+                let TenantSpec { phase, trial_ends, suspension, deletion, legal_hold, reuse_name, .. } =
+                    tenant.spec.clone();
+                let life = (phase, trial_ends, suspension, deletion, legal_hold, reuse_name);
+                let end = ends.get(tenant.spec.tier.as_str()).copied();
+                (Owner::Tenant(name), (life, end, terms, previously))
             })
             .collect()
     };
@@ -69,8 +75,20 @@ fn wanted(side: Side<'_>) -> HashMap<&Address, &Desired> {
 
 /// Everything but the place where it is declared.
 fn asks_for_the_same(one: &Desired, other: &Desired) -> bool {
-    let Desired { address, kind, target, identity, spec, sensitive, protect, adopt, depends_on, previously, origin: _ } =
-        one;
+    let Desired {
+        address,
+        kind,
+        target,
+        identity,
+        spec,
+        sensitive,
+        protect,
+        optional,
+        adopt,
+        depends_on,
+        previously,
+        origin: _,
+    } = one;
     *address == other.address
         && kind.name == other.kind.name
         && *target == other.target
@@ -78,6 +96,7 @@ fn asks_for_the_same(one: &Desired, other: &Desired) -> bool {
         && *spec == other.spec
         && *sensitive == other.sensitive
         && *protect == other.protect
+        && *optional == other.optional
         && *adopt == other.adopt
         && *depends_on == other.depends_on
         && *previously == other.previously

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::desired::OwnerResources;
 use super::diagnostics::{FileId, Origin, Span};
 use super::fingerprint::Systems;
+use super::lifecycle::{Life, TenantRecord};
 use super::model::address::{Address, Owner};
 use super::model::config::LimitsTable;
 use super::model::document::{ApprovalSpec, Document, Phase};
@@ -104,6 +105,7 @@ pub fn desired(catalogue: &Catalogue, at: &str, json: &Json) -> Desired {
         spec,
         sensitive: Arc::default(),
         protect: false,
+        optional: false,
         adopt: json["adopt"] == true,
         depends_on: list(&json["needs"]),
         previously: list(&json["was"]),
@@ -202,7 +204,8 @@ pub fn plan(world: &Json) -> Plan {
             (Arc::from(tenant.as_str()), phase)
         }))
         .collect();
-    let applied_phases = phases.keys().map(|tenant| (tenant.clone(), Phase::Active)).collect();
+    let records = phases.keys().map(|tenant| (tenant.clone(), TenantRecord::of_phase(Phase::Active))).collect();
+    let lives = phases.iter().map(|(tenant, phase)| (tenant.clone(), life(*phase))).collect();
     let estate: Arc<str> = "shop".into();
     build(&Inputs {
         estate: &estate,
@@ -214,11 +217,11 @@ pub fn plan(world: &Json) -> Plan {
         limits: &LimitsTable::default(),
         approvals: &approvals(&world["approved"], &world["allow"]),
         desired: &owners,
-        phases: &phases,
+        lives: &lives,
+        why: &BTreeMap::new(),
         renamed: &BTreeMap::new(),
-        applied_phases: &applied_phases,
+        records: &records,
         terms: &BTreeMap::new(),
-        applied_terms: &BTreeMap::new(),
         inventory: &inventory,
         begun: &begun,
         unfinished: &unfinished,
@@ -234,6 +237,20 @@ pub fn plan(world: &Json) -> Plan {
         threads: 1,
         place: &|_, _| None,
     })
+}
+
+/// The life of a tenant that entered its phase long ago.
+fn life(phase: Phase) -> Life {
+    Life {
+        phase,
+        by_itself: None,
+        since: jiff::Timestamp::MIN,
+        trial_ends: None,
+        deletion_due: Some(jiff::Timestamp::MIN),
+        retention_days: 0,
+        hold: None,
+        is_gone: false,
+    }
 }
 
 fn approvals(addresses: &Json, allow: &Json) -> Vec<Document<ApprovalSpec>> {

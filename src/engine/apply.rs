@@ -30,9 +30,9 @@ use super::verify::{Verified, verify};
 use tenantry_core::diff::{Difference, Update};
 use tenantry_core::model::address::Address;
 use tenantry_core::model::resource::Present;
+use tenantry_core::model::time;
 use tenantry_core::outcome::{Outcome, Stale};
 use tenantry_core::plan::{Action, Cause, Change, FieldChange, Granted, Plan, Reason, Work, json};
-use tenantry_core::policy;
 use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 
 /// Applies a plan.
@@ -41,7 +41,7 @@ use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 /// If nothing could be done: the plan is refused or of another estate, a lock is held, or the store does not work.
 pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let Request { plan, targets, store, secrets, actor, holder, now, clock, cancel, progress } = request;
-    check_plan(plan, targets, *now)?;
+    check_plan(plan, targets, *now, clock())?;
     if let Some(head) = &plan.journal
         && !store.contains(head).await?
     {
@@ -162,7 +162,10 @@ fn brought_to_wish((change, update): (&Change, Update)) -> (Change, Present) {
     (Change { work, generation, cause: Cause::Unfinished, reason: Reason::WriteUnfinished, ..change.clone() }, present)
 }
 
-fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), EngineError> {
+/// How much later the clock of the machine may be that a plan was made on.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
+fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp, clock: Timestamp) -> Result<(), EngineError> {
     let environment = targets.environment;
     let called = |estate: &str, environment: Option<&str>| match environment {
         Some(environment) => format!("estate `{estate}`, environment `{environment}`"),
@@ -183,11 +186,16 @@ fn check_plan(plan: &Plan, targets: &Targets<'_>, now: Timestamp) -> Result<(), 
     if plan.is_refused() {
         return Err(EngineError::Refused);
     }
+    // What is due on a later day must not be done today.
+    let made_for: Option<Timestamp> = plan.created_at.parse().ok();
+    if !plan.simulated && made_for.is_none_or(|time| time > clock.checked_add(CLOCKS_DIFFER).unwrap_or(clock)) {
+        return Err(EngineError::MadeForLater { time: plan.created_at.to_string() });
+    }
     if plan.secrets_unread {
         return Err(EngineError::SecretsUnread);
     }
     for (name, Granted { expires, .. }) in &plan.approvals {
-        if policy::expiry(expires).is_none_or(|until| now >= until) {
+        if time::until(expires).is_none_or(|end| now >= end) {
             return Err(EngineError::ApprovalExpired { name: name.to_string(), expires: expires.to_string() });
         }
     }

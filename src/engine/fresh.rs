@@ -263,6 +263,7 @@ pub fn desired_of(change: &Change, catalogue: &Catalogue) -> Option<Desired> {
         spec,
         sensitive: change.sensitive.as_slice().into(),
         protect: change.protected,
+        optional: false,
         adopt: change.action() == Action::Adopt,
         depends_on: change.depends_on.clone(),
         previously: change.renamed_from.iter().cloned().collect(),

@@ -39,6 +39,8 @@ pub enum EngineError {
     Refused,
     #[error("the plan was made without the secret store, so it is not known which secrets were changed or lost")]
     SecretsUnread,
+    #[error("the plan was made for {time}, which is later than now; only the sandbox goes ahead of the clock")]
+    MadeForLater { time: String },
     #[error("the plan was made for {made}, but this is {here}")]
     OtherEstate { made: String, here: String },
     #[error("the journal of the store at {location} does not have the {length} entries that the plan was made with")]

@@ -13,13 +13,14 @@ use tenantry_core::changed::{self, Changed, Side};
 use tenantry_core::desired::{self, Blueprints, Console, Outputs, OwnerResources, Provenance};
 use tenantry_core::diagnostics::{self, Diagnostic, codes};
 use tenantry_core::fingerprint::Systems;
+use tenantry_core::lifecycle::{Life, TenantRecords, Times};
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::model::document::{Estate, Phase, Terms};
+use tenantry_core::model::document::{Estate, Terms};
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Inventory, TargetName};
 use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
-use tenantry_core::plan::{Action, Change, Place, Plan};
+use tenantry_core::plan::{Action, Change, Place, Plan, Why};
 use tenantry_core::resolve::{self, Resolved};
 use tenantry_core::rules::{self, RuleSet};
 use tenantry_provider::contract::Trial;
@@ -48,10 +49,32 @@ pub struct Outcome {
 
 /// An estate resolved, compiled and expanded.
 pub(super) struct Expanded<'e> {
-    resolved: Resolved<'e>,
+    pub resolved: Resolved<'e>,
     blueprints: Blueprints<'e>,
     pub owners: Vec<OwnerResources>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What the store has of resources and tenants.
+#[derive(Default)]
+pub struct Recorded {
+    pub inventory: Inventory,
+    pub tenants: TenantRecords,
+}
+
+impl Recorded {
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn of(store: &dyn Store) -> Result<Self, EngineError> {
+        Ok(Self { inventory: by_address(store.inventory().await?), tenants: store.tenants().await? })
+    }
+}
+
+/// What the store knows that an expansion looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub outputs: &'a Outputs,
+    pub records: &'a TenantRecords,
 }
 
 pub(super) fn expand<'e>(
@@ -59,10 +82,11 @@ pub(super) fn expand<'e>(
     targets: &Targets<'_>,
     now: Timestamp,
     threads: usize,
-    outputs: &Outputs,
+    Known { outputs, records }: Known<'_>,
 ) -> Expanded<'e> {
     let mut diagnostics = Vec::new();
-    let resolved = resolve::resolve(estate, &mut diagnostics);
+    let times = Times { records, offboarding: &targets.environment.offboarding, now };
+    let resolved = resolve::resolve(estate, times, &mut diagnostics);
     let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
     report_unknown_providers(estate, targets, &mut diagnostics);
     let mut owners = Vec::new();
@@ -130,7 +154,8 @@ pub fn validate(
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
-    let mut expanded = expand(estate, targets, now, threads, &Outputs::new());
+    let known = Known { outputs: &Outputs::new(), records: &TenantRecords::new() };
+    let mut expanded = expand(estate, targets, now, threads, known);
     expanded.check_rules(estate, targets, threads);
     (expanded.owners, expanded.diagnostics)
 }
@@ -139,12 +164,13 @@ pub fn validate(
 pub fn desired_beside(
     estate: &Estate,
     targets: &Targets<'_>,
-    inventory: &Inventory,
+    recorded: &Recorded,
     now: Timestamp,
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
-    let outputs = outputs_of(inventory, &targets.catalogue);
-    let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, &outputs);
+    let outputs = outputs_of(&recorded.inventory, &targets.catalogue);
+    let known = Known { outputs: &outputs, records: &recorded.tenants };
+    let Expanded { owners, diagnostics, .. } = expand(estate, targets, now, threads, known);
     (owners, diagnostics)
 }
 
@@ -155,21 +181,14 @@ pub fn desired_beside(
 pub fn explain<T>(
     estate: &Estate,
     targets: &Targets<'_>,
-    inventory: &Inventory,
+    recorded: &Recorded,
     now: Timestamp,
     threads: usize,
     look: impl FnOnce(&Provenance<'_, '_>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
-    expanded_beside(
-        estate,
-        targets,
-        inventory,
-        now,
-        threads,
-        |inputs, Expanded { resolved, blueprints, owners, .. }| {
-            look(&Provenance::new(inputs, blueprints, resolved, owners, inventory))
-        },
-    )
+    expanded_beside(estate, targets, recorded, now, threads, |inputs, Expanded { resolved, blueprints, owners, .. }| {
+        look(&Provenance::new(inputs, blueprints, resolved, owners, &recorded.inventory))
+    })
 }
 
 /// Evaluates expressions on an owner. If it `masks`, they find a mask in place of each sensitive value. `look` gets `None` if
@@ -180,34 +199,28 @@ pub fn explain<T>(
 pub fn console<T>(
     estate: &Estate,
     targets: &Targets<'_>,
-    inventory: &Inventory,
+    recorded: &Recorded,
     (now, threads): (Timestamp, usize),
     (owner, masks): (&Owner, bool),
     look: impl FnOnce(Option<&Console<'_>>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
-    expanded_beside(
-        estate,
-        targets,
-        inventory,
-        now,
-        threads,
-        |inputs, Expanded { resolved, blueprints, owners, .. }| {
-            look(Console::new(inputs, blueprints, resolved, owners, owner, masks).as_ref())
-        },
-    )
+    expanded_beside(estate, targets, recorded, now, threads, |inputs, Expanded { resolved, blueprints, owners, .. }| {
+        look(Console::new(inputs, blueprints, resolved, owners, owner, masks).as_ref())
+    })
 }
 
 /// Looks at an estate, expanded with the outputs of resources that exist.
 fn expanded_beside<T>(
     estate: &Estate,
     targets: &Targets<'_>,
-    inventory: &Inventory,
+    recorded: &Recorded,
     now: Timestamp,
     threads: usize,
     look: impl FnOnce(&desired::Inputs<'_>, &Expanded<'_>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
-    let outputs = outputs_of(inventory, &targets.catalogue);
-    let expanded = expand(estate, targets, now, threads, &outputs);
+    let outputs = outputs_of(&recorded.inventory, &targets.catalogue);
+    let known = Known { outputs: &outputs, records: &recorded.tenants };
+    let expanded = expand(estate, targets, now, threads, known);
     if diagnostics::has_errors(&expanded.diagnostics) {
         return Err(expanded.diagnostics);
     }
@@ -237,7 +250,7 @@ pub fn changed(
     threads: usize,
 ) -> Result<Changed, Vec<Diagnostic>> {
     let expanded = |estate: &Estate| {
-        let (owners, diagnostics) = desired_beside(estate, targets, &Inventory::default(), now, threads);
+        let (owners, diagnostics) = desired_beside(estate, targets, &Recorded::default(), now, threads);
         if diagnostics::has_errors(&diagnostics) { Err(diagnostics) } else { Ok(owners) }
     };
     let (old, new) = (expanded(before)?, expanded(after)?);
@@ -266,21 +279,22 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
     // Before everything else, so that what is read is all there at this point or later.
     let journal = store.head().await?;
     let mut inventory = by_address(store.inventory().await?);
-    let applied_phases = store.phases().await?;
-    let applied_terms = store.terms().await?;
+    let records = store.tenants().await?;
     let mut open = store.open_steps().await?;
     let accepted = accepted(*store).await?;
     let mut looks = SECOND_LOOKS;
     let renamed = renamed(estate);
     let earlier = earlier_owners(estate);
-    let phases: BTreeMap<Arc<str>, Phase> =
-        estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
-
+    let why: BTreeMap<Arc<str>, Why> = estate
+        .tenants
+        .iter()
+        .filter_map(|tenant| Some((tenant.metadata.name.shared(), Why::of(&tenant.spec)?)))
+        .collect();
     let terms = Terms::of(estate);
 
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
-        let mut expanded = expand(estate, targets, *now, *threads, &outputs);
+        let mut expanded = expand(estate, targets, *now, *threads, Known { outputs: &outputs, records: &records });
         expanded.check_rules(estate, targets, *threads);
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
@@ -313,6 +327,8 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
         };
         let Expanded { blueprints, resolved, owners, .. } = &expanded;
         let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
+        let lives: BTreeMap<Arc<str>, Life> =
+            resolved.tenants.iter().map(|tenant| (tenant.name(), tenant.life.clone())).collect();
         let built = |refused: &HashMap<Address, Arc<str>>| {
             build::build(&Inputs {
                 estate: &targets.environment.estate,
@@ -324,11 +340,11 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
                 limits: &targets.environment.limits,
                 approvals: &estate.approvals,
                 desired: &expanded.owners,
-                phases: &phases,
+                lives: &lives,
+                why: &why,
                 renamed: &renamed,
-                applied_phases: &applied_phases,
+                records: &records,
                 terms: &terms,
-                applied_terms: &applied_terms,
                 inventory: &inventory,
                 begun: &begun,
                 unfinished: &unfinished,

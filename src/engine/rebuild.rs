@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::EngineError;
 use super::apply::heartbeat;
 use super::observe::{Seen, accepted, by_address, observe};
-use super::plan::{begun, earlier_owners, expand, outputs_of};
+use super::plan::{Known, begun, earlier_owners, expand, outputs_of};
 use super::secrets::{self, SecretValues};
 use super::systems;
 use super::targets::Targets;
@@ -77,11 +77,10 @@ pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let Request { estate, targets, store, secrets, now, threads, clock } = request;
     let inventory = by_address(store.inventory().await?);
     let begun = begun(&store.open_steps().await?);
-    let applied_phases: BTreeSet<Arc<str>> = store.phases().await?.into_keys().collect();
+    let records = store.tenants().await?;
+    let applied_phases: BTreeSet<Arc<str>> = records.keys().cloned().collect();
     let accepted = accepted(*store).await?;
     let earlier = earlier_owners(estate);
-    let phases: BTreeMap<Arc<str>, Phase> =
-        estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
     let mut stored: BTreeMap<(Owner, Arc<str>), SecretVersion> = BTreeMap::new();
     for reference in secrets.list().await?.into_iter().filter(SecretReference::is_captured) {
         let highest = stored.entry((reference.owner, reference.name)).or_insert(reference.version);
@@ -92,11 +91,13 @@ pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
     let scope = targets.environment.scope();
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     for looks in 1.. {
-        let mut expanded = expand(estate, targets, *now, *threads, &outputs);
+        let mut expanded = expand(estate, targets, *now, *threads, Known { outputs: &outputs, records: &records });
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { found: None, diagnostics: expanded.diagnostics });
         }
         moves::add(&mut expanded.owners, &inventory);
+        let phases: BTreeMap<Arc<str>, Phase> =
+            expanded.resolved.tenants.iter().map(|tenant| (tenant.name(), tenant.phase())).collect();
         let owners: &[OwnerResources] = &expanded.owners;
         let all = || owners.iter().flat_map(|owner| &owner.resources);
         let Seen { mut observed, told } = observe(targets, all(), inventory.values()).await;
@@ -234,8 +235,7 @@ async fn record_locked(
     for (place, (tenant, phase)) in (same.len()..).zip(same_phases) {
         let owner = Owner::Tenant(tenant.clone());
         let task = Some(TaskId::at(place));
-        let entered =
-            PhaseTransition { at: clock(), from: None, task, tenant: tenant.clone(), terms: None, to: *phase };
+        let entered = PhaseTransition { task, ..PhaseTransition::new(tenant.clone(), None, *phase, clock()) };
         store.enter_phase(&fence(run, &owner), &entered).await?;
     }
     let is_whole = changed.is_empty() && now.unknown.is_empty();

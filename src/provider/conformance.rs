@@ -124,6 +124,7 @@ impl Trial<'_> {
             kind,
             sensitive: Arc::default(),
             protect: false,
+            optional: false,
             adopt: false,
             depends_on: Vec::new(),
             previously: Vec::new(),

@@ -26,6 +26,14 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         ),
         Hindrance::Refused { message } => format!("the target would refuse it: {message}"),
         Hindrance::PhaseTransition => "its tenant cannot enter the wanted phase".into(),
+        Hindrance::LegalHold { until } => {
+            let end = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            format!("its tenant is under a legal hold{end}, and its data stays")
+        }
+        Hindrance::Retained { days, due } => {
+            let until = due.map(|due| format!(", until {due}")).unwrap_or_default();
+            format!("its tenant leaves, and its data is kept for {days} days{until}")
+        }
         Hindrance::NotBilled { blocked } => {
             format!("{blocked} is blocked, and a tenant is billed only for resources that exist")
         }

@@ -1,6 +1,9 @@
 //! Prefixes and phrases.
 
+use jiff::Timestamp;
+
 use super::style::Label;
+use tenantry_core::lifecycle::Waits;
 use tenantry_core::plan::Action;
 
 /// The sign before a change. Always followed by the word: no meaning hangs on it alone.
@@ -47,6 +50,26 @@ pub fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
     let more = names.len().saturating_sub(NAMES);
     let first = names.take(NAMES).collect::<Vec<_>>().join(", ");
     if more == 0 { first } else { format!("{first} and {more} more") }
+}
+
+/// What a tenant waits for, in a few words.
+pub fn waits(waits: &Waits) -> String {
+    match waits {
+        Waits::Apply => "the next apply".to_owned(),
+        Waits::UnfinishedSteps { steps } => format!("an apply that finishes {}", count(*steps, "step")),
+        Waits::TrialEnd { at } => format!("the end of its trial, {}", minute(*at)),
+        Waits::Retention { until } => format!("the end of its retention, {}", minute(*until)),
+        Waits::Deletion => "`phase: deleted`, which is possible now".to_owned(),
+        Waits::LegalHold { hold } => match &hold.until {
+            Some(until) => format!("the end of a legal hold, {until}"),
+            None => "the end of a legal hold".to_owned(),
+        },
+    }
+}
+
+/// A time to the minute, in UTC.
+pub fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// `1 change`, `2 changes`, `2 entries`.

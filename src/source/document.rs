@@ -3,8 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 
 use super::listing::MAX_PROBLEMS;
@@ -20,6 +18,7 @@ use tenantry_core::model::document::{
     API_VERSION, ApprovalSpec, BlueprintSpec, Document, Metadata, TenantSpec, TierSpec,
 };
 use tenantry_core::model::quantity::Quota;
+use tenantry_core::model::time;
 use tenantry_core::model::value::{Value, push_token};
 
 /// Kinds that later versions have.
@@ -92,8 +91,13 @@ pub fn read(file: FileId, text: &str, tree: &Tree, values: Option<&Form>) -> Rea
     diagnostics.extend(form(kind).check(&json, &subject, &mut reported));
     match kind {
         DocumentKind::Blueprint => check_ids(file, root, &mut diagnostics),
-        DocumentKind::Approval => check_expiry(file, root, &reported, &mut diagnostics),
-        DocumentKind::Tenant | DocumentKind::Tier => {}
+        DocumentKind::Approval => check_time(file, root, "/spec/expires", &reported, &mut diagnostics),
+        DocumentKind::Tenant => {
+            for pointer in ["/spec/trialEnds", "/spec/legalHold/until"] {
+                check_time(file, root, pointer, &reported, &mut diagnostics);
+            }
+        }
+        DocumentKind::Tier => {}
     }
     let mut document = None;
     if !has_errors(&diagnostics) && !tree.incomplete {
@@ -235,10 +239,11 @@ fn check_ids(file: FileId, root: &Node, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_expiry(file: FileId, root: &Node, reported: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
-    let Some(node) = root.get("spec").and_then(|spec| spec.get("expires")) else { return };
-    let Some(text) = node.as_str().filter(|_| !reported.contains("/spec/expires")) else { return };
-    if text.parse::<Timestamp>().is_err() && text.parse::<Date>().is_err() {
+/// Reports a value that is to be a date or a time and is neither.
+fn check_time(file: FileId, root: &Node, pointer: &str, reported: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let node = pointer.split('/').skip(1).try_fold(root, |node, key| node.get(key));
+    let Some((node, text)) = node.and_then(|node| Some((node, node.as_str()?))) else { return };
+    if !reported.contains(pointer) && time::until(text).is_none() {
         diagnostics.push(
             Diagnostic::error(codes::SCHEMA, format!("`{}` is not a date or a time", shown(text)))
                 .at(Origin { file, span: node.span }, "expected a date")

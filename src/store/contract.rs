@@ -21,11 +21,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use tenantry_core::fingerprint::Fingerprint;
+use tenantry_core::lifecycle::{TenantRecord, TenantRecords};
 use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
 use tenantry_core::model::secret::SecretVersion;
-use tenantry_core::plan::Action;
+use tenantry_core::plan::{Action, Why};
 pub use tenantry_core::plan::{JournalHead, TaskId};
 
 use crate::records::Records;
@@ -76,12 +77,8 @@ pub trait Store: Send + Sync {
     /// Everything that was last applied, in order of address.
     async fn inventory(&self) -> Result<Vec<Applied>, StoreError>;
 
-    /// The phase that each tenant was last applied in. Tenants that were never applied are not among them.
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError>;
-
-    /// The tier, with its price, that each tenant was last applied with. Tenants of which the journal does not say it are not
-    /// among them.
-    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError>;
+    /// How each tenant was last applied. Tenants that were never applied are not among them.
+    async fn tenants(&self) -> Result<TenantRecords, StoreError>;
 
     /// Steps that any run began and did not finish, for example because of a crash; oldest first.
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError>;
@@ -384,8 +381,18 @@ pub struct RecordMoved {
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTransition {
     pub at: Timestamp,
+    /// When it entered the phase; `None` in entries of versions that did not record it: then it is `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<Timestamp>,
     /// `None` for a tenant that is applied for the first time.
     pub from: Option<Phase>,
+    /// Days that its data is kept, if it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// Since when it is in the phase, as expressions know it; `None` in entries of versions that did not record it: then it is
+    /// `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// `None` in entries of versions that did not number tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
@@ -395,6 +402,33 @@ pub struct PhaseTransition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
     pub to: Phase,
+    /// When the trial ended that it left by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_ended: Option<Timestamp>,
+    /// Why it is suspended or leaves, if its document said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+}
+
+impl PhaseTransition {
+    /// A transition of which nothing more is known.
+    pub fn new(tenant: impl Into<Arc<str>>, from: Option<Phase>, to: Phase, at: Timestamp) -> Self {
+        let (entered, retention_days, since, task) = (None, None, None, None);
+        let (terms, trial_ended, why) = (None, None, None);
+        Self { at, entered, from, retention_days, since, task, tenant: tenant.into(), terms, to, trial_ended, why }
+    }
+
+    /// What the store knows of the tenant from now on.
+    pub fn record(self) -> TenantRecord {
+        TenantRecord {
+            phase: self.to,
+            since: Some(self.since.unwrap_or(self.at)),
+            entered: Some(self.entered.unwrap_or(self.at)),
+            terms: self.terms,
+            trial_ended: self.trial_ended,
+            retention_days: self.retention_days,
+        }
+    }
 }
 
 /// Who takes locks.

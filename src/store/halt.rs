@@ -5,14 +5,13 @@
 //! has two points, one before and one after; they are counted from 0.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use tenantry_core::lifecycle::TenantRecords;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::Records;
@@ -57,12 +56,8 @@ impl Store for Halting {
         self.store.inventory().await
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
-        self.store.phases().await
-    }
-
-    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError> {
-        self.store.terms().await
+    async fn tenants(&self) -> Result<TenantRecords, StoreError> {
+        self.store.tenants().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {

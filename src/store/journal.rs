@@ -192,7 +192,7 @@ pub fn record_moved(fence: &Fence, moved: &RecordMoved) -> Result<Draft, serde_j
 
 /// What a tenant's transition leaves in the journal.
 pub fn phase_entered(fence: &Fence, transition: &PhaseTransition) -> Result<Draft, serde_json::Error> {
-    let PhaseTransition { at, tenant, to, from: _, task: _, terms: _ } = transition;
+    let PhaseTransition { at, tenant, to, .. } = transition;
     Ok(Draft {
         run: Some(fence.run),
         at: *at,

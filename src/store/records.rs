@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use tenantry_core::fingerprint::Fingerprint;
-use tenantry_core::model::document::{Phase, Terms};
+use tenantry_core::lifecycle::{TenantRecord, TenantRecords};
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::changes::Kept;
@@ -305,19 +306,23 @@ pub async fn phases(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Phase)>, Store
     work.fetch("reading phases", statements::PHASES, parameters, phase).await
 }
 
-/// The terms that tenants were last applied with, where the journal says it.
-pub async fn terms(work: &mut Work<'_>) -> Result<Vec<(Arc<str>, Terms)>, StoreError> {
-    let attempted = "reading tiers";
-    let entry = |row: Row<'_>| Ok((row.text(0)?.into(), row.optional_text(1)?.map(str::to_owned)));
+/// How tenants were last applied, as the last entry of each says.
+pub async fn tenants(work: &mut Work<'_>) -> Result<TenantRecords, StoreError> {
+    let attempted = "reading the phases of tenants";
+    let entry = |row: Row<'_>| Ok((row.text(0)?.into(), word(row.text(1)?)?, row.optional_text(2)?.map(str::to_owned)));
     let parameters = [work.scope()];
-    let entries: Vec<(Arc<str>, Option<String>)> = work.fetch(attempted, statements::TERMS, parameters, entry).await?;
-    let mut terms = Vec::with_capacity(entries.len());
-    for (tenant, detail) in entries {
-        let Some(detail) = detail else { continue };
-        let entered: PhaseTransition = serde_json::from_str(&detail).map_err(|error| work.failed(attempted, error))?;
-        terms.extend(entered.terms.map(|terms| (tenant, terms)));
+    let entries: Vec<(Arc<str>, Phase, Option<String>)> =
+        work.fetch(attempted, statements::TENANTS, parameters, entry).await?;
+    let mut records = TenantRecords::new();
+    for (tenant, phase, detail) in entries {
+        let entered: Option<PhaseTransition> = match detail {
+            Some(detail) => Some(serde_json::from_str(&detail).map_err(|error| work.failed(attempted, error))?),
+            None => None,
+        };
+        let record = entered.map(PhaseTransition::record).filter(|record| record.phase == phase);
+        records.insert(tenant, record.unwrap_or_else(|| TenantRecord::of_phase(phase)));
     }
-    Ok(terms)
+    Ok(records)
 }
 
 pub async fn targets(work: &mut Work<'_>) -> Result<Vec<(TargetName, KnownTarget)>, StoreError> {

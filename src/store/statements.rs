@@ -72,10 +72,10 @@ pub const RELEASE: &str = "DELETE FROM locks WHERE scope = $1 AND holder = $2";
 pub const FORGET_LOST: &str = "DELETE FROM lost WHERE scope = $1 AND holder = $2";
 
 pub const PHASES: &str = "SELECT tenant, phase FROM phases WHERE scope = $1";
-/// The last entry of each tenant that names a tier. The table of phases names the tenants, so that each is one way back through
-/// its own entries.
-pub const TERMS: &str = "SELECT tenant, (SELECT detail FROM journal WHERE scope = $1 AND owner = tenant \
-     AND event = 'phaseEntered' AND detail LIKE '%\"terms\":%' ORDER BY sequence DESC LIMIT 1) FROM phases WHERE scope = $1";
+/// Each tenant with its last entry about a phase. The table of phases names the tenants, so that each is one way back through its
+/// own entries.
+pub const TENANTS: &str = "SELECT tenant, phase, (SELECT detail FROM journal WHERE scope = $1 AND owner = tenant \
+     AND event = 'phaseEntered' ORDER BY sequence DESC LIMIT 1) FROM phases WHERE scope = $1";
 pub const OPEN_STEPS: &str =
     "SELECT address, sequence, step FROM open_steps WHERE scope = $1 ORDER BY sequence, address";
 pub const TARGETS: &str = "SELECT target, fingerprint, since FROM targets WHERE scope = $1 ORDER BY target";

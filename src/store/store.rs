@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Mutex;
 
+use tenantry_core::lifecycle::TenantRecords;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
@@ -183,12 +183,8 @@ impl<D> Store for SqlStore<D> {
         Ok(self.read(async |work: &mut Work<'_>| records::inventory(work).await).await?.finish())
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
-        Ok(self.read(async |work: &mut Work<'_>| records::phases(work).await).await?.into_iter().collect())
-    }
-
-    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError> {
-        Ok(self.read(async |work: &mut Work<'_>| records::terms(work).await).await?.into_iter().collect())
+    async fn tenants(&self) -> Result<TenantRecords, StoreError> {
+        self.read(async |work: &mut Work<'_>| records::tenants(work).await).await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {

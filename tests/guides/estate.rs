@@ -223,10 +223,16 @@ impl Estate {
         changes
     }
 
-    /// Every tenant has left: refused until somebody approves, then nothing of them is left. Returns what is told meanwhile.
+    /// Every tenant has left: refused until the time has come and somebody approves, then nothing of them is left. Returns what is
+    /// told meanwhile.
     #[track_caller]
     pub fn offboards(&self) -> String {
         self.all_are("deleted");
+        let refused = self.expect(3, &["apply", "--auto-approve"]);
+        assert!(refused.contains("TY0431") && refused.contains("is kept for 30 days"), "{refused}");
+        let config = std::fs::read_to_string(self.path("tenantry.toml")).expect("a file");
+        let at_once = "\n[offboarding]\nretention_days = 0\nmin_retention_days = 0\n";
+        std::fs::write(self.path("tenantry.toml"), config + at_once).expect("a file");
         let refused = self.expect(3, &["apply", "--auto-approve"]);
         assert!(refused.contains("TY0405") && refused.contains("TY0408"), "{refused}");
         std::fs::create_dir_all(self.path("policies")).expect("a folder");

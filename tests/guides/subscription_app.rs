@@ -336,6 +336,6 @@ fn is_final(estate: &Estate) {
     let osprey = "tenants/customers/osprey-media.yaml";
     estate.edit(osprey, "phase: deleted", "phase: active");
     let told = estate.expect(3, &["plan"]);
-    assert!(told.contains("TY0410"), "{told}");
+    assert!(told.contains("TY0433"), "{told}");
     estate.edit(osprey, "phase: active", "phase: deleted");
 }

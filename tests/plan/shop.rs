@@ -120,7 +120,7 @@ fn now() -> Timestamp {
 pub fn estate(documents: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("tenants")).expect("a folder can be made");
-    let config = "[estate]\nname = \"shops\"\n[targets.main]\nprovider = \"shop\"\nsandbox = true\n";
+    let config = "[estate]\nname = \"shops\"\n[offboarding]\nretention_days = 0\nmin_retention_days = 0\n[targets.main]\nprovider = \"shop\"\nsandbox = true\n";
     std::fs::write(folder.path().join("tenantry.toml"), config).expect("a file can be written");
     std::fs::write(folder.path().join("tenants/all.yaml"), documents).expect("a file can be written");
     folder

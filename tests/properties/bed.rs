@@ -263,7 +263,13 @@ impl Bed {
             rows: self.rows().await,
             needs: self.needs().await,
             inventory: store.inventory().await.expect("read"),
-            phases: store.phases().await.expect("read"),
+            phases: store
+                .tenants()
+                .await
+                .expect("read")
+                .into_iter()
+                .map(|(tenant, record)| (tenant, record.phase))
+                .collect(),
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
+use tenantry_core::lifecycle::TenantRecords;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, TargetName};
 use tenantry_core::outcome::Outcome;
 use tenantry_engine::EngineError;
@@ -81,12 +81,8 @@ impl Store for Watched {
         self.store.inventory().await
     }
 
-    async fn phases(&self) -> Result<BTreeMap<Arc<str>, Phase>, StoreError> {
-        self.store.phases().await
-    }
-
-    async fn terms(&self) -> Result<BTreeMap<Arc<str>, Terms>, StoreError> {
-        self.store.terms().await
+    async fn tenants(&self) -> Result<TenantRecords, StoreError> {
+        self.store.tenants().await
     }
 
     async fn open_steps(&self) -> Result<Vec<StepBegun>, StoreError> {

@@ -77,6 +77,7 @@ impl Workbench {
             spec,
             sensitive: Arc::new([]),
             protect: false,
+            optional: false,
             adopt: false,
             depends_on: Vec::new(),
             previously: Vec::new(),

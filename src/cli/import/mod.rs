@@ -21,7 +21,7 @@ use tenantry_core::diagnostics::{self, Diagnostic, SourceFiles, codes, has_error
 use tenantry_core::import::documents::{Names, files};
 use tenantry_core::import::{Draft, draft};
 use tenantry_core::model::names::Name;
-use tenantry_core::model::resource::Inventory;
+use tenantry_engine::plan::Recorded;
 use tenantry_import::{Found, Original, differences, items, originals};
 use tenantry_kubernetes::Kubernetes;
 use tenantry_kubernetes::types::OBJECT;
@@ -211,7 +211,7 @@ fn prove(global: &Global, trial: &Trial, originals: &[Original], output: &Output
     let (owners, found) = tenantry_engine::plan::desired_beside(
         &session.estate,
         &session.targets(),
-        &Inventory::default(),
+        &Recorded::default(),
         session.now,
         session.threads,
     );

@@ -262,6 +262,7 @@ impl<'e> Context<'_, 'e> {
             sensitive,
             spec,
             protect: resource.template.protect,
+            optional: resource.template.optional,
             adopt: resource.template.adopt,
             depends_on: Vec::new(),
             previously,

@@ -69,6 +69,7 @@ codes! {
     NAME_TOO_LONG = "TY0210", "A name is longer than its target takes.";
     WRONG_SCOPE = "TY0211", "A blueprint is used for another scope than its own.";
     NOT_ALLOWED_BY_TIER = "TY0212", "A quota or feature is unknown to every tier.";
+    RETENTION_OUT_OF_BOUNDS = "TY0213", "The retention of a tenant that leaves is out of the bounds of the estate.";
     // 03: expressions
     EXPRESSION_SYNTAX = "TY0301", "An expression does not parse.";
     EXPRESSION_FAILED = "TY0302", "An expression cannot be computed.";
@@ -102,6 +103,10 @@ codes! {
     OTHER_SYSTEM = "TY0421", "A target is another system than the one that was accepted.";
     FINGERPRINT_UNTOLD = "TY0422", "A target does not reveal which system it is.";
     REFUSED_BY_TARGET = "TY0423", "A target would refuse a change: it was asked in a dry run.";
+    TRIAL_ENDS = "TY0430", "The trial of a tenant ends soon, or has ended.";
+    RETAINED = "TY0431", "Data of a tenant that leaves would be deleted before it was kept long enough.";
+    LEGAL_HOLD = "TY0432", "Data of a tenant that is under a legal hold would be deleted.";
+    NAME_REUSED = "TY0433", "A tenant has the name of one that was deleted.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "An object was left out of the import.";
     IMPORT_CHANGED = "TY0502", "An object was imported in another form than it was written in.";

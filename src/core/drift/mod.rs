@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::diagnostics::{Code, codes};
 use crate::model::config::IgnoreRule;
 use crate::model::names::hex;
+use crate::model::time::until;
 use crate::model::value::{Value, readable_pointer};
 use crate::plan::{Action, Blocked, Cause, Change, FieldChange, Finding, Hindrance, Plan};
 use crate::policy;
@@ -69,7 +70,7 @@ pub struct Ignored<'p> {
 
 /// Sorts what a plan found by its cause.
 pub fn of<'p>(plan: &'p Plan, rules: &'p [IgnoreRule], now: Timestamp) -> Drift<'p> {
-    let is_expired = |rule: &IgnoreRule| policy::expiry(&rule.expires).is_none_or(|until| now >= until);
+    let is_expired = |rule: &IgnoreRule| until(&rule.expires).is_none_or(|end| now >= end);
     let (expired, rules): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| is_expired(rule));
     let is_unknown = |blocked: &&Blocked| matches!(blocked.reason, Hindrance::StateUnknown { .. });
     let (unknown, blocked) = plan.blocked.iter().partition(is_unknown);

@@ -1,6 +1,16 @@
-//! The phases of a tenant, and the transitions between them.
+//! The phases of a tenant, the transitions between them, and where in its life a tenant is.
+
+mod life;
+mod record;
+mod state;
+mod waits;
 
 use std::fmt;
+
+pub use life::{ByItself, Kept, Life, Times, lives, record_of};
+pub use record::{TenantRecord, TenantRecords};
+pub use state::{State, state};
+pub use waits::{Waits, waits};
 
 use crate::model::document::Phase;
 
@@ -33,7 +43,12 @@ impl Phase {
 
     /// Whether a tenant in this phase has the price of its tier: until it leaves.
     pub fn pays(self) -> bool {
-        !matches!(self, Self::Deleting | Self::Deleted)
+        !self.leaves()
+    }
+
+    /// Whether a tenant in this phase leaves or has left.
+    pub fn leaves(self) -> bool {
+        matches!(self, Self::Deleting | Self::Deleted)
     }
 
     /// Whether users of a tenant in this phase are let in.
@@ -51,7 +66,7 @@ impl Phase {
     /// A tenant that was never applied may begin in any phase but `deleting` and `deleted`: there is nothing to delete.
     pub fn may_follow(self, from: Option<Self>) -> bool {
         match from {
-            None => !matches!(self, Self::Deleting | Self::Deleted),
+            None => !self.leaves(),
             Some(from) => from == self || from.next().contains(&self),
         }
     }

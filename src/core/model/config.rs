@@ -23,6 +23,8 @@ pub struct EstateConfig {
     #[serde(default)]
     pub limits: LimitsTable,
     #[serde(default)]
+    pub offboarding: OffboardingTable,
+    #[serde(default)]
     pub drift: DriftTable,
     #[serde(default)]
     pub events: EventsTable,
@@ -88,6 +90,40 @@ pub struct LimitsTable {
     /// Seconds that `apply` waits at its end until everything that it wrote is ready or gone. After that it is pending.
     #[schemars(range(min = 0, max = 86_400))]
     pub ready_seconds: u32,
+}
+
+/// How tenants leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OffboardingTable {
+    /// Days that data is kept after access has ended, unless the tenant's `deletion` says otherwise.
+    #[schemars(range(max = 36_500))]
+    pub retention_days: u32,
+    /// The fewest days that a tenant's `deletion` may ask for.
+    #[schemars(range(max = 36_500))]
+    pub min_retention_days: u32,
+    /// The most days that a tenant's `deletion` may ask for.
+    #[schemars(range(max = 36_500))]
+    pub max_retention_days: u32,
+    /// Whether `apply` deletes a tenant in the phase `deleting` by itself once its data has been kept long enough. Then neither its
+    /// document nor an Approval has to say so.
+    pub automatic: bool,
+    /// The most tenants that one plan deletes by itself. Those that have waited longest come first.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_tenants: usize,
+}
+
+impl Default for OffboardingTable {
+    fn default() -> Self {
+        Self {
+            retention_days: 30,
+            // Long enough to take a deletion back, short enough for the right to erasure.
+            min_retention_days: 30,
+            max_retention_days: 90,
+            automatic: false,
+            max_tenants: 10,
+        }
+    }
 }
 
 /// What `drift` reports, and whom it tells.
@@ -394,6 +430,8 @@ impl Default for TimeoutsTable {
 pub struct EnvironmentTable {
     pub store: Option<StoreTable>,
     pub secrets: Option<SecretsTable>,
+    /// In place of the estate's own table.
+    pub offboarding: Option<OffboardingTable>,
     /// Fields of targets; a target that the estate does not have is added.
     #[schemars(with = "BTreeMap<Name, serde_json::Map<String, serde_json::Value>>")]
     pub targets: BTreeMap<Name, serde_json::Map<String, serde_json::Value>>,

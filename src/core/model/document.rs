@@ -110,6 +110,75 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub values: BTreeMap<Arc<str>, Value>,
+    /// When the trial ends: an RFC 3339 time, or a date (the end of that day, UTC). By default the `trialDays` of the tier's price
+    /// after the tenant has entered the phase `trial`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_ends: Option<Arc<str>>,
+    /// What a tenant in the phase `suspended` is suspended for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Suspension>,
+    /// The request that a tenant in the phase `deleting` or `deleted` leaves by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+    /// While it is in force, no data of the tenant is deleted, whatever its phase and whatever an Approval allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<LegalHold>,
+    /// Whether this is another customer than the deleted one that had the name before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reuse_name: bool,
+}
+
+/// Why a tenant is suspended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Suspension {
+    /// The reason, in a sentence.
+    #[schemars(length(min = 1))]
+    pub reason: Arc<str>,
+}
+
+/// The request to delete a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deletion {
+    /// Who asked for it.
+    #[schemars(length(min = 1))]
+    pub requested_by: Arc<str>,
+    /// The reason, in a sentence.
+    #[schemars(length(min = 1))]
+    pub reason: Arc<str>,
+    /// The contract, law or case that it refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_reference: Option<Arc<str>>,
+    /// Days that the data is kept after access has ended. By default, and within the bounds, that the table [offboarding] of
+    /// `tenantry.toml` has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+}
+
+/// A legal hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LegalHold {
+    /// The reason, in a sentence.
+    #[schemars(length(min = 1))]
+    pub reason: Arc<str>,
+    /// Until when it is in force: an RFC 3339 time, or a date (the end of that day, UTC). Without one, until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Arc<str>>,
+}
+
+/// What becomes of a tenant whose trial has ended while its document still says `trial`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialEnd {
+    /// It stays in its trial, and each plan says so.
+    #[default]
+    Nothing,
+    /// It is suspended.
+    Suspend,
+    /// It becomes active, and pays.
+    Convert,
 }
 
 /// A person or office of the tenant.
@@ -158,6 +227,15 @@ pub struct TierSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub values: BTreeMap<Arc<str>, Value>,
+    /// What becomes of a tenant whose trial has ended.
+    #[serde(default, skip_serializing_if = "TrialEnd::is_nothing")]
+    pub on_trial_end: TrialEnd,
+}
+
+impl TrialEnd {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// What a tier costs.
@@ -262,6 +340,9 @@ pub struct ResourceTemplate {
     /// Deleting it needs an Approval, whatever its kind.
     #[serde(default)]
     pub protect: bool,
+    /// Its tenant may be without it: while it fails, is blocked or is not ready, the tenant still enters its phase and is billed.
+    #[serde(default)]
+    pub optional: bool,
     /// Take over an existing resource of this identity that carries no mark.
     #[serde(default)]
     pub adopt: bool,

@@ -15,5 +15,6 @@ pub mod secret;
 pub mod spec;
 pub mod tenant_id;
 mod text;
+pub mod time;
 pub mod unknown;
 pub mod value;

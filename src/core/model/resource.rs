@@ -28,6 +28,8 @@ pub struct Desired {
     pub sensitive: Arc<[Arc<str>]>,
     /// Deleting it needs an Approval even if no data is lost.
     pub protect: bool,
+    /// Whether its owner may be without it.
+    pub optional: bool,
     /// An existing resource of this identity that carries no mark is taken over.
     pub adopt: bool,
     /// Addresses that have to exist before this one.

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::draft::{Draft, Index};
-use super::{Place, Plan, passes};
+use super::{Place, Plan, Why, passes};
 use crate::desired::OwnerResources;
 use crate::diff::{self, Secret};
 use crate::fingerprint::Systems;
+use crate::lifecycle::{ByItself, Life, TenantRecords};
 use crate::model::address::{Address, Owner};
 use crate::model::config::LimitsTable;
 use crate::model::document::{ApprovalSpec, Document, Phase, Terms};
@@ -34,16 +35,16 @@ pub struct Inputs<'a> {
     pub approvals: &'a [Document<ApprovalSpec>],
     /// The earlier addresses of each include those that [`passes::moves`] found.
     pub desired: &'a [OwnerResources],
-    /// The phase in each tenant's document.
-    pub phases: &'a BTreeMap<Arc<str>, Phase>,
+    /// Where each tenant that has a document is in its life.
+    pub lives: &'a BTreeMap<Arc<str>, Life>,
+    /// Why tenants are suspended or leave, as their documents have it.
+    pub why: &'a BTreeMap<Arc<str>, Why>,
     /// Earlier names of tenants and tiers, with what they are called now.
     pub renamed: &'a BTreeMap<Owner, Owner>,
-    /// The phase that each tenant was last applied in.
-    pub applied_phases: &'a BTreeMap<Arc<str>, Phase>,
+    /// How each tenant was last applied.
+    pub records: &'a TenantRecords,
     /// The tier in each tenant's document, with its price.
     pub terms: &'a BTreeMap<Arc<str>, Terms>,
-    /// The terms that each tenant was last applied with, as far as they are on record.
-    pub applied_terms: &'a BTreeMap<Arc<str>, Terms>,
     pub inventory: &'a Inventory,
     /// Writes that were begun and whose end is not known, by address and identity.
     pub begun: &'a HashMap<(Address, Identity), Begun>,
@@ -114,10 +115,10 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     passes::phases::run(inputs, &mut draft);
     passes::selection::run(inputs, &mut draft);
     passes::dependents::run(inputs, &mut draft);
-    passes::billing::run(inputs, &mut draft);
+    passes::billing::run(inputs, &index, &mut draft);
     // What needs a bill that does not grow waits as well.
     passes::dependents::run(inputs, &mut draft);
-    passes::reports::run(&mut draft);
+    passes::reports::run(&index, &mut draft);
 
     let existing = inputs.inventory.len();
     let is_recorded = |change: &super::Change| {
@@ -132,12 +133,17 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         limits: inputs.limits,
         existing,
         now: inputs.now,
-        tenants: inputs.phases.len(),
-        applied_tenants: inputs.applied_phases.values().filter(|phase| **phase != Phase::Deleted).count(),
+        tenants: inputs.lives.len(),
+        applied_tenants: inputs.records.values().filter(|record| record.phase != Phase::Deleted).count(),
+        is_due: &|owner| {
+            let life = owner.tenant().and_then(|tenant| inputs.lives.get(tenant));
+            life.is_some_and(|life| life.by_itself == Some(ByItself::RetentionEnded))
+        },
     });
     draft.findings.extend(verdict.findings);
 
-    let mut held: HashSet<&Owner> = draft.blocked.iter().map(|blocked| &blocked.address.owner).collect();
+    let holds = |blocked: &&super::Blocked| !index.is_optional(&blocked.address);
+    let mut held: HashSet<&Owner> = draft.blocked.iter().filter(holds).map(|blocked| &blocked.address.owner).collect();
     held.extend(&draft.unready);
     // A tenant is in a phase once all of it is; what is blocked, not ready or not gone is not.
     let mut transitions = draft.transitions;
@@ -147,6 +153,14 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     let shrinking = passes::billing::shrinking(inputs, &changes);
     let record_moves = passes::records::run(inputs, &index, &changes);
     draft.blocked.sort_by(|a, b| a.address.cmp(&b.address));
+    let mut kept: BTreeMap<Owner, Vec<Address>> = BTreeMap::new();
+    draft.kept.sort_by(|a, b| a.address.cmp(&b.address));
+    for blocked in draft.kept {
+        kept.entry(blocked.address.owner.clone()).or_default().push(blocked.address);
+    }
+    for retained in &mut draft.retained {
+        retained.resources = kept.remove(&Owner::Tenant(retained.tenant.clone())).unwrap_or_default();
+    }
     draft.findings.sort_by(|a, b| {
         (!a.refuses, a.severity, &a.code, &a.address, &a.message)
             .cmp(&(!b.refuses, b.severity, &b.code, &b.address, &b.message))
@@ -161,6 +175,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         blocked: draft.blocked,
         findings: draft.findings,
         transitions,
+        retained: draft.retained,
         shrinking,
         record_moves,
         approvals: verdict.approvals,

@@ -82,6 +82,8 @@ pub struct Change {
     pub sensitive: Vec<Arc<str>>,
     pub depends_on: Vec<Address>,
     pub protected: bool,
+    /// Whether its owner may be without it.
+    pub optional: bool,
     pub loses_data: bool,
     /// What else the target destroys when it deletes this, though it is no part of it.
     pub takes_along: Arc<[Arc<str>]>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::Inputs;
-use super::{Blocked, Change, Finding, Hindrance, Transition};
+use super::{Blocked, Change, Finding, Hindrance, Retained, Transition};
 use crate::collections::{HashMap, HashSet};
 use crate::model::address::{Address, Owner};
 use crate::model::kind::Kind;
@@ -83,6 +83,11 @@ impl<'a> Index<'a> {
         self.elsewhere.get(&(&applied.target, kind.name, &applied.address)).copied()
     }
 
+    /// Whether the owner of a resource may be without it.
+    pub fn is_optional(&self, address: &Address) -> bool {
+        self.desired.get(address).is_some_and(|desired| desired.optional)
+    }
+
     /// Whether any desired resource is the recorded one.
     pub fn wants(&self, applied: &Applied) -> bool {
         self.wanted.contains_key(&(&applied.target, &*applied.kind, &applied.identity))
@@ -103,8 +108,11 @@ pub fn is_on_record(inputs: &Inputs<'_>, desired: &Desired) -> bool {
 pub struct Draft {
     pub changes: Vec<Change>,
     pub blocked: Vec<Blocked>,
+    /// Deletions that wait until their tenant's data was kept long enough, and those of what that data needs.
+    pub kept: Vec<Blocked>,
     pub findings: Vec<Finding>,
     pub transitions: Vec<Transition>,
+    pub retained: Vec<Retained>,
     pub unchanged: usize,
     /// Resources that would move to another target or kind, by that move.
     pub relocations: BTreeMap<Hindrance, Vec<Address>>,
@@ -124,8 +132,10 @@ impl Draft {
         let Self {
             changes,
             blocked,
+            kept,
             findings,
             transitions,
+            retained,
             unchanged,
             relocations,
             pending,
@@ -135,8 +145,10 @@ impl Draft {
         } = other;
         self.changes.extend(changes);
         self.blocked.extend(blocked);
+        self.kept.extend(kept);
         self.findings.extend(findings);
         self.transitions.extend(transitions);
+        self.retained.extend(retained);
         self.unchanged += unchanged;
         for (way, addresses) in relocations {
             self.relocations.entry(way).or_default().extend(addresses);
@@ -160,16 +172,29 @@ impl Draft {
         });
     }
 
-    /// Removes the changes that something hinders, and returns the hindrance.
+    /// Removes the changes that something hinders, and blocks their addresses.
     pub fn block_changes(&mut self, hindrance: impl Fn(&Change) -> Option<Hindrance>) {
-        let mut kept = Vec::with_capacity(self.changes.len());
+        let hindered = self.take_changes(hindrance);
+        self.blocked.extend(hindered);
+    }
+
+    /// Removes the deletions that wait for the end of a retention.
+    pub fn keep_changes(&mut self, hindrance: impl Fn(&Change) -> Option<Hindrance>) {
+        let kept = self.take_changes(hindrance);
+        self.kept.extend(kept);
+    }
+
+    fn take_changes(&mut self, hindrance: impl Fn(&Change) -> Option<Hindrance>) -> Vec<Blocked> {
+        let mut taken = Vec::new();
+        let mut rest = Vec::with_capacity(self.changes.len());
         for change in std::mem::take(&mut self.changes) {
             match hindrance(&change) {
-                Some(reason) => self.blocked.push(blocked(change, reason)),
-                None => kept.push(change),
+                Some(reason) => taken.push(blocked(change, reason)),
+                None => rest.push(change),
             }
         }
-        self.changes = kept;
+        self.changes = rest;
+        taken
     }
 }
 

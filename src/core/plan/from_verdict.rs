@@ -233,6 +233,7 @@ fn change(desired: &Desired, applied: Option<&Applied>, work: Work, cause: Cause
         sensitive: sensitive::of(desired),
         depends_on: desired.depends_on.clone(),
         protected: desired.protect,
+        optional: desired.optional,
         loses_data: desired.kind.loses_data_of(&desired.spec),
         takes_along: Arc::default(),
         origin: None,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Code, codes};
+use crate::lifecycle::Kept;
 use crate::model::address::Address;
 use crate::model::resource::{Identity, TargetName};
 use crate::model::unknown::Unknown;
@@ -65,6 +66,21 @@ pub enum Hindrance {
     },
     /// Its tenant cannot go from its phase to the wanted one.
     PhaseTransition,
+    /// Its tenant is under a legal hold, and its data would be destroyed.
+    LegalHold {
+        /// Until when, as the tenant's document has it; absent without an end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Arc<str>>,
+    },
+    /// Its tenant leaves, and its data would be destroyed before it was kept long enough.
+    Retained {
+        /// Days that the data is kept after access has ended.
+        days: u32,
+        /// From when on it may be deleted; absent if access has not ended yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+        due: Option<jiff::Timestamp>,
+    },
     /// A resource of its tenant is blocked, and a tenant is billed only for resources that exist.
     NotBilled {
         /// What is blocked.
@@ -94,6 +110,15 @@ pub enum Hindrance {
     NeededByBlocked,
 }
 
+impl From<Kept> for Hindrance {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::LegalHold { until } => Self::LegalHold { until },
+            Kept::Retention { due, days } => Self::Retained { days, due },
+        }
+    }
+}
+
 impl Hindrance {
     /// The diagnostic code.
     pub fn code(&self) -> Code {
@@ -107,6 +132,8 @@ impl Hindrance {
             Self::Renamed { .. } => codes::RECREATES_DATA,
             Self::Refused { .. } => codes::REFUSED_BY_TARGET,
             Self::PhaseTransition => codes::PHASE_TRANSITION,
+            Self::LegalHold { .. } => codes::LEGAL_HOLD,
+            Self::Retained { .. } => codes::RETAINED,
             Self::NotBilled { .. } => codes::NOT_BILLED,
             Self::StillBilled { .. }
             | Self::NeedsBlocked { .. }

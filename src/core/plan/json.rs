@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Granted, JournalHead, Narrowing, Place, Plan,
-    Reason, RecordMove, Summary, Transition, Work, sensitive,
+    Reason, RecordMove, Retained, Summary, Transition, Work, sensitive,
 };
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
@@ -58,6 +58,9 @@ struct PlanJson<C = Vec<ChangeJson>> {
     blocked: Vec<Blocked>,
     findings: Vec<Finding>,
     transitions: Vec<Transition>,
+    /// Tenants whose data is kept although they leave, and those under a legal hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retained: Vec<Retained>,
     /// Tenants whose bill shrinks with their phase: it changes first, and whatever becomes of the rest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     shrinking: BTreeSet<Arc<str>>,
@@ -129,6 +132,9 @@ struct ChangeJson {
     depends_on: Vec<Address>,
     /// Whether the blueprint protects it.
     protected: bool,
+    /// Whether its owner may be without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
     /// Whether deleting it destroys data.
     loses_data: bool,
     /// What else the target destroys with it though it is no part of it, in the target's own words.
@@ -278,6 +284,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         blocked: form.blocked,
         findings: form.findings,
         transitions: form.transitions,
+        retained: form.retained,
         shrinking: form.shrinking,
         record_moves: form.record_moves,
         approvals: granted(form.approvals, &form.approval_reasons),
@@ -312,6 +319,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         blocked,
         findings,
         transitions,
+        retained,
         shrinking,
         record_moves,
         approvals,
@@ -335,6 +343,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         blocked: blocked.clone(),
         findings: findings.clone(),
         transitions: transitions.clone(),
+        retained: retained.clone(),
         shrinking: shrinking.clone(),
         record_moves: record_moves.clone(),
         approvals: approvals.iter().map(|(name, granted)| (name.clone(), granted.expires.clone())).collect(),
@@ -399,6 +408,7 @@ fn change_form(change: &Change, masked: bool) -> ChangeJson {
             .collect(),
         depends_on: change.depends_on.clone(),
         protected: change.protected,
+        optional: change.optional,
         loses_data: change.loses_data,
         takes_along: change.takes_along.to_vec(),
         origin: change.origin.clone(),
@@ -453,6 +463,7 @@ fn change(form: ChangeJson) -> Result<Change, InvalidPlan> {
         sensitive: form.sensitive,
         depends_on: form.depends_on,
         protected: form.protected,
+        optional: form.optional,
         loses_data: form.loses_data,
         takes_along: form.takes_along.into(),
         origin: form.origin,

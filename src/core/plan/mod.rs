@@ -19,12 +19,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::{Code, Severity};
 use super::fingerprint::Fingerprint;
+use super::lifecycle::ByItself;
 use super::model::address::{Address, Owner};
-use super::model::document::{Phase, Price, Terms};
+use super::model::document::{LegalHold, Phase, Price, TenantSpec, Terms};
 use super::model::resource::{Identity, TargetName};
 pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use hindrance::Hindrance;
@@ -50,6 +52,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Tenants whose phase, tier or price changes, or is applied for the first time.
     pub transitions: Vec<Transition>,
+    /// Tenants whose data is kept although they leave, and those under a legal hold, in order of name.
+    pub retained: Vec<Retained>,
     /// Tenants whose bill shrinks with their phase: it changes first, whatever happens to their other resources.
     pub shrinking: BTreeSet<Arc<str>>,
     /// Records that move to the address that wants their resource, all at once and before anything is written, because
@@ -159,6 +163,7 @@ pub struct Finding {
 
 /// A change of a tenant's phase, its tier, or its tier's price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Transition {
     /// The tenant's name.
     pub tenant: Arc<str>,
@@ -173,6 +178,28 @@ pub struct Transition {
     /// The tier that is asked for, with its price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Terms>,
+    /// Since when the tenant is in the phase, as expressions know it; absent if it enters the phase, which is then the time of the
+    /// plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub since: Option<Timestamp>,
+    /// When it entered the phase; absent if it enters it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub entered: Option<Timestamp>,
+    /// What leads to the phase without an edit of the tenant's document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_itself: Option<ByItself>,
+    /// When the trial ended that the tenant leaves by itself, or has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub trial_ended: Option<Timestamp>,
+    /// Days that its data is kept, if it is to be in the phase `deleting`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// Why it is suspended or leaves, if its document says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
 }
 
 impl Transition {
@@ -183,7 +210,7 @@ impl Transition {
 
     /// Whether only the tenant's name is another.
     pub fn is_only_renamed(&self) -> bool {
-        !self.enters() && self.before.is_some() && self.before == self.after
+        !self.enters() && self.before.is_some() && self.before == self.after && self.retention_days.is_none()
     }
 
     /// The tiers, if the tenant moves from one to another.
@@ -199,6 +226,59 @@ impl Transition {
         let after = self.after.as_ref().and_then(|terms| terms.price.as_ref());
         (before.filter(|_| self.from.is_some_and(Phase::pays)), after.filter(|_| self.to.pays()))
     }
+}
+
+/// Why a tenant is suspended or leaves, as its document has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    pub reason: Arc<str>,
+    /// Who asked for its deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Arc<str>>,
+    /// The contract, law or case that the deletion refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_reference: Option<Arc<str>>,
+}
+
+impl Why {
+    /// What a tenant's document says of the phase that it asks for.
+    pub fn of(spec: &TenantSpec) -> Option<Self> {
+        match spec.phase {
+            Phase::Suspended => spec.suspension.as_ref().map(|suspension| Self {
+                reason: suspension.reason.clone(),
+                requested_by: None,
+                legal_reference: None,
+            }),
+            Phase::Deleting | Phase::Deleted => spec.deletion.as_ref().map(|deletion| Self {
+                reason: deletion.reason.clone(),
+                requested_by: Some(deletion.requested_by.clone()),
+                legal_reference: deletion.legal_reference.clone(),
+            }),
+            Phase::Trial | Phase::Active => None,
+        }
+    }
+}
+
+/// A tenant whose data is kept although it leaves, or that is under a legal hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retained {
+    /// The tenant's name.
+    pub tenant: Arc<str>,
+    /// Days that its data is kept after access has ended; absent if it does not leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// From when on its data may be deleted; absent if it does not leave, or begins to with this plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub due: Option<Timestamp>,
+    /// The legal hold that is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<LegalHold>,
+    /// What the repository no longer asks for and is kept until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Address>,
 }
 
 /// A record of the inventory that moves to another address.

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use crate::diagnostics::{Code, Severity, codes};
-use crate::model::address::Address;
+use crate::model::address::{Address, Owner};
 use crate::model::config::LimitsTable;
 use crate::model::document::{Allowance, ApprovalSpec, Document};
+use crate::model::time::until;
 use crate::model::value::readable_pointer;
 use crate::plan::{Action, Change, Finding, Granted, Reason};
 
@@ -33,6 +32,9 @@ pub struct Guarded<'a> {
     pub tenants: usize,
     /// Tenants that were applied and not deleted since.
     pub applied_tenants: usize,
+    /// Whether an owner is a tenant that the estate deletes by itself, because its data was kept as long as a person said in its
+    /// document: a standing permission, so that neither its resources nor their number need an Approval.
+    pub is_due: &'a dyn Fn(&Owner) -> bool,
 }
 
 /// The result of the guards.
@@ -69,7 +71,7 @@ fn empty_estate(guarded: &Guarded<'_>, verdict: &mut Verdict) {
 /// Refuses to delete a data-bearing or protected resource without an Approval.
 fn destruction(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
-        if !(change.loses_data || change.protected) {
+        if !(change.loses_data || change.protected) || (guarded.is_due)(&change.address.owner) {
             continue;
         }
         let (code, why) = if change.loses_data {
@@ -185,7 +187,8 @@ fn require(
 fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
-    for change in guarded.changes.iter().filter(|change| change.action().destroys()) {
+    let counts = |change: &&Change| change.action().destroys() && !(guarded.is_due)(&change.address.owner);
+    for change in guarded.changes.iter().filter(counts) {
         match approval(guarded.approvals, guarded.now, Allowance::MassDelete, &change.address) {
             Approved::By(name, granted) => {
                 used.insert(name, granted);
@@ -227,25 +230,14 @@ fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: All
             continue;
         }
         let name = document.metadata.name.shared();
-        match expiry(expires) {
-            Some(until) if now < until => {
+        match until(expires) {
+            Some(end) if now < end => {
                 return Approved::By(name, Granted { expires: expires.clone(), reason: reason.clone() });
             }
             _ => expired = Some((name, expires.clone())),
         }
     }
     expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
-}
-
-/// When an Approval expires: an RFC 3339 time, or the end of a day in UTC. `None` if it is neither; then it never counts.
-pub fn expiry(text: &str) -> Option<Timestamp> {
-    if let Ok(time) = text.parse() {
-        return Some(time);
-    }
-    let date: Date = text.parse().ok()?;
-    // The last day of the calendar has none after it.
-    let end = date.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
-    Some(end.map_or(Timestamp::MAX, |end| end.timestamp()))
 }
 
 /// Whether a text matches a pattern in which `*` matches any characters.
@@ -288,13 +280,5 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
         }
-    }
-
-    #[test]
-    fn an_approval_ends_with_its_day() {
-        let end = expiry("2026-01-31").expect("a date");
-        assert_eq!(end.to_string(), "2026-02-01T00:00:00Z");
-        assert_eq!(expiry("2026-01-31T12:00:00Z").expect("a time").to_string(), "2026-01-31T12:00:00Z");
-        assert_eq!(expiry("soon"), None);
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, codes};
-use crate::model::config::{DriftTable, EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
+use crate::model::config::{
+    DriftTable, EstateConfig, LimitsTable, OffboardingTable, SecretsTable, StoreTable, TargetTable,
+};
 use crate::model::document::Positions;
 use crate::model::mark;
 use crate::model::names::Name;
@@ -21,6 +23,7 @@ pub struct Environment {
     pub store: StoreTable,
     pub secrets: SecretsTable,
     pub limits: LimitsTable,
+    pub offboarding: OffboardingTable,
     pub drift: DriftTable,
     pub targets: BTreeMap<TargetName, TargetTable>,
 }
@@ -92,6 +95,7 @@ pub fn environment(
         store: over.and_then(|table| table.store.clone()).unwrap_or_else(|| config.store.clone()),
         secrets: over.and_then(|table| table.secrets.clone()).unwrap_or_else(|| config.secrets.clone()),
         limits: config.limits.clone(),
+        offboarding: over.and_then(|table| table.offboarding.clone()).unwrap_or_else(|| config.offboarding.clone()),
         drift: config.drift.clone(),
         targets,
     })

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub use environment::{Environment, environment};
 
 use super::diagnostics::{Diagnostic, codes, nearest};
+use super::lifecycle::{self, Life, Times};
+use super::model::config::OffboardingTable;
 use super::model::document::{Document, Estate, Phase, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
 
@@ -17,6 +19,7 @@ use super::model::value::{Map, Value};
 pub struct ResolvedTenant<'e> {
     pub document: &'e Document<TenantSpec>,
     pub tier: &'e Document<TierSpec>,
+    pub life: Life,
     /// The variable `tenant` of expressions.
     pub value: Value,
 }
@@ -41,19 +44,22 @@ impl<'e> ResolvedTenant<'e> {
         self.document.metadata.name.shared()
     }
 
+    /// The phase that it is to be in.
     pub fn phase(&self) -> Phase {
-        self.document.spec.phase
+        self.life.phase
     }
 
     /// The tenant as it would be on another tier.
     #[must_use]
     pub fn on(&self, tier: &ResolvedTier<'e>) -> Self {
-        Self { document: self.document, tier: tier.document, value: tenant_value(self.document, &tier.value) }
+        let value = tenant_value(self.document, &self.life, &tier.value);
+        Self { document: self.document, tier: tier.document, life: self.life.clone(), value }
     }
 }
 
 /// Resolves every tenant of an estate. Problems go to `diagnostics`; a tenant that has one is left out.
-pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Resolved<'e> {
+pub fn resolve<'e>(estate: &'e Estate, times: Times<'_>, diagnostics: &mut Vec<Diagnostic>) -> Resolved<'e> {
+    let mut lives = lifecycle::lives(estate, times);
     let mut tiers: Vec<ResolvedTier<'e>> =
         estate.tiers.iter().map(|document| ResolvedTier { document, value: tier_value(document) }).collect();
     tiers.sort_by(|a, b| a.document.metadata.name.cmp(&b.document.metadata.name));
@@ -121,11 +127,43 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
                     )),
             );
         }
-        tenants.push(ResolvedTenant { document, tier: tier.document, value: tenant_value(document, &tier.value) });
+        let Some(life) = lives.remove(name.as_str()) else { continue };
+        check_life(document, times.offboarding, diagnostics);
+        let value = tenant_value(document, &life, &tier.value);
+        tenants.push(ResolvedTenant { document, tier: tier.document, life, value });
     }
     tenants.sort_by(|a, b| a.document.metadata.name.cmp(&b.document.metadata.name));
     let estate_value = Value::map([("name", Value::text(estate.config.estate.name.as_str()))]);
     Resolved { tenants, tiers, estate: estate_value }
+}
+
+/// Reports what a tenant's document says of another phase than its own, and a retention out of the estate's bounds.
+fn check_life(document: &Document<TenantSpec>, offboarding: &OffboardingTable, diagnostics: &mut Vec<Diagnostic>) {
+    let TenantSpec { phase, trial_ends, suspension, deletion, .. } = &document.spec;
+    let leaves = matches!(phase, Phase::Deleting | Phase::Deleted);
+    let of_another = [
+        ("trialEnds", trial_ends.is_some() && *phase != Phase::Trial, "`phase: trial`"),
+        ("suspension", suspension.is_some() && *phase != Phase::Suspended, "`phase: suspended`"),
+        ("deletion", deletion.is_some() && !leaves, "`phase: deleting` or `phase: deleted`"),
+    ];
+    for (field, _, wanted) in of_another.into_iter().filter(|(_, is_wrong, _)| *is_wrong) {
+        let message = format!("tenant `{}` has `{field}`, but its phase is `{phase}`", document.metadata.name);
+        diagnostics.push(
+            Diagnostic::error(codes::SCHEMA, message)
+                .at(document.positions.origin(&format!("/spec/{field}")), format!("only with {wanted}"))
+                .help(format!("remove `{field}`, or write {wanted}")),
+        );
+    }
+    let days = deletion.as_ref().and_then(|deletion| deletion.retention_days);
+    let OffboardingTable { min_retention_days: least, max_retention_days: most, .. } = *offboarding;
+    if let Some(days) = days.filter(|days| !(least..=most).contains(days)) {
+        let message = format!("the data of tenant `{}` is to be kept for {days} days", document.metadata.name);
+        diagnostics.push(
+            Diagnostic::error(codes::RETENTION_OUT_OF_BOUNDS, message)
+                .at(document.positions.origin("/spec/deletion/retentionDays"), format!("{least} to {most} are allowed"))
+                .help("write a number in these bounds, or change `min_retention_days` and `max_retention_days` in the table [offboarding] of tenantry.toml"),
+        );
+    }
 }
 
 /// A remedy for a name that does not exist.
@@ -155,7 +193,7 @@ fn list_of(items: &[Arc<str>]) -> Value {
 
 fn tier_value(document: &Document<TierSpec>) -> Value {
     let Document { metadata, spec, positions: _ } = document;
-    let TierSpec { rank, blueprints: _, price, quotas, features, values } = spec;
+    let TierSpec { rank, blueprints: _, price, quotas, features, values, on_trial_end: _ } = spec;
     Value::map([
         ("name", metadata.name.shared().into()),
         ("labels", texts(&metadata.labels)),
@@ -168,9 +206,15 @@ fn tier_value(document: &Document<TierSpec>) -> Value {
     ])
 }
 
-fn tenant_value(document: &Document<TenantSpec>, tier: &Value) -> Value {
+fn tenant_value(document: &Document<TenantSpec>, life: &Life, tier: &Value) -> Value {
     let Document { metadata, spec, positions: _ } = document;
-    let TenantSpec { display_name, tier: tier_name, phase, placement, quotas, features, contacts, values } = spec;
+    let TenantSpec { display_name, tier: tier_name, placement, quotas, features, contacts, values, .. } = spec;
+    let TenantSpec { suspension, deletion, legal_hold: _, .. } = spec;
+    let time = |time: Option<jiff::Timestamp>| time.map_or(Value::Null, |time| Value::from(time.to_string()));
+    let deletion = deletion.as_ref().map_or(Value::Null, |deletion| {
+        let fields = json(deletion).as_map().cloned().unwrap_or_default();
+        fields.with("retentionDays", Value::Integer(life.retention_days.into())).into()
+    });
     let inherited = |field: &str| tier.get(field).cloned().unwrap_or_default();
     let overlaid = |field: &str, over: Value| match (inherited(field), over) {
         (below, Value::Map(over)) if over.is_empty() => below,
@@ -190,7 +234,13 @@ fn tenant_value(document: &Document<TenantSpec>, tier: &Value) -> Value {
         ("annotations", texts(&metadata.annotations)),
         ("displayName", Value::Text(display_name.clone())),
         ("tier", tier_name.shared().into()),
-        ("phase", json(phase)),
+        ("phase", Value::from(life.phase.as_str())),
+        ("phaseSince", time(Some(life.since))),
+        ("trialEnds", time(life.trial_ends)),
+        ("suspension", json(suspension)),
+        ("deletion", deletion),
+        ("deletesAfter", time(life.deletes_after())),
+        ("legalHold", json(&life.hold)),
         ("placement", texts(placement)),
         ("quotas", overlaid("quotas", json(quotas))),
         ("features", all_features),

@@ -30,7 +30,7 @@ use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::passes::billing::is_growth;
-use tenantry_core::plan::{Action, Change, Task, TaskId, Transition};
+use tenantry_core::plan::{Action, Change, Task, TaskId, Transition, Why};
 use tenantry_secret::Masker;
 use tenantry_store::contract::{
     Fence, FencingToken, PhaseTransition, RunId, StepBegun, StepEnded, StepResult, StoreError,
@@ -68,7 +68,6 @@ pub struct Run<'a> {
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
     /// Of each tenant, the changes of what it is billed by.
     bills: HashMap<&'a Owner, Vec<&'a Change>>,
-    blocked: HashSet<&'a Owner>,
 }
 
 /// Versions of secrets by owner and name.
@@ -141,7 +140,6 @@ impl<'a> Run<'a> {
             replaced: Mutex::default(),
             by_owner,
             bills,
-            blocked: plan.blocked.iter().map(|blocked| &blocked.address.owner).collect(),
         }
     }
 
@@ -263,7 +261,8 @@ impl<'a> Run<'a> {
         let shrinks = tenant.is_some_and(|tenant| self.request.plan.shrinking.contains(tenant));
         let mut others = self.by_owner.get(&change.address.owner).into_iter().flatten();
         let grows = is_bill && is_growth(change, shrinks);
-        let undone_other = grows.then(|| others.find(|other| undone(&other.address).is_some())).flatten();
+        let lacks = |other: &&&Change| !other.optional && undone(&other.address).is_some();
+        let undone_other = grows.then(|| others.find(lacks)).flatten();
         undone_other.map(|other| Outcome::Skipped(Skip::NotBilled { undone: other.address.clone() }))
     }
 
@@ -342,9 +341,10 @@ impl<'a> Run<'a> {
             let Task::EnterPhase(transition) = task else { return None };
             let owner = Owner::Tenant(transition.tenant.clone());
             let mut changes = self.by_owner.get(&owner).into_iter().flatten();
-            let is_settled =
-                |change: &&Change| outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled());
-            (!self.blocked.contains(&owner) && changes.all(is_settled)).then_some((id, transition))
+            let is_settled = |change: &&Change| {
+                change.optional || outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled())
+            };
+            changes.all(is_settled).then_some((id, transition))
         });
         stream::iter(reached)
             .for_each_concurrent(parallelism, |(id, transition)| self.enter_phase(id, transition))
@@ -355,14 +355,35 @@ impl<'a> Run<'a> {
         if self.request.cancel.is_cancelled() || self.lost.is_cancelled() || locked(&self.failure).is_some() {
             return;
         }
-        let Transition { tenant, from, to, before: _, after } = transition;
+        let Transition {
+            tenant,
+            from,
+            to,
+            before: _,
+            after,
+            since,
+            entered,
+            by_itself: _,
+            trial_ended,
+            retention_days,
+            why,
+        } = transition;
+        let at = (self.request.clock)();
         let entered = PhaseTransition {
-            at: (self.request.clock)(),
+            at,
+            // Its data is kept from now on, however long ago the plan was made. In the sandbox the time is the one that was asked
+            // for.
+            entered: Some(entered.unwrap_or(if self.request.plan.simulated { self.request.now } else { at })),
             from: *from,
+            retention_days: *retention_days,
+            since: since.or_else(|| self.request.plan.created_at.parse().ok()).or(Some(at)),
             task: Some(task),
             tenant: tenant.clone(),
             terms: after.clone(),
             to: *to,
+            trial_ended: *trial_ended,
+            // Who asked is personal, and is told by the repository.
+            why: why.clone().filter(|_| transition.enters()).map(|why| Why { requested_by: None, ..why }),
         };
         let owner = Owner::Tenant(tenant.clone());
         match self.request.store.enter_phase(&self.fence(&owner), &entered).await {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use tenantry_core::lifecycle::ByItself;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::document::{Interval, Phase, Price};
-use tenantry_core::plan::{Change, Plan, Transition};
+use tenantry_core::plan::{Change, Plan, Retained, Transition, Why};
 
 use crate::words;
 
@@ -31,12 +33,19 @@ pub fn phrases(transition: &Transition) -> Vec<String> {
             return phrases;
         }
         Some(_) if transition.is_only_renamed() => return vec![format!("renamed, still {to}")],
-        Some(from) if from == to => {}
+        Some(from) if from == to => {
+            let days = transition.retention_days.and_then(|days| usize::try_from(days).ok());
+            phrases.extend(days.map(|days| format!("its data is kept for {}", words::count(days, "day"))));
+        }
         Some(from) => phrases.push(match to {
             Phase::Deleting => format!("leaves: {from} → {to}"),
             Phase::Deleted => format!("gone for good: {from} → {to}"),
             Phase::Trial | Phase::Active | Phase::Suspended => format!("{from} → {to}"),
         }),
+    }
+    if transition.enters() {
+        phrases.extend(transition.by_itself.map(|cause| by_itself(cause).to_owned()));
+        phrases.extend(transition.why.as_ref().map(why));
     }
     if loses_access(transition) {
         phrases.push("loses access".to_owned());
@@ -54,6 +63,48 @@ pub fn phrases(transition: &Transition) -> Vec<String> {
         _ => {}
     }
     phrases
+}
+
+fn by_itself(cause: ByItself) -> &'static str {
+    match cause {
+        ByItself::TrialEnded | ByItself::TrialConverted => "its trial ended",
+        ByItself::RetentionEnded => "its data was kept long enough",
+    }
+}
+
+fn why(why: &Why) -> String {
+    let Why { reason, requested_by, legal_reference } = why;
+    let by = requested_by.as_ref().map(|who| format!(", requested by {who}")).unwrap_or_default();
+    let reference = legal_reference.as_ref().map(|reference| format!(" ({reference})")).unwrap_or_default();
+    format!("reason: {reason}{reference}{by}")
+}
+
+/// The tenants whose data is kept, and until when.
+fn retained(plan: &Plan) -> Vec<Effect> {
+    let effect =
+        |what: &str, who: Vec<String>| (!who.is_empty()).then(|| Effect { what: what.to_owned(), who, is_loss: false });
+    let now: Option<Timestamp> = plan.created_at.parse().ok();
+    let kept = |retained: &Retained| {
+        let days = words::count(usize::try_from(retained.days?).unwrap_or(usize::MAX), "day");
+        let until = match retained.due {
+            Some(due) if now.is_some_and(|now| due <= now) => format!("it may be deleted since {}", words::minute(due)),
+            Some(due) => format!("until {}", words::minute(due)),
+            None => format!("{days} from this apply on"),
+        };
+        let resources = match retained.resources.len() {
+            0 => String::new(),
+            resources => format!(", {} no longer asked for", words::is_are(resources, "resource")),
+        };
+        Some(format!("{} ({until}{resources})", retained.tenant))
+    };
+    let held = |retained: &Retained| {
+        let hold = retained.hold.as_ref()?;
+        let end = hold.until.as_ref().map(|until| format!("until {until}: ")).unwrap_or_default();
+        Some(format!("{} ({end}{})", retained.tenant, hold.reason))
+    };
+    let kept = plan.retained.iter().filter_map(kept).collect();
+    let held = plan.retained.iter().filter_map(held).collect();
+    effect("Data is kept", kept).into_iter().chain(effect("Under a legal hold", held)).collect()
 }
 
 /// What happens to the tenants of a plan. Whoever loses something is named in any case.
@@ -85,6 +136,7 @@ pub fn effects(plan: &Plan) -> Vec<Effect> {
         is_loss: false,
     });
     effects.extend(moves);
+    effects.extend(retained(plan));
     effects.extend(lost_data(plan));
     effects.extend(bill(plan));
     effects
@@ -205,8 +257,14 @@ mod tests {
         serde_json::from_value(json!({"tier": tier, "price": price})).expect("terms")
     }
 
+    fn transition(from: Option<Phase>, to: Phase, before: Option<Terms>, after: Option<Terms>) -> Transition {
+        let (since, entered, by_itself, trial_ended, retention_days, why) = (None, None, None, None, None, None);
+        let tenant = "acme".into();
+        Transition { tenant, from, to, before, after, since, entered, by_itself, trial_ended, retention_days, why }
+    }
+
     fn said(from: Option<Phase>, to: Phase, before: Option<Terms>, after: Option<Terms>) -> String {
-        phrases(&Transition { tenant: "acme".into(), from, to, before, after }).join(", ")
+        phrases(&transition(from, to, before, after)).join(", ")
     }
 
     #[test]

@@ -231,8 +231,20 @@ fn groups<'p>(plan: &'p Plan, of_tenants: &BTreeMap<Owner, &'p Transition>, view
 fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
     let mut text = String::new();
     if let Some(transition) = transition {
-        let Transition { tenant: _, from, to, before, after } = transition;
-        let _ = write!(text, "{from:?}→{to} {before:?}→{after:?};");
+        let Transition {
+            tenant: _,
+            from,
+            to,
+            before,
+            after,
+            by_itself,
+            retention_days,
+            why,
+            since: _,
+            entered: _,
+            trial_ended: _,
+        } = transition;
+        let _ = write!(text, "{from:?}→{to} {before:?}→{after:?} {by_itself:?} {why:?} {retention_days:?};");
     }
     for change in changes {
         let Change { address, kind, work, cause, protected, loses_data, .. } = change;

@@ -72,14 +72,7 @@ async fn who_lost_its_lease_can_write_no_more(place: &Place) {
         lost(store.begin(fence, &[begun("acme/role", 1)]).await, "acme");
         let result = StepResult::Applied(applied("acme/schema", 1));
         lost(store.finish(fence, &[ended("acme/schema", 1, result)]).await, "acme");
-        let transition = PhaseTransition {
-            at: time(61),
-            from: None,
-            task: None,
-            tenant: "acme".into(),
-            terms: None,
-            to: Phase::Trial,
-        };
+        let transition = PhaseTransition::new("acme", None, Phase::Trial, time(61));
         lost(store.enter_phase(fence, &transition).await, "acme");
     }
     lost(store.renew(&format!("run-{}", old.run), time(61), time(120)).await, "acme");
@@ -87,7 +80,7 @@ async fn who_lost_its_lease_can_write_no_more(place: &Place) {
     let never_held = Fence { owner: Owner::from("other"), ..old };
     lost(store.begin(&never_held, &[]).await, "other");
     assert_eq!(store.verify_journal().await.expect("holds"), entries, "nothing was journalled");
-    assert!(store.inventory().await.expect("reads").is_empty() && store.phases().await.expect("reads").is_empty());
+    assert!(store.inventory().await.expect("reads").is_empty() && store.tenants().await.expect("reads").is_empty());
     assert_eq!(store.open_steps().await.expect("reads"), [begun("acme/schema", 1)]);
 }
 

@@ -41,7 +41,7 @@ async fn fill(store: &dyn Store, number: u64) -> Fence {
     apply(store, &fence, &format!("acme/only-{number}"), 1).await;
     store.begin(&fence, &[begun("acme/open", number)]).await.expect("begins");
     let to = [Phase::Trial, Phase::Active, Phase::Suspended][usize::try_from(number).expect("small") - 1];
-    let entered = PhaseTransition { at: time(3), from: None, task: None, tenant: "acme".into(), terms: None, to };
+    let entered = PhaseTransition::new("acme", None, to, time(3));
     store.enter_phase(&fence, &entered).await.expect("enters");
     store.accept_target(&accepted("main", &format!("system-{number}"), None)).await.expect("accepts");
     fence
@@ -59,7 +59,7 @@ async fn what_is_of_another_scope_is_neither_seen_nor_touched(place: &Place) {
         let expected = [applied(&format!("acme/only-{number}"), 1), applied("acme/schema", *number)];
         assert_eq!(store.inventory().await.expect("reads"), expected);
         assert_eq!(store.open_steps().await.expect("reads"), [begun("acme/open", *number)]);
-        assert_eq!(store.phases().await.expect("reads").len(), 1);
+        assert_eq!(store.tenants().await.expect("reads").len(), 1);
         let known = store.targets().await.expect("reads").remove("main").and_then(|known| known.fingerprint);
         assert_eq!(known, Fingerprint::new(format!("system-{number}")));
         assert_eq!(store.locks(time(1)).await.expect("reads").len(), 1, "one lock of one owner in each");

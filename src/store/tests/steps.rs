@@ -15,7 +15,7 @@ on_both!(
     a_failed_step_is_closed_and_changes_nothing,
     records_move_with_the_mark_that_they_leave_behind,
     tenants_have_the_phase_that_they_entered,
-    tenants_have_the_terms_of_their_last_entry_that_names_them,
+    tenants_have_the_terms_of_their_last_entry,
     history_is_newest_first_and_filtered,
     a_run_is_told_with_its_end_and_what_it_wrote,
     everything_is_there_after_opening_again,
@@ -27,7 +27,7 @@ on_both!(
 async fn an_empty_store_holds_nothing(place: &Place) {
     let store = place.writing().await;
     assert!(store.inventory().await.expect("reads").is_empty());
-    assert!(store.phases().await.expect("reads").is_empty());
+    assert!(store.tenants().await.expect("reads").is_empty());
     assert!(store.open_steps().await.expect("reads").is_empty());
     assert!(store.locks(time(0)).await.expect("reads").is_empty());
     assert!(store.history(&HistoryQuery::default()).await.expect("reads").is_empty());
@@ -136,28 +136,37 @@ async fn tenants_have_the_phase_that_they_entered(place: &Place) {
     let store = place.writing().await;
     let fence = fence(&*store, "acme").await;
     for (from, to) in [(None, Phase::Trial), (Some(Phase::Trial), Phase::Active)] {
-        let transition = PhaseTransition { at: time(1), from, task: None, tenant: "acme".into(), terms: None, to };
-        store.enter_phase(&fence, &transition).await.expect("enters");
+        store.enter_phase(&fence, &PhaseTransition::new("acme", from, to, time(1))).await.expect("enters");
     }
-    let phases = store.phases().await.expect("reads");
-    assert_eq!(phases.iter().map(|(tenant, phase)| (&**tenant, *phase)).collect::<Vec<_>>(), [("acme", Phase::Active)]);
+    let tenants = store.tenants().await.expect("reads");
+    assert_eq!((tenants.len(), tenants["acme"].phase, tenants["acme"].entered), (1, Phase::Active, Some(time(1))));
+    // Another price is on record without another phase: the times of the phase stay.
+    let again = PhaseTransition {
+        entered: Some(time(1)),
+        since: Some(time(0)),
+        ..PhaseTransition::new("acme", Some(Phase::Active), Phase::Active, time(9))
+    };
+    store.enter_phase(&fence, &again).await.expect("enters");
+    let acme = store.tenants().await.expect("reads").remove("acme").expect("a record");
+    assert_eq!((acme.entered, acme.since), (Some(time(1)), Some(time(0))));
 }
 
-async fn tenants_have_the_terms_of_their_last_entry_that_names_them(place: &Place) {
+async fn tenants_have_the_terms_of_their_last_entry(place: &Place) {
     let store = place.writing().await;
-    for (tenant, tiers) in [("acme", vec![Some("small"), Some("large"), None]), ("bee", vec![None])] {
+    for (tenant, tiers) in [("acme", vec![Some("small"), Some("large")]), ("bee", vec![None])] {
         let fence = fence(&*store, tenant).await;
         for tier in tiers {
             let price = serde_json::json!({"currency": "eur", "amount": "49.00", "interval": "month"});
             let price = serde_json::from_value(price).expect("a price");
             let terms = tier.map(|tier: &str| Terms { tier: tier.into(), price });
-            let (from, to) = (Some(Phase::Active), Phase::Active);
-            let transition = PhaseTransition { at: time(1), from, task: None, tenant: tenant.into(), terms, to };
+            let transition = PhaseTransition::new(tenant, Some(Phase::Active), Phase::Active, time(1));
+            let transition = PhaseTransition { terms, ..transition };
             store.enter_phase(&fence, &transition).await.expect("enters");
         }
     }
-    let terms = store.terms().await.expect("reads");
-    assert_eq!(terms.iter().map(|(tenant, terms)| (&**tenant, &*terms.tier)).collect::<Vec<_>>(), [("acme", "large")]);
+    let tenants = store.tenants().await.expect("reads");
+    let tier = |tenant: &str| tenants[tenant].terms.as_ref().map(|terms| &*terms.tier);
+    assert_eq!((tier("acme"), tier("bee")), (Some("large"), None));
 }
 
 async fn history_is_newest_first_and_filtered(place: &Place) {

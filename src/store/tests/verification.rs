@@ -107,7 +107,7 @@ async fn reading_only_writes_nothing(place: &Place) {
         assert_eq!(store.inventory().await.expect("reads").len(), if entries > 0 { 2 } else { 0 });
         assert_eq!(store.history(&HistoryQuery::default()).await.expect("reads").len() as u64, entries);
         store.open_steps().await.expect("reads");
-        store.phases().await.expect("reads");
+        store.tenants().await.expect("reads");
         store.locks(time(0)).await.expect("reads");
         let refused = lock(&*store, "acme", "one", time(1_000)).await;
         assert!(matches!(refused, Err(StoreError::Failed { attempted: "writing", .. })), "{refused:?}");

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::desired::{Outputs, desired};
 use crate::diagnostics::{FileId, SourceFiles};
+use crate::lifecycle::{TenantRecords, Times};
 use crate::model::config::EstateConfig;
 use crate::model::document::{Estate, Metadata};
 use crate::model::kind::{Batch, Catalogue, Kind, MarkPlace};
@@ -177,7 +178,9 @@ fn expanded(estate: &Estate, then: impl FnOnce(&Inputs<'_>, &Blueprints<'_>, &[O
     let mut problems = Vec::new();
     let environment = environment(&estate.config, &estate.config_positions, None).expect("an environment");
     let (catalogue, outputs, keys) = (catalogue(), Outputs::new(), BTreeMap::new());
-    let resolved = resolve(estate, &mut problems);
+    let (records, now) = (TenantRecords::new(), jiff::Timestamp::UNIX_EPOCH);
+    let times = Times { records: &records, offboarding: &environment.offboarding, now };
+    let resolved = resolve(estate, times, &mut problems);
     let blueprints = Blueprints::compile(estate, &catalogue, &mut problems);
     let inputs = Inputs {
         estate,

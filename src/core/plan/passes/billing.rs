@@ -8,14 +8,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::build::Inputs;
-use super::super::draft::Draft;
+use super::super::draft::{Draft, Index};
 use super::super::{Action, Blocked, Change, Hindrance};
 use crate::model::address::{Address, Owner};
 use crate::model::document::Phase;
 
 /// Runs after it is known what waits for something blocked: a tenant lacks that as well.
-pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
-    let lacking = by_tenant(draft, |one| !bills(inputs, &one.kind));
+pub fn run(inputs: &Inputs<'_>, index: &Index<'_>, draft: &mut Draft) {
+    let lacking = by_tenant(draft, |one| !bills(inputs, &one.kind) && !index.is_optional(&one.address));
     if !lacking.is_empty() {
         draft.block_changes(|change| {
             let blocked = lacking.get(&change.address.owner)?;
@@ -62,8 +62,8 @@ pub fn is_growth(change: &Change, shrinks: bool) -> bool {
 /// Whether a tenant shrinks with the phase that the repository asks for. This holds for every run in that phase, not only for the
 /// one that enters it, because a blocked resource may delay the transition for long.
 pub fn shrinks(inputs: &Inputs<'_>, owner: &Owner) -> bool {
-    let phase = owner.tenant().and_then(|tenant| inputs.phases.get(tenant));
-    phase.is_some_and(|phase| matches!(phase, Phase::Suspended | Phase::Deleting | Phase::Deleted))
+    let life = owner.tenant().and_then(|tenant| inputs.lives.get(tenant));
+    life.is_some_and(|life| matches!(life.phase, Phase::Suspended | Phase::Deleting | Phase::Deleted))
 }
 
 /// The tenants of some changes whose bill shrinks with their phase.

@@ -157,7 +157,7 @@ fn found(target: &TargetName, kind: &str, identity: &Identity, present: &Present
 
 /// Whether an owner is a tenant whose document is gone without having passed through `deleted`.
 fn has_vanished(inputs: &Inputs<'_>, owner: &Owner) -> bool {
-    owner.tenant().is_some_and(|tenant| !inputs.phases.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
+    owner.tenant().is_some_and(|tenant| !inputs.lives.contains_key(tenant)) && !inputs.renamed.contains_key(owner)
 }
 
 fn blocked(applied: &Applied, reason: Hindrance) -> Blocked {
@@ -301,8 +301,8 @@ fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&P
     let is_deleted = address
         .owner
         .tenant()
-        .and_then(|tenant| inputs.phases.get(tenant))
-        .is_some_and(|phase| *phase == Phase::Deleted);
+        .and_then(|tenant| inputs.lives.get(tenant))
+        .is_some_and(|life| life.phase == Phase::Deleted);
     let identity = identity.clone();
     let work = match present {
         Some(present) => Work::Delete { identity, before: Arc::new(diff::owned_before(kind, present, applied)) },
@@ -328,6 +328,7 @@ fn ended(inputs: &Inputs<'_>, applied: &Applied, kind: &Kind, present: Option<&P
         sensitive,
         depends_on: depends_on.clone(),
         protected: *protect,
+        optional: false,
         loses_data: loses_data(kind, applied, present),
         takes_along: present.map(|present| present.takes_along.clone()).unwrap_or_default(),
         origin,

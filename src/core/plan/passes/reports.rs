@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::draft::Draft;
+use super::super::draft::{Draft, Index};
 use super::super::{Finding, Hindrance};
 use crate::diagnostics::{Severity, codes};
 use crate::model::address::Address;
 use crate::model::resource::TargetName;
 use crate::model::unknown::Unknown;
 
-pub fn run(draft: &mut Draft) {
+pub fn run(index: &Index<'_>, draft: &mut Draft) {
     unknown(draft);
     relocations(draft);
-    pending(draft);
+    pending(index, draft);
     scheduled(draft);
 }
 
@@ -38,11 +38,12 @@ fn relocations(draft: &mut Draft) {
 
 /// One finding for each kind, target and reason. Resources that this plan changes are left out; they are observed again after
 /// the write.
-fn pending(draft: &mut Draft) {
+fn pending(index: &Index<'_>, draft: &mut Draft) {
     let written: HashSet<&Address> = draft.changes.iter().map(|change| &change.address).collect();
     for ((kind, target, reason), mut addresses) in std::mem::take(&mut draft.pending) {
         addresses.retain(|address| !written.contains(address));
-        draft.unready.extend(addresses.iter().map(|address| address.owner.clone()));
+        let held = addresses.iter().filter(|address| !index.is_optional(address));
+        draft.unready.extend(held.map(|address| address.owner.clone()));
         let finding =
             |what: String| Finding::new(codes::NOT_READY, Severity::Warning, format!("{what} not ready yet: {reason}"));
         draft.findings.extend(match addresses.as_slice() {
