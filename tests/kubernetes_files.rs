@@ -136,6 +136,7 @@ async fn a_folder_conforms() {
         spec,
         updated,
         apart: false,
+        holds: Vec::new(),
         adds: false,
         lenient: &[],
     };

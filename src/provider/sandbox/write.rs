@@ -64,6 +64,11 @@ impl Writer for SandboxWriter {
         let mut part = Part::read(&mut transaction, &self.target, batch)
             .await
             .map_err(|error| failed_at(0, failed("reading the sandbox", error)))?;
+        if batch.iter().any(|step| step.is_delete() && step.kind.holds_others()) {
+            let nested = self.catalogue.iter().map(|kind| &**kind).filter(|kind| kind.nesting.is_some());
+            let read = part.read_nested(&mut transaction, nested).await;
+            read.map_err(|error| failed_at(0, failed("reading the sandbox", error)))?;
+        }
         let mut written = Vec::with_capacity(batch.len());
         let mut refused = None;
         for (index, step) in batch.iter().enumerate() {
@@ -171,6 +176,14 @@ impl SandboxWriter {
                 if let Some((kind, identity)) = part.needed_by(kind, &stored.name) {
                     let cause = format!("{kind} `{identity}` still needs it");
                     return refused("deleting", ErrorClass::Conflict, cause);
+                }
+                // Everything below it goes with it, whoever has it.
+                let place = kind.place_of(&kind.normal(&stored.spec)).filter(|_| kind.holds_others());
+                let below = place.map(|place| part.below(&place)).unwrap_or_default();
+                for (held, identity) in below {
+                    if let Some(held) = self.catalogue.get(held) {
+                        part.delete(held, &identity);
+                    }
                 }
                 part.delete(kind, identity);
                 Ok(Written::default())

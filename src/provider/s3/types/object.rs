@@ -8,7 +8,8 @@ use md5::{Digest as _, Md5};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use super::prefix::place;
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Nesting, Problem};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
@@ -74,6 +75,7 @@ pub fn kind() -> Kind {
         normalise,
         told: Some(told),
         check,
+        nesting: Some(Nesting { place: |spec| place(spec, "key"), holds: false }),
         ..describe::<ObjectSpec>(
             NAME,
             "An object whose content is in the repository, such as a logo or default data.",
