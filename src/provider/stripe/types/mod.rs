@@ -4,6 +4,7 @@
 
 pub mod coupon;
 pub mod customer;
+pub mod feature;
 pub mod meter;
 pub mod price;
 pub mod product;
@@ -20,6 +21,7 @@ use tenantry_core::model::value::{Map, Value, push_token};
 tenantry_kit::kinds! {
     /// The kinds of this provider, in the order in which they depend on each other.
     pub enum StripeKind of "Stripe" {
+        Feature = feature,
         Product = product,
         Meter = meter,
         Price = price,
@@ -102,7 +104,11 @@ mod tests {
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
-            ("stripe.product", json!({"key": "pro", "name": "Pro", "description": "", "metadata": {"a": "b"}})),
+            ("stripe.feature", json!({"lookupKey": "sso", "name": "Single sign-on", "metadata": {"a": "b"}})),
+            (
+                "stripe.product",
+                json!({"key": "pro", "name": "Pro", "description": "", "features": ["sso", "audit"], "metadata": {"a": "b"}}),
+            ),
             ("stripe.meter", json!({"eventName": "calls", "displayName": "Calls"})),
             (
                 "stripe.price",
