@@ -60,6 +60,9 @@ pub struct ObjectSpec {
     /// Its content in base64, instead of `content`.
     #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content_base64: Option<String>,
+    /// Its content as a file of the estate: a path relative to the estate's folder, such as `assets/logo.svg`, without expressions.
+    #[expect(dead_code, reason = "the content takes its place when the estate is read")]
+    pub content_file: Option<String>,
     /// By the extension of the key, if absent.
     pub content_type: Option<String>,
     /// How long browsers and caches may keep it, such as `max-age=3600`.
@@ -113,8 +116,10 @@ fn normalise(fields: &mut Fields<'_>) {
 fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = Vec::new();
     let has = |field: &str| spec.get(field).is_some();
-    if has("content") == has("contentBase64") {
-        problems.push(Problem::error("", "an object needs either `content` or `contentBase64`"));
+    if has("contentFile") {
+        problems.push(Problem::error("/contentFile", "`contentFile` is for resources of blueprints"));
+    } else if has("content") == has("contentBase64") {
+        problems.push(Problem::error("", "an object needs one of `content`, `contentBase64` and `contentFile`"));
     }
     if let Some(text) = spec.get("contentBase64").and_then(Value::as_str)
         && decode(text).is_none()
