@@ -206,15 +206,22 @@ pub struct Everything {
     server: Level,
     databases: Level,
     tables: Level,
+    /// What is held by patterns, on tables and on columns, by name and host of the user.
+    by_user: HashMap<(String, String), Vec<(Key, Held)>>,
 }
 
 impl Everything {
     pub async fn fetch(connection: &mut MySqlConnection) -> Result<Self, Failure> {
-        Ok(Self {
-            server: on_server(connection).await?,
-            databases: on_databases(connection).await?,
-            tables: on_tables(connection).await?,
-        })
+        let server = on_server(connection).await?;
+        let databases = on_databases(connection).await?;
+        let tables = on_tables(connection).await?;
+        let mut by_user: HashMap<(String, String), Vec<(Key, Held)>> = HashMap::new();
+        let of_tables = tables.held.iter().filter(|(_, held)| !held.privileges.is_empty() || held.with_grant_option);
+        let of_tables = of_tables.map(|(key, held)| (key.clone(), held.clone()));
+        for (key, held) in databases.patterns.iter().chain(&tables.patterns).cloned().chain(of_tables) {
+            by_user.entry((key.user.clone(), key.host.clone())).or_default().push((key, held));
+        }
+        Ok(Self { server, databases, tables, by_user })
     }
 
     fn level(&self, on: On) -> &Level {
@@ -231,26 +238,19 @@ impl Everything {
         if key.on == On::Global {
             return Vec::new();
         }
-        let is_user = |other: &Key| other.user == key.user && other.host == key.host;
-        let mut found: Vec<(Key, Held)> = Vec::new();
-        let reaching =
-            self.databases.patterns.iter().filter(|(of, _)| is_user(of) && matches(&of.database, &key.database));
-        found.extend(reaching.cloned());
+        let own = self.by_user.get(&(key.user.clone(), key.host.clone())).map_or(&[][..], Vec::as_slice);
+        let reaches = |of: &Key| match of.on {
+            On::Global => false,
+            On::Database => matches(&of.database, &key.database),
+            On::Table => key.on == On::Database && of.database == key.database && !is_granted(of),
+        };
+        let mut found: Vec<(Key, Held)> = own.iter().filter(|(of, _)| reaches(of)).cloned().collect();
         let exact = Key { on: On::Database, table: String::new(), ..key.clone() };
         if key.on == On::Table
             && !is_granted(&exact)
             && let Some(held) = self.databases.held.get(&exact)
         {
             found.push((Key { database: escape_pattern(&exact.database), ..exact }, held.clone()));
-        }
-        if key.on == On::Database {
-            let of_database = |other: &Key| is_user(other) && other.database == key.database;
-            let whole = self.tables.held.iter().filter(|(of, held)| {
-                of_database(of) && (!held.privileges.is_empty() || held.with_grant_option) && !is_granted(of)
-            });
-            found.extend(whole.map(|(of, held)| (of.clone(), held.clone())));
-            let columns = self.tables.patterns.iter().filter(|(of, _)| of_database(of) && !is_granted(of));
-            found.extend(columns.cloned());
         }
         let global = Key { on: On::Global, database: String::new(), table: String::new(), ..key.clone() };
         if !is_granted(&global)
