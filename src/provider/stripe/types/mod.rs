@@ -90,7 +90,9 @@ fn check_amount(
     let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };
     if used > allowed {
         let currency = currency.to_uppercase();
-        problems.add(pointer, format!("`{amount}` has {used} decimals, but {currency} has {}", decimals.allowed));
+        let decimals_of = |count| if count == 1 { "1 decimal".to_owned() } else { format!("{count} decimals") };
+        let (used, allowed) = (decimals_of(used), decimals.allowed);
+        problems.add(pointer, format!("`{amount}` has {used}, but {currency} has {allowed}"));
     }
 }
 
