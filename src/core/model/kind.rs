@@ -420,6 +420,14 @@ impl Kind {
         self.by_spec.map(|by_spec| (by_spec.left_out)(written)).unwrap_or_default()
     }
 
+    /// Why a name of a spec is longer than the target takes, if one is.
+    pub fn too_long(&self, spec: &Map) -> Option<String> {
+        self.name_limits.iter().find_map(|NameLimit { pointer, bytes, source }| {
+            let name = at(spec, pointer).and_then(Value::as_str).unwrap_or_default();
+            (name.len() > *bytes).then(|| format!("{pointer} has {} bytes, but {source} takes {bytes}", name.len()))
+        })
+    }
+
     /// Where a resource is among those that hold each other by their names: see [`Nesting::place`].
     pub fn place_of(&self, spec: &Normal) -> Option<String> {
         (self.nesting?.place)(spec)

@@ -14,7 +14,7 @@ use super::part::{Part, Stored};
 use super::world::World;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::diff::compare;
-use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
+use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, readable_identity};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::resource::{Identity, TargetName};
@@ -217,13 +217,8 @@ impl SandboxWriter {
         if let Some(problem) = problems.find(|problem| problem.severity == Severity::Error) {
             return refuse(ErrorClass::Fatal, format!("{}: {}", problem.pointer, problem.message));
         }
-        for limit in kind.name_limits {
-            let name = at(spec, limit.pointer).and_then(Value::as_str).unwrap_or_default();
-            if name.len() > limit.bytes {
-                let cause =
-                    format!("{} has {} bytes, but {} takes {}", limit.pointer, name.len(), limit.source, limit.bytes);
-                return refuse(ErrorClass::Fatal, cause);
-            }
+        if let Some(cause) = kind.too_long(spec) {
+            return refuse(ErrorClass::Fatal, cause);
         }
         if kind.identity_of(spec).as_ref() != Some(identity) {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());
