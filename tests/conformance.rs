@@ -1,5 +1,6 @@
 //! The conformance suite, run against every provider on its real server, and against the sandbox that stands in for it.
 
+mod alike;
 mod http;
 mod mysql;
 mod rabbitmq;
@@ -55,6 +56,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: spec(&privileges[..1]),
             updated: spec(&privileges),
             apart: false,
+            holds: Vec::new(),
             adds: true,
             lenient: &[],
         }
@@ -66,6 +68,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": name("extra"), "connectionLimit": 5}),
             updated: json!({"name": name("extra"), "connectionLimit": 7, "owner": name("owner")}),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -78,6 +81,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "settings": {"statement_timeout": "1min", "search_path": "a, b"}, "validUntil": "2030-01-01T00:00:00Z",
             }),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -87,6 +91,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": name("sales")}),
             updated: json!({"name": name("sales"), "owner": name("owner"), "exclusive": true}),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -104,6 +109,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "using": "tenant = current_setting('app.tenant', true)", "withCheck": "tenant IS NOT NULL AND price > 0",
             }),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -113,6 +119,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
             spec: json!({"name": "citext"}),
             updated: json!({"name": "citext", "schema": name("shop")}),
             apart: false,
+            holds: Vec::new(),
             adds: true,
             lenient: &[],
         },
@@ -128,6 +135,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "columns": {"tenant": "it's; b", "price": 12.5, "labels": {"colour": "blue", "size": 3}, "seen": "2026-01-01T02:00:00+01:00"},
             }),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -140,6 +148,7 @@ fn postgres_cases(suffix: &str) -> Vec<Case> {
                 "check": format!("SELECT to_regclass('{}.b') IS NOT NULL", name("shop")),
             }),
             apart: true,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },

@@ -137,6 +137,7 @@ async fn a_folder_conforms() {
         spec,
         updated,
         apart: false,
+        holds: Vec::new(),
         adds: false,
         lenient: &[],
     };

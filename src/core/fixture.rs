@@ -12,7 +12,7 @@ use super::lifecycle::{Life, TenantRecord};
 use super::model::address::{Address, Owner};
 use super::model::config::LimitsTable;
 use super::model::document::{ApprovalSpec, Document, Phase};
-use super::model::kind::{Batch, Catalogue, Kind, MarkPlace};
+use super::model::kind::{Batch, Catalogue, Kind, MarkPlace, Nesting};
 use super::model::mark::Mark;
 use super::model::resource::{
     Applied, Begun, BegunWrite, Desired, Identity, Inventory, KindObservation, Observed, Present,
@@ -23,7 +23,8 @@ use super::plan::{Plan, passes};
 
 const TARGET: &str = "main";
 
-/// `test.thing` carries its mark; `test.note` has no room for one; `test.bill` charges; `test.login` never gives its `password`
+/// `test.thing` carries its mark; `test.note` has no room for one; `test.area` holds the notes and areas whose names begin with its
+/// own; `test.bill` charges; `test.login` never gives its `password`
 /// back; `test.store` has data that cannot be made again. `test.user` and `test.space`, which has data, lose their mark with what
 /// is set by hand. All are called by their `name`, and live in a `region` that cannot change. `tags` are owned by key, but for a
 /// login's.
@@ -52,10 +53,14 @@ pub fn catalogue() -> Catalogue {
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
+        nesting: None,
     };
+    let nesting =
+        |holds| Some(Nesting { place: |spec| Some(spec.get("name").and_then(Value::as_str)?.to_owned()), holds });
     Catalogue::new([
         thing("test.thing", MarkPlace::Target, false),
-        thing("test.note", MarkPlace::Inventory, false),
+        Kind { nesting: nesting(false), ..thing("test.note", MarkPlace::Inventory, false) },
+        Kind { loses_data: true, nesting: nesting(true), ..thing("test.area", MarkPlace::Inventory, false) },
         thing("test.bill", MarkPlace::Target, true),
         Kind { loses_data: true, ..thing("test.store", MarkPlace::Target, false) },
         thing("test.user", MarkPlace::TargetShared, false),
@@ -163,7 +168,9 @@ pub fn plan(world: &Json) -> Plan {
     let unfinished: Vec<Applied> =
         fields(&world["unfinished"]).map(|(at, json)| applied(&catalogue, at, json)).collect();
     let mut observed: BTreeMap<_, KindObservation> = BTreeMap::new();
-    for name in ["test.thing", "test.note", "test.bill", "test.login", "test.store", "test.user", "test.space"] {
+    for name in
+        ["test.thing", "test.note", "test.area", "test.bill", "test.login", "test.store", "test.user", "test.space"]
+    {
         let of_kind = |json: &&Json| kind(&catalogue, json).name == name;
         let there = world["there"].as_array().into_iter().flatten().filter(of_kind).map(|json| {
             let present = present(json);

@@ -44,6 +44,7 @@ fn catalogue() -> Catalogue {
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
+        nesting: None,
     }])
 }
 

@@ -34,6 +34,8 @@ pub struct Case {
     pub lenient: &'static [&'static str],
     /// Whether each estate has resources of its own under one name, so that none can stand in another's way.
     pub apart: bool,
+    /// What is written below it once it exists, kind and spec, and goes with it. For a kind that is nothing but what it holds.
+    pub holds: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// A target that the provider can be tried on.
@@ -241,6 +243,9 @@ impl Trial<'_> {
                 let due: Vec<&str> = due.map(|capture| &*capture.name).collect();
                 self.expect(told == due, "what is told once is told with the creation", &told);
             }
+            if attempt == "creating" {
+                self.fill(case).await;
+            }
             self.is_as(&desired, attempt).await;
         }
         for attempt in ["updating", "updating again"] {
@@ -261,6 +266,25 @@ impl Trial<'_> {
             self.wait_until_gone(&updated).await;
             let observed = self.observe(self.subject.reader, &updated).await;
             self.expect(observed == Observed::Absent, &format!("nothing is there after {attempt}"), &observed);
+            for held in self.held(case) {
+                let observed = self.observe(self.subject.reader, &held).await;
+                self.expect(observed == Observed::Absent, &format!("what it held is gone after {attempt}"), &observed);
+            }
+        }
+    }
+
+    /// What the resource of a case holds.
+    fn held(&self, case: &Case) -> Vec<Desired> {
+        let held = case.holds.iter().enumerate();
+        held.map(|(index, (kind, spec))| self.desired(&format!("conformance/held_{index}"), kind, spec)).collect()
+    }
+
+    async fn fill(&mut self, case: &Case) {
+        for held in self.held(case) {
+            let result = self.write(&held, Self::create(&held), ESTATE).await;
+            self.expect(result.is_ok(), "what it holds is written", &result);
+            let observed = self.observe(self.subject.reader, &held).await;
+            self.expect(matches!(observed, Observed::Present(_)), "what it holds is there", &observed);
         }
     }
 

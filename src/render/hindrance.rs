@@ -46,6 +46,9 @@ pub fn sentence(hindrance: &Hindrance) -> String {
         }
         Hindrance::NeededByUnselected { user } => format!("{user}, which needs it, was not selected"),
         Hindrance::NeededByBlocked => "a resource that needs it cannot be deleted".into(),
+        Hindrance::HoldsKept { kept } => {
+            format!("deleting it would also delete {kept}, which is below it and is not to be deleted")
+        }
     }
 }
 

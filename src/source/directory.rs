@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::contents::MOST_BYTES;
 use super::listing::{
     CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, Problem, VALUES_SCHEMA_PATH, holds_documents, is_hidden, missing,
     too_many,
@@ -32,6 +33,26 @@ pub fn list(root: &Path, max_files: usize) -> Result<Listing, Box<Diagnostic>> {
     }
     walk.follow_links();
     Ok(walk.listing.sorted())
+}
+
+/// Reads a file of the estate that is no document.
+///
+/// # Errors
+/// If there is none within the estate's folder, or it is too large.
+pub fn read(root: &Path, path: &str) -> Result<Vec<u8>, Problem> {
+    let real = root.join(path).canonicalize().map_err(Problem::unreadable)?;
+    let root = root.canonicalize().map_err(Problem::unreadable)?;
+    if !real.starts_with(&root) {
+        return Err(Problem::escapes(&real.display().to_string()));
+    }
+    let metadata = fs::metadata(&real).map_err(Problem::unreadable)?;
+    if !metadata.is_file() {
+        return Err(not_a_file());
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(Problem::too_large_for_a_resource(metadata.len(), MOST_BYTES));
+    }
+    fs::read(&real).map_err(Problem::unreadable)
 }
 
 #[derive(Default)]

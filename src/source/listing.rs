@@ -82,6 +82,11 @@ impl Problem {
         )
     }
 
+    pub fn too_large_for_a_resource(bytes: u64, limit: u64) -> Self {
+        let help = "a resource has small files, which are a part of every plan that writes them; upload a large one with the product";
+        Self::new(codes::FILE_TOO_LARGE, format!("the file has {bytes} bytes; at most {limit} are allowed"), "", help)
+    }
+
     pub fn escapes(target: &str) -> Self {
         Self::new(
             codes::FILE_SYMLINK_ESCAPES,

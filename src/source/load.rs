@@ -12,6 +12,7 @@ use git2::Repository;
 
 use super::checkout::Checkout;
 use super::config::{self, ReadConfig};
+use super::contents;
 use super::document::{self, AnyDocument, Named};
 use super::estate::{self, Documents};
 use super::listing::{CONFIG_PATH, Content, Entry, Listing, MAX_PROBLEMS, Problem, VALUES_SCHEMA_PATH};
@@ -89,7 +90,8 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
                 for (path, problem) in checkout.not_checked_out(&linked) {
                     listing.add(path, Err(problem));
                 }
-                let mut loaded = read(listing.sorted(), None, options);
+                let file = |path: &str| directory::read(directory, path);
+                let mut loaded = read(listing.sorted(), None, options, &file);
                 if let Some(estate) = &mut loaded.estate {
                     match checkout.revision(&linked) {
                         Ok(revision) => estate.revision = revision.map(Into::into),
@@ -105,7 +107,8 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
                 Revision::open(directory, rev).and_then(|revision| Ok((revision.list(options.max_files)?, revision)));
             match listed {
                 Ok((listing, revision)) => {
-                    let mut loaded = read(listing, Some(revision.git_directory()), options);
+                    let file = |path: &str| revision.read(path);
+                    let mut loaded = read(listing, Some(revision.git_directory()), options, &file);
                     if let Some(estate) = &mut loaded.estate {
                         estate.revision = Some(revision.commit().into());
                     }
@@ -120,14 +123,21 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
 /// An estate of texts, by path.
 #[cfg(test)]
 pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
-    read(Listing::default(), None, Options { edited: texts, ..Options::default() })
+    let missing = |_: &str| Err(Problem::unreadable("there is no such file"));
+    read(Listing::default(), None, Options { edited: texts, ..Options::default() }, &missing)
 }
 
 fn failed(diagnostic: Diagnostic) -> Loaded {
     Loaded { files: SourceFiles::default(), estate: None, diagnostics: vec![diagnostic] }
 }
 
-fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) -> Loaded {
+/// Reads what is listed. `file` reads another file of the estate.
+fn read(
+    listing: Listing,
+    git_directory: Option<&Path>,
+    options: Options<'_>,
+    file: &dyn Fn(&str) -> Result<Vec<u8>, Problem>,
+) -> Loaded {
     let Listing { entries, mut diagnostics, linked: _ } = listing.edited(options.edited);
     let config_index = entries.iter().position(|entry| entry.path == CONFIG_PATH);
     let mut texts: BTreeMap<usize, FileRead> = BTreeMap::new();
@@ -167,6 +177,10 @@ fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) ->
         names.extend(file.names);
         file.documents.into_iter().for_each(|document| documents.add(document));
     }
+    diagnostics.extend(contents::put(&mut documents.blueprints, &|path| match options.edited.get(path) {
+        Some(text) => Ok(text.clone().into_bytes()),
+        None => file(path),
+    }));
     diagnostics.extend(estate::check_names(&names));
     if let Some(form) = &values {
         diagnostics.extend(estate::check_values(form, &documents, &files));

@@ -12,6 +12,7 @@ mod blame;
 mod checkout;
 pub mod commit;
 mod config;
+mod contents;
 mod directory;
 mod document;
 pub mod edit;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
+use super::contents::MOST_BYTES;
 use super::listing::{
     CONFIG_PATH, Content, DOCUMENT_FOLDERS, Listing, MAX_LINKS, Problem, VALUES_SCHEMA_PATH, holds_documents,
     is_hidden, missing, too_many,
@@ -50,6 +51,24 @@ impl Revision {
     /// For reading blobs, by as many threads as there are.
     pub fn git_directory(&self) -> &Path {
         self.repository.path()
+    }
+
+    /// Reads a file of the estate that is no document.
+    ///
+    /// # Errors
+    /// If there is none in this revision, or it is too large.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        let unreadable = |error: git2::Error| Problem::unreadable(error.message());
+        let tree = self.repository.find_tree(self.tree).map_err(unreadable)?;
+        let entry = tree.get_path(Path::new(path)).map_err(unreadable)?;
+        if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == LINK_MODE {
+            return Err(Problem::unreadable("it is not a file"));
+        }
+        let size = self.repository.odb().and_then(|odb| odb.read_header(entry.id())).map_err(unreadable)?.0 as u64;
+        if size > MOST_BYTES {
+            return Err(Problem::too_large_for_a_resource(size, MOST_BYTES));
+        }
+        read(&self.repository, entry.id(), MOST_BYTES)
     }
 
     /// Lists the estate.

@@ -15,8 +15,16 @@ pub fn cases_by_vendor() -> Vec<(Vendor, Case)> {
             "fields": {"template": {"containers": [{"image": image}]}}})
     };
     let folder = |title: &str| json!({"use": "grafana.folder", "name": "acme", "fields": {"title": title}});
-    let case =
-        |kind, spec, updated| Case { kind, needs: vec![], spec, updated, apart: false, adds: false, lenient: &[] };
+    let case = |kind, spec, updated| Case {
+        kind,
+        needs: vec![],
+        spec,
+        updated,
+        apart: false,
+        holds: Vec::new(),
+        adds: false,
+        lenient: &[],
+    };
     vec![
         (Vendor::CloudRun, case("http.resource", service("app:1"), service("app:2"))),
         (Vendor::Grafana, case("http.unmarked", folder("Acme"), folder("Acme Corp"))),

@@ -16,8 +16,16 @@ pub fn cases(suffix: &str) -> Vec<Case> {
             seen datetime, open tinyint(1))";
         ("mysql.script", json!({"name": "items", "database": name("shop"), "sql": sql}))
     };
-    let case =
-        |kind, needs, spec, updated| Case { kind, needs, spec, updated, apart: false, adds: false, lenient: &[] };
+    let case = |kind, needs, spec, updated| Case {
+        kind,
+        needs,
+        spec,
+        updated,
+        apart: false,
+        holds: Vec::new(),
+        adds: false,
+        lenient: &[],
+    };
     // The server takes privileges on a database that is not there.
     let granted = |case: Case| Case { lenient: &["/database"], ..case };
     let grant = |on: &str, more: serde_json::Value, privileges: [&str; 2]| {
@@ -76,6 +84,7 @@ pub fn cases(suffix: &str) -> Vec<Case> {
                 "check": format!("SELECT COUNT(*) > 0 FROM `{}`.b -- there is one", name("shop")),
             }),
             apart: true,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },

@@ -16,14 +16,23 @@ pub fn cases(suffix: &str) -> Vec<Case> {
         spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         spec
     };
-    let case =
-        |kind, needs, spec, updated| Case { kind, needs, spec, updated, apart: false, adds: false, lenient: &[] };
+    let case = |kind, needs, spec, updated| Case {
+        kind,
+        needs,
+        spec,
+        updated,
+        apart: false,
+        holds: Vec::new(),
+        adds: false,
+        lenient: &[],
+    };
     let fixed = |kind, needs, spec: Json| Case {
         kind,
         needs,
         updated: spec.clone(),
         spec,
         apart: false,
+        holds: Vec::new(),
         adds: false,
         lenient: &[],
     };

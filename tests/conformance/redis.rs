@@ -8,8 +8,16 @@ use crate::support::target::{Target, on_server};
 
 /// Names end with a suffix because all tests share a server.
 pub fn cases(suffix: &str) -> Vec<Case> {
-    let case =
-        |kind, spec, updated| Case { kind, needs: Vec::new(), spec, updated, apart: false, adds: false, lenient: &[] };
+    let case = |kind, spec, updated| Case {
+        kind,
+        needs: Vec::new(),
+        spec,
+        updated,
+        apart: false,
+        holds: Vec::new(),
+        adds: false,
+        lenient: &[],
+    };
     vec![
         case(
             "redis.key",
@@ -26,6 +34,17 @@ pub fn cases(suffix: &str) -> Vec<Case> {
             json!({"key": format!("tenant:{suffix}"), "fields": {"seats": 5, "open": true, "plan": "pro"}}),
             json!({"key": format!("tenant:{suffix}"), "fields": {"seats": 6.5, "open": false, "plan": null}, "expire": 60}),
         ),
+        Case {
+            holds: vec![
+                ("redis.key", json!({"key": format!("t[{suffix}]:a:quota"), "value": 1})),
+                ("redis.hash", json!({"key": format!("t[{suffix}]:a:settings"), "fields": {"seats": 5}})),
+            ],
+            ..case(
+                "redis.prefix",
+                json!({"prefix": format!("t[{suffix}]:a:")}),
+                json!({"prefix": format!("t[{suffix}]:a:")}),
+            )
+        },
         case(
             "redis.acl_user",
             json!({"name": format!("app_{suffix}"), "keys": ["acme:*"], "commands": ["+@read", "+set"]}),

@@ -15,14 +15,38 @@ pub fn cases() -> Vec<Case> {
         let spec = json!({"lookupKey": lookup_key, "product": "pro", "currency": "usd", "amount": amount, "interval": "month"});
         ("stripe.price", spec)
     };
-    let case =
-        |kind, needs, spec, updated, apart| Case { kind, needs, spec, updated, apart, adds: false, lenient: &[] };
+    let case = |kind, needs, spec, updated, apart| Case {
+        kind,
+        needs,
+        spec,
+        updated,
+        apart,
+        holds: Vec::new(),
+        adds: false,
+        lenient: &[],
+    };
+    let feature = |key: &str| ("stripe.feature", json!({"lookupKey": key, "name": key}));
     vec![
+        case(
+            "stripe.feature",
+            vec![],
+            json!({"lookupKey": "sso", "name": "SSO"}),
+            json!({"lookupKey": "sso", "name": "Single sign-on", "metadata": {"a": "b"}}),
+            false,
+        ),
+        case(
+            "stripe.product",
+            vec![feature("sso"), feature("audit"), feature("backup")],
+            json!({"key": "pro", "name": "Pro", "features": ["sso", "audit"]}),
+            json!({"key": "pro", "name": "Professional", "description": "For teams", "unitLabel": "seat", "metadata": {"a": "b"},
+                "features": ["backup", "audit"]}),
+            true,
+        ),
         case(
             "stripe.product",
             vec![],
             json!({"key": "pro", "name": "Pro"}),
-            json!({"key": "pro", "name": "Professional", "description": "For teams", "unitLabel": "seat", "metadata": {"a": "b"}}),
+            json!({"key": "pro", "name": "Professional", "statementDescriptor": "PRO"}),
             true,
         ),
         case(

@@ -35,8 +35,11 @@ async fn conforms_at(api: &Api, kind: &'static str, spec: Json, updated: Json) {
         writer: &*writer,
         unreachable: &*unreachable,
     };
-    let violations =
-        check(&subject, &Case { kind, needs: vec![], spec, updated, apart: false, adds: false, lenient: &[] }).await;
+    let violations = check(
+        &subject,
+        &Case { kind, needs: vec![], spec, updated, apart: false, holds: Vec::new(), adds: false, lenient: &[] },
+    )
+    .await;
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 

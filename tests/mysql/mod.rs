@@ -1,5 +1,6 @@
 //! The MySQL provider against a real server, MariaDB or MySQL.
 
+mod beside;
 mod certificates;
 mod fence;
 mod folded;

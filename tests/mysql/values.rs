@@ -78,6 +78,67 @@ fn values_of_every_type_are_what_was_written() {
     });
 }
 
+/// What a column makes of a value is what the server makes of it, whatever the spelling.
+#[test]
+fn a_value_that_the_server_writes_otherwise_is_no_drift() {
+    on_mysql("a_value_that_the_server_writes_otherwise_is_no_drift", async |target| {
+        let own = target.name("acme");
+        let mut sorts = vec![
+            ("decimal(10,2)", json!([12.345, "012.5", "1e1", -0.004])),
+            ("double", json!(["1e25", 12_345_678_901_234_567_000_f64])),
+            ("datetime", json!(["2026-01-01T10:00:00.700Z", "2026-1-2 3:04:05"])),
+            ("datetime(3)", json!(["2026-01-01T10:00:00.123456Z", "2026-01-01T10:00:00+05:30"])),
+            ("timestamp NULL", json!(["2026-01-01T10:00:00.5Z"])),
+            ("date", json!(["2026-1-2", "20260102", "2026-01-02T00:00:00"])),
+            ("time", json!(["9:05", "30:00:00", "9:05:07.6", "-1:00:00"])),
+            ("time(2)", json!(["09:05:07.5"])),
+            ("year", json!([26, "99"])),
+            ("enum('Pro','Free')", json!(["pro", "FREE"])),
+            ("set('a','b','c')", json!(["c,a", "B", "b,b"])),
+            ("char(10)", json!(["x  "])),
+            ("binary(4)", json!(["ab"])),
+        ];
+        if super::is_mariadb(target).await {
+            sorts.push(("inet6", json!(["2001:DB8:0:0::1", "::0001"])));
+            sorts.push(("uuid", json!(["123E4567E89B12D3A456426614174000"])));
+        }
+        let columns: Vec<String> =
+            sorts.iter().enumerate().map(|(number, (sort, _))| format!("v{number} {sort}")).collect();
+        let table = format!("CREATE TABLE spelled (id int PRIMARY KEY, {})", columns.join(", "));
+        by_hand(target, &format!("CREATE DATABASE `{own}`; USE `{own}`; {table}")).await;
+        let (reader, writer) = (target.reader(), target.writer());
+        let mut wrong = Vec::new();
+        let mut written = Vec::new();
+        for (number, (sort, values)) in sorts.iter().enumerate() {
+            for (id, value) in values.as_array().expect("a list").iter().enumerate() {
+                let (key, columns) = (json!({"id": 10 * number + id}), json!({(format!("v{number}")): value}));
+                let wanted = row(target, &own, "spelled", key, columns);
+                // A second time it finds its own work.
+                for _ in 0..2 {
+                    if let Err(error) = writer.write(&[create(&wanted)]).await {
+                        wrong.push(format!("{sort} {value}: {error}"));
+                    }
+                }
+                written.push((format!("{sort} {value}"), wanted));
+            }
+        }
+        let observations = observe(&*reader, &written.iter().map(|(_, wanted)| wanted).collect::<Vec<_>>(), &[]).await;
+        for (what, wanted) in &written {
+            let observed = observations["mysql.row"].get(wanted.identity.as_deref().expect("an identity"));
+            let Observed::Present(found) = observed else { panic!("{what}: {observed:?}") };
+            let differences = compare(&wanted.kind, &wanted.spec, &found.spec, None);
+            wrong.extend(differences.iter().map(|field| format!("{what}: {:?}", field.before)));
+        }
+        assert_eq!(wrong, [""; 0]);
+        // Another value is drift all the same.
+        by_hand(target, &format!("UPDATE `{own}`.spelled SET v0 = 12.36 WHERE id = 0")).await;
+        let observations = observe(&*reader, &[&written[0].1], &[]).await;
+        let identity = written[0].1.identity.as_deref().expect("an identity");
+        let Observed::Present(found) = observations["mysql.row"].get(identity) else { panic!("it is there") };
+        assert_eq!(compare(&written[0].1.kind, &written[0].1.spec, &found.spec, None).len(), 1);
+    });
+}
+
 #[test]
 fn columns_are_the_same_in_any_case() {
     on_mysql("columns_are_the_same_in_any_case", async |target| {

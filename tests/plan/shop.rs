@@ -65,6 +65,7 @@ impl Provider for Shop {
             check: |_| Vec::new(),
             check_together: None,
             by_spec: None,
+            nesting: None,
         };
         let unmarked = |name, instance| Kind {
             outputs: &[("id", "the server's number for it")],

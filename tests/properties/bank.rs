@@ -43,6 +43,7 @@ fn kind(name: &'static str, schema: schemars::Schema, identity: &'static [&'stat
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
+        nesting: None,
     }
 }
 

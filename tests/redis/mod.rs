@@ -3,19 +3,20 @@
 mod spelling;
 
 use crate::support::said;
+use std::collections::{BTreeMap, HashMap};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::target::{Target, on_server};
 use crate::support::tcp::TcpProxy;
 use crate::support::tls;
-use crate::support::{create, delete, observe, present, update};
+use crate::support::{ESTATE, create, delete, observe, present, update};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, cmd};
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
 use tenantry_core::model::value::Value;
 use tenantry_provider::conformance::WriteUnguarded as _;
-use tenantry_provider::contract::{ErrorClass, StepAction};
+use tenantry_provider::contract::{ErrorClass, ObserveRequest, StepAction};
 use tenantry_redis::Redis;
 
 fn on_redis(name: &str, test: impl AsyncFnOnce(&Target)) {
@@ -362,5 +363,59 @@ fn a_sequence_says_what_was_done_before_it_failed() {
         assert_eq!((error.step, error.done.len()), (1, 1));
         target.assert_settled(&[&users[0]]).await;
         assert_eq!(target.observe(&users[2]).await, Observed::Absent);
+    });
+}
+
+async fn keys_like(target: &Target, pattern: &str) -> Vec<String> {
+    let mut connection = connect(&target.url).await.expect("the server answers");
+    let mut keys: Vec<String> = cmd("KEYS").arg(pattern).query_async(&mut connection).await.expect("keys");
+    keys.sort();
+    keys
+}
+
+/// What is seen of a resource that is wanted and that nothing knows yet.
+async fn seen_new(target: &Target, wanted: &Desired) -> Observed {
+    let request = ObserveRequest {
+        estate: ESTATE,
+        wanted: BTreeMap::from([(wanted.kind.name, vec![wanted])]),
+        known: BTreeMap::new(),
+        recorded: HashMap::new(),
+    };
+    let observed = target.reader().observe(&request).await;
+    observed[wanted.kind.name].get(wanted.identity.as_deref().expect("an identity"))
+}
+
+#[test]
+fn a_tenant_leaves_a_shared_cache_with_every_key_and_nobody_else_does() {
+    on_redis("a_tenant_leaves_a_shared_cache_with_every_key_and_nobody_else_does", async |target| {
+        // Every character of a prefix stands for itself.
+        let prefix = target.name("t[ab]?\\x");
+        let acme = target.desired("prefix", "acme/cache", json!({"prefix": format!("{prefix}:")}));
+        assert_eq!(seen_new(target, &acme).await, Observed::Absent);
+        target.create(&[&acme]).await;
+        target.assert_settled(&[&acme]).await;
+        assert_eq!(target.observe_known(&acme).await, Observed::Absent);
+        let mut connection = connect(&target.url).await.expect("the server answers");
+        let mut pipeline = redis::Pipeline::new();
+        for number in 0..2500 {
+            pipeline.cmd("SET").arg(format!("{prefix}:session:{number}")).arg("x").arg("EX").arg(3600).ignore();
+        }
+        pipeline.cmd("RPUSH").arg(format!("{prefix}:queue")).arg("a").ignore();
+        pipeline.cmd("XADD").arg(format!("{prefix}:log")).arg("*").arg("a").arg("b").ignore();
+        pipeline.cmd("SET").arg([format!("{prefix}:").as_bytes(), b"\xff\x00"].concat()).arg("x").ignore();
+        // What a pattern that is not escaped would take along, and what only begins alike.
+        let others =
+            [target.name("ta0x") + ":a", target.name("t[ab]?x") + ":a", format!("{prefix}-2:a"), prefix.clone()];
+        for other in &others {
+            pipeline.cmd("SET").arg(other).arg("x").ignore();
+        }
+        pipeline.exec_async(&mut connection).await.expect("written");
+        assert!(matches!(seen_new(target, &acme).await, Observed::Present(_)));
+        let Observed::Present(before) = target.observe_known(&acme).await else { panic!("it is filled") };
+        target.write(&[delete(&acme, &before), delete(&acme, &before)]).await;
+        assert_eq!(target.observe_known(&acme).await, Observed::Absent);
+        let mut wanted = others.to_vec();
+        wanted.sort();
+        assert_eq!(keys_like(target, &format!("*{}*", target.suffix)).await, wanted);
     });
 }

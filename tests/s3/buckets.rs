@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry_core::model::resource::{Desired, Observed};
+use tenantry_core::model::value::Value;
 use tenantry_provider::conformance::WriteUnguarded as _;
 use tenantry_provider::contract::{ErrorClass, Writer};
 
@@ -211,6 +212,52 @@ fn what_fails_between_making_and_marking_is_tried_again() {
         writer.write(&[create(&bucket)]).await.expect("its own bucket");
         world.assert_settled(&[&bucket]).await;
         world.remove(&[&bucket]).await;
+    });
+}
+
+#[test]
+fn a_bucket_that_was_made_and_not_finished_is_told_as_made() {
+    on_servers("a_bucket_that_was_made_and_not_finished_is_told_as_made", async |world: &World| {
+        let bucket = world.desired("bucket", "acme/files", json!({"name": world.name("half"), "versioning": true}));
+        for (refused, says) in
+            [("tagging", "its tags could not be set"), ("versioning", "its versioning could not be set")]
+        {
+            let bucket = world.desired(
+                "bucket",
+                "acme/files",
+                json!({"name": world.name(&format!("half-{refused}")), "versioning": true}),
+            );
+            world.decide(move |asked| {
+                // A server that takes no tags with the creation.
+                let has_tags = String::from_utf8_lossy(&asked.body).contains("<Tags>");
+                match asked.method == "PUT" {
+                    true if asked.query.contains(refused) => Some(error(403, "AccessDenied")),
+                    true if asked.query.is_empty() && has_tags => Some(error(400, "MalformedXML")),
+                    _ => None,
+                }
+            });
+            let failed = world.try_write(&create(&bucket)).await.expect_err("a part of it is refused").error;
+            assert!(failed.to_string().contains("the bucket was created, but"), "{failed}");
+            assert!(failed.to_string().contains(says), "{failed}");
+            assert_eq!(failed.class, ErrorClass::Denied);
+            assert_eq!(
+                world
+                    .raw(
+                        "HEAD",
+                        &format!("/{}", bucket.spec.get("name").and_then(Value::as_str).expect("a name")),
+                        &[],
+                        ""
+                    )
+                    .await
+                    .0,
+                200
+            );
+            world.heal();
+        }
+        // One that could not be made at all is not told so.
+        world.decide(|asked| (asked.method == "PUT").then(|| error(403, "AccessDenied")));
+        let failed = world.try_write(&create(&bucket)).await.expect_err("it is refused").error;
+        assert!(!failed.to_string().contains("was created"), "{failed}");
     });
 }
 

@@ -5,6 +5,7 @@ mod dangers;
 mod emptying;
 mod given_up;
 mod objects;
+mod prefixes;
 mod reading;
 mod takings;
 mod users;

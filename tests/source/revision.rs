@@ -481,3 +481,31 @@ fn what_a_sparse_checkout_leaves_out_is_not_taken_for_deleted() {
 fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
+
+#[test]
+fn the_content_of_a_resource_is_that_of_the_file_in_the_revision() {
+    let world = World::new();
+    world.write("estate/tenantry.toml", CONFIG);
+    let object = "apiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {name: files}\nspec:\n  scope: estate\n  resources:\n    - {id: logo, kind: s3.object, spec: {bucket: shop, key: logo.svg, contentFile: assets/logo.svg}}\n";
+    world.write("estate/tenants/files.yaml", object);
+    world.write("estate/assets/logo.svg", "first");
+    world.write("secret.txt", "beside the estate");
+    world.commit();
+    world.write("estate/assets/logo.svg", "second");
+    let content = |loaded: &Loaded| {
+        let estate = loaded.estate.as_ref().unwrap_or_else(|| panic!("no estate: {:?}", loaded.diagnostics));
+        let spec = &estate.blueprints[0].spec.resources[0].spec;
+        spec.get("contentBase64").and_then(|content| content.as_str()).map(str::to_owned)
+    };
+    let estate = world.path("estate");
+    assert_eq!(content(&at(&estate, "HEAD")).as_deref(), Some("Zmlyc3Q="));
+    assert_eq!(content(&here(&estate)).as_deref(), Some("c2Vjb25k"));
+    // A link leads nowhere else.
+    fs::remove_file(world.path("estate/assets/logo.svg")).expect("removed");
+    std::os::unix::fs::symlink(world.path("secret.txt"), world.path("estate/assets/logo.svg")).expect("a link");
+    world.commit();
+    for loaded in [here(&estate), at(&estate, "HEAD")] {
+        let told = messages(&loaded);
+        assert!(told.len() == 1 && told[0].contains("assets/logo.svg"), "{told:?}");
+    }
+}

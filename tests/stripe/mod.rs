@@ -3,6 +3,7 @@
 mod accounts;
 mod downgrades;
 mod faults;
+mod features;
 mod given_up;
 mod kinds;
 mod limits;

@@ -63,6 +63,7 @@ pub fn cases(suffix: &str, cron_jobs: &str) -> Vec<Case> {
             spec: with(bare(), first),
             updated: with(bare(), second),
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         }
@@ -90,6 +91,7 @@ pub fn cases(suffix: &str, cron_jobs: &str) -> Vec<Case> {
             spec: named("alone"),
             updated: labelled,
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },
@@ -99,6 +101,7 @@ pub fn cases(suffix: &str, cron_jobs: &str) -> Vec<Case> {
             spec: definition(&group, "Widget"),
             updated: wider,
             apart: false,
+            holds: Vec::new(),
             adds: false,
             lenient: &[],
         },

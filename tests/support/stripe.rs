@@ -1,7 +1,7 @@
 //! An account of its own for each test, on the replica of `TENANTRY_STRIPE_URL`, behind a proxy that adds what the replica
 //! lacks, counts, and can break.
 //!
-//! The replica has no meters and no webhook endpoints, refuses metered prices, keeps tiers to itself, never throttles and does
+//! The replica has no meters, no webhook endpoints and no features, refuses metered prices, keeps tiers to itself, never throttles and does
 //! not tell its account. The proxy has them from Stripe's public reference (<https://docs.stripe.com/api>).
 
 use std::collections::{BTreeMap, HashMap};
@@ -324,8 +324,12 @@ impl State {
         if (asked.method.as_str(), path) == ("GET", "account") {
             return Some(Reply::json(200, &json!({"id": self.account, "object": "account"})));
         }
-        let (list, rest) =
-            ["billing/meters", "webhook_endpoints"].iter().find_map(|list| Some((*list, path.strip_prefix(list)?)))?;
+        if let Some(reply) = self.features_of_product(asked, path) {
+            return Some(reply);
+        }
+        let (list, rest) = ["billing/meters", "webhook_endpoints", "entitlements/features"]
+            .iter()
+            .find_map(|list| Some((*list, path.strip_prefix(list)?)))?;
         let key = asked.header("idempotency-key").map(str::to_owned);
         if let Some((body, reply)) = key.as_ref().and_then(|key| self.answers.get(key)) {
             if *body != asked.body {
@@ -345,10 +349,15 @@ impl State {
         let reply = match (asked.method.as_str(), id.as_str(), verb) {
             ("GET", "", _) => {
                 let status = asked.parameter("status");
+                // The list has active features, or archived ones.
+                let active = asked.parameter("archived").as_deref() != Some("true");
+                let lookup_key = asked.parameter("lookup_key");
                 let found: Vec<&Json> = objects
                     .iter()
                     .rev()
                     .filter(|object| status.is_none() || object["status"].as_str() == status.as_deref())
+                    .filter(|object| object["active"].as_bool().is_none_or(|is_active| is_active == active))
+                    .filter(|object| lookup_key.is_none() || object["lookup_key"].as_str() == lookup_key.as_deref())
                     .collect();
                 let after = asked.parameter("starting_after");
                 let start = after.map_or(0, |after| {
@@ -372,6 +381,16 @@ impl State {
                         json!({"id": format!("mtr_{}", self.counter), "object": "billing.meter", "status": "active",
                             "event_time_window": null})
                     }
+                    "entitlements/features" => {
+                        // An archived one keeps its key.
+                        if objects.iter().any(|object| object["lookup_key"] == form["lookup_key"]) {
+                            let message = "A feature with this lookup_key already exists";
+                            let error = json!({"error": {"type": "invalid_request_error", "message": message}});
+                            return Some(Reply::json(400, &error));
+                        }
+                        json!({"id": format!("feat_{}", self.counter), "object": "entitlements.feature", "active": true,
+                            "metadata": {}})
+                    }
                     _ => {
                         json!({"id": format!("we_{}", self.counter), "object": "webhook_endpoint", "status": "enabled",
                         "secret": "whsec_never_to_be_seen", "api_version": null, "description": null, "metadata": {}})
@@ -392,7 +411,12 @@ impl State {
                     object["status"] = if disabled == "true" { "disabled" } else { "enabled" }.into();
                 }
                 let mut form = form.clone();
-                form.as_object_mut().expect("an object").remove("disabled");
+                let fields = form.as_object_mut().expect("an object");
+                fields.remove("disabled");
+                if let Some(active) = fields.remove("active") {
+                    object["active"] = (active == "true").into();
+                }
+                assert!(list != "entitlements/features" || !fields.contains_key("lookup_key"), "it cannot change");
                 merge(object, &form);
                 Reply::json(200, object)
             }
@@ -411,6 +435,45 @@ impl State {
             self.answers.insert(key, (asked.body.clone(), reply.clone()));
         }
         Some(reply)
+    }
+
+    /// The answer to a request for the features that are attached to a product.
+    fn features_of_product(&mut self, asked: &Asked, path: &str) -> Option<Reply> {
+        let (product, rest) = path.strip_prefix("products/")?.split_once("/features")?;
+        let id = rest.trim_start_matches('/');
+        let error = |status: u16, message: String| {
+            Reply::json(status, &json!({"error": {"type": "invalid_request_error", "message": message}}))
+        };
+        let list = format!("products/{product}/features");
+        let features = self.added.get("entitlements/features").cloned().unwrap_or_default();
+        let attached = self.added.entry(list).or_default();
+        Some(match (asked.method.as_str(), id) {
+            ("GET", "") => Reply::json(200, &json!({"object": "list", "has_more": false, "data": attached})),
+            ("POST", "") => {
+                let feature = nested(&asked.body)["entitlement_feature"].clone();
+                let Some(feature) = features.into_iter().find(|one| one["id"] == feature) else {
+                    return Some(error(400, format!("No such feature: {feature}")));
+                };
+                if attached.iter().any(|one| one["entitlement_feature"]["id"] == feature["id"])
+                    || feature["active"] != true
+                {
+                    return Some(error(400, "This feature is attached already, or archived".to_owned()));
+                }
+                self.counter += 1;
+                let object = json!({"id": format!("prodft_{}", self.counter), "object": "product_feature",
+                    "livemode": false, "entitlement_feature": feature});
+                attached.push(object.clone());
+                Reply::json(200, &object)
+            }
+            ("DELETE", id) if attached.iter().any(|one| one["id"] == id) => {
+                attached.retain(|one| one["id"] != id);
+                Reply::json(200, &json!({"id": id, "object": "product_feature", "deleted": true}))
+            }
+            ("GET", id) if attached.iter().any(|one| one["id"] == id) => {
+                Reply::json(200, attached.iter().find(|one| one["id"] == id).expect("it is there"))
+            }
+            _ => error(404, format!("No such product_feature: '{id}'")),
+        })
     }
 
     /// Takes a customer's address out of a request from when it was emptied.

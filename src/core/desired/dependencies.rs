@@ -27,6 +27,7 @@ impl<'e> Context<'_, 'e> {
         let needs: HashMap<&Arc<str>, &Arc<CompiledResource<'e>>> =
             composition.iter().map(|resource| (&resource.template.id, resource)).collect();
         let named = NameIndex::new(resources);
+        let holders = holders(resources);
         let mut edges: Vec<Vec<usize>> = Vec::with_capacity(resources.len());
         let mut outside: Vec<Vec<Address>> = Vec::with_capacity(resources.len());
         for (index, desired) in resources.iter().enumerate() {
@@ -53,6 +54,7 @@ impl<'e> Context<'_, 'e> {
                     None => outer.extend(self.shared.named(&desired.target, reference.kind, &reference.name).cloned()),
                 }
             }
+            inner.extend(holder(&holders, desired, index));
             inner.sort_unstable();
             inner.dedup();
             outer.sort();
@@ -86,6 +88,26 @@ impl<'e> Context<'_, 'e> {
             resources.extend(order.into_iter().filter_map(|at| unordered[at].take()));
         }
     }
+}
+
+/// The resources of one owner that hold others, with their places.
+fn holders(resources: &[Desired]) -> Vec<(usize, TargetName, String)> {
+    let holding = resources.iter().enumerate().filter(|(_, desired)| desired.kind.holds_others());
+    holding
+        .filter_map(|(at, desired)| Some((at, desired.target.clone(), desired.kind.place_of(&desired.spec)?)))
+        .collect()
+}
+
+/// The innermost resource that holds another one: it is made before, and deleted after it.
+fn holder(holders: &[(usize, TargetName, String)], desired: &Desired, index: usize) -> Option<usize> {
+    if holders.is_empty() {
+        return None;
+    }
+    let place = desired.kind.place_of(&desired.spec)?;
+    let holds = |(at, target, of): &&(usize, TargetName, String)| {
+        *at != index && *target == desired.target && place.len() > of.len() && place.starts_with(of)
+    };
+    holders.iter().filter(holds).max_by_key(|(_, _, of)| of.len()).map(|(at, ..)| *at)
 }
 
 /// Resources of one owner by the name that others call them.

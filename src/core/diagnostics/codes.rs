@@ -152,6 +152,7 @@ codes! {
     SETTING_MUST_EXIST = "TY0654", "A row security policy fails while its setting is unset.";
     NAME_NEEDS_QUOTES = "TY0655", "SQL uses a name without the quotation marks that it needs.";
     PRIVILEGES_OF_MIGRATION = "TY0656", "A user may create and alter tables, but lacks a privilege that migrations need.";
+    USER_NAME_TOO_LONG_FOR_SERVER = "TY0657", "The name of a user is longer than the server of its target takes.";
     // 067: object storage
     POLICY_OF_OTHER_BUCKET = "TY0670", "The policy of a bucket names another bucket.";
     ACTION_WITHOUT_EFFECT = "TY0671", "A policy allows an action on a resource that it does not apply to.";
@@ -160,8 +161,10 @@ codes! {
     PRICE_NOT_MADE = "TY0680", "A subscription names a price that nothing makes.";
     INTERVALS_DIFFER = "TY0681", "A subscription has prices with different intervals.";
     PRICE_IN_CENTS = "TY0682", "The amount of a price of Stripe is probably written in cents.";
+    FEATURE_NOT_MADE = "TY0683", "A product of Stripe names a feature that nothing makes.";
     // 069: others
     OTHER_API = "TY0690", "A resource has the form of another API.";
     COUNTER_OVERWRITTEN = "TY0691", "A value that the product counts is written at every apply.";
     IMAGE_OF_SERVICE_NOT_FIXED = "TY0692", "The image of a service of a REST API has no fixed version.";
+    PREFIX_OF_OTHERS = "TY0693", "A prefix holds what belongs to somebody else.";
 }

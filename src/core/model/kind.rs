@@ -64,6 +64,17 @@ pub struct Kind {
     /// For a kind that covers many types of resource: the properties that depend on the spec. If present, it replaces
     /// `identity` and adds to the other fields.
     pub by_spec: Option<BySpec>,
+    /// For a kind whose resources hold others of their target, or may be held, by their names.
+    pub nesting: Option<Nesting>,
+}
+
+/// Where a resource is among those of its target that hold each other by their names, as a prefix of a bucket holds objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Nesting {
+    /// Its place as a text: the place of everything that it holds begins with it. `None` while a part of it is deferred.
+    pub place: fn(&Normal) -> Option<String>,
+    /// Whether deleting it deletes everything below its place.
+    pub holds: bool,
 }
 
 /// A one-time secret: the target generates it and returns it once.
@@ -407,6 +418,24 @@ impl Kind {
     /// Problems of fields that were written and have no effect.
     pub fn left_out_of(&self, written: &Map) -> Vec<Problem> {
         self.by_spec.map(|by_spec| (by_spec.left_out)(written)).unwrap_or_default()
+    }
+
+    /// Why a name of a spec is longer than the target takes, if one is.
+    pub fn too_long(&self, spec: &Map) -> Option<String> {
+        self.name_limits.iter().find_map(|NameLimit { pointer, bytes, source }| {
+            let name = at(spec, pointer).and_then(Value::as_str).unwrap_or_default();
+            (name.len() > *bytes).then(|| format!("{pointer} has {} bytes, but {source} takes {bytes}", name.len()))
+        })
+    }
+
+    /// Where a resource is among those that hold each other by their names: see [`Nesting::place`].
+    pub fn place_of(&self, spec: &Normal) -> Option<String> {
+        (self.nesting?.place)(spec)
+    }
+
+    /// Whether deleting a resource deletes others of its target with it.
+    pub fn holds_others(&self) -> bool {
+        self.nesting.is_some_and(|nesting| nesting.holds)
     }
 
     /// Whether a field is part of the resource's name.

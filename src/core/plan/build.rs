@@ -116,7 +116,8 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     passes::selection::run(inputs, &mut draft);
     passes::dependents::run(inputs, &mut draft);
     passes::billing::run(inputs, &index, &mut draft);
-    // What needs a bill that does not grow waits as well.
+    passes::nested::run(inputs, &index, &mut draft);
+    // What needs a bill that does not grow waits as well, or what stays because of what is below it.
     passes::dependents::run(inputs, &mut draft);
     passes::reports::run(&index, &mut draft);
 

@@ -108,6 +108,11 @@ pub enum Hindrance {
     },
     /// Something needs it that cannot be deleted, so it is not deleted.
     NeededByBlocked,
+    /// Deleting it deletes another resource with it, which is kept.
+    HoldsKept {
+        /// What is kept.
+        kept: Address,
+    },
 }
 
 impl From<Kept> for Hindrance {
@@ -139,7 +144,8 @@ impl Hindrance {
             | Self::NeedsBlocked { .. }
             | Self::NeedsUnselected { .. }
             | Self::NeededByUnselected { .. }
-            | Self::NeededByBlocked => codes::DEPENDS_ON_BLOCKED,
+            | Self::NeededByBlocked
+            | Self::HoldsKept { .. } => codes::DEPENDS_ON_BLOCKED,
         }
     }
 }

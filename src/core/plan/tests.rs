@@ -502,3 +502,43 @@ fn a_mark_follows_its_record() {
     let left = planned(left);
     assert!(left.contains("move acme/db from beta/db") && left.contains("delete beta/db"), "{left}");
 }
+
+/// A prefix is emptied with everything below it, whoever needs that.
+#[test]
+fn what_holds_something_that_is_kept_is_not_deleted() {
+    let area = |name: &str| json!({"kind": "test.area", "name": name});
+    let note = |name: &str| json!({"kind": "test.note", "name": name});
+    let mut world = json!({
+        "phases": {"acme": "active", "beta": "active"},
+        "wanted": {"beta/note": note("t/acme/b")},
+        "recorded": {"acme/area": area("t/acme/"), "beta/note": note("t/acme/b"), "acme/note": note("t/acme/a")},
+        "there": [area("t/acme/"), note("t/acme/b"), note("t/acme/a")],
+        "approved": ["acme/area"],
+    });
+    assert_snapshot!(planned(world.clone()), @r#"
+        delete acme/note (pending, notWanted)
+        blocked acme/area (TY0404) {"code":"holdsKept","kept":"beta/note"}
+    "#);
+    // Nothing below it is kept: what goes with it goes by itself too.
+    world["wanted"] = json!({});
+    world["phases"] = json!({"acme": "active", "beta": "active"});
+    assert_snapshot!(planned(world.clone()), @"
+        delete acme/note (pending, notWanted)
+        delete acme/area (pending, notWanted)
+        delete beta/note (pending, notWanted)
+    ");
+    // A tenant that moves below its own place would lose everything that it has there.
+    world["wanted"] = json!({"acme/area": area("t/acme/new/")});
+    assert_snapshot!(planned(world.clone()), @r#"
+        delete acme/note (pending, notWanted)
+        delete beta/note (pending, notWanted)
+        blocked acme/area (TY0404) {"code":"holdsKept","kept":"acme/area"}
+    "#);
+    // Beside it, it may.
+    world["wanted"] = json!({"acme/area": area("t/acme-new/")});
+    assert_snapshot!(planned(world), @r#"
+        replace acme/area (pending, identityChanged) /name: "t/acme/" → "t/acme-new/"
+        delete acme/note (pending, notWanted)
+        delete beta/note (pending, notWanted)
+    "#);
+}

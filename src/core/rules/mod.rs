@@ -14,6 +14,7 @@ mod claims;
 pub mod documents;
 mod findings;
 pub mod image;
+mod nested;
 pub mod page;
 mod place;
 mod view;
@@ -107,7 +108,8 @@ pub fn check(inputs: &Inputs<'_>, diagnostics: &mut Vec<Diagnostic>) {
             let found = workers.into_iter();
             found.map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         });
-        let found = found.into_iter().flatten().chain(claims::check(inputs, &levels));
+        let found =
+            found.into_iter().flatten().chain(claims::check(inputs, &levels)).chain(nested::check(inputs, &levels));
         for (diagnostic, owner) in found.filter_map(|found| diagnostic(inputs, &levels, found)) {
             match owner {
                 Some(owner) => problems.add_alike(diagnostic, &owner),
@@ -183,7 +185,7 @@ fn tier_of(inputs: &Inputs<'_>, owner: &Owner) -> Option<Arc<str>> {
 
 /// Every rule of the estate's documents and of some sets, in the order of their codes.
 pub fn all(sets: &[RuleSet]) -> Vec<&'static Rule> {
-    let mut rules: Vec<&'static Rule> = documents::rules().collect();
+    let mut rules: Vec<&'static Rule> = documents::rules().chain([&nested::RULE]).collect();
     rules.extend(sets.iter().flat_map(|set| set.rules.iter().copied()));
     rules.sort_by_key(|rule| rule.code);
     rules

@@ -24,6 +24,11 @@ impl<'a> OwnerView<'a> {
         compiled(self.inputs, &desired.address).map(|compiled| &compiled.template.spec)
     }
 
+    /// A text among the provider's own settings of a target in `tenantry.toml`.
+    pub fn setting(&self, target: &str, name: &str) -> Option<&'a str> {
+        self.inputs.environment.targets.get(target)?.settings.get(name)?.as_str()
+    }
+
     /// This owner's resources of a kind.
     pub fn of(&self, kind: &'static str) -> impl Iterator<Item = &'a Desired> {
         self.resources.iter().filter(move |desired| desired.kind.name == kind)

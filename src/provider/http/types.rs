@@ -84,6 +84,7 @@ fn kind(name: &'static str, summary: &'static str, mark: MarkPlace) -> Kind {
             loses_data: |spec| loses_data(spec),
             ..BySpec::named(|spec| identity(spec))
         }),
+        nesting: None,
     }
 }
 

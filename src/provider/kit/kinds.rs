@@ -134,6 +134,7 @@ pub fn describe<Spec: JsonSchema>(
         check: |_| Vec::new(),
         check_together: None,
         by_spec: None,
+        nesting: None,
     }
 }
 

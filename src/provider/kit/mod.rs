@@ -8,6 +8,7 @@
 //! read.rs       what is asked of each kind, and an outage that makes a kind unknown and no other
 //! write.rs      one step after the other: guard, step, and an error without secrets
 //! spec.rs       a spec as its typed struct
+//! prefix.rs     a tenant's part of a namespace that it shares with others
 //! script.rs     what scripts of SQL have in common
 //! fixture.rs    settings for tests
 //! ```
@@ -19,6 +20,7 @@ mod failure;
 pub mod fixture;
 mod kinds;
 mod pool;
+pub mod prefix;
 mod read;
 pub mod script;
 pub mod settings;

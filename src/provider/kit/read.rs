@@ -22,6 +22,8 @@ pub struct Subject<'a> {
     pub spec: &'a Map,
     /// `None` if the repository no longer asks for it.
     pub address: Option<&'a Address>,
+    /// Whether the inventory has it.
+    pub is_recorded: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -112,7 +114,8 @@ pub fn subjects<'a>(request: &'a ObserveRequest<'_>) -> BTreeMap<&'static str, V
     for (kind, wanted) in &request.wanted {
         subjects.entry(kind).or_default().extend(wanted.iter().filter_map(|desired| {
             let identity = desired.identity.as_ref()?;
-            Some(Subject { identity, spec: &desired.spec, address: Some(&desired.address) })
+            let is_recorded = request.recorded.contains_key(&(*kind, identity));
+            Some(Subject { identity, spec: &desired.spec, address: Some(&desired.address), is_recorded })
         }));
     }
     for (kind, known) in &request.known {
@@ -120,6 +123,7 @@ pub fn subjects<'a>(request: &'a ObserveRequest<'_>) -> BTreeMap<&'static str, V
             identity: known.identity,
             spec: &known.spec,
             address: None,
+            is_recorded: true,
         }));
     }
     subjects
@@ -236,7 +240,7 @@ mod tests {
     fn what_is_asked_for_is_answered_and_what_carries_the_mark_is_listed() {
         let (here, gone) = (Identity::from("here"), Identity::from("gone"));
         let (here_spec, gone_spec, nameless) = (spec("here"), spec("gone"), Map::default());
-        let of = |identity, spec| Subject { identity, spec, address: None };
+        let of = |identity, spec| Subject { identity, spec, address: None, is_recorded: true };
         let subjects = [of(&here, &here_spec), of(&gone, &gone_spec), of(&gone, &nameless)];
         let states = ["here", "ours", "theirs"];
         let present = |name: &&str, _: Option<&Map>| {

@@ -46,9 +46,19 @@ struct MySqlSettings {
     url: String,
     /// A PEM file with certificates to trust besides those of the system, relative to the estate's folder.
     roots: Option<String>,
+    /// Which product the server is, for checks without it: `mysql` takes names of users of 32 characters, `mariadb` of 80.
+    server: Option<ServerName>,
     /// The database for records of scripts and for marks that have no other place; created when the first one is written.
     #[serde(default = "default_bookkeeping_database")]
     bookkeeping_database: String,
+}
+
+/// The product of a target.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ServerName {
+    MySql,
+    MariaDb,
 }
 
 fn default_bookkeeping_database() -> String {

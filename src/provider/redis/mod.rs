@@ -15,6 +15,7 @@ mod error;
 mod mark;
 mod read;
 mod rules;
+mod scan;
 mod types;
 mod write;
 

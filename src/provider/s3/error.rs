@@ -20,6 +20,9 @@ pub enum Failure {
     /// The server does not know what is asked of it.
     #[error("this server does not support {feature}: {why}")]
     Unsupported { feature: &'static str, why: String },
+    /// A part of it was done before that.
+    #[error("{done}: {cause}")]
+    Partly { done: String, cause: Box<Self> },
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
 }
@@ -36,6 +39,11 @@ impl From<tenantry_transport::Failure> for Failure {
 }
 
 impl Failure {
+    /// The same with what was done before it.
+    pub fn after(self, done: impl Into<String>) -> Self {
+        Self::Partly { done: done.into(), cause: Box::new(self) }
+    }
+
     pub fn is_code(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
@@ -57,6 +65,7 @@ impl Failure {
             Self::Transport { is_in_doubt, .. } => *is_in_doubt,
             Self::Refused { status, .. } => StatusCode::from_u16(*status).is_ok_and(may_be_done),
             Self::Unreadable(_) => true,
+            Self::Partly { cause, .. } => cause.is_in_doubt(),
             Self::Unsupported { .. } | Self::Obstacle(_) => false,
         }
     }
@@ -101,6 +110,7 @@ impl Failed for Failure {
             Self::Refused { status: 501, .. } => ErrorClass::Fatal,
             Self::Refused { status, .. } if *status >= 500 => ErrorClass::Retryable,
             Self::Refused { .. } | Self::Unreadable(_) | Self::Unsupported { .. } => ErrorClass::Fatal,
+            Self::Partly { cause, .. } => cause.class(),
             Self::Obstacle(obstacle) => obstacle.class(),
         }
     }
@@ -109,6 +119,7 @@ impl Failed for Failure {
         let remedy = match self {
             Self::Transport { remedy, .. } => return remedy.map(Into::into),
             Self::Obstacle(obstacle) => return obstacle.remedy(),
+            Self::Partly { cause, .. } => return cause.remedy(),
             Self::Refused { code, .. } if code == "SignatureDoesNotMatch" => {
                 "check the target's `secret_access_key` and `region`, and the clock of this machine"
             }

@@ -11,6 +11,7 @@
 //! ([`api`]); marks stand in tags ([`mark`]).
 
 mod api;
+mod contents;
 mod error;
 mod keys;
 mod mark;

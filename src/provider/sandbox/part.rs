@@ -47,6 +47,8 @@ pub struct Part<'t> {
     needs: HashMap<(String, String), Vec<Named>>,
     /// Everything that was changed, in order; nothing of what was deleted.
     changed: BTreeMap<At, Option<Change>>,
+    /// What may be held by something that the batch deletes, by its place.
+    nested: Vec<(String, At)>,
 }
 
 struct Change {
@@ -65,6 +67,7 @@ impl<'t> Part<'t> {
             needed: HashMap::new(),
             needs: HashMap::new(),
             changed: BTreeMap::new(),
+            nested: Vec::new(),
         };
         let kinds: HashMap<&str, &'static str> = steps.iter().map(|step| (step.kind.name, step.kind.name)).collect();
         let touched: Vec<(&str, &str)> = steps.iter().map(|step| (step.kind.name, &*step.identity)).collect();
@@ -121,6 +124,32 @@ impl<'t> Part<'t> {
             }
         }
         Ok(part)
+    }
+
+    /// Reads everything of the target that some kinds have, where a step deletes what holds others.
+    pub async fn read_nested<'k>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        kinds: impl Iterator<Item = &'k Kind>,
+    ) -> Result<(), sqlx::Error> {
+        for kind in kinds {
+            let select = "SELECT identity, name, spec, mark, outputs FROM resources WHERE target = ? AND kind = ?";
+            for row in sqlx::query(select).bind(self.target).bind(kind.name).fetch_all(&mut *connection).await? {
+                let at = (kind.name, Identity::from(row.try_get::<&str, _>(0)?));
+                let spec = map(row.try_get(2)?)?;
+                self.nested.extend(kind.place_of(&kind.normal(&spec)).map(|place| (place, at.clone())));
+                self.before.insert(at.clone());
+                let mark = row.try_get::<Option<&str>, _>(3)?.map(serde_json::from_str).transpose().map_err(decode)?;
+                let stored = Stored { name: row.try_get(1)?, spec, mark, outputs: map(row.try_get(4)?)? };
+                self.resources.entry(at).or_insert(stored);
+            }
+        }
+        Ok(())
+    }
+
+    /// Kinds and identities of what is below a place.
+    pub fn below(&self, place: &str) -> Vec<(&'static str, Identity)> {
+        self.nested.iter().filter(|(of, _)| of.starts_with(place)).map(|(_, at)| at.clone()).collect()
     }
 
     pub fn stored(&self, kind: &Kind, identity: &Identity) -> Option<&Stored> {

@@ -14,7 +14,7 @@ use super::part::{Part, Stored};
 use super::world::World;
 use tenantry_core::diagnostics::Severity;
 use tenantry_core::diff::compare;
-use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, at, readable_identity};
+use tenantry_core::model::kind::{Batch, Catalogue, Kind, MarkPlace, Reference, readable_identity};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::resource::{Identity, TargetName};
@@ -64,6 +64,11 @@ impl Writer for SandboxWriter {
         let mut part = Part::read(&mut transaction, &self.target, batch)
             .await
             .map_err(|error| failed_at(0, failed("reading the sandbox", error)))?;
+        if batch.iter().any(|step| step.is_delete() && step.kind.holds_others()) {
+            let nested = self.catalogue.iter().map(|kind| &**kind).filter(|kind| kind.nesting.is_some());
+            let read = part.read_nested(&mut transaction, nested).await;
+            read.map_err(|error| failed_at(0, failed("reading the sandbox", error)))?;
+        }
         let mut written = Vec::with_capacity(batch.len());
         let mut refused = None;
         for (index, step) in batch.iter().enumerate() {
@@ -172,6 +177,14 @@ impl SandboxWriter {
                     let cause = format!("{kind} `{identity}` still needs it");
                     return refused("deleting", ErrorClass::Conflict, cause);
                 }
+                // Everything below it goes with it, whoever has it.
+                let place = kind.place_of(&kind.normal(&stored.spec)).filter(|_| kind.holds_others());
+                let below = place.map(|place| part.below(&place)).unwrap_or_default();
+                for (held, identity) in below {
+                    if let Some(held) = self.catalogue.get(held) {
+                        part.delete(held, &identity);
+                    }
+                }
                 part.delete(kind, identity);
                 Ok(Written::default())
             }
@@ -204,13 +217,8 @@ impl SandboxWriter {
         if let Some(problem) = problems.find(|problem| problem.severity == Severity::Error) {
             return refuse(ErrorClass::Fatal, format!("{}: {}", problem.pointer, problem.message));
         }
-        for limit in kind.name_limits {
-            let name = at(spec, limit.pointer).and_then(Value::as_str).unwrap_or_default();
-            if name.len() > limit.bytes {
-                let cause =
-                    format!("{} has {} bytes, but {} takes {}", limit.pointer, name.len(), limit.source, limit.bytes);
-                return refuse(ErrorClass::Fatal, cause);
-            }
+        if let Some(cause) = kind.too_long(spec) {
+            return refuse(ErrorClass::Fatal, cause);
         }
         if kind.identity_of(spec).as_ref() != Some(identity) {
             return refuse(ErrorClass::Fatal, "its spec names another resource".into());

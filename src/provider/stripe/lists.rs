@@ -17,6 +17,7 @@ use tenantry_kit::ProviderKind as _;
 /// The path of a kind's objects below `/v1`.
 pub fn path(kind: StripeKind) -> &'static str {
     match kind {
+        StripeKind::Feature => "entitlements/features",
         StripeKind::Product => "products",
         StripeKind::Price => "prices",
         StripeKind::Customer => "customers",
@@ -36,7 +37,8 @@ fn query(kind: StripeKind) -> Form {
         }
         StripeKind::Subscription => Form::new().with("expand[]", "data.customer").with("expand[]", "data.schedule"),
         StripeKind::Meter => Form::new().with("status", "active"),
-        StripeKind::Customer | StripeKind::Coupon | StripeKind::WebhookEndpoint => Form::new(),
+        // Archived features are not in the list.
+        StripeKind::Feature | StripeKind::Customer | StripeKind::Coupon | StripeKind::WebhookEndpoint => Form::new(),
     }
 }
 
@@ -72,6 +74,7 @@ impl Entry {
                 (None, None) => return None,
             },
             StripeKind::Meter => (text("event_name")?, State::Current),
+            StripeKind::Feature => (text("lookup_key")?, State::Current),
             StripeKind::Subscription if mark::note(&object, mark::ENDING).is_some() => {
                 (noted.or(text("id"))?, State::Ending)
             }
@@ -99,7 +102,7 @@ impl Entry {
 
 /// Whether each estate has names of its own.
 fn has_space(kind: StripeKind) -> bool {
-    !matches!(kind, StripeKind::Price | StripeKind::Meter)
+    !matches!(kind, StripeKind::Price | StripeKind::Meter | StripeKind::Feature)
 }
 
 /// All current objects of one kind.

@@ -11,6 +11,7 @@
 //! against every object that is answered.
 
 mod api;
+mod features;
 mod form;
 mod lists;
 mod mark;

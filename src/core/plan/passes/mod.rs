@@ -10,6 +10,7 @@
 //! | [`phases`] | which tenants enter a phase, and which cannot |
 //! | [`selection`] | changes that depend on something that was not selected |
 //! | [`billing`] | billing changes that are blocked, because a resource of their owner is blocked |
+//! | [`nested`] | deletions that would take along what is kept |
 //! | [`dependents`] | changes that depend on something blocked |
 //! | [`reports`] | one finding for many resources that share a reason |
 //! | [`order`] | the order of execution |
@@ -18,6 +19,7 @@
 pub mod billing;
 pub mod dependents;
 pub mod moves;
+pub mod nested;
 pub mod order;
 pub mod orphans;
 pub mod phases;

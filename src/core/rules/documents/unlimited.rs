@@ -24,12 +24,26 @@ const LIMITS: [&str; 5] = ["limit", "limits", "max", "maximum", "quota"];
 /// Quotas of which nobody sells none.
 const NEVER_NONE: [&str; 6] = ["members", "records", "rows", "seats", "storage", "users"];
 
+/// Whether a quota is none of what nobody sells none of.
+fn is_none_at_all(name: &str, quota: &Quota) -> bool {
+    is_zero(quota) && words(name).iter().any(|word| NEVER_NONE.contains(&&**word))
+}
+
+fn is_zero(quota: &Quota) -> bool {
+    matches!(quota, Quota::Limited(quantity) if quantity.value() == 0)
+}
+
 pub fn check(inputs: &Inputs<'_>, findings: &mut Findings<'_>) {
+    for tenant in &inputs.estate.tenants {
+        for (name, _) in tenant.spec.quotas.iter().filter(|(name, quota)| is_none_at_all(name, quota)) {
+            let message = format!("the quota `{name}` of tenant `{}` is 0, which allows none", tenant.metadata.name);
+            let origin = tenant.positions.origin(&format!("/spec/quotas/{name}"));
+            findings.add_at(&RULE, origin, "none at all", message, "write `unlimited` if there is no limit");
+        }
+    }
     let highest = inputs.estate.tiers.iter().map(|tier| tier.spec.rank).max();
     for tier in &inputs.estate.tiers {
-        let is_zero = |quota: &Quota| matches!(quota, Quota::Limited(quantity) if quantity.value() == 0);
-        let zeros = tier.spec.quotas.iter().filter(|(_, quota)| is_zero(quota));
-        for (name, _) in zeros.filter(|(name, _)| words(name).iter().any(|word| NEVER_NONE.contains(&&**word))) {
+        for (name, _) in tier.spec.quotas.iter().filter(|(name, quota)| is_none_at_all(name, quota)) {
             // With a lower rank that has more, the finding is that one's.
             let is_compared = inputs.estate.tiers.iter().any(|lower| {
                 lower.spec.rank < tier.spec.rank && lower.spec.quotas.get(name).is_some_and(|quota| !is_zero(quota))

@@ -69,6 +69,7 @@ pub fn kind() -> Kind {
             left_out: check::left_out,
             ..BySpec::named(|spec| object::identity(spec))
         }),
+        nesting: None,
     }
 }
 

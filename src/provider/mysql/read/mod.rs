@@ -43,6 +43,8 @@ pub struct Scope<'a> {
     pub asked: &'a Asked<'a, MySqlKind>,
     pub bookkeeping: &'a str,
     pub flavour: Flavour,
+    /// Whom the server takes us for, as `name@host`.
+    pub own_user: &'a str,
 }
 
 impl Scope<'_> {
@@ -91,7 +93,9 @@ impl KindReader for MySqlReader {
     async fn read(&self, asked: &Asked<'_, MySqlKind>) -> Result<KindObservation, Failure> {
         let read = async {
             let mut open = self.connections.acquire().await?;
-            let scope = Scope { asked, bookkeeping: &self.bookkeeping, flavour: open.server.flavour };
+            let own_user = open.own_user.clone();
+            let scope =
+                Scope { asked, bookkeeping: &self.bookkeeping, flavour: open.server.flavour, own_user: &own_user };
             let mut answers = match asked.kind {
                 MySqlKind::Database => database::observe(&mut open.connection, &scope).await,
                 MySqlKind::User => user::observe(&mut open.connection, &scope).await,

@@ -14,6 +14,9 @@ use tenantry_core::model::resource::{Observed, Present};
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Answers, Subject};
 
+/// What the server makes of a value, by its type and text.
+type Taken = BTreeMap<(String, String), String>;
+
 /// Rows of one table whose keys have the same columns.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
@@ -136,7 +139,7 @@ async fn read_page(
             query = query.bind(values.and_then(|values| sort_of(name).bind(values.get(name)?)));
         }
     }
-    let rows = query.fetch_all(connection).await?;
+    let rows = query.fetch_all(&mut *connection).await?;
     let mut found: Vec<Vec<&MySqlRow>> = vec![Vec::new(); page.len()];
     for row in &rows {
         let index: i64 = row.try_get_unchecked(0)?;
@@ -144,7 +147,34 @@ async fn read_page(
             rows.push(row);
         }
     }
-    page.iter().zip(found).map(|(subject, rows)| observed(subject, &rows, &read, columns)).collect()
+    let taken = taken(connection, page, &found, &read, columns).await?;
+    page.iter().zip(found).map(|(subject, rows)| observed(subject, &rows, &read, columns, &taken)).collect()
+}
+
+/// What the server makes of those wanted values that the found ones may be spellings of.
+async fn taken(
+    connection: &mut MySqlConnection,
+    page: &[&Subject<'_>],
+    found: &[Vec<&MySqlRow>],
+    read: &[&str],
+    columns: &BTreeMap<String, Sort>,
+) -> Result<Taken, Failure> {
+    let mut questions = BTreeSet::new();
+    for (subject, rows) in page.iter().zip(found) {
+        let [row] = rows.as_slice() else { continue };
+        for (name, wanted) in wanted_columns(subject) {
+            let Some(index) = read.iter().position(|column| *column == name) else { continue };
+            let text: Option<String> = row.try_get_unchecked(index + 1)?;
+            questions.extend(column::find(columns, name).and_then(|sort| sort.question(wanted, text.as_deref())));
+        }
+    }
+    let questions: Vec<(String, String)> = questions.into_iter().collect();
+    let mut taken = Taken::new();
+    for page in questions.chunks(PAGE) {
+        let answers = column::taken(connection, page).await?;
+        taken.extend(page.iter().cloned().zip(answers).filter_map(|(asked, answer)| Some((asked, answer?))));
+    }
+    Ok(taken)
 }
 
 fn observed(
@@ -152,6 +182,7 @@ fn observed(
     rows: &[&MySqlRow],
     read: &[&str],
     columns: &BTreeMap<String, Sort>,
+    taken: &Taken,
 ) -> Result<Observed, Failure> {
     let row = match rows {
         [] => return Ok(Observed::Absent),
@@ -167,7 +198,11 @@ fn observed(
         };
         let text: Option<String> = row.try_get_unchecked(index + 1)?;
         let sort = column::find(columns, name).unwrap_or(Sort::Other);
-        found.push((Arc::from(name), sort.observed(wanted, text.as_deref())));
+        let question = sort.question(wanted, text.as_deref());
+        let is_spelling =
+            question.and_then(|question| taken.get(&question)).is_some_and(|taken| Some(taken) == text.as_ref());
+        let observed = if is_spelling { wanted.clone() } else { sort.observed(wanted, text.as_deref()) };
+        found.push((Arc::from(name), observed));
     }
     let found: Map = found.into_iter().collect();
     let spec = Arc::new(subject.spec.with("columns", found.into()));

@@ -9,10 +9,10 @@ use crate::types::{grant, user};
 
 /// The rules of this provider.
 pub fn rules() -> RuleSet {
-    RuleSet { rules: vec![&user_name::RULE, &migration::RULE], check, claims: |_| Vec::new() }
+    RuleSet { rules: vec![&user_name::RULE, &migration::RULE, &user_name::OF_SERVER], check, claims: |_| Vec::new() }
 }
 
 fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
-    view.of(user::NAME).for_each(|user| user_name::check(user, findings));
+    view.of(user::NAME).for_each(|user| user_name::check(view, user, findings));
     view.of(grant::NAME).for_each(|grant| migration::check(grant, findings));
 }

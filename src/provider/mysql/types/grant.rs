@@ -10,7 +10,7 @@ use tenantry_core::model::spec::Fields;
 use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
-/// All privileges of a user on one object. Other privileges of the user on it are revoked.
+/// All privileges of a user on one object. Other privileges of the user that reach it are revoked.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.grant")]
@@ -26,6 +26,12 @@ pub struct GrantSpec {
     pub privileges: Vec<String>,
     #[serde(default)]
     pub with_grant_option: bool,
+    /// Set by Tenantry: what else the user holds that reaches the object, by a pattern, on the whole server or on single tables.
+    /// Always empty; what somebody has given by hand shows as drift.
+    #[serde(default)]
+    #[schemars(length(max = 0))]
+    #[expect(dead_code, reason = "part of the schema; it is read from the map")]
+    pub also_held: Vec<String>,
 }
 
 /// The type of object that the privileges are on.
@@ -56,7 +62,7 @@ pub fn kind() -> Kind {
         references: const { &[reference("/user", "mysql.user"), reference("/database", "mysql.database")] },
         normalise,
         check: |spec| check(spec),
-        reviewed: &["/privileges", "/withGrantOption"],
+        reviewed: &["/privileges", "/withGrantOption", "/alsoHeld"],
         ..describe::<GrantSpec>(
             NAME,
             "The privileges of a user on the server, a database or a table.",
@@ -68,6 +74,7 @@ pub fn kind() -> Kind {
 
 fn normalise(fields: &mut Fields<'_>) {
     fields.map_text("host", str::to_lowercase);
+    fields.map("alsoHeld", Value::as_set);
     fields.map("privileges", |privileges| match privileges.as_list() {
         Some(items) => Value::list(items.iter().map(|item| match item {
             Value::Text(text) => Value::from(canonical_privilege(text)),
@@ -113,6 +120,9 @@ fn check(spec: &Map) -> Vec<Problem> {
         if database.contains('\\') {
             problems.push(Problem::error("/database", "a grant cannot name a database with a backslash"));
         }
+    }
+    if spec.get("alsoHeld").and_then(Value::as_list).is_some_and(|held| !held.is_empty()) {
+        problems.push(Problem::error("/alsoHeld", "Tenantry sets this field; remove it"));
     }
     let privileges = spec.get("privileges").and_then(Value::as_list).unwrap_or_default();
     for (index, privilege) in privileges.iter().enumerate() {

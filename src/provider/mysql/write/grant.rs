@@ -7,14 +7,16 @@ use sqlx::MySqlConnection;
 use super::{execute, execute_heard};
 use crate::error::{Failed as _, Failure};
 use crate::quote::{escape_pattern, quote_identifier, quote_qualified, quote_user};
-use crate::read::grant::{Held, Key, fetch};
+use crate::read::grant::{self as read, Everything, Held, Key, fetch};
 use crate::types::grant::{GrantSpec, On};
+use tenantry_core::model::value::Value;
 use tenantry_kit::parse;
 use tenantry_provider::contract::{Step, StepAction};
 
 pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), Failure> {
     let spec: GrantSpec = parse(step.spec())?;
     let key = Key::of(step.spec()).ok_or_else(|| Failure::invalid("its spec names no user"))?;
+    take_beside(connection, step, &key).await?;
     let level = fetch(connection, spec.on).await?;
     let held = level.get(&key)?.cloned();
     let wants_all = spec.privileges.iter().any(|privilege| privilege == "ALL");
@@ -48,6 +50,28 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step) -> Result<(), 
     let user = quote_user(&spec.user, &spec.host)?;
     // The session is set so that no server makes the user.
     execute_heard(connection, format!("GRANT {list} ON {} TO {user}{option}", object(&spec)?)).await
+}
+
+/// Takes away what the plan has seen the user hold besides, and nothing that came since or that another grant is about.
+async fn take_beside(connection: &mut MySqlConnection, step: &Step, key: &Key) -> Result<(), Failure> {
+    let (StepAction::Update { before, .. } | StepAction::Delete { before }) = &step.action else { return Ok(()) };
+    let seen = before.spec.get("alsoHeld").and_then(Value::as_list).unwrap_or_default();
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let user = quote_user(&key.user, &key.host)?;
+    for (of, held) in Everything::fetch(connection).await?.beside(key, |_| false) {
+        let words = read::words(&of, &held)?;
+        if !seen.iter().any(|seen| seen.as_str() == Some(&words)) {
+            continue;
+        }
+        match execute(connection, format!("REVOKE {words} FROM {user}")).await {
+            // Somebody was faster.
+            Err(failure) if matches!(failure.number(), Some(1141 | 1147)) => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 async fn revoke(

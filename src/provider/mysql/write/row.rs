@@ -104,7 +104,10 @@ pub async fn write(connection: &mut MySqlConnection, step: &Step, guard: &dyn Co
             let mut changed = Vec::new();
             for (index, cell) in wanted.iter().enumerate() {
                 let found: Option<String> = row.try_get_unchecked(index + 1)?;
-                if cell.sort.observed(&cell.wanted, found.as_deref()) != cell.wanted {
+                let question = cell.sort.question(&cell.wanted, found.as_deref());
+                let taken = column::taken(&mut transaction, question.as_slice()).await?.pop().flatten();
+                let is_spelling = taken.is_some() && taken == found;
+                if !is_spelling && cell.sort.observed(&cell.wanted, found.as_deref()) != cell.wanted {
                     changed.push(cell);
                 }
             }

@@ -75,6 +75,11 @@ impl PostgresWriter {
 
     /// Returns what the server said of each step beside success.
     async fn write_all(&self, batch: &[Step], guard: &dyn CommitGuard) -> Result<Vec<Vec<String>>, StepFailure> {
+        // The server would cut it off, and make something else of that name.
+        let too_long = |step: &Step| step.kind.too_long(step.spec()).filter(|_| !step.is_delete());
+        if let Some((index, why)) = batch.iter().enumerate().find_map(|(index, step)| Some((index, too_long(step)?))) {
+            return Err(Failure::invalid(why)).of_step(index);
+        }
         if let [step] = batch
             && of(0, step)? == PostgresKind::Database
         {

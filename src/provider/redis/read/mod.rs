@@ -4,6 +4,7 @@
 //! command that the server refuses makes only its own key unknown.
 
 mod acl_user;
+mod prefix;
 mod value;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ impl KindReader for RedisReader {
         let mut session = self.connections.acquire().await?;
         let answers = match asked.kind {
             RedisKind::AclUser => acl_user::observe(&mut session, asked, self.connections.user()).await,
+            RedisKind::Prefix => prefix::observe(&mut session, asked).await,
             RedisKind::Key => value::observe_keys(&mut session, asked).await,
             RedisKind::Hash => value::observe_hashes(&mut session, asked).await,
         }?;

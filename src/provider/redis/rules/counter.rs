@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::types::key;
+use crate::types::{hash, key};
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::clear::words;
 use tenantry_core::model::config::Level;
 use tenantry_core::model::resource::Desired;
-use tenantry_core::model::value::Value;
+use tenantry_core::model::value::{Map, Value, push_token};
 use tenantry_core::rules::{Findings, OwnerView, Rule};
 
 pub const RULE: Rule = Rule {
@@ -45,16 +45,13 @@ pub fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
     if !findings.is_on(&RULE) {
         return;
     }
+    check_hashes(view, findings);
     // Where the product counts in a key of its own, the one without `createOnly` is the limit.
     let counters = view.of(key::NAME).filter(|key| key::is_create_only(&key.spec));
     let counted: BTreeSet<&str> = counters.filter_map(|key| name(key)?.rsplit(':').next()).collect();
     for key in view.of(key::NAME).filter(|key| !key::is_create_only(&key.spec)) {
         let Some(name) = name(key) else { continue };
-        let is_number = match key.spec.get("value") {
-            Some(Value::Integer(number)) => *number >= 0,
-            Some(Value::Text(text)) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            _ => false,
-        };
+        let is_number = key.spec.get("value").is_some_and(is_number);
         let has_counter = name.rsplit(':').next().is_some_and(|last| counted.contains(last));
         if is_number && !has_counter && is_counter(name) {
             findings.add(
@@ -65,6 +62,35 @@ pub fn check(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
                 "write `createOnly: true`, which creates the key and then leaves it alone",
             );
         }
+    }
+}
+
+/// The same of the fields of hashes, of which the product may own others.
+fn check_hashes(view: &OwnerView<'_>, findings: &mut Findings<'_>) {
+    for hash in view.of(hash::NAME).filter(|hash| !key::is_create_only(&hash.spec)) {
+        let Some(name) = name(hash) else { continue };
+        let fields = hash.spec.get("fields").and_then(Value::as_map);
+        for (field, _) in fields.into_iter().flat_map(Map::iter).filter(|(_, value)| is_number(value)) {
+            if is_counter(&format!("{name}:{field}")) {
+                let mut pointer = "/fields".to_owned();
+                push_token(&mut pointer, field);
+                findings.add(
+                    &RULE,
+                    hash,
+                    pointer,
+                    format!("if the product counts in the field `{field}`, every apply sets it back"),
+                    "leave the field to the product, or write `createOnly: true`, which creates the hash and then leaves it alone",
+                );
+            }
+        }
+    }
+}
+
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Integer(number) => *number >= 0,
+        Value::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
     }
 }
 

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
+use super::prefix::place;
 use super::{Scalar, empty_name, key};
-use tenantry_core::model::kind::{BySpec, Kind, Problem};
+use tenantry_core::model::kind::{BySpec, Kind, Nesting, Problem};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::value::Value;
 use tenantry_kit::{Stakes, describe};
@@ -40,6 +41,7 @@ pub fn kind() -> Kind {
         normalise: key::normalise,
         check,
         by_spec: Some(BySpec { left_alone: key::is_create_only, ..BySpec::named(key::identity) }),
+        nesting: Some(Nesting { place: |spec| place(spec, "key"), holds: false }),
         ..describe::<HashSpec>(
             NAME,
             "A hash of a Redis database, owned field by field.",

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::{self, ExpireField};
+use super::prefix::place;
 use super::{Scalar, empty_name};
-use tenantry_core::model::kind::{BySpec, Kind, Problem, escape};
+use tenantry_core::model::kind::{BySpec, Kind, Nesting, Problem, escape};
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::resource::Identity;
 use tenantry_core::model::spec::Fields;
@@ -43,6 +44,7 @@ pub fn kind() -> Kind {
             left_alone: is_create_only,
             ..BySpec::named(identity)
         }),
+        nesting: Some(Nesting { place: |spec| place(spec, "key"), holds: false }),
         ..describe::<KeySpec>(
             NAME,
             "A key of a Redis database with a string in it.",

@@ -6,6 +6,7 @@ pub mod acl_user;
 pub mod expiry;
 pub mod hash;
 pub mod key;
+pub mod prefix;
 
 use tenantry_core::model::kind::Problem;
 use tenantry_core::model::spec::Problems;
@@ -15,6 +16,7 @@ tenantry_kit::kinds! {
     /// The kinds of this provider.
     pub enum RedisKind of "Redis" {
         AclUser = acl_user,
+        Prefix = prefix,
         Key = key,
         Hash = hash,
     }
@@ -89,6 +91,7 @@ mod tests {
         vec![
             ("redis.key", json!({"key": "acme:quota", "value": 5, "expire": "2030-01-01T00:00:00+01:00"})),
             ("redis.hash", json!({"key": "acme", "fields": {"seats": 3, "open": true, "old": null}, "expire": 60})),
+            ("redis.prefix", json!({"prefix": "acme:"})),
             (
                 "redis.acl_user",
                 json!({"name": "acme", "password": "x", "keys": ["b:*", "a:*"], "readKeys": ["s:*", "a:*"],

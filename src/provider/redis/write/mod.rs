@@ -7,6 +7,7 @@
 //! Nothing is proven before a replacement, because there is none: no field of any kind is immutable.
 
 mod acl_user;
+mod prefix;
 mod value;
 
 use std::sync::Arc;
@@ -33,11 +34,12 @@ impl RedisWriter {
 impl Steps for RedisWriter {
     type Failure = Failure;
 
-    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+    async fn step(&self, step: &Step, guard: &dyn CommitGuard) -> Result<Written, Failure> {
         let kind = RedisKind::of(step.kind.name)?;
         let mut session = self.connections.acquire().await?;
         match kind {
             RedisKind::AclUser => acl_user::write(&mut session, step, self.connections.user()).await,
+            RedisKind::Prefix => prefix::write(&mut session, step, guard).await,
             RedisKind::Key => value::write_key(&mut session, step).await,
             RedisKind::Hash => value::write_hash(&mut session, step).await,
         }?;

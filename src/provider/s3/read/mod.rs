@@ -6,6 +6,7 @@
 
 pub mod bucket;
 mod object;
+mod prefix;
 pub mod user;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ impl KindReader for S3Reader {
         Ok(match kind {
             S3Kind::Bucket => bucket::observe(&self.api, description, estate, subjects).await,
             S3Kind::User => user::observe(&self.api, description, estate, subjects).await,
+            S3Kind::Prefix => prefix::observe(&self.api, description, subjects).await,
             S3Kind::Object => object::observe(&self.api, description, subjects).await,
         })
     }

@@ -7,6 +7,7 @@ pub mod cors;
 pub mod lifecycle;
 pub mod object;
 pub mod policy;
+pub mod prefix;
 pub mod user;
 
 use tenantry_core::model::value::{Map, Value};
@@ -15,6 +16,7 @@ tenantry_kit::kinds! {
     /// The kinds of this provider.
     pub enum S3Kind of "S3" {
         Bucket = bucket,
+        Prefix = prefix,
         Object = object,
         User = user,
     }
@@ -79,6 +81,7 @@ mod tests {
                 "s3.object",
                 json!({"bucket": "acme-data", "key": "a/logo.svg", "content": "<svg/>", "cacheControl": "no-store"}),
             ),
+            ("s3.prefix", json!({"bucket": "shop", "prefix": "tenants/acme/"})),
             (
                 "s3.user",
                 json!({"name": "acme-app", "path": "/tenants/", "tags": {"team": "a"}, "accessKey": {"rotation": 2},

@@ -8,7 +8,8 @@ use md5::{Digest as _, Md5};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Problem};
+use super::prefix::place;
+use tenantry_core::model::kind::{FieldReference, Kind, NameLimit, Nesting, Problem};
 use tenantry_core::model::names::hex;
 use tenantry_core::model::normal::Normal;
 use tenantry_core::model::spec::Fields;
@@ -59,6 +60,9 @@ pub struct ObjectSpec {
     /// Its content in base64, instead of `content`.
     #[expect(dead_code, reason = "it is read from the map, where a deferred one has no content")]
     pub content_base64: Option<String>,
+    /// Its content as a file of the estate: a path relative to the estate's folder, such as `assets/logo.svg`, without expressions.
+    #[expect(dead_code, reason = "the content takes its place when the estate is read")]
+    pub content_file: Option<String>,
     /// By the extension of the key, if absent.
     pub content_type: Option<String>,
     /// How long browsers and caches may keep it, such as `max-age=3600`.
@@ -74,6 +78,7 @@ pub fn kind() -> Kind {
         normalise,
         told: Some(told),
         check,
+        nesting: Some(Nesting { place: |spec| place(spec, "key"), holds: false }),
         ..describe::<ObjectSpec>(
             NAME,
             "An object whose content is in the repository, such as a logo or default data.",
@@ -111,8 +116,10 @@ fn normalise(fields: &mut Fields<'_>) {
 fn check(spec: &Normal) -> Vec<Problem> {
     let mut problems = Vec::new();
     let has = |field: &str| spec.get(field).is_some();
-    if has("content") == has("contentBase64") {
-        problems.push(Problem::error("", "an object needs either `content` or `contentBase64`"));
+    if has("contentFile") {
+        problems.push(Problem::error("/contentFile", "`contentFile` is for resources of blueprints"));
+    } else if has("content") == has("contentBase64") {
+        problems.push(Problem::error("", "an object needs one of `content`, `contentBase64` and `contentFile`"));
     }
     if let Some(text) = spec.get("contentBase64").and_then(Value::as_str)
         && decode(text).is_none()

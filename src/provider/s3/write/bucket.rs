@@ -12,10 +12,15 @@ use crate::setting::{SETTINGS, TAGGING};
 use crate::types::text;
 use crate::xml::Element;
 use tenantry_core::model::value::{Map, Value};
-use tenantry_provider::contract::{ErrorClass, Step, StepAction};
+use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction};
 use tenantry_transport::Method;
 
-pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Result<Map, Failure> {
+pub async fn write(
+    api: &Api,
+    made: &Mutex<BTreeSet<String>>,
+    step: &Step,
+    guard: &dyn CommitGuard,
+) -> Result<Map, Failure> {
     let spec = step.spec();
     let name = text(spec, "name");
     let existing = match read_tags(api, name).await {
@@ -40,7 +45,7 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
     let (changed, removed) = match (&step.action, &existing) {
         (StepAction::Delete { .. }, None) => return Ok(Map::default()),
         (StepAction::Delete { .. }, Some(_)) => {
-            empty::remove(api, name).await?;
+            empty::remove(api, name, guard).await?;
             return Ok(Map::default());
         }
         (StepAction::Update { .. }, None) => return Err(Failure::vanished()),
@@ -53,11 +58,17 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
             (fields.collect::<BTreeSet<&str>>(), removed.clone())
         }
     };
+    let is_new = existing.is_none();
+    // What a failure leaves is a bucket, and the message says so.
+    let after = |failure: Failure, what: &str| match is_new {
+        true => failure.after(format!("the bucket was created, but its {what} could not be set")),
+        false => failure,
+    };
     let existing = match existing {
         Some(tags) => tags,
         None => {
             create(api, step, made).await?;
-            read_tags(api, name).await?.unwrap_or_default()
+            read_tags(api, name).await.map_err(|failure| after(failure, "tags"))?.unwrap_or_default()
         }
     };
 
@@ -66,10 +77,10 @@ pub async fn write(api: &Api, made: &Mutex<BTreeSet<String>>, step: &Step) -> Re
     let wanted: BTreeSet<&str> = wanted.collect();
     let during: BTreeSet<&str> = wanted.union(&managed(&existing)).copied().collect();
     let tags = tags(step, &existing, &removed, &during)?;
-    put_tags(api, name, &existing, &tags).await?;
+    put_tags(api, name, &existing, &tags).await.map_err(|failure| after(failure, "tags"))?;
     made.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     for setting in SETTINGS.iter().filter(|setting| changed.contains(setting.field)) {
-        setting.write(api, name, spec).await?;
+        setting.write(api, name, spec).await.map_err(|failure| after(failure, setting.words))?;
     }
     if during != wanted {
         let settled = self::tags(step, &tags, &[], &wanted)?;

@@ -1,38 +1,28 @@
-//! Taking a bucket away with everything in it: versions, delete markers, and uploads that were never finished.
+//! Taking away everything in a bucket, or below a prefix of it: versions, delete markers, and uploads that were never finished.
+//!
+//! A page at a time, and each page only while the run still holds its lock. What is locked is passed over, so that one locked
+//! object does not keep the others; afterwards it is the reason why the area is not empty.
 
 use crate::api::{Api, Call};
+use crate::contents::{Area, Item, PAGE};
 use crate::error::{Failed as _, Failure};
 use crate::read::object_head;
 use crate::xml::Element;
-use tenantry_provider::contract::PROGRESS;
+use tenantry_kit::Obstacle;
+use tenantry_provider::contract::{CommitGuard, PROGRESS};
 use tenantry_transport::Method;
 
-/// How often a bucket is emptied that somebody still writes into.
+/// How often an area is emptied that somebody still writes into.
 const ROUNDS: usize = 3;
 
 /// Deletes a bucket that is ours, after everything in it.
 ///
 /// # Errors
 /// If anything cannot be deleted; then the rest is still there, and a repetition goes on from it.
-pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
-    let mut deleted = 0;
+pub async fn remove(api: &Api, bucket: &str, guard: &dyn CommitGuard) -> Result<(), Failure> {
+    let area = Area { bucket, prefix: "" };
     for round in 1.. {
-        abort_uploads(api, bucket).await?;
-        let mut before = Vec::new();
-        loop {
-            let page = page(api, bucket).await?;
-            if page.is_empty() {
-                break;
-            }
-            if page == before {
-                let message = "the server reports that its content was deleted, but the content is still there";
-                return Err(Failure::conflict(message.to_owned()));
-            }
-            delete(api, bucket, &page).await?;
-            deleted += page.len();
-            tracing::info!(target: PROGRESS, bucket, deleted, "emptying");
-            before = page;
-        }
+        empty(api, area, guard).await?;
         match api.call(Method::DELETE, Call { bucket, ..Call::default() }).await {
             Err(failure) if failure.is_code("BucketNotEmpty") && round < ROUNDS => {}
             // Somebody was faster.
@@ -47,41 +37,93 @@ pub async fn remove(api: &Api, bucket: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An object, and its version where there are any.
-#[derive(PartialEq, Eq)]
-struct Item {
-    key: String,
-    version: Option<String>,
+/// Empties a prefix and looks whether it is.
+///
+/// # Errors
+/// As for [`remove`].
+pub async fn clear(api: &Api, area: Area<'_>, guard: &dyn CommitGuard) -> Result<(), Failure> {
+    for _ in 0..ROUNDS {
+        empty(api, area, guard).await?;
+        if !area.is_filled(api).await? {
+            return Ok(());
+        }
+    }
+    let message = "it is not empty, although everything below it was deleted: somebody is still writing to it";
+    Err(Failure::conflict(message.to_owned()))
 }
 
-/// The next of what is in the bucket: at most a thousand.
-async fn page(api: &Api, bucket: &str) -> Result<Vec<Item>, Failure> {
-    let query = [("versions", ""), ("max-keys", "1000")];
-    let (page, parts) = match api.document(bucket, &query, "ListVersionsResult").await {
-        Ok(page) => (page, &["Version", "DeleteMarker"][..]),
-        // A server without versions.
-        Err(Failure::Refused { status: 501 | 405, .. } | Failure::Unreadable(_)) => {
-            let query = [("list-type", "2"), ("max-keys", "1000")];
-            (api.document(bucket, &query, "ListBucketResult").await?, &["Contents"][..])
+/// Deletes everything that is in an area when it is listed.
+async fn empty(api: &Api, area: Area<'_>, guard: &dyn CommitGuard) -> Result<(), Failure> {
+    abort_uploads(api, area, guard).await?;
+    let mut deleted = 0;
+    let mut after: Option<Item> = None;
+    let mut before = Vec::new();
+    let mut kept: Vec<Kept> = Vec::new();
+    loop {
+        let page = area.items(api, after.as_ref(), PAGE).await?;
+        if page.items.is_empty() {
+            break;
         }
-        Err(failure) if failure.is_code("NotImplemented") => {
-            let query = [("list-type", "2"), ("max-keys", "1000")];
-            (api.document(bucket, &query, "ListBucketResult").await?, &["Contents"][..])
+        if page.items == before {
+            if !kept.is_empty() {
+                break;
+            }
+            let message = "the server reports that its content was deleted, but the content is still there";
+            return Err(Failure::conflict(message.to_owned()));
         }
-        Err(failure) if failure.is_code("NoSuchBucket") => return Ok(Vec::new()),
-        Err(failure) => return Err(failure),
-    };
-    let items = page.children.iter().filter(|item| parts.contains(&item.name.as_str()));
-    let items = items.map(|item| {
-        let key =
-            item.get("Key").ok_or_else(|| Failure::Unreadable("the listing has an object without a key".to_owned()))?;
-        let version = item.get("VersionId").filter(|version| !version.is_empty());
-        Ok(Item { key: key.to_owned(), version: version.map(str::to_owned) })
-    });
-    items.collect()
+        guard.check().await.map_err(Obstacle::from)?;
+        let refused = delete(api, area.bucket, &page.items).await?;
+        deleted += page.items.len().saturating_sub(refused.len());
+        tracing::info!(target: PROGRESS, bucket = area.bucket, prefix = area.prefix, deleted, "emptying");
+        before = page.items;
+        if !refused.is_empty() {
+            kept.extend(refused);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    match kept.split_first() {
+        None => Ok(()),
+        Some((first, others)) => Err(first.failure(api, area, others.len()).await),
+    }
 }
 
-async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<(), Failure> {
+/// A version that the server does not delete.
+struct Kept {
+    item: Item,
+    code: String,
+    message: String,
+}
+
+impl Kept {
+    /// What keeps the area from being emptied: this one, and how many others.
+    async fn failure(&self, api: &Api, area: Area<'_>, others: usize) -> Failure {
+        let Item { key, version } = &self.item;
+        let what = if area.prefix.is_empty() { "the bucket can be deleted" } else { "the prefix can be emptied" };
+        let others = match others {
+            0 => String::new(),
+            1 => "; another one is not deleted either".to_owned(),
+            others => format!("; {others} others are not deleted either"),
+        };
+        if let Some(until) = locked_until(api, area.bucket, key, version.as_deref()).await {
+            return Failure::conflict(format!(
+                "the object {key:?} in it is locked until {until}; {what} after that{others}"
+            ));
+        }
+        let why = if self.message.is_empty() { "refused" } else { &self.message };
+        Failure::Refused {
+            // Of the object, in an answer that is itself a success.
+            status: 200,
+            code: self.code.clone(),
+            message: format!("the object {key:?} in it cannot be deleted: {why}{others}"),
+        }
+    }
+}
+
+/// Deletes a page, and returns what the server keeps.
+async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<Vec<Kept>, Failure> {
     let list = items.iter().fold(Element::new("Delete").text("Quiet", true), |list, item| {
         let object = Element::new("Object").text("Key", &item.key);
         list.with(object.maybe("VersionId", item.version.as_deref()))
@@ -93,19 +135,13 @@ async fn delete(api: &Api, bucket: &str, items: &[Item]) -> Result<(), Failure> 
     let result = Element::parse(&answer.body).filter(|root| root.name == "DeleteResult");
     let result =
         result.ok_or_else(|| Failure::Unreadable("the answer to a deletion of objects cannot be read".to_owned()))?;
-    let Some(error) = result.all("Error").next() else { return Ok(()) };
-    let key = error.get("Key").unwrap_or_default();
-    let version = error.get("VersionId").filter(|version| !version.is_empty());
-    if let Some(until) = locked_until(api, bucket, key, version).await {
-        return Err(Failure::conflict(format!(
-            "the object {key:?} in it is locked until {until}; the bucket can be deleted after that"
-        )));
-    }
-    Err(Failure::Refused {
-        status: answer.status.as_u16(),
-        code: error.get("Code").unwrap_or_default().to_owned(),
-        message: format!("the object {key:?} in it cannot be deleted: {}", error.get("Message").unwrap_or("refused")),
-    })
+    let text = |error: &Element, name: &str| error.get(name).unwrap_or_default().to_owned();
+    let kept = result.all("Error").map(|error| {
+        let version = error.get("VersionId").filter(|version| !version.is_empty()).map(str::to_owned);
+        let item = Item { key: text(error, "Key"), version };
+        Kept { item, code: text(error, "Code"), message: text(error, "Message") }
+    });
+    Ok(kept.collect())
 }
 
 /// Until when an object is kept from being deleted, if it is.
@@ -117,27 +153,21 @@ async fn locked_until(api: &Api, bucket: &str, key: &str, version: Option<&str>)
     head.header("x-amz-object-lock-retain-until-date").map(str::to_owned)
 }
 
-async fn abort_uploads(api: &Api, bucket: &str) -> Result<(), Failure> {
+async fn abort_uploads(api: &Api, area: Area<'_>, guard: &dyn CommitGuard) -> Result<(), Failure> {
     let mut before = Vec::new();
     loop {
-        let uploads = match api.document(bucket, &[("uploads", "")], "ListMultipartUploadsResult").await {
-            Ok(page) => page,
-            Err(Failure::Refused { status: 501 | 405, .. } | Failure::Unreadable(_)) => return Ok(()),
-            Err(failure) if failure.is_code("NoSuchBucket") => return Ok(()),
-            Err(failure) => return Err(failure),
-        };
-        let text = |upload: &Element, name: &str| upload.get(name).unwrap_or_default().to_owned();
-        let open: Vec<_> =
-            uploads.all("Upload").map(|upload| (text(upload, "Key"), text(upload, "UploadId"))).collect();
+        let open = area.uploads(api, None, PAGE).await?.items;
         if open.is_empty() {
             return Ok(());
         }
         if open == before {
             return Err(Failure::conflict("unfinished uploads were aborted, but they are still there".to_owned()));
         }
-        for (key, upload) in &open {
-            let query = [("uploadId", upload.as_str())];
-            match api.call(Method::DELETE, Call { bucket, key, query: &query, ..Call::default() }).await {
+        guard.check().await.map_err(Obstacle::from)?;
+        for upload in &open {
+            let query = [("uploadId", upload.id.as_str())];
+            let call = Call { bucket: area.bucket, key: &upload.key, query: &query, ..Call::default() };
+            match api.call(Method::DELETE, call).await {
                 Err(failure) if failure.is_missing() => {}
                 other => _ = other?,
             }

@@ -9,6 +9,7 @@
 mod bucket;
 mod empty;
 mod object;
+mod prefix;
 mod user;
 
 use std::collections::BTreeSet;
@@ -39,10 +40,11 @@ impl S3Writer {
 impl Steps for S3Writer {
     type Failure = Failure;
 
-    async fn step(&self, step: &Step, _: &dyn CommitGuard) -> Result<Written, Failure> {
+    async fn step(&self, step: &Step, guard: &dyn CommitGuard) -> Result<Written, Failure> {
         let told = |outputs| Written { outputs, ..Written::default() };
         match S3Kind::of(step.kind.name)? {
-            S3Kind::Bucket => bucket::write(&self.api, &self.made, step).await.map(told),
+            S3Kind::Bucket => bucket::write(&self.api, &self.made, step, guard).await.map(told),
+            S3Kind::Prefix => prefix::write(&self.api, step, guard).await.map(told),
             S3Kind::Object => object::write(&self.api, step).await.map(told),
             S3Kind::User => user::write(&self.api, step).await,
         }

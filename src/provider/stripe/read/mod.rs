@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
+use serde_json::Value as Json;
 
 pub use objects::{ADDRESS, CUSTOMER, Meters, PRODUCT, prices_of, snake, spec_of};
 
 use super::api::{self, Api, Failed as _, Failure};
+use super::features;
 use super::lists::{Entry, List, State};
 use super::types::StripeKind;
 use tenantry_core::fingerprint::Fingerprint;
@@ -36,6 +38,9 @@ impl StripeReader {
     /// A kind's list, with what has ended where that matters.
     async fn list(&self, kind: StripeKind, request: &ObserveRequest<'_>) -> Result<List, Failure> {
         let mut list = List::read(&self.api, kind).await?;
+        if kind == StripeKind::Product {
+            self.add_features(&mut list, request).await?;
+        }
         let mut wanted = request.wanted.get(kind.name()).into_iter().flatten().map(|desired| &*desired.spec);
         let is_missing = |spec: &Map| {
             let key = spec.get("key").and_then(Value::as_str).unwrap_or_default();
@@ -45,6 +50,29 @@ impl StripeReader {
             list.add_ended(&self.api).await?;
         }
         Ok(list)
+    }
+
+    /// Adds to the products whose specs name features those that they have.
+    async fn add_features(&self, list: &mut List, request: &ObserveRequest<'_>) -> Result<(), Failure> {
+        let name = StripeKind::Product.name();
+        let wanted = request.wanted.get(name).into_iter().flatten().map(|desired| &*desired.spec);
+        let known = request.known.get(name).into_iter().flatten().map(|known| &known.spec);
+        let naming = wanted.chain(known).filter(|spec| spec.contains("features"));
+        let keys = naming.filter_map(|spec| spec.get("key").and_then(Value::as_str));
+        let products: Vec<Json> = keys
+            .filter_map(|key| list.current(request.estate, key).ok().flatten())
+            .map(|entry| entry.object.clone())
+            .collect();
+        let reads = products.into_iter().map(|mut product| async move {
+            let id = product.get("id").and_then(Json::as_str).unwrap_or_default();
+            let attached = features::list(&self.api, id).await?;
+            features::put(&mut product, &attached);
+            Ok::<Json, Failure>(product)
+        });
+        for product in try_join_all(reads).await? {
+            list.put(product);
+        }
+        Ok(())
     }
 
     /// The names of meters by id, where prices refer to any.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::super::lists::List;
 use super::super::types::StripeKind;
-use super::super::{mark, money, schedule};
+use super::super::{features, mark, money, schedule};
 use tenantry_core::model::value::{Map, Value};
 
 /// Names of meters by Stripe's id.
@@ -29,9 +29,12 @@ pub fn spec_of(
 ) -> Result<Map, String> {
     let mut fields = Fields { object, fields: Vec::new() };
     match kind {
+        StripeKind::Feature => fields.texts(&[("lookupKey", "lookup_key"), ("name", "name")]),
         StripeKind::Product => {
             fields.name("key");
             fields.texts(PRODUCT);
+            let attached = features::of(object).map(|keys| Value::list(keys.map(Value::from)));
+            fields.set("features", attached);
         }
         StripeKind::Customer => {
             fields.name("key");

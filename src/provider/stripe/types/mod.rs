@@ -4,6 +4,7 @@
 
 pub mod coupon;
 pub mod customer;
+pub mod feature;
 pub mod meter;
 pub mod price;
 pub mod product;
@@ -20,6 +21,7 @@ use tenantry_core::model::value::{Map, Value, push_token};
 tenantry_kit::kinds! {
     /// The kinds of this provider, in the order in which they depend on each other.
     pub enum StripeKind of "Stripe" {
+        Feature = feature,
         Product = product,
         Meter = meter,
         Price = price,
@@ -88,7 +90,9 @@ fn check_amount(
     let allowed = decimals.allowed + if has_fractions { super::money::FRACTION_DECIMALS } else { 0 };
     if used > allowed {
         let currency = currency.to_uppercase();
-        problems.add(pointer, format!("`{amount}` has {used} decimals, but {currency} has {}", decimals.allowed));
+        let decimals_of = |count| if count == 1 { "1 decimal".to_owned() } else { format!("{count} decimals") };
+        let (used, allowed) = (decimals_of(used), decimals.allowed);
+        problems.add(pointer, format!("`{amount}` has {used}, but {currency} has {allowed}"));
     }
 }
 
@@ -102,7 +106,11 @@ mod tests {
 
     fn samples() -> Vec<(&'static str, serde_json::Value)> {
         vec![
-            ("stripe.product", json!({"key": "pro", "name": "Pro", "description": "", "metadata": {"a": "b"}})),
+            ("stripe.feature", json!({"lookupKey": "sso", "name": "Single sign-on", "metadata": {"a": "b"}})),
+            (
+                "stripe.product",
+                json!({"key": "pro", "name": "Pro", "description": "", "features": ["sso", "audit"], "metadata": {"a": "b"}}),
+            ),
             ("stripe.meter", json!({"eventName": "calls", "displayName": "Calls"})),
             (
                 "stripe.price",

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name};
+use super::{ID, KEY_LIMIT, Metadata, check_metadata, check_name, reference};
 use tenantry_core::model::kind::{Kind, MarkPlace, Problem};
 use tenantry_core::model::spec::{Fields, Problems};
-use tenantry_core::model::value::Map;
+use tenantry_core::model::value::{Map, Value};
 use tenantry_kit::{Stakes, describe};
 
 /// A product, which is sold at one or more prices.
@@ -28,6 +28,8 @@ pub struct ProductSpec {
     /// Such as `txcd_10103001`.
     pub tax_code: Option<String>,
     pub url: Option<String>,
+    /// The `lookupKey` of every `stripe.feature` that its customers are entitled to. If absent, its features are not managed.
+    pub features: Option<Vec<String>>,
     /// Owned key by key.
     #[serde(default)]
     pub metadata: Metadata,
@@ -40,6 +42,7 @@ pub fn kind() -> Kind {
         owned_by_key: &["/metadata"],
         outputs: ID,
         name_limits: const { &[KEY_LIMIT] },
+        references: const { &[reference("/features", "stripe.feature")] },
         mark: MarkPlace::Target,
         normalise,
         check: |spec| check(spec),
@@ -54,6 +57,7 @@ pub fn kind() -> Kind {
 
 fn normalise(fields: &mut Fields<'_>) {
     fields.drop_empty();
+    fields.map("features", Value::as_set);
 }
 
 fn check(spec: &Map) -> Vec<Problem> {

@@ -24,6 +24,7 @@ use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
 use super::api::{Api, Failed as _, Failure, Posted};
+use super::features;
 use super::form::Form;
 use super::lists::{Entry, List, is_current, path};
 use super::mark;
@@ -38,7 +39,7 @@ use tenantry_provider::contract::{CommitGuard, ErrorClass, Step, StepAction, Wri
 use tenantry_transport::traced;
 
 /// How many answers from the past a creation passes by. Each was a failure, or made something that is gone by now.
-const ATTEMPTS: usize = 12;
+pub const ATTEMPTS: usize = 12;
 
 /// The field of what Stripe tells only once.
 const SECRET: &str = "secret";
@@ -145,6 +146,12 @@ impl StripeWriter {
                     return self.bring(step, &entry, spec, &[]).await;
                 }
             }
+            StripeKind::Feature => {
+                if let Some(object) = self.unarchived(name).await? {
+                    let entry = Entry::of(kind, object).ok_or_else(nameless)?;
+                    return self.bring(step, &entry, spec, &[]).await;
+                }
+            }
             StripeKind::Product
             | StripeKind::Price
             | StripeKind::Coupon
@@ -169,7 +176,8 @@ impl StripeWriter {
         let has_more = match kind {
             StripeKind::Subscription => flag("pauseCollection", "none".into()),
             StripeKind::WebhookEndpoint => flag("disabled", false.into()),
-            StripeKind::Product | StripeKind::Meter | StripeKind::Price | StripeKind::Coupon | StripeKind::Customer => {
+            StripeKind::Product => spec.contains("features"),
+            StripeKind::Feature | StripeKind::Meter | StripeKind::Price | StripeKind::Coupon | StripeKind::Customer => {
                 false
             }
         };
@@ -245,8 +253,10 @@ impl StripeWriter {
         }
         let object = self.api.update(path(kind), entry.id(), &form).await?;
         self.put(kind, object).await?;
-        if kind == StripeKind::Price {
-            self.archive_superseded(step).await?;
+        match kind {
+            StripeKind::Price => self.archive_superseded(step).await?,
+            StripeKind::Product => self.bring_features(step, entry.id(), spec).await?,
+            _ => {}
         }
         Ok(written(step, entry.id()))
     }
@@ -270,7 +280,8 @@ impl StripeWriter {
         match kind {
             StripeKind::Price => self.expand(&mut object, "product", StripeKind::Product).await?,
             StripeKind::Subscription => self.expand(&mut object, "customer", StripeKind::Customer).await?,
-            StripeKind::Product
+            StripeKind::Feature
+            | StripeKind::Product
             | StripeKind::Meter
             | StripeKind::Coupon
             | StripeKind::Customer
@@ -299,7 +310,7 @@ impl StripeWriter {
         }
         let archive = Form::new().with("active", "false");
         match kind {
-            StripeKind::Price => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
+            StripeKind::Price | StripeKind::Feature => self.api.update(path, entry.id(), &archive).await.map(|_| ())?,
             StripeKind::Product => match self.api.delete(path, entry.id(), &Form::new()).await {
                 // It has prices, if only archived ones: then it can only be archived itself.
                 Err(failure) if failure.status() == Some(400) => {
@@ -319,6 +330,32 @@ impl StripeWriter {
             }
         }
         self.look(kind, |list| list.take(entry.id())).await
+    }
+
+    /// Attaches to a product the features that its spec names, and detaches the others. Of one whose spec names none at all
+    /// nothing changes.
+    async fn bring_features(&self, step: &Step, product: &str, spec: &Map) -> Result<(), Failure> {
+        let Some(wanted) = spec.get("features").and_then(Value::as_list) else { return Ok(()) };
+        let wanted: Vec<&str> = wanted.iter().filter_map(Value::as_str).collect();
+        let attached = features::list(&self.api, product).await?;
+        for key in wanted.iter().filter(|key| !attached.iter().any(|one| one.lookup_key == **key)) {
+            let feature = self.id(StripeKind::Feature, "feat_", &step.mark.estate, key).await?;
+            features::attach(&self.api, product, &feature, &step.idempotency_key).await?;
+        }
+        for surplus in attached.iter().filter(|one| !wanted.contains(&&*one.lookup_key)) {
+            features::detach(&self.api, product, surplus).await?;
+        }
+        Ok(())
+    }
+
+    /// An archived feature of a lookup key, active again: Stripe keeps the key with it, and a second one cannot have it.
+    async fn unarchived(&self, name: &str) -> Result<Option<Json>, Failure> {
+        let path = path(StripeKind::Feature);
+        let query = Form::new().with("lookup_key", name).with("archived", "true");
+        let archived = self.api.list(path, &query).await?;
+        let is_it = |object: &&Json| object.get("lookup_key").and_then(Json::as_str) == Some(name);
+        let Some(feature) = archived.iter().find(is_it) else { return Ok(None) };
+        self.api.update(path, id_of(feature), &Form::new().with("active", "true")).await.map(Some)
     }
 
     /// An inactive meter of the same name and the same way of counting, active again.

@@ -82,7 +82,20 @@ impl StripeWriter {
         let mut form = Form::new();
         let kind = StripeKind::of(step.kind.name)?;
         match kind {
-            StripeKind::Product => texts(&mut form, spec, changed, PRODUCT),
+            StripeKind::Feature => {
+                texts(&mut form, spec, changed, &[("name", "name")]);
+                if changed.is_new() {
+                    texts(&mut form, spec, changed, &[("lookupKey", "lookup_key")]);
+                }
+            }
+            StripeKind::Product => {
+                texts(&mut form, spec, changed, PRODUCT);
+                // What it needs is there before it is made.
+                for feature in spec.get("features").and_then(Value::as_list).unwrap_or_default() {
+                    let feature = feature.as_str().unwrap_or_default();
+                    self.id(StripeKind::Feature, "feat_", &step.mark.estate, feature).await?;
+                }
+            }
             StripeKind::Customer => customer(&mut form, spec, changed),
             StripeKind::Price => self.price(&mut form, step, spec, changed).await?,
             StripeKind::Subscription => self.subscription(&mut form, step, spec, changed).await?,
