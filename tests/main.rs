@@ -24,6 +24,7 @@ mod kubernetes_files;
 mod mysql;
 mod notices;
 mod plan;
+mod policy;
 mod postgres;
 mod properties;
 mod rabbitmq;

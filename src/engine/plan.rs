@@ -20,6 +20,8 @@ use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Identi
 use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan};
+use tenantry_core::policy::values::Residencies;
+use tenantry_core::policy::{self, Policies};
 use tenantry_core::resolve::{self, Resolved};
 use tenantry_core::rules::{self, RuleSet};
 use tenantry_provider::contract::Trial;
@@ -50,6 +52,7 @@ pub struct Outcome {
 pub(super) struct Expanded<'e> {
     resolved: Resolved<'e>,
     blueprints: Blueprints<'e>,
+    policies: Policies<'e>,
     pub owners: Vec<OwnerResources>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -64,6 +67,7 @@ pub(super) fn expand<'e>(
     let mut diagnostics = Vec::new();
     let resolved = resolve::resolve(estate, &mut diagnostics);
     let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
+    let policies = Policies::compile(&estate.policies, &estate.files, &mut diagnostics);
     report_unknown_providers(estate, targets, &mut diagnostics);
     let mut owners = Vec::new();
     // An expansion of blueprints that are not well formed would only repeat what is wrong with them.
@@ -80,12 +84,12 @@ pub(super) fn expand<'e>(
         owners = desired::desired(&inputs, &blueprints, &resolved, &mut diagnostics);
     }
     diagnostics::sort(&mut diagnostics);
-    Expanded { resolved, blueprints, owners, diagnostics }
+    Expanded { resolved, blueprints, policies, owners, diagnostics }
 }
 
 impl Expanded<'_> {
     /// Adds what the rules of the estate and of its providers find.
-    fn check_rules(&mut self, estate: &Estate, targets: &Targets<'_>, threads: usize) {
+    fn check_rules(&mut self, estate: &Estate, targets: &Targets<'_>, now: Timestamp, threads: usize) {
         let sets: Vec<RuleSet> = targets.providers.iter().filter_map(|provider| provider.rules()).collect();
         let inputs = rules::Inputs {
             estate,
@@ -96,6 +100,7 @@ impl Expanded<'_> {
             blueprints: &self.blueprints,
             owners: &self.owners,
             threads,
+            now,
         };
         rules::check(&inputs, &mut self.diagnostics);
         diagnostics::sort(&mut self.diagnostics);
@@ -131,7 +136,7 @@ pub fn validate(
     threads: usize,
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
     let mut expanded = expand(estate, targets, now, threads, &Outputs::new());
-    expanded.check_rules(estate, targets, threads);
+    expanded.check_rules(estate, targets, now, threads);
     (expanded.owners, expanded.diagnostics)
 }
 
@@ -277,11 +282,16 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
         estate.tenants.iter().map(|tenant| (tenant.metadata.name.shared(), tenant.spec.phase)).collect();
 
     let terms = Terms::of(estate);
+    let approvals = policy::counting(&estate.approvals, targets.environment.is_simulated());
+    let residencies: Residencies = (targets.environment.targets.iter())
+        .filter_map(|(name, target)| Some((name.clone(), target.residency.clone()?)))
+        .collect();
+    let applied_tenants = BTreeMap::new();
 
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
         let mut expanded = expand(estate, targets, *now, *threads, &outputs);
-        expanded.check_rules(estate, targets, *threads);
+        expanded.check_rules(estate, targets, *now, *threads);
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }
@@ -311,7 +321,7 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
             now: &time,
             threads: *threads,
         };
-        let Expanded { blueprints, resolved, owners, .. } = &expanded;
+        let Expanded { blueprints, policies, resolved, owners, .. } = &expanded;
         let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
         let built = |refused: &HashMap<Address, Arc<str>>| {
             build::build(&Inputs {
@@ -322,7 +332,7 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
                 simulated: targets.environment.is_simulated(),
                 catalogue: &targets.catalogue,
                 limits: &targets.environment.limits,
-                approvals: &estate.approvals,
+                approvals: &approvals,
                 desired: &expanded.owners,
                 phases: &phases,
                 renamed: &renamed,
@@ -341,6 +351,8 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
                 },
                 selected: *selected,
                 threads: *threads,
+                applied_tenants: &applied_tenants,
+                policies: to_apply.then_some(policy::Context { policies, resolved, residencies: &residencies }),
                 place: &|address, pointer| place(estate, &provenance, address, pointer),
             })
         };

@@ -23,7 +23,7 @@ use super::text::decode;
 use super::{directory, yaml};
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, has_errors, sort};
 use tenantry_core::model::config::LimitsTable;
-use tenantry_core::model::document::Estate;
+use tenantry_core::model::document::{ApprovalFile, Estate};
 
 /// Where an estate is.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
                 }
                 let mut loaded = read(listing.sorted(), None, options);
                 if let Some(estate) = &mut loaded.estate {
+                    checkout.mark_uncommitted(&mut estate.approvals);
                     match checkout.revision(&linked) {
                         Ok(revision) => estate.revision = revision.map(Into::into),
                         Err(unknown) => loaded.diagnostics.push(*unknown),
@@ -118,7 +119,6 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
 }
 
 /// An estate of texts, by path.
-#[cfg(test)]
 pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
     read(Listing::default(), None, Options { edited: texts, ..Options::default() })
 }
@@ -128,7 +128,11 @@ fn failed(diagnostic: Diagnostic) -> Loaded {
 }
 
 fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) -> Loaded {
-    let Listing { entries, mut diagnostics, linked: _ } = listing.edited(options.edited);
+    let Listing { entries, mut diagnostics, linked: _, links } = listing.edited(options.edited);
+    let is_linked = |path: &str| {
+        let mut links = links.iter();
+        links.any(|link| path.strip_prefix(link.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
     let config_index = entries.iter().position(|entry| entry.path == CONFIG_PATH);
     let mut texts: BTreeMap<usize, FileRead> = BTreeMap::new();
     let mut read_config = None;
@@ -174,8 +178,13 @@ fn read(listing: Listing, git_directory: Option<&Path>, options: Options<'_>) ->
     sort(&mut diagnostics);
     let diagnostics = limited(diagnostics);
     let estate = read_config.filter(|_| !has_errors(&diagnostics)).map(|(config, config_positions)| {
-        let Documents { tenants, tiers, blueprints, approvals } = documents;
-        Estate { config, config_positions, tenants, tiers, blueprints, approvals, files: files.clone(), revision: None }
+        let Documents { tenants, tiers, blueprints, mut approvals, policies } = documents;
+        for approval in &mut approvals {
+            let path = &files.get(approval.positions.file).path;
+            approval.spec.file = ApprovalFile { path: path.clone(), uncommitted: None, is_linked: is_linked(path) };
+        }
+        let files = files.clone();
+        Estate { config, config_positions, tenants, tiers, blueprints, approvals, policies, files, revision: None }
     });
     Loaded { files, estate, diagnostics }
 }

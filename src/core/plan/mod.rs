@@ -16,6 +16,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -259,6 +260,14 @@ impl Finding {
     /// A guard's refusal.
     pub fn refusal(code: Code, message: impl Into<String>) -> Self {
         Self { refuses: true, ..Self::new(code, Severity::Error, message) }
+    }
+
+    /// The message, with the policy that it comes from.
+    pub fn sentence(&self) -> Cow<'_, str> {
+        match &self.policy {
+            Some(policy) => format!("policy `{policy}`: {}", self.message).into(),
+            None => self.message.as_str().into(),
+        }
     }
 
     #[must_use]

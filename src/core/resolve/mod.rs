@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 pub use environment::{Environment, environment};
 
+use serde_json::json;
+
 use super::diagnostics::{Diagnostic, codes, nearest};
-use super::model::document::{Document, Estate, Phase, TenantSpec, TierSpec};
+use super::model::document::{Document, Estate, Phase, Positions, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
 
 /// A tenant with its tier's defaults filled in.
@@ -137,11 +139,33 @@ pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone, are
     }
 }
 
+/// A tenant and its tier with nothing in them, as expressions see them: every field that a tenant and a tier have.
+pub fn empty() -> (Value, Value) {
+    let metadata = json!({"name": "test"});
+    let tier = json!({"rank": 0, "blueprints": []});
+    let tenant = json!({"displayName": "", "tier": "test", "phase": "active"});
+    let read = "an empty document has what its kind requires";
+    let tier = tier_value(&Document {
+        metadata: serde_json::from_value(metadata.clone()).expect(read),
+        spec: serde_json::from_value(tier).expect(read),
+        positions: Positions::none(),
+    });
+    let tenant = tenant_value(
+        &Document {
+            metadata: serde_json::from_value(metadata).expect(read),
+            spec: serde_json::from_value(tenant).expect(read),
+            positions: Positions::none(),
+        },
+        &tier,
+    );
+    (tenant, tier)
+}
+
 fn texts(map: &BTreeMap<Arc<str>, Arc<str>>) -> Value {
     Value::map(map.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))))
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Value {
+fn to_value<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("documents serialize, for they were deserialized").into()
 }
 
@@ -161,8 +185,8 @@ fn tier_value(document: &Document<TierSpec>) -> Value {
         ("labels", texts(&metadata.labels)),
         ("annotations", texts(&metadata.annotations)),
         ("rank", Value::Integer(i64::from(*rank))),
-        ("price", json(price)),
-        ("quotas", json(quotas)),
+        ("price", to_value(price)),
+        ("quotas", to_value(quotas)),
         ("features", list_of(features)),
         ("values", values_of(values).into()),
     ])
@@ -190,11 +214,11 @@ fn tenant_value(document: &Document<TenantSpec>, tier: &Value) -> Value {
         ("annotations", texts(&metadata.annotations)),
         ("displayName", Value::Text(display_name.clone())),
         ("tier", tier_name.shared().into()),
-        ("phase", json(phase)),
+        ("phase", to_value(phase)),
         ("placement", texts(placement)),
-        ("quotas", overlaid("quotas", json(quotas))),
+        ("quotas", overlaid("quotas", to_value(quotas))),
         ("features", all_features),
-        ("contacts", json(contacts)),
+        ("contacts", to_value(contacts)),
         ("values", overlaid("values", values_of(values).into())),
     ])
 }
