@@ -25,6 +25,7 @@ mod lifecycle;
 mod mysql;
 mod notices;
 mod plan;
+mod policy;
 mod postgres;
 mod properties;
 mod rabbitmq;

@@ -31,6 +31,7 @@ mod notice;
 mod output;
 mod outputs;
 mod plan;
+mod policy;
 mod progress;
 mod rehearse;
 mod report;
@@ -114,6 +115,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::Store(command) => store::run(global, command, output).await,
         Command::Secret(command) => secret::run(global, command, output).await,
         Command::Target(command) => target::run(global, command, output).await,
+        Command::Policy(command) => policy::run(global, command, output),
         Command::Doctor => doctor::run(global, output).await,
         Command::Schema(command) => schema::run(command, output),
         Command::Output(command) => outputs::run(global, command, output).await,

@@ -151,6 +151,15 @@ pub fn present(json: &Json) -> Present {
 /// Plans a world: `wanted` and `recorded` by address, `there` as a list (or `unknown`: why it could not be read), `begun` as
 /// a list of addresses whose write was never seen to end, `unfinished` by address what was begun to be made, `phases` by tenant, `refused` by address what the target says, `approved` addresses that may be deleted, or what `allow` lists.
 pub fn plan(world: &Json) -> Plan {
+    plan_with(world, None, &BTreeMap::new())
+}
+
+/// The same with policies, and tenants as they were last applied.
+pub fn plan_with(
+    world: &Json,
+    policies: Option<super::policy::Context<'_>>,
+    applied_tenants: &BTreeMap<Arc<str>, Value>,
+) -> Plan {
     let catalogue = catalogue();
     let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
     for (at, json) in fields(&world["wanted"]) {
@@ -222,7 +231,7 @@ pub fn plan(world: &Json) -> Plan {
         simulated: false,
         catalogue: &catalogue,
         limits: &LimitsTable::default(),
-        approvals: &approvals(&world["approved"], &world["allow"]),
+        approvals: &approvals(&world["approved"], &world["allow"], &world["policies"]),
         desired: &owners,
         lives: &lives,
         why: &BTreeMap::new(),
@@ -241,32 +250,26 @@ pub fn plan(world: &Json) -> Plan {
         secrets: Secrets::Read { hashes: &HashMap::new(), missing: &BTreeSet::new() },
         systems: &Systems::default(),
         selected: &|owner| world["selected"].as_str().is_none_or(|only| owner.to_string() == only),
-        threads: 1,
+        threads: world["threads"].as_u64().and_then(|threads| threads.try_into().ok()).unwrap_or(1),
+        applied_tenants,
+        values: None,
+        policies,
         place: &|_, _| None,
     })
 }
 
 /// The life of a tenant that entered its phase long ago.
 fn life(phase: Phase) -> Life {
-    Life {
-        phase,
-        by_itself: None,
-        since: jiff::Timestamp::MIN,
-        trial_ends: None,
-        deletion_due: Some(jiff::Timestamp::MIN),
-        retention_days: 0,
-        hold: None,
-        is_gone: false,
-    }
+    Life { deletion_due: Some(jiff::Timestamp::MIN), ..Life::of_phase(phase, jiff::Timestamp::MIN) }
 }
 
-fn approvals(addresses: &Json, allow: &Json) -> Vec<Document<ApprovalSpec>> {
+fn approvals(addresses: &Json, allow: &Json, policies: &Json) -> Vec<Document<ApprovalSpec>> {
     let addresses: Vec<&Json> = addresses.as_array().into_iter().flatten().collect();
     if addresses.is_empty() {
         return Vec::new();
     }
     let spec = json!({
-        "reason": "agreed", "expires": "1971-01-01T00:00:00Z", "allow": allow.as_array().cloned().unwrap_or_else(|| vec!["delete".into()]), "addresses": addresses,
+        "reason": "agreed", "expires": "1971-01-01T00:00:00Z", "allow": allow.as_array().cloned().unwrap_or_else(|| vec!["delete".into()]), "addresses": addresses, "policies": policies.as_array().cloned().unwrap_or_default(),
     });
     vec![Document {
         metadata: serde_json::from_value(json!({"name": "agreed"})).expect("metadata"),

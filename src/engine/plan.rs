@@ -18,9 +18,12 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Estate, Terms};
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::resource::{Applied, Begun, BegunWrite, Desired, Identity, Inventory, TargetName};
+use tenantry_core::model::value::Value;
 use tenantry_core::plan::build::{self, Inputs, Secrets};
 use tenantry_core::plan::passes::moves;
 use tenantry_core::plan::{Action, Change, Place, Plan, Why};
+use tenantry_core::policy::values::Residencies;
+use tenantry_core::policy::{self, Policies};
 use tenantry_core::resolve::{self, Resolved};
 use tenantry_core::rules::{self, RuleSet};
 use tenantry_provider::contract::Trial;
@@ -51,6 +54,7 @@ pub struct Outcome {
 pub(super) struct Expanded<'e> {
     pub resolved: Resolved<'e>,
     blueprints: Blueprints<'e>,
+    policies: Policies<'e>,
     pub owners: Vec<OwnerResources>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -88,6 +92,7 @@ pub(super) fn expand<'e>(
     let times = Times { records, offboarding: &targets.environment.offboarding, now };
     let resolved = resolve::resolve(estate, times, &mut diagnostics);
     let blueprints = Blueprints::compile(estate, &targets.catalogue, &mut diagnostics);
+    let policies = Policies::compile(&estate.policies, &estate.files, &mut diagnostics);
     report_unknown_providers(estate, targets, &mut diagnostics);
     let mut owners = Vec::new();
     // An expansion of blueprints that are not well formed would only repeat what is wrong with them.
@@ -104,12 +109,12 @@ pub(super) fn expand<'e>(
         owners = desired::desired(&inputs, &blueprints, &resolved, &mut diagnostics);
     }
     diagnostics::sort(&mut diagnostics);
-    Expanded { resolved, blueprints, owners, diagnostics }
+    Expanded { resolved, blueprints, policies, owners, diagnostics }
 }
 
 impl Expanded<'_> {
     /// Adds what the rules of the estate and of its providers find.
-    fn check_rules(&mut self, estate: &Estate, targets: &Targets<'_>, threads: usize) {
+    fn check_rules(&mut self, estate: &Estate, targets: &Targets<'_>, now: Timestamp, threads: usize) {
         let sets: Vec<RuleSet> = targets.providers.iter().filter_map(|provider| provider.rules()).collect();
         let inputs = rules::Inputs {
             estate,
@@ -120,6 +125,7 @@ impl Expanded<'_> {
             blueprints: &self.blueprints,
             owners: &self.owners,
             threads,
+            now,
         };
         rules::check(&inputs, &mut self.diagnostics);
         diagnostics::sort(&mut self.diagnostics);
@@ -156,7 +162,7 @@ pub fn validate(
 ) -> (Vec<OwnerResources>, Vec<Diagnostic>) {
     let known = Known { outputs: &Outputs::new(), records: &TenantRecords::new() };
     let mut expanded = expand(estate, targets, now, threads, known);
-    expanded.check_rules(estate, targets, threads);
+    expanded.check_rules(estate, targets, now, threads);
     (expanded.owners, expanded.diagnostics)
 }
 
@@ -291,11 +297,17 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
         .filter_map(|tenant| Some((tenant.metadata.name.shared(), Why::of(&tenant.spec)?)))
         .collect();
     let terms = Terms::of(estate);
+    let approvals = policy::counting(&estate.approvals, targets.environment.is_simulated());
+    let residencies: Residencies = (targets.environment.targets.iter())
+        .filter_map(|(name, target)| Some((name.clone(), target.residency.clone()?)))
+        .collect();
+    let applied_tenants: BTreeMap<Arc<str>, Value> =
+        records.iter().filter_map(|(tenant, record)| Some((tenant.clone(), record.values.clone()?))).collect();
 
     let mut outputs = outputs_of(&inventory, &targets.catalogue);
     loop {
         let mut expanded = expand(estate, targets, *now, *threads, Known { outputs: &outputs, records: &records });
-        expanded.check_rules(estate, targets, *threads);
+        expanded.check_rules(estate, targets, *now, *threads);
         if diagnostics::has_errors(&expanded.diagnostics) {
             return Ok(Outcome { plan: None, diagnostics: expanded.diagnostics });
         }
@@ -325,10 +337,14 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
             now: &time,
             threads: *threads,
         };
-        let Expanded { blueprints, resolved, owners, .. } = &expanded;
+        let Expanded { blueprints, policies, resolved, owners, .. } = &expanded;
         let provenance = Provenance::new(&inputs, blueprints, resolved, owners, &inventory);
         let lives: BTreeMap<Arc<str>, Life> =
             resolved.tenants.iter().map(|tenant| (tenant.name(), tenant.life.clone())).collect();
+        let values: Option<BTreeMap<Arc<str>, Value>> = policies.look_back().then(|| {
+            let tenants = resolved.tenants.iter();
+            tenants.map(|tenant| (tenant.name(), impersonal(&tenant.value))).collect()
+        });
         let built = |refused: &HashMap<Address, Arc<str>>| {
             build::build(&Inputs {
                 estate: &targets.environment.estate,
@@ -338,7 +354,7 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
                 simulated: targets.environment.is_simulated(),
                 catalogue: &targets.catalogue,
                 limits: &targets.environment.limits,
-                approvals: &estate.approvals,
+                approvals: &approvals,
                 desired: &expanded.owners,
                 lives: &lives,
                 why: &why,
@@ -357,6 +373,9 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
                 },
                 selected: *selected,
                 threads: *threads,
+                applied_tenants: &applied_tenants,
+                values: values.as_ref(),
+                policies: to_apply.then_some(policy::Context { policies, resolved, residencies: &residencies }),
                 place: &|address, pointer| place(estate, &provenance, address, pointer),
             })
         };
@@ -392,6 +411,15 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
             return Ok(Outcome { plan: Some(plan), diagnostics: expanded.diagnostics });
         }
         stale.iter().for_each(|address| drop(outputs.remove(address)));
+    }
+}
+
+/// What the store may have of a resolved tenant: nothing personal.
+fn impersonal(tenant: &Value) -> Value {
+    let fields = tenant.as_map().map(|fields| fields.without("contacts")).unwrap_or_default();
+    match fields.get("deletion").and_then(Value::as_map).map(|deletion| deletion.without("requestedBy")) {
+        Some(deletion) => fields.with("deletion", deletion.into()).into(),
+        None => fields.into(),
     }
 }
 

@@ -3,14 +3,16 @@
 //! A commit is only named if no file of the estate differs from it, submodules included. If that is not known, a warning says
 //! why, to distinguish this from a plan of edited files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use git2::{Config, ErrorCode, FileMode, Oid, Repository, Status, StatusOptions};
 
 use super::listing::{CONFIG_PATH, DOCUMENT_FOLDERS, Problem, VALUES_SCHEMA_PATH, holds_documents};
 use super::repository::{Located, Unusable, discover, top};
 use tenantry_core::diagnostics::{Diagnostic, codes};
+use tenantry_core::model::document::{ApprovalSpec, Document};
 
 /// File mode of a submodule in a tree or index.
 const SUBMODULE_MODE: u32 = 0o160_000;
@@ -45,6 +47,21 @@ impl Checkout {
             let reason = format!("the Git repository {top} cannot be read: {}", error.message());
             Box::new(unknown(&reason, Some(format!("check the repository with `git -C {top} fsck`"))))
         })
+    }
+
+    /// Says of each Approval why it does not count, if its file is not committed as it is. Outside of any repository nothing is
+    /// committed and nothing can be: there it is not said.
+    pub fn mark_uncommitted(&self, approvals: &mut [Document<ApprovalSpec>]) {
+        if matches!(self.located, Err(Unusable::None)) {
+            return;
+        }
+        let mut known: HashMap<Arc<str>, Option<Arc<str>>> = HashMap::new();
+        for approval in approvals {
+            let file = &mut approval.spec.file;
+            let state =
+                known.entry(file.path.clone()).or_insert_with(|| uncommitted(&self.directory.join(&*file.path)));
+            file.uncommitted.clone_from(state);
+        }
     }
 
     /// Missing parts of the estate, by path below the estate: submodules that are not checked out, and files that a sparse
@@ -177,6 +194,26 @@ fn clean_head(repository: &Repository, folder: &Path, paths: &[PathBuf]) -> Resu
         Err(error) => return Err(error),
     }
     Ok(is_clean(repository, paths)?.then(|| head.id().to_string()))
+}
+
+/// Why a file is not what its repository's present commit has, as the end of a sentence; `None` if it is.
+fn uncommitted(file: &Path) -> Option<Arc<str>> {
+    let unreadable = |why: &str| Some(format!("cannot be compared with a commit: {why}").into());
+    // The content is that of the file which a link leads to, perhaps in a submodule.
+    let Ok(real) = file.canonicalize() else { return unreadable("it cannot be opened") };
+    let Some(parent) = real.parent() else { return unreadable("it is in no folder") };
+    let Located { repository, folder } = match discover(parent) {
+        Ok(located) => located,
+        Err(unusable) => return unreadable(&unusable.reason()),
+    };
+    let Some(name) = real.file_name() else { return unreadable("it has no name") };
+    match repository.status_file(&folder.join(name)) {
+        Ok(Status::CURRENT) => None,
+        Ok(status) if status.intersects(Status::WT_NEW | Status::INDEX_NEW) => Some("is not committed".into()),
+        Ok(status) if status.contains(Status::IGNORED) => Some("is ignored by Git and in no commit".into()),
+        Ok(_) => Some("has uncommitted changes".into()),
+        Err(error) => unreadable(error.message()),
+    }
 }
 
 /// Whether nothing that is read below `paths` differs from the repository's present commit.

@@ -155,6 +155,7 @@ impl Walk {
         while !self.links.is_empty() {
             self.links.sort_by(|a, b| b.1.cmp(&a.1));
             let Some((real, path)) = self.links.pop() else { break };
+            self.listing.links.push(path.clone());
             match self.target(&real) {
                 Ok(target) if target.is_dir() => {
                     self.note_linked(&target);

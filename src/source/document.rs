@@ -15,14 +15,14 @@ use super::words::{Notation, dotted, listed, one_of, shown};
 use super::yaml::Tree;
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, codes, has_errors, nearest};
 use tenantry_core::model::document::{
-    API_VERSION, ApprovalSpec, BlueprintSpec, Document, Metadata, TenantSpec, TierSpec,
+    API_VERSION, Allowance, ApprovalSpec, BlueprintSpec, Document, Metadata, PolicySpec, TenantSpec, TierSpec,
 };
 use tenantry_core::model::quantity::Quota;
 use tenantry_core::model::time;
 use tenantry_core::model::value::{Value, push_token};
 
 /// Kinds that later versions have.
-const RESERVED_KINDS: [&str; 2] = ["Meter", "Policy"];
+const RESERVED_KINDS: [&str; 1] = ["Meter"];
 
 /// A document of any kind.
 pub enum AnyDocument {
@@ -30,6 +30,7 @@ pub enum AnyDocument {
     Tier(Document<TierSpec>),
     Blueprint(Document<BlueprintSpec>),
     Approval(Document<ApprovalSpec>),
+    Policy(Document<PolicySpec>),
 }
 
 /// A name that a document has or had.
@@ -91,13 +92,17 @@ pub fn read(file: FileId, text: &str, tree: &Tree, values: Option<&Form>) -> Rea
     diagnostics.extend(form(kind).check(&json, &subject, &mut reported));
     match kind {
         DocumentKind::Blueprint => check_ids(file, root, &mut diagnostics),
-        DocumentKind::Approval => check_time(file, root, "/spec/expires", &reported, &mut diagnostics),
+        DocumentKind::Approval => {
+            check_time(file, root, "/spec/expires", &reported, &mut diagnostics);
+            check_addresses(file, root, &reported, &mut diagnostics);
+        }
         DocumentKind::Tenant => {
             for pointer in ["/spec/trialEnds", "/spec/legalHold/until"] {
                 check_time(file, root, pointer, &reported, &mut diagnostics);
             }
         }
-        DocumentKind::Tier => {}
+        // Its rules are checked where expressions are compiled.
+        DocumentKind::Tier | DocumentKind::Policy => {}
     }
     let mut document = None;
     if !has_errors(&diagnostics) && !tree.incomplete {
@@ -252,6 +257,53 @@ fn check_time(file: FileId, root: &Node, pointer: &str, reported: &HashSet<Strin
     }
 }
 
+/// An Approval names what it is for, and with `policy` which policies.
+fn check_addresses(file: FileId, root: &Node, reported: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(spec) = root.get("spec") else { return };
+    let items = |field: &str| spec.get(field).map(Node::items).unwrap_or_default();
+    let mut report = |node: &Node, message: String, label: &str, help: &str| {
+        diagnostics
+            .push(Diagnostic::error(codes::SCHEMA, message).at(Origin { file, span: node.span }, label).help(help));
+    };
+    for (index, node) in items("addresses").iter().enumerate() {
+        let Some(text) = node.as_str().filter(|_| !reported.contains(&format!("/spec/addresses/{index}"))) else {
+            continue;
+        };
+        if text.chars().all(|character| matches!(character, '*' | '/')) {
+            report(
+                node,
+                format!("the address `{}` names no resource", shown(text)),
+                "matches everything",
+                "name the owner or the resource, such as `acme-corp/*` or `*/schema`",
+            );
+        }
+    }
+    let is_of_policy = |node: &&Node| {
+        let name = node.as_str().unwrap_or_default();
+        serde_json::from_value::<Allowance>(name.into()).is_ok_and(|allowance| allowance == Allowance::Policy)
+    };
+    let of_policy = items("allow").iter().find(is_of_policy);
+    match (of_policy, spec.get("policies")) {
+        (Some(node), policies) if policies.is_none_or(|policies| policies.items().is_empty()) => report(
+            node,
+            "`allow: [policy]` does not say which policies".to_owned(),
+            "allows nothing without `policies`",
+            "add `policies:` with the names of the policies whose rules it lifts",
+        ),
+        (None, Some(policies)) => report(
+            policies,
+            "`policies` has no effect without `allow: [policy]`".to_owned(),
+            "of no effect",
+            "add `policy` to `allow`, or remove `policies`",
+        ),
+        _ => {}
+    }
+    for node in items("policies").iter().filter(|node| node.as_str().is_some_and(|text| text.chars().all(|c| c == '*')))
+    {
+        report(node, "`policies` names no policy".to_owned(), "matches every policy", "name the policies");
+    }
+}
+
 fn typed(
     kind: DocumentKind,
     json: serde_json::Value,
@@ -263,6 +315,7 @@ fn typed(
         DocumentKind::Tier => AnyDocument::Tier(assemble(json, root, file)?),
         DocumentKind::Blueprint => AnyDocument::Blueprint(assemble(json, root, file)?),
         DocumentKind::Approval => AnyDocument::Approval(assemble(json, root, file)?),
+        DocumentKind::Policy => AnyDocument::Policy(assemble(json, root, file)?),
     })
 }
 

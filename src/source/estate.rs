@@ -10,7 +10,7 @@ use super::schemas::DocumentKind;
 use super::words::{Notation, lower_first, shown};
 use super::yaml;
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, sort};
-use tenantry_core::model::document::{ApprovalSpec, BlueprintSpec, Document, TenantSpec, TierSpec};
+use tenantry_core::model::document::{ApprovalSpec, BlueprintSpec, Document, PolicySpec, TenantSpec, TierSpec};
 
 /// All documents by kind, in order of file and place.
 #[derive(Default)]
@@ -19,6 +19,7 @@ pub struct Documents {
     pub tiers: Vec<Document<TierSpec>>,
     pub blueprints: Vec<Document<BlueprintSpec>>,
     pub approvals: Vec<Document<ApprovalSpec>>,
+    pub policies: Vec<Document<PolicySpec>>,
 }
 
 impl Documents {
@@ -28,6 +29,7 @@ impl Documents {
             AnyDocument::Tier(document) => self.tiers.push(document),
             AnyDocument::Blueprint(document) => self.blueprints.push(document),
             AnyDocument::Approval(document) => self.approvals.push(document),
+            AnyDocument::Policy(document) => self.policies.push(document),
         }
     }
 }
@@ -41,7 +43,7 @@ pub fn check_names(names: &[Named]) -> Vec<Diagnostic> {
             current.insert((named.kind, &named.name), named.origin);
             continue;
         };
-        let message = format!("two {}s have the name `{}`", named.kind.noun(), shown(&named.name));
+        let message = format!("two {} have the name `{}`", named.kind.plural(), shown(&named.name));
         diagnostics.push(
             Diagnostic::error(codes::DUPLICATE_NAME, message)
                 .at(named.origin, "again here")

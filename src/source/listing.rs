@@ -28,6 +28,8 @@ pub struct Listing {
     pub diagnostics: Vec<Diagnostic>,
     /// Paths below the estate that links lead to, outside of the folders that are read anyway.
     pub linked: Vec<String>,
+    /// Paths of links to files and folders that were followed: entries below them have their content elsewhere.
+    pub links: Vec<String>,
 }
 
 /// One file.

@@ -24,7 +24,7 @@ use super::text::decode;
 use super::{directory, yaml};
 use tenantry_core::diagnostics::{Diagnostic, FileId, Origin, SourceFiles, Span, codes, has_errors, sort};
 use tenantry_core::model::config::LimitsTable;
-use tenantry_core::model::document::Estate;
+use tenantry_core::model::document::{ApprovalFile, Estate};
 
 /// Where an estate is.
 #[derive(Clone, Debug)]
@@ -93,6 +93,7 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
                 let file = |path: &str| directory::read(directory, path);
                 let mut loaded = read(listing.sorted(), None, options, &file);
                 if let Some(estate) = &mut loaded.estate {
+                    checkout.mark_uncommitted(&mut estate.approvals);
                     match checkout.revision(&linked) {
                         Ok(revision) => estate.revision = revision.map(Into::into),
                         Err(unknown) => loaded.diagnostics.push(*unknown),
@@ -121,7 +122,6 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
 }
 
 /// An estate of texts, by path.
-#[cfg(test)]
 pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
     let missing = |_: &str| Err(Problem::unreadable("there is no such file"));
     read(Listing::default(), None, Options { edited: texts, ..Options::default() }, &missing)
@@ -138,7 +138,11 @@ fn read(
     options: Options<'_>,
     file: &dyn Fn(&str) -> Result<Vec<u8>, Problem>,
 ) -> Loaded {
-    let Listing { entries, mut diagnostics, linked: _ } = listing.edited(options.edited);
+    let Listing { entries, mut diagnostics, linked: _, links } = listing.edited(options.edited);
+    let is_linked = |path: &str| {
+        let mut links = links.iter();
+        links.any(|link| path.strip_prefix(link.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
     let config_index = entries.iter().position(|entry| entry.path == CONFIG_PATH);
     let mut texts: BTreeMap<usize, FileRead> = BTreeMap::new();
     let mut read_config = None;
@@ -188,8 +192,13 @@ fn read(
     sort(&mut diagnostics);
     let diagnostics = limited(diagnostics);
     let estate = read_config.filter(|_| !has_errors(&diagnostics)).map(|(config, config_positions)| {
-        let Documents { tenants, tiers, blueprints, approvals } = documents;
-        Estate { config, config_positions, tenants, tiers, blueprints, approvals, files: files.clone(), revision: None }
+        let Documents { tenants, tiers, blueprints, mut approvals, policies } = documents;
+        for approval in &mut approvals {
+            let path = &files.get(approval.positions.file).path;
+            approval.spec.file = ApprovalFile { path: path.clone(), uncommitted: None, is_linked: is_linked(path) };
+        }
+        let files = files.clone();
+        Estate { config, config_positions, tenants, tiers, blueprints, approvals, policies, files, revision: None }
     });
     Loaded { files, estate, diagnostics }
 }

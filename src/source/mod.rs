@@ -39,7 +39,7 @@ mod words;
 mod yaml;
 
 pub use blame::{Blame, Commit};
-pub use load::{Loaded, Options, Place, load};
+pub use load::{Loaded, Options, Place, load, of_texts};
 pub use manifests::{Manifest, Manifests, manifests};
 pub use revision::left;
 pub use targets::TargetForms;

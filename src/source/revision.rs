@@ -279,6 +279,7 @@ impl Walk<'_> {
         while !self.links.is_empty() {
             self.links.sort_by(|a, b| b.1.cmp(&a.1));
             let Some((link, path)) = self.links.pop() else { break };
+            self.listing.links.push(path.clone());
             match self.target(&link) {
                 Ok(Target::Folder(real, tree)) => self.folder(tree, real, path),
                 Ok(Target::File(real, blob)) => to_files.push((real, blob, path)),

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::targets::TargetForms;
 use tenantry_core::model::config::{EstateConfig, TargetTable};
-use tenantry_core::model::document::{API_VERSION, ApprovalSpec, BlueprintSpec, Metadata, TenantSpec, TierSpec};
+use tenantry_core::model::document::{
+    API_VERSION, ApprovalSpec, BlueprintSpec, Metadata, PolicySpec, TenantSpec, TierSpec,
+};
 
 /// Where the schemas are published; the file's name follows.
 const BASE: &str = "https://tenantry.dev/schemas/v1/";
@@ -34,10 +36,11 @@ pub enum DocumentKind {
     Tier,
     Blueprint,
     Approval,
+    Policy,
 }
 
 impl DocumentKind {
-    pub const ALL: [Self; 4] = [Self::Tenant, Self::Tier, Self::Blueprint, Self::Approval];
+    pub const ALL: [Self; 5] = [Self::Tenant, Self::Tier, Self::Blueprint, Self::Approval, Self::Policy];
 
     /// The value of `kind:`.
     pub fn name(self) -> &'static str {
@@ -46,6 +49,7 @@ impl DocumentKind {
             Self::Tier => "Tier",
             Self::Blueprint => "Blueprint",
             Self::Approval => "Approval",
+            Self::Policy => "Policy",
         }
     }
 
@@ -56,6 +60,18 @@ impl DocumentKind {
             Self::Tier => "tier",
             Self::Blueprint => "blueprint",
             Self::Approval => "approval",
+            Self::Policy => "policy",
+        }
+    }
+
+    /// The word for several of it in a sentence.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenants",
+            Self::Tier => "tiers",
+            Self::Blueprint => "blueprints",
+            Self::Approval => "approvals",
+            Self::Policy => "policies",
         }
     }
 
@@ -65,6 +81,7 @@ impl DocumentKind {
             Self::Tier => "tier.v1.schema.json",
             Self::Blueprint => "blueprint.v1.schema.json",
             Self::Approval => "approval.v1.schema.json",
+            Self::Policy => "policy.v1.schema.json",
         }
     }
 
@@ -74,6 +91,7 @@ impl DocumentKind {
             Self::Tier => generator.subschema_for::<TierSpec>(),
             Self::Blueprint => generator.subschema_for::<BlueprintSpec>(),
             Self::Approval => generator.subschema_for::<ApprovalSpec>(),
+            Self::Policy => generator.subschema_for::<PolicySpec>(),
         }
     }
 }

@@ -26,6 +26,7 @@ use tenantry_core::model::address::{Address, Owner};
 use tenantry_core::model::document::{Phase, Terms};
 use tenantry_core::model::resource::{Applied, Identity, TargetName};
 use tenantry_core::model::secret::SecretVersion;
+use tenantry_core::model::value::Value;
 use tenantry_core::plan::{Action, Why};
 pub use tenantry_core::plan::{JournalHead, TaskId};
 
@@ -405,6 +406,9 @@ pub struct PhaseTransition {
     /// When the trial ended that it left by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_ended: Option<Timestamp>,
+    /// The resolved tenant without its contacts, where a policy compares tenants with what they were before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Value>,
     /// Why it is suspended or leaves, if its document said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
@@ -414,8 +418,8 @@ impl PhaseTransition {
     /// A transition of which nothing more is known.
     pub fn new(tenant: impl Into<Arc<str>>, from: Option<Phase>, to: Phase, at: Timestamp) -> Self {
         let (entered, retention_days, since, task) = (None, None, None, None);
-        let (terms, trial_ended, why) = (None, None, None);
-        Self { at, entered, from, retention_days, since, task, tenant: tenant.into(), terms, to, trial_ended, why }
+        let (terms, trial_ended, values, why, tenant) = (None, None, None, None, tenant.into());
+        Self { at, entered, from, retention_days, since, task, tenant, terms, to, trial_ended, values, why }
     }
 
     /// What the store knows of the tenant from now on.
@@ -427,6 +431,7 @@ impl PhaseTransition {
             terms: self.terms,
             trial_ended: self.trial_ended,
             retention_days: self.retention_days,
+            values: self.values,
         }
     }
 }

@@ -509,3 +509,50 @@ fn the_content_of_a_resource_is_that_of_the_file_in_the_revision() {
         assert!(told.len() == 1 && told[0].contains("assets/logo.svg"), "{told:?}");
     }
 }
+
+#[test]
+fn an_approval_says_where_it_is_and_whether_it_is_committed() {
+    let world = World::new();
+    let approval = |name: &str| {
+        format!(
+            "apiVersion: tenantry.dev/v1\nkind: Approval\nmetadata: {{name: {name}}}\nspec: {{allow: [delete], addresses: [acme/*], reason: r, expires: 2026-01-01}}\n"
+        )
+    };
+    world.write("tenantry.toml", CONFIG);
+    world.write("policies/committed.yaml", &approval("committed"));
+    world.write("policies/edited.yaml", &approval("edited"));
+    world.write("elsewhere/linked.yaml", &approval("linked"));
+    std::os::unix::fs::symlink("../elsewhere", world.path("policies/finance")).expect("a link");
+    world.commit();
+    world.write("policies/edited.yaml", &format!("{}# later\n", approval("edited")));
+    world.write("policies/new.yaml", &approval("new"));
+    let told = |loaded: Loaded| -> Vec<String> {
+        let estate = loaded.estate.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let line =
+            |approval: &tenantry_core::model::document::Document<tenantry_core::model::document::ApprovalSpec>| {
+                let file = &approval.spec.file;
+                let why = file.uncommitted.as_deref().unwrap_or("committed");
+                format!("{} {}{why}", file.path, if file.is_linked { "linked " } else { "" })
+            };
+        estate.approvals.iter().map(line).collect()
+    };
+    assert_eq!(
+        told(here(world.folder.path())),
+        [
+            "policies/committed.yaml committed",
+            "policies/edited.yaml has uncommitted changes",
+            "policies/finance/linked.yaml linked committed",
+            "policies/new.yaml is not committed",
+        ]
+    );
+    assert_eq!(
+        told(at(world.folder.path(), "HEAD")),
+        [
+            "policies/committed.yaml committed",
+            "policies/edited.yaml committed",
+            "policies/finance/linked.yaml linked committed",
+        ]
+    );
+    fs::remove_dir_all(world.path(".git")).expect("removed");
+    assert!(told(here(world.folder.path())).iter().all(|line| line.ends_with(" committed")));
+}

@@ -2,6 +2,7 @@
 
 mod edits;
 mod import;
+mod policy;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub use self::edits::{Edit, EditInto, Event, New};
 pub use self::import::Import;
 #[cfg(feature = "kubernetes")]
 pub use self::import::{ImportFrom, ImportInto, ImportKubernetes, ImportManifests};
+pub use self::policy::Policy;
 
 use super::complete;
 use super::error::{Exit, Failure};
@@ -137,9 +139,9 @@ impl Arguments {
                 "use them with `validate`, `plan` or `show FILE`",
             ),
             Format::Junit => (
-                matches!(command, Command::Validate),
-                "only problems of an estate have the format `junit`",
-                "use it with `validate`; for drift there is `drift --junit FILE`",
+                matches!(command, Command::Validate | Command::Policy(Policy::Test { .. })),
+                "only problems of an estate and tests of policies have the format `junit`",
+                "use it with `validate` or `policy test`; for drift there is `drift --junit FILE`",
             ),
         };
         if has_it { Ok(()) } else { Err(Failure::new(Exit::Usage, what).help(commands)) }
@@ -158,7 +160,7 @@ pub enum Format {
     Github,
     /// The same in SARIF, for code scanning.
     Sarif,
-    /// Problems of an estate as a JUnit report with a case for each file.
+    /// Problems of an estate as a JUnit report with a case for each file; tests of policies with a case for each test.
     Junit,
 }
 
@@ -205,6 +207,9 @@ pub enum Command {
     /// Accept the system that a target is now.
     #[command(subcommand)]
     Target(Target),
+    /// List, test and add policies: rules of your own that a plan has to follow.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Check the store, the secrets and every target, and which system each target is.
     Doctor,
     /// Print the JSON Schema of documents, tenantry.toml or a kind of resource.
@@ -433,7 +438,7 @@ pub enum Target {
 
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// A document's kind (tenant, tier, blueprint, approval), `tenantry.toml`, `event`, or a kind of resource such as
+    /// A document's kind (tenant, tier, blueprint, approval, policy), `tenantry.toml`, `event`, or a kind of resource such as
     /// postgres.schema. A list of all if absent.
     pub subject: Option<String>,
 }

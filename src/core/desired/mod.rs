@@ -28,7 +28,7 @@ use super::model::resource::{Desired, Identity, TargetName};
 use super::model::value::{Map, Value};
 use super::resolve::{Environment, Resolved, ResolvedTenant};
 
-pub use blueprint::{Blueprints, CompiledResource};
+pub use blueprint::{Blueprints, CompiledResource, code_of};
 pub use console::Console;
 use dependencies::Shared;
 pub use order::topological;

@@ -107,6 +107,12 @@ codes! {
     RETAINED = "TY0431", "Data of a tenant that leaves would be deleted before it was kept long enough.";
     LEGAL_HOLD = "TY0432", "Data of a tenant that is under a legal hold would be deleted.";
     NAME_REUSED = "TY0433", "A tenant has the name of one that was deleted.";
+    POLICY_DENIED = "TY0440", "A policy refuses something that the plan does or asks for.";
+    POLICY_WARNED = "TY0441", "A policy warns of something that the plan does or asks for.";
+    POLICY_NEEDS_APPROVAL = "TY0442", "A policy refuses something without an Approval, and no Approval allows it.";
+    POLICY_FAILED = "TY0443", "A rule of a policy cannot be computed.";
+    APPROVAL_UNCOMMITTED = "TY0444", "An Approval does not count, because it is not committed.";
+    APPROVAL_OF_OTHER_FILE = "TY0445", "An Approval does not count, because the policy asks for one in another file.";
     // 05: import
     IMPORT_LEFT_OUT = "TY0501", "An object was left out of the import.";
     IMPORT_CHANGED = "TY0502", "An object was imported in another form than it was written in.";
@@ -127,6 +133,8 @@ codes! {
     BILLED_BEFORE = "TY0611", "A resource waits for a bill, so the tenant is billed before it has the resource.";
     AMOUNT_IN_CENTS = "TY0612", "A price is probably written in cents.";
     UNKNOWN_REGION = "TY0613", "The label `region` of a tenant names a region that is not known.";
+    APPROVAL_OUTDATED = "TY0618", "An Approval has expired and is still there.";
+    APPROVAL_OF_NOTHING = "TY0619", "An Approval names something that does not exist.";
     // 062, 063, 064: Kubernetes
     PEER_NOT_OUTSIDE = "TY0620", "A NetworkPolicy allows pods of the cluster where the world outside is meant.";
     PEER_NEVER_MATCHES = "TY0621", "A NetworkPolicy selects namespaces by a label that they do not have.";

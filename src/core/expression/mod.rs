@@ -62,6 +62,8 @@ pub struct References {
     pub first: Option<Vec<Arc<str>>>,
     /// Whether a tenant's contacts are looked at, which are personal data.
     pub personal: bool,
+    /// Every path of two or more names, the variable first.
+    pub paths: Vec<Vec<Arc<str>>>,
 }
 
 /// Why an expression did not parse or could not be computed.
@@ -111,15 +113,26 @@ pub fn quoted(source: &str) -> String {
 }
 
 /// Hands out slots to expressions, equal sources sharing one.
-#[derive(Default)]
 pub struct Compiler {
+    variables: &'static [&'static str],
     expressions: BTreeMap<(Option<Dialect>, Arc<str>), Arc<Expression>>,
 }
 
 /// The variables that every expression may use.
 pub const VARIABLES: [&str; 6] = ["tenant", "tier", "estate", "each", "resources", "now"];
 
+impl Default for Compiler {
+    fn default() -> Self {
+        Self::of(&VARIABLES)
+    }
+}
+
 impl Compiler {
+    /// For expressions that may use these variables.
+    pub fn of(variables: &'static [&'static str]) -> Self {
+        Self { variables, expressions: BTreeMap::new() }
+    }
+
     /// Parses one expression. `dialect` is that of the field, if the field is SQL.
     ///
     /// # Errors
@@ -144,12 +157,12 @@ impl Compiler {
         };
         let mut references = References::default();
         collect_references(&tree.expr, true, &mut Vec::new(), &mut references);
-        let unknown = |name: &&Arc<str>| !VARIABLES.contains(&&***name) && !node::is_type(name);
+        let unknown = |name: &&Arc<str>| !self.variables.contains(&&***name) && !node::is_type(name);
         if let Some(unknown) = references.variables.iter().find(unknown) {
-            let nearest = super::diagnostics::nearest(unknown, VARIABLES);
+            let nearest = super::diagnostics::nearest(unknown, self.variables.iter().copied());
             return Err(ExpressionError::new(Failure::Computation, format!("`{unknown}` is not a variable")).help(
                 nearest.map_or_else(
-                    || format!("variables are {}", VARIABLES.join(", ")),
+                    || format!("variables are {}", self.variables.join(", ")),
                     |nearest| format!("did you mean `{nearest}`?"),
                 ),
             ));
@@ -228,6 +241,16 @@ impl<'a> Scope<'a> {
 impl Expression {
     pub fn references(&self) -> &References {
         &self.references
+    }
+
+    /// The type of its value, if that is plain without evaluating it.
+    pub fn known_type(&self) -> Option<&'static str> {
+        self.node.known_type()
+    }
+
+    /// The path, if the expression is a path and nothing else.
+    pub fn path(&self) -> Option<Vec<Arc<str>>> {
+        self.node.path().map(|path| path.into_iter().cloned().collect())
     }
 
     /// Whether the expression is a path and nothing else.
@@ -396,6 +419,9 @@ fn collect_references(expression: &Expr, passed_on: bool, bound: &mut Vec<String
         }
         if !found.variables.contains(&path[0]) {
             found.variables.push(path[0].clone());
+        }
+        if path.len() > 1 && !found.paths.contains(&path) {
+            found.paths.push(path);
         }
         return;
     }

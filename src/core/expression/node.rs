@@ -86,6 +86,33 @@ impl Node {
         Resolver { bound: Vec::new() }.node(&tree.expr)
     }
 
+    /// The type of the value, as values name it, if it is plain without evaluating anything.
+    pub fn known_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Literal(Datum::Known(value)) => Some(value.type_name()),
+            Self::Access { test: true, .. }
+            | Self::And(_)
+            | Self::Or(_)
+            | Self::Not(_)
+            | Self::NotStrictlyFalse(_)
+            | Self::Equals(_)
+            | Self::Differs(_)
+            | Self::In(_) => Some("boolean"),
+            Self::List(_) => Some("list"),
+            Self::Map(_) => Some("map"),
+            Self::Conditional(parts) => {
+                let [_, yes, no] = &**parts;
+                yes.known_type().filter(|known| no.known_type() == Some(known))
+            }
+            Self::Fold(fold) => match &fold.step {
+                FoldStep::Append { .. } => Some("list"),
+                FoldStep::Logical { .. } => Some("boolean"),
+                FoldStep::Any(_) => None,
+            },
+            Self::Literal(Datum::Foreign(_)) | Self::Access { .. } | Self::Own(..) | Self::Library(..) => None,
+        }
+    }
+
     /// The path, if the expression is nothing else.
     pub fn path(&self) -> Option<Vec<&Arc<str>>> {
         let Self::Access { base: Base::Variable(root), steps, test: false } = self else { return None };

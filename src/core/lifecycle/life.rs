@@ -72,6 +72,20 @@ pub struct Times<'a> {
 }
 
 impl Life {
+    /// The life of a tenant of which nothing more is known than its phase.
+    pub fn of_phase(phase: Phase, since: Timestamp) -> Self {
+        Self {
+            phase,
+            by_itself: None,
+            since,
+            trial_ends: None,
+            deletion_due: None,
+            retention_days: 0,
+            hold: None,
+            is_gone: false,
+        }
+    }
+
     /// Why its data has to stay at this time, if it has to.
     pub fn keeps_data(&self, now: Timestamp) -> Option<Kept> {
         if let Some(hold) = &self.hold {

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use super::life::Life;
 use crate::model::document::{Phase, Terms};
+use crate::model::value::Value;
 
 /// How a tenant was last applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TenantRecord {
     pub phase: Phase,
     /// Since when it is in the phase, as expressions know it: the time of the plan that it entered with. `None` if the journal does
@@ -23,6 +24,8 @@ pub struct TenantRecord {
     pub trial_ended: Option<Timestamp>,
     /// Days that its data is kept, if it leaves.
     pub retention_days: Option<u32>,
+    /// The resolved tenant without its contacts, if a policy compared tenants with what they were before.
+    pub values: Option<Value>,
 }
 
 impl TenantRecord {
@@ -33,7 +36,8 @@ impl TenantRecord {
 
     /// A record that says nothing but the phase.
     pub fn of_phase(phase: Phase) -> Self {
-        Self { phase, since: None, entered: None, terms: None, trial_ended: None, retention_days: None }
+        let (since, entered, terms, trial_ended, retention_days, values) = (None, None, None, None, None, None);
+        Self { phase, since, entered, terms, trial_ended, retention_days, values }
     }
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::Name;
+pub use super::policy::{Enforcement, Expectation, Narrow, PolicyRule, PolicySpec, PolicyTest, Subject};
 use super::quantity::Quota;
 use super::value::Value;
 use crate::diagnostics::{FileId, Origin, SourceFiles, Span};
@@ -38,6 +39,11 @@ impl Positions {
             spans.into_iter().map(|(pointer, span)| (pointer_hash(pointer.as_ref()), span)).collect();
         spans.sort_unstable_by_key(|(hash, _)| *hash);
         Self { file, spans: spans.into() }
+    }
+
+    /// Of a document that was not read from a file.
+    pub fn none() -> Self {
+        Self { file: FileId(0), spans: Box::default() }
     }
 
     /// The place of a JSON pointer, or of the nearest value around it.
@@ -383,11 +389,29 @@ pub struct ApprovalSpec {
     /// addresses do not count against the limit.
     #[schemars(length(min = 1))]
     pub addresses: Vec<Arc<str>>,
+    /// With `policy`: the names of the policies whose rules it lifts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Arc<str>>,
     /// Why it is allowed.
     #[schemars(length(min = 1))]
     pub reason: Arc<str>,
     /// When it expires: an RFC 3339 time, or a date (the end of that day, UTC).
     pub expires: Arc<str>,
+    /// Where it was read.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub file: ApprovalFile,
+}
+
+/// The file of an Approval: its path tells who could give it, and its state in Git whether somebody reviewed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalFile {
+    /// Relative to the estate, with forward slashes.
+    pub path: Arc<str>,
+    /// Why it does not count, if it is not committed as it is.
+    pub uncommitted: Option<Arc<str>>,
+    /// Whether the path leads over a symbolic link: then it does not tell who owns the content.
+    pub is_linked: bool,
 }
 
 /// What an Approval can allow.
@@ -404,6 +428,8 @@ pub enum Allowance {
     Bill,
     /// Destroying what a target deletes together with a resource though it is no part of it.
     Cascade,
+    /// What rules of the policies named in `policies` refuse without an Approval.
+    Policy,
 }
 
 /// Everything that was read from an estate.
@@ -416,6 +442,7 @@ pub struct Estate {
     pub tiers: Vec<Document<TierSpec>>,
     pub blueprints: Vec<Document<BlueprintSpec>>,
     pub approvals: Vec<Document<ApprovalSpec>>,
+    pub policies: Vec<Document<PolicySpec>>,
     pub files: SourceFiles,
     /// The commit, if the estate was read from one or its work tree has no uncommitted change.
     pub revision: Option<Arc<str>>,

@@ -9,6 +9,7 @@ pub mod kind;
 pub mod mark;
 pub mod names;
 pub mod normal;
+pub mod policy;
 pub mod quantity;
 pub mod resource;
 pub mod secret;

@@ -20,6 +20,7 @@ use crate::model::kind::Catalogue;
 use crate::model::mark;
 use crate::model::resource::{Applied, Begun, Identity, Inventory, Observations};
 use crate::model::secret::SecretReference;
+use crate::model::value::Value;
 use crate::policy;
 
 /// All inputs of a plan.
@@ -64,6 +65,12 @@ pub struct Inputs<'a> {
     pub place: &'a (dyn Fn(&Address, &str) -> Option<Place> + Sync),
     /// How many threads may be used. It affects only the speed.
     pub threads: usize,
+    /// Each tenant as it was resolved when it was last applied, as far as that is on record; without contacts.
+    pub applied_tenants: &'a BTreeMap<Arc<str>, Value>,
+    /// Each resolved tenant without its contacts, as it is to be recorded; `None` if no policy looks back.
+    pub values: Option<&'a BTreeMap<Arc<str>, Value>>,
+    /// The policies of the estate. `None` if nothing is to be applied: then they have nothing to refuse.
+    pub policies: Option<policy::Context<'a>>,
 }
 
 /// What is known of the secrets that desired resources have.
@@ -162,11 +169,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
     for retained in &mut draft.retained {
         retained.resources = kept.remove(&Owner::Tenant(retained.tenant.clone())).unwrap_or_default();
     }
-    draft.findings.sort_by(|a, b| {
-        (!a.refuses, a.severity, &a.code, &a.address, &a.message)
-            .cmp(&(!b.refuses, b.severity, &b.code, &b.address, &b.message))
-    });
-    Plan {
+    let mut plan = Plan {
         estate: inputs.estate.clone(),
         environment: inputs.environment.cloned(),
         revision: inputs.revision.cloned(),
@@ -185,7 +188,25 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         targets: inputs.systems.told(),
         secrets_unread: matches!(inputs.secrets, Secrets::Unread) && uses_secrets(inputs),
         journal: None,
+    };
+    if let Some(context) = inputs.policies {
+        policy::check(inputs, context, &mut plan);
+        // What a part of the plan does not need, another part may.
+        let mut owners =
+            inputs.desired.iter().map(|owner| &owner.owner).chain(inputs.inventory.keys().map(|at| &at.owner));
+        if owners.all(|owner| (inputs.selected)(owner)) {
+            let desired = inputs.desired.iter().flat_map(|owner| &owner.resources).map(|desired| &desired.address);
+            let mut addresses = desired.chain(inputs.inventory.keys());
+            let unused =
+                policy::unused::Unused { approvals: inputs.approvals, now: inputs.now, addresses: &mut addresses };
+            policy::unused::find(unused, &mut plan);
+        }
     }
+    plan.findings.sort_by(|a, b| {
+        (!a.refuses, a.severity, &a.code, &a.address, &a.message)
+            .cmp(&(!b.refuses, b.severity, &b.code, &b.address, &b.message))
+    });
+    plan
 }
 
 /// Whether any resource that the plan is for has a secret.

@@ -342,7 +342,13 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         changes: Changes { changes, masked },
         blocked: blocked.clone(),
         findings: findings.clone(),
-        transitions: transitions.clone(),
+        transitions: transitions
+            .iter()
+            .map(|transition| Transition {
+                values: transition.values.clone().filter(|_| !masked),
+                ..transition.clone()
+            })
+            .collect(),
         retained: retained.clone(),
         shrinking: shrinking.clone(),
         record_moves: record_moves.clone(),

@@ -16,6 +16,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use super::lifecycle::ByItself;
 use super::model::address::{Address, Owner};
 use super::model::document::{LegalHold, Phase, Price, TenantSpec, Terms};
 use super::model::resource::{Identity, TargetName};
+use super::model::value::Value;
 pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use hindrance::Hindrance;
 pub use reason::Reason;
@@ -162,7 +164,7 @@ pub struct Finding {
 }
 
 /// A change of a tenant's phase, its tier, or its tier's price.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
     /// The tenant's name.
@@ -200,6 +202,13 @@ pub struct Transition {
     /// Why it is suspended or leaves, if its document says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
+    /// Whether it is on record under an earlier name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renamed: bool,
+    /// The resolved tenant without its contacts, where a policy compares tenants with what they were before; not in a masked plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub values: Option<Value>,
 }
 
 impl Transition {
@@ -210,7 +219,7 @@ impl Transition {
 
     /// Whether only the tenant's name is another.
     pub fn is_only_renamed(&self) -> bool {
-        !self.enters() && self.before.is_some() && self.before == self.after && self.retention_days.is_none()
+        self.renamed && !self.enters() && self.before == self.after
     }
 
     /// The tiers, if the tenant moves from one to another.
@@ -339,6 +348,14 @@ impl Finding {
     /// A guard's refusal.
     pub fn refusal(code: Code, message: impl Into<String>) -> Self {
         Self { refuses: true, ..Self::new(code, Severity::Error, message) }
+    }
+
+    /// The message, with the policy that it comes from.
+    pub fn sentence(&self) -> Cow<'_, str> {
+        match &self.policy {
+            Some(policy) => format!("policy `{policy}`: {}", self.message).into(),
+            None => self.message.as_str().into(),
+        }
     }
 
     #[must_use]

@@ -1,7 +1,24 @@
-//! Guards: built-in refusals, and the Approvals that lift them.
+//! Guards, policies, and the Approvals that lift them.
+//!
+//! A guard is a built-in refusal ([`guard`]). A policy is one that the user writes: [`compile`] parses its rules, [`evaluate`]
+//! computes one of them, [`values`] has the variables, [`check`] runs all of them over a plan, and [`examples`] over the tests
+//! beside them.
 //!
 //! A guard refuses a whole plan, not one change of it: if data would be lost, a person should check the plan first. A narrower
 //! plan (`--tenant`) may still be applied.
+
+mod check;
+pub mod compile;
+pub mod evaluate;
+pub mod examples;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod over_plans;
+pub mod unused;
+pub mod values;
+
+pub use check::{Context, check};
+pub use compile::Policies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -168,15 +185,12 @@ fn require(
             verdict.approvals.insert(name, granted);
             return;
         }
-        not => not,
+        Approved::Not(not) => not,
     };
     let mut finding = Finding::refusal(code, message).of(&change.address).help(help);
     finding.origin.clone_from(&change.origin);
     verdict.findings.push(finding);
-    if let Approved::Expired(name, expires) = not {
-        let message = format!("Approval `{name}` would allow this, but it expired at {expires}");
-        let finding = Finding::new(codes::APPROVAL_EXPIRED, Severity::Warning, message)
-            .help("renew it if the change is still intended");
+    for finding in not.iter().map(NotCounted::finding) {
         if !verdict.findings.contains(&finding) {
             verdict.findings.push(finding);
         }
@@ -187,13 +201,17 @@ fn require(
 fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
     let mut counted = 0;
     let mut used = BTreeMap::new();
+    let mut not_counted = Vec::new();
     let counts = |change: &&Change| change.action().destroys() && !(guarded.is_due)(&change.address.owner);
     for change in guarded.changes.iter().filter(counts) {
         match approval(guarded.approvals, guarded.now, Allowance::MassDelete, &change.address) {
             Approved::By(name, granted) => {
                 used.insert(name, granted);
             }
-            Approved::No | Approved::Expired(..) => counted += 1,
+            Approved::Not(not) => {
+                counted += 1;
+                not_counted.extend(not);
+            }
         }
     }
     let limit = guarded.limits.max_deletes.of(guarded.existing);
@@ -207,6 +225,11 @@ fn mass_change(guarded: &Guarded<'_>, verdict: &mut Verdict) {
         verdict.findings.push(Finding::refusal(codes::MASS_CHANGE, message).help(
             "if this is intended, add a document of kind Approval with `allow: [massDelete]` and the addresses, or raise limits.max_deletes",
         ));
+        for finding in not_counted.iter().filter(|not| !matches!(not.why, Why::Expired(_))).map(NotCounted::finding) {
+            if !verdict.findings.contains(&finding) {
+                verdict.findings.push(finding);
+            }
+        }
     }
 }
 
@@ -215,29 +238,97 @@ pub fn allows(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: A
     matches!(approval(approvals, now, allowance, address), Approved::By(..))
 }
 
+/// The Approvals of an estate as they count: in the sandbox, those that are not committed too, because nothing real is at
+/// stake there.
+pub fn counting(approvals: &[Document<ApprovalSpec>], simulated: bool) -> Vec<Document<ApprovalSpec>> {
+    let mut approvals = approvals.to_vec();
+    if simulated {
+        approvals.iter_mut().for_each(|approval| approval.spec.file.uncommitted = None);
+    }
+    approvals
+}
+
 enum Approved {
     By(Arc<str>, Granted),
-    Expired(Arc<str>, Arc<str>),
-    No,
+    /// By none; with those that would allow it if they counted.
+    Not(Vec<NotCounted>),
+}
+
+/// An Approval that fits and does not count.
+#[derive(Clone, Debug, PartialEq)]
+struct NotCounted {
+    name: Arc<str>,
+    path: Arc<str>,
+    why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Why {
+    Expired(Arc<str>),
+    Uncommitted(Arc<str>),
+    /// It is in none of the files that are asked for.
+    OtherFile(Arc<str>),
+}
+
+impl NotCounted {
+    fn finding(&self) -> Finding {
+        let Self { name, path, why } = self;
+        let warning = |code, why: String, help: &str| {
+            let message = format!("Approval `{name}` would allow this, but {why}");
+            Finding::new(code, Severity::Warning, message).help(help)
+        };
+        match why {
+            Why::Expired(expires) => warning(
+                codes::APPROVAL_EXPIRED,
+                format!("it expired at {expires}"),
+                "renew it if the change is still intended",
+            ),
+            Why::Uncommitted(why) => warning(
+                codes::APPROVAL_UNCOMMITTED,
+                format!("its file {path} {why}"),
+                "commit it, so that it goes through the same review as everything else",
+            ),
+            Why::OtherFile(files) => warning(
+                codes::APPROVAL_OF_OTHER_FILE,
+                format!("it is in {path}, and the policy asks for one in {files}"),
+                "ask the owners of these files for the Approval",
+            ),
+        }
+    }
 }
 
 fn approval(approvals: &[Document<ApprovalSpec>], now: Timestamp, allowance: Allowance, address: &Address) -> Approved {
     let address = address.to_string();
-    let mut expired = None;
-    for document in approvals {
-        let ApprovalSpec { allow, addresses, reason, expires } = &document.spec;
-        if !allow.contains(&allowance) || !addresses.iter().any(|glob| matches(glob, &address)) {
-            continue;
-        }
+    let fits = |spec: &ApprovalSpec| {
+        spec.allow.contains(&allowance) && spec.addresses.iter().any(|glob| matches(glob, &address))
+    };
+    granted(approvals, now, &[], fits)
+}
+
+/// The first Approval that fits and counts. `files` are patterns of the files whose Approvals count; none for all.
+fn granted(
+    approvals: &[Document<ApprovalSpec>],
+    now: Timestamp,
+    files: &[Arc<str>],
+    fits: impl Fn(&ApprovalSpec) -> bool,
+) -> Approved {
+    let mut not = Vec::new();
+    for document in approvals.iter().filter(|document| fits(&document.spec)) {
+        let ApprovalSpec { expires, reason, file, .. } = &document.spec;
         let name = document.metadata.name.shared();
-        match until(expires) {
-            Some(end) if now < end => {
-                return Approved::By(name, Granted { expires: expires.clone(), reason: reason.clone() });
-            }
-            _ => expired = Some((name, expires.clone())),
-        }
+        let is_owned = files.is_empty() || !file.is_linked && files.iter().any(|glob| matches(glob, &file.path));
+        let why = if until(expires).is_none_or(|end| now >= end) {
+            Why::Expired(expires.clone())
+        } else if let Some(why) = &file.uncommitted {
+            Why::Uncommitted(why.clone())
+        } else if !is_owned {
+            Why::OtherFile(files.join(" or ").into())
+        } else {
+            return Approved::By(name, Granted { expires: expires.clone(), reason: reason.clone() });
+        };
+        not.push(NotCounted { name, path: file.path.clone(), why });
     }
-    expired.map_or(Approved::No, |(name, expires)| Approved::Expired(name, expires))
+    Approved::Not(not)
 }
 
 /// Whether a text matches a pattern in which `*` matches any characters.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 pub use environment::{Environment, environment};
 
+use serde_json::json;
+
 use super::diagnostics::{Diagnostic, codes, nearest};
 use super::lifecycle::{self, Life, Times};
 use super::model::config::OffboardingTable;
-use super::model::document::{Document, Estate, Phase, TenantSpec, TierSpec};
+use super::model::document::{Document, Estate, Phase, Positions, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
 
 /// A tenant with its tier's defaults filled in.
@@ -175,11 +177,34 @@ pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone, are
     }
 }
 
+/// A tenant and its tier with nothing in them, as expressions see them: every field that a tenant and a tier have.
+pub fn empty() -> (Value, Value) {
+    let metadata = json!({"name": "test"});
+    let tier = json!({"rank": 0, "blueprints": []});
+    let tenant = json!({"displayName": "", "tier": "test", "phase": "active"});
+    let read = "an empty document has what its kind requires";
+    let tier = tier_value(&Document {
+        metadata: serde_json::from_value(metadata.clone()).expect(read),
+        spec: serde_json::from_value(tier).expect(read),
+        positions: Positions::none(),
+    });
+    let tenant = tenant_value(
+        &Document {
+            metadata: serde_json::from_value(metadata).expect(read),
+            spec: serde_json::from_value(tenant).expect(read),
+            positions: Positions::none(),
+        },
+        &Life::of_phase(Phase::Active, jiff::Timestamp::UNIX_EPOCH),
+        &tier,
+    );
+    (tenant, tier)
+}
+
 fn texts(map: &BTreeMap<Arc<str>, Arc<str>>) -> Value {
     Value::map(map.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))))
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Value {
+fn to_value<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("documents serialize, for they were deserialized").into()
 }
 
@@ -199,8 +224,8 @@ fn tier_value(document: &Document<TierSpec>) -> Value {
         ("labels", texts(&metadata.labels)),
         ("annotations", texts(&metadata.annotations)),
         ("rank", Value::Integer(i64::from(*rank))),
-        ("price", json(price)),
-        ("quotas", json(quotas)),
+        ("price", to_value(price)),
+        ("quotas", to_value(quotas)),
         ("features", list_of(features)),
         ("values", values_of(values).into()),
     ])
@@ -212,7 +237,7 @@ fn tenant_value(document: &Document<TenantSpec>, life: &Life, tier: &Value) -> V
     let TenantSpec { suspension, deletion, legal_hold: _, .. } = spec;
     let time = |time: Option<jiff::Timestamp>| time.map_or(Value::Null, |time| Value::from(time.to_string()));
     let deletion = deletion.as_ref().map_or(Value::Null, |deletion| {
-        let fields = json(deletion).as_map().cloned().unwrap_or_default();
+        let fields = to_value(deletion).as_map().cloned().unwrap_or_default();
         fields.with("retentionDays", Value::Integer(life.retention_days.into())).into()
     });
     let inherited = |field: &str| tier.get(field).cloned().unwrap_or_default();
@@ -237,14 +262,14 @@ fn tenant_value(document: &Document<TenantSpec>, life: &Life, tier: &Value) -> V
         ("phase", Value::from(life.phase.as_str())),
         ("phaseSince", time(Some(life.since))),
         ("trialEnds", time(life.trial_ends)),
-        ("suspension", json(suspension)),
+        ("suspension", to_value(suspension)),
         ("deletion", deletion),
         ("deletesAfter", time(life.deletes_after())),
-        ("legalHold", json(&life.hold)),
+        ("legalHold", to_value(&life.hold)),
         ("placement", texts(placement)),
-        ("quotas", overlaid("quotas", json(quotas))),
+        ("quotas", overlaid("quotas", to_value(quotas))),
         ("features", all_features),
-        ("contacts", json(contacts)),
+        ("contacts", to_value(contacts)),
         ("values", overlaid("values", values_of(values).into())),
     ])
 }

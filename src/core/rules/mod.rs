@@ -21,6 +21,8 @@ mod view;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use claims::Claim;
 pub use findings::Findings;
 pub use view::{OwnerView, is_elsewhere};
@@ -71,6 +73,8 @@ pub struct Inputs<'a> {
     /// Every owner's resources: those of the estate and of tiers before those of tenants.
     pub owners: &'a [OwnerResources],
     pub threads: usize,
+    /// What the expiry of Approvals is compared with.
+    pub now: Timestamp,
 }
 
 /// The level of each rule.

@@ -367,6 +367,8 @@ impl<'a> Run<'a> {
             trial_ended,
             retention_days,
             why,
+            renamed: _,
+            values,
         } = transition;
         let at = (self.request.clock)();
         let entered = PhaseTransition {
@@ -382,6 +384,7 @@ impl<'a> Run<'a> {
             terms: after.clone(),
             to: *to,
             trial_ended: *trial_ended,
+            values: values.clone(),
             // Who asked is personal, and is told by the repository.
             why: why.clone().filter(|_| transition.enters()).map(|why| Why { requested_by: None, ..why }),
         };

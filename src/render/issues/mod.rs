@@ -98,7 +98,7 @@ pub fn of_plan(plan: &Plan, estate: &Path) -> Vec<Issue> {
     let finding = |finding: &Finding| Issue {
         code: finding.code.to_string(),
         level: if finding.refuses { Level::Error } else { finding.severity.into() },
-        message: finding.message.clone(),
+        message: finding.sentence().into_owned(),
         help: finding.help.clone(),
         place: finding.origin.as_ref().map(place),
     };

@@ -123,6 +123,8 @@ pub fn effects(plan: &Plan) -> Vec<Effect> {
     named("Active", false, &|one| enters(one, Phase::Active));
     named("Leaves", false, &|one| enters(one, Phase::Deleting));
     named("Gone for good", false, &|one| enters(one, Phase::Deleted));
+    let is_only_recorded = |one: &Transition| one.values.is_some() && phrases(one).is_empty();
+    named("Recorded, so that policies can compare", false, &is_only_recorded);
     named("Loses access", true, &loses_access);
     let mut tiers: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for transition in &plan.transitions {
@@ -260,7 +262,22 @@ mod tests {
     fn transition(from: Option<Phase>, to: Phase, before: Option<Terms>, after: Option<Terms>) -> Transition {
         let (since, entered, by_itself, trial_ended, retention_days, why) = (None, None, None, None, None, None);
         let tenant = "acme".into();
-        Transition { tenant, from, to, before, after, since, entered, by_itself, trial_ended, retention_days, why }
+        let (renamed, values) = (from == Some(to) && before.is_some() && before == after, None);
+        Transition {
+            tenant,
+            from,
+            to,
+            before,
+            after,
+            since,
+            entered,
+            by_itself,
+            trial_ended,
+            retention_days,
+            why,
+            renamed,
+            values,
+        }
     }
 
     fn said(from: Option<Phase>, to: Phase, before: Option<Terms>, after: Option<Terms>) -> String {

@@ -92,13 +92,14 @@ fn findings(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
         return Ok(());
     }
     html.push_str("<section class=\"findings\">\n<h2>Findings</h2>\n<ul>\n");
-    for Finding { code, severity, refuses, message, help, origin, .. } in &view.findings {
+    for finding in &view.findings {
+        let Finding { code, severity, refuses, help, origin, .. } = finding;
         let word = match (severity, refuses) {
             (_, true) => "refused",
             (Severity::Error, _) => "error",
             (Severity::Warning, _) => "warning",
         };
-        write!(html, "<li class=\"{word}\"><b>{word} {}</b> {}", escaped(code), with_code(message))?;
+        write!(html, "<li class=\"{word}\"><b>{word} {}</b> {}", escaped(code), with_code(&finding.sentence()))?;
         if let Some(place) = origin {
             write!(html, " <span class=\"quiet\">{}:{}</span>", escaped(&place.file), place.line)?;
         }

@@ -125,7 +125,8 @@ fn destroyed(group: &Group<'_>, change: &ChangeView<'_>) -> String {
     format!("**{}** {owners}: {} {}{name}{data}", action.as_str(), code(id), plain(kind))
 }
 
-fn finding(Finding { code, severity, refuses, message, help, origin, .. }: &Finding) -> String {
+fn finding(finding: &Finding) -> String {
+    let Finding { code, severity, refuses, help, origin, .. } = finding;
     let word = match (severity, refuses) {
         (_, true) => "**refused**",
         (Severity::Error, _) => "**error**",
@@ -134,7 +135,7 @@ fn finding(Finding { code, severity, refuses, message, help, origin, .. }: &Find
     let place =
         origin.as_ref().map(|place| format!(" ({}:{})", self::code(&place.file), place.line)).unwrap_or_default();
     let help = help.as_ref().map(|help| format!(" Help: {}", plain(help))).unwrap_or_default();
-    format!("{word} {}: {}{place}.{help}", self::code(code), plain(message))
+    format!("{word} {}: {}{place}.{help}", self::code(code), plain(&finding.sentence()))
 }
 
 /// A group with all its changes, folded.

@@ -275,14 +275,14 @@ fn findings(out: &mut Page<'_>, findings: &[Finding]) -> io::Result<()> {
 /// # Errors
 /// Those of `out`.
 pub fn finding(out: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
-    let Finding { code, severity, refuses, message, help, origin, .. } = finding;
+    let Finding { code, severity, refuses, help, origin, .. } = finding;
     let word = match (severity, refuses) {
         (_, true) => Label::Error.paint(format!("refused[{code}]")),
         (Severity::Error, _) => Label::Error.paint(format!("error[{code}]")),
         (Severity::Warning, _) => Label::Warning.paint(format!("warning[{code}]")),
     };
     let place = origin.as_ref().map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default();
-    writeln!(out, "{word}: {message}{place}")?;
+    writeln!(out, "{word}: {}{place}", finding.sentence())?;
     if let Some(help) = help {
         writeln!(out, "  help: {help}")?;
     }

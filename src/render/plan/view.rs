@@ -243,6 +243,8 @@ fn signature(changes: &[&Change], transition: Option<&Transition>) -> String {
             since: _,
             entered: _,
             trial_ended: _,
+            renamed: _,
+            values: _,
         } = transition;
         let _ = write!(text, "{from:?}→{to} {before:?}→{after:?} {by_itself:?} {why:?} {retention_days:?};");
     }

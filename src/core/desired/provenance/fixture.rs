@@ -134,6 +134,7 @@ fn estate(files: &Files) -> Estate {
         tiers: Vec::new(),
         blueprints: Vec::new(),
         approvals: Vec::new(),
+        policies: Vec::new(),
         files: SourceFiles::default(),
         revision: None,
     };

@@ -168,12 +168,15 @@ impl Tenant<'_> {
         let to = life.phase;
         let after = inputs.terms.get(*tenant);
         let terms = own.and_then(|own| own.terms.as_ref());
+        let values = inputs.values.and_then(|values| values.get(*tenant));
         // A phase that is on record under an earlier name only is entered under the new one, which outlives `previously`.
         let is_due = match (own.is_some_and(|own| own.phase == to), terms) {
             (false, _) => to.may_follow(record.map(|record| record.phase)),
             // Until when it may come back, and when its data may be deleted, follows from what is on record.
             (true, _) if to == Phase::Deleting && own.is_some_and(|own| own.is_outdated(life)) => true,
-            (true, Some(terms)) => to != Phase::Deleted && after.is_some_and(|after| after != terms),
+            _ if to == Phase::Deleted => false,
+            (true, _) if values.is_some_and(|values| own.is_none_or(|own| own.values.as_ref() != Some(values))) => true,
+            (true, Some(terms)) => after.is_some_and(|after| after != terms),
             // Terms that are not on record are recorded with the tenant's next change, and are no change by themselves.
             (true, None) => after.is_some() && *is_changing,
         };
@@ -194,6 +197,8 @@ impl Tenant<'_> {
             trial_ended: life.by_itself.and(life.trial_ends),
             retention_days: (to == Phase::Deleting).then_some(life.retention_days),
             why: inputs.why.get(*tenant).cloned(),
+            renamed: own.is_none() && record.is_some(),
+            values: values.cloned(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Rules about tenants, tiers and blueprints, one file each.
 
 mod amount;
+mod approval;
 mod billed;
 mod clear;
 mod contact;
@@ -35,6 +36,8 @@ const DOCUMENTS: &[(&Rule, Check)] = &[
     (&billed::RULE, billed::check),
     (&amount::RULE, amount::check),
     (&region::RULE, region::check),
+    (&approval::OUTDATED, approval::outdated),
+    (&approval::OF_NOTHING, approval::of_nothing),
 ];
 
 /// Rules that also look at the resources that documents yield.
