@@ -12,7 +12,7 @@ pub use environment::{Environment, environment};
 use serde_json::json;
 
 use super::diagnostics::{Diagnostic, codes, nearest};
-use super::lifecycle::{self, Life, Times};
+use super::lifecycle::{self, ByItself, Life, Times};
 use super::model::config::OffboardingTable;
 use super::model::document::{Document, Estate, Phase, Positions, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
@@ -236,6 +236,10 @@ fn tenant_value(document: &Document<TenantSpec>, life: &Life, tier: &Value) -> V
     let TenantSpec { display_name, tier: tier_name, placement, quotas, features, contacts, values, .. } = spec;
     let TenantSpec { suspension, deletion, legal_hold: _, .. } = spec;
     let time = |time: Option<jiff::Timestamp>| time.map_or(Value::Null, |time| Value::from(time.to_string()));
+    let suspension = match life.by_itself {
+        Some(ByItself::TrialEnded) => Value::map([("reason", Value::from("the trial ended"))]),
+        _ => to_value(suspension),
+    };
     let deletion = deletion.as_ref().map_or(Value::Null, |deletion| {
         let fields = to_value(deletion).as_map().cloned().unwrap_or_default();
         fields.with("retentionDays", Value::Integer(life.retention_days.into())).into()
@@ -262,7 +266,7 @@ fn tenant_value(document: &Document<TenantSpec>, life: &Life, tier: &Value) -> V
         ("phase", Value::from(life.phase.as_str())),
         ("phaseSince", time(Some(life.since))),
         ("trialEnds", time(life.trial_ends)),
-        ("suspension", to_value(suspension)),
+        ("suspension", suspension),
         ("deletion", deletion),
         ("deletesAfter", time(life.deletes_after())),
         ("legalHold", to_value(&life.hold)),
