@@ -147,7 +147,12 @@ fn rules_are_listed_with_what_they_are_for() {
     assert!(mistyped.exit == 64 && mistyped.err.contains("did you mean `no-public-bucket`?"), "{mistyped:?}");
 }
 
-/// An estate whose data is in a simulated target, beside a real one that nothing uses: it is not all sandbox.
+const SIMULATED: &str = "[estate]\nname = \"shop\"\n[targets.main]\nprovider = \"postgres\"\nsandbox = true\n";
+
+/// A real target that nothing uses. With it, the estate is not all sandbox.
+const REAL: &str = "[targets.real]\nprovider = \"redis\"\nurl = \"env:NOWHERE\"\n";
+
+/// An estate in the sandbox.
 fn estate() -> TempDir {
     let estate = TempDir::new().expect("a temporary folder");
     let document = |kind: &str, name: &str, spec: &str| {
@@ -156,10 +161,7 @@ fn estate() -> TempDir {
     write(
         estate.path(),
         &[
-            (
-                "tenantry.toml",
-                "[estate]\nname = \"shop\"\n[targets.main]\nprovider = \"postgres\"\nsandbox = true\n[targets.real]\nprovider = \"redis\"\nurl = \"env:NOWHERE\"\n",
-            ),
+            ("tenantry.toml", SIMULATED),
             ("tenants/tier.yaml", &document("Tier", "small", "{rank: 1, blueprints: [saas]}")),
             (
                 "tenants/saas.yaml",
@@ -194,10 +196,11 @@ fn git(folder: &Path, arguments: &[&str]) {
 fn an_approval_counts_only_once_it_is_committed() {
     let estate = estate();
     let folder = estate.path();
+    assert_eq!(run(folder, &["apply", "--auto-approve"]).exit, 0);
+    write(folder, &[("tenantry.toml", &format!("{SIMULATED}{REAL}"))]);
     git(folder, &["init", "-q", "-b", "main"]);
     git(folder, &["add", "."]);
     git(folder, &["commit", "-q", "-m", "A tenant"]);
-    assert_eq!(run(folder, &["apply", "--auto-approve"]).exit, 0);
     let blueprint = fs::read_to_string(folder.join("tenants/saas.yaml")).expect("a blueprint");
     let without = format!("{}resources: []}}\n", blueprint.split("resources:").next().expect("a beginning"));
     write(folder, &[("tenants/saas.yaml", &without)]);
@@ -253,7 +256,7 @@ fn a_policy_is_shown_in_every_format() {
     let planned = |format: &str| run(estate.path(), &["plan", "--format", format]);
     for (format, text) in [
         ("human", "refused[TY0440]: policy `users`: acme has no users (tenants/acme.yaml:3)"),
-        ("markdown", "**refused** `TY0440`: policy `users`: acme has no users"),
+        ("markdown", "**refused** <code>TY0440</code>: policy <code>users</code>&#58; acme has no users"),
         ("html", "policy <code>users</code>: acme has no users"),
         ("github", "policy `users`: acme has no users"),
         ("sarif", "policy `users`: acme has no users"),

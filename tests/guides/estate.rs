@@ -14,7 +14,7 @@ kind: Approval
 metadata: {name: farewell}
 spec:
   allow: [delete, massDelete]
-  addresses: ["*"]
+  addresses: ["*-*/*", "estate/*", "tier:*"]
   reason: every customer has moved on and has confirmed it
   expires: 2099-12-31
 "#;

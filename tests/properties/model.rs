@@ -332,7 +332,7 @@ impl Model {
 }
 
 const APPROVAL: &str = "apiVersion: tenantry.dev/v1\nkind: Approval\nmetadata: {name: everything}\n\
-                        spec: {allow: [delete, massDelete], addresses: ['*'], reason: drawn, expires: 2100-01-01}\n";
+                        spec: {allow: [delete, massDelete], addresses: ['estate/*', 'tier:*', '*acme*', '*bolt-two*', '*cargo*', '*dune*', '*-very-*'], reason: drawn, expires: 2100-01-01}\n";
 
 fn blueprint(name: &str, scope: &str) -> String {
     format!(

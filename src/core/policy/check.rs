@@ -203,8 +203,8 @@ impl<'w> World<'w> {
             }
         }
         let applied = |name: &str| {
-            let names = std::iter::once(name).chain(earlier.get(name).into_iter().flatten().copied());
-            names.into_iter().find_map(|name| inputs.applied_tenants.get(name))
+            let mut names = std::iter::once(name).chain(earlier.get(name).into_iter().flatten().copied());
+            names.find_map(|name| inputs.applied_tenants.get(name))
         };
         let tenants: HashMap<Arc<str>, TenantValues> = context
             .resolved
@@ -362,7 +362,10 @@ impl Found<'_> {
             Outcome::Holds => Finding::new(codes::POLICY_WARNED, Severity::Warning, String::new()),
             Outcome::Failed { message, help } => {
                 let message = about(format!("rule `{id}` cannot be computed: {message}"));
-                let help = help.map(|help| format!("{help}; {see}")).unwrap_or(see);
+                let help = match help {
+                    Some(help) => format!("{help}; {see}"),
+                    None => see,
+                };
                 Finding::refusal(codes::POLICY_FAILED, message).help(help)
             }
             Outcome::Broken(message) => match rule.rule.enforcement {

@@ -1,13 +1,14 @@
 //! The policies of an estate, with their expressions parsed and checked once.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::values;
 use crate::desired::code_of;
 use crate::diagnostics::{Code, Diagnostic, Origin, SourceFiles, codes};
 use crate::expression::{Compiler, Expression, ExpressionError, Template, quoted};
-use crate::model::document::{Document, PolicyRule, PolicySpec, Subject};
+use crate::model::document::{Document, Enforcement, PolicyRule, PolicySpec, Subject};
+use crate::model::names::Name;
 use crate::model::value::{Map, Value};
 use crate::plan::Place;
 
@@ -40,7 +41,7 @@ impl<'e> Policies<'e> {
     ) -> Self {
         let mut rules = Vec::new();
         for policy in documents {
-            let mut ids = HashSet::new();
+            let mut ids = BTreeSet::new();
             for (index, rule) in policy.spec.rules.iter().enumerate() {
                 let mut compiling = Compiling { policy, rule, index, files, diagnostics };
                 if !ids.insert(&rule.id) {
@@ -76,11 +77,7 @@ impl<'e> Policies<'e> {
 }
 
 /// Tests name rules of their policy, and variables that exist.
-fn check_tests(
-    policy: &Document<PolicySpec>,
-    ids: &HashSet<&crate::model::names::Name>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+fn check_tests(policy: &Document<PolicySpec>, ids: &BTreeSet<&Name>, diagnostics: &mut Vec<Diagnostic>) {
     const GIVEN: [&str; 10] =
         ["tenant", "oldTenant", "tier", "oldTier", "change", "resource", "plan", "tenants", "estate", "now"];
     for (index, test) in policy.spec.tests.iter().enumerate() {
@@ -159,7 +156,7 @@ impl<'e> Compiling<'e, '_> {
         let of = |what: &str, needed: &str| {
             (
                 format!(
-                    "`{what}` of rule `{}` has no effect, because the rule is evaluated for each {}",
+                    "`{what}` of rule `{}` has no effect, because the rule has `each: {}`",
                     self.rule.id,
                     each.as_str()
                 ),
@@ -179,7 +176,7 @@ impl<'e> Compiling<'e, '_> {
         if !only.phases.is_empty() && each == Subject::Plan {
             wrong.push(("/only/phases", of("only.phases", "tenant")));
         }
-        if !self.rule.approvers.is_empty() && self.rule.enforcement != crate::model::document::Enforcement::Approval {
+        if !self.rule.approvers.is_empty() && self.rule.enforcement != Enforcement::Approval {
             let message = format!(
                 "`approvers` of rule `{}` has no effect with `enforcement: {}`",
                 self.rule.id,

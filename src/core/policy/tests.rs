@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::values::Residencies;
 use super::{Allowance, Approved, Context, Policies, Why, granted};
-use crate::diagnostics::{FileId, SourceFiles, Span};
+use crate::diagnostics::{FileId, SourceFiles, Span, codes};
 use crate::fixture;
 use crate::model::document::{ApprovalFile, ApprovalSpec, Document, PolicySpec, Positions, TenantSpec, TierSpec};
 use crate::model::value::Value;
@@ -67,7 +67,9 @@ fn lines(plan: &Plan) -> String {
         let word = if finding.refuses { "refused" } else { "warning" };
         format!("{word} {} {}", finding.code, finding.sentence())
     };
-    let mut lines: Vec<String> = plan.findings.iter().map(line).collect();
+    // What is not needed here is of no interest here.
+    let found = plan.findings.iter().filter(|finding| *finding.code != *codes::APPROVAL_UNUSED.0);
+    let mut lines: Vec<String> = found.map(line).collect();
     lines.extend(plan.approvals.keys().map(|name| format!("uses {name}")));
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
 }
