@@ -90,17 +90,19 @@ fn content(path: &str, read: &dyn Fn(&str) -> Result<Vec<u8>, Problem>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::of_texts;
+    use crate::load::of_texts_beside;
 
     fn estate(spec: &str, files: &[(&str, &str)]) -> Result<Value, Vec<String>> {
         let blueprint = format!(
             "apiVersion: tenantry.dev/v1\nkind: Blueprint\nmetadata: {{name: files}}\nspec:\n  scope: estate\n  resources:\n    - {{id: logo, kind: s3.object, spec: {spec}}}\n"
         );
-        let mut texts: BTreeMap<String, String> =
+        let files: BTreeMap<String, String> =
             files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        texts.insert("tenantry.toml".to_owned(), "[estate]\nname = \"shop\"\n".to_owned());
-        texts.insert("tenants/files.yaml".to_owned(), blueprint);
-        let loaded = of_texts(&texts);
+        let texts = BTreeMap::from([
+            ("tenantry.toml".to_owned(), "[estate]\nname = \"shop\"\n".to_owned()),
+            ("tenants/files.yaml".to_owned(), blueprint),
+        ]);
+        let loaded = of_texts_beside(&texts, &files);
         match loaded.estate {
             Some(estate) => Ok(estate.blueprints[0].spec.resources[0].spec.clone()),
             None => Err(loaded.diagnostics.into_iter().map(|one| one.message.clone()).collect()),

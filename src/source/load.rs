@@ -123,8 +123,17 @@ pub fn load(place: &Place, options: Options<'_>) -> Loaded {
 
 /// An estate of texts, by path.
 pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
-    let missing = |_: &str| Err(Problem::unreadable("there is no such file"));
-    read(Listing::default(), None, Options { edited: texts, ..Options::default() }, &missing)
+    of_texts_beside(texts, &BTreeMap::new())
+}
+
+/// The same with files that are no documents.
+#[cfg(test)]
+pub fn of_texts_beside(texts: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> Loaded {
+    let file = |path: &str| {
+        let text = files.get(path).ok_or_else(|| Problem::unreadable("there is no such file"))?;
+        Ok(text.clone().into_bytes())
+    };
+    read(Listing::default(), None, Options { edited: texts, ..Options::default() }, &file)
 }
 
 fn failed(diagnostic: Diagnostic) -> Loaded {

@@ -523,22 +523,22 @@ fn what_holds_something_that_is_kept_is_not_deleted() {
     world["wanted"] = json!({});
     world["phases"] = json!({"acme": "active", "beta": "active"});
     assert_snapshot!(planned(world.clone()), @"
+        delete beta/note (pending, notWanted)
         delete acme/note (pending, notWanted)
         delete acme/area (pending, notWanted)
-        delete beta/note (pending, notWanted)
     ");
     // A tenant that moves below its own place would lose everything that it has there.
     world["wanted"] = json!({"acme/area": area("t/acme/new/")});
     assert_snapshot!(planned(world.clone()), @r#"
-        delete acme/note (pending, notWanted)
         delete beta/note (pending, notWanted)
+        delete acme/note (pending, notWanted)
         blocked acme/area (TY0404) {"code":"holdsKept","kept":"acme/area"}
     "#);
     // Beside it, it may.
     world["wanted"] = json!({"acme/area": area("t/acme-new/")});
     assert_snapshot!(planned(world), @r#"
         replace acme/area (pending, identityChanged) /name: "t/acme/" → "t/acme-new/"
-        delete acme/note (pending, notWanted)
         delete beta/note (pending, notWanted)
+        delete acme/note (pending, notWanted)
     "#);
 }

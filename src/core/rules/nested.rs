@@ -23,9 +23,8 @@ pub(super) fn check(inputs: &Inputs<'_>, levels: &Levels<'_>) -> Vec<Found> {
     if levels.of(&RULE) == Level::Off || !all().any(|desired| desired.kind.holds_others()) {
         return Vec::new();
     }
-    let place = |desired: &'_ Desired| desired.kind.place_of(&desired.spec);
     let mut places: Vec<(&TargetName, String, &Desired)> =
-        all().filter_map(|desired| Some((&desired.target, place(desired)?, desired))).collect();
+        all().filter_map(|desired| Some((&desired.target, desired.kind.place_of(&desired.spec)?, desired))).collect();
     places.sort_by(|(target, place, one), (other_target, other_place, other)| {
         (target, place, &one.address).cmp(&(other_target, other_place, &other.address))
     });

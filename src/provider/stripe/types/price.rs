@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(problems(json!({"currency": "jpy", "amount": "500"})), [""; 0]);
         assert_eq!(
             problems(json!({"currency": "jpy", "amount": "500.50"})),
-            ["/amount: `500.5` has 1 decimals, but JPY has 0"]
+            ["/amount: `500.5` has 1 decimal, but JPY has 0"]
         );
         assert_eq!(
             problems(json!({"currency": "usd", "amount": "0.001", "interval": "month"})),
