@@ -14,6 +14,7 @@ mod explain;
 mod fates;
 mod fingerprint;
 mod flow;
+mod forget;
 mod guides;
 mod history;
 mod http;

@@ -18,6 +18,7 @@ mod edit;
 mod error;
 mod event;
 mod explain;
+mod forget;
 mod history;
 #[cfg(feature = "kubernetes")]
 mod import;
@@ -109,6 +110,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
         Command::Import(command) => import_from(global, command, output).await,
+        Command::Forget(command) => forget::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Store(command) => store::run(global, command, output).await,
         Command::Secret(command) => secret::run(global, command, output).await,

@@ -77,7 +77,10 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
                 false => fresh.judge(change),
             };
             match judged {
-                Ok(judged) => ready.push(judged),
+                Ok(mut judged) => {
+                    fresh.mark(&mut judged);
+                    ready.push(judged);
+                }
                 Err(outcome) => {
                     outcomes.insert(change.address.clone(), (change.action(), outcome));
                 }

@@ -194,6 +194,8 @@ pub enum Command {
     Output(Outputs),
     /// Evaluate expressions on a tenant, as its blueprints could have them: arguments, or lines of stdin.
     Console(Console),
+    /// Stop managing resources that the repository no longer asks for, and leave them as they are.
+    Forget(Forget),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
     /// Export the store's records of an environment to a file, or import them from one.
@@ -370,6 +372,16 @@ pub struct History {
     /// before.
     #[arg(long, value_name = "LENGTH:HASH", requires = "verify")]
     pub head: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// Addresses on record, such as acme-corp/schema; `*` matches any characters.
+    #[arg(value_name = "ADDRESS", required = true, add = ArgValueCompleter::new(complete::recorded))]
+    pub addresses: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
 }
 
 #[derive(Debug, Args)]
