@@ -161,9 +161,9 @@ fn each_name_has_to_match_and_what_was_made_of_it_is_named() {
 
 #[test]
 fn a_tenant_whose_document_is_gone_can_be_left() {
-    let estate = applied("");
-    let folder = estate.path();
     let own = CUSTOMER.replace("key: bakery", "key: \"${tenant.name}\"");
+    let estate = applied(&own);
+    let folder = estate.path();
     let cafe = BAKERY.replace("bakery", "cafe");
     write(folder, &format!("{BAKERY}{cafe}"), &own);
     done(&run(folder, &["apply", "--auto-approve"]));

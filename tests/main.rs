@@ -31,6 +31,7 @@ mod rabbitmq;
 mod redis;
 mod rehearse;
 mod review;
+mod rollout;
 mod s3;
 mod sandbox;
 mod secret;

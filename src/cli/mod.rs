@@ -7,6 +7,7 @@ mod accept;
 mod apply;
 mod arguments;
 mod change;
+mod clipboard;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod complete;
@@ -26,6 +27,8 @@ mod init;
 mod inventory;
 mod list;
 mod lock;
+#[cfg(feature = "notify")]
+mod mail;
 mod new;
 #[cfg(feature = "notify")]
 mod notice;

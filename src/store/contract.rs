@@ -265,6 +265,8 @@ pub struct SecretShown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ShownTo {
+    /// The clipboard of a terminal.
+    Clipboard,
     Terminal,
     /// A pipe or a file.
     Pipe,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, codes};
-use crate::model::config::{DriftTable, EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable};
+use crate::model::config::{DriftTable, EstateConfig, LimitsTable, SecretsTable, StoreTable, TargetTable, WaveTable};
 use crate::model::document::Positions;
 use crate::model::mark;
 use crate::model::names::Name;
@@ -22,6 +22,8 @@ pub struct Environment {
     pub secrets: SecretsTable,
     pub limits: LimitsTable,
     pub drift: DriftTable,
+    /// The waves that tenants are changed in; all at once if there are none.
+    pub rollout: Vec<WaveTable>,
     pub targets: BTreeMap<TargetName, TargetTable>,
 }
 
@@ -93,6 +95,7 @@ pub fn environment(
         secrets: over.and_then(|table| table.secrets.clone()).unwrap_or_else(|| config.secrets.clone()),
         limits: config.limits.clone(),
         drift: config.drift.clone(),
+        rollout: config.rollout.clone(),
         targets,
     })
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use environment::{Environment, environment};
 
 use super::diagnostics::{Diagnostic, codes, nearest};
+use super::model::config::WaveTable;
 use super::model::document::{Document, Estate, Phase, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
 
@@ -65,6 +66,7 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
     let by_name: BTreeMap<&str, &ResolvedTier<'e>> =
         tiers.iter().map(|tier| (tier.document.metadata.name.as_str(), tier)).collect();
 
+    check_rollout(estate, &by_name, diagnostics);
     let mut tenants = Vec::with_capacity(estate.tenants.len());
     for document in &estate.tenants {
         let name = &document.metadata.name;
@@ -126,6 +128,32 @@ pub fn resolve<'e>(estate: &'e Estate, diagnostics: &mut Vec<Diagnostic>) -> Res
     tenants.sort_by(|a, b| a.document.metadata.name.cmp(&b.document.metadata.name));
     let estate_value = Value::map([("name", Value::text(estate.config.estate.name.as_str()))]);
     Resolved { tenants, tiers, estate: estate_value }
+}
+
+/// Checks that each wave of the rollout can have a tenant.
+fn check_rollout(estate: &Estate, tiers: &BTreeMap<&str, &ResolvedTier<'_>>, diagnostics: &mut Vec<Diagnostic>) {
+    let waves = &estate.config.rollout;
+    for (at, wave) in waves.iter().enumerate() {
+        if let WaveTable::Tier(tier) = wave
+            && !tiers.contains_key(tier.as_str())
+        {
+            let pointer = format!("/rollout/{at}/tier");
+            diagnostics.push(
+                Diagnostic::error(codes::UNKNOWN_TIER, format!("a wave is for tier `{tier}`, which does not exist"))
+                    .at(estate.config_positions.origin(&pointer), "no tier has this name")
+                    .help(suggest(tier.as_str(), tiers.keys().copied(), "tiers are", "add a document of kind Tier")),
+            );
+        }
+        if matches!(wave, WaveTable::Rest(_)) && at + 1 < waves.len() {
+            let pointer = format!("/rollout/{}", at + 1);
+            diagnostics.push(
+                Diagnostic::error(codes::CONFIG_INVALID, "no tenant is left for this wave")
+                    .at(estate.config_positions.origin(&pointer), "the wave before has all other tenants")
+                    .help("write `rest = true` as the last wave"),
+            );
+            return;
+        }
+    }
 }
 
 /// A remedy for a name that does not exist.
