@@ -219,6 +219,111 @@ async fn people_are_told_once_and_again_when_it_is_another_drift() {
     assert!(estate.run(&["history", "--verify"]).status.success());
 }
 
+/// A mail server that takes everything in the clear, and keeps what it is told.
+async fn mail_server(told: Arc<Mutex<Vec<String>>>, refuses: Arc<Mutex<bool>>) -> u16 {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (read, mut write) = client.into_split();
+            let mut lines = BufReader::new(read).lines();
+            let _ = write.write_all(b"220 here\r\n").await;
+            let (mut is_data, mut mail) = (false, String::new());
+            while let Ok(Some(line)) = lines.next_line().await {
+                let answer = if is_data {
+                    if line != "." {
+                        mail.push_str(&line);
+                        mail.push('\n');
+                        continue;
+                    }
+                    is_data = false;
+                    told.lock().expect("no panic").push(std::mem::take(&mut mail));
+                    "250 taken\r\n"
+                } else {
+                    let refuses = *refuses.lock().expect("no panic");
+                    mail.push_str(&line);
+                    mail.push('\n');
+                    match line.get(..4) {
+                        Some("EHLO") => "250-here\r\n250 AUTH PLAIN\r\n",
+                        Some("AUTH") => "235 welcome\r\n",
+                        Some("RCPT") if refuses => "550 nobody of that name\r\n",
+                        Some("DATA") => {
+                            is_data = true;
+                            "354 go on\r\n"
+                        }
+                        Some("QUIT") => "221 bye\r\n",
+                        _ => "250 ok\r\n",
+                    }
+                };
+                if write.write_all(answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_told_by_mail_once_and_again_when_it_is_another_drift() {
+    let estate = drifted().await;
+    let (told, refuses): (Arc<Mutex<Vec<String>>>, Arc<Mutex<bool>>) = (Arc::default(), Arc::new(Mutex::new(true)));
+    let port = mail_server(told.clone(), refuses.clone()).await;
+    let config = fs::read_to_string(estate.path().join("tenantry.toml")).expect("reads");
+    let configured = |mail: &str| {
+        let from =
+            "from = \"Tenantry <tenantry@example.com>\"\nto = [\"platform@example.com\", \"night@example.com\"]\n";
+        estate.write("tenantry.toml", &format!("{config}\n[drift.mail]\n{mail}{from}"));
+    };
+    let notify = || {
+        let mut command = tenantry(estate.path());
+        command.args(["drift", "--notify"]).env("SMTP_LOGIN", "robot:hunter2");
+        // The server answers on this runtime meanwhile.
+        tokio::task::block_in_place(|| command.output().expect("the command runs"))
+    };
+    let count = || told.lock().expect("no panic").len();
+
+    // Nothing leaves the machine in the clear, and nothing is sent to a server that does not encrypt if it was to.
+    configured("server = \"smtp.example.com\"\nencryption = \"none\"\n");
+    let clear = notify();
+    assert_eq!(exit(&clear), 1);
+    assert!(err(&clear).contains("`none` is for a server of this machine only"), "{}", err(&clear));
+    configured(&format!("server = \"127.0.0.1:{port}\"\nlogin = \"env:SMTP_LOGIN\"\n"));
+    let without_tls = notify();
+    assert_eq!((exit(&without_tls), count()), (1, 0), "{}", err(&without_tls));
+    assert!(err(&without_tls).contains("sending a mail by 127.0.0.1"), "{}", err(&without_tls));
+
+    configured(&format!("server = \"127.0.0.1:{port}\"\nencryption = \"none\"\nlogin = \"env:SMTP_LOGIN\"\n"));
+    let refused = notify();
+    assert_eq!((exit(&refused), count()), (1, 0));
+    assert!(err(&refused).contains("nobody of that name"), "{}", err(&refused));
+    assert!(!err(&refused).contains("hunter2"), "{}", err(&refused));
+    assert!(!estate.stdout(&["history"]).contains("driftReported"));
+
+    *refuses.lock().expect("no panic") = false;
+    let sent = notify();
+    assert_eq!((exit(&sent), count()), (2, 1), "what did not arrive is sent again: {}", err(&sent));
+    let mail = told.lock().expect("no panic")[0].clone();
+    for line in [
+        "AUTH PLAIN",
+        "RCPT TO:<night@example.com>",
+        "From: Tenantry <tenantry@example.com>",
+        "Subject: ",
+        "Content-Type: text/plain; charset=utf-8",
+        "\nant, bee\n",
+        "changed role postgres.role: connectionLimit",
+    ] {
+        assert!(mail.contains(line), "{line}: {mail}");
+    }
+    assert!(!mail.contains("99"), "values stay out of a mail: {mail}");
+    assert_eq!((exit(&notify()), count()), (2, 1), "the same every night is told once");
+    by_hand(&estate, "UPDATE resources SET spec = json_set(spec, '$.connectionLimit', 5) WHERE identity = 'ant'").await;
+    assert_eq!((exit(&notify()), count()), (2, 2), "another value is another drift");
+    estate.apply();
+    assert_eq!((exit(&notify()), count()), (0, 3), "that it is over is told");
+}
+
 #[test]
 fn a_message_is_about_the_whole_estate() {
     let estate = Estate::new();

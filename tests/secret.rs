@@ -88,3 +88,59 @@ fn a_secret_that_does_not_exist_is_told_with_what_was_probably_meant() {
     }
     assert!(!estate.stdout(&["history"]).contains("secretShown"));
 }
+
+#[test]
+fn a_value_is_copied_to_a_terminal_only() {
+    let estate = estate();
+    let refused = estate.run(&["secret", "copy", "ant/login"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(64), 0), "{refused:?}");
+    let err = String::from_utf8_lossy(&refused.stderr);
+    assert!(err.contains("no terminal") || err.contains("no clipboard"), "{err}");
+    assert!(!estate.stdout(&["history"]).contains("secretShown"));
+}
+
+/// Runs the command on a terminal of its own, answers its question, and returns what the terminal got.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(estate: &Estate, term: &str, command: &str, answer: &str) -> String {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new("script")
+        .args(["-qec", &format!("{} {command}", env!("CARGO_BIN_EXE_tenantry")), "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", term)
+        .env("TENANTRY_ACTOR", "tester@example")
+        .current_dir(estate.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` of util-linux is there");
+    writeln!(child.stdin.take().expect("a pipe"), "{answer}").expect("it listens");
+    String::from_utf8_lossy(&child.wait_with_output().expect("it ends").stdout).into_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_copied_value_is_on_the_clipboard_and_nowhere_else() {
+    use base64::Engine as _;
+    let estate = estate();
+    let value = value(&estate, "ant").await;
+    let sequence = format!("\x1b]52;c;{}\x07", base64::prelude::BASE64_STANDARD.encode(&value));
+
+    let not_asked_for = on_a_terminal(&estate, "xterm-256color", "secret copy ant/login", "no");
+    assert!(not_asked_for.contains("Type `yes` to copy it"), "{not_asked_for}");
+    assert!(!not_asked_for.contains("]52;"), "{not_asked_for}");
+    let incapable = on_a_terminal(&estate, "dumb", "secret copy ant/login", "yes");
+    assert!(incapable.contains("(`TERM=dumb`) has no clipboard") && !incapable.contains("]52;"), "{incapable}");
+    assert!(!estate.stdout(&["history"]).contains("secretShown"));
+
+    // Even if stdout is a file, the value goes to the terminal.
+    let copied = on_a_terminal(&estate, "xterm-256color", "secret copy ant/login --format json > out.json", "yes");
+    assert!(copied.contains(&sequence), "{copied}");
+    assert!(!copied.contains(&value), "{copied}");
+    let out = fs::read_to_string(estate.path().join("out.json")).expect("reads");
+    let json: Json = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((json["to"].as_str(), json["secret"]["version"].as_u64()), (Some("clipboard"), Some(2)), "{out}");
+    let history = estate.stdout(&["history", "ant"]);
+    assert!(history.contains("secret login v2 shown to tester@example (clipboard)"), "{history}");
+}

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::arguments::Global;
 use super::change::{self, Edits, Place};
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
-use tenantry_core::desired::{Provenance, Written};
+use tenantry_core::desired::{Provenance, Written as Source};
 use tenantry_core::diagnostics::{FileId, Origin, SourceFiles};
 use tenantry_core::drift::{Drift, Drifted, State};
 use tenantry_core::model::address::{Address, Owner};
@@ -20,6 +19,7 @@ use tenantry_core::model::value::{Value, readable_pointer};
 use tenantry_core::plan::{Change, FieldChange, sensitive};
 use tenantry_engine::plan::Recorded;
 use tenantry_render::words::count;
+use tenantry_source::commit::Branch;
 use tenantry_source::edit;
 use tenantry_store::contract::Store;
 
@@ -43,7 +43,7 @@ struct Left<'p> {
 }
 
 pub async fn run(
-    global: &Global,
+    place: &Place,
     addresses: &[String],
     session: &Session,
     store: &dyn Store,
@@ -66,19 +66,35 @@ pub async fn run(
     for ((file, start), changes) in documents.iter().rev() {
         edits.edit(&session.estate, *file, *start, changes)?;
     }
-    let place = Place::folder(global);
+    let mut commit = None;
     if !edits.is_empty() {
         let after = place.check(&edits, output)?;
         prove(&after, &recorded, &accepted)?;
-        place.write(&edits, "", session)?;
+        commit = place.write(&edits, &message(&accepted), session)?;
     }
     left.sort_by(|a, b| (a.address, &a.field).cmp(&(b.address, &b.field)));
-    show(&accepted, &left, &edits, &session.files, output)?;
+    let written = Written { edits: &edits, branch: place.branch().map(Branch::name), commit: commit.as_deref() };
+    show(&accepted, &left, &written, &session.files, output)?;
     Ok(match (accepted.is_empty(), left.is_empty()) {
         (_, true) => Exit::Done,
         (false, false) => Exit::Partly,
         (true, false) => Exit::Error,
     })
+}
+
+/// What was written, and where.
+struct Written<'w> {
+    edits: &'w Edits,
+    branch: Option<&'w str>,
+    commit: Option<&'w str>,
+}
+
+/// The message of a commit: the fields, and not their values.
+fn message(accepted: &[Accepted<'_>]) -> String {
+    let fields = accepted
+        .iter()
+        .map(|Accepted { address, field, .. }| format!("- {address}.{}\n", readable_pointer(&field.path)));
+    format!("Accept what was changed outside\n\n{}", fields.collect::<String>())
 }
 
 /// The drifted resources that are to be accepted.
@@ -148,7 +164,7 @@ fn decide_field(
     }
     let declared = || all.origin(address, "");
     match all.written(address, &field.path) {
-        Some(Written::Tenant { pointer, origin }) => {
+        Some(Source::Tenant { pointer, origin }) => {
             let Owner::Tenant(name) = &address.owner else {
                 return Err(("it is not a tenant's".to_owned(), Some(origin)));
             };
@@ -156,16 +172,16 @@ fn decide_field(
             let (file, start) = change::start(tenant);
             Ok((file, start, edit::Change { pointer, to }))
         }
-        Some(Written::Blueprint { place: Some((document, pointer)), origin }) => {
+        Some(Source::Blueprint { place: Some((document, pointer)), origin }) => {
             if has_expression(to.as_ref()) {
                 return Err(("it has a text that would be read as an expression".to_owned(), Some(origin)));
             }
             Ok((document.file, document.span.start, edit::Change { pointer, to }))
         }
-        Some(Written::Blueprint { place: None, origin }) => {
+        Some(Source::Blueprint { place: None, origin }) => {
             Err(("the blueprint has it for everybody who is made of it".to_owned(), Some(origin)))
         }
-        Some(Written::Tier { tier, tenants, pointer, origin }) => {
+        Some(Source::Tier { tier, tenants, pointer, origin }) => {
             let shared = format!("the tier {tier} has it for {}", count(tenants, "tenant"));
             let why = match (pointer, &address.owner) {
                 (Some(pointer), Owner::Tenant(name)) => {
@@ -176,12 +192,10 @@ fn decide_field(
             };
             Err((why, Some(origin)))
         }
-        Some(Written::Computed { origin, from }) => {
+        Some(Source::Computed { origin, from }) => {
             Err(("an expression computes it".to_owned(), Some(from.unwrap_or(origin))))
         }
-        Some(Written::Nowhere) => {
-            Err(("no document has it; it is a default, or part of a list".to_owned(), declared()))
-        }
+        Some(Source::Nowhere) => Err(("no document has it; it is a default, or part of a list".to_owned(), declared())),
         None => Err(("no document asks for it".to_owned(), declared())),
     }
 }
@@ -221,10 +235,12 @@ fn line(files: &SourceFiles, origin: Origin) -> (String, usize) {
 fn show(
     accepted: &[Accepted<'_>],
     left: &[Left<'_>],
-    edits: &Edits,
+    written: &Written<'_>,
     files: &SourceFiles,
     output: &Output,
 ) -> Result<(), Failure> {
+    let Written { edits, branch, commit } = *written;
+    let branch = branch.filter(|_| commit.is_some());
     if output.is_json() {
         let accepted: Vec<_> = accepted
             .iter()
@@ -237,7 +253,7 @@ fn show(
                 json!({"address": left.address, "field": left.field, "reason": left.why, "place": place})
             })
             .collect();
-        return output.json(&json!({"accepted": accepted, "left": left}));
+        return output.json(&json!({"accepted": accepted, "left": left, "branch": branch, "commit": commit}));
     }
     output.data(|out| {
         edits.show(out, output.is_seen_only())?;
@@ -248,6 +264,9 @@ fn show(
             let dot = if field.is_empty() { "" } else { "." };
             let at = place.as_ref().map(|(file, line)| format!(" ({file}:{line})")).unwrap_or_default();
             writeln!(out, "left: {address}{dot}{field}: {why}{at}")?;
+        }
+        if let (Some(branch), Some(commit)) = (branch, commit) {
+            writeln!(out, "committed as {} on the branch {branch}", commit.get(..10).unwrap_or(commit))?;
         }
         Ok(())
     })?;

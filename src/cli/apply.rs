@@ -38,10 +38,15 @@ pub async fn run(global: &Global, command: &arguments::Apply, output: &Output) -
         return Err(Failure::new(Exit::Usage, "a saved plan cannot be applied for some tenants only")
             .help("choose tenants when you make the plan: `tenantry plan --tenant … --out FILE`"));
     }
+    if command.file.is_some() && (command.rollout.waves.is_some() || command.rollout.no_waves) {
+        return Err(Failure::new(Exit::Usage, "a saved plan has its waves already")
+            .help("choose them when you make the plan: `tenantry plan --waves --out FILE`"));
+    }
     let asks = !command.auto_approve && command.file.is_none();
     // Nothing is opened for writing before it is sure that something is to be written.
     let mut session = Session::open(global, OpenMode::ReadOnly, output)?;
     session.tell_simulated(output);
+    session.roll_out(&command.rollout)?;
     if let Some(parallelism) = command.parallelism {
         session.environment.limits.parallelism = parallelism.into();
     }

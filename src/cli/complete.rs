@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use clap_complete::{CompleteEnv, CompletionCandidate};
 
 use super::arguments::Arguments;
-use super::session::target_forms;
+use super::session::{STATE_FOLDER, target_forms};
 use super::system;
 use tenantry_core::model::document::Estate;
 use tenantry_core::model::names::Name;
@@ -18,6 +18,8 @@ use tenantry_core::resolve;
 use tenantry_engine::plan::Recorded;
 use tenantry_engine::targets::Targets;
 use tenantry_sandbox::{Mode, Sandbox, World};
+use tenantry_store::contract::{Scope, Store as _};
+use tenantry_store::{OpenMode, SqliteStore};
 
 /// The variable by which a shell asks, with the shell's name.
 pub const VARIABLE: &str = "COMPLETE";
@@ -58,6 +60,32 @@ pub fn owners(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Addresses of resources.
 pub fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(current, all_addresses)
+}
+
+/// Addresses on record, where the store is a file.
+pub fn recorded(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, |estate| {
+        let Ok(environment) = resolve::environment(&estate.config, &estate.config_positions, None) else {
+            return Vec::new();
+        };
+        if environment.store.url.is_some() {
+            return Vec::new();
+        }
+        let path = match &environment.store.path {
+            Some(path) => folder().join(path),
+            None => folder().join(STATE_FOLDER).join("default").join("store.db"),
+        };
+        let scope = Scope::new(environment.estate.clone(), environment.name.as_deref());
+        let read = async {
+            let store = SqliteStore::open(&path, &scope, OpenMode::ReadOnly).await.ok()?;
+            store.inventory().await.ok()
+        };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return Vec::new();
+        };
+        let records = runtime.block_on(read).unwrap_or_default();
+        records.iter().map(|applied| applied.address.to_string()).collect()
+    })
 }
 
 /// Tenants, addresses and files.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::accept;
 use super::arguments::{self, Format, Global};
-use super::change;
+use super::change::Place;
 use super::error::{Exit, Failure};
 #[cfg(feature = "notify")]
 use super::notice;
@@ -31,7 +31,14 @@ use tenantry_store::contract::JournalEvent;
 pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -> Result<Exit, Failure> {
     let begin = system::now();
     if !command.accept.is_empty() {
-        change::check_is_folder(global)?;
+        // From the branch that it is written to, if there is one: what that asks for is what is to become what is there.
+        let place = Place::of(global, &command.into)?;
+        let session = place.open(output)?;
+        return accepted(command, &place, &session, output).await;
+    }
+    if command.into.branch.is_some() || command.into.commit {
+        return Err(Failure::new(Exit::Usage, "`--branch` and `--commit` are for what `--accept` writes")
+            .help("name what to accept with `--accept ADDRESS`"));
     }
     let mode = if command.notifies() { OpenMode::ReadWrite } else { OpenMode::ReadOnly };
     let session = Session::open(global, mode, output)?;
@@ -41,16 +48,7 @@ pub async fn run(global: &Global, command: &arguments::Drift, output: &Output) -
     let plan = plan::make(&session, &*store, &*secrets, &command.selection, false, output).await?;
     check_rules(&session)?;
     let drift = drift::of(&plan, &session.environment.drift.ignore, session.now);
-    for rule in &drift.expired {
-        let text = format!(
-            "The rule of {} for `{}` expired after {} and no longer counts: {}",
-            rule.owner, rule.field, rule.expires, rule.reason
-        );
-        output.say(&text);
-    }
-    if !command.accept.is_empty() {
-        return accept::run(global, &command.accept, &session, &*store, &drift, output).await;
-    }
+    tell_expired(&drift, output);
     show(&plan, &drift, &session, output)?;
     let end = system::now();
     let seconds = end.duration_since(begin).as_secs_f64();
@@ -125,6 +123,33 @@ fn restoring(plan: &Plan, drift: &Drift<'_>) -> Plan {
         findings: drift.findings.iter().map(|finding| (*finding).clone()).collect(),
         transitions: Vec::new(),
         ..plan.clone()
+    }
+}
+
+/// Writes what is there into the documents of a place.
+async fn accepted(
+    command: &arguments::Drift,
+    place: &Place,
+    session: &Session,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    session.tell_simulated(output);
+    let store = session.store().await?;
+    let secrets = session.secrets()?;
+    let plan = plan::make(session, &*store, &*secrets, &command.selection, false, output).await?;
+    check_rules(session)?;
+    let drift = drift::of(&plan, &session.environment.drift.ignore, session.now);
+    tell_expired(&drift, output);
+    accept::run(place, &command.accept, session, &*store, &drift, output).await
+}
+
+fn tell_expired(drift: &Drift<'_>, output: &Output) {
+    for rule in &drift.expired {
+        let text = format!(
+            "The rule of {} for `{}` expired after {} and no longer counts: {}",
+            rule.owner, rule.field, rule.expires, rule.reason
+        );
+        output.say(&text);
     }
 }
 

@@ -10,7 +10,7 @@ use super::session::Session;
 use jiff::SignedDuration;
 use serde_json::Value as Json;
 use tenantry_core::model::address::Owner;
-use tenantry_core::model::kind::Catalogue;
+use tenantry_core::model::kind::{Catalogue, readable_identity};
 use tenantry_core::model::value::Value;
 use tenantry_core::plan::sensitive;
 use tenantry_render::words::count;
@@ -184,6 +184,16 @@ fn row(entry: &JournalEntry) -> [String; 5] {
         JournalEvent::RunEnded => text("/outcome"),
         JournalEvent::RecordMoved => {
             format!("{} has the record of {}", text("/applied/address"), text("/from"))
+        }
+        JournalEvent::Forgotten => {
+            format!(
+                "{} is no longer managed: {} {} stays in {}, by {}",
+                text("/address"),
+                text("/kind"),
+                readable_identity(&text("/identity")),
+                text("/target"),
+                text("/actor")
+            )
         }
         JournalEvent::Unlocked => format!("lock of {} removed by {}", text("/holder"), text("/actor")),
         JournalEvent::TargetAccepted => {

@@ -7,6 +7,7 @@ mod accept;
 mod apply;
 mod arguments;
 mod change;
+mod clipboard;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod complete;
@@ -18,6 +19,7 @@ mod edit;
 mod error;
 mod event;
 mod explain;
+mod forget;
 mod history;
 #[cfg(feature = "kubernetes")]
 mod import;
@@ -25,6 +27,8 @@ mod init;
 mod inventory;
 mod list;
 mod lock;
+#[cfg(feature = "notify")]
+mod mail;
 mod new;
 #[cfg(feature = "notify")]
 mod notice;
@@ -111,6 +115,7 @@ async fn run(arguments: &Arguments, output: &Output) -> Result<Exit, Failure> {
         Command::List(command) => list::run(global, command, output).await,
         Command::History(command) => history::run(global, command, output).await,
         Command::Import(command) => import_from(global, command, output).await,
+        Command::Forget(command) => forget::run(global, command, output).await,
         Command::Unlock(command) => unlock::run(global, command, output).await,
         Command::Store(command) => store::run(global, command, output).await,
         Command::Secret(command) => secret::run(global, command, output).await,

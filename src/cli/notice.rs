@@ -6,13 +6,14 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::error::{Exit, Failure};
+use super::mail::Mail;
 use super::output::Output;
 use super::session::Session;
 use super::system;
 use tenantry_core::drift::Drift;
 use tenantry_provider::timeouts::Timeouts;
 use tenantry_render::drift::view::DriftView;
-use tenantry_render::drift::webhook;
+use tenantry_render::drift::{mail, webhook};
 use tenantry_store::contract::{DriftReported, JournalEvent, Note, Store};
 use tenantry_transport::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tenantry_transport::{Effect, MOST_BYTES, Method, Options, Request, Transport, Url, base_url};
@@ -20,7 +21,14 @@ use tenantry_transport::{Effect, MOST_BYTES, Method, Options, Request, Transport
 /// Sends a message if the set of drifted resources, or what was done to one of them, is not what the last message was about.
 /// What could not be read says nothing of drift, so that such a run ends no alarm.
 pub async fn send(session: &Session, store: &dyn Store, drift: &Drift<'_>, output: &Output) -> Result<(), Failure> {
-    let url = webhook_of(session)?;
+    let (url, mail) = (webhook_of(session)?, Mail::of(session)?);
+    if url.is_none() && mail.is_none() {
+        return Err(Failure::new(
+            Exit::Error,
+            "`--notify` needs a webhook or a mail server, and the estate has neither",
+        )
+        .help("set `webhook` or the table `mail` in the table [drift] of tenantry.toml"));
+    }
     let digest: Option<Arc<str>> = drift.digest().map(Into::into);
     let before = store.last(JournalEvent::DriftReported).await?;
     let before = before.and_then(|entry| entry.detail.get("digest")?.as_str().map(Arc::<str>::from));
@@ -35,12 +43,21 @@ pub async fn send(session: &Session, store: &dyn Store, drift: &Drift<'_>, outpu
         });
         return Ok(());
     }
-    let text = webhook::message(&DriftView::new(drift, false));
-    post(&url, &json!({"text": text})).await?;
+    let view = DriftView::new(drift, false);
+    let mut told: Vec<&str> = Vec::new();
+    if let Some(url) = &url {
+        post(url, &json!({"text": webhook::message(&view)})).await?;
+        told.push(host(url));
+    }
+    if let Some(mail) = &mail {
+        let (subject, text) = mail::mail(&view);
+        mail.send(subject, text).await?;
+        told.push(mail.host());
+    }
     let resources = u64::try_from(drift.drifted.len()).unwrap_or(u64::MAX);
     let report = DriftReported { actor: system::actor(), at: system::now(), digest, resources };
     store.note(&Note::DriftReported(report)).await?;
-    output.note(&format!("A message about the drift was sent to {}.", host(&url)));
+    output.note(&format!("A message about the drift was sent to {}.", told.join(" and ")));
     Ok(())
 }
 
@@ -49,14 +66,13 @@ fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-fn webhook_of(session: &Session) -> Result<Url, Failure> {
+fn webhook_of(session: &Session) -> Result<Option<Url>, Failure> {
     let invalid = |message: String| {
         Failure::new(Exit::Error, message).help(
             "set `webhook = \"env:NAME\"` in the table [drift] of tenantry.toml to the URL of an incoming webhook",
         )
     };
-    let reference = session.environment.drift.webhook.as_deref();
-    let reference = reference.ok_or_else(|| invalid("`--notify` needs a webhook, and the estate has none".into()))?;
+    let Some(reference) = session.environment.drift.webhook.as_deref() else { return Ok(None) };
     let found = session.lookup(reference).map_err(|cause| invalid(format!("`webhook` in [drift]: {cause}")))?;
     let text = found.ok_or_else(|| invalid("`webhook` in [drift] must be given as env:NAME or file:PATH".into()))?;
     // What is behind a question mark is part of the password, as the path is.
@@ -66,7 +82,7 @@ fn webhook_of(session: &Session) -> Result<Url, Failure> {
     };
     let mut url = base_url(address).map_err(|cause| invalid(format!("`webhook` in [drift]: {cause}")))?;
     url.set_query(query);
-    Ok(url)
+    Ok(Some(url))
 }
 
 async fn post(url: &Url, message: &serde_json::Value) -> Result<(), Failure> {

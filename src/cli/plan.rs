@@ -1,6 +1,6 @@
 //! `tenantry plan`: what apply would do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tenantry_core::desired::sql_fields;
 use tenantry_core::model::address::Owner;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::value::push_token;
-use tenantry_core::plan::{Narrowing, Plan, json};
+use tenantry_core::plan::{Narrowing, Plan, json, waves};
 use tenantry_render::issues::{self, github, sarif};
 use tenantry_render::plan::view::{PlanView, View};
 use tenantry_render::plan::{html, markdown, text};
@@ -25,7 +25,8 @@ use tenantry_store::OpenMode;
 use tenantry_store::contract::Store;
 
 pub async fn run(global: &Global, command: &arguments::Plan, output: &Output) -> Result<Exit, Failure> {
-    let session = Session::open(global, OpenMode::ReadOnly, output)?;
+    let mut session = Session::open(global, OpenMode::ReadOnly, output)?;
+    session.roll_out(&command.rollout)?;
     if command.rehearse {
         return rehearse::run(global, command, session, output).await;
     }
@@ -153,10 +154,21 @@ pub async fn make_for(
     match outcome.plan {
         Some(plan) => {
             output.diagnostics(&outcome.diagnostics, &session.files);
-            Ok(Plan { narrowed: Some(narrowing).filter(|narrowing| *narrowing != Narrowing::default()), ..plan })
+            let waves = match to_apply {
+                true => waves::divide(&session.environment.rollout, &tiers(session), &plan),
+                false => Vec::new(),
+            };
+            let narrowed = Some(narrowing).filter(|narrowing| *narrowing != Narrowing::default());
+            Ok(Plan { narrowed, waves, ..plan })
         }
         None => Err(Failure::diagnostics(outcome.diagnostics, session.files.clone())),
     }
+}
+
+/// All tenants with their tiers.
+fn tiers(session: &Session) -> BTreeMap<Arc<str>, Arc<str>> {
+    let tenants = session.estate.tenants.iter();
+    tenants.map(|tenant| (tenant.metadata.name.shared(), tenant.spec.tier.shared())).collect()
 }
 
 /// How a plan is shown.

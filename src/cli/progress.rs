@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Output, Stderr};
-use tenantry_core::outcome::Outcome;
+use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_engine::request::{Event, Progress};
 use tenantry_render::outcome;
 use tenantry_render::page::shown;
@@ -15,7 +15,7 @@ use tenantry_render::words;
 fn line(event: &Event<'_>) -> Option<String> {
     match event {
         // How many were not begun is in the report: after Ctrl-C, that is most of them.
-        Event::StepEnded { result: Outcome::Interrupted, .. } => None,
+        Event::StepEnded { result: Outcome::Interrupted | Outcome::Skipped(Skip::EarlierWave { .. }), .. } => None,
         Event::StepEnded { address, action, result } => {
             Some(format!("{address}: {}", outcome::sentence(*action, result)))
         }
@@ -28,6 +28,13 @@ fn line(event: &Event<'_>) -> Option<String> {
             let after = std::time::Duration::from_millis(*after_milliseconds);
             Some(format!("target {target}: trying again in {:.1} s: {reason}", after.as_secs_f64()))
         }
+        Event::WaveBegun { wave, of, tenants } => {
+            Some(format!("wave {wave} of {of}: {}", words::count(*tenants, "tenant")))
+        }
+        Event::WaveStopped { wave, undone, held } => Some(format!(
+            "wave {wave} stopped at {undone}, which is not done or not verified; {} not begun",
+            words::is_are(*held, "wave")
+        )),
         // The report has it.
         Event::Noticed { .. } => None,
         Event::RunBegun { .. } | Event::StepBegun { .. } | Event::RunEnded { .. } => None,
@@ -54,6 +61,7 @@ impl Progress for Plain {
     fn event(&self, event: &Event<'_>) {
         let went_well = match event {
             Event::StepEnded { result, .. } => result.is_done(),
+            Event::WaveStopped { .. } => false,
             _ => true,
         };
         if let Some(line) = line(event).filter(|_| !(self.quiet && went_well)) {
@@ -90,7 +98,12 @@ impl Progress for Live {
                     self.bar.suspend(|| Stderr::line(&line));
                 }
             }
-            Event::Retrying { .. } | Event::Waiting { .. } => {
+            Event::WaveStopped { .. } => {
+                if let Some(line) = line(event) {
+                    self.bar.suspend(|| Stderr::line(&line));
+                }
+            }
+            Event::Retrying { .. } | Event::Waiting { .. } | Event::WaveBegun { .. } => {
                 if let Some(line) = line(event) {
                     self.bar.set_message(shown(&line));
                 }

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io;
 
 use tenantry_core::model::address::{Address, Owner};
-use tenantry_core::outcome::Outcome;
+use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::{Action, Plan};
-use tenantry_engine::outcome::Report;
+use tenantry_engine::outcome::{Report, Stopped};
 use tenantry_render::outcome;
 use tenantry_render::page::Page;
+use tenantry_render::plan::view;
 use tenantry_render::style::Label;
 use tenantry_render::words;
 
@@ -20,7 +21,8 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
     }
     for (owner, outcomes) in &owners {
         let done = outcomes.iter().filter(|(_, _, outcome)| outcome.is_done()).count();
-        let is_unbegun = |outcome: &Outcome| matches!(outcome, Outcome::Interrupted);
+        let is_unbegun =
+            |outcome: &Outcome| matches!(outcome, Outcome::Interrupted | Outcome::Skipped(Skip::EarlierWave { .. }));
         let is_calm = outcomes.iter().all(|(_, _, outcome)| outcome.is_settled() || is_unbegun(outcome));
         let notices = |address: &Address| report.notices.get(address).into_iter().flatten();
         // Of what went as it should only that is told of which there is something to say, and what was not begun is counted.
@@ -51,6 +53,17 @@ pub fn write(out: &mut Page<'_>, report: &Report, plan: &Plan) -> io::Result<()>
         if has_details {
             writeln!(out)?;
         }
+    }
+    if let Some(Stopped { wave, undone }) = &report.stopped {
+        let text = format!("Wave {wave} stopped at {undone}, which is not done or not verified.");
+        let held = plan.waves.iter().enumerate().skip(*wave);
+        let held: Vec<String> = held.map(|(at, wave)| format!("{} ({})", at + 1, view::wave(&wave.of))).collect();
+        writeln!(
+            out,
+            "{} Not begun: wave {}. The next apply goes on with it.",
+            Label::Error.paint(text),
+            held.join(", wave ")
+        )?;
     }
     let done = report.outcomes.values().filter(|(_, outcome)| outcome.is_done()).count();
     let not_done = report.outcomes.len() - done;

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::arguments::{self, Global};
+use super::clipboard::Clipboard;
 use super::error::{Exit, Failure};
 use super::list::table;
 use super::output::{self, Output, Stderr};
@@ -24,6 +25,7 @@ pub async fn run(global: &Global, command: &arguments::Secret, output: &Output) 
         arguments::Secret::Show { secret, secret_version, to_pipe } => {
             show(global, secret, *secret_version, *to_pipe, output).await
         }
+        arguments::Secret::Copy { secret, secret_version } => copy(global, secret, *secret_version, output).await,
     }
 }
 
@@ -66,9 +68,28 @@ async fn show(
     let text = value.expose_secret();
     match (to, output.is_json()) {
         (_, true) => output.json(&json!({"secret": reference, "value": text}))?,
-        (ShownTo::Terminal, false) => output.data(|out| writeln!(out, "{text}"))?,
+        (ShownTo::Terminal | ShownTo::Clipboard, false) => output.data(|out| writeln!(out, "{text}"))?,
         (ShownTo::Pipe, false) => output.bytes(text.as_bytes())?,
     }
+    Ok(Exit::Done)
+}
+
+async fn copy(global: &Global, subject: &str, version: Option<u32>, output: &Output) -> Result<Exit, Failure> {
+    let mut clipboard = Clipboard::open()?;
+    let session = Session::open(global, OpenMode::ReadWrite, output)?;
+    let secrets = session.secrets()?;
+    let reference = find(&secrets.list().await?, subject, version)?;
+    let only = std::slice::from_ref(&reference);
+    let value = reveal(&session, &*secrets, only, ShownTo::Clipboard).await?.remove(&reference);
+    let Some(value) = value else { return Err(unknown(subject, &[])) };
+    clipboard.put(value.expose_secret())?;
+    if output.is_json() {
+        output.json(&json!({"secret": reference, "to": ShownTo::Clipboard}))?;
+    }
+    let SecretReference { owner, name, version } = &reference;
+    output.note(&format!(
+        "{owner}/{name}, version {version}, was sent to the clipboard of this terminal. Terminals do not confirm it; if nothing can be pasted, this one does not allow programs to set its clipboard."
+    ));
     Ok(Exit::Done)
 }
 
@@ -80,8 +101,10 @@ pub async fn reveal(
     references: &[SecretReference],
     to: ShownTo,
 ) -> Result<BTreeMap<SecretReference, SecretString>, Failure> {
-    if to == ShownTo::Terminal {
-        confirm(references)?;
+    match to {
+        ShownTo::Terminal => confirm(references, "shown here", "show")?,
+        ShownTo::Clipboard => confirm(references, "copied to the clipboard of this terminal", "copy")?,
+        ShownTo::Pipe => {}
     }
     let values = secrets.get(references).await?;
     let store = session.store().await?;
@@ -135,7 +158,8 @@ fn unknown(subject: &str, all: &[SecretReference]) -> Failure {
     Failure::unknown(format!("there is no secret `{subject}`"), subject, names.iter().map(String::as_str), otherwise)
 }
 
-fn confirm(references: &[SecretReference]) -> Result<(), Failure> {
+/// Asks whether to do with the values what `done` and `verb` say.
+fn confirm(references: &[SecretReference], done: &str, verb: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Exit::Usage, "there is no terminal to ask; nothing was shown"));
     }
@@ -145,7 +169,7 @@ fn confirm(references: &[SecretReference]) -> Result<(), Failure> {
         references.iter().map(named).collect::<Vec<_>>().join("; "),
         if references.len() == 1 { "it" } else { "them" },
     );
-    Stderr::line(&format!("{names}, will be shown here. Type `yes` to show {it}:"));
+    Stderr::line(&format!("{names}, will be {done}. Type `yes` to {verb} {it}:"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading the answer", &error))?;
     match answer.trim() {

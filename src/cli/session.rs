@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::arguments::{Global, Selection};
+use super::arguments::{Global, Rollout, Selection};
 use super::error::{Exit, Failure};
 use super::output::Output;
 #[cfg(all(feature = "test-hooks", debug_assertions))]
@@ -15,6 +15,7 @@ use super::system;
 use tenantry_core::diagnostics::SourceFiles;
 use tenantry_core::lifecycle::{TenantRecords, Times};
 use tenantry_core::model::address::Owner;
+use tenantry_core::model::config::WaveTable;
 use tenantry_core::model::document::Estate;
 use tenantry_core::model::kind::Catalogue;
 use tenantry_core::model::names::Name;
@@ -162,6 +163,46 @@ impl Session {
         folder.clone_into(&mut self.state);
         self.rehearsal = true;
         self.mode = OpenMode::ReadWrite;
+    }
+
+    /// Chooses the waves that tenants are changed in.
+    ///
+    /// # Errors
+    /// If waves are asked for and there are none, or one of them is not understood.
+    pub fn roll_out(&mut self, rollout: &Rollout) -> Result<(), Failure> {
+        let Rollout { waves, no_waves } = rollout;
+        if *no_waves {
+            self.environment.rollout.clear();
+        }
+        match waves.as_deref() {
+            None => return Ok(()),
+            Some("") if self.environment.rollout.is_empty() => {
+                return Err(Failure::new(Exit::Usage, "tenantry.toml has no rollout")
+                    .help("add `rollout` to tenantry.toml, or name the waves: `--waves=tier:free,5%,rest`"));
+            }
+            Some("") => return Ok(()),
+            Some(text) => self.environment.rollout = self.waves(text)?,
+        }
+        Ok(())
+    }
+
+    fn waves(&self, text: &str) -> Result<Vec<WaveTable>, Failure> {
+        let wave = |text: &str| match text.split_once(':') {
+            Some(("tier", tier)) => {
+                let known = || self.estate.tiers.iter().map(|tier| &tier.metadata.name);
+                let found = known().find(|name| name.as_str() == tier);
+                found.map(|name| WaveTable::Tier(name.clone())).ok_or_else(|| {
+                    let message = format!("there is no tier `{tier}`");
+                    let help = "`tenantry list` shows the tiers of the tenants";
+                    Failure::unknown(message, tier, known().map(Name::as_str), help)
+                })
+            }
+            None if text == "rest" => Ok(WaveTable::Rest(true)),
+            None if WaveTable::percent(text).is_some() => Ok(WaveTable::Tenants(text.into())),
+            _ => Err(Failure::new(Exit::Usage, format!("`{text}` is not a wave"))
+                .help("write `tier:NAME`, a share of the tenants such as `5%`, or `rest`")),
+        };
+        text.split(',').map(|text| wave(text.trim())).collect()
     }
 
     /// Opens everything for writing from now on.

@@ -25,6 +25,7 @@ use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words;
 use tenantry_store::OpenMode;
+use tenantry_store::contract::RecordForgotten;
 
 pub async fn run(global: &Global, command: &arguments::Show, output: &Output) -> Result<Exit, Failure> {
     let subject = command.subject.as_str();
@@ -65,6 +66,18 @@ pub async fn run(global: &Global, command: &arguments::Show, output: &Output) ->
             "protected": desired.protect,
         });
         output.json(&json)?;
+        return Ok(Exit::Done);
+    }
+    let forgotten = if subject.contains('/') { store.forgotten().await? } else { Vec::new() };
+    if let Some(forgotten) = forgotten.iter().find(|forgotten| forgotten.address.to_string() == subject) {
+        let RecordForgotten { actor, address, at, identity, kind, target } = forgotten;
+        output.json(&json!({
+            "address": address,
+            "kind": kind,
+            "target": target,
+            "identity": identity,
+            "forgotten": {"at": at, "actor": actor},
+        }))?;
         return Ok(Exit::Done);
     }
     let mut ignored = Vec::new();

@@ -114,6 +114,13 @@ pub enum Skip {
     NotBilled { undone: Address },
     /// What its tenant is billed by was not ended or changed, and nothing is taken away that is still billed.
     StillBilled { bill: Address },
+    /// Its tenant is in a later wave of the rollout, and an earlier one did not come to its end.
+    EarlierWave {
+        /// The number of the earlier wave, counted from 1.
+        wave: usize,
+        /// What is not done there, or not verified.
+        undone: Address,
+    },
     /// It was in one transaction with something that failed.
     SameTransaction { failed: Address },
 }

@@ -5,7 +5,8 @@
 //! it begins, and one that is seen for the first time is remembered. Records move to the addresses that want their resources.
 //! Secrets that are missing are generated and stored. Then the estate's own resources are written, the tiers', and the tenants'
 //! side by side; deletions afterwards, in the opposite order. Everything that was written is observed again, until it is ready
-//! or a time limit is over. Then tenants enter their phases.
+//! or a time limit is over. Then tenants enter their phases. In a rollout the tenants of a wave are observed before those of the
+//! next are written, and only if all is well does the next begin.
 //!
 //! Guaranteed: every write is journalled before it begins; a failure stops its dependents within the tenant and nothing else;
 //! after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if the store
@@ -19,17 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use super::fresh::{Fresh, Ready};
-use super::outcome::{Outcomes, Report};
+use super::outcome::{Outcomes, Report, Stopped};
 use super::records;
 use super::request::{Event, Request};
-use super::run::Run;
+use super::run::{Run, Stages};
 use super::secrets::{EarlierOwners, SecretValues};
 use super::systems;
 use super::targets::Targets;
 use super::verify::{Verified, verify};
 use tenantry_core::diff::{Difference, Update};
 use tenantry_core::model::address::Address;
-use tenantry_core::model::resource::Present;
+use tenantry_core::model::resource::{Inventory, Present};
 use tenantry_core::model::time;
 use tenantry_core::outcome::{Outcome, Stale};
 use tenantry_core::plan::{Action, Cause, Change, FieldChange, Granted, Plan, Reason, Work, json};
@@ -77,7 +78,10 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
                 false => fresh.judge(change),
             };
             match judged {
-                Ok(judged) => ready.push(judged),
+                Ok(mut judged) => {
+                    fresh.mark(&mut judged);
+                    ready.push(judged);
+                }
                 Err(outcome) => {
                     outcomes.insert(change.address.clone(), (change.action(), outcome));
                 }
@@ -88,31 +92,17 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         // What was observed is looked at no more, and a large estate has a lot of it.
         let Fresh { inventory, .. } = fresh;
         // Outlives the run, which writes it last.
-        let again: OnceLock<Vec<Change>> = OnceLock::new();
+        let again: Vec<OnceLock<Vec<Change>>> =
+            std::iter::repeat_with(OnceLock::new).take(plan.waves.len() + 1).collect();
         let mut writing = Run::new(request, run, &tokens, values, &inventory, outcomes, lost.clone());
-        writing.write_all(ready).await;
+        let stages = writing.stages(ready);
+        let stopped = roll_out(request, &writing, &stages, &inventory, &again).await?;
         let (outcomes, notices) = (writing.take_outcomes(), writing.take_notices());
-        let mut report = Report { run, outcomes, notices, interrupted: cancel.is_cancelled() };
+        let mut report = Report { run, outcomes, notices, interrupted: cancel.is_cancelled(), stopped };
         if writing.store_failure().is_none() {
-            let Verified { renamed, unlike } = verify(request, &inventory, None, &mut report.outcomes).await?;
-            if !unlike.is_empty() && !cancel.is_cancelled() {
-                let (changes, seen): (Vec<Change>, Vec<Present>) = unlike.into_iter().map(brought_to_wish).unzip();
-                let changes = again.get_or_init(|| changes);
-                let ready = changes.iter().zip(seen);
-                let ready = ready.map(|(change, present)| Ready {
-                    change,
-                    present: Some(present),
-                    replaced: None,
-                    only_record: false,
-                });
-                writing.write_again(ready.collect()).await;
-                report.notices.extend(writing.take_notices());
-                let written: HashSet<&Address> = changes.iter().map(|change| &change.address).collect();
-                for (address, (_, outcome)) in writing.take_outcomes() {
-                    report.outcomes.insert(address, (Action::Create, outcome));
-                }
-                verify(request, &inventory, Some(&written), &mut report.outcomes).await?;
-            }
+            let last = &again[plan.waves.len()];
+            let renamed = settle(request, &writing, &inventory, None, last, &mut report.outcomes).await?;
+            report.notices.extend(writing.take_notices());
             writing.close(&report.outcomes, &renamed).await;
             writing.enter_phases(&report.outcomes).await;
         }
@@ -133,6 +123,78 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let report = result?;
     released?;
     Ok(report)
+}
+
+/// Writes everything, and the tenants wave by wave. Each wave but the last is verified before the next begins. Returns where the
+/// rollout stopped, if it did.
+async fn roll_out<'a>(
+    request: &'a Request<'a>,
+    writing: &Run<'a>,
+    stages: &Stages<'a>,
+    inventory: &Inventory,
+    again: &'a [OnceLock<Vec<Change>>],
+) -> Result<Option<Stopped>, EngineError> {
+    let Request { plan, cancel, progress, .. } = request;
+    let waves = &plan.waves;
+    let mut stopped: Option<Stopped> = None;
+    writing.write_shared(stages).await;
+    for (at, parts) in stages.waves.iter().enumerate() {
+        let Some(wave) = waves.get(at) else {
+            writing.write_tenants(parts).await;
+            continue;
+        };
+        if let Some(stopped) = &stopped {
+            writing.hold(wave, stopped);
+            continue;
+        }
+        let number = at + 1;
+        progress.event(&Event::WaveBegun { wave: number, of: waves.len(), tenants: wave.tenants.len() });
+        writing.write_tenants(parts).await;
+        // An interrupted run says of everything else that it was interrupted.
+        if number == waves.len() || cancel.is_cancelled() || writing.store_failure().is_some() {
+            continue;
+        }
+        let is_in = |address: &Address| address.owner.tenant().is_some_and(|tenant| wave.tenants.contains(tenant));
+        let addresses = plan.changes.iter().map(|change| &change.address);
+        let written: HashSet<&Address> = addresses.filter(|address| is_in(address)).collect();
+        let mut outcomes = writing.take_outcomes();
+        settle(request, writing, inventory, Some(&written), &again[at], &mut outcomes).await?;
+        writing.put_outcomes(outcomes);
+        if let Some(undone) = writing.undone_in(wave).filter(|_| !cancel.is_cancelled()) {
+            progress.event(&Event::WaveStopped { wave: number, undone: &undone, held: waves.len() - number });
+            stopped = Some(Stopped { wave: number, undone });
+        }
+    }
+    writing.end_shared(stages).await;
+    Ok(stopped)
+}
+
+/// Verifies what was written, and writes once more what its target has made otherwise than it was asked for. Returns the
+/// addresses of resources whose name changed and whose old one is gone.
+async fn settle<'a>(
+    request: &Request<'a>,
+    writing: &Run<'a>,
+    inventory: &Inventory,
+    only: Option<&HashSet<&Address>>,
+    again: &'a OnceLock<Vec<Change>>,
+    outcomes: &mut Outcomes,
+) -> Result<HashSet<&'a Address>, EngineError> {
+    let Verified { renamed, unlike } = verify(request, inventory, only, outcomes).await?;
+    if unlike.is_empty() || request.cancel.is_cancelled() {
+        return Ok(renamed);
+    }
+    let (changes, seen): (Vec<Change>, Vec<Present>) = unlike.into_iter().map(brought_to_wish).unzip();
+    let changes = again.get_or_init(|| changes);
+    let ready = changes.iter().zip(seen);
+    let ready =
+        ready.map(|(change, present)| Ready { change, present: Some(present), replaced: None, only_record: false });
+    writing.write_again(ready.collect()).await;
+    let written: HashSet<&Address> = changes.iter().map(|change| &change.address).collect();
+    for (address, (_, outcome)) in writing.take_outcomes() {
+        outcomes.insert(address, (Action::Create, outcome));
+    }
+    verify(request, inventory, Some(&written), outcomes).await?;
+    Ok(renamed)
 }
 
 /// The change that brings a new resource to what is wanted, where the target has made it with more, and what was seen of it.

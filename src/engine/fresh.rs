@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::EngineError;
+use super::forgotten::{self, Forgotten};
 use super::observe::{Seen, accepted, by_address, observe};
 use super::plan::{begun, unfinished};
 use super::targets::Targets;
@@ -38,6 +39,8 @@ pub struct Fresh {
     pub scope: Arc<str>,
     pub catalogue: Arc<Catalogue>,
     pub observed: Observations,
+    /// The marks that forgotten resources still carry.
+    pub forgotten: Forgotten,
     /// Which systems the targets are.
     pub systems: Systems,
     pub inventory: Inventory,
@@ -65,8 +68,10 @@ impl Fresh {
             return Err(EngineError::OtherSystem(other));
         }
         systems.distrust(&mut observed);
+        let scope = targets.environment.scope();
+        let forgotten = forgotten::unmark(store, &scope, &inventory, &begun, &mut observed).await?;
         let catalogue = targets.catalogue.clone();
-        Ok(Self { scope: targets.environment.scope(), catalogue, observed, systems, inventory, begun, desired })
+        Ok(Self { scope, catalogue, observed, forgotten, systems, inventory, begun, desired })
     }
 
     pub fn observed(&self, change: &Change, identity: &str) -> Observed {
@@ -75,6 +80,16 @@ impl Fresh {
         match of_kind {
             Some((_, observation)) => observation.get(identity),
             None => Observed::Unknown(Unknown::NotAsked),
+        }
+    }
+
+    /// Gives the mark back to what a change adopts, if it was forgotten: whoever writes it is told what it carries.
+    pub fn mark(&self, ready: &mut Ready<'_>) {
+        let Ready { change, present: Some(present), .. } = ready else { return };
+        let Some(identity) = change.work.identity() else { return };
+        if present.mark.is_none() {
+            let place = (change.target.clone(), change.kind.clone(), identity.clone());
+            present.mark = self.forgotten.get(&place).cloned();
         }
     }
 

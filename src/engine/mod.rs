@@ -1,6 +1,8 @@
 //! The room that combines the others: observe, plan, apply, verify.
 
 pub mod apply;
+pub mod forget;
+mod forgotten;
 mod fresh;
 pub mod observe;
 pub mod outcome;

@@ -19,13 +19,24 @@ pub struct Report {
     pub outcomes: Outcomes,
     pub notices: Notices,
     pub interrupted: bool,
+    /// Where the rollout stopped; `None` if it did not.
+    pub stopped: Option<Stopped>,
+}
+
+/// A wave that did not come to its end, so that those after it did not begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its number, counted from 1.
+    pub wave: usize,
+    /// What is not done there, or not verified.
+    pub undone: Address,
 }
 
 impl Report {
     pub fn outcome(&self) -> RunOutcome {
         if self.interrupted {
             RunOutcome::Interrupted
-        } else if self.outcomes.values().all(|(_, outcome)| outcome.is_done()) {
+        } else if self.stopped.is_none() && self.outcomes.values().all(|(_, outcome)| outcome.is_done()) {
             RunOutcome::Done
         } else if !self.outcomes.values().any(|(_, outcome)| outcome.has_effect()) {
             RunOutcome::Failed

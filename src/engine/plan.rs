@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::EngineError;
+use super::forgotten;
 use super::observe::{self, Seen, accepted, by_address, observe};
 use super::secrets::{self, EarlierOwners, SecretValues};
 use super::targets::Targets;
@@ -319,6 +320,7 @@ async fn make(request: &Request<'_>, to_apply: bool) -> Result<Outcome, EngineEr
         let Seen { mut observed, told } = observe(targets, all(), inventory.values().chain(&unfinished)).await;
         let systems = Systems::new(told, &accepted);
         systems.distrust(&mut observed);
+        forgotten::unmark(*store, &targets.environment.scope(), &inventory, &begun, &mut observed).await?;
         // Read after the targets: whatever a run at the same time has written was in the secret store before.
         let specs = || all().map(|desired| desired.spec.fields());
         let (mut hashes, mut missing) = (HashMap::new(), BTreeSet::new());

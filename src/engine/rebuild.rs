@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use super::apply::heartbeat;
+use super::forgotten;
 use super::observe::{Seen, accepted, by_address, observe};
 use super::plan::{Known, begun, earlier_owners, expand, outputs_of};
 use super::secrets::{self, SecretValues};
@@ -103,6 +104,7 @@ pub async fn look(request: &Request<'_>) -> Result<Outcome, EngineError> {
         let Seen { mut observed, told } = observe(targets, all(), inventory.values()).await;
         let systems = Systems::new(told, &accepted);
         systems.distrust(&mut observed);
+        forgotten::unmark(*store, &scope, &inventory, &begun, &mut observed).await?;
         let values = SecretValues::read(*secrets, all().map(|desired| desired.spec.fields()), &earlier).await?;
         let secret_hashes = secrets::hashes(&values, all().map(|desired| (&desired.address, desired.spec.fields())));
         let rebuilt = rebuild(&Inputs {

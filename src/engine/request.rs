@@ -47,6 +47,22 @@ pub enum Event<'a> {
         changes: usize,
         simulated: bool,
     },
+    /// The tenants of a wave of the rollout are changed now.
+    WaveBegun {
+        /// Counted from 1.
+        wave: usize,
+        /// How many waves there are.
+        of: usize,
+        tenants: usize,
+    },
+    /// A wave did not come to its end, so that those after it do not begin.
+    WaveStopped {
+        wave: usize,
+        /// What is not done, or not verified.
+        undone: &'a Address,
+        /// How many waves do not begin.
+        held: usize,
+    },
     StepBegun {
         address: &'a Address,
         action: Action,

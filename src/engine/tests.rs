@@ -129,6 +129,7 @@ fn fresh(change: &Change, observed: Observed, generation: Option<u64>) -> Fresh 
     Fresh {
         scope: "shop".into(),
         observed: BTreeMap::from([(("main".into(), KIND), observation)]),
+        forgotten: HashMap::new(),
         systems: Systems::default(),
         inventory: applied.into_iter().map(|applied| (applied.address.clone(), applied)).collect(),
         begun: HashMap::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::EngineError;
+use super::forgotten::Forgotten;
 use super::fresh::{Fresh, desired_of};
 use super::observe::{by_address, observe_in};
 use super::outcome::Outcomes;
@@ -140,6 +141,8 @@ async fn look(request: &Request<'_>, before: &Inventory, changes: &[&Change]) ->
         scope: targets.environment.scope(),
         catalogue: targets.catalogue.clone(),
         observed,
+        // What was written carries its mark by now.
+        forgotten: Forgotten::new(),
         systems: Systems::default(),
         inventory,
         // Of what was deleted or has another name: its step ends once that is seen.

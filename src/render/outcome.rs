@@ -69,6 +69,9 @@ fn skip(cause: &Skip) -> String {
         Skip::StillBilled { bill } => {
             format!("its tenant is billed by {bill}, which was not done, and a tenant keeps what it is billed for")
         }
+        Skip::EarlierWave { wave, undone } => {
+            format!("wave {wave} of the rollout stopped at {undone}, which is not done or not verified")
+        }
         Skip::SameTransaction { failed } => format!("{failed} failed, and both are in one transaction"),
     }
 }

@@ -148,6 +148,16 @@ pub trait Store: Send + Sync {
     /// [`StoreError::LeaseLost`] if the token is not the lock's current one; nothing is journalled then.
     async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError>;
 
+    /// Journals resources that are no longer managed and removes their records, all in one transaction. Open steps at their
+    /// addresses are closed.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the token is not the lock's current one; nothing is journalled then.
+    async fn forget(&self, fence: &Fence, forgotten: &[RecordForgotten]) -> Result<(), StoreError>;
+
+    /// Everything that was ever forgotten, newest first. What is managed again since is among it.
+    async fn forgotten(&self) -> Result<Vec<RecordForgotten>, StoreError>;
+
     /// Journals that a tenant has reached a phase.
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError>;
 
@@ -253,6 +263,8 @@ pub struct SecretShown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ShownTo {
+    /// The clipboard of a terminal.
+    Clipboard,
     Terminal,
     /// A pipe or a file.
     Pipe,
@@ -373,6 +385,20 @@ pub struct RecordMoved {
     pub from: Address,
     /// Whether that address has no record any more, because no other one moves there.
     pub vacates: bool,
+}
+
+/// A resource that is left as it is in its target and no longer managed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordForgotten {
+    /// Who asked for it: user@host.
+    pub actor: Arc<str>,
+    /// The address that it had.
+    pub address: Address,
+    pub at: Timestamp,
+    pub identity: Identity,
+    pub kind: Arc<str>,
+    pub target: TargetName,
 }
 
 /// A tenant's phase and tier, as applied. The phase may be the one that it was in before.
@@ -522,6 +548,8 @@ pub enum JournalEvent {
     RunEnded,
     /// The record of a resource moved to the address that wants it.
     RecordMoved,
+    /// A resource is no longer managed; it was left as it is.
+    Forgotten,
     /// A lock was taken away from its holder.
     Unlocked,
     /// A target is another system than before, or is seen for the first time.
@@ -544,6 +572,7 @@ impl JournalEvent {
             Self::PhaseEntered => "phaseEntered",
             Self::RunEnded => "runEnded",
             Self::RecordMoved => "recordMoved",
+            Self::Forgotten => "forgotten",
             Self::Unlocked => "unlocked",
             Self::TargetAccepted => "targetAccepted",
             Self::DriftReported => "driftReported",
@@ -590,7 +619,7 @@ pub struct RunRecord {
     pub approvals: Vec<Arc<str>>,
     /// The number of owners of which something was written.
     pub owners: u64,
-    /// The number of steps that ended, well or not.
+    /// The number of steps that ended, well or not, and of records that were forgotten.
     pub steps: u64,
 }
 

@@ -17,8 +17,8 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::Records;
 use crate::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    PhaseTransition, RecordForgotten, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded,
+    Store, StoreError, TargetAccepted, Unlock,
 };
 
 /// Passes everything on until the chosen point.
@@ -136,6 +136,17 @@ impl Store for Halting {
         let result = self.store.move_records(fence, moved).await;
         self.point().await;
         result
+    }
+
+    async fn forget(&self, fence: &Fence, forgotten: &[RecordForgotten]) -> Result<(), StoreError> {
+        self.point().await;
+        let result = self.store.forget(fence, forgotten).await;
+        self.point().await;
+        result
+    }
+
+    async fn forgotten(&self) -> Result<Vec<RecordForgotten>, StoreError> {
+        self.store.forgotten().await
     }
 
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {

@@ -16,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use tenantry_core::model::address::Owner;
 
-use crate::changes::{Effect, Kept};
+use crate::changes::{Effect, Kept, Outcome};
 use crate::contract::{
-    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, Note, PhaseTransition, RecordMoved, RunBegun,
-    RunId, RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
+    Fence, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, Note, PhaseTransition, RecordForgotten,
+    RecordMoved, RunBegun, RunId, RunOutcome, StepBegun, StepEnded, StoreError, TargetAccepted,
 };
 use crate::rows::Cell;
 
@@ -187,6 +187,19 @@ pub fn record_moved(fence: &Fence, moved: &RecordMoved) -> Result<Draft, serde_j
         owner: Some(applied.address.owner.clone()),
         detail: canonical(moved)?,
         effect: Some(Effect::Moved { vacated: vacates.then(|| from.to_string()), kept: Box::new(Kept::new(applied)?) }),
+    })
+}
+
+/// What a resource that is no longer managed leaves in the journal.
+pub fn record_forgotten(fence: &Fence, forgotten: &RecordForgotten) -> Result<Draft, serde_json::Error> {
+    let RecordForgotten { actor: _, address, at, identity: _, kind: _, target: _ } = forgotten;
+    Ok(Draft {
+        run: Some(fence.run),
+        at: *at,
+        event: JournalEvent::Forgotten,
+        owner: Some(address.owner.clone()),
+        detail: canonical(forgotten)?,
+        effect: Some(Effect::Ended { address: address.to_string(), outcome: Outcome::Forget }),
     })
 }
 

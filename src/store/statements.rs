@@ -106,7 +106,7 @@ pub const HISTORY_OF_EVENT: &str = "SELECT sequence, run, at, event, owner, deta
 pub const ENDS_OF_RUNS: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 AND event = 'runEnded' AND run >= $2";
 pub const SIZES_OF_RUNS: &str = "SELECT run, count(*), count(DISTINCT owner) FROM journal \
-     WHERE scope = $1 AND event = 'stepEnded' AND run >= $2 GROUP BY run";
+     WHERE scope = $1 AND event IN ('stepEnded', 'forgotten') AND run >= $2 GROUP BY run";
 pub const HISTORY_OF_RUN: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \
      WHERE scope = $1 AND run = $3 ORDER BY sequence DESC LIMIT $2";
 pub const HISTORY_OF_RUN_AND_OWNER: &str = "SELECT sequence, run, at, event, owner, detail, hash FROM journal \

@@ -18,8 +18,8 @@ use tenantry_core::model::resource::{Applied, TargetName};
 use crate::connection::{Link, NO_SCOPE, Parameter, Purpose, Row, Target, Work};
 use crate::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    PhaseTransition, RecordForgotten, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded,
+    Store, StoreError, TargetAccepted, Unlock,
 };
 use crate::journal::{self, Draft, Line, Tip, number};
 use crate::records::{self, JOURNAL_ROWS, Records, line};
@@ -266,6 +266,21 @@ impl<D> Store for SqlStore<D> {
 
     async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError> {
         self.append(Some(fence), moved.iter().map(|moved| journal::record_moved(fence, moved))).await
+    }
+
+    async fn forget(&self, fence: &Fence, forgotten: &[RecordForgotten]) -> Result<(), StoreError> {
+        self.append(Some(fence), forgotten.iter().map(|forgotten| journal::record_forgotten(fence, forgotten))).await
+    }
+
+    async fn forgotten(&self) -> Result<Vec<RecordForgotten>, StoreError> {
+        let attempted = "reading what was forgotten";
+        let read = async |work: &mut Work<'_>| {
+            let event = Parameter::Text(JournalEvent::Forgotten.as_str().to_owned());
+            work.fetch(attempted, statements::HISTORY_OF_EVENT, [work.scope(), i64::MAX.into(), event], line).await
+        };
+        let lines = self.read(read).await?;
+        let forgotten = |line: Line| serde_json::from_str(&line.detail).map_err(|error| self.failed(attempted, error));
+        lines.into_iter().map(forgotten).collect()
     }
 
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {

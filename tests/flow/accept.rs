@@ -5,6 +5,8 @@ use std::fs;
 use crate::command::{change_world, files};
 use crate::review::Estate;
 
+use super::Flow;
+
 /// Four rows as they were changed by hand, each of which the repository has in another way.
 async fn drifted(sql: &str) -> Estate {
     let estate = Estate::new();
@@ -129,4 +131,30 @@ async fn several_documents_of_one_file_are_edited_at_once() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let edited = both.replace("displayName: \"ant\"", "displayName: \"A longer title\"").replace("\"bee\"", "\"B\"");
     assert_eq!(fs::read_to_string(estate.path().join("tenants/both.yaml")).expect("the file is there"), edited);
+}
+
+#[tokio::test]
+async fn what_is_accepted_on_a_branch_is_a_commit_there_and_leaves_the_work_tree() {
+    let flow = Flow::new();
+    flow.estate.apply();
+    change_world(flow.path(), &row("dog", "users", "175")).await;
+    let before = files(&flow.path().join("tenants"));
+    flow.run(&["drift", "--branch", "drift/dog"]).fails(64, "`--branch` and `--commit` are for what `--accept` writes");
+    let out = flow.run(&["drift", "--accept", "dog/row", "--branch", "drift/dog"]).ok();
+    assert!(out.starts_with("tenants/dog.yaml\naccepted: dog/row.columns.users\ncommitted as "), "{out}");
+    assert!(out.ends_with(" on the branch drift/dog\n"), "{out}");
+    assert_eq!(files(&flow.path().join("tenants")), before);
+    assert_eq!(flow.status(), []);
+    assert!(flow.read_at("drift/dog", "tenants/dog.yaml").contains("    users: 175   # negotiated\n"));
+    assert_eq!(flow.changed_lines("drift/dog"), (1, 1));
+    let message = flow.tip("drift/dog").message().expect("text").to_owned();
+    assert_eq!(message, "Accept what was changed outside\n\n- dog/row.columns.users\n");
+    // Read from the branch, it is accepted there already.
+    flow.run(&["drift", "--accept", "dog/row", "--branch", "main"]).fails(1, "the branch `main` is checked out");
+    let json = flow.run(&["drift", "--accept", "dog/row", "--commit", "--format", "json"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["branch"], "main", "{json}");
+    assert!(flow.read("tenants/dog.yaml").contains("users: 175"));
+    assert_eq!(flow.status(), []);
+    assert_eq!(flow.run(&["drift"]).exit, 0);
 }

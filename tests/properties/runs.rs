@@ -16,8 +16,8 @@ use tenantry_engine::EngineError;
 use tenantry_sandbox::faults::{Fault, Faults, NoFaults, Operation};
 use tenantry_store::contract::{
     Fence, FencingToken, HistoryQuery, JournalEntry, JournalEvent, JournalHead, KnownTarget, Lock, LockRequest, Note,
-    PhaseTransition, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded, Store,
-    StoreError, TargetAccepted, Unlock,
+    PhaseTransition, RecordForgotten, RecordMoved, RunBegun, RunId, RunOutcome, RunRecord, Scope, StepBegun, StepEnded,
+    Store, StoreError, TargetAccepted, Unlock,
 };
 use tenantry_store::{OpenMode, Records};
 use tokio::sync::Semaphore;
@@ -161,6 +161,14 @@ impl Store for Watched {
 
     async fn move_records(&self, fence: &Fence, moved: &[RecordMoved]) -> Result<(), StoreError> {
         self.store.move_records(fence, moved).await
+    }
+
+    async fn forget(&self, fence: &Fence, forgotten: &[RecordForgotten]) -> Result<(), StoreError> {
+        self.store.forget(fence, forgotten).await
+    }
+
+    async fn forgotten(&self) -> Result<Vec<RecordForgotten>, StoreError> {
+        self.store.forgotten().await
     }
 
     async fn enter_phase(&self, fence: &Fence, transition: &PhaseTransition) -> Result<(), StoreError> {

@@ -196,12 +196,14 @@ pub enum Command {
     Output(Outputs),
     /// Evaluate expressions on a tenant, as its blueprints could have them: arguments, or lines of stdin.
     Console(Console),
+    /// Stop managing resources that the repository no longer asks for, and leave them as they are.
+    Forget(Forget),
     /// Remove the locks of a run that died.
     Unlock(Unlock),
     /// Export the store's records of an environment to a file, or import them from one.
     #[command(subcommand)]
     Store(Store),
-    /// List secrets, or show the value of one.
+    /// List secrets, show the value of one, or copy it to the clipboard.
     #[command(subcommand)]
     Secret(Secret),
     /// Accept the system that a target is now.
@@ -239,10 +241,23 @@ pub struct Selection {
     pub tier: Option<String>,
 }
 
+/// The waves that tenants are changed in.
+#[derive(Debug, Default, Args)]
+pub struct Rollout {
+    /// Change tenants wave by wave: by the `rollout` of tenantry.toml, or by these waves, such as `--waves=tier:free,5%,rest`.
+    #[arg(long, value_name = "WAVES", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "no_waves")]
+    pub waves: Option<String>,
+    /// Change all tenants side by side, whatever the `rollout` of tenantry.toml is.
+    #[arg(long)]
+    pub no_waves: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub rollout: Rollout,
     /// Only what the changes since this Git revision can touch, such as `origin/main`: since the commit where the branch left it.
     #[arg(long, value_name = "GITREV")]
     pub changed_since: Option<String>,
@@ -267,6 +282,8 @@ pub struct Apply {
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub rollout: Rollout,
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
@@ -291,14 +308,16 @@ pub struct Drift {
     /// Write what is there into the documents of the estate, for this resource. May be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub accept: Vec<String>,
+    #[command(flatten)]
+    pub into: EditInto,
     /// Also write a JUnit report to a file, with a case for each tenant.
     #[arg(long, value_name = "FILE", value_parser = file)]
     pub junit: Option<PathBuf>,
     /// Also write metrics to a file, for the textfile collector of Prometheus.
     #[arg(long, value_name = "FILE", value_parser = file)]
     pub metrics: Option<PathBuf>,
-    /// Send a message to the webhook of tenantry.toml if the drift is not what the last message was about. Only what was sent
-    /// is recorded in the store; the targets are only read.
+    /// Send a message to the webhook, and a mail, that tenantry.toml has, if the drift is not what the last message was about. Only
+    /// what was sent is recorded in the store; the targets are only read.
     #[cfg(feature = "notify")]
     #[arg(long, conflicts_with_all = ["tenant", "tier"])]
     pub notify: bool,
@@ -378,6 +397,16 @@ pub struct History {
 }
 
 #[derive(Debug, Args)]
+pub struct Forget {
+    /// Addresses on record, such as acme-corp/schema; `*` matches any characters.
+    #[arg(value_name = "ADDRESS", required = true, add = ArgValueCompleter::new(complete::recorded))]
+    pub addresses: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Unlock {
     /// Tenants, tiers (`tier:NAME`) or `estate`; every lock if none is named.
     #[arg(value_name = "OWNER", add = ArgValueCompleter::new(complete::owners))]
@@ -421,6 +450,16 @@ pub enum Secret {
         /// Write it to a pipe or a file, without a question and without a newline.
         #[arg(long)]
         to_pipe: bool,
+    },
+    /// Copy the value of a secret to the clipboard of this terminal, without showing it. Who asked for it is recorded in the
+    /// journal.
+    Copy {
+        /// Its owner and name, such as acme-corp/db-password.
+        #[arg(value_name = "OWNER/NAME")]
+        secret: String,
+        /// Another version than the highest.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        secret_version: Option<u32>,
     },
 }
 

@@ -28,6 +28,10 @@ pub struct EstateConfig {
     pub drift: DriftTable,
     #[serde(default)]
     pub events: EventsTable,
+    /// The waves that tenants are changed in. A tenant is in the first wave that it fits; who fits none is in the last. A wave
+    /// begins once the one before is done and verified. Without any, tenants are changed side by side.
+    #[serde(default)]
+    pub rollout: Vec<WaveTable>,
     /// The systems that resources live in, by name.
     #[serde(default)]
     pub targets: BTreeMap<Name, TargetTable>,
@@ -135,6 +139,41 @@ pub struct DriftTable {
     /// Where `drift --notify` sends a message: a URL that takes what Slack's incoming webhooks take, as `env:NAME` or
     /// `file:PATH`.
     pub webhook: Option<String>,
+    /// Where `drift --notify` sends a mail.
+    pub mail: Option<MailTable>,
+}
+
+/// A mail about drift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailTable {
+    /// The SMTP server that takes the mail, such as `smtp.example.com`, or `smtp.example.com:2525` with another port than the usual.
+    #[schemars(length(min = 1))]
+    pub server: Arc<str>,
+    /// How the connection is encrypted.
+    #[serde(default)]
+    pub encryption: MailEncryption,
+    /// The login at the server, written `USER:PASSWORD`, as `env:NAME` or `file:PATH`. Without it, nobody logs in.
+    pub login: Option<String>,
+    /// The address that the mail is from.
+    #[schemars(length(min = 1))]
+    pub from: Arc<str>,
+    /// The addresses that it goes to.
+    #[schemars(length(min = 1))]
+    pub to: Vec<Arc<str>>,
+}
+
+/// How the connection to a mail server is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MailEncryption {
+    /// By STARTTLS, which the server has to offer; port 587.
+    #[default]
+    Starttls,
+    /// From the first byte; port 465.
+    Tls,
+    /// Not at all, which only a server of this machine may be asked; port 25.
+    None,
 }
 
 /// A field that others may change for a while. `drift` does not report it; `apply` still restores it, because the repository
@@ -239,6 +278,27 @@ pub struct TierPrice {
     pub price: Arc<str>,
     /// The tier's name.
     pub tier: Name,
+}
+
+/// Whom a wave of a rollout is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WaveTable {
+    /// The tenants of a tier.
+    Tier(Name),
+    /// A share of all tenants, such as `"5%"`, at least one. Which ones it are is decided by their names alone, and a larger share
+    /// has the tenants of each smaller one.
+    Tenants(#[schemars(regex(pattern = r"^(100|[1-9][0-9]?)%$"))] Arc<str>),
+    /// All others.
+    Rest(#[schemars(extend("const" = true))] bool),
+}
+
+impl WaveTable {
+    /// The percentage of a share, from 1 to 100; `None` if it is not written like one.
+    pub fn percent(share: &str) -> Option<usize> {
+        let digits = share.strip_suffix('%').filter(|digits| digits.starts_with(|c: char| matches!(c, '1'..='9')))?;
+        digits.parse().ok().filter(|percent| (1..=100).contains(percent))
+    }
 }
 
 /// A number of resources, or a share of those that exist.

@@ -183,6 +183,7 @@ pub fn build(inputs: &Inputs<'_>) -> Plan {
         shrinking,
         record_moves,
         approvals: verdict.approvals,
+        waves: Vec::new(),
         narrowed: None,
         unchanged: draft.unchanged,
         targets: inputs.systems.told(),

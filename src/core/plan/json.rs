@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Action, Blocked, Cause, Change, FORMAT_VERSION, FieldChange, Finding, Granted, JournalHead, Narrowing, Place, Plan,
-    Reason, RecordMove, Retained, Summary, Transition, Work, sensitive,
+    Reason, RecordMove, Retained, Summary, Transition, Wave, Work, sensitive,
 };
 use crate::fingerprint::Fingerprint;
 use crate::model::address::Address;
@@ -72,6 +72,9 @@ struct PlanJson<C = Vec<ChangeJson>> {
     /// Why each of these Approvals was given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     approval_reasons: BTreeMap<Arc<str>, Arc<str>>,
+    /// The waves that the tenants are changed in; absent if they are changed all at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waves: Vec<Wave>,
     /// What the plan is restricted to; absent if it is about everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     narrowed: Option<Narrowing>,
@@ -288,6 +291,7 @@ pub fn from_json(text: &str) -> Result<Plan, InvalidPlan> {
         shrinking: form.shrinking,
         record_moves: form.record_moves,
         approvals: granted(form.approvals, &form.approval_reasons),
+        waves: form.waves,
         narrowed: form.narrowed,
         unchanged,
         targets: form.targets,
@@ -323,6 +327,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         shrinking,
         record_moves,
         approvals,
+        waves,
         narrowed,
         unchanged: _,
         targets,
@@ -354,6 +359,7 @@ fn form(plan: &Plan, masked: bool) -> PlanJson<Changes<'_>> {
         record_moves: record_moves.clone(),
         approvals: approvals.iter().map(|(name, granted)| (name.clone(), granted.expires.clone())).collect(),
         approval_reasons: approvals.iter().map(|(name, granted)| (name.clone(), granted.reason.clone())).collect(),
+        waves: waves.clone(),
         narrowed: narrowed.clone(),
         errored: plan.is_refused() || !blocked.is_empty(),
         targets: if masked { BTreeMap::new() } else { targets.clone() },

@@ -15,6 +15,7 @@ pub mod sensitive;
 mod task;
 #[cfg(test)]
 mod tests;
+pub mod waves;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub use change::{Action, Cause, Change, FieldChange, Work};
 pub use hindrance::Hindrance;
 pub use reason::Reason;
 pub use task::{Task, TaskId};
+pub use waves::Wave;
 
 /// Version of the saved form. A reader refuses every other.
 pub const FORMAT_VERSION: u32 = 2;
@@ -63,6 +65,9 @@ pub struct Plan {
     pub record_moves: Vec<RecordMove>,
     /// The Approvals that were needed, by their names.
     pub approvals: BTreeMap<Arc<str>, Granted>,
+    /// The waves that the tenants are changed in, one after the other; all at once if there are none. Owners that are no tenants
+    /// are in no wave: what tenants need of them comes first, and what they no longer need goes last.
+    pub waves: Vec<Wave>,
     /// What the plan is restricted to; `None` if it is about everything.
     pub narrowed: Option<Narrowing>,
     /// Resources that are as desired.

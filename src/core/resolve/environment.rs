@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, codes};
 use crate::model::config::{
-    DriftTable, EstateConfig, LimitsTable, OffboardingTable, SecretsTable, StoreTable, TargetTable,
+    DriftTable, EstateConfig, LimitsTable, OffboardingTable, SecretsTable, StoreTable, TargetTable, WaveTable,
 };
 use crate::model::document::Positions;
 use crate::model::mark;
@@ -25,6 +25,8 @@ pub struct Environment {
     pub limits: LimitsTable,
     pub offboarding: OffboardingTable,
     pub drift: DriftTable,
+    /// The waves that tenants are changed in; all at once if there are none.
+    pub rollout: Vec<WaveTable>,
     pub targets: BTreeMap<TargetName, TargetTable>,
 }
 
@@ -97,6 +99,7 @@ pub fn environment(
         limits: config.limits.clone(),
         offboarding: over.and_then(|table| table.offboarding.clone()).unwrap_or_else(|| config.offboarding.clone()),
         drift: config.drift.clone(),
+        rollout: config.rollout.clone(),
         targets,
     })
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::diagnostics::{Diagnostic, codes, nearest};
 use super::lifecycle::{self, ByItself, Life, Times};
-use super::model::config::OffboardingTable;
+use super::model::config::{OffboardingTable, WaveTable};
 use super::model::document::{Document, Estate, Phase, Positions, TenantSpec, TierSpec};
 use super::model::value::{Map, Value};
 
@@ -73,6 +73,7 @@ pub fn resolve<'e>(estate: &'e Estate, times: Times<'_>, diagnostics: &mut Vec<D
     let by_name: BTreeMap<&str, &ResolvedTier<'e>> =
         tiers.iter().map(|tier| (tier.document.metadata.name.as_str(), tier)).collect();
 
+    check_rollout(estate, &by_name, diagnostics);
     let mut tenants = Vec::with_capacity(estate.tenants.len());
     for document in &estate.tenants {
         let name = &document.metadata.name;
@@ -165,6 +166,32 @@ fn check_life(document: &Document<TenantSpec>, offboarding: &OffboardingTable, d
                 .at(document.positions.origin("/spec/deletion/retentionDays"), format!("{least} to {most} are allowed"))
                 .help("write a number in these bounds, or change `min_retention_days` and `max_retention_days` in the table [offboarding] of tenantry.toml"),
         );
+    }
+}
+
+/// Checks that each wave of the rollout can have a tenant.
+fn check_rollout(estate: &Estate, tiers: &BTreeMap<&str, &ResolvedTier<'_>>, diagnostics: &mut Vec<Diagnostic>) {
+    let waves = &estate.config.rollout;
+    for (at, wave) in waves.iter().enumerate() {
+        if let WaveTable::Tier(tier) = wave
+            && !tiers.contains_key(tier.as_str())
+        {
+            let pointer = format!("/rollout/{at}/tier");
+            diagnostics.push(
+                Diagnostic::error(codes::UNKNOWN_TIER, format!("a wave is for tier `{tier}`, which does not exist"))
+                    .at(estate.config_positions.origin(&pointer), "no tier has this name")
+                    .help(suggest(tier.as_str(), tiers.keys().copied(), "tiers are", "add a document of kind Tier")),
+            );
+        }
+        if matches!(wave, WaveTable::Rest(_)) && at + 1 < waves.len() {
+            let pointer = format!("/rollout/{}", at + 1);
+            diagnostics.push(
+                Diagnostic::error(codes::CONFIG_INVALID, "no tenant is left for this wave")
+                    .at(estate.config_positions.origin(&pointer), "the wave before has all other tenants")
+                    .help("write `rest = true` as the last wave"),
+            );
+            return;
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::fresh::Ready;
-use super::outcome::{Notices, Outcomes};
+use super::outcome::{Notices, Outcomes, Stopped};
 use super::request::{Event, Request};
 use super::secrets::SecretValues;
 use batch::batches;
@@ -30,7 +30,7 @@ use tenantry_core::model::secret::SecretVersion;
 use tenantry_core::model::value::Map;
 use tenantry_core::outcome::{Outcome, Skip};
 use tenantry_core::plan::passes::billing::is_growth;
-use tenantry_core::plan::{Action, Change, Task, TaskId, Transition, Why};
+use tenantry_core::plan::{Action, Change, Task, TaskId, Transition, Wave, Why};
 use tenantry_secret::Masker;
 use tenantry_store::contract::{
     Fence, FencingToken, PhaseTransition, RunId, StepBegun, StepEnded, StepResult, StoreError,
@@ -66,8 +66,25 @@ pub struct Run<'a> {
     /// The records of resources whose name changed. They are written once the old resource is gone.
     replaced: Mutex<HashMap<&'a Address, Vec<StepEnded>>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
+    /// Tenants of waves that do not begin.
+    held: Mutex<HashSet<&'a str>>,
     /// Of each tenant, the changes of what it is billed by.
     bills: HashMap<&'a Owner, Vec<&'a Change>>,
+}
+
+/// Everything that a run writes, in the order of its stages.
+pub struct Stages<'a> {
+    /// The estate's own, and the tiers'.
+    shared: Vec<Part<'a>>,
+    /// The tenants': as many as the plan has waves, and one if it has none.
+    pub waves: Vec<Vec<Part<'a>>>,
+}
+
+/// What is written for one owner, and what comes to its end afterwards.
+pub struct Part<'a> {
+    owner: Owner,
+    writes: Vec<Ready<'a>>,
+    endings: Vec<Ending<'a>>,
 }
 
 /// Versions of secrets by owner and name.
@@ -139,6 +156,7 @@ impl<'a> Run<'a> {
             deleted: Mutex::default(),
             replaced: Mutex::default(),
             by_owner,
+            held: Mutex::default(),
             bills,
         }
     }
@@ -147,13 +165,18 @@ impl<'a> Run<'a> {
         locked(&self.failure).clone()
     }
 
+    /// Gives back what was taken and verified: what comes later may need it.
+    pub fn put_outcomes(&self, outcomes: Outcomes) {
+        locked(&self.outcomes).extend(outcomes);
+    }
+
     /// How every change ended, as far as this run wrote it.
     pub fn take_outcomes(&self) -> Outcomes {
         std::mem::take(&mut *locked(&self.outcomes))
     }
 
-    /// Writes everything: what is shared first, deletions of it last.
-    pub async fn write_all(&mut self, ready: Vec<Ready<'a>>) {
+    /// Sorts what is to be written into its stages, and opens the targets.
+    pub fn stages(&mut self, ready: Vec<Ready<'a>>) -> Stages<'a> {
         self.open(&ready);
         let (deletions, writes): (Vec<Ready<'a>>, Vec<Ready<'a>>) =
             ready.into_iter().partition(|ready| matches!(ready.change.action(), Action::Delete | Action::Forget));
@@ -164,25 +187,75 @@ impl<'a> Run<'a> {
         for deletion in deletions {
             by_owner.entry(deletion.change.address.owner.clone()).or_default().1.push(deletion);
         }
-        let owners = by_owner.into_iter().map(|(owner, (writes, deletions))| {
-            let endings = endings(self.inventory, &writes, deletions);
-            (owner, writes, endings)
-        });
-        let (shared, tenants): (Vec<_>, Vec<_>) = owners.partition(|(owner, ..)| owner.tenant().is_none());
-        let this = &*self;
-        for (owner, writes, _) in &shared {
-            this.owner(owner, writes).await;
+        let plan = &self.request.plan.waves;
+        let last = plan.len().saturating_sub(1);
+        let mut stages = Stages { shared: Vec::new(), waves: plan.iter().map(|_| Vec::new()).collect() };
+        if plan.is_empty() {
+            stages.waves.push(Vec::new());
         }
+        for (owner, (writes, deletions)) in by_owner {
+            let endings = endings(self.inventory, &writes, deletions);
+            let stage = match owner.tenant() {
+                None => &mut stages.shared,
+                Some(tenant) => {
+                    let wave = plan.iter().position(|wave| wave.tenants.contains(tenant));
+                    &mut stages.waves[wave.unwrap_or(last)]
+                }
+            };
+            stage.push(Part { owner, writes, endings });
+        }
+        stages
+    }
+
+    /// Writes what tenants share, before the first of them.
+    pub async fn write_shared(&self, stages: &Stages<'a>) {
+        for Part { owner, writes, .. } in &stages.shared {
+            self.owner(owner, writes).await;
+        }
+    }
+
+    /// Writes and ends what tenants have, side by side.
+    pub async fn write_tenants(&self, parts: &[Part<'a>]) {
         let parallelism = self.request.targets.environment.limits.parallelism;
-        stream::iter(&tenants)
-            .for_each_concurrent(parallelism, |(owner, writes, endings)| async move {
-                this.owner(owner, writes).await;
-                this.end_all(owner, writes, endings).await;
+        stream::iter(parts)
+            .for_each_concurrent(parallelism, |Part { owner, writes, endings }| async move {
+                self.owner(owner, writes).await;
+                self.end_all(owner, writes, endings).await;
             })
             .await;
-        for (owner, writes, endings) in shared.iter().rev() {
-            this.end_all(owner, writes, endings).await;
+    }
+
+    /// Ends what tenants shared, after the last of them.
+    pub async fn end_shared(&self, stages: &Stages<'a>) {
+        for Part { owner, writes, endings } in stages.shared.iter().rev() {
+            self.end_all(owner, writes, endings).await;
         }
+    }
+
+    /// Leaves out the tenants of a wave, because the rollout stopped.
+    pub fn hold(&self, wave: &'a Wave, stopped: &Stopped) {
+        locked(&self.held).extend(wave.tenants.iter().map(|tenant| &**tenant));
+        let Stopped { wave: number, undone } = stopped;
+        for tenant in &wave.tenants {
+            for change in self.by_owner.get(&Owner::Tenant(tenant.clone())).into_iter().flatten() {
+                // What was judged before, such as a stale change, has its own reason.
+                if !locked(&self.outcomes).contains_key(&change.address) {
+                    let skip = Skip::EarlierWave { wave: *number, undone: undone.clone() };
+                    self.end(change, Outcome::Skipped(skip));
+                }
+            }
+        }
+    }
+
+    /// What of a wave is not done, or not verified.
+    pub fn undone_in(&self, wave: &Wave) -> Option<Address> {
+        let outcomes = locked(&self.outcomes);
+        let is_in = |address: &Address| address.owner.tenant().is_some_and(|tenant| wave.tenants.contains(tenant));
+        let is_settled = |address: &Address| outcomes.get(address).is_some_and(|(_, outcome)| outcome.is_settled());
+        let plan = self.request.plan;
+        let changed = plan.changes.iter().map(|change| &change.address).filter(|address| !is_settled(address));
+        let blocked = plan.blocked.iter().map(|blocked| &blocked.address);
+        changed.chain(blocked).find(|address| is_in(address)).cloned()
     }
 
     /// Writes once more what the target has made otherwise than it was asked for.
@@ -344,7 +417,8 @@ impl<'a> Run<'a> {
             let is_settled = |change: &&Change| {
                 change.optional || outcomes.get(&change.address).is_some_and(|(_, outcome)| outcome.is_settled())
             };
-            changes.all(is_settled).then_some((id, transition))
+            let is_held = locked(&self.held).contains(&*transition.tenant);
+            (!is_held && changes.all(is_settled)).then_some((id, transition))
         });
         stream::iter(reached)
             .for_each_concurrent(parallelism, |(id, transition)| self.enter_phase(id, transition))

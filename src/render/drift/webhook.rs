@@ -16,9 +16,15 @@ const RESOURCES: usize = 10;
 
 /// The message. Values are not in it: a chat has more readers than a repository.
 pub fn message(view: &DriftView<'_>) -> String {
-    let mut text = format!("*{}*\n{}\n", escaped(&view.title), escaped(&view.counts));
+    written(view, &escaped, "*")
+}
+
+/// The message with headings between `strong`, and everything that others wrote `escaped`.
+pub(super) fn written(view: &DriftView<'_>, escaped: &dyn Fn(&str) -> String, strong: &str) -> String {
+    let mut text = format!("{strong}{}{strong}\n{}\n", escaped(&view.title), escaped(&view.counts));
     for group in view.groups.iter().take(GROUPS) {
-        let _ = writeln!(text, "*{}*", escaped(&words::listed(group.owners.iter().map(ToString::to_string))));
+        let owners = escaped(&words::listed(group.owners.iter().map(ToString::to_string)));
+        let _ = writeln!(text, "{strong}{owners}{strong}");
         for resource in group.resources.iter().take(RESOURCES) {
             let fields: Vec<String> = resource
                 .fields

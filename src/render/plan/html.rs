@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::fate::Effect;
-use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
+use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script, WAVES};
 use crate::difference::{Difference, Sign};
 use crate::visible::visible;
 use crate::words;
@@ -60,6 +60,7 @@ fn write_page(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
     }
     html.push_str("</header>\n");
     effects(html, view)?;
+    waves(html, view)?;
     findings(html, view)?;
     blocked(html, view)?;
     tools(html, view)?;
@@ -82,6 +83,20 @@ fn effects(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
         let names: Vec<String> = who.iter().map(|name| format!("<code>{}</code>", escaped(name))).collect();
         let colon = if names.is_empty() { "" } else { ": " };
         writeln!(html, "<li>{what}{colon}{}</li>", names.join(", "))?;
+    }
+    html.push_str("</ul>\n</section>\n");
+    Ok(())
+}
+
+/// Who is changed in which wave.
+fn waves(html: &mut String, view: &PlanView<'_>) -> fmt::Result {
+    if view.waves.is_empty() {
+        return Ok(());
+    }
+    writeln!(html, "<section class=\"effects\">\n<h2>Rollout</h2>\n<p>{WAVES}.</p>\n<ul>")?;
+    for (wave, tenants) in &view.waves {
+        let names: Vec<String> = tenants.iter().map(|name| format!("<code>{}</code>", escaped(name))).collect();
+        writeln!(html, "<li>{}: {}</li>", escaped(wave), names.join(", "))?;
     }
     html.push_str("</ul>\n</section>\n");
     Ok(())

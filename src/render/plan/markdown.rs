@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::fate::Effect;
-use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script};
+use super::view::{ChangeView, Group, PlanView, SECRETS_UNREAD, Script, WAVES};
 pub use crate::markdown::LIMIT;
 use crate::markdown::{self, code, fence, list, listed, plain};
 use crate::visible::visible;
@@ -18,6 +18,9 @@ use tenantry_core::plan::{Action, Blocked, Finding, Granted};
 
 /// What the names of those owners take at most whose changes have no room.
 const NAMES_LIMIT: usize = 20_000;
+
+/// What the names of a wave's tenants take at most, so that their line is not cut.
+const MEMBERS_LIMIT: usize = 500;
 
 /// The whole comment. It ends with a newline and has at most [`LIMIT`] bytes.
 pub fn comment(view: &PlanView<'_>) -> String {
@@ -81,6 +84,8 @@ fn head(view: &PlanView<'_>) -> String {
         let _ = writeln!(text, "**{}.**\n", plain(narrowed));
     }
     list(&mut text, "Tenants", view.effects.iter().map(effect));
+    let waves = view.waves.iter().map(|(wave, tenants)| format!("{}: {}", plain(wave), members_of(tenants)));
+    list(&mut text, &format!("Rollout. {WAVES}"), waves);
     let destroyed = view.groups.iter().flat_map(|group| {
         let destroys = group.changes.iter().filter(|change| change.action.destroys());
         destroys.map(|change| destroyed(group, change))
@@ -103,6 +108,20 @@ fn head(view: &PlanView<'_>) -> String {
     list(&mut text, "Systems", view.systems.iter().map(|(name, system)| format!("{}: {}", code(name), code(system))));
     if !view.groups.is_empty() {
         text.push_str("#### Changes\n\n");
+    }
+    text
+}
+
+/// As many names as a line of a list has room for.
+fn members_of(tenants: &[String]) -> String {
+    let mut text = String::new();
+    for (at, name) in tenants.iter().enumerate() {
+        let name = format!("{}{}", if at == 0 { "" } else { ", " }, code(name));
+        if text.len() + name.len() > MEMBERS_LIMIT {
+            let _ = write!(text, " and {} more", tenants.len() - at);
+            break;
+        }
+        text.push_str(&name);
     }
     text
 }

@@ -32,6 +32,7 @@ const NAMES_WIDTH: usize = 76;
 pub fn write(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
     heading(out, view)?;
     effects(out, view)?;
+    waves(out, view)?;
     let mut lines = Vec::new();
     let mut page = Page::new(&mut lines).within(out.width());
     for group in &view.groups {
@@ -92,6 +93,18 @@ fn effects(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
         }
     }
     if view.effects.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// Who is changed in which wave. Nobody is left out: the order is what is reviewed.
+fn waves(out: &mut Page<'_>, view: &PlanView<'_>) -> io::Result<()> {
+    if view.waves.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}. {}.", Label::Heading.paint(words::count(view.waves.len(), "wave")), view::WAVES)?;
+    for (wave, tenants) in &view.waves {
+        named(out, &format!("{wave}:"), "  ", tenants)?;
+    }
+    writeln!(out)
 }
 
 /// All names: behind the text if they have room there, and otherwise in lines of their own.

@@ -8,10 +8,11 @@ use crate::difference::{self, Difference};
 use crate::{hindrance, reason, words};
 use tenantry_core::diagnostics::codes;
 use tenantry_core::model::address::Owner;
+use tenantry_core::model::config::WaveTable;
 use tenantry_core::model::kind::{at, readable_identity};
 use tenantry_core::model::value::{Value, is_within, readable_pointer};
 use tenantry_core::plan::sensitive::{self, MASK, masked};
-use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Narrowing, Place, Plan, Transition};
+use tenantry_core::plan::{Action, Blocked, Cause, Change, Finding, Narrowing, Place, Plan, Transition, Wave};
 
 /// What is said of a plan that was made without the secret store.
 pub const SECRETS_UNREAD: &str = "Values of secrets were not compared, because the identity of the secret store is not at hand. \
@@ -41,6 +42,8 @@ pub struct PlanView<'p> {
     pub systems: Vec<(&'p str, &'p str)>,
     /// What the plan is restricted to, as a sentence without its full stop.
     pub narrowed: Option<String>,
+    /// The waves that tenants are changed in: whom each is about, and the tenants.
+    pub waves: Vec<(String, Vec<String>)>,
     /// What happens to tenants as a whole.
     pub effects: Vec<Effect>,
     pub groups: Vec<Group<'p>>,
@@ -52,6 +55,18 @@ pub struct PlanView<'p> {
     pub findings: Vec<&'p Finding>,
     /// Counts of everything, in one sentence.
     pub counts: String,
+}
+
+/// What is said of waves: where they begin.
+pub const WAVES: &str = "Each wave begins once the one before is done and verified";
+
+/// Whom a wave is about.
+pub fn wave(of: &WaveTable) -> String {
+    match of {
+        WaveTable::Tier(tier) => format!("tier {tier}"),
+        WaveTable::Tenants(share) => format!("{share} of the tenants"),
+        WaveTable::Rest(_) => "the rest".to_owned(),
+    }
 }
 
 /// One owner, or several with the same changes.
@@ -113,6 +128,14 @@ impl<'p> PlanView<'p> {
                 .map(|(target, fingerprint)| (&**target, fingerprint.as_str()))
                 .collect(),
             narrowed: plan.narrowed.as_ref().map(narrowed),
+            waves: plan
+                .waves
+                .iter()
+                .zip(1..)
+                .map(|(Wave { of, tenants }, number)| {
+                    (format!("Wave {number}, {}", wave(of)), tenants.iter().map(ToString::to_string).collect())
+                })
+                .collect(),
             effects: fate::effects(plan),
             groups: groups(plan, &of_tenants, view),
             blocked: blocked.into_iter().map(|((_, reason), entries)| (reason, entries)).collect(),

@@ -4,7 +4,7 @@ use super::*;
 use tenantry_core::model::address::Address;
 use tenantry_core::model::document::{Phase, Terms};
 
-use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RecordMoved, RunOutcome};
+use crate::contract::{HistoryQuery, JournalEvent, PhaseTransition, RecordForgotten, RecordMoved, RunOutcome};
 use crate::records::Records;
 
 on_both!(
@@ -14,6 +14,7 @@ on_both!(
     unfinished_steps_stay_open,
     a_failed_step_is_closed_and_changes_nothing,
     records_move_with_the_mark_that_they_leave_behind,
+    what_is_forgotten_has_no_record_and_an_entry,
     tenants_have_the_phase_that_they_entered,
     tenants_have_the_terms_of_their_last_entry,
     history_is_newest_first_and_filtered,
@@ -88,6 +89,37 @@ async fn a_failed_step_is_closed_and_changes_nothing(place: &Place) {
     assert_eq!(store.inventory().await.expect("reads"), [applied("acme/schema", 1)]);
     let last = &store.history(&HistoryQuery { limit: Some(1), ..Default::default() }).await.expect("reads")[0];
     assert_eq!(last.detail["result"]["failed"], "denied: \u{0} \"ü\"");
+}
+
+async fn what_is_forgotten_has_no_record_and_an_entry(place: &Place) {
+    let store = place.writing().await;
+    assert_eq!(store.forgotten().await.expect("reads"), []);
+    let fence = fence(&*store, "acme").await;
+    for address in ["acme/db", "acme/log", "acme/role"] {
+        apply(&*store, &fence, address, 1).await;
+    }
+    store.begin(&fence, &[begun("acme/log", 2), begun("acme/role", 2)]).await.expect("begins");
+    let forgotten = |address: &str| RecordForgotten {
+        actor: "me@here".into(),
+        address: address.parse().expect("an address"),
+        at: time(3),
+        identity: format!("identity of {address}").into(),
+        kind: "postgres.schema".into(),
+        target: "main".into(),
+    };
+    let both = [forgotten("acme/db"), forgotten("acme/log")];
+    store.forget(&fence, &both).await.expect("forgets");
+    assert_eq!(store.inventory().await.expect("reads"), [applied("acme/role", 1)]);
+    assert_eq!(store.open_steps().await.expect("reads"), [begun("acme/role", 2)]);
+    let [db, log] = both;
+    assert_eq!(store.forgotten().await.expect("reads"), [log, db.clone()], "newest first");
+    let run = &store.runs(1).await.expect("reads")[0];
+    assert_eq!((run.steps, run.owners), (5, 1));
+
+    store.release(&format!("run-{}", fence.run)).await.expect("releases");
+    let refused = store.forget(&fence, &[db]).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost(_))), "{refused:?}");
+    store.verify_journal().await.expect("one chain");
 }
 
 async fn records_move_with_the_mark_that_they_leave_behind(place: &Place) {
