@@ -32,6 +32,7 @@ mod output;
 mod outputs;
 mod plan;
 mod progress;
+pub mod reference;
 mod rehearse;
 mod report;
 mod schema;
