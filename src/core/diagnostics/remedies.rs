@@ -109,7 +109,7 @@ const TEXTS: &[(Code, &str, &str)] = &[
         "A tenant lacks a value that the schema requires, or has another.",
         "Correct the value, or the schema in `schemas/tenant.schema.json`.",
     ),
-    (codes::NESTED_TOO_DEEPLY, "Generated YAML.", "Flatten it."),
+    (codes::NESTED_TOO_DEEPLY, "The YAML was generated, or its indentation went wrong.", "Flatten it."),
     (codes::TOO_MANY_PROBLEMS, "One mistake often causes many.", "Correct the problems above first."),
     (
         codes::EDIT_REFUSED,
@@ -167,7 +167,7 @@ const TEXTS: &[(Code, &str, &str)] = &[
     (
         codes::NOT_ALLOWED_BY_TIER,
         "The quota or feature is misspelled, or no tier has it yet.",
-        "Add it to a tier first, or list a feature in `add_ons` of `[rules]`.",
+        "Take the name that the message suggests, or add the quota or feature to a tier first.",
     ),
     // 03: expressions
     (
@@ -290,7 +290,7 @@ const TEXTS: &[(Code, &str, &str)] = &[
     (
         codes::OTHER_SYSTEM,
         "Another URL, key or account, or a restored database.",
-        "Correct the settings, or `tenantry target accept TARGET`.",
+        "Correct the settings, or accept it with `tenantry target accept TARGET`.",
     ),
     (
         codes::FINGERPRINT_UNTOLD,

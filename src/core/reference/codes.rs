@@ -26,7 +26,8 @@ pub fn page() -> String {
     );
     for (range, title) in RANGES {
         let _ = write!(page, "\n## {title}\n\n");
-        let within = codes::ALL.iter().filter(|(code, _)| code.0.starts_with(range));
+        let mut within: Vec<_> = codes::ALL.iter().filter(|(code, _)| code.0.starts_with(range)).collect();
+        within.sort();
         if range == "TY06" {
             page.push_str("Their causes, examples and remedies are on the page of [findings](../findings.md).\n\n| code | meaning |\n|---|---|\n");
             for (code, meaning) in within {
