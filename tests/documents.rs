@@ -30,24 +30,88 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.into_iter().map(|page| (page.clone(), std::fs::read_to_string(&page).expect("a page"))).collect()
 }
 
+/// A page's lines that are not within a fenced block.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_fence && !is_code
+    })
+}
+
 /// What the links of a page lead to.
-fn links(text: &str) -> impl Iterator<Item = &str> {
-    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
+fn links(text: &str) -> Vec<String> {
+    let text = prose(text).collect::<Vec<_>>().join("\n");
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(link, _)| link.to_owned()).collect()
+}
+
+/// The anchors of a page's headings, as GitHub and mdBook make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for heading in prose(text).filter(|line| line.starts_with('#')) {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        // Of a link, only the words are shown.
+        let title: String =
+            title.split("](").map(|part| part.rsplit_once(')').map_or(part, |(_, rest)| rest)).collect();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+        let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        let mut name = anchor.clone();
+        let mut number = 0;
+        while !anchors.insert(name) {
+            number += 1;
+            name = format!("{anchor}-{number}");
+        }
+    }
+    anchors
 }
 
 #[test]
 fn every_link_leads_somewhere() {
     let mut lost = Vec::new();
-    for (page, text) in pages() {
+    let (pages, docs) = (pages(), root().join("docs"));
+    for (page, text) in &pages {
         let folder = page.parent().expect("a folder");
-        for link in links(&text).filter(|link| !link.starts_with("https://") && !link.starts_with('#')) {
-            let path = link.split('#').next().unwrap_or_default();
-            if !folder.join(path).exists() {
+        for link in links(text).iter().filter(|link| !link.starts_with("https://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { folder.join(path) };
+            let Ok(target) = target.canonicalize() else {
                 lost.push(format!("{}: {link}", page.display()));
+                continue;
+            };
+            // The book makes pages of its own pages only.
+            let is_of_book = target.starts_with(&docs) && !target.ends_with("SUMMARY.md");
+            if page.starts_with(&docs) && link.contains(".md") && !is_of_book {
+                lost.push(format!("{}: {link}: the book has no such page", page.display()));
+            }
+            let text = pages.iter().find(|(page, _)| *page == target).map(|(_, text)| text);
+            if !anchor.is_empty() && text.is_some_and(|text| !anchors(text).contains(anchor)) {
+                lost.push(format!("{}: {link}: the page has no such heading", page.display()));
             }
         }
     }
     assert!(lost.is_empty(), "these links lead nowhere:\n{}", lost.join("\n"));
+}
+
+#[test]
+fn headings_have_the_anchors_that_they_are_linked_with() {
+    let page = "# A `b.c`: d/e\n## Two\n```\n# no heading\n```\n## Two\n### [Link](x.md) too\n";
+    assert_eq!(anchors(page).into_iter().collect::<Vec<_>>(), ["a-bc-de", "link-too", "two", "two-1"]);
+    assert_eq!(links("[a](b.md#c) `x`\n```\n[no](link)\n```\n[d](e)"), ["b.md#c", "e"]);
+}
+
+#[test]
+fn every_page_is_in_the_book_once() {
+    let docs = root().join("docs");
+    let contents = std::fs::read_to_string(docs.join("SUMMARY.md")).expect("the book's contents");
+    let mut listed = links(&contents);
+    listed.sort();
+    let within = pages().into_iter().filter_map(|(page, _)| page.strip_prefix(&docs).ok().map(Path::to_owned));
+    let mut written: Vec<String> = within.map(|page| page.to_string_lossy().into_owned()).collect();
+    written.retain(|page| page != "SUMMARY.md");
+    written.sort();
+    assert_eq!(listed, written);
 }
 
 /// The words that look like a code.
@@ -65,21 +129,6 @@ fn every_code_that_is_named_exists() {
         assert!(unknown.is_empty(), "{} names {unknown:?}", page.display());
     }
     assert_eq!(codes_in("a TY0102, TYPE, refused[TY9999]").collect::<Vec<_>>(), ["TY0102", "TY9999"]);
-}
-
-#[test]
-fn every_provider_has_a_page_that_names_all_kinds_and_fields() {
-    for provider in tenantry_registry::providers() {
-        let page = root().join(format!("docs/providers/{}.md", provider.name()));
-        let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
-        let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).collect();
-        for kind in provider.kinds() {
-            assert!(words.contains(kind.name), "{} does not name {}", page.display(), kind.name);
-            let fields = kind.schema.as_value()["properties"].as_object().expect("a spec has fields");
-            let missing: Vec<&String> = fields.keys().filter(|field| !words.contains(field.as_str())).collect();
-            assert!(missing.is_empty(), "{} does not name {missing:?} of {}", page.display(), kind.name);
-        }
-    }
 }
 
 #[test]
@@ -131,16 +180,96 @@ fn the_schemas_in_the_repository_are_current() {
     assert!(stale.is_empty(), "{stale:?} are not current: run `{BLESS}=1 cargo test --test all documents` and commit");
 }
 
+/// Providers as pages call them.
+const PROVIDERS: [(&str, &str); 8] = [
+    ("http", "any REST API"),
+    ("kubernetes", "Kubernetes"),
+    ("mysql", "MySQL and MariaDB"),
+    ("postgres", "PostgreSQL"),
+    ("rabbitmq", "RabbitMQ"),
+    ("redis", "Redis"),
+    ("s3", "S3"),
+    ("stripe", "Stripe"),
+];
+
+/// Every page that the code describes itself with.
+fn generated() -> Vec<(String, String)> {
+    use tenantry_core::reference;
+    let providers = tenantry_registry::providers();
+    let settings = providers.iter().map(|provider| (provider.name(), provider.settings_schema()));
+    let targets = TargetForms::new(settings);
+    let mut pages = vec![
+        ("findings.md".to_owned(), tenantry_core::rules::page::markdown(&tenantry_registry::rules())),
+        ("reference/codes.md".to_owned(), reference::codes::page()),
+        ("reference/commands.md".to_owned(), tenantry_cli::reference::commands()),
+        ("reference/configuration.md".to_owned(), tenantry_source::reference::configuration(&targets)),
+        ("reference/document-fields.md".to_owned(), tenantry_source::reference::documents()),
+        ("reference/environment-variables.md".to_owned(), tenantry_cli::reference::environment_variables()),
+        ("reference/events.md".to_owned(), tenantry_cli::reference::events()),
+        ("reference/exit-codes.md".to_owned(), tenantry_cli::reference::exit_codes()),
+        ("reference/functions.md".to_owned(), tenantry_core::expression::page::page()),
+        ("reference/metrics.md".to_owned(), tenantry_render::drift::metrics::page()),
+    ];
+    let all: Vec<Kind> = providers.iter().flat_map(|provider| provider.kinds()).collect();
+    pages.push(("reference/kinds.md".to_owned(), reference::kinds::index(&all)));
+    for provider in &providers {
+        let name = provider.name();
+        let title = PROVIDERS.iter().find(|(known, _)| *known == name).map(|(_, title)| *title);
+        let title = title.unwrap_or_else(|| panic!("{name} has no title here"));
+        pages.push((format!("reference/{name}.md"), reference::kinds::page(title, name, &provider.kinds())));
+    }
+    pages
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment to rewrite what they expect")]
 #[test]
-fn the_page_of_findings_is_current() {
-    let path = root().join("docs/findings.md");
-    let text = tenantry_core::rules::page::markdown(&tenantry_registry::rules());
-    if std::env::var_os("TENANTRY_BLESS").is_some() {
-        std::fs::write(&path, &text).expect("the page can be written");
+fn generated_pages_are_current() {
+    let mut stale = Vec::new();
+    for (name, text) in generated() {
+        let path = root().join("docs").join(&name);
+        if std::fs::read_to_string(&path).ok().as_ref() == Some(&text) {
+            continue;
+        }
+        if std::env::var_os("TENANTRY_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&path, text).expect("the page can be written");
+        } else {
+            stale.push(name);
+        }
     }
-    let current = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(current == text, "docs/findings.md is not current: run `TENANTRY_BLESS=1 cargo test --test all documents`");
+    assert!(
+        stale.is_empty(),
+        "{stale:?} in docs/ are not current: run `TENANTRY_BLESS=1 cargo test --workspace --test all documents` and commit"
+    );
+}
+
+#[test]
+fn the_reference_describes_every_field() {
+    let mut bare = Vec::new();
+    for (name, text) in generated() {
+        for row in text.lines().filter(|line| line.starts_with("| `") && line.ends_with("|  |")) {
+            bare.push(format!("docs/{name}: {row}"));
+        }
+    }
+    assert!(bare.is_empty(), "a doc comment is missing:\n{}", bare.join("\n"));
+}
+
+#[test]
+fn every_variable_that_is_read_is_described() {
+    let page = tenantry_cli::reference::environment_variables();
+    let mut undescribed = BTreeSet::new();
+    for (file, text) in
+        sources().into_iter().filter(|(file, _)| !file.components().any(|part| part.as_os_str() == "tests"))
+    {
+        for (at, _) in text.match_indices("\"TENANTRY_") {
+            let name: String = text[at + 1..].chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            // Compiled for tests only.
+            if name != "TENANTRY_HALT_AT" && !page.contains(&format!("| `{name}` |")) {
+                undescribed.insert(format!("{}: {name}", file.display()));
+            }
+        }
+    }
+    assert!(undescribed.is_empty(), "{undescribed:#?}");
 }
 
 #[test]

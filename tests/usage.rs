@@ -1,8 +1,7 @@
 //! The command line itself: names that do not exist, the log, completions, manual pages, outputs and expressions.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::{Value as Json, json};
 use sqlx::Connection as _;
@@ -194,25 +193,6 @@ fn the_console_answers_expressions_of_arguments_and_of_stdin() {
         String::from_utf8_lossy(&json.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(answers[0], json!({"expression": "tenant.name", "value": "ant"}));
     assert!(answers[1]["error"].is_string() && answers[2]["value"] == json!(4), "{answers:?}");
-}
-
-/// With the sample estate, which is only read.
-#[test]
-fn the_console_answers_as_its_page_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/inspect.md")).expect("the page");
-    let (_, section) = page.split_once("## Expressions on a tenant").expect("the section");
-    let example = section.split("```\n").nth(1).expect("an example");
-    let program = tenantry(root).get_program().to_owned();
-    let mut commands = 0;
-    for command in example.split("$ ").filter(|command| !command.is_empty()) {
-        let (line, answer) = command.split_once('\n').expect("a command and its answer");
-        let line = line.replace("tenantry ", &format!("'{}' ", program.to_string_lossy()));
-        let output = Command::new("sh").args(["-c", &line]).current_dir(root).output().expect("a shell");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), answer, "{line}: {output:?}");
-        commands += 1;
-    }
-    assert_eq!(commands, 2);
 }
 
 #[test]

@@ -23,6 +23,40 @@ pub enum Exit {
     Usage = 64,
 }
 
+impl Exit {
+    /// Every one, in order.
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Error, Self::Changes, Self::Refused, Self::Stale, Self::Partly, Self::Usage];
+
+    /// When a command ends so, for the page of exit codes.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, or nothing to do",
+            Self::Error => {
+                "an error in the estate, or a failure; also a plan that was not approved at the prompt, an event that cannot be \
+                 used, and `drift --accept` that could accept nothing"
+            }
+            Self::Changes => "`plan --detailed-exitcode` found changes, or `drift` found drift",
+            Self::Refused => {
+                "a guard refuses the plan, or a target is [another system](../connections.md#which-system-it-is) than was \
+                 accepted; the signature of an `event` is missing or wrong; nothing was written"
+            }
+            Self::Stale => {
+                "the saved plan is stale, a target became another system after the plan was made, the journal that it was made \
+                 with lost its end, or a lock is held by another run"
+            }
+            Self::Partly => {
+                "partly done: something failed, was interrupted, is blocked, could not be read, or was left out of an import; \
+                 `drift --accept` left some fields"
+            }
+            Self::Usage => {
+                "usage: an option, an environment, a name or a selection that does not exist. The message offers the name that \
+                 was probably meant"
+            }
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -37,6 +37,7 @@ mod outputs;
 mod plan;
 mod policy;
 mod progress;
+pub mod reference;
 mod rehearse;
 mod report;
 mod schema;

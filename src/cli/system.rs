@@ -47,6 +47,31 @@ fn is_in_calendar(time: &Timestamp) -> bool {
     (1..=9999).contains(&time.to_zoned(TimeZone::UTC).year())
 }
 
+/// The variables that are read here and by the libraries of the terminal, with their meaning; those of options are known to
+/// [`Arguments`](super::arguments::Arguments).
+pub const VARIABLES: &[(&str, &str)] = &[
+    (
+        "TENANTRY_ACTOR",
+        "Who runs the command, for the journal: `user@host` or an address. `USER`, else `LOGNAME`, if absent.",
+    ),
+    ("USER", "See `TENANTRY_ACTOR`."),
+    ("LOGNAME", "See `TENANTRY_ACTOR`."),
+    ("HOSTNAME", "The host's name in the journal, where the system does not say it."),
+    ("COMPUTERNAME", "The same, on Windows."),
+    (
+        "TENANTRY_LOG",
+        "What is logged to stderr, in place of `-v`: a level such as `debug`, or by part, `tenantry_engine=debug`.",
+    ),
+    ("TENANTRY_PAGER", "The command that shows long plans on a terminal; empty for none."),
+    ("PAGER", "The same, for all programs. `less` if both are absent."),
+    ("LESS", "Options of `less`. `FRX` if absent."),
+    ("TERM", "The terminal; with `dumb`, or none, there is no pager."),
+    ("COMPLETE", "Set by the scripts of `tenantry completions`: the command answers the shell and ends."),
+    ("NO_COLOR", "Without colour, if it is not empty and `--color` is `auto`."),
+    ("CLICOLOR", "`0` is without colour, if `--color` is `auto`."),
+    ("CLICOLOR_FORCE", "Colour also in a file or a pipe, if it is not `0` and `--color` is `auto`."),
+];
+
 /// An environment variable; `None` if it is not set or not text.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn variable(name: &str) -> Option<String> {

@@ -19,6 +19,7 @@ pub mod ownership;
 pub mod plan;
 pub mod policy;
 pub mod rebuild;
+pub mod reference;
 pub mod resolve;
 pub mod rules;
 pub mod yaml;

@@ -104,3 +104,80 @@ pub enum Event<'a> {
         outcome: RunOutcome,
     },
 }
+
+/// The events of a run as `apply --format json` writes them: name, fields and meaning.
+pub const EVENTS: &[(&str, &[&str], &str)] = &[
+    ("runBegun", &["run", "changes", "simulated"], "The run has its locks and begins to write."),
+    ("waveBegun", &["wave", "of", "tenants"], "The tenants of a wave of the rollout are changed now."),
+    (
+        "waveStopped",
+        &["wave", "undone", "held"],
+        "A wave did not come to its end, so that those after it do not begin.",
+    ),
+    ("stepBegun", &["address", "action"], "A change is written now."),
+    ("noticed", &["address", "notices"], "Warnings of a target for a change that it has just carried out."),
+    (
+        "stepEnded",
+        &["address", "action", "result"],
+        "A change ended: done, failed, skipped and so on, with the reason.",
+    ),
+    ("retrying", &["target", "reason", "afterMilliseconds"], "The target asks to wait, or a request is tried again."),
+    ("waiting", &["resources", "reason"], "Everything is written, but some of it is not ready yet."),
+    ("phaseEntered", &["tenant", "phase"], "All changes of a tenant are done, verified and ready."),
+    ("tierEntered", &["tenant", "tier"], "A tenant is on another tier than before."),
+    ("runEnded", &["run", "outcome"], "The run ended, and how."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adding an event without describing it does not compile.
+    fn described(event: &Event<'_>) -> &'static str {
+        match event {
+            Event::RunBegun { .. } => "runBegun",
+            Event::WaveBegun { .. } => "waveBegun",
+            Event::WaveStopped { .. } => "waveStopped",
+            Event::StepBegun { .. } => "stepBegun",
+            Event::StepEnded { .. } => "stepEnded",
+            Event::Noticed { .. } => "noticed",
+            Event::Waiting { .. } => "waiting",
+            Event::PhaseEntered { .. } => "phaseEntered",
+            Event::TierEntered { .. } => "tierEntered",
+            Event::Retrying { .. } => "retrying",
+            Event::RunEnded { .. } => "runEnded",
+        }
+    }
+
+    #[test]
+    fn an_event_has_the_name_and_the_fields_that_are_described() {
+        let address: Address = "acme/role".parse().expect("an address");
+        let step = |result| match result {
+            None => Event::StepBegun { address: &address, action: Action::Create },
+            Some(result) => Event::StepEnded { address: &address, action: Action::Create, result },
+        };
+        let events = [
+            Event::RunBegun { run: RunId(1), changes: 2, simulated: true },
+            Event::WaveBegun { wave: 1, of: 2, tenants: 3 },
+            Event::WaveStopped { wave: 1, undone: &address, held: 1 },
+            step(None),
+            Event::Noticed { address: &address, notices: &[] },
+            step(Some(&Outcome::Done)),
+            Event::Retrying { target: "main", reason: "busy".into(), after_milliseconds: 5 },
+            Event::Waiting { resources: 1, reason: "not yet" },
+            Event::PhaseEntered { tenant: "acme", phase: Phase::Active },
+            Event::TierEntered { tenant: "acme", tier: "small" },
+            Event::RunEnded { run: RunId(1), outcome: RunOutcome::Done },
+        ];
+        assert_eq!(events.len(), EVENTS.len());
+        for (event, (name, fields, _)) in events.iter().zip(EVENTS) {
+            let json = serde_json::to_value(event).expect("JSON");
+            let mut written: Vec<&str> =
+                json.as_object().expect("an object").keys().map(String::as_str).filter(|key| *key != "event").collect();
+            let mut expected = fields.to_vec();
+            written.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!((described(event), &json["event"], written), (*name, &(*name).into(), expected));
+        }
+    }
+}

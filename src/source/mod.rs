@@ -23,6 +23,7 @@ mod load;
 mod manifests;
 mod node;
 mod offsets;
+pub mod reference;
 mod repository;
 mod revision;
 mod scalar;

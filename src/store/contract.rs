@@ -563,6 +563,41 @@ pub enum JournalEvent {
 }
 
 impl JournalEvent {
+    pub const ALL: [Self; 12] = [
+        Self::RunBegun,
+        Self::StepBegun,
+        Self::StepEnded,
+        Self::PhaseEntered,
+        Self::RunEnded,
+        Self::RecordMoved,
+        Self::Forgotten,
+        Self::Unlocked,
+        Self::TargetAccepted,
+        Self::DriftReported,
+        Self::SecretShown,
+        Self::Migrated,
+    ];
+
+    /// What has happened, for the page of events.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::RunBegun => "A run begins: who, from which commit, with which plan and Approvals.",
+            Self::StepBegun => {
+                "A change is written next. If the run ends before the step does, the next one looks for it."
+            }
+            Self::StepEnded => "How a change ended.",
+            Self::PhaseEntered => "A tenant entered its phase, and on which tier and price it is.",
+            Self::RunEnded => "How the run ended.",
+            Self::RecordMoved => "The record of a resource moved to the address that wants it.",
+            Self::Forgotten => "A resource is no longer managed; it was left as it is.",
+            Self::Unlocked => "A lock was taken away from its holder.",
+            Self::TargetAccepted => "A target is another system than before, or is seen for the first time.",
+            Self::DriftReported => "People were told of drift.",
+            Self::SecretShown => "The value of a secret was shown to somebody.",
+            Self::Migrated => "The records were migrated to a new format.",
+        }
+    }
+
     /// The name in the journal.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,11 +1,12 @@
 //! Every folder of `tests/cases/SORT/` is a test of its own, called `SORT::folder`: run one with
-//! `cargo test --test cases plan::adopt`.
+//! `cargo test --test cases plan::adopt`. So is every page of the documentation that has examples: `pages::docs::drift`.
 //!
 //! With `TENANTRY_BLESS=1`, what is expected is written anew from what is said.
 
 #[path = "../command/mod.rs"]
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod command;
+mod pages;
 mod plan;
 mod rules;
 mod source;
@@ -37,6 +38,14 @@ fn main() -> ExitCode {
             Trial::test(format!("{sort}::{name}"), move || play(&case).map_err(Failed::from))
         }));
     }
+    let pages = pages::all();
+    assert!(!pages.is_empty(), "no page has examples");
+    trials.extend(
+        pages.into_iter().map(|(name, page)| {
+            Trial::test(format!("pages::{name}"), move || pages::play(&page).map_err(Failed::from))
+        }),
+    );
+    trials.push(Trial::test("pages::compare", || pages::check().map_err(Failed::from)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -7,6 +7,7 @@
 
 pub mod codes;
 mod files;
+pub mod remedies;
 
 pub use codes::Code;
 pub use files::{FileId, Origin, SourceFile, SourceFiles, Span};

@@ -1,15 +1,4 @@
 //! Tenantry's own functions. Those of CEL's standard library and its `strings` extension are there besides.
-//!
-//! | function | result |
-//! |---|---|
-//! | `ident(text[, limit])` | the identifier form: `acme-corp` → `acme_corp`; at most `limit` bytes (63) |
-//! | `dnsLabel(text[, limit])` | the DNS-label form, at most `limit` bytes (63) |
-//! | `quantity(quota)` | a quota as a whole number: `10M` → `10000000`, `500Gi` → `536870912000` |
-//! | `unlimited(quota, encoding)` | `encoding` where the quota is `unlimited`, else `quantity(quota)` |
-//! | `isUnlimited(quota)` | whether it is |
-//! | `sha256(text)` | the hash in hexadecimal |
-//! | `json(value)` | the value as JSON text |
-//! | `secret(name[, version])` | a reference to a secret of this owner; a higher version is a rotation |
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use sha2::{Digest as _, Sha256};
@@ -71,6 +60,30 @@ impl Function {
             Self::Sha256 => "sha256(text)",
             Self::Json => "json(value)",
             Self::Secret => "secret(name) or secret(name, version)",
+        }
+    }
+
+    /// How it is written, with what may be left out in brackets.
+    pub fn forms(self) -> &'static str {
+        match self {
+            Self::Ident => "ident(text[, limit])",
+            Self::DnsLabel => "dnsLabel(text[, limit])",
+            Self::Secret => "secret(name[, version])",
+            Self::Quantity | Self::Unlimited | Self::IsUnlimited | Self::Sha256 | Self::Json => self.usage(),
+        }
+    }
+
+    /// Its result, in Markdown.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ident => "the identifier form: `acme-corp` → `acme_corp`; at most `limit` bytes (63)",
+            Self::DnsLabel => "the DNS-label form, at most `limit` bytes (63)",
+            Self::Quantity => "a quota as a whole number: `10M` → `10000000`, `500Gi` → `536870912000`",
+            Self::Unlimited => "`encoding` where the quota is `unlimited`, else `quantity(quota)`",
+            Self::IsUnlimited => "whether it is",
+            Self::Sha256 => "the hash in hexadecimal",
+            Self::Json => "the value as JSON text",
+            Self::Secret => "a reference to a secret of this owner; a higher version is a rotation",
         }
     }
 
@@ -211,7 +224,7 @@ fn check_name(name: &str) -> Result<(), ExpressionError> {
     })
 }
 
-/// Functions and macros of the CEL specification's standard library and of its extensions, as docs/expressions.md has them.
+/// Functions and macros of the CEL specification's standard library and of its extensions, as the page of functions has them.
 pub const STANDARD: [&str; 70] = [
     "all",
     "base64.decode",

@@ -15,6 +15,7 @@ mod library;
 pub mod limits;
 mod node;
 mod operators;
+pub mod page;
 mod parse;
 pub mod sql;
 mod template;

@@ -97,53 +97,35 @@ fn mistakes_are_explained() {
     assert!(error("${tenant.}").starts_with("Syntax: "));
 }
 
-/// The cells of the rows of a page's tables.
-fn rows(page: &str) -> impl Iterator<Item = Vec<String>> {
-    page.lines().filter(|line| line.starts_with('|')).map(|line| {
-        let line = line.trim_matches('|').replace("\\|", "\u{1}");
-        line.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
-    })
-}
-
-fn code(cell: &str) -> Option<&str> {
-    cell.strip_prefix('`')?.strip_suffix('`')
-}
-
 const PAGE: &str = include_str!("../../../docs/expressions.md");
 
 #[test]
-fn each_example_of_the_page_is_true() {
-    let mut examples = 0;
-    for row in rows(PAGE) {
-        let [name, example, result] = row.as_slice() else { continue };
-        // Those of SQL say what a server reads.
-        if name.contains("${") {
-            continue;
-        }
-        let (Some(example), Some(result)) = (code(example), code(result)) else { continue };
+fn each_example_of_the_library_is_true() {
+    let rows: Vec<_> = page::LIBRARY.iter().flat_map(|section| section.rows).collect();
+    for page::Row { example, result, .. } in &rows {
         // A text with the result, so that a failure shows both.
         let both = format!("${{json([{example}, {result}])}}");
         let serde_json::Value::String(both) = value(&both) else { panic!("{example} is not a text") };
         let both: serde_json::Value = serde_json::from_str(&both).expect("JSON");
         assert_eq!(both[0], both[1], "{example}");
-        examples += 1;
     }
-    assert!(examples > 50, "only {examples} examples were found");
+    assert!(rows.len() > 50, "only {} examples were found", rows.len());
 }
 
 #[test]
 fn the_page_has_each_function() {
-    let words: std::collections::BTreeSet<&str> = PAGE
+    let page = page::page();
+    let words: std::collections::BTreeSet<&str> = page
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'))
         .flat_map(|word| [word, word.trim_start_matches('.')])
         .collect();
-    let methods: Vec<&str> = PAGE.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let methods: Vec<&str> = page.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     for name in functions::STANDARD
         .into_iter()
         .chain(functions::Function::ALL.map(functions::Function::name))
         .chain(sql::FUNCTIONS)
     {
-        assert!(words.contains(name) || methods.contains(&name), "docs/expressions.md lacks {name}");
+        assert!(words.contains(name) || methods.contains(&name), "the page of functions lacks {name}");
     }
 }
 

@@ -97,6 +97,7 @@ pub struct Definition {
 pub struct Told {
     /// Pointer into the answer to `create`, and to `renew`.
     pub at: String,
+    /// What it is, for people.
     #[serde(default)]
     pub meaning: String,
 }
@@ -105,10 +106,12 @@ pub struct Told {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListCall {
+    /// The path of the request.
     pub path: String,
     /// Where the list is in the answer; the answer itself, if empty.
     #[serde(default)]
     pub items_at: String,
+    /// How further pages are asked for. One page if absent.
     pub paging: Option<Paging>,
     /// Whether the answer leaves out an empty list, as Google's APIs do. Such an answer must have no other content.
     #[serde(default)]
@@ -126,11 +129,20 @@ pub struct ListCall {
 pub enum Paging {
     /// By number, from one, until a page is not full.
     #[serde(rename_all = "camelCase")]
-    Page { parameter: String, size_parameter: Option<String>, size: usize },
+    Page {
+        /// The parameter of the query that takes the page's number, or the token.
+        parameter: String,
+        /// The parameter that takes the size of a page, if the API has one.
+        size_parameter: Option<String>,
+        /// How many items a full page has.
+        size: usize,
+    },
     /// By the value at `nextAt` of the answer: a token or a cursor.
     #[serde(rename_all = "camelCase")]
     Token {
+        /// The parameter of the query that takes the page's number, or the token.
         parameter: String,
+        /// A pointer to the token of the next page.
         next_at: String,
         /// Whether the last page names a next one as well, which is empty.
         #[serde(default)]
@@ -144,6 +156,7 @@ pub enum Paging {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadCall {
+    /// The path of the request.
     pub path: String,
     /// Where the object is in the answer; the answer itself, if empty.
     #[serde(default)]
@@ -157,6 +170,7 @@ pub struct ReadCall {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WriteCall {
     pub method: Verb,
+    /// The path of the request.
     pub path: String,
     /// Where the object is in the body; the body itself, if empty.
     #[serde(default)]
@@ -201,6 +215,7 @@ pub struct Wait {
     /// Its path, with `{operation}`.
     pub path: String,
     pub done: Condition,
+    /// The condition under which the operation failed.
     pub failed: Option<Condition>,
     /// Where the operation says why it failed.
     pub message_at: Option<String>,
@@ -213,6 +228,7 @@ pub struct Wait {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
+    /// A pointer into the object.
     pub at: String,
     /// The allowed values; any value but null and false, if empty.
     #[serde(default)]
@@ -225,12 +241,16 @@ pub struct Condition {
 pub enum MarkAt {
     /// On a map of texts: labels, annotations, metadata.
     Map {
+        /// A pointer to the map or the text.
         at: String,
         /// The prefix of its keys.
         prefix: String,
     },
     /// In the last line of a text for people.
-    Text { at: String },
+    Text {
+        /// A pointer to the map or the text.
+        at: String,
+    },
     /// Nowhere on the resource.
     #[default]
     Inventory,

@@ -91,10 +91,11 @@ fn schema() -> schemars::Schema {
             "apiVersion": {"description": "Such as v1 or apps/v1.", "type": "string"},
             "kind": {"description": "Such as Deployment.", "type": "string"},
             "metadata": {
+                "description": "What names the object in its cluster, and labels it.",
                 "type": "object",
                 "required": ["name"],
                 "properties": {
-                    "name": {"type": "string", "minLength": 1},
+                    "name": {"description": "The object's name.", "type": "string", "minLength": 1},
                     "namespace": {"description": "Not present for objects that belong to the whole cluster.", "type": ["string", "null"]},
                     "labels": texts("Short texts for selectors."),
                     "annotations": texts("Texts of any form."),

@@ -14,6 +14,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.database")]
 pub struct DatabaseSpec {
+    /// The database's name.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub name: String,
     /// The default for tables that are created later.

@@ -15,15 +15,20 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.grant")]
 pub struct GrantSpec {
+    /// The user who gets the privileges.
     pub user: String,
+    /// The host that the user logs in from; `%` is any.
     #[serde(default = "anywhere")]
     pub host: String,
     pub on: On,
+    /// For a database or a table.
     pub database: Option<String>,
+    /// For a table.
     pub table: Option<String>,
     /// Such as `SELECT`, `CREATE TEMPORARY TABLES`, or `ALL` on a database or table.
     #[schemars(length(min = 1))]
     pub privileges: Vec<String>,
+    /// Whether the user may give the privileges to others.
     #[serde(default)]
     pub with_grant_option: bool,
     /// Set by Tenantry: what else the user holds that reaches the object, by a pattern, on the whole server or on single tables.

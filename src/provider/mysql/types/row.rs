@@ -15,7 +15,9 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "mysql.row")]
 pub struct RowSpec {
+    /// The table's database.
     pub database: String,
+    /// The table. It has to exist.
     pub table: String,
     /// The columns that identify the row, with their values.
     #[schemars(length(min = 1), with = "BTreeMap<String, serde_json::Value>")]

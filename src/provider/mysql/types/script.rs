@@ -16,6 +16,7 @@ use tenantry_kit::{Stakes, describe, script};
 pub struct ScriptSpec {
     /// The default database while it runs, for unqualified names.
     pub database: Option<String>,
+    /// Its name in the records of scripts.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub name: String,
     /// Statements. Data definition is not transactional here: a script that fails half-way leaves its first half done. It runs

@@ -18,6 +18,7 @@ pub const STAGING_PREFIX: &str = "tenantry_new_";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.database")]
 pub struct DatabaseSpec {
+    /// The database's name.
     pub name: String,
     /// The role that owns it. If absent, the creator owns it, and the owner is not compared.
     pub owner: Option<String>,

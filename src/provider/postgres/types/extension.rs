@@ -17,6 +17,7 @@ pub struct ExtensionSpec {
     /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
+    /// The extension's name, such as `pg_trgm`.
     pub name: String,
     /// The schema of its objects. If absent, the extension chooses it, and it is not compared.
     pub schema: Option<String>,

@@ -18,8 +18,11 @@ pub struct PolicySpec {
     /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
+    /// The table's schema.
     pub schema: String,
+    /// The table. It has to exist.
     pub table: String,
+    /// The policy's name, unique for the table.
     pub name: String,
     #[serde(default)]
     pub command: Command,

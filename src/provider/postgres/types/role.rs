@@ -18,6 +18,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "postgres.role")]
 pub struct RoleSpec {
+    /// The role's name.
     pub name: String,
     /// Whether it may log in.
     #[serde(default)]
@@ -31,10 +32,13 @@ pub struct RoleSpec {
     /// Whether it automatically has the privileges of the roles that it is a member of.
     #[serde(default = "yes")]
     pub inherit: bool,
+    /// Whether it may create databases.
     #[serde(default)]
     pub createdb: bool,
+    /// Whether it may create roles.
     #[serde(default)]
     pub createrole: bool,
+    /// Whether row security does not apply to it.
     #[serde(default)]
     pub bypassrls: bool,
     /// When the password expires: RFC 3339, or `infinity`.

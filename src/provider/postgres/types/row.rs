@@ -19,8 +19,10 @@ pub struct RowSpec {
     /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
+    /// The table's schema.
     #[serde(default = "public")]
     pub schema: String,
+    /// The table. It has to exist.
     pub table: String,
     /// The columns that identify the row, with their values.
     #[schemars(length(min = 1))]

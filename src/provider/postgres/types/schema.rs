@@ -17,6 +17,7 @@ pub struct SchemaSpec {
     /// A database of the server, if not the one of the target's URL.
     #[expect(dead_code, reason = "part of the schema; it is read from the map")]
     pub database: Option<String>,
+    /// The schema's name.
     pub name: String,
     /// The role that owns it. If absent, the creator owns it, and the owner is not compared.
     pub owner: Option<String>,

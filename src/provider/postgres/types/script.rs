@@ -20,6 +20,7 @@ pub struct ScriptSpec {
     pub database: Option<String>,
     /// The schema for unqualified names while it runs. The user's own search path, if absent.
     pub schema: Option<String>,
+    /// Its name in the records of scripts.
     pub name: String,
     /// Statements. When the text changes it runs again, so it must handle what an earlier version did. It cannot contain
     /// secrets.

@@ -19,15 +19,19 @@ use tenantry_provider::contract::Step;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.binding")]
 pub struct BindingSpec {
+    /// The virtual host of both.
     pub vhost: String,
     /// The exchange that messages come from.
     pub source: String,
     /// The queue or exchange that they go to.
     pub destination: String,
+    /// Whether the destination is a queue or an exchange.
     #[serde(default = "queue")]
     pub destination_type: DestinationType,
+    /// Which messages pass, as the sort of the source compares it.
     #[serde(default)]
     pub routing_key: String,
+    /// For a source that compares headers, such as `x-match`.
     #[serde(default)]
     pub arguments: serde_json::Map<String, Json>,
 }

@@ -15,7 +15,9 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.exchange")]
 pub struct ExchangeSpec {
+    /// Its virtual host.
     pub vhost: String,
+    /// The exchange's name.
     pub name: String,
     /// `direct`, `fanout`, `topic`, `headers`, or one that a plugin brings.
     #[serde(default = "direct", rename = "type")]
@@ -23,11 +25,13 @@ pub struct ExchangeSpec {
     /// Whether it survives a restart of the broker.
     #[serde(default = "yes")]
     pub durable: bool,
+    /// Whether it is deleted once nothing is bound to it any more.
     #[serde(default)]
     pub auto_delete: bool,
     /// Whether only other exchanges may publish to it.
     #[serde(default)]
     pub internal: bool,
+    /// Such as `alternate-exchange`.
     #[serde(default)]
     pub arguments: serde_json::Map<String, Json>,
 }

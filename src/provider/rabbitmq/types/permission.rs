@@ -15,7 +15,9 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.permission")]
 pub struct PermissionSpec {
+    /// The virtual host.
     pub vhost: String,
+    /// The user who gets the permissions.
     pub user: String,
     /// Names of the resources that it may create and delete.
     #[serde(default)]

@@ -15,10 +15,13 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.policy")]
 pub struct PolicySpec {
+    /// Its virtual host.
     pub vhost: String,
+    /// The policy's name.
     pub name: String,
     /// A regular expression over names.
     pub pattern: String,
+    /// What it applies to.
     #[serde(default = "all")]
     pub apply_to: ApplyTo,
     /// If several policies match, the one with the highest priority applies.

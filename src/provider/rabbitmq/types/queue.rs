@@ -16,7 +16,9 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.queue")]
 pub struct QueueSpec {
+    /// Its virtual host.
     pub vhost: String,
+    /// The queue's name.
     pub name: String,
     /// `classic`, `quorum` or `stream`.
     #[serde(default = "classic", rename = "type")]
@@ -24,6 +26,7 @@ pub struct QueueSpec {
     /// Whether it survives a restart of the broker.
     #[serde(default = "yes")]
     pub durable: bool,
+    /// Whether it is deleted once its last consumer is gone.
     #[serde(default)]
     pub auto_delete: bool,
     /// Such as `x-max-length` or `x-dead-letter-exchange`, but not the queue type, which is `type`. Set what a policy can set

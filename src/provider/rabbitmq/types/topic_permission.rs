@@ -19,8 +19,11 @@ use tenantry_provider::contract::Step;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.topic_permission")]
 pub struct TopicPermissionSpec {
+    /// The exchange's virtual host.
     pub vhost: String,
+    /// The user who gets the permissions.
     pub user: String,
+    /// The topic exchange.
     pub exchange: String,
     /// Routing keys that it may publish with.
     #[serde(default)]

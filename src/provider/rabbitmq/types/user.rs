@@ -18,6 +18,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.user")]
 pub struct UserSpec {
+    /// The user's name.
     pub name: String,
     /// Sent only as a salted hash. If absent, the password is not compared, and a new user has none.
     pub password: Option<String>,

@@ -14,11 +14,13 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.user_limits")]
 pub struct UserLimitsSpec {
+    /// The user.
     pub user: String,
     /// With 0 the user cannot connect, for a suspended tenant.
     #[serde(default = "limits::unlimited")]
     #[schemars(range(min = -1))]
     pub max_connections: i64,
+    /// The most channels at a time; -1 is without a limit.
     #[serde(default = "limits::unlimited")]
     #[schemars(range(min = -1))]
     pub max_channels: i64,

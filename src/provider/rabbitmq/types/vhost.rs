@@ -16,7 +16,9 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.vhost")]
 pub struct VhostSpec {
+    /// The virtual host's name.
     pub name: String,
+    /// For people.
     #[serde(default)]
     pub description: String,
 }

@@ -14,10 +14,13 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "rabbitmq.vhost_limits")]
 pub struct VhostLimitsSpec {
+    /// The virtual host.
     pub vhost: String,
+    /// The most connections at a time; -1 is without a limit.
     #[serde(default = "limits::unlimited")]
     #[schemars(range(min = -1))]
     pub max_connections: i64,
+    /// The most queues; -1 is without a limit.
     #[serde(default = "limits::unlimited")]
     #[schemars(range(min = -1))]
     pub max_queues: i64,

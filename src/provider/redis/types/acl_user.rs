@@ -18,6 +18,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.acl_user")]
 pub struct AclUserSpec {
+    /// The user's name.
     pub name: String,
     /// Whether it may log in. When it is disabled, its connections are closed.
     #[serde(default = "yes")]

@@ -18,6 +18,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.hash")]
 pub struct HashSpec {
+    /// The hash's key.
     pub key: String,
     /// The managed fields; others are left alone. Stored as texts; numbers and booleans are compared by value. A field that is
     /// null must not exist.

@@ -18,6 +18,7 @@ use tenantry_kit::{Stakes, describe};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "redis.key")]
 pub struct KeySpec {
+    /// The key.
     pub key: String,
     /// Stored as text; numbers and booleans are compared by value.
     #[schemars(with = "Scalar")]

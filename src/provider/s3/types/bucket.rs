@@ -53,7 +53,9 @@ pub struct BucketSpec {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectLock {
+    /// Who may shorten the time. Without it, new objects are not locked by themselves.
     pub mode: Option<LockMode>,
+    /// Days that a new object is locked.
     #[schemars(range(min = 1, max = 36500))]
     pub days: Option<u32>,
     /// Instead of `days`.
@@ -96,12 +98,16 @@ pub enum Algorithm {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublicAccessBlock {
+    /// Whether requests that would set a public access list are refused.
     #[serde(default = "yes")]
     pub block_public_acls: bool,
+    /// Whether public access lists have no effect.
     #[serde(default = "yes")]
     pub ignore_public_acls: bool,
+    /// Whether a policy that makes the bucket public is refused.
     #[serde(default = "yes")]
     pub block_public_policy: bool,
+    /// Whether a public policy has no effect for other accounts.
     #[serde(default = "yes")]
     pub restrict_public_buckets: bool,
 }

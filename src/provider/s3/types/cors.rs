@@ -15,10 +15,12 @@ use tenantry_kit::defaults_of;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
+    /// The rule's name.
     pub id: Option<String>,
     /// Such as `https://app.example.com`, or `*`.
     #[schemars(length(min = 1))]
     pub origins: Vec<String>,
+    /// The methods that pages of these origins may use.
     #[schemars(length(min = 1))]
     pub methods: Vec<Method>,
     /// Headers that a request may have.

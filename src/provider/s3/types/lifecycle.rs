@@ -17,8 +17,10 @@ use tenantry_kit::defaults_of;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
+    /// The rule's name, unique for the bucket.
     #[schemars(length(min = 1, max = 255))]
     pub id: String,
+    /// Whether the rule is in effect.
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Only objects whose key begins with it.

@@ -51,6 +51,7 @@ const ANY_TYPE: &str = "application/octet-stream";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "s3.object")]
 pub struct ObjectSpec {
+    /// The object's bucket.
     pub bucket: String,
     /// Without `.` or `..` between slashes.
     pub key: String,

@@ -24,6 +24,7 @@ pub struct CouponSpec {
     pub percent_off: Option<String>,
     /// Instead of `percentOff`, such as `"100.00"`; needs `currency`.
     pub amount_off: Option<String>,
+    /// The currency of `amountOff`, by its code of ISO 4217.
     #[schemars(regex(pattern = "^[A-Za-z]{3}$"))]
     pub currency: Option<String>,
     #[serde(default)]

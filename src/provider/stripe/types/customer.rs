@@ -17,11 +17,15 @@ use tenantry_kit::{Stakes, describe};
 pub struct CustomerSpec {
     /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
+    /// The name on invoices.
     pub name: Option<String>,
     /// The address for invoices.
     pub email: Option<String>,
+    /// A telephone number.
     pub phone: Option<String>,
+    /// For people; customers do not see it.
     pub description: Option<String>,
+    /// The address on invoices.
     pub address: Option<Address>,
     #[serde(default)]
     pub tax_exempt: TaxExempt,
@@ -37,10 +41,15 @@ pub struct CustomerSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema is made of it; most is read from the map")]
 pub struct Address {
+    /// Street and number.
     pub line1: Option<String>,
+    /// Building, floor, and the like.
     pub line2: Option<String>,
+    /// The city or town.
     pub city: Option<String>,
+    /// The state, county or province.
     pub state: Option<String>,
+    /// The postal code.
     pub postal_code: Option<String>,
     /// Two letters (ISO 3166-1).
     pub country: Option<String>,

@@ -39,6 +39,7 @@ pub struct PriceSpec {
     pub usage: Option<Usage>,
     /// The `eventName` of the `stripe.meter` that measures it.
     pub meter: Option<String>,
+    /// Whether the amount includes taxes.
     #[serde(default)]
     pub tax_behavior: TaxBehavior,
     /// Not shown to customers.

@@ -19,14 +19,17 @@ pub struct ProductSpec {
     pub key: String,
     /// As customers see it on invoices.
     pub name: String,
+    /// As customers see it.
     pub description: Option<String>,
     /// Such as `seat`.
     #[schemars(length(max = 12))]
     pub unit_label: Option<String>,
+    /// What statements of bank accounts and cards show.
     #[schemars(length(max = 22))]
     pub statement_descriptor: Option<String>,
     /// Such as `txcd_10103001`.
     pub tax_code: Option<String>,
+    /// The product's page.
     pub url: Option<String>,
     /// The `lookupKey` of every `stripe.feature` that its customers are entitled to. If absent, its features are not managed.
     pub features: Option<Vec<String>>,

@@ -19,13 +19,16 @@ use tenantry_kit::{Stakes, describe};
 pub struct WebhookEndpointSpec {
     /// Its name in the estate; or, to adopt one, its Stripe id.
     pub key: String,
+    /// The address that events are sent to.
     pub url: String,
     /// Such as `invoice.paid`, or `*` alone.
     #[schemars(length(min = 1))]
     pub enabled_events: Vec<String>,
     /// The API version of the events; that of the account, if absent.
     pub api_version: Option<String>,
+    /// For people.
     pub description: Option<String>,
+    /// Whether no events are sent to it.
     #[serde(default)]
     pub disabled: bool,
     /// Owned key by key.
