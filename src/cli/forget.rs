@@ -10,7 +10,7 @@ use tenantry_core::model::kind::readable_identity;
 use tenantry_core::model::resource::{Applied, Desired};
 use tenantry_core::policy;
 use tenantry_engine::forget::{Forgotten, Request, forget, on_record};
-use tenantry_engine::observe::by_address;
+use tenantry_engine::plan::Recorded;
 use tenantry_render::page::Page;
 use tenantry_render::style::Label;
 use tenantry_render::words::{self, count};
@@ -36,11 +36,11 @@ pub async fn run(global: &Global, command: &arguments::Forget, output: &Output) 
     let store = session.store().await?;
     let known = on_record(&*store).await?;
     let chosen = chosen(&command.addresses, &known)?;
-    let inventory = by_address(store.inventory().await?);
+    let recorded = Recorded::of(&*store).await?;
     let targets = session.targets();
     let (estate, files) = (&session.estate, &session.files);
     let wanted =
-        tenantry_engine::plan::explain(estate, &targets, &inventory, session.now, session.threads, |provenance| {
+        tenantry_engine::plan::explain(estate, &targets, &recorded, session.now, session.threads, |provenance| {
             wanted(provenance, &chosen, files)
         });
     let wanted = wanted.map_err(|diagnostics| Failure::diagnostics(diagnostics, session.files.clone()))?;

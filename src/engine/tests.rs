@@ -71,6 +71,7 @@ fn change(work: Work) -> Change {
         sensitive: Vec::new(),
         depends_on: Vec::new(),
         protected: false,
+        optional: false,
         loses_data: false,
         takes_along: Arc::default(),
         origin: None,

@@ -126,8 +126,7 @@ pub fn of_texts(texts: &BTreeMap<String, String>) -> Loaded {
     of_texts_beside(texts, &BTreeMap::new())
 }
 
-/// The same with files that are no documents.
-#[cfg(test)]
+/// As above, with files that are no documents.
 pub fn of_texts_beside(texts: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> Loaded {
     let file = |path: &str| {
         let text = files.get(path).ok_or_else(|| Problem::unreadable("there is no such file"))?;

@@ -10,7 +10,10 @@ use super::values::Residencies;
 use super::{Allowance, Approved, Context, Policies, Why, granted};
 use crate::diagnostics::{FileId, SourceFiles, Span, codes};
 use crate::fixture;
-use crate::model::document::{ApprovalFile, ApprovalSpec, Document, PolicySpec, Positions, TenantSpec, TierSpec};
+use crate::lifecycle::Life;
+use crate::model::document::{
+    ApprovalFile, ApprovalSpec, Document, Phase, PolicySpec, Positions, TenantSpec, TierSpec,
+};
 use crate::model::value::Value;
 use crate::plan::Plan;
 use crate::resolve::{self, Resolved, ResolvedTenant, ResolvedTier};
@@ -49,7 +52,12 @@ fn planned(world: &Json, rules: &Json, tenants: &Json, old: &Json) -> Plan {
             .iter()
             .map(|document| {
                 let value = over(document.metadata.name.as_str(), &tenants[document.metadata.name.as_str()]);
-                ResolvedTenant { document, tier: &tier, value }
+                ResolvedTenant {
+                    document,
+                    tier: &tier,
+                    life: Life::of_phase(Phase::Active, jiff::Timestamp::UNIX_EPOCH),
+                    value,
+                }
             })
             .collect(),
         tiers: vec![ResolvedTier { document: &tier, value: empty_tier }],

@@ -11,7 +11,8 @@
 //! - every other is only read.
 //!
 //! What a reader does not see are three comments: `<!-- estate: empty -->` for a page that begins in an empty folder and not in
-//! the sample estate; `<!-- run: COMMAND -->` for something that happens outside the page; and `<!-- not run: REASON -->` before
+//! the sample estate; `<!-- run: COMMAND -->` for something that happens outside the page, such as `export LATER=TIME` for time that
+//! goes by; and `<!-- not run: REASON -->` before
 //! a block whose commands need what a test does not have.
 //!
 //! Revisions and hashes of the journal depend on the whole estate, so any of them stands for any other.
@@ -138,7 +139,8 @@ impl<'f> Session<'f> {
         fs::create_dir_all(&bin).expect("a folder");
         fs::create_dir_all(folder.join("home")).expect("a folder");
         fs::create_dir_all(&estate).expect("a folder");
-        let program = format!("#!/bin/sh\nexec '{}' --now {NOW} \"$@\"\n", env!("CARGO_BIN_EXE_tenantry"));
+        let program = env!("CARGO_BIN_EXE_tenantry");
+        let program = format!("#!/bin/sh\nexec '{program}' --now \"${{LATER:-{NOW}}}\" \"$@\"\n");
         fs::write(bin.join("tenantry"), program).expect("a file");
         fs::set_permissions(bin.join("tenantry"), fs::Permissions::from_mode(0o755)).expect("it can be run");
         let session = Self { folder, estate };
