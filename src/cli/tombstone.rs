@@ -44,8 +44,9 @@ impl Tombstone {
             let phase = entry.detail.get("to").filter(|_| entry.event == JournalEvent::PhaseEntered);
             phase.and_then(serde_json::Value::as_str).and_then(Phase::named)
         };
-        let begins =
-            |entry: &JournalEntry| phase(entry).is_some() && entry.detail.get("from").is_none_or(|from| from.is_null());
+        let begins = |entry: &JournalEntry| {
+            phase(entry).is_some() && entry.detail.get("from").is_none_or(serde_json::Value::is_null)
+        };
         let end = entries.iter().position(begins).unwrap_or(entries.len().saturating_sub(1));
         let own = entries.get(..=end).unwrap_or_default();
         let into = |wanted: Phase| {

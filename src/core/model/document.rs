@@ -239,6 +239,7 @@ pub struct TierSpec {
 }
 
 impl TrialEnd {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }

@@ -246,6 +246,7 @@ impl Transition {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Why {
+    /// The reason, in a sentence.
     pub reason: Arc<str>,
     /// Who asked for its deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -78,7 +78,7 @@ pub fn check(inputs: &Inputs<'_>, context: Context<'_>, plan: &mut Plan) {
                     continue;
                 }
                 Approved::Not(not) => {
-                    not_counted.extend(not.into_iter().filter(|one| !not_counted.contains(one)).collect::<Vec<_>>())
+                    not_counted.extend(not.into_iter().filter(|one| !not_counted.contains(one)).collect::<Vec<_>>());
                 }
             }
         }

@@ -77,7 +77,7 @@ impl<'s> Walk<'s> {
             // Nor does the only field of a form.
             if meaning.is_empty() && !path_is_top && schema["properties"].as_object().is_some_and(|all| all.len() == 1)
             {
-                meaning = schema["description"].as_str().unwrap_or_default().to_owned();
+                schema["description"].as_str().unwrap_or_default().clone_into(&mut meaning);
             }
             self.property(property, path, required.iter().any(|required| required == name.as_str()), meaning);
         }
@@ -91,7 +91,8 @@ impl<'s> Walk<'s> {
             Some(known) => {
                 if known.form.starts_with('`') && !known.form.contains(&form) {
                     known.form = format!("{}, {form}", known.form);
-                    known.meaning = format!("{} {meaning}", known.meaning).trim().to_owned();
+                    let joined = format!("{} {meaning}", known.meaning);
+                    joined.trim().clone_into(&mut known.meaning);
                 }
             }
             None => self.found.push(Field { form, path: path.clone(), is_required, default, meaning }),

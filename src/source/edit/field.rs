@@ -10,7 +10,21 @@ use tenantry_core::diagnostics::{FileId, nearest};
 use tenantry_core::model::value::{Value, push_token};
 
 /// Fields below `spec`.
-const SPEC: [&str; 8] = ["displayName", "tier", "phase", "placement", "quotas", "features", "contacts", "values"];
+const SPEC: [&str; 13] = [
+    "displayName",
+    "tier",
+    "phase",
+    "placement",
+    "quotas",
+    "features",
+    "contacts",
+    "values",
+    "trialEnds",
+    "suspension",
+    "deletion",
+    "legalHold",
+    "reuseName",
+];
 /// Fields below `metadata`.
 const METADATA: [&str; 2] = ["labels", "annotations"];
 
@@ -227,6 +241,29 @@ mod tests {
         "#);
     }
 
+    /// The properties of the spec of a tenant, wherever the schema has them.
+    fn properties(schema: &serde_json::Value) -> Option<Vec<&str>> {
+        let fields = schema.get("properties").and_then(serde_json::Value::as_object);
+        if let Some(fields) = fields.filter(|fields| fields.contains_key("displayName")) {
+            return Some(fields.keys().map(String::as_str).collect());
+        }
+        match schema {
+            serde_json::Value::Object(fields) => fields.values().find_map(properties),
+            serde_json::Value::Array(items) => items.iter().find_map(properties),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_tenant_can_be_edited() {
+        let schema = schemas::document(DocumentKind::Tenant);
+        let mut fields = properties(&schema).expect("the spec of a tenant");
+        let mut known = SPEC.to_vec();
+        fields.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, fields);
+    }
+
     #[test]
     fn what_cannot_be_meant_is_refused_with_a_remedy() {
         let rows = [
@@ -261,7 +298,7 @@ mod tests {
         values.a
         b=1 → `values.a
         b` is not the name of a field; write it as in expressions: quotas.users, values.regions[0], labels."example.org/team"
-        price.amount=1 → a tenant has no field `price`; fields of a tenant are displayName, tier, phase, placement, quotas, features, contacts, values, labels, annotations
+        price.amount=1 → a tenant has no field `price`; fields of a tenant are displayName, tier, phase, placement, quotas, features, contacts, values, trialEnds, suspension, deletion, legalHold, reuseName, labels, annotations
         "#);
     }
 }

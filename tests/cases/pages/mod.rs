@@ -58,7 +58,7 @@ fn below(folder: &Path, name: &str) -> Vec<String> {
         let name = format!("{name}/{}", path.file_name().expect("a name").to_string_lossy());
         match path.is_dir() {
             true => pages.extend(below(&path, &name)),
-            false if name.ends_with(".md") => pages.push(name),
+            false if path.extension().is_some_and(|end| end == "md") => pages.push(name),
             false => {}
         }
     }

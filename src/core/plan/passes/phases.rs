@@ -28,7 +28,7 @@ pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
         let earlier = || inputs.renamed.iter().filter(|(_, new)| **new == owner).filter_map(|(old, _)| old.tenant());
         let own = inputs.records.get(tenant).filter(|record| !is_another(life, record));
         let record = own.or_else(|| earlier().find_map(|name| inputs.records.get(name)));
-        let of = Tenant { inputs, tenant, life, own, record, is_changing: changing.contains(&owner) };
+        let of = Tenant { inputs, name: tenant, life, own, record, is_changing: changing.contains(&owner) };
         draft.findings.extend(of.trial());
         if let Some((finding, hindrance)) = of.refusal() {
             draft.findings.push(finding);
@@ -66,7 +66,7 @@ fn is_another(life: &Life, record: &TenantRecord) -> bool {
 /// What is decided about one tenant.
 struct Tenant<'a> {
     inputs: &'a Inputs<'a>,
-    tenant: &'a Arc<str>,
+    name: &'a Arc<str>,
     life: &'a Life,
     /// What is on record under its own name.
     own: Option<&'a TenantRecord>,
@@ -79,7 +79,7 @@ impl Tenant<'_> {
     /// What is said of a trial that ends soon or has ended.
     fn trial(&self) -> Option<Finding> {
         let (now, end) = (self.inputs.now, self.life.trial_ends?);
-        let tenant = self.tenant;
+        let tenant = self.name;
         let (message, help) = if end > now {
             if days_after(now, DAYS_BEFORE_THE_END) < end {
                 return None;
@@ -100,7 +100,7 @@ impl Tenant<'_> {
 
     /// Why the tenant cannot be in the phase that it is to be in, if it cannot.
     fn refusal(&self) -> Option<(Finding, Hindrance)> {
-        let Self { tenant, life, own, record, .. } = self;
+        let Self { name: tenant, life, own, record, .. } = self;
         let to = life.phase;
         let from = record.map(|record| record.phase);
         if own.is_some_and(|own| own.phase == to) {
@@ -144,7 +144,7 @@ impl Tenant<'_> {
     }
 
     fn not_in_the_table(&self, from: Option<Phase>) -> Finding {
-        let Self { tenant, life, .. } = self;
+        let Self { name: tenant, life, .. } = self;
         let to = life.phase;
         let Some(from) = from else {
             let message = format!("tenant {tenant} is new and cannot begin in phase `{to}`");
@@ -164,7 +164,7 @@ impl Tenant<'_> {
 
     /// The transition to the phase or tier that the tenant is to be in, if it is due.
     fn transition(&self) -> Option<Transition> {
-        let Self { inputs, tenant, life, own, record, is_changing } = self;
+        let Self { inputs, name: tenant, life, own, record, is_changing } = self;
         let to = life.phase;
         let after = inputs.terms.get(*tenant);
         let terms = own.and_then(|own| own.terms.as_ref());
@@ -206,7 +206,7 @@ impl Tenant<'_> {
         let Life { phase, deletion_due, retention_days, hold, .. } = self.life;
         let days = (*phase == Phase::Deleting).then_some(*retention_days);
         (days.is_some() || hold.is_some()).then(|| Retained {
-            tenant: self.tenant.clone(),
+            tenant: self.name.clone(),
             days,
             due: deletion_due.filter(|_| days.is_some()),
             hold: hold.clone(),
@@ -215,7 +215,7 @@ impl Tenant<'_> {
     }
 
     fn at_phase(&self, finding: Finding) -> Finding {
-        let document = Address { owner: Owner::Tenant(self.tenant.clone()), id: "".into(), each: None };
+        let document = Address { owner: Owner::Tenant(self.name.clone()), id: "".into(), each: None };
         Finding { origin: (self.inputs.place)(&document, "/spec/phase"), ..finding }
     }
 }

@@ -3,7 +3,7 @@
 //! One that is in place exists with its bucket, whatever is below it: a request for each bucket. One that is new, or that nobody
 //! wants any more, exists while anything is below it, old versions and unfinished uploads included: two requests for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -18,9 +18,9 @@ use tenantry_kit::{Subject, known};
 
 pub async fn observe(api: &Api, kind: &Kind, subjects: &[Subject<'_>]) -> KindObservation {
     let in_place = |subject: &&Subject<'_>| subject.is_wanted() && subject.is_recorded;
-    let buckets: BTreeMap<&str, ()> =
-        subjects.iter().filter(in_place).map(|subject| (text(subject.spec, "bucket"), ())).collect();
-    let looks = buckets.into_keys().map(|bucket| async move { (bucket, exists(api, bucket).await) });
+    let buckets: BTreeSet<&str> =
+        subjects.iter().filter(in_place).map(|subject| text(subject.spec, "bucket")).collect();
+    let looks = buckets.into_iter().map(|bucket| async move { (bucket, exists(api, bucket).await) });
     let buckets: BTreeMap<&str, Result<bool, Failure>> = join_all(looks).await.into_iter().collect();
     let reads = subjects.iter().map(|subject| {
         let bucket = text(subject.spec, "bucket");

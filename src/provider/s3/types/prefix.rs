@@ -15,6 +15,7 @@ use tenantry_kit::{Stakes, describe, prefix};
 #[schemars(title = "s3.prefix")]
 #[expect(dead_code, reason = "only its schema is used; the fields are read from the map")]
 pub struct PrefixSpec {
+    /// The bucket.
     pub bucket: String,
     /// With what the keys of all its objects begin, such as `tenants/acme/`. Ends with a separator.
     pub prefix: String,
