@@ -17,7 +17,7 @@ spec:
       spec: {name: "${ident(tenant.name)}_reports", memberOf: [made_by_nobody]}
     - id: customer
       kind: stripe.customer
-      spec: {name: "${tenant.displayName}"}
+      spec: {key: "${tenant.name}", name: "${tenant.displayName}"}
 "#;
 
 /// The sandbox refuses the role `reports`, because it is to be a member of a role that does not exist.

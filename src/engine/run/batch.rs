@@ -66,6 +66,10 @@ impl<'a> Way<'a> {
         if change.action() == Action::Forget {
             return Self::Any;
         }
+        // In one transaction with others it would take them along when it fails.
+        if change.optional {
+            return Self::Alone;
+        }
         let spec = change.work.after().or(change.work.before());
         match kind_of(change).map(|kind| kind.batch) {
             Some(Batch::Transaction { within }) => {
