@@ -156,7 +156,7 @@ pub struct Deletion {
     /// The contract, law or case that it refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal_reference: Option<Arc<str>>,
-    /// Days that the data is kept after access has ended. By default, and within the bounds, that the table [offboarding] of
+    /// Days that the data is kept after access has ended. By default, and within the bounds, that the table `[offboarding]` of
     /// `tenantry.toml` has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,

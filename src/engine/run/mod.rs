@@ -253,7 +253,8 @@ impl<'a> Run<'a> {
         let is_in = |address: &Address| address.owner.tenant().is_some_and(|tenant| wave.tenants.contains(tenant));
         let is_settled = |address: &Address| outcomes.get(address).is_some_and(|(_, outcome)| outcome.is_settled());
         let plan = self.request.plan;
-        let changed = plan.changes.iter().map(|change| &change.address).filter(|address| !is_settled(address));
+        let needed = plan.changes.iter().filter(|change| !change.optional);
+        let changed = needed.map(|change| &change.address).filter(|address| !is_settled(address));
         let blocked = plan.blocked.iter().map(|blocked| &blocked.address);
         changed.chain(blocked).find(|address| is_in(address)).cloned()
     }
