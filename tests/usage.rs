@@ -50,6 +50,8 @@ const FAREWELL: &str = "apiVersion: tenantry.dev/v1\nkind: Approval\nmetadata: {
 fn the_history_of_what_is_gone_is_still_shown() {
     let estate = Estate::new();
     estate.apply();
+    let at_once = "[offboarding]\nretention_days = 0\nmin_retention_days = 0\n\n[targets.main]";
+    estate.edit("tenantry.toml", "[targets.main]", at_once);
     // As a tenant that left: nothing of it is asked for, and nothing is there any more.
     estate.write("tenants/approvals.yaml", FAREWELL);
     for (from, to) in [("active", "deleting"), ("deleting", "deleted")] {

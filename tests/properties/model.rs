@@ -192,6 +192,7 @@ impl Model {
     fn config(&self) -> String {
         format!(
             "[estate]\nname = \"drawn\"\n[limits]\nparallelism = {}\nmax_deletes = 1\n\
+             [rules]\nTY0619 = \"off\"\n[offboarding]\nretention_days = 0\nmin_retention_days = 0\n\
              [targets.main]\nprovider = \"postgres\"\nsandbox = true\ndefault = true\n\
              [targets.side]\nprovider = \"postgres\"\nsandbox = true\n\
              [targets.bank]\nprovider = \"bank\"\nsandbox = true\n",

@@ -55,7 +55,9 @@ fn keep_data(inputs: &Inputs<'_>, draft: &mut Draft) {
         let (_, hindrance) = kept(change).filter(|(life, _)| life.phase == Phase::Deleting)?;
         (change.action() == Action::Delete).then_some(hindrance)
     });
-    draft.block_changes(|change| kept(change).map(|(_, hindrance)| hindrance));
+    // What is replaced while its tenant leaves needs an Approval as ever.
+    let is_strict = |hindrance: &Hindrance| !matches!(hindrance, Hindrance::Retained { .. });
+    draft.block_changes(|change| kept(change).map(|(_, hindrance)| hindrance).filter(is_strict));
 }
 
 /// Whether a record is of another customer, who had the name before.
