@@ -76,6 +76,8 @@ pub enum Wrong {
 pub enum Stale {
     /// Another run wrote it.
     WrittenByAnotherRun,
+    /// Its tenant has entered another phase, for example because it came back.
+    OtherPhase,
     /// It was to be created and exists now.
     Appeared,
     /// It was gone and exists again.

@@ -12,8 +12,8 @@
 //! after a crash at any point one more run reaches the same end. Assumed: the store and the secret store work; if the store
 //! fails during a run, the run stops before the next write.
 
-use std::collections::HashSet;
-use std::sync::OnceLock;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -29,11 +29,13 @@ use super::systems;
 use super::targets::Targets;
 use super::verify::{Verified, verify};
 use tenantry_core::diff::{Difference, Update};
-use tenantry_core::model::address::Address;
+use tenantry_core::lifecycle::TenantRecords;
+use tenantry_core::model::address::{Address, Owner};
+use tenantry_core::model::document::Phase;
 use tenantry_core::model::resource::{Inventory, Present};
 use tenantry_core::model::time;
 use tenantry_core::outcome::{Outcome, Stale};
-use tenantry_core::plan::{Action, Cause, Change, FieldChange, Granted, Plan, Reason, Work, json};
+use tenantry_core::plan::{Action, Cause, Change, FieldChange, Granted, Plan, Reason, Transition, Work, json};
 use tenantry_store::contract::{LockRequest, RunBegun, Store, StoreError};
 
 /// Applies a plan.
@@ -70,10 +72,13 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         systems::accept(*store, fresh.systems.to_accept(), actor, clock(), Some(run)).await?;
         let by = (run, &tokens, clock());
         let others = records::follow(*store, plan, &targets.catalogue, by, &mut fresh.inventory).await?;
+        let elsewhere = elsewhere(plan, &store.tenants().await?);
+        let is_elsewhere = |owner: &Owner| owner.tenant().is_some_and(|tenant| elsewhere.contains(&**tenant));
         let mut outcomes = Outcomes::new();
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(plan.changes.len());
         for change in &plan.changes {
             let judged = match others.contains(&change.address) {
+                _ if is_elsewhere(&change.address.owner) => Err(Outcome::Stale(Stale::OtherPhase)),
                 true => Err(Outcome::Stale(Stale::WrittenByAnotherRun)),
                 false => fresh.judge(change),
             };
@@ -95,6 +100,7 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
         let again: Vec<OnceLock<Vec<Change>>> =
             std::iter::repeat_with(OnceLock::new).take(plan.waves.len() + 1).collect();
         let mut writing = Run::new(request, run, &tokens, values, &inventory, outcomes, lost.clone());
+        writing.keep_phases(&elsewhere);
         let stages = writing.stages(ready);
         let stopped = roll_out(request, &writing, &stages, &inventory, &again).await?;
         let (outcomes, notices) = (writing.take_outcomes(), writing.take_notices());
@@ -123,6 +129,23 @@ pub async fn apply(request: &Request<'_>) -> Result<Report, EngineError> {
     let report = result?;
     released?;
     Ok(report)
+}
+
+/// The tenants that are in another phase than the plan knew: what is right for one that leaves is wrong for one that has come
+/// back since, and its data would be gone.
+fn elsewhere<'p>(plan: &'p Plan, records: &TenantRecords) -> BTreeSet<&'p str> {
+    let entering = plan.transitions.iter().filter(|transition| {
+        let Transition { tenant, from, to, renamed, .. } = transition;
+        let phase = records.get(tenant).map(|record| record.phase);
+        // A name that was deleted may be another customer's now, who is new to the plan.
+        let is_reused = from.is_none() && phase == Some(Phase::Deleted);
+        !renamed && phase != *from && phase != Some(*to) && !is_reused
+    });
+    let ending = plan.changes.iter().filter(|change| change.reason == Reason::TenantDeleted);
+    let ending = ending.filter_map(|change| change.address.owner.tenant());
+    let has_come_back = |tenant: &&'p Arc<str>| records.get(&***tenant).is_some_and(|record| !record.phase.leaves());
+    let names = entering.map(|transition| &transition.tenant).chain(ending.filter(has_come_back));
+    names.map(|tenant| &**tenant).collect()
 }
 
 /// Writes everything, and the tenants wave by wave. Each wave but the last is verified before the next begins. Returns where the

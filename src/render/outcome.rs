@@ -43,6 +43,7 @@ fn wrong(difference: &Wrong) -> String {
 fn stale(cause: &Stale) -> String {
     let what = match cause {
         Stale::WrittenByAnotherRun => "it was written by another run",
+        Stale::OtherPhase => "its tenant has entered another phase",
         Stale::Appeared => "it appeared",
         Stale::CameBack => "it reappeared",
         Stale::Changed => "it was changed",

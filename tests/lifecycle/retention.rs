@@ -246,3 +246,26 @@ fn what_stays_of_a_tenant_is_told_without_anything_personal() {
     // Nor does the record of it have who asked.
     assert!(!life.estate.stdout(&["history", "acme", "--format", "json"]).contains("Ada"));
 }
+
+/// A plan that was made before somebody came back deletes nothing of theirs.
+#[test]
+fn a_saved_deletion_is_stale_once_the_tenant_has_come_back() {
+    let life = leaving();
+    life.allow_deletions();
+    life.asks("deleted", REQUEST);
+    let saved = life.estate.run(&["plan", "--out", "deletion.plan", "--now", "2027-04-03T12:00:00Z"]);
+    assert!(saved.status.success(), "{saved:?}");
+    // Within the retention, as far as this run knows.
+    life.asks("active", "");
+    life.must_apply("2027-03-20");
+    let output = life.estate.run(&["apply", "deletion.plan", "--now", "2027-04-03T12:00:00Z"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("acme/schema: stale: its tenant has entered another phase since the plan was made; plan again"),
+        "{text}"
+    );
+    let tenant = life.listed("2027-04-04");
+    assert_eq!((&tenant["state"], &tenant["resources"]), (&"active".into(), &3.into()));
+    assert_eq!(life.planned("2027-04-04"), "");
+}

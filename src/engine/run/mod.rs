@@ -9,7 +9,7 @@ mod journal;
 mod open;
 mod prepare;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures::stream::{self, StreamExt as _};
@@ -66,7 +66,7 @@ pub struct Run<'a> {
     /// The records of resources whose name changed. They are written once the old resource is gone.
     replaced: Mutex<HashMap<&'a Address, Vec<StepEnded>>>,
     by_owner: HashMap<&'a Owner, Vec<&'a Change>>,
-    /// Tenants of waves that do not begin.
+    /// Tenants that enter no phase: those of waves that do not begin, and those that are in another phase than the plan knew.
     held: Mutex<HashSet<&'a str>>,
     /// Of each tenant, the changes of what it is billed by.
     bills: HashMap<&'a Owner, Vec<&'a Change>>,
@@ -245,6 +245,11 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+
+    /// Leaves tenants in the phases that they are in.
+    pub fn keep_phases(&self, tenants: &BTreeSet<&'a str>) {
+        locked(&self.held).extend(tenants);
     }
 
     /// What of a wave is not done, or not verified.
