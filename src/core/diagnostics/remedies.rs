@@ -272,7 +272,7 @@ const TEXTS: &[(Code, &str, &str)] = &[
     (
         codes::TARGET_CHANGED,
         "The tenant's placement, or the default target, is another one.",
-        "Write the earlier target; moving data between targets is no change of a resource.",
+        "Restore the earlier target. Tenantry does not move data between targets.",
     ),
     (
         codes::OWNERSHIP_UNKNOWN,

@@ -10,7 +10,7 @@ use crate::rules::{Findings, Inputs, Rule};
 pub const OUTDATED: Rule = Rule {
     code: codes::APPROVAL_OUTDATED,
     level: Level::Warning,
-    cause: "An expired Approval allows nothing, and whoever reads it may believe that it does. Renewed by a later edit, it allows again what it was given for once.",
+    cause: "An expired Approval allows nothing, but a reader may believe that it does. If somebody renews it later, it allows a change that was approved only once.",
     example: "
 kind: Approval
 metadata: {name: drop-acme}
