@@ -6,7 +6,7 @@
 //! Guaranteed: no target is asked or written. What was forgotten is not managed again by its mark alone: see
 //! [`forgotten`](super::forgotten).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -90,12 +90,12 @@ async fn forget_locked(
 ) -> Result<Forgotten, EngineError> {
     let Request { targets, store, records, actor, holder: _, revision, clock } = request;
     let now = on_record(*store).await?;
-    let is_same = |shown: &&Applied| {
-        now.iter().any(|applied| {
-            (&applied.address, &applied.target, &applied.kind, &applied.identity)
-                == (&shown.address, &shown.target, &shown.kind, &shown.identity)
-        })
+    let place = |applied: &Applied| {
+        let Applied { address, target, kind, identity, .. } = applied;
+        (address.clone(), target.clone(), kind.clone(), identity.clone())
     };
+    let places: HashSet<_> = now.iter().map(place).collect();
+    let is_same = |shown: &&Applied| places.contains(&place(shown));
     let (same, changed): (Vec<&Applied>, Vec<&Applied>) = records.iter().partition(is_same);
     let run = store
         .begin_run(&RunBegun {

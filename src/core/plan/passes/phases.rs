@@ -1,7 +1,7 @@
 //! Which tenants enter a phase or another tier, and which cannot: the table of transitions decides about phases, retention and
 //! legal holds about the last one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::build::Inputs;
@@ -18,8 +18,7 @@ const DAYS_BEFORE_THE_END: u32 = 3;
 
 pub fn run(inputs: &Inputs<'_>, draft: &mut Draft) {
     let mut refused: BTreeMap<Owner, Hindrance> = BTreeMap::new();
-    let changing: std::collections::BTreeSet<Owner> =
-        draft.changes.iter().map(|change| change.address.owner.clone()).collect();
+    let changing: BTreeSet<Owner> = draft.changes.iter().map(|change| change.address.owner.clone()).collect();
     for (tenant, life) in inputs.lives {
         let owner = Owner::Tenant(tenant.clone());
         if !(inputs.selected)(&owner) {
